@@ -1,0 +1,83 @@
+"""The shape every driver has: observe reads, plan is pure, execute makes no decision.
+
+`standalone` (Compose projects and lone containers on a plain engine) and `swarm` implement it; `testing.FakeEngine`
+stands in for the engine's client below them. The caller (triggers.runner) knows this module and nothing below it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from clusters.engine.client import EngineClient
+
+Level = Literal["info", "warning", "error"]
+# report(level, operation, text): told each operation as it happens. `operation` is a word such as "pull", "create", "stop",
+# "start", "watch", "rename", "remove", "rollback".
+Report = Callable[[Level, str, str], None]
+# check(): called between operations and at least each second while waiting; raises to make execute stop at a safe step.
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a call is about, by names. `service` empty: all services. `source` as Application.Source."""
+
+    application: str
+    source: str
+    service: str = ""
+
+
+class Observation(Protocol):
+    """The target as the engine has it at one moment, with everything a plan needs."""
+
+    def running_count(self, service: str) -> int:
+        """Containers of the service that run (leftovers of an unfinished recreate not counted twice)."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON for people and the API: `{"services": {name: {"running": 2, "wanted": 2, "image": "app:1",
+        "images": {"sha256:…": 2}, "digests": ["app@sha256:…"], "containers": [{"name", "id", "image_id", "state"}]}}}`."""
+
+
+class Plan(Protocol):
+    """Operations in order, each with its cause. `as_text()` is stable: tests, the log and the call page show it."""
+
+    def as_text(self) -> str: ...
+
+    def is_empty(self) -> bool:
+        """Nothing to do: the target already is as asked."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the execution ended. `message` is one sentence: what happened and what the target is like now."""
+
+    state: Literal["succeeded", "failed", "rolled_back"]
+    reason: str = ""
+    message: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Driver(Protocol):
+    def observe(self, client: "EngineClient", target: Target) -> Observation:
+        """Raises TargetMissing, EngineUnreachable, EngineRefused."""
+
+    def plan_redeploy(self, observation: Observation) -> Plan:
+        """Raises PlanRefused."""
+
+    def plan_scale(self, observation: Observation, service: str, replicas: int) -> Plan:
+        """Bring the service's running count to `replicas` (>= 1 on a plain engine). Raises PlanRefused."""
+
+    def execute(self, client: "EngineClient", plan: Plan, report: Report, check: Check) -> Outcome:
+        """Every step is safe to meet half done by a later observe. An engine's error becomes a `failed` or `rolled_back`
+        outcome; only what `check` raises, and EngineUnreachable when the target's state cannot be known, comes out."""
+
+
+def driver_for(source: str) -> Driver:
+    """The driver of an application's source. Raises PlanRefused (`unsupported`) where there is none yet."""
+    from clusters.engine import standalone
+    from clusters.engine.errors import PlanRefused
+
+    if source in {"compose", "container"}:
+        return standalone.StandaloneDriver()
+    raise PlanRefused("Swarm stacks and services cannot be redeployed or scaled yet.", code="unsupported")

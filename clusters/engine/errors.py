@@ -1,0 +1,47 @@
+"""What can go wrong with an engine: one small tree. An SDK error never leaves `clusters.engine`."""
+
+
+class EngineError(Exception):
+    """`message` is a sentence for people, `code` a word for machines (it becomes a call's `reason`)."""
+
+    code = "engine_error"
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        if code:
+            self.code = code
+
+
+class EngineUnreachable(EngineError):
+    """No answer: refused, timed out, TLS or SSH failed."""
+
+    code = "engine_unreachable"
+
+
+class EngineRefused(EngineError):
+    """The engine answered with an error."""
+
+    code = "engine_refused"
+
+
+class TargetMissing(EngineError):
+    """The application, service, container or image is not on the engine."""
+
+    code = "not_found"
+
+
+class PullFailed(EngineError):
+    """The registry or the engine refused a pull. Codes: `pull_unauthorized`, `pull_not_found`, `pull_rate_limited`, `pull_failed`."""
+
+    code = "pull_failed"
+
+
+class PlanRefused(EngineError):
+    """The request cannot be planned on this target, and nothing was touched.
+
+    Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `global_mode`, `protected`,
+    `no_image_reference`, `stopped`, `unsupported`.
+    """
+
+    code = "refused"

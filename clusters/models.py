@@ -1,0 +1,183 @@
+"""What is known of the engines: clusters and, as last seen, their applications, services and containers.
+
+`clusters.inventory` is the only writer of everything but Cluster's own settings.
+"""
+
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from clusters.encryption import EncryptedTextField
+from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.errors import EngineError
+
+
+def make_cluster_uid() -> str:
+    """`c` and 32 hex digits: the cluster's name in trigger links."""
+    return f"c{uuid.uuid4().hex}"
+
+
+class Cluster(models.Model):
+    """One Docker endpoint. What the engine is (version, Swarm or plain) is found out, not asked."""
+
+    class Status(models.TextChoices):
+        UNKNOWN = "unknown", _("Not seen yet")
+        REACHABLE = "reachable", _("Reachable")
+        UNREACHABLE = "unreachable", _("Unreachable")
+
+    uid = models.CharField(max_length=33, unique=True, default=make_cluster_uid, editable=False)
+    name = models.CharField(max_length=64, unique=True)
+    url = models.CharField(
+        "address",
+        max_length=255,
+        help_text="unix:///var/run/docker.sock, tcp://host:2376 with TLS certificates, or ssh://user@host.",
+    )
+    tls_ca = models.TextField("CA certificate", blank=True, help_text="PEM; for tcp:// addresses.")
+    tls_cert = models.TextField("client certificate", blank=True, help_text="PEM")
+    tls_key = EncryptedTextField("client key", blank=True, help_text="PEM; stored encrypted.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.UNKNOWN, editable=False)
+    status_reason = models.CharField(max_length=500, blank=True, editable=False)
+    status_changed_at = models.DateTimeField(null=True, editable=False)
+    synced_at = models.DateTimeField(null=True, editable=False)
+    engine_id = models.CharField(max_length=128, blank=True, editable=False)
+    engine_version = models.CharField(max_length=64, blank=True, editable=False)
+    api_version = models.CharField(max_length=16, blank=True, editable=False)
+    hostname = models.CharField(max_length=255, blank=True, editable=False)
+    operating_system = models.CharField(max_length=255, blank=True, editable=False)
+    architecture = models.CharField(max_length=32, blank=True, editable=False)
+    cpus = models.PositiveIntegerField(default=0, editable=False)
+    memory_bytes = models.BigIntegerField(default=0, editable=False)
+    swarm_manager = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        try:
+            self.endpoint.validate()
+        except EngineError as error:
+            raise ValidationError({"url": error.message}) from error
+
+    @property
+    def endpoint(self) -> EngineEndpoint:
+        return EngineEndpoint(url=self.url, ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key)
+
+    @property
+    def api_version_tuple(self) -> tuple[int, ...]:
+        """(1, 41); empty while the engine was never seen."""
+        return tuple(int(part) for part in self.api_version.split(".") if part.isdigit())
+
+
+class Application(models.Model):
+    """A Compose project, Swarm stack, lone Swarm service or lone container, by its name on its cluster.
+
+    The row outlives the containers while a trigger or a call refers to it (status `absent`), so that a link keeps
+    meaning the same application after it was taken down and brought up again.
+    """
+
+    class Source(models.TextChoices):
+        COMPOSE = "compose", _("Compose project")
+        CONTAINER = "container", _("Container")
+        STACK = "stack", _("Swarm stack")
+        SERVICE = "service", _("Swarm service")
+
+    class Status(models.TextChoices):
+        RUNNING = "running", _("Running")
+        DEGRADED = "degraded", _("Degraded")  # some wanted containers do not run, or one is unhealthy
+        STOPPED = "stopped", _("Stopped")
+        ABSENT = "absent", _("Absent")  # nothing of it is on the engine any more
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="applications")
+    name = models.CharField(max_length=255)
+    source = models.CharField(max_length=12, choices=Source.choices)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.RUNNING)
+    wanted = models.PositiveIntegerField(default=0)
+    running = models.PositiveIntegerField(default=0)
+    system = models.BooleanField(default=False, help_text="Part of the platform, hidden by default.")
+    protected = models.BooleanField(default=False, help_text="The console runs in it, or its label says so: never touched.")
+    created_at = models.DateTimeField(null=True, help_text="When its oldest container was created.")
+    updated_at = models.DateTimeField(null=True, help_text="When its newest container was created.")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "source", "name"], name="application_name_on_cluster"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def stopped(self) -> int:
+        return max(self.wanted - self.running, 0)
+
+
+class Service(models.Model):
+    """A part of an application: the containers that run one image for one purpose."""
+
+    class Mode(models.TextChoices):
+        REPLICATED = "replicated", _("Replicated")
+        GLOBAL = "global", _("Global")
+
+    class Health(models.TextChoices):
+        NONE = "", _("No health check")
+        STARTING = "starting", _("Starting")
+        HEALTHY = "healthy", _("Healthy")
+        UNHEALTHY = "unhealthy", _("Unhealthy")
+
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="services")
+    name = models.CharField(max_length=255)
+    status = models.CharField(max_length=12, choices=Application.Status.choices, default=Application.Status.RUNNING)
+    mode = models.CharField(max_length=12, choices=Mode.choices, default=Mode.REPLICATED)
+    replicas = models.PositiveIntegerField(default=0, help_text="Wanted.")
+    running = models.PositiveIntegerField(default=0)
+    image = models.CharField(max_length=512, blank=True, help_text="The image reference, as written at creation.")
+    image_id = models.CharField(max_length=80, blank=True)
+    image_digests = models.JSONField(default=list, help_text="`name@sha256:…` of that image.")
+    ports = models.JSONField(default=list, help_text='Published ports: `{"host": 8080, "container": 80, "protocol": "tcp"}`.')
+    health = models.CharField(max_length=12, choices=Health.choices, blank=True, default=Health.NONE)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["application", "name"], name="service_name_in_application"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def stopped(self) -> int:
+        return max(self.replicas - self.running, 0)
+
+
+class Container(models.Model):
+    """A container of a service, as last seen."""
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="containers")
+    container_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    state = models.CharField(max_length=16, help_text="The engine's word: created, running, paused, restarting, exited, dead.")
+    status_text = models.CharField(max_length=255, blank=True, help_text='The engine\'s sentence: "Up 3 minutes (healthy)".')
+    health = models.CharField(max_length=12, choices=Service.Health.choices, blank=True, default="")
+    image = models.CharField(max_length=512, blank=True)
+    image_id = models.CharField(max_length=80, blank=True)
+    ports = models.JSONField(default=list)
+    addresses = models.JSONField(default=dict, help_text="Network name to IP address.")
+    created_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["service", "container_id"], name="container_of_service"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class ConsoleConfig(AppConfig):
+    name = "console"
+
+    def ready(self) -> None:
+        from console import checks as checks  # registers the system checks
+
+
+class ConsoleAdminConfig(AdminConfig):
+    """The Django admin, in the console's shell."""

@@ -1,0 +1,86 @@
+"""Typed readers of the environment. A wrong value stops the start with one sentence.
+
+Every reader takes the variable's name. A secret may also come from the file that `NAME_FILE` names, as Docker
+and Swarm secrets do.
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def read_text(name: str, default: str = "") -> str:
+    """The variable's value, or the content of the file named by `NAME_FILE`, stripped; `default` when neither is set."""
+    path = os.environ.get(f"{name}_FILE")
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {error}.") from error
+    return os.environ.get(name, "").strip() or default
+
+
+def read_integer(name: str, default: int, minimum: int, maximum: int) -> int:
+    text = read_text(name)
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not minimum <= int(text) <= maximum:
+        raise ImproperlyConfigured(f"{name} is {text!r}; it must be a whole number from {minimum} to {maximum}.")
+    return int(text)
+
+
+def read_boolean(name: str, default: bool) -> bool:
+    text = read_text(name).lower()
+    if not text:
+        return default
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} is {text!r}; it must be 1 or 0.")
+
+
+def read_list(name: str) -> list[str]:
+    """Values separated by commas."""
+    return [part.strip() for part in read_text(name).split(",") if part.strip()]
+
+
+def read_url(name: str, schemes: set[str], default: str = "") -> str:
+    """A URL of one of `schemes`, without a trailing slash."""
+    text = read_text(name, default)
+    if text and urlsplit(text).scheme not in schemes:
+        raise ImproperlyConfigured(f"{name} is {text!r}; it must be a URL that starts with {' or '.join(sorted(schemes))}://.")
+    return text.rstrip("/") if text.startswith("http") else text
+
+
+def read_or_create_secret(name: str, path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
+    """The secret from the environment, else from `path`; a missing file is made with mode 0600.
+
+    Two processes that start together agree on the file that was linked first.
+    """
+    value = read_text(name)
+    if value:
+        return value
+    try:
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(generate())
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass  # another process was first; its secret is the one
+            finally:
+                draft.unlink()
+        value = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"The secret file {path} cannot be read or made: {error}.") from error
+    if not value:
+        raise ImproperlyConfigured(f"The secret file {path} is empty; restore it from a backup.")
+    return value

@@ -1,0 +1,197 @@
+"""The one settings file. Every value an operator may choose comes from the environment (see docs/operate.md)."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from cryptography.fernet import Fernet
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from console import env
+from console.logs import LOGGING as LOGGING  # noqa: PLC0414
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.read_text("WINDLASS_DATA_DIR", str(BASE_DIR / "var"))).resolve()
+
+HOST = env.read_text("WINDLASS_HOST", "127.0.0.1")
+PORT = env.read_integer("WINDLASS_PORT", 8000, 1, 65535)
+PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"})
+DOCKER_HOST = env.read_url("DOCKER_HOST", {"unix", "tcp", "ssh"}, "unix:///var/run/docker.sock")
+
+DEBUG = env.read_boolean("WINDLASS_DEBUG", False)
+SECRET_KEY = env.read_or_create_secret("WINDLASS_SECRET_KEY", DATA_DIR / "secret.key")
+ENCRYPTION_KEY = env.read_or_create_secret(
+    "WINDLASS_ENCRYPTION_KEY", DATA_DIR / "encryption.key", lambda: Fernet.generate_key().decode()
+)
+try:
+    Fernet(ENCRYPTION_KEY)
+except ValueError as error:
+    raise ImproperlyConfigured("WINDLASS_ENCRYPTION_KEY must be 32 bytes in URL-safe base64 (a Fernet key).") from error
+
+# The console is reached by whatever name its proxy has; WINDLASS_ALLOWED_HOSTS narrows that.
+ALLOWED_HOSTS = env.read_list("WINDLASS_ALLOWED_HOSTS") or ["*"]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+SECURE_REFERRER_POLICY = "no-referrer"  # a link carries a secret
+X_FRAME_OPTIONS = "DENY"
+# Addresses or networks whose X-Forwarded-For is believed.
+TRUSTED_PROXIES = env.read_list("WINDLASS_TRUSTED_PROXIES")
+
+INSTALLED_APPS = [
+    "console.apps.ConsoleConfig",
+    "triggers.apps.TriggersConfig",
+    "clusters.apps.ClustersConfig",
+    "console.apps.ConsoleAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.middleware.RequestLogMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "console.urls"
+WSGI_APPLICATION = "console.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "console.context.navigation",
+            ],
+        },
+    }
+]
+
+DATABASE_URL = env.read_url(
+    "DATABASE_URL", {"sqlite", "postgres", "postgresql"}, f"sqlite:///{DATA_DIR / 'windlass.sqlite3'}"
+)
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER_URL = env.read_url("BROKER_URL", {"filesystem", "redis", "rediss", "amqp", "amqps"}, "filesystem://")
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "windlass"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
+if BROKER_URL.startswith("filesystem:"):
+    QUEUE_DIR = DATA_DIR / "queue"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(QUEUE_DIR / "messages"),
+        "data_folder_out": str(QUEUE_DIR / "messages"),
+        "control_folder": str(QUEUE_DIR / "control"),
+        "polling_interval": 0.02,
+    }
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# No inline script, no inline style, no eval, nothing from elsewhere.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "PAGE_SIZE": 100,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Windlass",
+    "DESCRIPTION": "Redeploy and scale containers; read clusters, applications, triggers and calls.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+}
+
+# The hook.
+HOOK_BODY_LIMIT = 2 * 1024 * 1024  # bytes
+DATA_UPLOAD_MAX_MEMORY_SIZE = HOOK_BODY_LIMIT
+HOOK_QUEUE_LIMIT = env.read_integer("WINDLASS_QUEUE_LIMIT", 10_000, 1, 1_000_000)  # queued calls over all
+HOOK_TRIGGER_QUEUE_LIMIT = env.read_integer("WINDLASS_TRIGGER_QUEUE_LIMIT", 1_000, 1, 1_000_000)  # and of one trigger
+HOOK_FAILURES_PER_MINUTE = env.read_integer("WINDLASS_HOOK_FAILURES_PER_MINUTE", 120, 1, 1_000_000)  # of one address
+HOOK_WAITERS = 224  # callers held by wait= in one web process; see granian's threads in console/supervisor.py
+
+# Calls.
+CALL_LEASE_SECONDS = env.read_integer("WINDLASS_LEASE_SECONDS", 15, 2, 600)
+CALL_LIMIT_SECONDS = env.read_integer("WINDLASS_CALL_LIMIT_SECONDS", 3600, 10, 86_400)
+CALL_RETENTION_DAYS = env.read_integer("WINDLASS_CALL_RETENTION_DAYS", 90, 1, 3650)
+CALL_RETENTION_COUNT = env.read_integer("WINDLASS_CALL_RETENTION_COUNT", 1_000_000, 100, 100_000_000)
+WORKER_THREADS = env.read_integer("WINDLASS_WORKER_THREADS", 16, 1, 256)
+
+if not re.fullmatch(r"[A-Za-z0-9.:_-]+|\[[0-9a-fA-F:]+\]", HOST):
+    raise ImproperlyConfigured(f"WINDLASS_HOST is {HOST!r}; it must be an address or a host name.")

@@ -1,0 +1,165 @@
+"""Triggers and their calls. `triggers.calls` is the only writer of TriggerCall.state."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from clusters.encryption import EncryptedTextField
+from clusters.models import Application, Service
+from triggers import links
+
+
+class Action(models.TextChoices):
+    REDEPLOY = "redeploy", _("Redeploy")
+    SCALING = "scaling", _("Resource Scaling")
+
+
+class Trigger(models.Model):
+    """A named, revocable link on an application (redeploy) or on a service (scaling)."""
+
+    public_id = models.CharField(max_length=13, unique=True, default=links.make_public_id, editable=False)
+    secret = EncryptedTextField(default=links.make_secret, editable=False)
+    name = models.CharField(max_length=64, blank=True, help_text="For people; who calls it, for example.")
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="triggers")
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, blank=True, related_name="triggers")
+    action = models.CharField(max_length=12, choices=Action.choices)
+    enabled = models.BooleanField(default=True)
+    min_replicas = models.PositiveIntegerField(null=True, blank=True, help_text="scale_in goes no lower.")
+    max_replicas = models.PositiveIntegerField(null=True, blank=True, help_text="scale_out goes no higher.")
+    cooldown_seconds = models.PositiveIntegerField(
+        default=0, help_text="After an accepted call, further calls in the same direction are rejected for this long."
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(action=Action.SCALING) | Q(service__isnull=False), name="scaling_trigger_has_service"
+            ),
+            models.CheckConstraint(
+                condition=Q(min_replicas__isnull=True) | Q(max_replicas__isnull=True) | Q(min_replicas__lte=F("max_replicas")),
+                name="trigger_min_not_above_max",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_replicas__isnull=True) | Q(max_replicas__gte=1), name="trigger_max_at_least_one"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"{self.get_action_display()} {self.public_id}"
+
+
+class CallState(models.TextChoices):
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Running")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    FAILED = "failed", _("Failed")
+    ROLLED_BACK = "rolled_back", _("Rolled back")
+    COALESCED = "coalesced", _("Coalesced")
+    REJECTED = "rejected", _("Rejected")
+
+
+ACTIVE_STATES = (CallState.QUEUED, CallState.RUNNING)
+TERMINAL_STATES = tuple(state for state in CallState if state not in ACTIVE_STATES)
+
+
+class TriggerCall(models.Model):
+    """One call and all that came of it. The row is the queue; a Celery message is only a nudge."""
+
+    class Source(models.TextChoices):
+        HOOK = "hook", _("Trigger link")
+        CONSOLE = "console", _("Console")
+        API = "api", _("API")
+        REGISTRY = "registry", _("Registry")
+        POLL = "poll", _("Polling")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    trigger = models.ForeignKey(Trigger, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls")
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="calls")
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, blank=True, related_name="calls")
+    action = models.CharField(max_length=12, choices=Action.choices)
+    source = models.CharField(max_length=12, choices=Source.choices)
+
+    # What was asked: for scaling either a signed step (scale_out positive) or a wanted count.
+    step = models.IntegerField(null=True, blank=True)
+    replicas = models.PositiveIntegerField(null=True, blank=True)
+    # Who asked.
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    source_address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=255, blank=True)
+    delivery_id = models.CharField(max_length=255, blank=True, help_text="The caller's own id of this delivery: a repetition gets the same call.")
+
+    state = models.CharField(max_length=12, choices=CallState.choices, default=CallState.QUEUED)
+    reason = models.CharField(max_length=64, blank=True, help_text="A word for machines.")
+    message = models.TextField(blank=True, help_text="A sentence for people.")
+    queued_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    # A coalesced call names the queued call whose outcome is also its own.
+    coalesced_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="coalesced_calls")
+    # Scaling calls of one service that are taken together run under one leader, as one change.
+    merged_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged_calls")
+    target_replicas = models.PositiveIntegerField(null=True, blank=True, help_text="The count after this call's own step.")
+
+    lease_owner = models.CharField(max_length=64, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+
+    plan = models.TextField(blank=True)
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-queued_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["application"],
+                condition=Q(state=CallState.RUNNING, merged_into__isnull=True),
+                name="one_running_call_an_application",
+            ),
+            models.UniqueConstraint(
+                fields=["trigger", "delivery_id"], condition=~Q(delivery_id=""), name="one_call_a_delivery"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["application", "state", "queued_at"], name="call_by_application_state"),
+            models.Index(fields=["trigger", "-queued_at"], name="call_by_trigger"),
+            models.Index(fields=["-queued_at"], name="call_by_time"),
+            models.Index(fields=["state", "lease_expires_at"], condition=Q(state__in=["queued", "running"]), name="call_active"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} {self.application_id} {self.id}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE_STATES
+
+
+class TriggerCallEvent(models.Model):
+    """One line of what happened in a call. Append-only."""
+
+    class Level(models.TextChoices):
+        INFO = "info", _("Info")
+        WARNING = "warning", _("Warning")
+        ERROR = "error", _("Error")
+
+    call = models.ForeignKey(TriggerCall, on_delete=models.CASCADE, related_name="events")
+    time = models.DateTimeField()
+    level = models.CharField(max_length=8, choices=Level.choices, default=Level.INFO)
+    operation = models.CharField(max_length=32)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["time", "id"]
+
+    def __str__(self) -> str:
+        return self.text
