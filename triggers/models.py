@@ -55,6 +55,15 @@ class Trigger(models.Model):
     def __str__(self) -> str:
         return self.name or f"{self.get_action_display()} {self.public_id}"
 
+    @property
+    def link_fields(self) -> links.LinkFields:
+        return links.LinkFields(self.application.cluster.uid, self.application.name, self.action, self.public_id)
+
+    def rotate_secret(self) -> None:
+        """Give the trigger a new secret; every link with the old one is dead at once."""
+        self.secret = links.make_secret()
+        self.save(update_fields=["secret"])
+
 
 class CallState(models.TextChoices):
     QUEUED = "queued", _("Queued")
