@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from clusters.encryption import EncryptedTextField
 from clusters.models import Application, Service
 from triggers import links
+from triggers.validation import validate_trigger
 
 
 class Action(models.TextChoices):
@@ -54,6 +55,9 @@ class Trigger(models.Model):
 
     def __str__(self) -> str:
         return self.name or f"{self.get_action_display()} {self.public_id}"
+
+    def clean(self) -> None:
+        validate_trigger(self)
 
     @property
     def link_fields(self) -> links.LinkFields:

@@ -1,0 +1,86 @@
+"""What makes a trigger acceptable, for whoever creates one: the API, the console and the admin ask these same questions.
+
+Trigger.clean() calls `validate_trigger`; the create dialog asks `explain_scaling_refusal` before it offers scaling.
+"""
+
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+
+from clusters.models import Application, Cluster, Service
+
+if TYPE_CHECKING:
+    from triggers.models import Trigger
+
+SCALING_API_VERSION = (1, 41)
+PLAIN_ENGINE_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)
+
+
+def explain_scaling_refusal(cluster: Cluster) -> str:
+    """Why nothing on this cluster can be scaled, as a sentence; empty when scaling is possible."""
+    if not cluster.api_version_tuple:
+        return f"The engine of cluster {cluster.name} has not been reached yet, so it is not known whether it can scale."
+    if cluster.api_version_tuple < SCALING_API_VERSION:
+        return (
+            f"Resource scaling needs engine API 1.41 or newer, and cluster {cluster.name} has {cluster.api_version}: "
+            "upgrade the engine first."
+        )
+    return ""
+
+
+def explain_service_refusal(service: Service) -> str:
+    """Why this service cannot be scaled, as a sentence; empty when it can."""
+    if service.mode == Service.Mode.GLOBAL:
+        return f"Service {service.name} runs once on every node (global mode), so it cannot be scaled."
+    return explain_scaling_refusal(service.application.cluster)
+
+
+def validate_trigger(trigger: "Trigger") -> None:
+    """Raises ValidationError with the sentences by field."""
+    problems: dict[str, str] = {}
+    if trigger._state.adding:
+        problems |= find_target_problems(trigger)
+    problems |= find_service_problems(trigger)
+    problems |= find_bound_problems(trigger)
+    if problems:
+        raise ValidationError(problems)
+
+
+def find_target_problems(trigger: "Trigger") -> dict[str, str]:
+    application = trigger.application
+    if application.protected:
+        return {"application": f"{application.name} is protected: it is never redeployed or scaled."}
+    if application.status == Application.Status.ABSENT:
+        return {"application": f"{application.name} is no longer on its cluster."}
+    if trigger.service is not None and trigger.service.status == Application.Status.ABSENT:
+        return {"service": f"{trigger.service.name} is no longer part of {application.name}."}
+    return {}
+
+
+def find_service_problems(trigger: "Trigger") -> dict[str, str]:
+    service = trigger.service
+    if service is not None and service.application_id != trigger.application_id:
+        return {"service": f"{service.name} is not a service of {trigger.application.name}."}
+    if trigger.action != "scaling":
+        return {}
+    if service is None:
+        return {"service": "Choose the service to scale."}
+    if service.mode == Service.Mode.GLOBAL:
+        return {"service": explain_service_refusal(service)}
+    refusal = explain_scaling_refusal(trigger.application.cluster)
+    return {"action": refusal} if refusal and trigger._state.adding else {}
+
+
+def find_bound_problems(trigger: "Trigger") -> dict[str, str]:
+    minimum, maximum = trigger.min_replicas, trigger.max_replicas
+    if trigger.action != "scaling":
+        given = [name for name in ("min_replicas", "max_replicas") if getattr(trigger, name) is not None]
+        return dict.fromkeys(given, "Only a scaling trigger has bounds.")
+    problems = {}
+    if minimum == 0 and trigger.application.source in PLAIN_ENGINE_SOURCES:
+        problems["min_replicas"] = "At least 1: on a plain engine the last container of a service stays."
+    if maximum is not None and maximum < 1:
+        problems["max_replicas"] = "At least 1."
+    elif minimum is not None and maximum is not None and minimum > maximum:
+        problems["max_replicas"] = f"Not below the lower bound ({minimum})."
+    return problems
