@@ -37,6 +37,8 @@ def explain_service_refusal(service: Service) -> str:
 
 def validate_trigger(trigger: "Trigger") -> None:
     """Raises ValidationError with the sentences by field."""
+    if trigger.application_id is None:
+        return  # the field itself says that it is required
     problems: dict[str, str] = {}
     if trigger._state.adding:
         problems |= find_target_problems(trigger)
