@@ -1,0 +1,214 @@
+"""A Docker engine of the console's own, for a machine that has none: it lives in a folder and ends with its owner.
+
+Containers of a private engine stop with it and start again with it where their restart policy says so. No Django here:
+`manage.py run_engine` becomes the daemon, and tests start engines of their own with `start_private_engine`.
+"""
+
+import http.client
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+START_LIMIT = 60.0  # seconds until a new engine answers
+STOP_LIMIT = 30.0  # seconds for an engine and its containers to stop; dockerd gives the containers 15 of them
+DIRECTORY_LENGTH_LIMIT = 70  # bytes; a socket's name may have 107, and containerd's are the longest below it
+PACKAGES = ("docker.io", "iptables")
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # where dockerd and iptables live, and often not in a user's PATH
+
+
+class EngineStartError(Exception):
+    """One sentence: why there is no private engine."""
+
+
+@dataclass
+class PrivateEngine:
+    """A running engine; `stop()` ends it and its containers."""
+
+    process: subprocess.Popen[bytes]
+    socket: Path
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def stop(self, timeout: float = STOP_LIMIT) -> None:
+        """SIGTERM, then SIGKILL after `timeout` seconds."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def socket_path(directory: Path) -> Path:
+    return directory / "docker.sock"
+
+
+def daemon_command(
+    directory: Path,
+    *,
+    socket_at: Path | None = None,
+    bridge: str = "",
+    bridge_address: str = "",
+    arguments: Sequence[str] = (),
+) -> list[str]:
+    """dockerd with everything it keeps under `directory`. `bridge` names an existing bridge; else `bridge_address`
+    (such as 172.30.0.1/24) is given to docker0."""
+    command = [
+        "dockerd",
+        "--config-file",
+        str(directory / "no-daemon.json"),  # not the machine's own settings
+        "--data-root",
+        str(directory / "data"),
+        "--exec-root",
+        str(directory / "exec"),
+        "--pidfile",
+        str(directory / "dockerd.pid"),
+        "--host",
+        f"unix://{socket_at or socket_path(directory)}",
+    ]
+    if bridge:
+        command += ["--bridge", bridge]
+    elif bridge_address:
+        command += ["--bip", bridge_address]
+    return [*command, *arguments]
+
+
+def daemon_environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:{SBIN}"}
+
+
+def prepare_directory(directory: Path) -> None:
+    """Makes the folder; a pid file left by a killed engine is removed, since its number may be another process's now.
+
+    Raises EngineStartError where the sockets below it would have longer names than the system allows.
+    """
+    if len(os.fsencode(directory)) > DIRECTORY_LENGTH_LIMIT:
+        raise EngineStartError(f"The path {directory} is too long for an engine's sockets; choose a shorter data folder.")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (directory / "exec").mkdir(mode=0o711, exist_ok=True)
+    config = directory / "no-daemon.json"
+    if not config.exists():
+        config.write_text("{}\n")
+    (directory / "dockerd.pid").unlink(missing_ok=True)
+
+
+def start_private_engine(
+    directory: Path,
+    *,
+    socket_at: Path | None = None,
+    bridge: str = "",
+    bridge_address: str = "",
+    arguments: Sequence[str] = (),
+    log: Path | None = None,
+    wrapper: Sequence[str] = (),
+    start_limit: float = START_LIMIT,
+) -> PrivateEngine:
+    """Starts dockerd in a session of its own and waits until it answers. Raises EngineStartError with the log's last line.
+
+    `wrapper` is put before the command, such as `nsenter --net=…`; `arguments` after it, such as `--insecure-registry=…`.
+    """
+    if not daemon_is_installed():
+        raise EngineStartError("dockerd is not installed; on Debian: apt-get install --no-install-recommends docker.io")
+    prepare_directory(directory)
+    command = daemon_command(directory, socket_at=socket_at, bridge=bridge, bridge_address=bridge_address, arguments=arguments)
+    log = log or directory / "dockerd.log"
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [*wrapper, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            env=daemon_environment(),
+        )
+    engine = PrivateEngine(process, socket_at or socket_path(directory), log)
+    deadline = time.monotonic() + start_limit
+    while not engine_answers(engine.socket):
+        if process.poll() is not None or time.monotonic() > deadline:
+            engine.stop()
+            raise EngineStartError(f"The engine did not start: {last_line(log)}")
+        time.sleep(0.1)
+    return engine
+
+
+def last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines()
+    return lines[-1][-500:] if lines else "it wrote nothing."
+
+
+def daemon_is_installed() -> bool:
+    return shutil.which("dockerd", path=daemon_environment()["PATH"]) is not None
+
+
+def find_obstacle() -> str:
+    """Why this process cannot have a private engine, as the end of a sentence; empty when it can."""
+    if os.geteuid() != 0:
+        return "start one, or start the console as root to have it done, or add this user to the group docker"
+    if not daemon_is_installed() and not (is_debian() and shutil.which("apt-get")):
+        return "install Docker Engine and start it"
+    return ""
+
+
+def is_debian() -> bool:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return False
+    return "debian" in {release.get("ID"), *release.get("ID_LIKE", "").split()}
+
+
+def install_daemon() -> None:
+    """Installs Debian's docker.io. Raises EngineStartError."""
+    install_packages(PACKAGES)
+    if not daemon_is_installed():
+        raise EngineStartError("docker.io was installed, and yet there is no dockerd.")
+
+
+def install_packages(packages: Sequence[str]) -> None:
+    """apt-get update and install, without recommendations. Raises EngineStartError with the last line of what it said."""
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
+        result = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**daemon_environment(), "DEBIAN_FRONTEND": "noninteractive"},
+            check=False,
+        )
+        if result.returncode:
+            lines = result.stdout.strip().splitlines() or ["no reason given"]
+            raise EngineStartError(f"{' '.join(command)} failed: {lines[-1]}")
+
+
+def engine_answers(path: Path, timeout: float = 2.0) -> bool:
+    """Whether an engine answers `/_ping` at this socket; a refused permission is no answer."""
+    return describe_silence(path, timeout) == ""
+
+
+def describe_silence(path: Path, timeout: float = 2.0) -> str:
+    """Why no engine answers at this socket; empty when one does."""
+    connection = http.client.HTTPConnection("localhost", timeout=timeout)
+    try:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(timeout)
+        connection.sock.connect(str(path))
+        connection.request("GET", "/_ping")
+        status = connection.getresponse().status
+        return "" if status == 200 else f"it answered {status}"
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    except http.client.HTTPException as error:
+        return type(error).__name__
+    finally:
+        connection.close()
