@@ -6,6 +6,7 @@ class ConsoleConfig(AppConfig):
     name = "console"
 
     def ready(self) -> None:
+        from console import celery as celery  # makes it the current Celery application
         from console import checks as checks  # registers the system checks
 
 

@@ -7,6 +7,7 @@ and Swarm secrets do.
 import os
 import secrets
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,6 +48,18 @@ def read_boolean(name: str, default: bool) -> bool:
 def read_list(name: str) -> list[str]:
     """Values separated by commas."""
     return [part.strip() for part in read_text(name).split(",") if part.strip()]
+
+
+def read_networks(name: str) -> list[str]:
+    """Addresses or networks in CIDR form, separated by commas."""
+    for part in read_list(name):
+        try:
+            ip_network(part, strict=False)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} holds {part!r}; it must be an address or a network such as 10.0.0.0/8."
+            ) from error
+    return read_list(name)
 
 
 def read_url(name: str, schemes: set[str], default: str = "") -> str:

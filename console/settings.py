@@ -42,7 +42,7 @@ SESSION_COOKIE_AGE = 7 * 24 * 3600
 SECURE_REFERRER_POLICY = "no-referrer"  # a link carries a secret
 X_FRAME_OPTIONS = "DENY"
 # Addresses or networks whose X-Forwarded-For is believed.
-TRUSTED_PROXIES = env.read_list("WINDLASS_TRUSTED_PROXIES")
+TRUSTED_PROXIES = env.read_networks("WINDLASS_TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
     "console.apps.ConsoleConfig",
@@ -94,9 +94,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASE_URL = env.read_url(
-    "DATABASE_URL", {"sqlite", "postgres", "postgresql"}, f"sqlite:///{DATA_DIR / 'windlass.sqlite3'}"
-)
+DATABASE_URL = env.read_url("DATABASE_URL", {"sqlite", "postgres", "postgresql"}, f"sqlite:///{DATA_DIR / 'windlass.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
@@ -112,7 +110,10 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "windlass"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds; a caller waits for the nudge at most so long
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
+    {"socket_connect_timeout": 2, "socket_timeout": 5} if "redis" in BROKER_URL else {}
+)
 if BROKER_URL.startswith("filesystem:"):
     QUEUE_DIR = DATA_DIR / "queue"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -183,7 +184,6 @@ HOOK_BODY_LIMIT = 2 * 1024 * 1024  # bytes
 DATA_UPLOAD_MAX_MEMORY_SIZE = HOOK_BODY_LIMIT
 HOOK_QUEUE_LIMIT = env.read_integer("WINDLASS_QUEUE_LIMIT", 10_000, 1, 1_000_000)  # queued calls over all
 HOOK_TRIGGER_QUEUE_LIMIT = env.read_integer("WINDLASS_TRIGGER_QUEUE_LIMIT", 1_000, 1, 1_000_000)  # and of one trigger
-HOOK_FAILURES_PER_MINUTE = env.read_integer("WINDLASS_HOOK_FAILURES_PER_MINUTE", 120, 1, 1_000_000)  # of one address
 HOOK_WAITERS = 224  # callers held by wait= in one web process; see granian's threads in console/supervisor.py
 
 # Calls.

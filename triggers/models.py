@@ -104,10 +104,14 @@ class TriggerCall(models.Model):
     step = models.IntegerField(null=True, blank=True)
     replicas = models.PositiveIntegerField(null=True, blank=True)
     # Who asked.
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     source_address = models.GenericIPAddressField(null=True, blank=True)
     user_agent = models.CharField(max_length=255, blank=True)
-    delivery_id = models.CharField(max_length=255, blank=True, help_text="The caller's own id of this delivery: a repetition gets the same call.")
+    delivery_id = models.CharField(
+        max_length=255, blank=True, help_text="The caller's own id of this delivery: a repetition gets the same call."
+    )
 
     state = models.CharField(max_length=12, choices=CallState.choices, default=CallState.QUEUED)
     reason = models.CharField(max_length=64, blank=True, help_text="A word for machines.")
@@ -146,7 +150,9 @@ class TriggerCall(models.Model):
             models.Index(fields=["application", "state", "queued_at"], name="call_by_application_state"),
             models.Index(fields=["trigger", "-queued_at"], name="call_by_trigger"),
             models.Index(fields=["-queued_at"], name="call_by_time"),
-            models.Index(fields=["state", "lease_expires_at"], condition=Q(state__in=["queued", "running"]), name="call_active"),
+            models.Index(
+                fields=["state", "lease_expires_at"], condition=Q(state__in=["queued", "running"]), name="call_active"
+            ),
         ]
 
     def __str__(self) -> str:

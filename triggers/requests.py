@@ -1,11 +1,17 @@
 """What a call asks for, whoever asks: the hook, the console, the API or a registry's push."""
 
+import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
 
 from triggers.models import Trigger, TriggerCall
 
 STEP_MINIMUM, STEP_MAXIMUM = 1, 100  # containers, as documented
+WAIT_MAXIMUM = 600  # seconds
 SCALE_TYPES = {"scale_in": -1, "scale_out": 1}
 
 
@@ -33,3 +39,54 @@ class InvalidParameter(ValueError):
         super().__init__(message)
         self.parameter = parameter
         self.message = message
+
+
+def parse_step(type_value: Any, step_value: Any) -> int:
+    """The signed step of a scaling call from its two documented parameters. Raises InvalidParameter."""
+    sign = SCALE_TYPES.get(type_value) if isinstance(type_value, str) else None
+    if sign is None:
+        what = "is missing" if type_value in (None, "") else f"is {_shown(type_value)}"
+        raise InvalidParameter("type", f"The type parameter {what}; it must be scale_in or scale_out.")
+    return sign * _parse_number("step", step_value, STEP_MINIMUM, STEP_MAXIMUM)
+
+
+def parse_wait(value: Any) -> int:
+    """Seconds to hold the answer for; 0 without the parameter. Raises InvalidParameter."""
+    return 0 if value is None else _parse_number("wait", value, 1, WAIT_MAXIMUM)
+
+
+def _parse_number(name: str, value: Any, minimum: int, maximum: int) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    valid = isinstance(text, str) and re.fullmatch(r"[0-9]{1,4}", text) and minimum <= int(text) <= maximum
+    if not valid:
+        what = "is missing" if value in (None, "") else f"is {_shown(value)}"
+        raise InvalidParameter(name, f"The {name} parameter {what}; it must be a whole number from {minimum} to {maximum}.")
+    return int(text)
+
+
+def _shown(value: Any) -> str:
+    """What a caller sent, short enough for an answer."""
+    text = str(value)
+    return f"'{text[:40]}…'" if len(text) > 40 else f"'{text}'"
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The caller's address: the connection's, or the right-most entry of X-Forwarded-For that no trusted proxy wrote."""
+    address = request.META.get("REMOTE_ADDR") or ""
+    for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        if not (_is_trusted_proxy(address) and hop.strip()):
+            break
+        address = hop.strip()
+    return address if _parse_address(address) else None
+
+
+def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _is_trusted_proxy(text: str) -> bool:
+    address = _parse_address(text)
+    return address is not None and any(address in ip_network(proxy, strict=False) for proxy in settings.TRUSTED_PROXIES)

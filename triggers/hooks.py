@@ -1,0 +1,225 @@
+"""The endpoint that trigger links call, and the one that tells a call's outcome. No session, no redirect, no CSRF."""
+
+import hmac
+import uuid
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from clusters.encryption import EncryptedTextField
+from triggers import links
+from triggers.bodies import BodyTooLarge, Parameters
+from triggers.calls import QueueFull, accept_call, remaining_cooldown
+from triggers.models import Action, CallState, Trigger, TriggerCall
+from triggers.requests import CallRequest, InvalidParameter, client_address, parse_step, parse_wait
+from triggers.selectors import build_status_url, outcome_of, public_base_url
+from triggers.waiting import TooManyWaiters, waiters
+
+log = structlog.get_logger("windlass.hook")
+
+SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
+DELIVERY_HEADERS = ("Idempotency-Key", "X-GitHub-Delivery", "X-Gitea-Delivery", "X-Forgejo-Delivery")
+EVENT_HEADERS = ("X-GitHub-Event", "X-Gitea-Event", "X-Forgejo-Event")
+# Compared with when no trigger has the id, so that an unknown trigger and a wrong secret take the same time.
+DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
+
+MISSING_SECRET = (
+    "The secret parameter is missing. In a shell, put the link in single quotes: an unquoted & cuts it off. "
+    f"The secret may also be sent in the {SECRET_HEADER} header."
+)
+UNKNOWN = "No trigger answers to this link."
+
+
+class HookRefused(Exception):
+    """An answer other than an accepted call: `code` is the HTTP status."""
+
+    def __init__(self, code: int, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.retry_after = code, message, retry_after
+
+
+def answer(code: int, message: str = "", call: TriggerCall | None = None, **more: Any) -> Response:
+    """The documented body: `code` is a string that equals the HTTP status; clients take any but "200" as failure."""
+    body = {"code": str(code), "message": message, "requestId": str(call.pk) if call else None}
+    response = Response({**body, **more}, status=code)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+class HookView(APIView):
+    """What both endpoints share. DRF authenticates nobody here: the secret in the link does."""
+
+    authentication_classes: tuple[()] = ()
+    permission_classes: tuple[()] = ()
+    schema = None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, MethodNotAllowed):
+            response = answer(405, f"{self.request.method} does nothing here; call the link with GET or POST.")
+            response["Allow"] = ", ".join(self.allowed_methods)
+            return response
+        if isinstance(exc, BodyTooLarge):
+            return answer(413, f"The body is larger than {settings.HOOK_BODY_LIMIT // (1024 * 1024)} MB.")
+        if isinstance(exc, InvalidParameter):
+            return answer(400, exc.message)
+        if isinstance(exc, DatabaseError):
+            log.error("the call could not be recorded", error=str(exc))
+            exc = HookRefused(503, "The database does not answer, so the call was not recorded. Try again later.", 5)
+        if isinstance(exc, QueueFull):
+            exc = HookRefused(429, exc.message, exc.retry_after)
+        if isinstance(exc, HookRefused):
+            response = answer(exc.code, exc.message)
+            if exc.retry_after is not None:
+                response["Retry-After"] = str(exc.retry_after)
+            return response
+        raise exc
+
+
+class TriggerHook(HookView):
+    """`/hook/trigger?triggerUrl=…&secret=…`: GET, POST and PUT act; HEAD and OPTIONS never do."""
+
+    http_method_names = ["get", "post", "put"]
+
+    def get(self, request: Request) -> Response:
+        return call_trigger(request._request)
+
+    post = get
+    put = get
+
+
+class CallHook(HookView):
+    """`/hook/calls/<requestId>?secret=…`: the outcome, without a login. `wait=` works here too."""
+
+    http_method_names = ["get"]
+
+    def get(self, request: Request, call_id: uuid.UUID) -> Response:
+        http = request._request
+        parameters = Parameters(http)
+        secret = read_secret(http, parameters)
+        wait = parse_wait(parameters.get("wait"))
+        call = TriggerCall.objects.select_related("trigger", "coalesced_into").filter(pk=call_id).first()
+        check_secret(call.trigger if call else None, secret)
+        assert call  # check_secret refuses an unknown one
+        if wait:
+            return answer_with_outcome(http, call, wait)
+        return answer_with_state(http, call)
+
+
+def call_trigger(request: HttpRequest) -> Response:
+    check_body_size(request)
+    parameters = Parameters(request)
+    trigger = authenticate_trigger(request, parameters)
+    if any(request.headers.get(name, "").lower() == "ping" for name in EVENT_HEADERS):
+        return answer(200, "pong")
+    wait = parse_wait(parameters.get("wait"))
+    call_request = CallRequest(
+        source=TriggerCall.Source.HOOK,
+        action=trigger.action,
+        application_id=trigger.application_id,
+        service_id=trigger.service_id,
+        trigger=trigger,
+        step=parse_step(parameters.get("type"), parameters.get("step")) if trigger.action == Action.SCALING else None,
+        source_address=client_address(request),
+        user_agent=request.headers.get("User-Agent", ""),
+        delivery_id=next((request.headers[name] for name in DELIVERY_HEADERS if request.headers.get(name)), ""),
+    )
+    call = accept_call(call_request)
+    if call.state == CallState.REJECTED:
+        return answer_with_rejection(call_request, call)
+    if wait:
+        return answer_with_outcome(request, call, wait)
+    return answer_with_state(request, call)
+
+
+def check_body_size(request: HttpRequest) -> None:
+    """Refuses a body over the limit even where nothing in it is needed. Raises BodyTooLarge."""
+    if (
+        request.headers.get("Content-Length", "").isdigit()
+        and int(request.headers["Content-Length"]) > settings.HOOK_BODY_LIMIT
+    ):
+        raise BodyTooLarge
+
+
+def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigger:
+    """The trigger that the link names, when its secret and every field are right. Raises HookRefused."""
+    trigger_url = parameters.get("triggerUrl")
+    if not isinstance(trigger_url, str) or not trigger_url:
+        raise HookRefused(400, "The triggerUrl parameter is missing; copy the link from the console again.")
+    secret = read_secret(request, parameters)
+    try:
+        fields = links.decode_trigger_url(trigger_url)
+    except links.MalformedLink as error:
+        raise HookRefused(400, f"{error} Copy the link from the console again.") from error
+    found = Trigger.objects.select_related("application__cluster").filter(public_id=fields.id).first()
+    trigger = check_secret(found, secret)
+    if trigger.link_fields != fields:
+        raise HookRefused(404, UNKNOWN)
+    return trigger
+
+
+def read_secret(request: HttpRequest, parameters: Parameters) -> str:
+    secret = request.headers.get(SECRET_HEADER) or parameters.get("secret")
+    if not isinstance(secret, str) or not secret:
+        raise HookRefused(400, MISSING_SECRET)
+    return secret
+
+
+def check_secret(trigger: Trigger | None, secret: str) -> Trigger:
+    """The trigger again; one identical refusal, in the same time, for an unknown trigger and a wrong secret."""
+    wanted = trigger.secret if trigger else EncryptedTextField().from_db_value(DUMMY_SECRET)
+    matches = hmac.compare_digest((wanted or "").encode(), secret.encode())
+    if not (trigger and wanted and matches):
+        raise HookRefused(404, UNKNOWN)
+    return trigger
+
+
+def answer_with_rejection(call_request: CallRequest, call: TriggerCall) -> Response:
+    more = {"state": call.state, "reason": call.reason}
+    if call.reason != "cooldown":
+        return answer(403, call.message, call, **more)
+    response = answer(429, call.message, call, **more)
+    response["Retry-After"] = str(max(remaining_cooldown(call_request, call.queued_at), 1))
+    return response
+
+
+def answer_with_state(request: HttpRequest, call: TriggerCall) -> Response:
+    return answer(200, call.message, call, **describe_call(request, call))
+
+
+def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -> Response:
+    """Holds the answer until the call, or the one that covers it, has ended: 200 succeeded, 500 failed or rolled back,
+    504 not finished yet."""
+    try:
+        waiters.wait_for_end(outcome_of(call).pk, seconds)
+    except TooManyWaiters:
+        message = "Too many callers are waiting already; the call goes on, ask statusUrl for its outcome."
+        return answer(504, message, call, **describe_call(request, call))
+    call = TriggerCall.objects.select_related("coalesced_into").get(pk=call.pk)
+    outcome = outcome_of(call)
+    described = {**describe_call(request, call), "state": outcome.state, "reason": outcome.reason}
+    if outcome.state == CallState.SUCCEEDED:
+        return answer(200, outcome.message, call, **described)
+    if outcome.is_active:
+        return answer(
+            504, f"Not finished after {seconds} s; the call goes on, ask statusUrl for its outcome.", call, **described
+        )
+    return answer(500, outcome.message, call, **described)
+
+
+def describe_call(request: HttpRequest, call: TriggerCall) -> dict[str, Any]:
+    more: dict[str, Any] = {"state": call.state}
+    if call.reason:
+        more["reason"] = call.reason
+    if call.coalesced_into_id:
+        more["coalescedInto"] = str(call.coalesced_into_id)
+    # A caller that sends its secret in a header keeps it out of addresses, and so do we.
+    secret = "" if request.headers.get(SECRET_HEADER) else request.GET.get("secret", "")
+    more["statusUrl"] = build_status_url(call, public_base_url(request), secret)
+    return more

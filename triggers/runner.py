@@ -1,0 +1,199 @@
+"""A worker's way through one call: claim, observe, plan, execute, finish."""
+
+import os
+import socket
+import threading
+import time
+import uuid
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from clusters.engine.client import EngineClient
+from clusters.engine.driver import Driver, Observation, Outcome, Plan, Target, driver_for
+from clusters.engine.errors import EngineError, EngineUnreachable, PlanRefused
+from triggers import calls
+from triggers.models import Action, CallState, TriggerCall
+from triggers.scaling import Step, apply_steps, describe_step
+
+log = structlog.get_logger("windlass.runner")
+
+ENGINE_PATIENCE = 30.0  # seconds an unreachable engine is waited for before the call fails
+MINIMUM_REPLICAS = 1  # a plain engine's service keeps its last container
+
+
+class CallTimedOut(Exception):
+    """The call ran longer than CALL_LIMIT_SECONDS."""
+
+
+def run_call(call_id: Any) -> None:
+    """Work at the application that this call is about, as long as nobody else does: its next call, which may be another one."""
+    application_id = TriggerCall.objects.filter(pk=call_id).values_list("application_id", flat=True).first()
+    if application_id is None:
+        return
+    owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    call = calls.claim_call(application_id, owner)
+    if call is None:
+        return
+    with structlog.contextvars.bound_contextvars(call_id=str(call.pk)), Lease(call, owner) as lease:
+        try:
+            Run(call, owner, lease).run()
+        except calls.LeaseLost:
+            log.warning("another worker has taken the call over")
+
+
+class Lease:
+    """Keeps a claimed call ours: a thread extends the lease while the call runs; `check` tells whether it still holds."""
+
+    def __init__(self, call: TriggerCall, owner: str) -> None:
+        self._call_id, self._owner = call.pk, owner
+        self._deadline = (call.started_at or timezone.now()) + timedelta(seconds=settings.CALL_LIMIT_SECONDS)
+        self._held_until = time.monotonic() + settings.CALL_LEASE_SECONDS
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{call.pk}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        while not self._stop.wait(settings.CALL_LEASE_SECONDS / 3):
+            started = time.monotonic()
+            try:
+                calls.extend_lease(self._call_id, self._owner)
+            except calls.LeaseLost:
+                self._held_until = 0.0
+                break
+            except DatabaseError as error:  # tried again at the next beat; check() stops the work when the lease is over
+                log.warning("the lease could not be extended", error=str(error))
+                connection.close()
+            else:
+                self._held_until = started + settings.CALL_LEASE_SECONDS
+        connection.close()
+
+    def check(self) -> None:
+        """Raises LeaseLost when another worker may work at the call by now, CallTimedOut past the call's limit."""
+        if time.monotonic() >= self._held_until:
+            raise calls.LeaseLost
+        if timezone.now() >= self._deadline:
+            raise CallTimedOut
+
+
+class Run:
+    """One attempt at a claimed call."""
+
+    def __init__(self, call: TriggerCall, owner: str, lease: Lease) -> None:
+        self.call, self.owner, self.lease = call, owner, lease
+        self.target = Target(call.application.name, call.application.source, call.service.name if call.service else "")
+        self.steps: list[Step] = []
+
+    def run(self) -> None:
+        if self.call.attempts > calls.MAXIMUM_ATTEMPTS:
+            self.finish(Outcome("failed", "lost", f"Given up: {calls.MAXIMUM_ATTEMPTS} workers were lost while working at it."))
+            return
+        if self.call.attempts > 1:
+            self.report("warning", "resume", f"Taken over from a lost worker, attempt {self.call.attempts}.")
+        self.finish(*self._work_patiently())
+
+    def _work_patiently(self) -> tuple[Outcome, Any]:
+        """The outcome, and what the target is like afterwards (None when that cannot be told)."""
+        give_up_at = time.monotonic() + ENGINE_PATIENCE
+        while True:
+            try:
+                return self._work()
+            except EngineUnreachable as error:
+                if time.monotonic() >= give_up_at:
+                    return Outcome("failed", error.code, f"{error.message} {self._last_known()}"), None
+                self.report("warning", "wait", f"{error.message} Trying again.")
+                time.sleep(1.0)
+            except CallTimedOut:
+                limit = (
+                    f"Stopped at a safe step after {settings.CALL_LIMIT_SECONDS} s, the limit of one call. {self._last_known()}"
+                )
+                return Outcome("failed", "timed_out", limit), None
+            except (calls.LeaseLost, DatabaseError):
+                raise
+            except Exception as error:
+                log.exception("the call met a defect")
+                sentence = f"Windlass met a defect of its own ({type(error).__name__}); its log says more. {self._last_known()}"
+                return Outcome("failed", "internal_error", sentence), None
+
+    def _work(self) -> tuple[Outcome, Any]:
+        self.lease.check()
+        try:
+            driver = driver_for(self.target.source)
+            with EngineClient(self.call.application.cluster.endpoint) as client:
+                return self._run_on(driver, client)
+        except EngineUnreachable:
+            raise
+        except PlanRefused as error:
+            return Outcome("failed", error.code, f"{error.message} Nothing was touched."), self.call.before
+        except EngineError as error:
+            return Outcome("failed", error.code, error.message), None
+
+    def _run_on(self, driver: Driver, client: EngineClient) -> tuple[Outcome, Any]:
+        observation = driver.observe(client, self.target)
+        plan = self._plan(driver, observation)
+        calls.save_progress(self.call, self.owner, plan=plan.as_text())
+        if plan.is_empty():
+            return Outcome("succeeded", "unchanged", self._describe_unchanged(observation)), observation.snapshot()
+        outcome = driver.execute(client, plan, self.report, self.lease.check)
+        return outcome, self._observe_after(driver, client)
+
+    def _observe_after(self, driver: Driver, client: EngineClient) -> Any:
+        """None when the engine cannot tell any more: the work is done, and must not be done again for that."""
+        try:
+            return driver.observe(client, self.target).snapshot()
+        except EngineError as error:
+            self.report("warning", "observe", f"What runs now could not be read: {error.message}")
+            return None
+
+    def _plan(self, driver: Driver, observation: Observation) -> Plan:
+        if self.call.action == Action.REDEPLOY:
+            if self.call.before is None:
+                calls.save_progress(self.call, self.owner, before=observation.snapshot())
+            return driver.plan_redeploy(observation)
+        return driver.plan_scale(observation, self.target.service, self._target_replicas(observation))
+
+    def _target_replicas(self, observation: Observation) -> int:
+        members = calls.merged_calls(self.call)
+        base = observation.running_count(self.target.service)
+        if self.call.target_replicas is None:
+            self.steps = apply_steps(members, base, MINIMUM_REPLICAS)
+            calls.save_targets(self.call, self.owner, [(step.call, step.count) for step in self.steps], observation.snapshot())
+            for step in self.steps:
+                self.report("info", "scale", describe_step(step))
+            return self.steps[-1].count
+        target = members[-1].target_replicas
+        return base if target is None else target
+
+    def _describe_unchanged(self, observation: Observation) -> str:
+        if self.call.action == Action.REDEPLOY:
+            return f"{self.target.application} has nothing to redeploy."
+        count = observation.running_count(self.target.service)
+        limit = f" {describe_step(self.steps[-1])}" if self.steps else ""
+        return f"{self.target.service} already runs {count}; nothing was changed.{limit}"
+
+    def report(self, level: str, operation: str, text: str) -> None:
+        calls.add_event(self.call, level, operation, text)
+        log.info("operation", operation=operation, level_of=level, text=text)
+
+    def _last_known(self) -> str:
+        if self.call.plan:
+            return "The last event says how far it came; a redeploy finishes or undoes what is half done."
+        return "Nothing was touched."
+
+    def finish(self, outcome: Outcome, after: Any = None) -> None:
+        state = CallState(outcome.state)
+        own = {step.call.pk: f"{describe_step(step)} {outcome.message}" for step in self.steps} if len(self.steps) > 1 else {}
+        self.report("info" if state == CallState.SUCCEEDED else "error", "end", outcome.message)
+        calls.finish_call(self.call, self.owner, state, outcome.reason, own.get(self.call.pk, outcome.message), after, own)

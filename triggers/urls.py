@@ -1,0 +1,12 @@
+"""The hook. A trailing slash changes nothing: a redirect would lose a POST's body."""
+
+from django.urls import path
+
+from triggers.hooks import CallHook, TriggerHook
+
+urlpatterns = [
+    path("trigger", TriggerHook.as_view(), name="hook_trigger"),
+    path("trigger/", TriggerHook.as_view()),
+    path("calls/<uuid:call_id>", CallHook.as_view(), name="hook_call"),
+    path("calls/<uuid:call_id>/", CallHook.as_view()),
+]
