@@ -1,0 +1,65 @@
+"""Fixtures of the tests that need real parts. One engine and one registry a session (and pytest-xdist worker)."""
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+
+from tests.harness.engine import EngineMissing, PrivateEngine, remove_everything, require_engine_programs, run_engine
+from tests.harness.images import create_base_image
+from tests.harness.registry import PrivateRegistry, run_registry
+
+
+@pytest.fixture(scope="session")
+def session_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateEngine]:
+    """The session's engine with the base image. Tests take `engine`, which is empty for each."""
+    try:
+        require_engine_programs()
+    except EngineMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    with run_engine() as private_engine:
+        with private_engine.connect() as api:
+            create_base_image(api)
+        yield private_engine
+        if request.session.testsfailed:
+            shutil.copy(private_engine.log_file, tmp_path_factory.getbasetemp() / "dockerd.log")
+
+
+@pytest.fixture
+def engine(session_engine: PrivateEngine) -> Iterator[PrivateEngine]:
+    """A real engine without containers, networks or volumes of others; `engine.endpoint_url` is its address."""
+    yield session_engine
+    with session_engine.connect() as api:
+        remove_everything(api)
+
+
+@pytest.fixture
+def api(engine: PrivateEngine) -> Iterator[docker.APIClient]:
+    """The SDK's own client of `engine`: the tests' hands and eyes."""
+    with engine.connect() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def session_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
+    with run_registry(tmp_path_factory.mktemp("registry")) as private_registry:
+        yield private_registry
+
+
+@pytest.fixture
+def registry(session_registry: PrivateRegistry) -> Iterator[PrivateRegistry]:
+    """A real registry without authentication. A test may stop it; it runs again for the next."""
+    yield session_registry
+    if session_registry.process is None:
+        session_registry.start()
+
+
+_names = itertools.count(1)
+
+
+@pytest.fixture
+def unique_name() -> Callable[[str], str]:
+    """`unique_name("shop")` -> "shop7": a name that no other test of the session has."""
+    return lambda word: f"{word}{next(_names)}"

@@ -1,0 +1,235 @@
+"""A private, real Docker engine for one test session (or one pytest-xdist worker), beside anything else on the machine.
+
+It runs in a process and a mount namespace of its own: when its first process ends, for whatever reason, the kernel ends
+containerd, the shims and the containers with it and drops all its mounts. What can stay behind after a kill -9 of the
+whole session (bridges, one firewall rule, cgroups, the folder) is named after the engine's number and is removed by the
+next engine that starts. The machine's firewall is left to whoever has it: the engine runs with --iptables=false.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import docker
+import requests
+
+from clusters.engine.endpoint import EngineEndpoint
+from tests.harness.proc import find_program, read_start_time, start_process, stop_process
+
+STATE = Path(tempfile.gettempdir()) / "windlass-test-engines"  # sockets live here, and their paths must stay short
+NUMBERS = range(200, 250)  # engine N has the bridge wltestN and the addresses 10.N.0.0/16
+HOW_TO_GET_ONE = "`apt-get install docker.io iptables iproute2` installs it on Debian"
+READY_WITHIN = 30.0  # seconds
+
+
+class EngineMissing(Exception):
+    """No engine can be started here; the message says how to get one."""
+
+
+@dataclass
+class PrivateEngine:
+    number: int
+    process: "subprocess.Popen[bytes] | None" = None
+    _subnets: Iterator[IPv4Network] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # The engine itself takes networks from the upper half; tests that need a subnet of their own get one of these.
+        self._subnets = IPv4Network(f"10.{self.number}.64.0/18").subnets(new_prefix=24)
+
+    @property
+    def folder(self) -> Path:
+        return STATE / str(self.number)
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "dockerd.log"
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"unix://{self.folder}/docker.sock"
+
+    @property
+    def endpoint(self) -> EngineEndpoint:
+        return EngineEndpoint(self.endpoint_url)
+
+    @property
+    def bridge(self) -> str:
+        return f"wltest{self.number}"
+
+    def new_subnet(self) -> str:
+        """A /24 that no other network of this machine's test engines has."""
+        return str(next(self._subnets))
+
+    def connect(self, timeout: float = 60) -> docker.APIClient:
+        """The SDK's client, for tests to arrange and to look; the code under test has its own."""
+        return docker.APIClient(base_url=self.endpoint_url, version="auto", timeout=timeout)
+
+
+@contextlib.contextmanager
+def run_engine() -> Iterator[PrivateEngine]:
+    """A ready engine; gone without a trace afterwards. On a failed start the log's end is in the error.
+
+    Raises EngineMissing with one sentence when this machine cannot have one.
+    """
+    require_engine_programs()
+    STATE.mkdir(exist_ok=True)
+    remove_dead_engines()
+    engine = take_number()
+    try:
+        start_engine(engine)
+        yield engine
+    finally:
+        stop_engine(engine)
+
+
+def require_engine_programs() -> None:
+    missing = [name for name in ("dockerd", "containerd", "iptables", "ip", "unshare", "setpriv") if not find_program(name)]
+    if missing:
+        raise EngineMissing(f"These tests need a Docker engine, and {', '.join(missing)} is not installed: {HOW_TO_GET_ONE}.")
+    if os.geteuid() != 0:
+        raise EngineMissing("These tests start a private Docker engine, which only root can do: run them as root.")
+
+
+def take_number() -> PrivateEngine:
+    """Claims the first number nobody has: making the folder is the claim."""
+    for number in NUMBERS:
+        engine = PrivateEngine(number)
+        with contextlib.suppress(FileExistsError):
+            engine.folder.mkdir()
+            pid = os.getpid()
+            (engine.folder / "owner").write_text(f"{pid} {read_start_time(pid)}")
+            return engine
+    raise EngineMissing(f"All {len(NUMBERS)} test engines' numbers are taken: look into {STATE}.")
+
+
+def start_engine(engine: PrivateEngine) -> None:
+    create_bridge(engine)
+    run_ip("iptables", *forward_rule("-I", engine))
+    folder, dockerd = engine.folder, find_program("dockerd")
+    reaper = [tini, "-s", "--"] if (tini := find_program("tini", "docker-init")) else []
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
+    options = {
+        "data-root": folder / "data",
+        "exec-root": folder / "exec",
+        "pidfile": folder / "dockerd.pid",
+        "config-file": folder / "none.json",
+        "host": engine.endpoint_url,
+        "bridge": engine.bridge,
+        "default-address-pool": f"base=10.{engine.number}.128.0/17,size=24",
+        "cgroup-parent": f"/{engine.bridge}",
+        "iptables": "false",
+        "ip6tables": "false",
+        "ip-masq": "false",
+    }
+    (folder / "none.json").write_text("{}")  # the machine's own /etc/docker/daemon.json is not this engine's
+    command = [*namespaces, *reaper, str(dockerd), *(f"--{name}={value}" for name, value in options.items())]
+    engine.process = start_process(command, engine.log_file)
+    wait_until_ready(engine)
+
+
+def wait_until_ready(engine: PrivateEngine) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline and engine.process and engine.process.poll() is None:
+        with contextlib.suppress(docker.errors.DockerException, requests.RequestException), engine.connect(timeout=5) as api:
+            api.ping()
+            return
+        time.sleep(0.05)
+    log = engine.log_file.read_text(errors="replace")[-3000:]
+    raise AssertionError(f"The private engine did not get ready within {READY_WITHIN:g} s. The end of its log:\n{log}")
+
+
+def stop_engine(engine: PrivateEngine) -> None:
+    if engine.process:
+        # Nothing on it is worth a clean end, and killing the namespace's first process is certain to end everything.
+        engine.process.kill()
+        stop_process(engine.process)
+        engine.process = None
+    remove_traces(engine)
+
+
+def remove_dead_engines() -> None:
+    """Removes what engines left behind whose session was killed."""
+    with (STATE / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for folder in STATE.iterdir():
+            if folder.name.isdigit() and not owner_is_alive(folder):
+                remove_traces(PrivateEngine(int(folder.name)))
+
+
+def owner_is_alive(folder: Path) -> bool:
+    try:
+        pid, _, started = (folder / "owner").read_text().partition(" ")
+    except FileNotFoundError:  # just being claimed, or half removed long ago
+        return time.time() - folder.stat().st_mtime < 60
+    return read_start_time(int(pid)) == started
+
+
+def remove_traces(engine: PrivateEngine) -> None:
+    """Bridges, the firewall rule, cgroups and the folder of an engine whose processes are gone. Safe to repeat."""
+    for link in find_links(engine):
+        run_ip("ip", "link", "delete", link, check=False)
+    while run_ip("iptables", *forward_rule("-D", engine), check=False):
+        pass
+    remove_cgroups(engine.bridge)
+    shutil.rmtree(engine.folder, ignore_errors=True)
+
+
+def find_links(engine: PrivateEngine) -> list[str]:
+    """The engine's bridge, and those of its networks: all that have an address of its own."""
+    listing = subprocess.run([find_program("ip") or "ip", "-j", "-4", "addr"], capture_output=True, check=True).stdout
+    own = {engine.bridge} if Path(f"/sys/class/net/{engine.bridge}").exists() else set()
+    prefix = f"10.{engine.number}."
+    for link in json.loads(listing):
+        name = link.get("ifname", "")
+        if name.startswith("br-") and any(a.get("local", "").startswith(prefix) for a in link.get("addr_info", [])):
+            own.add(name)
+    return sorted(own)
+
+
+def create_bridge(engine: PrivateEngine) -> None:
+    run_ip("ip", "link", "add", engine.bridge, "type", "bridge")
+    run_ip("ip", "addr", "add", f"10.{engine.number}.0.1/20", "dev", engine.bridge)
+    run_ip("ip", "link", "set", engine.bridge, "up")
+
+
+def forward_rule(action: str, engine: PrivateEngine) -> list[str]:
+    """Lets the engine's containers reach one another where another engine has set the FORWARD policy to DROP."""
+    network = f"10.{engine.number}.0.0/16"
+    return ["-w", action, "FORWARD", "-s", network, "-d", network, "-m", "comment", "--comment", engine.bridge, "-j", "ACCEPT"]
+
+
+def remove_cgroups(name: str) -> None:
+    for tops in (Path("/sys/fs/cgroup").glob(f"*/{name}"), Path("/sys/fs/cgroup").glob(name)):
+        for top in tops:
+            for folder, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+
+
+def run_ip(program: str, *arguments: str, check: bool = True) -> bool:
+    """Runs `ip` or `iptables`; whether it succeeded. With `check` a failure raises with the program's own words."""
+    done = subprocess.run([find_program(program) or program, *arguments], capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"{program} {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.returncode == 0
+
+
+def remove_everything(api: docker.APIClient) -> None:
+    """Removes every container, volume and network, so that the next test finds the engine empty. Images stay."""
+    for container in api.containers(all=True, quiet=True):
+        with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
+            api.remove_container(container["Id"], force=True, v=True)
+    for network in api.networks():
+        if network["Name"] not in {"bridge", "host", "none"}:
+            api.remove_network(network["Id"])
+    for volume in api.volumes().get("Volumes") or []:
+        api.remove_volume(volume["Name"], force=True)

@@ -1,0 +1,122 @@
+"""A real Distribution registry on 127.0.0.1, for one test session."""
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+
+from tests.harness.proc import find_free_port, find_program, start_process, stop_process
+
+READY_WITHIN = 15.0  # seconds
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+@dataclass
+class PrivateRegistry:
+    folder: Path
+    port: int
+    user: str = ""
+    password: str = ""
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def host(self) -> str:
+        """As image references name it: `127.0.0.1:40123`. The engine trusts plain HTTP there."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+    @property
+    def auth(self) -> dict[str, str] | None:
+        """For the SDK's `auth_config`."""
+        return {"username": self.user, "password": self.password} if self.user else None
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        login = (self.user, self.password) if self.user else None
+        return requests.request(method, f"{self.url}/v2/{path}", auth=login, timeout=10, **options)
+
+    def read_digest(self, name: str, tag: str) -> str:
+        """`sha256:…` of the manifest that the tag names now."""
+        answer = self.request("HEAD", f"{name}/manifests/{tag}", headers={"Accept": MANIFEST})
+        answer.raise_for_status()
+        return answer.headers["Docker-Content-Digest"]
+
+    def delete_tag(self, name: str, tag: str) -> None:
+        self.request("DELETE", f"{name}/manifests/{self.read_digest(name, tag)}").raise_for_status()
+
+    def push(self, api: docker.APIClient, name: str, image: str, tag: str = "latest") -> str:
+        """Pushes the local image as `<host>/<name>:<tag>` and leaves the engine's own tag where it was. Its reference."""
+        reference = f"{self.host}/{name}:{tag}"
+        before = find_image_id(api, reference)
+        api.tag(image, f"{self.host}/{name}", tag)
+        for line in api.push(f"{self.host}/{name}", tag, stream=True, decode=True, auth_config=self.auth):
+            if "error" in line:
+                raise AssertionError(f"Pushing {reference}: {line['error']}")
+        if before:
+            api.tag(before, f"{self.host}/{name}", tag)
+        else:
+            api.remove_image(reference, noprune=True)
+        return reference
+
+    def stop(self) -> None:
+        """Goes down; `start` brings it back with everything that was pushed."""
+        if self.process:
+            stop_process(self.process)
+            self.process = None
+
+    def start(self) -> None:
+        command = [find_program("docker-registry", "registry") or "docker-registry", "serve", str(self.folder / "config.json")]
+        self.process = start_process(command, self.folder / "registry.log")
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(requests.RequestException):
+                if self.request("GET", "").status_code == 200:
+                    return
+            time.sleep(0.05)
+        log = (self.folder / "registry.log").read_text(errors="replace")[-2000:]
+        raise AssertionError(f"The registry did not get ready within {READY_WITHIN:g} s. The end of its log:\n{log}")
+
+
+def find_image_id(api: docker.APIClient, reference: str) -> str:
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        return str(api.inspect_image(reference)["Id"])
+    return ""
+
+
+@contextlib.contextmanager
+def run_registry(
+    folder: Path, *, htpasswd: str = "", user: str = "", password: str = "", notify: list[dict[str, Any]] | None = None
+) -> Iterator[PrivateRegistry]:
+    """A ready registry that allows deletes.
+
+    `htpasswd` is that file's text (bcrypt only), `notify` Distribution's `notifications.endpoints`.
+    """
+    if not find_program("docker-registry", "registry"):
+        raise AssertionError("These tests need an image registry: `apt-get install docker-registry` installs it on Debian.")
+    registry = PrivateRegistry(folder, find_free_port(), user, password)
+    config: dict[str, Any] = {
+        "version": "0.1",
+        "log": {"level": "warn"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": registry.host, "secret": "for-tests"},
+    }
+    if htpasswd:
+        (folder / "htpasswd").write_text(htpasswd)
+        config["auth"] = {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
+    if notify:
+        config["notifications"] = {"endpoints": notify}
+    (folder / "config.json").write_text(json.dumps(config))  # every JSON text is YAML too
+    try:
+        registry.start()
+        yield registry
+    finally:
+        registry.stop()
