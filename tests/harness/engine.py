@@ -20,15 +20,15 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import docker
-import requests
 
 from clusters.engine.endpoint import EngineEndpoint
-from tests.harness.proc import find_program, read_start_time, start_process, stop_process
+from console.private_engine import EngineStartError, start_private_engine
+from console.private_engine import PrivateEngine as DaemonProcess
+from tests.harness.proc import find_program, read_start_time
 
 STATE = Path(tempfile.gettempdir()) / "windlass-test-engines"  # sockets live here, and their paths must stay short
 NUMBERS = range(200, 250)  # engine N has the bridge wltestN and the addresses 10.N.0.0/16
 HOW_TO_GET_ONE = "`apt-get install docker.io iptables iproute2` installs it on Debian"
-READY_WITHIN = 30.0  # seconds
 
 
 class EngineMissing(Exception):
@@ -38,7 +38,7 @@ class EngineMissing(Exception):
 @dataclass
 class PrivateEngine:
     number: int
-    process: "subprocess.Popen[bytes] | None" = None
+    daemon: DaemonProcess | None = None
     _subnets: Iterator[IPv4Network] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -114,45 +114,33 @@ def take_number() -> PrivateEngine:
 def start_engine(engine: PrivateEngine) -> None:
     create_bridge(engine)
     run_ip("iptables", *forward_rule("-I", engine))
-    folder, dockerd = engine.folder, find_program("dockerd")
-    reaper = [tini, "-s", "--"] if (tini := find_program("tini", "docker-init")) else []
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
-    options = {
-        "data-root": folder / "data",
-        "exec-root": folder / "exec",
-        "pidfile": folder / "dockerd.pid",
-        "config-file": folder / "none.json",
-        "host": engine.endpoint_url,
-        "bridge": engine.bridge,
-        "default-address-pool": f"base=10.{engine.number}.128.0/17,size=24",
-        "cgroup-parent": f"/{engine.bridge}",
-        "iptables": "false",
-        "ip6tables": "false",
-        "ip-masq": "false",
-    }
-    (folder / "none.json").write_text("{}")  # the machine's own /etc/docker/daemon.json is not this engine's
-    command = [*namespaces, *reaper, str(dockerd), *(f"--{name}={value}" for name, value in options.items())]
-    engine.process = start_process(command, engine.log_file)
-    wait_until_ready(engine)
-
-
-def wait_until_ready(engine: PrivateEngine) -> None:
-    deadline = time.monotonic() + READY_WITHIN
-    while time.monotonic() < deadline and engine.process and engine.process.poll() is None:
-        with contextlib.suppress(docker.errors.DockerException, requests.RequestException), engine.connect(timeout=5) as api:
-            api.ping()
-            return
-        time.sleep(0.05)
-    log = engine.log_file.read_text(errors="replace")[-3000:]
-    raise AssertionError(f"The private engine did not get ready within {READY_WITHIN:g} s. The end of its log:\n{log}")
+    reaper = [tini, "-s", "--"] if (tini := find_program("tini", "docker-init")) else []
+    options = [
+        f"--default-address-pool=base=10.{engine.number}.128.0/17,size=24",
+        f"--cgroup-parent=/{engine.bridge}",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--ip-masq=false",
+    ]
+    try:
+        engine.daemon = start_private_engine(
+            engine.folder,
+            bridge=engine.bridge,
+            arguments=options,
+            log=engine.log_file,
+            wrapper=["setpriv", "--pdeathsig", "KILL", *namespaces, *reaper],
+        )
+    except EngineStartError as error:
+        raise AssertionError(f"{error} The end of its log:\n{engine.log_file.read_text(errors='replace')[-3000:]}") from error
 
 
 def stop_engine(engine: PrivateEngine) -> None:
-    if engine.process:
-        # Nothing on it is worth a clean end, and killing the namespace's first process is certain to end everything.
-        engine.process.kill()
-        stop_process(engine.process)
-        engine.process = None
+    if engine.daemon:
+        # Nothing on it is worth a clean end, and killing the namespaces' first process is certain to end everything.
+        engine.daemon.process.kill()
+        engine.daemon.process.wait()
+        engine.daemon = None
     remove_traces(engine)
 
 
