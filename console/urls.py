@@ -1,8 +1,9 @@
 """The table of contents. A view, its URL name and its template share one name."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 urlpatterns = [
+    path("hook/", include("triggers.urls")),
     path("admin/", admin.site.urls),
 ]

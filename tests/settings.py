@@ -1,0 +1,20 @@
+"""The console's settings for the tests: a data folder of their own, and a database that may forget."""
+
+import os
+import tempfile
+from pathlib import Path
+
+_data = Path(tempfile.mkdtemp(prefix="windlass-tests-"))
+os.environ["WINDLASS_DATA_DIR"] = str(_data)
+
+from console.settings import *  # noqa: E402, F403
+from console.settings import DATABASES, STORAGES  # noqa: E402
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, since threads of a test share it as the processes of an installation do.
+    DATABASES["default"]["TEST"] = {"NAME": str(_data / "tests.sqlite3")}
+    DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+for _folder in ("messages", "control"):
+    (_data / "queue" / _folder).mkdir(parents=True)
