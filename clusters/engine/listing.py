@@ -1,0 +1,341 @@
+"""The whole engine at a glance: everything that runs there as applications, services and containers.
+
+Four requests whatever the engine's size: version, info, containers, images. An inspect follows only for a container whose
+list entry shows an image id instead of its reference (the tag has moved on), and only once in its life: the caller
+remembers references by container id.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from clusters.engine.errors import TargetMissing
+
+if TYPE_CHECKING:
+    from clusters.engine.client import EngineClient
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+ONEOFF_LABEL = "com.docker.compose.oneoff"
+SWARM_LABELS = ("com.docker.swarm.task.id", "com.docker.swarm.service.id")
+APPLICATION_LABEL = "windlass.application"  # on clones of a lone container: the application they scale
+CLONE_SERVICE_LABEL = "windlass.service"
+PROTECTED_LABEL = "windlass.protected"
+SYSTEM_LABEL = "windlass.system"
+
+NAME_LENGTH = 255  # the widest an application, service or container name is stored
+IMAGE_LENGTH = 512
+PROTOCOL_LENGTH = 8
+HEALTH_WORDS = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
+IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
+TEMPORARY_NAME = re.compile(r"(?P<base>.+)\.windlass-(?:new|old)\.[0-9a-f]{12}\.[rs]")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What the engine is. `swarm_role` is "manager", "worker" or empty; `time` is the engine's own clock, as a Unix time."""
+
+    engine_id: str = ""
+    engine_version: str = ""
+    api_version: str = ""
+    hostname: str = ""
+    operating_system: str = ""
+    architecture: str = ""
+    cpus: int = 0
+    memory_bytes: int = 0
+    swarm_role: str = ""
+    time: float = 0.0
+
+
+@dataclass(frozen=True)
+class ObservedContainer:
+    container_id: str
+    name: str
+    state: str
+    status_text: str = ""
+    health: str = ""
+    image: str = ""
+    image_id: str = ""
+    ports: list[dict[str, Any]] = field(default_factory=list)
+    addresses: dict[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    protected: bool = False
+    system: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class ObservedService:
+    """Containers of one name in an application, by name."""
+
+    name: str
+    containers: tuple[ObservedContainer, ...]
+    image_digests: list[str] = field(default_factory=list)
+    mode: str = "replicated"
+
+    @property
+    def replicas(self) -> int:
+        return len(self.containers)
+
+    @property
+    def running(self) -> int:
+        return sum(container.is_running for container in self.containers)
+
+    @property
+    def newest(self) -> ObservedContainer:
+        return max(self.containers, key=lambda container: (container.created_at or EPOCH, container.name))
+
+    @property
+    def health(self) -> str:
+        """The worst of its running containers."""
+        found = {container.health for container in self.containers if container.is_running}
+        return next((word for word in ("unhealthy", "starting", "healthy") if word in found), "")
+
+    @property
+    def status(self) -> str:
+        if not self.running:
+            return "stopped"
+        return "running" if self.running == self.replicas and self.health != "unhealthy" else "degraded"
+
+    @property
+    def ports(self) -> list[dict[str, Any]]:
+        return sort_ports(port for container in self.containers for port in container.ports)
+
+
+@dataclass(frozen=True)
+class ObservedApplication:
+    """`source` as Application.Source: "compose" or "container" so far; Swarm's "stack" and "service" have their place here."""
+
+    source: str
+    name: str
+    services: tuple[ObservedService, ...]
+
+    @property
+    def containers(self) -> list[ObservedContainer]:
+        return [container for service in self.services for container in service.containers]
+
+    @property
+    def wanted(self) -> int:
+        return sum(service.replicas for service in self.services)
+
+    @property
+    def running(self) -> int:
+        return sum(service.running for service in self.services)
+
+    @property
+    def status(self) -> str:
+        found = {service.status for service in self.services}
+        return found.pop() if len(found) == 1 else "degraded"
+
+    @property
+    def protected(self) -> bool:
+        return any(container.protected for container in self.containers)
+
+    @property
+    def system(self) -> bool:
+        return any(container.system for container in self.containers)
+
+    @property
+    def created_at(self) -> datetime | None:
+        return min((container.created_at for container in self.containers if container.created_at), default=None)
+
+    @property
+    def updated_at(self) -> datetime | None:
+        return max((container.created_at for container in self.containers if container.created_at), default=None)
+
+
+@dataclass(frozen=True)
+class ObservedEngine:
+    facts: EngineFacts
+    applications: tuple[ObservedApplication, ...]
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | None = None) -> ObservedEngine:
+    """Everything on the engine. `known_images`: image references by container id, from earlier observations.
+
+    Raises EngineError.
+    """
+    facts = read_facts(client)
+    entries = [entry for entry in client.list_containers() if belongs_to_an_application(entry)]
+    digests = {image["Id"]: read_digests(image) for image in client.list_images()}
+    own_id = ""
+
+    def observe(entry: dict[str, Any]) -> ObservedContainer:
+        return read_container(entry, find_reference(client, entry, known_images or {}), own_id)
+
+    return ObservedEngine(facts, group_applications(entries, observe, digests))
+
+
+def read_facts(client: "EngineClient") -> EngineFacts:
+    """Raises EngineError."""
+    version, info = client.version(), client.info()
+    swarm = info.get("Swarm") or {}
+    role = ""
+    if swarm.get("LocalNodeState") == "active":
+        role = "manager" if swarm.get("ControlAvailable") else "worker"
+    return EngineFacts(
+        engine_id=clean_text(info.get("ID"), 128),
+        engine_version=clean_text(version.get("Version"), 64),
+        api_version=clean_text(version.get("ApiVersion"), 16),
+        hostname=clean_text(info.get("Name"), 255),
+        operating_system=clean_text(info.get("OperatingSystem"), 255),
+        architecture=clean_text(info.get("Architecture"), 32),
+        cpus=info.get("NCPU") or 0,
+        memory_bytes=info.get("MemTotal") or 0,
+        swarm_role=role,
+        time=read_engine_time(info.get("SystemTime") or ""),
+    )
+
+
+def read_engine_time(text: str) -> float:
+    """RFC 3339 with nanoseconds, as Go writes it; 0 when it cannot be read."""
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def belongs_to_an_application(entry: dict[str, Any]) -> bool:
+    """Not for Compose's one-off containers (`docker compose run`), Swarm's tasks, and what is being removed."""
+    labels = entry.get("Labels") or {}
+    if labels.get(ONEOFF_LABEL, "").lower() == "true" or any(label in labels for label in SWARM_LABELS):
+        return False
+    return entry.get("State") != "removing" and bool(entry.get("Names"))
+
+
+def group_applications(
+    entries: Iterable[dict[str, Any]], observe: Callable[[dict[str, Any]], ObservedContainer], digests: Mapping[str, list[str]]
+) -> tuple[ObservedApplication, ...]:
+    grouped: dict[tuple[str, str], dict[str, list[ObservedContainer]]] = defaultdict(lambda: defaultdict(list))
+    for entry in entries:
+        source, application, service = find_place(entry)
+        grouped[source, application][service].append(observe(entry))
+    return tuple(
+        ObservedApplication(
+            source, name, tuple(make_service(service, found, digests) for service, found in sorted(services.items()))
+        )
+        for (source, name), services in sorted(grouped.items())
+    )
+
+
+def find_place(entry: dict[str, Any]) -> tuple[str, str, str]:
+    """Source, application and service of a container. A label that could not be a name is as good as none."""
+    labels = entry.get("Labels") or {}
+    name = base_name(read_name(entry))
+    project, service = labels.get(PROJECT_LABEL, ""), labels.get(SERVICE_LABEL, "")
+    if is_name(project):
+        return "compose", project, service if is_name(service) else name
+    application = labels.get(APPLICATION_LABEL, "")
+    if is_name(application):
+        service = labels.get(CLONE_SERVICE_LABEL, "")
+        return "container", application, service if is_name(service) else application
+    return "container", name, name
+
+
+def make_service(name: str, containers: list[ObservedContainer], digests: Mapping[str, list[str]]) -> ObservedService:
+    merged = merge_unfinished_recreates(containers)
+    service = ObservedService(name, tuple(sorted(merged, key=lambda container: container.name)))
+    return ObservedService(name, service.containers, digests.get(service.newest.image_id, []))
+
+
+def merge_unfinished_recreates(containers: list[ObservedContainer]) -> list[ObservedContainer]:
+    """A recreate under way has the old and the new container side by side: they are one, the better of the two."""
+    by_name: dict[str, list[ObservedContainer]] = defaultdict(list)
+    for container in containers:
+        by_name[base_name(container.name)].append(container)
+    return [replace(max(found, key=rank_container), name=name) for name, found in by_name.items()]
+
+
+def rank_container(container: ObservedContainer) -> tuple[bool, bool, datetime]:
+    return container.is_running, container.health != "unhealthy", container.created_at or EPOCH
+
+
+def read_container(entry: dict[str, Any], image: str, own_id: str) -> ObservedContainer:
+    labels = entry.get("Labels") or {}
+    status_text = clean_text(entry.get("Status"), 255)
+    own = bool(own_id) and entry["Id"].startswith(own_id)
+    networks = (entry.get("NetworkSettings") or {}).get("Networks") or {}
+    return ObservedContainer(
+        container_id=entry["Id"][:64],
+        name=read_name(entry),
+        state=clean_text(entry.get("State"), 16),
+        status_text=status_text,
+        health=next((health for word, health in HEALTH_WORDS.items() if word in status_text), ""),
+        image=clean_text(image, IMAGE_LENGTH),
+        image_id=clean_text(entry.get("ImageID"), 80),
+        ports=sort_ports(read_port(port) for port in entry.get("Ports") or [] if port.get("PublicPort")),
+        addresses={
+            clean_text(name, NAME_LENGTH): address
+            for name, network in sorted(networks.items())
+            if (address := (network or {}).get("IPAddress") or (network or {}).get("GlobalIPv6Address"))
+        },
+        created_at=datetime.fromtimestamp(entry.get("Created") or 0, UTC),
+        protected=own or is_true(labels.get(PROTECTED_LABEL)),
+        system=own or is_true(labels.get(SYSTEM_LABEL)),
+    )
+
+
+def find_reference(client: "EngineClient", entry: dict[str, Any], known_images: Mapping[str, str]) -> str:
+    """The image reference as written at creation, which never changes. The list shows an id once the tag has moved on."""
+    listed: str = entry.get("Image") or ""
+    if not IMAGE_ID.fullmatch(listed):
+        return listed
+    if known := known_images.get(entry["Id"]):
+        return known
+    try:
+        return client.inspect_container(entry["Id"])["Config"]["Image"]
+    except TargetMissing:
+        return listed  # removed since it was listed
+
+
+def read_digests(image: dict[str, Any]) -> list[str]:
+    return sorted(digest for digest in image.get("RepoDigests") or [] if not digest.startswith("<none>"))
+
+
+def read_name(entry: dict[str, Any]) -> str:
+    """The container's own name; the others are links of other containers to it (`/web/db`)."""
+    names = [name.lstrip("/") for name in entry["Names"]]
+    return clean_text(next((name for name in names if "/" not in name), names[0]), NAME_LENGTH)
+
+
+def base_name(name: str) -> str:
+    """The name without what an unfinished recreate appended to it."""
+    temporary = TEMPORARY_NAME.fullmatch(name)
+    return temporary["base"] if temporary else name
+
+
+def read_port(port: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "host": port["PublicPort"],
+        "container": port["PrivatePort"],
+        "protocol": clean_text(port.get("Type"), PROTOCOL_LENGTH),
+    }
+
+
+def sort_ports(ports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each published port once: the engine lists it for IPv4 and for IPv6."""
+    unique = {(port["container"], port["protocol"], port["host"]): port for port in ports}
+    return [port for _, port in sorted(unique.items())]
+
+
+def is_name(text: str) -> bool:
+    return 0 < len(text) <= NAME_LENGTH and not UNPRINTABLE.search(text)
+
+
+def is_true(text: str | None) -> bool:
+    return (text or "").lower() in {"true", "1", "yes"}
+
+
+def clean_text(value: Any, length: int) -> str:
+    """Text from an engine, fit for a database column: no control characters, no longer than `length`."""
+    return UNPRINTABLE.sub("", str(value or ""))[:length]

@@ -1,0 +1,240 @@
+"""Observed state to rows. The only writer of applications, services, containers and a cluster's status.
+
+Watcher, worker and tests may sync one cluster at the same time: an observation is written only if none that began later
+was, and whoever writes holds the cluster's row, so that rows always show one whole observation.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from clusters.engine.client import EngineClient
+from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.errors import EngineError
+from clusters.engine.listing import (
+    EngineFacts,
+    ObservedApplication,
+    ObservedContainer,
+    ObservedEngine,
+    ObservedService,
+    observe_engine,
+    read_facts,
+)
+from clusters.models import Application, Cluster, Container, Service
+
+TEST_TIMEOUT = 10.0  # seconds for one answer while a person waits
+
+
+def sync_cluster(cluster: Cluster) -> None:
+    """Bring the cluster's rows up to date. Raises EngineError, the cluster then being marked unreachable with its reason."""
+    try:
+        with EngineClient(cluster.endpoint) as client:
+            observe_and_store(cluster, client)
+    except EngineError as error:
+        mark_unreachable(cluster, error.message)
+        raise
+
+
+def observe_and_store(cluster: Cluster, client: EngineClient) -> ObservedEngine:
+    """sync_cluster over a connection that is already there. Raises EngineError and marks nothing."""
+    began_at = timezone.now()
+    observed = observe_engine(client, recall_images(cluster))
+    store_observation(cluster, observed, began_at)
+    return observed
+
+
+def test_connection(endpoint: EngineEndpoint) -> EngineFacts:
+    """What answers at the endpoint. Raises EngineError with the exact reason."""
+    with EngineClient(endpoint, timeout=TEST_TIMEOUT) as client:
+        return read_facts(client)
+
+
+test_connection.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of the name
+
+
+def mark_unreachable(cluster: Cluster, reason: str) -> None:
+    """The rows stay as last seen; the next observation that is stored clears this."""
+    status = {"status": Cluster.Status.UNREACHABLE, "status_reason": reason[:500]}
+    Cluster.objects.filter(pk=cluster.pk).exclude(status=Cluster.Status.UNREACHABLE).update(
+        status_changed_at=timezone.now(), **status
+    )
+    Cluster.objects.filter(pk=cluster.pk).exclude(**status).update(**status)
+
+
+def recall_images(cluster: Cluster) -> dict[str, str]:
+    """Image references by container id, as already known."""
+    known = Container.objects.filter(service__application__cluster=cluster).exclude(image="")
+    return dict(known.values_list("container_id", "image"))
+
+
+@transaction.atomic
+def store_observation(cluster: Cluster, observed: ObservedEngine, began_at: datetime) -> bool:
+    """Write what changed, in queries that do not grow with the engine. False: a later observation is there already."""
+    if not claim_cluster(cluster, observed.facts, began_at):
+        return False
+    applications = store_applications(cluster, observed.applications)
+    services = store_services(applications, observed.applications)
+    store_containers(cluster, services)
+    prune_absent(Service.objects.filter(application__cluster=cluster))
+    prune_absent(Application.objects.filter(cluster=cluster, services__isnull=True))
+    return True
+
+
+def claim_cluster(cluster: Cluster, facts: EngineFacts, began_at: datetime) -> bool:
+    """Write the engine's facts and hold the row to the end of the transaction, unless a later observation was stored.
+
+    A `synced_at` in the future comes from a clock that was set back since: it must not block every sync until then.
+    """
+    stored = Q(synced_at__isnull=True) | Q(synced_at__lte=began_at) | Q(synced_at__gt=timezone.now())
+    reachable = models.Case(
+        models.When(status=Cluster.Status.REACHABLE, then="status_changed_at"), default=models.Value(began_at)
+    )
+    claimed = Cluster.objects.filter(stored, pk=cluster.pk).update(
+        synced_at=began_at,
+        status_changed_at=reachable,
+        status=Cluster.Status.REACHABLE,
+        status_reason="",
+        engine_id=facts.engine_id,
+        engine_version=facts.engine_version,
+        api_version=facts.api_version,
+        hostname=facts.hostname,
+        operating_system=facts.operating_system,
+        architecture=facts.architecture,
+        cpus=facts.cpus,
+        memory_bytes=facts.memory_bytes,
+        swarm_manager=facts.swarm_role == "manager",
+    )
+    return claimed == 1
+
+
+def store_applications(cluster: Cluster, observed: Iterable[ObservedApplication]) -> dict[tuple[str, str], Application]:
+    """All rows of the cluster by source and name; those not observed are absent."""
+    rows = {(row.source, row.name): row for row in Application.objects.filter(cluster=cluster)}
+    wanted = {(found.source, found.name): describe_application(found) for found in observed}
+    gone = {"status": Application.Status.ABSENT, "wanted": 0, "running": 0}
+    changed = [row for key, row in rows.items() if apply_values(row, wanted.get(key, gone))]
+    new = [
+        Application(cluster=cluster, source=source, name=name, **values)
+        for (source, name), values in wanted.items()
+        if (source, name) not in rows
+    ]
+    write_rows(Application, new, changed)
+    return rows | {(row.source, row.name): row for row in new}
+
+
+def store_services(
+    applications: Mapping[tuple[str, str], Application], observed: Iterable[ObservedApplication]
+) -> dict[Service, ObservedService | None]:
+    """All rows of those applications with what was observed of them; None: the service is absent."""
+    found_services = {
+        (applications[found.source, found.name].pk, service.name): service for found in observed for service in found.services
+    }
+    cluster_ids = {row.cluster_id for row in applications.values()}
+    rows = {(row.application_id, row.name): row for row in Service.objects.filter(application__cluster_id__in=cluster_ids)}
+    gone = {"status": Application.Status.ABSENT, "replicas": 0, "running": 0, "health": "", "ports": []}
+    changed = [
+        row
+        for key, row in rows.items()
+        if apply_values(row, describe_service(found_services[key]) if key in found_services else gone)
+    ]
+    new = [
+        Service(application_id=application_id, name=name, **describe_service(found))
+        for (application_id, name), found in found_services.items()
+        if (application_id, name) not in rows
+    ]
+    write_rows(Service, new, changed)
+    return {row: found_services.get((row.application_id, row.name)) for row in [*rows.values(), *new]}
+
+
+def store_containers(cluster: Cluster, services: Mapping[Service, ObservedService | None]) -> None:
+    wanted = {
+        (service.pk, container.container_id): describe_container(container)
+        for service, found in services.items()
+        if found
+        for container in found.containers
+    }
+    rows = {(row.service_id, row.container_id): row for row in Container.objects.filter(service__application__cluster=cluster)}
+    changed = [row for key, row in rows.items() if key in wanted and apply_values(row, wanted[key])]
+    new = [
+        Container(service_id=service_id, container_id=container_id, **values)
+        for (service_id, container_id), values in wanted.items()
+        if (service_id, container_id) not in rows
+    ]
+    Container.objects.filter(pk__in=[row.pk for key, row in rows.items() if key not in wanted]).delete()
+    write_rows(Container, new, changed)
+
+
+def describe_application(found: ObservedApplication) -> dict[str, Any]:
+    return {
+        "status": found.status,
+        "wanted": found.wanted,
+        "running": found.running,
+        "system": found.system,
+        "protected": found.protected,
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+    }
+
+
+def describe_service(found: ObservedService) -> dict[str, Any]:
+    return {
+        "status": found.status,
+        "mode": found.mode,
+        "replicas": found.replicas,
+        "running": found.running,
+        "image": found.newest.image,
+        "image_id": found.newest.image_id,
+        "image_digests": found.image_digests,
+        "ports": found.ports,
+        "health": found.health,
+    }
+
+
+def describe_container(found: ObservedContainer) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "state": found.state,
+        "status_text": found.status_text,
+        "health": found.health,
+        "image": found.image,
+        "image_id": found.image_id,
+        "ports": found.ports,
+        "addresses": found.addresses,
+        "created_at": found.created_at,
+    }
+
+
+def apply_values(row: models.Model, values: Mapping[str, Any]) -> bool:
+    """Set them on the row; True if any differs from what it had."""
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    return bool(changed)
+
+
+def write_rows(model: type[models.Model], new: list[Any], changed: list[Any]) -> None:
+    """Insert and update in bulk. The update is an upsert on the primary key: one statement for many rows and columns."""
+    manager = model._default_manager
+    manager.bulk_create(new)
+    if changed:
+        columns = [column.name for column in model._meta.concrete_fields if not column.primary_key]
+        manager.bulk_create(changed, update_conflicts=True, unique_fields=["pk"], update_fields=columns)
+
+
+def prune_absent(rows: models.QuerySet[Any]) -> None:
+    """Delete what is gone from the engine and that nothing outside this app refers to (a trigger, a call)."""
+    absent = rows.filter(status=Application.Status.ABSENT)
+    # The lock keeps a trigger or call from being added to one of them between the question and the deletion.
+    candidates = [row.pk for row in absent.select_for_update(of=("self",))]
+    if not candidates:
+        return
+    unreferenced = rows.model._default_manager.filter(pk__in=candidates)
+    for relation in rows.model._meta.related_objects:
+        if relation.related_model._meta.app_label != rows.model._meta.app_label:
+            references = relation.related_model._base_manager.filter(**{relation.field.name: OuterRef("pk")})
+            unreferenced = unreferenced.filter(~Exists(references))
+    unreferenced.delete()

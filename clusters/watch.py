@@ -1,0 +1,141 @@
+"""Keeps the inventory current: one thread a cluster follows the engine's events and syncs after them.
+
+A thread alternates between two things: sync, then listen from the moment before that sync on (by the engine's own clock,
+so that nothing falls between), until something happens or a full resync is due. A burst of events is one sync: what
+arrives within DEBOUNCE_SECONDS of the first event is answered together.
+"""
+
+import threading
+import time
+
+import structlog
+from django.db import Error as DatabaseFailure
+from django.db import close_old_connections, connection, connections
+
+from clusters.engine.client import EngineClient
+from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.errors import EngineError
+from clusters.engine.events import EventStream
+from clusters.inventory import mark_unreachable, observe_and_store
+from clusters.models import Cluster
+
+log = structlog.get_logger("windlass.watch")
+
+ROSTER_SECONDS = 2.0  # how soon a cluster that was added, changed or deleted is noticed
+RESYNC_SECONDS = 60.0
+DEBOUNCE_SECONDS = 0.2
+# One listening round. A network that goes silent is noticed at its end, since the engine then fails to end it in time.
+LISTEN_SECONDS = 10.0
+ANSWER_SECONDS = 15.0
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+STOP_SECONDS = 3.0  # how long a stopping watcher waits for its threads
+
+EVENT_FILTERS = {
+    "type": ["container", "image", "network"],
+    # Without exec_*: health checks run one each few seconds, and health_status says what came of it.
+    "event": [
+        *("create", "start", "die", "pause", "unpause", "destroy", "rename", "update", "health_status"),
+        *("pull", "tag", "untag", "delete", "load", "import"),
+        *("connect", "disconnect"),
+    ],
+}
+
+
+def run_watcher(stop: threading.Event) -> None:
+    """Watches every cluster in the database until `stop` is set."""
+    threads: dict[int, ClusterWatch] = {}
+    try:
+        while not stop.is_set():
+            try:
+                close_old_connections()
+                adjust_watches(threads, {cluster.pk: cluster for cluster in Cluster.objects.all()})
+            except DatabaseFailure as error:
+                log.warning("the list of clusters cannot be read", error=str(error))
+                connection.close()
+            stop.wait(ROSTER_SECONDS)
+    finally:
+        for watch in threads.values():
+            watch.stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        for watch in threads.values():
+            watch.join(max(deadline - time.monotonic(), 0))
+        connection.close()
+
+
+def adjust_watches(watches: "dict[int, ClusterWatch]", clusters: dict[int, Cluster]) -> None:
+    """One live watch for each cluster, at its present address."""
+    for pk, watch in list(watches.items()):
+        if pk not in clusters or clusters[pk].endpoint != watch.endpoint or not watch.is_alive():
+            watch.stop()
+            del watches[pk]
+    for pk, cluster in clusters.items():
+        if pk not in watches:
+            watches[pk] = ClusterWatch(cluster)
+            watches[pk].start()
+
+
+class ClusterWatch(threading.Thread):
+    """Syncs one cluster until stopped."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        # A daemon: a thread that hangs in a network call must not keep the process from ending.
+        super().__init__(name=f"watch-{cluster.name}", daemon=True)
+        self.cluster = cluster
+        self.endpoint: EngineEndpoint = cluster.endpoint
+        self.log = log.bind(cluster=cluster.name)
+        self._stopping = threading.Event()
+        self._stream: EventStream | None = None
+        self._failures = 0
+
+    def stop(self) -> None:
+        """Returns at once; a thread that listens is woken up."""
+        self._stopping.set()
+        if stream := self._stream:
+            stream.interrupt()
+
+    def run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self.follow_engine()
+                self._stopping.wait(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1])
+        finally:
+            connections.close_all()
+
+    def follow_engine(self) -> None:
+        """Sync and listen over one connection, until it is lost or the watch is stopped."""
+        try:
+            with EngineClient(self.endpoint, timeout=ANSWER_SECONDS) as client:
+                while not self._stopping.is_set():
+                    close_old_connections()
+                    observed = observe_and_store(self.cluster, client)
+                    self._failures = 0
+                    self.wait_for_change(client, observed.facts.time or time.time())
+        except EngineError as error:
+            if not self._stopping.is_set():
+                self.report_loss(error)
+        except DatabaseFailure as error:
+            self.report_database_failure(error)
+        self._failures += 1
+
+    def wait_for_change(self, client: EngineClient, since: float) -> None:
+        """Returns when something happened on the engine after `since`, and when a full resync is due."""
+        resync_at = time.monotonic() + RESYNC_SECONDS
+        while time.monotonic() < resync_at:
+            with EventStream(client, since, since + LISTEN_SECONDS, EVENT_FILTERS) as self._stream:
+                if self._stopping.is_set():
+                    return
+                if self._stream.wait_for_event():
+                    self._stopping.wait(DEBOUNCE_SECONDS)
+                    return
+            since += LISTEN_SECONDS
+
+    def report_loss(self, error: EngineError) -> None:
+        self.log.warning("engine lost", reason=error.message, attempt=self._failures + 1)
+        try:
+            mark_unreachable(self.cluster, error.message)
+        except DatabaseFailure as failure:
+            self.report_database_failure(failure)
+
+    def report_database_failure(self, error: DatabaseFailure) -> None:
+        self.log.warning("the inventory cannot be written", error=str(error))
+        connection.close()
