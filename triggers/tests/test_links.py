@@ -1,3 +1,4 @@
+import contextlib
 import re
 from urllib.parse import parse_qs, urlsplit
 
@@ -5,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triggers.links import LinkFields, MalformedLink, build_link, decode_trigger_url, encode_trigger_url, make_public_id, make_secret
+from triggers.links import (
+    LinkFields,
+    MalformedLink,
+    build_link,
+    decode_trigger_url,
+    encode_trigger_url,
+    make_public_id,
+    make_secret,
+)
 
 # The two links of the documentation this product reimplements.
 REDEPLOY = "YzI4YTk5NzFkZWZkYzQ2MTJiOWZkNTM1MzY2ZDU1M2NifGNvbGxlY3RkLWJlbmNobWFya3xyZWRlcGxveXwxOGlxbjc1Z25uMmVzfA=="
@@ -41,10 +50,8 @@ def test_every_link_survives_a_query_parser(fields):
 
 @given(st.text())
 def test_anything_else_is_malformed_and_nothing_worse(value):
-    try:
+    with contextlib.suppress(MalformedLink):
         decode_trigger_url(value)
-    except MalformedLink:
-        pass
 
 
 @pytest.mark.parametrize("value", ["", "%%%", "YWJj", "YWJ", "/////w==", "é"])

@@ -1,0 +1,234 @@
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from triggers import calls
+from triggers.calls import accept_call, claim_call
+from triggers.models import Action, CallState, TriggerCall
+from triggers.requests import CallRequest
+from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def request_of(trigger, **more):
+    return CallRequest(
+        source=TriggerCall.Source.HOOK,
+        action=trigger.action,
+        application_id=trigger.application_id,
+        service_id=trigger.service_id,
+        trigger=trigger,
+        **more,
+    )
+
+
+def expire_lease(call):
+    TriggerCall.objects.filter(pk=call.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+
+class TestAccept:
+    def test_a_call_is_committed_before_it_is_published(self, published, django_capture_on_commit_callbacks):
+        with django_capture_on_commit_callbacks(execute=True) as callbacks:
+            call = accept_call(request_of(TriggerFactory()))
+            assert published == []
+        assert callbacks
+        assert published == [str(call.pk)]
+        assert TriggerCall.objects.get(pk=call.pk).state == CallState.QUEUED
+
+    def test_an_equal_queued_redeploy_covers_a_new_one(self, published):
+        trigger = TriggerFactory()
+        first = accept_call(request_of(trigger))
+        second = accept_call(request_of(trigger))
+        assert (second.state, second.coalesced_into) == (CallState.COALESCED, first)
+        assert second.completed_at
+
+    def test_a_queued_redeploy_of_the_application_covers_one_of_its_services(self, published):
+        scaling = ScalingTriggerFactory()
+        whole = TriggerFactory(application=scaling.application)
+        part = TriggerFactory(application=scaling.application, service=scaling.service)
+        first = accept_call(request_of(whole))
+        assert accept_call(request_of(part)).coalesced_into == first
+
+    def test_a_queued_redeploy_of_a_service_does_not_cover_the_application(self, published):
+        scaling = ScalingTriggerFactory()
+        accept_call(request_of(TriggerFactory(application=scaling.application, service=scaling.service)))
+        assert accept_call(request_of(TriggerFactory(application=scaling.application))).state == CallState.QUEUED
+
+    def test_a_running_redeploy_covers_nothing(self, published):
+        trigger = TriggerFactory()
+        accept_call(request_of(trigger))
+        claim_call(trigger.application_id, "worker")
+        assert accept_call(request_of(trigger)).state == CallState.QUEUED
+
+    def test_scaling_calls_are_never_dropped(self, published):
+        trigger = ScalingTriggerFactory()
+        assert {accept_call(request_of(trigger, step=1)).state for _ in range(5)} == {CallState.QUEUED}
+
+    def test_a_disabled_trigger_rejects_and_records(self, published):
+        call = accept_call(request_of(TriggerFactory(enabled=False)))
+        assert (call.state, call.reason) == (CallState.REJECTED, "disabled")
+        assert published == []
+
+    def test_a_protected_application_rejects(self, published):
+        call = accept_call(request_of(TriggerFactory(application__protected=True)))
+        assert (call.state, call.reason) == (CallState.REJECTED, "protected")
+
+    def test_a_protected_application_rejects_the_console_too(self, published):
+        application = TriggerFactory(application__protected=True).application
+        call = accept_call(
+            CallRequest(source=TriggerCall.Source.CONSOLE, action=Action.REDEPLOY, application_id=application.pk)
+        )
+        assert (call.state, call.reason) == (CallState.REJECTED, "protected")
+
+    def test_cool_down_counts_by_direction_and_not_from_rejected_calls(self, published):
+        trigger = ScalingTriggerFactory(cooldown_seconds=60)
+        assert accept_call(request_of(trigger, step=1)).state == CallState.QUEUED
+        again = accept_call(request_of(trigger, step=1))
+        assert (again.state, again.reason) == (CallState.REJECTED, "cooldown")
+        assert accept_call(request_of(trigger, step=-1)).state == CallState.QUEUED
+        TriggerCall.objects.filter(state=CallState.QUEUED).update(queued_at=timezone.now() - timedelta(seconds=61))
+        assert accept_call(request_of(trigger, step=1)).state == CallState.QUEUED
+
+    def test_a_repeated_delivery_gets_the_first_call(self, published):
+        trigger = ScalingTriggerFactory()
+        first = accept_call(request_of(trigger, step=1, delivery_id="d1"))
+        assert accept_call(request_of(trigger, step=1, delivery_id="d1")).pk == first.pk
+        assert accept_call(request_of(trigger, step=1, delivery_id="d2")).pk != first.pk
+        assert accept_call(request_of(ScalingTriggerFactory(), step=1, delivery_id="d1")).pk != first.pk
+
+    def test_a_full_queue_is_refused_and_records_nothing(self, published, settings):
+        settings.HOOK_TRIGGER_QUEUE_LIMIT = 2
+        trigger = ScalingTriggerFactory()
+        for _ in range(2):
+            accept_call(request_of(trigger, step=1))
+        with pytest.raises(calls.QueueFull):
+            accept_call(request_of(trigger, step=1))
+        assert trigger.calls.count() == 2
+        settings.HOOK_QUEUE_LIMIT = 2
+        with pytest.raises(calls.QueueFull):
+            accept_call(request_of(ScalingTriggerFactory(), step=1))
+
+    def test_a_broker_that_is_away_costs_no_call(self, monkeypatch, django_capture_on_commit_callbacks):
+        def refuse(*args, **kwargs):
+            raise OSError("no broker")
+
+        monkeypatch.setattr(calls.current_app, "send_task", refuse)
+        with django_capture_on_commit_callbacks(execute=True):
+            call = accept_call(request_of(TriggerFactory()))
+        assert TriggerCall.objects.get(pk=call.pk).state == CallState.QUEUED
+
+
+class TestClaim:
+    def test_the_oldest_call_is_claimed_and_only_once(self, published):
+        trigger = TriggerFactory()
+        first = accept_call(request_of(trigger))
+        claimed = claim_call(trigger.application_id, "a")
+        assert (claimed.pk, claimed.state, claimed.lease_owner, claimed.attempts) == (first.pk, CallState.RUNNING, "a", 1)
+        accept_call(request_of(trigger))
+        assert claim_call(trigger.application_id, "b") is None
+
+    def test_applications_do_not_hold_up_each_other(self, published):
+        triggers = [TriggerFactory(), TriggerFactory()]
+        for trigger in triggers:
+            accept_call(request_of(trigger))
+        assert all(claim_call(trigger.application_id, "a") for trigger in triggers)
+
+    def test_the_database_itself_allows_one_running_call_an_application(self):
+        trigger = TriggerFactory()
+        TriggerCallFactory(trigger=trigger, state=CallState.RUNNING)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            TriggerCallFactory(trigger=trigger, state=CallState.RUNNING)
+
+    def test_queued_scaling_calls_of_the_service_are_taken_together(self, published):
+        trigger = ScalingTriggerFactory()
+        accepted = [accept_call(request_of(trigger, step=step)) for step in (1, 2, -1)]
+        leader = claim_call(trigger.application_id, "a")
+        assert [member.pk for member in calls.merged_calls(leader)] == [call.pk for call in accepted]
+        assert set(trigger.calls.values_list("state", flat=True)) == {CallState.RUNNING}
+
+    def test_an_expired_lease_is_taken_over_once(self, published):
+        trigger = TriggerFactory()
+        accept_call(request_of(trigger))
+        call = claim_call(trigger.application_id, "dead")
+        expire_lease(call)
+        taken = claim_call(trigger.application_id, "b")
+        assert (taken.pk, taken.lease_owner, taken.attempts) == (call.pk, "b", 2)
+        assert claim_call(trigger.application_id, "c") is None
+
+    def test_who_lost_the_lease_can_write_nothing_more(self, published):
+        trigger = TriggerFactory()
+        accept_call(request_of(trigger))
+        call = claim_call(trigger.application_id, "dead")
+        expire_lease(call)
+        claim_call(trigger.application_id, "b")
+        with pytest.raises(calls.LeaseLost):
+            calls.extend_lease(call.pk, "dead")
+        with pytest.raises(calls.LeaseLost):
+            calls.save_progress(call, "dead", plan="late")
+        with pytest.raises(calls.LeaseLost):
+            calls.finish_call(call, "dead", CallState.SUCCEEDED, "", "late")
+        assert TriggerCall.objects.get(pk=call.pk).state == CallState.RUNNING
+
+
+class TestFinish:
+    def test_the_next_call_of_the_application_is_published(self, published, django_capture_on_commit_callbacks):
+        trigger = TriggerFactory()
+        accept_call(request_of(trigger))
+        call = claim_call(trigger.application_id, "a")
+        following = accept_call(request_of(trigger))
+        with django_capture_on_commit_callbacks(execute=True):
+            calls.finish_call(call, "a", CallState.SUCCEEDED, "", "Done.")
+        assert published == [str(following.pk)]
+
+    def test_merged_calls_end_with_their_leader(self, published):
+        trigger = ScalingTriggerFactory()
+        accepted = [accept_call(request_of(trigger, step=1)) for _ in range(3)]
+        leader = claim_call(trigger.application_id, "a")
+        calls.finish_call(leader, "a", CallState.SUCCEEDED, "", "All.", {"x": 1}, {accepted[1].pk: "Mine."})
+        ended = {call.pk: call for call in TriggerCall.objects.all()}
+        assert {call.state for call in ended.values()} == {CallState.SUCCEEDED}
+        assert [ended[call.pk].message for call in accepted] == ["All.", "Mine.", "All."]
+        assert all(call.completed_at and call.after == {"x": 1} for call in ended.values())
+
+
+class TestSweep:
+    def test_what_nobody_works_at_is_published_again(self, published):
+        old = timezone.now() - timedelta(minutes=1)
+        waiting = TriggerCallFactory(queued_at=old)
+        expired = TriggerCallFactory(state=CallState.RUNNING, queued_at=old, lease_expires_at=old)
+        TriggerCallFactory()  # young: its own message is still on the way
+        held = TriggerCallFactory(state=CallState.RUNNING, lease_expires_at=timezone.now() + timedelta(minutes=1))
+        TriggerCallFactory(trigger=held.trigger, queued_at=old)  # its turn comes when the running one ends
+        TriggerCallFactory(state=CallState.SUCCEEDED, queued_at=old)
+        assert calls.sweep_calls() == 2
+        assert set(published) == {str(waiting.pk), str(expired.pk)}
+
+    def test_an_application_is_published_once_however_many_calls_wait(self, published):
+        trigger = ScalingTriggerFactory()
+        old = timezone.now() - timedelta(minutes=1)
+        oldest = TriggerCallFactory(trigger=trigger, queued_at=old - timedelta(seconds=1))
+        TriggerCallFactory.create_batch(3, trigger=trigger, queued_at=old)
+        calls.sweep_calls()
+        assert published == [str(oldest.pk)]
+
+
+class TestPrune:
+    def test_old_calls_go_and_live_ones_stay(self, settings):
+        settings.CALL_RETENTION_DAYS = 30
+        old = timezone.now() - timedelta(days=31)
+        live = TriggerCallFactory(queued_at=old)
+        covered = TriggerCallFactory(trigger=live.trigger, state=CallState.COALESCED, coalesced_into=live, queued_at=old)
+        young = TriggerCallFactory(state=CallState.FAILED)
+        TriggerCallFactory(state=CallState.SUCCEEDED, queued_at=old)
+        assert calls.prune_calls() == 1
+        assert set(TriggerCall.objects.values_list("pk", flat=True)) == {live.pk, covered.pk, young.pk}
+
+    def test_the_count_is_kept_by_dropping_the_oldest(self, settings):
+        settings.CALL_RETENTION_COUNT = 2
+        ended = [
+            TriggerCallFactory(state=CallState.SUCCEEDED, queued_at=timezone.now() - timedelta(minutes=age)) for age in range(4)
+        ]
+        assert calls.prune_calls() == 2
+        assert set(TriggerCall.objects.values_list("pk", flat=True)) == {ended[0].pk, ended[1].pk}

@@ -1,0 +1,387 @@
+import gzip
+import json
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from triggers import hooks, waiting
+from triggers.models import CallState, Trigger, TriggerCall
+from triggers.selectors import build_trigger_link
+from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+
+pytestmark = pytest.mark.django_db
+PATH = "/hook/trigger"
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(published):
+    pass
+
+
+@pytest.fixture
+def client():
+    return Client(enforce_csrf_checks=True)
+
+
+def link_parameters(trigger):
+    return dict(parse_qsl(urlsplit(build_trigger_link(trigger, "http://testserver")).query))
+
+
+def end_call(state, message="", **fields):
+    def end(call_id, seconds):
+        TriggerCall.objects.filter(pk=call_id).update(state=state, message=message, **fields)
+
+    return end
+
+
+class TestAccepted:
+    @pytest.mark.parametrize("method", ["get", "post", "put"])
+    @pytest.mark.parametrize("path", [PATH, PATH + "/"])
+    def test_get_post_and_put_act_with_and_without_a_trailing_slash(self, client, method, path):
+        trigger = TriggerFactory()
+        response = getattr(client, method)(path, query_params=link_parameters(trigger))
+        call = trigger.calls.get()
+        assert response.status_code == 200
+        body = response.json()
+        assert (body["code"], body["message"], body["requestId"], body["state"]) == ("200", "", str(call.pk), "queued")
+        assert call.source == TriggerCall.Source.HOOK
+
+    def test_the_link_as_the_page_shows_it_works(self, client):
+        trigger = TriggerFactory()
+        link = build_trigger_link(trigger, "http://testserver")
+        assert client.get(link.removeprefix("http://testserver")).status_code == 200
+
+    def test_the_status_url_needs_no_login(self, client):
+        trigger = TriggerFactory()
+        body = client.get(PATH, query_params=link_parameters(trigger)).json()
+        status = client.get(body["statusUrl"].removeprefix("http://testserver"))
+        assert status.json()["state"] == "queued"
+        assert status.json()["requestId"] == body["requestId"]
+
+    def test_the_secret_may_come_in_a_header_and_then_stays_out_of_addresses(self, client):
+        trigger = TriggerFactory()
+        parameters = link_parameters(trigger)
+        headers = {"X-Trigger-Secret": parameters.pop("secret")}
+        body = client.post(PATH, query_params=parameters, headers=headers).json()
+        assert body["code"] == "200"
+        assert trigger.secret not in json.dumps(body)
+        assert client.get(urlsplit(body["statusUrl"]).path, headers=headers).status_code == 200
+
+    def test_no_session_no_redirect_no_caching(self, client):
+        response = client.post(PATH, query_params=link_parameters(TriggerFactory()))
+        assert response["Cache-Control"] == "no-store"
+        assert not response.cookies
+        assert "Location" not in response
+
+    @pytest.mark.parametrize(
+        ("body", "content_type"),
+        [
+            (b"", "application/json"),
+            (b"", "text/plain"),
+            (b"{not json", "application/json"),
+            (b"[1,2]", "application/json"),
+            (b"\xff\xfe", "application/json"),
+            (b"payload=%7B%22action%22%3A%22published%22%7D", "application/x-www-form-urlencoded"),
+            (b"hello", "text/plain"),
+            (b"garbage", "multipart/form-data"),
+            (b"x" * (2 * 1024 * 1024), "application/octet-stream"),
+            (b'{"type":"PUSH_ARTIFACT","step":"many"}', "application/json"),
+            (b"[" * 100_000, "application/json"),
+        ],
+    )
+    @pytest.mark.parametrize("method", ["post", "put"])
+    def test_any_body_redeploys(self, client, method, body, content_type):
+        response = getattr(client, method)(
+            PATH, body, content_type=content_type, query_params=link_parameters(TriggerFactory())
+        )
+        assert response.json()["code"] == "200"
+
+    def test_a_ping_is_answered_and_does_nothing(self, client):
+        trigger = TriggerFactory()
+        response = client.post(PATH, query_params=link_parameters(trigger), headers={"X-GitHub-Event": "ping"})
+        assert (response.status_code, response.json()["message"]) == (200, "pong")
+        assert not trigger.calls.exists()
+
+    @pytest.mark.parametrize("header", hooks.DELIVERY_HEADERS)
+    def test_a_repeated_delivery_gets_the_same_request_id(self, client, header):
+        parameters = link_parameters(TriggerFactory())
+        answers = [client.post(PATH, query_params=parameters, headers={header: "d-1"}).json() for _ in range(2)]
+        assert answers[0]["requestId"] == answers[1]["requestId"]
+
+    def test_the_caller_is_recorded(self, client):
+        trigger = TriggerFactory()
+        client.get(PATH, query_params=link_parameters(trigger), headers={"User-Agent": "curl/8 " + "x" * 400})
+        call = trigger.calls.get()
+        assert call.source_address == "127.0.0.1"
+        assert call.user_agent.startswith("curl/8")
+
+    def test_a_coalesced_call_names_the_one_that_covers_it(self, client):
+        parameters = link_parameters(TriggerFactory())
+        first = client.get(PATH, query_params=parameters).json()
+        second = client.get(PATH, query_params=parameters).json()
+        assert (second["state"], second["coalescedInto"]) == ("coalesced", first["requestId"])
+
+
+class TestScaling:
+    def test_query_parameters(self, client):
+        trigger = ScalingTriggerFactory()
+        response = client.get(PATH, query_params={**link_parameters(trigger), "type": "scale_out", "step": "5"})
+        assert response.json()["code"] == "200"
+        assert trigger.calls.get().step == 5
+
+    @pytest.mark.parametrize("method", ["post", "put"])
+    @pytest.mark.parametrize(
+        ("body", "content_type", "headers"),
+        [
+            (b'{"type":"scale_in","step":3}', "application/json", {}),
+            (b'{"type":"scale_in","step":"3"}', "text/plain", {}),
+            (b"type=scale_in&step=3", "application/x-www-form-urlencoded", {}),
+            (b'{"type":"scale_in","step":3}', "application/x-www-form-urlencoded", {}),  # curl -d without a content type
+            (b"payload=%7B%22type%22%3A%22scale_in%22%2C%22step%22%3A3%7D", "application/x-www-form-urlencoded", {}),
+            (gzip.compress(b'{"type":"scale_in","step":3}'), "application/json", {"Content-Encoding": "gzip"}),
+            (
+                b'--b\r\nContent-Disposition: form-data; name="type"\r\n\r\nscale_in\r\n'
+                b'--b\r\nContent-Disposition: form-data; name="step"\r\n\r\n3\r\n--b--\r\n',
+                "multipart/form-data; boundary=b",
+                {},
+            ),
+        ],
+    )
+    def test_body_parameters(self, client, method, body, content_type, headers):
+        trigger = ScalingTriggerFactory()
+        response = getattr(client, method)(
+            PATH, body, content_type=content_type, query_params=link_parameters(trigger), headers=headers
+        )
+        assert response.status_code == 200, response.content
+        assert trigger.calls.get().step == -3
+
+    def test_the_query_wins_over_the_body(self, client):
+        trigger = ScalingTriggerFactory()
+        query = {**link_parameters(trigger), "type": "scale_out", "step": "2"}
+        client.post(PATH, b'{"type":"scale_in","step":50}', content_type="application/json", query_params=query)
+        assert trigger.calls.get().step == 2
+
+    def test_the_whole_link_may_stand_in_the_body(self, client):
+        trigger = ScalingTriggerFactory()
+        fields = {**link_parameters(trigger), "type": "scale_out", "step": 1}
+        assert client.post(PATH, json.dumps(fields), content_type="application/json").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("parameters", "named"),
+        [
+            ({}, "type"),
+            ({"step": "5"}, "type"),
+            ({"type": "scale_up", "step": "5"}, "type"),
+            ({"type": "scale_out"}, "step"),
+            ({"type": "scale_out", "step": "0"}, "step"),
+            ({"type": "scale_out", "step": "101"}, "step"),
+            ({"type": "scale_out", "step": "-1"}, "step"),
+            ({"type": "scale_out", "step": "1.5"}, "step"),
+            ({"type": "scale_out", "step": "five"}, "step"),
+            ({"type": "scale_out", "step": "5", "wait": "forever"}, "wait"),
+        ],
+    )
+    def test_a_wrong_or_missing_value_is_a_400_that_names_it(self, client, parameters, named):
+        trigger = ScalingTriggerFactory()
+        response = client.get(PATH, query_params={**link_parameters(trigger), **parameters})
+        assert (response.status_code, response.json()["code"]) == (400, "400")
+        assert f"The {named} parameter" in response.json()["message"]
+        assert not trigger.calls.exists()
+
+
+class TestRefused:
+    @pytest.mark.parametrize("method", ["head", "options", "patch", "delete", "trace"])
+    def test_other_methods_never_act(self, client, method):
+        trigger = TriggerFactory()
+        parameters = link_parameters(trigger)
+        response = getattr(client, method)(PATH, query_params=parameters)
+        assert response.status_code == 405
+        assert response["Allow"] == "GET, POST, PUT"
+        assert not trigger.calls.exists()
+
+    @pytest.mark.parametrize("secret", [None, ""])
+    def test_a_missing_secret_says_to_quote_the_link(self, client, secret):
+        parameters = {**link_parameters(TriggerFactory()), "secret": secret}
+        response = client.get(PATH, query_params={key: value for key, value in parameters.items() if value is not None})
+        assert response.status_code == 400
+        assert "single quotes" in response.json()["message"]
+
+    def test_a_missing_or_malformed_link_is_a_400(self, client):
+        secret = TriggerFactory().secret
+        for parameters in ({"secret": secret}, {"secret": secret, "triggerUrl": "%%%"}):
+            response = client.get(PATH, query_params=parameters)
+            assert response.status_code == 400
+            assert "triggerUrl" in response.json()["message"]
+
+    def test_unknown_trigger_wrong_secret_and_wrong_field_cannot_be_told_apart(self, client):
+        trigger = TriggerFactory()
+        right = link_parameters(trigger)
+        scaling = ScalingTriggerFactory()
+        unknown = link_parameters(Trigger(application=trigger.application, action="redeploy"))
+        moved = link_parameters(Trigger(application=scaling.application, action="redeploy", public_id=trigger.public_id))
+        answers = [
+            client.get(PATH, query_params={**unknown, "secret": trigger.secret}),
+            client.get(PATH, query_params={**right, "secret": "0" * 64}),
+            client.get(PATH, query_params={**right, "secret": trigger.secret[:-1]}),
+            client.get(PATH, query_params={**right, "secret": "é"}),
+            client.get(PATH, query_params={**moved, "secret": trigger.secret}),
+        ]
+        assert {response.status_code for response in answers} == {404}
+        assert len({(response.content, tuple(sorted(response.headers.items()))) for response in answers}) == 1
+        assert not TriggerCall.objects.exists()
+
+    def test_an_unknown_trigger_costs_the_same_comparison(self, client, monkeypatch, django_assert_num_queries):
+        compared = []
+        compare = hooks.hmac.compare_digest
+        monkeypatch.setattr(hooks.hmac, "compare_digest", lambda *pair: compared.append(pair) or compare(*pair))
+        trigger = TriggerFactory()
+        unknown = link_parameters(Trigger(application=trigger.application, action="redeploy"))
+        for parameters in (unknown, {**link_parameters(trigger), "secret": "0" * 64}):
+            with django_assert_num_queries(1):
+                client.get(PATH, query_params=parameters)
+        assert [(len(wanted), len(given)) for wanted, given in compared] == [(64, 64), (64, 64)]
+
+    def test_an_empty_stored_secret_never_authenticates(self, client):
+        trigger = TriggerFactory(secret="")
+        parameters = {**link_parameters(trigger), "secret": ""}
+        assert client.get(PATH, query_params=parameters).status_code == 400
+        assert client.get(PATH, query_params=parameters, headers={"X-Trigger-Secret": " "}).status_code in {400, 404}
+        assert not trigger.calls.exists()
+
+    def test_a_rotated_secret_and_a_deleted_trigger_are_dead_at_once(self, client):
+        trigger = TriggerFactory()
+        old = link_parameters(trigger)
+        call_path = f"/hook/calls/{client.get(PATH, query_params=old).json()['requestId']}"
+        trigger.rotate_secret()
+        assert client.get(PATH, query_params=old).status_code == 404
+        assert client.get(call_path, query_params={"secret": old["secret"]}).status_code == 404
+        new = link_parameters(trigger)
+        assert client.get(PATH, query_params=new).status_code == 200
+        trigger.delete()
+        assert client.get(PATH, query_params=new).status_code == 404
+        assert client.get(call_path, query_params={"secret": new["secret"]}).status_code == 404
+
+    def test_disabled_is_told_only_to_the_holder_and_recorded(self, client):
+        trigger = TriggerFactory(enabled=False)
+        parameters = link_parameters(trigger)
+        response = client.get(PATH, query_params=parameters)
+        assert (response.status_code, response.json()["reason"]) == (403, "disabled")
+        assert client.get(PATH, query_params={**parameters, "secret": "0" * 64}).status_code == 404
+        assert trigger.calls.get().state == CallState.REJECTED
+
+    def test_cool_down_is_a_429_that_says_when(self, client):
+        trigger = TriggerFactory(cooldown_seconds=60)
+        parameters = link_parameters(trigger)
+        client.get(PATH, query_params=parameters)
+        TriggerCall.objects.update(queued_at=timezone.now() - timedelta(seconds=30), state=CallState.SUCCEEDED)
+        response = client.get(PATH, query_params=parameters)
+        assert (response.status_code, response.json()["reason"]) == (429, "cooldown")
+        assert 28 <= int(response["Retry-After"]) <= 30
+
+    def test_a_full_queue_is_a_429_with_retry_after(self, client, settings):
+        settings.HOOK_TRIGGER_QUEUE_LIMIT = 1
+        trigger = ScalingTriggerFactory()
+        parameters = {**link_parameters(trigger), "type": "scale_out", "step": "1"}
+        client.get(PATH, query_params=parameters)
+        response = client.get(PATH, query_params=parameters)
+        assert (response.status_code, response.json()["code"]) == (429, "429")
+        assert int(response["Retry-After"]) > 0
+        assert trigger.calls.count() == 1
+
+    @pytest.mark.parametrize("in_query", [True, False])
+    def test_a_body_over_two_megabytes_is_a_413(self, client, in_query):
+        trigger = TriggerFactory()
+        response = client.post(
+            PATH,
+            b"x" * (2 * 1024 * 1024 + 1),
+            content_type="application/json",
+            query_params=link_parameters(trigger) if in_query else {},
+        )
+        assert (response.status_code, response.json()["code"]) == (413, "413")
+        assert not trigger.calls.exists()
+
+    def test_a_gzip_bomb_is_a_413(self, client):
+        response = client.post(
+            PATH,
+            gzip.compress(b" " * (50 * 1024 * 1024)),
+            content_type="application/json",
+            query_params=link_parameters(ScalingTriggerFactory()),
+            headers={"Content-Encoding": "gzip"},
+        )
+        assert response.status_code == 413
+
+    def test_a_database_that_does_not_answer_is_a_503_and_no_stack_trace(self, client, monkeypatch):
+        def refuse(request):
+            raise hooks.DatabaseError("database is locked")
+
+        monkeypatch.setattr(hooks, "accept_call", refuse)
+        response = client.get(PATH, query_params=link_parameters(TriggerFactory()))
+        assert (response.status_code, response.json()["code"]) == (503, "503")
+        assert "locked" not in response.json()["message"]
+
+
+class TestWait:
+    @pytest.mark.parametrize(
+        ("state", "status"),
+        [
+            (CallState.SUCCEEDED, 200),
+            (CallState.FAILED, 500),
+            (CallState.ROLLED_BACK, 500),
+            (CallState.RUNNING, 504),
+            (CallState.QUEUED, 504),
+        ],
+    )
+    def test_the_status_is_the_verdict(self, client, monkeypatch, state, status):
+        monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(state, "What happened."))
+        response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "5"})
+        assert (response.status_code, response.json()["code"], response.json()["state"]) == (status, str(status), state)
+        if status != 504:
+            assert response.json()["message"] == "What happened."
+
+    def test_a_coalesced_call_answers_with_the_outcome_that_covers_it(self, client, monkeypatch):
+        parameters = {**link_parameters(TriggerFactory()), "wait": "5"}
+        monkeypatch.setattr(hooks.waiters, "wait_for_end", lambda *_: None)
+        client.get(PATH, query_params=parameters)
+        monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(CallState.FAILED, "No."))
+        response = client.get(PATH, query_params=parameters)
+        assert (response.status_code, response.json()["state"]) == (500, "failed")
+
+    def test_the_status_address_waits_too(self, client, monkeypatch):
+        call = TriggerCallFactory()
+        monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(CallState.SUCCEEDED))
+        response = client.get(f"/hook/calls/{call.pk}", query_params={"secret": call.trigger.secret, "wait": "5"})
+        assert (response.status_code, response.json()["state"]) == (200, "succeeded")
+
+    def test_more_waiters_than_threads_are_not_held(self, client, monkeypatch):
+        monkeypatch.setattr(hooks, "waiters", waiting.CallWaiters(limit=0))
+        response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})
+        assert response.status_code == 504
+        assert "statusUrl" in response.json()
+
+
+@pytest.mark.parametrize("factory", [TriggerFactory, ScalingTriggerFactory])
+def test_the_answer_takes_a_fixed_small_number_of_queries(client, factory, django_assert_num_queries):
+    """Trigger; begin; covering redeploy (of redeploys); queue length; insert; commit."""
+    trigger = factory(cooldown_seconds=0)
+    other = [factory() for _ in range(3)]
+    TriggerCallFactory.create_batch(20, trigger=other[0], state=CallState.SUCCEEDED)
+    TriggerCallFactory.create_batch(20, trigger=trigger, state=CallState.SUCCEEDED)
+    parameters = {**link_parameters(trigger), "type": "scale_out", "step": "1"}
+    from django.db import connection
+
+    expected = (6 if trigger.service is None else 5) + connection.features.has_select_for_update
+    with django_assert_num_queries(expected):
+        assert client.get(PATH, query_params=parameters).status_code == 200
+
+
+def test_the_log_holds_no_secret(client, caplog):
+    trigger = TriggerFactory()
+    with caplog.at_level("DEBUG"):
+        client.get(PATH, query_params=link_parameters(trigger))
+        client.get(PATH, query_params={**link_parameters(trigger), "secret": "f" * 64})
+    assert "/hook/trigger" in caplog.text
+    assert trigger.secret not in caplog.text
+    assert "f" * 64 not in caplog.text
