@@ -1,11 +1,12 @@
 """The one settings file. Every value an operator may choose comes from the environment (see docs/operate.md)."""
 
+import base64
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import dj_database_url
-from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -20,15 +21,14 @@ PORT = env.read_integer("WINDLASS_PORT", 8000, 1, 65535)
 PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"})
 DOCKER_HOST = env.read_url("DOCKER_HOST", {"unix", "tcp", "ssh"}, "unix:///var/run/docker.sock")
 
+SAMPLE = env.read_boolean("WINDLASS_SAMPLE", True)  # on an engine without any container
 DEBUG = env.read_boolean("WINDLASS_DEBUG", False)
 SECRET_KEY = env.read_or_create_secret("WINDLASS_SECRET_KEY", DATA_DIR / "secret.key")
 ENCRYPTION_KEY = env.read_or_create_secret(
-    "WINDLASS_ENCRYPTION_KEY", DATA_DIR / "encryption.key", lambda: Fernet.generate_key().decode()
+    "WINDLASS_ENCRYPTION_KEY", DATA_DIR / "encryption.key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode()
 )
-try:
-    Fernet(ENCRYPTION_KEY)
-except ValueError as error:
-    raise ImproperlyConfigured("WINDLASS_ENCRYPTION_KEY must be 32 bytes in URL-safe base64 (a Fernet key).") from error
+if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", ENCRYPTION_KEY):
+    raise ImproperlyConfigured("WINDLASS_ENCRYPTION_KEY must be 32 bytes in URL-safe base64 (a Fernet key).")
 
 # The console is reached by whatever name its proxy has; WINDLASS_ALLOWED_HOSTS narrows that.
 ALLOWED_HOSTS = env.read_list("WINDLASS_ALLOWED_HOSTS") or ["*"]

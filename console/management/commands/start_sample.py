@@ -1,0 +1,21 @@
+"""`manage.py start_sample`: the sample application, on an engine that has no container at all."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from clusters.models import Cluster
+from console.preparation import LOCAL_CLUSTER
+from console.sample import start_sample
+
+
+class Command(BaseCommand):
+    help = "Start the sample application hello on the local engine if that has no container at all."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        cluster = Cluster.objects.filter(name=LOCAL_CLUSTER).first()
+        connection.close()
+        if cluster and (sentence := start_sample(cluster.endpoint)):
+            self.stderr.write(sentence)

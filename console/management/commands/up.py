@@ -1,0 +1,67 @@
+"""`manage.py up`: prepares everything and becomes the supervisor of web, worker and watcher."""
+
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from console import preparation
+from console.preparation import EngineChoice, PreparationError
+
+
+class Command(BaseCommand):
+    help = "Start the console with all its parts and the local engine; Ctrl-C or SIGTERM stops them."
+    requires_system_checks = ["windlass"]
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        os.umask(0o077)
+        try:
+            lock, password, engine = prepare()
+        except PreparationError as error:
+            raise CommandError(str(error)) from error
+        self.announce(password, engine)
+        become_supervisor(lock, choose_parts(engine))
+
+    def announce(self, password: str | None, engine: EngineChoice | None) -> None:
+        lines = [f"Windlass is starting at {preparation.console_url()}"]
+        if password is not None:
+            lines.append(f"  login     {preparation.ADMIN}\n  password  {password}")
+        lines.append(f"  data      {settings.DATA_DIR}")
+        if engine:
+            lines.append(f"  engine    {engine.url}")
+            if engine.remark:
+                lines.append(engine.remark)
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+def prepare() -> tuple[int, str | None, EngineChoice | None]:
+    """The lock's descriptor, the password to print if the user `admin` was made, the local engine. Raises PreparationError."""
+    preparation.make_data_directory()
+    lock = preparation.lock_data_directory()
+    preparation.check_address()
+    preparation.migrate_database()
+    preparation.collect_static_files()
+    engine = preparation.choose_engine()
+    if engine:
+        preparation.register_local_cluster(engine.url)
+    return lock, preparation.create_admin(), engine
+
+
+def choose_parts(engine: EngineChoice | None) -> list[str]:
+    parts = ["web", "worker", "watch"]
+    if engine and engine.private:
+        parts.append("run_engine")
+    if engine and settings.SAMPLE and not preparation.has_applications():
+        parts.append("start_sample")
+    return parts
+
+
+def become_supervisor(lock: int, parts: list[str]) -> None:
+    os.environ.pop("WINDLASS_ADMIN_PASSWORD", None)  # the parts have no use for it
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # many threads, little memory
+    os.environ["PYTHONPATH"] = str(settings.BASE_DIR)
+    command = [sys.executable, "-m", "console.supervisor", str(settings.BASE_DIR / "manage.py"), str(lock), *parts]
+    os.execv(sys.executable, command)
