@@ -3,8 +3,9 @@
 `clusters.engine.testing.FakeEngine` has the same methods and passes the same contract suite.
 """
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,61 +14,72 @@ from urllib.parse import urlsplit
 
 import docker
 import requests
+from docker import auth as docker_auth
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
+from docker.utils import parse_repository_tag
 
 from clusters.engine.endpoint import EngineEndpoint
-from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, TargetMissing
+from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed, TargetMissing
+from clusters.engine.failures import describe_failure, probe_ssh
 
 REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period on top
+DEFAULT_GRACE = 10  # seconds the engine gives a container whose config names no other
+PULL_SILENCE = 300.0  # seconds without a line of progress after which a pull is given up
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
-    """SDK and transport errors become EngineError."""
+def translated_errors(url: str = "") -> Iterator[None]:
+    """SDK and transport errors become EngineError. `url` is the engine's address, for the sentence."""
     try:
         yield
     except EngineError:
         raise
     except APIError as error:
-        message = str(error.explanation or error).strip()
+        message = str(error.explanation or error).strip()[:1000]
         if error.status_code == 404:
             raise TargetMissing(message) from error
-        raise EngineRefused(message) from error
+        raise EngineRefused(message, code="conflict" if error.status_code == 409 else "") from error
     except (requests.exceptions.RequestException, DockerException, OSError) as error:
-        raise EngineUnreachable(describe_failure(error)) from error
-
-
-def describe_failure(error: BaseException) -> str:
-    """The innermost reason, as one sentence: "Connection refused" rather than four wrapped reprs."""
-    seen = error
-    while (inner := seen.__cause__ or seen.__context__ or next((a for a in seen.args if isinstance(a, BaseException)), None)) and inner is not seen:
-        seen = inner
-    text = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
-    return f"The engine does not answer: {text}."
+        raise EngineUnreachable(describe_failure(error, url)) from error
 
 
 class EngineClient:
-    """A connection to one engine; use as a context manager. Not shared between threads."""
+    """A connection to one engine; use as a context manager. Not shared between threads: see `sibling`."""
 
-    def __init__(self, endpoint: EngineEndpoint, timeout: float = REQUEST_TIMEOUT) -> None:
-        """Connects and negotiates the API version. Raises EngineUnreachable, EngineError (`bad_address`)."""
+    def __init__(self, endpoint: EngineEndpoint, timeout: float = REQUEST_TIMEOUT, version: str = "auto") -> None:
+        """Connects and, unless `version` names it, negotiates the API version.
+
+        Raises EngineUnreachable, EngineError (`bad_address`).
+        """
         endpoint.validate()
         self.endpoint = endpoint
+        self.timeout = timeout
         self._resources = ExitStack()
         try:
-            with translated_errors():
-                self.api = docker.APIClient(
-                    base_url=endpoint.url,
-                    version="auto",
-                    timeout=timeout,
-                    tls=self._tls_config(endpoint),
-                    use_ssh_client=urlsplit(endpoint.url).scheme == "ssh",
-                )
+            self.api = self._connect(version)
         except BaseException:
             self._resources.close()
             raise
         self._resources.callback(self.api.close)
+
+    def _connect(self, version: str) -> docker.APIClient:
+        is_ssh = urlsplit(self.endpoint.url).scheme == "ssh"
+        if is_ssh and version == "auto" and (reason := probe_ssh(self.endpoint.url)):
+            raise EngineUnreachable(reason)
+        if is_ssh:  # never a question at the terminal the console was started from
+            os.environ.setdefault("SSH_ASKPASS_REQUIRE", "force")
+            os.environ.setdefault("SSH_ASKPASS", "/bin/false")
+        try:
+            return docker.APIClient(
+                base_url=self.endpoint.url,
+                version=version,
+                timeout=self.timeout,
+                tls=self._tls_config(self.endpoint),
+                use_ssh_client=is_ssh,
+            )
+        except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
+            raise EngineUnreachable(describe_failure(error, self.endpoint.url)) from error
 
     def _tls_config(self, endpoint: EngineEndpoint) -> TLSConfig | bool:
         if not (endpoint.ca or endpoint.cert):
@@ -91,6 +103,15 @@ class EngineClient:
     def close(self) -> None:
         self._resources.close()
 
+    def sibling(self) -> Self:
+        """Another connection to the same engine, for another thread; it has to be closed too."""
+        return type(self)(self.endpoint, self.timeout, self.api.api_version)
+
+    @property
+    def _raw(self) -> Any:
+        """The SDK's request helpers, for what its own methods cannot send."""
+        return self.api
+
     @property
     def api_version(self) -> tuple[int, int]:
         """The negotiated Engine API version: (1, 41)."""
@@ -100,26 +121,141 @@ class EngineClient:
     # Reading
 
     def version(self) -> dict[str, Any]:
-        with translated_errors():
+        with self._translated():
             return self.api.version()
 
     def info(self) -> dict[str, Any]:
-        with translated_errors():
+        with self._translated():
             return self.api.info()
 
     def list_containers(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """All containers, stopped ones too."""
-        with translated_errors():
+        with self._translated():
             return self.api.containers(all=True, filters=filters)
 
     def list_images(self) -> list[dict[str, Any]]:
-        with translated_errors():
+        with self._translated():
             return self.api.images()
 
     def inspect_container(self, container: str) -> dict[str, Any]:
-        with translated_errors():
+        with self._translated():
             return self.api.inspect_container(container)
 
     def inspect_image(self, image: str) -> dict[str, Any]:
-        with translated_errors():
+        with self._translated():
             return self.api.inspect_image(image)
+
+    def container_logs(self, container: str, tail: int = 20) -> str:
+        """The last lines of its output. Raises EngineRefused where the logging driver cannot be read."""
+        with self._translated():
+            output: bytes = self.api.logs(container, tail=tail, stdout=True, stderr=True)
+            return output.decode(errors="replace")
+
+    def events(self, since: float | None = None, until: float | None = None, filters: dict[str, Any] | None = None) -> Any:
+        """The engine's events as they happen, as dicts; `.close()` ends the stream. Times are the engine's Unix times."""
+        with self._translated():
+            return self.api.events(since=since, until=until, filters=filters, decode=True)
+
+    # Changing
+
+    def create_container(self, name: str, config: Mapping[str, Any]) -> str:
+        """The new container's id. `config` is the body of POST /containers/create.
+
+        Raises EngineRefused (`conflict` when the name is taken).
+        """
+        with self._translated():
+            created: dict[str, Any] = self.api.create_container_from_config(dict(config), name)
+            return str(created["Id"])
+
+    def connect_network(self, network: str, container: str, endpoint_config: Mapping[str, Any]) -> None:
+        """`endpoint_config` is an EndpointSettings, sent as it is: the SDK's own method knows only some of its fields."""
+        self._post("/networks/{0}/connect", network, {"Container": container, "EndpointConfig": dict(endpoint_config)})
+
+    def disconnect_network(self, network: str, container: str) -> None:
+        self._post("/networks/{0}/disconnect", network, {"Container": container, "Force": False})
+
+    def start_container(self, container: str) -> None:
+        with self._translated():
+            self.api.start(container)
+
+    def stop_container(self, container: str, grace: float | None = None) -> None:
+        """Stop signal, grace period, SIGKILL. `grace` in seconds is how long this container's own stop timeout lets it take;
+        it is waited for, not sent, so that the engine applies the container's own."""
+        seconds = DEFAULT_GRACE if grace is None else grace
+        with self._translated():
+            answer = self._raw._post(self._raw._url("/containers/{0}/stop", container), timeout=self.timeout + max(seconds, 0))
+            self._raw._raise_for_status(answer)
+
+    def kill_container(self, container: str, signal: str = "SIGKILL") -> None:
+        with self._translated():
+            self.api.kill(container, signal)
+
+    def rename_container(self, container: str, name: str) -> None:
+        """Raises EngineRefused (`conflict`) when the name is taken."""
+        with self._translated():
+            self.api.rename(container, name)
+
+    def remove_container(self, container: str, force: bool = False, volumes: bool = False) -> None:
+        """`volumes`: its anonymous volumes too; named ones always stay."""
+        with self._translated():
+            self.api.remove_container(container, force=force, v=volumes)
+
+    def remove_volume(self, volume: str) -> None:
+        """Raises EngineRefused (`conflict`) while a container uses it."""
+        with self._translated():
+            self.api.remove_volume(volume)
+
+    def update_restart_policy(self, container: str, policy: Mapping[str, Any]) -> None:
+        """`policy` is HostConfig.RestartPolicy: {"Name": "on-failure", "MaximumRetryCount": 3}."""
+        self._post("/containers/{0}/update", container, {"RestartPolicy": dict(policy)})
+
+    def pull_image(
+        self, reference: str, auth: Mapping[str, str] | None = None, on_progress: Callable[[], None] = lambda: None
+    ) -> None:
+        """Returns when the image is there. `auth` is an AuthConfig; without one the console user's own Docker config is used.
+
+        `on_progress` is called with each line of progress; what it raises ends the pull. Raises PullFailed.
+        """
+        repository, tag = parse_repository_tag(reference)
+        query = {"fromImage": repository, "tag": tag or "latest"}
+        try:
+            with self._translated():
+                answer = self._raw._post(
+                    self._raw._url("/images/create"), params=query, headers=self._pull_headers(repository, auth),
+                    stream=True, timeout=PULL_SILENCE,
+                )  # fmt: skip
+                self._raw._raise_for_status(answer)
+                for line in self._raw._stream_helper(answer, decode=True):
+                    if message := line.get("error"):
+                        raise classify_pull_failure(reference, str(message))
+                    on_progress()
+        except (EngineRefused, TargetMissing) as error:
+            raise classify_pull_failure(reference, error.message) from error
+
+    def _pull_headers(self, repository: str, auth: Mapping[str, str] | None) -> dict[str, str]:
+        if auth is not None:
+            return {"X-Registry-Auth": docker_auth.encode_header(dict(auth)).decode()}
+        registry, _ = docker_auth.resolve_repository_name(repository)
+        header = docker_auth.get_config_header(self.api, registry)
+        return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header} if header else {}
+
+    def _post(self, path: str, name: str, body: dict[str, Any]) -> None:
+        with self._translated():
+            self._raw._raise_for_status(self._raw._post_json(self._raw._url(path, name), data=body))
+
+    def _translated(self) -> Any:
+        return translated_errors(self.endpoint.url)
+
+
+PULL_FAILURES = (
+    ("pull_rate_limited", ("toomanyrequests", "too many requests", "rate limit", "429")),
+    ("pull_not_found", ("not found", "manifest unknown", "name unknown", "no such", "does not exist or no pull access")),
+    ("pull_unauthorized", ("unauthorized", "denied", "no basic auth credentials", "authentication required", "401", "403")),
+)
+
+
+def classify_pull_failure(reference: str, message: str) -> PullFailed:
+    """A typed error from the engine's words; registries and engine versions word the same refusal differently."""
+    lowered = message.lower()
+    code = next((code for code, words in PULL_FAILURES if any(word in lowered for word in words)), "pull_failed")
+    return PullFailed(f"{reference} could not be pulled: {message.strip()[:500].rstrip('.')}.", code=code)
