@@ -177,6 +177,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "ENUM_NAME_OVERRIDES": {
+        "ClusterStatusEnum": "clusters.models.Cluster.Status",
+        "ApplicationStatusEnum": "clusters.models.Application.Status",
+        "ApplicationSourceEnum": "clusters.models.Application.Source",
+        "TriggerCallSourceEnum": "triggers.models.TriggerCall.Source",
+    },
 }
 
 # The hook.

@@ -5,5 +5,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("hook/", include("triggers.urls")),
+    path("api/", include("console.api")),
     path("admin/", admin.site.urls),
 ]

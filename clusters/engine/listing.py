@@ -7,23 +7,25 @@ remembers references by container id.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine.errors import TargetMissing
+from clusters.engine.names import (
+    PROTECTED_LABEL,
+    REFERENCE_LABEL,
+    base_name,
+    find_own_container_id,
+    find_place,
+    is_true,
+    merge_pairs,
+)
 
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
 
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
-ONEOFF_LABEL = "com.docker.compose.oneoff"
-SWARM_LABELS = ("com.docker.swarm.task.id", "com.docker.swarm.service.id")
-APPLICATION_LABEL = "windlass.application"  # on clones of a lone container: the application they scale
-CLONE_SERVICE_LABEL = "windlass.service"
-PROTECTED_LABEL = "windlass.protected"
 SYSTEM_LABEL = "windlass.system"
 
 NAME_LENGTH = 255  # the widest an application, service or container name is stored
@@ -31,7 +33,6 @@ IMAGE_LENGTH = 512
 PROTOCOL_LENGTH = 8
 HEALTH_WORDS = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
 IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
-TEMPORARY_NAME = re.compile(r"(?P<base>.+)\.windlass-(?:new|old)\.[0-9a-f]{12}\.[rs]")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -166,14 +167,13 @@ def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | Non
     Raises EngineError.
     """
     facts = read_facts(client)
-    entries = [entry for entry in client.list_containers() if belongs_to_an_application(entry)]
+    listed = [(place, entry) for entry in client.list_containers() if (place := locate_container(entry))]
     digests = {image["Id"]: read_digests(image) for image in client.list_images()}
-    own_id = ""
-
-    def observe(entry: dict[str, Any]) -> ObservedContainer:
-        return read_container(entry, find_reference(client, entry, known_images or {}), own_id)
-
-    return ObservedEngine(facts, group_applications(entries, observe, digests))
+    own_id = find_own_container_id()
+    found = [
+        (place, read_container(entry, find_reference(client, entry, known_images or {}), own_id)) for place, entry in listed
+    ]
+    return ObservedEngine(facts, group_applications(found, digests))
 
 
 def read_facts(client: "EngineClient") -> EngineFacts:
@@ -205,59 +205,39 @@ def read_engine_time(text: str) -> float:
         return 0.0
 
 
-def belongs_to_an_application(entry: dict[str, Any]) -> bool:
-    """Not for Compose's one-off containers (`docker compose run`), Swarm's tasks, and what is being removed."""
-    labels = entry.get("Labels") or {}
-    if labels.get(ONEOFF_LABEL, "").lower() == "true" or any(label in labels for label in SWARM_LABELS):
-        return False
-    return entry.get("State") != "removing" and bool(entry.get("Names"))
+def locate_container(entry: dict[str, Any]) -> tuple[str, str, str] | None:
+    """Source, application and service of a list entry; None for what belongs to none (Compose's one-off containers,
+    Swarm's tasks, and what is being removed). A label that could not be a name is as good as none."""
+    if entry.get("State") == "removing" or not entry.get("Names"):
+        return None
+    name = read_name(entry)
+    place = find_place(name, entry.get("Labels") or {})
+    if place is None:
+        return None
+    if is_name(place.application) and is_name(place.service):
+        return place.source, place.application, place.service
+    return "container", base_name(name), base_name(name)
 
 
 def group_applications(
-    entries: Iterable[dict[str, Any]], observe: Callable[[dict[str, Any]], ObservedContainer], digests: Mapping[str, list[str]]
+    found: Iterable[tuple[tuple[str, str, str], ObservedContainer]], digests: Mapping[str, list[str]]
 ) -> tuple[ObservedApplication, ...]:
+    """`found`: containers with their source, application and service."""
     grouped: dict[tuple[str, str], dict[str, list[ObservedContainer]]] = defaultdict(lambda: defaultdict(list))
-    for entry in entries:
-        source, application, service = find_place(entry)
-        grouped[source, application][service].append(observe(entry))
+    for (source, application, service), container in found:
+        grouped[source, application][service].append(container)
     return tuple(
-        ObservedApplication(
-            source, name, tuple(make_service(service, found, digests) for service, found in sorted(services.items()))
-        )
+        ObservedApplication(source, name, tuple(make_service(*item, digests) for item in sorted(services.items())))
         for (source, name), services in sorted(grouped.items())
     )
 
 
-def find_place(entry: dict[str, Any]) -> tuple[str, str, str]:
-    """Source, application and service of a container. A label that could not be a name is as good as none."""
-    labels = entry.get("Labels") or {}
-    name = base_name(read_name(entry))
-    project, service = labels.get(PROJECT_LABEL, ""), labels.get(SERVICE_LABEL, "")
-    if is_name(project):
-        return "compose", project, service if is_name(service) else name
-    application = labels.get(APPLICATION_LABEL, "")
-    if is_name(application):
-        service = labels.get(CLONE_SERVICE_LABEL, "")
-        return "container", application, service if is_name(service) else application
-    return "container", name, name
-
-
 def make_service(name: str, containers: list[ObservedContainer], digests: Mapping[str, list[str]]) -> ObservedService:
-    merged = merge_unfinished_recreates(containers)
-    service = ObservedService(name, tuple(sorted(merged, key=lambda container: container.name)))
-    return ObservedService(name, service.containers, digests.get(service.newest.image_id, []))
-
-
-def merge_unfinished_recreates(containers: list[ObservedContainer]) -> list[ObservedContainer]:
-    """A recreate under way has the old and the new container side by side: they are one, the better of the two."""
-    by_name: dict[str, list[ObservedContainer]] = defaultdict(list)
-    for container in containers:
-        by_name[base_name(container.name)].append(container)
-    return [replace(max(found, key=rank_container), name=name) for name, found in by_name.items()]
-
-
-def rank_container(container: ObservedContainer) -> tuple[bool, bool, datetime]:
-    return container.is_running, container.health != "unhealthy", container.created_at or EPOCH
+    """A recreate under way has the old and the new container side by side: they count as one, under the lasting name."""
+    merged = merge_pairs(containers, lambda container: container.name, lambda container: container.is_running)
+    lasting = sorted((replace(container, name=base_name(container.name)) for container in merged), key=lambda c: c.name)
+    service = ObservedService(name, tuple(lasting))
+    return replace(service, image_digests=digests.get(service.newest.image_id, []))
 
 
 def read_container(entry: dict[str, Any], image: str, own_id: str) -> ObservedContainer:
@@ -290,7 +270,7 @@ def find_reference(client: "EngineClient", entry: dict[str, Any], known_images: 
     listed: str = entry.get("Image") or ""
     if not IMAGE_ID.fullmatch(listed):
         return listed
-    if known := known_images.get(entry["Id"]):
+    if known := known_images.get(entry["Id"]) or (entry.get("Labels") or {}).get(REFERENCE_LABEL):
         return known
     try:
         return client.inspect_container(entry["Id"])["Config"]["Image"]
@@ -306,12 +286,6 @@ def read_name(entry: dict[str, Any]) -> str:
     """The container's own name; the others are links of other containers to it (`/web/db`)."""
     names = [name.lstrip("/") for name in entry["Names"]]
     return clean_text(next((name for name in names if "/" not in name), names[0]), NAME_LENGTH)
-
-
-def base_name(name: str) -> str:
-    """The name without what an unfinished recreate appended to it."""
-    temporary = TEMPORARY_NAME.fullmatch(name)
-    return temporary["base"] if temporary else name
 
 
 def read_port(port: dict[str, Any]) -> dict[str, Any]:
@@ -330,10 +304,6 @@ def sort_ports(ports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def is_name(text: str) -> bool:
     return 0 < len(text) <= NAME_LENGTH and not UNPRINTABLE.search(text)
-
-
-def is_true(text: str | None) -> bool:
-    return (text or "").lower() in {"true", "1", "yes"}
 
 
 def clean_text(value: Any, length: int) -> str:

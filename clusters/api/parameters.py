@@ -1,0 +1,16 @@
+"""Filters in a list's query. A value that cannot be one is refused under the parameter's name, not ignored."""
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+LARGEST_ID = 2**63 - 1
+
+
+def read_id_parameter(request: Request, name: str) -> int | None:
+    """The id in `?<name>=`; None without it. Raises ValidationError."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text[:20]) <= LARGEST_ID):
+        raise serializers.ValidationError({name: ["A whole number is required: the id."]})
+    return int(text)

@@ -1,0 +1,100 @@
+"""What is on the engines, and the list of clusters. Signed-in users read; changes need the model's permission."""
+
+from dataclasses import asdict
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework.decorators import action
+from rest_framework.mixins import (
+    CreateModelMixin,
+    DestroyModelMixin,
+    ListModelMixin,
+    RetrieveModelMixin,
+    UpdateModelMixin,
+)
+from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
+
+from clusters import inventory
+from clusters.api.parameters import read_id_parameter
+from clusters.api.serializers import (
+    ApplicationSerializer,
+    ClusterSerializer,
+    ConnectionTestSerializer,
+    ServiceSerializer,
+)
+from clusters.engine.errors import EngineError
+from clusters.models import Application, Cluster, Service
+
+
+class ClusterViewSet(
+    CreateModelMixin,
+    RetrieveModelMixin,
+    UpdateModelMixin,
+    DestroyModelMixin,
+    ListModelMixin,
+    GenericViewSet[Cluster],
+):
+    """Docker engines."""
+
+    queryset = Cluster.objects.order_by("name")
+    serializer_class = ClusterSerializer
+    permission_classes = [DjangoModelPermissions]
+    http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+
+    @extend_schema(request=None, responses=ConnectionTestSerializer)
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str) -> Response:
+        """Connect to the cluster now: the engine's version, or the exact reason it failed."""
+        return Response(describe_connection(self.get_object()))
+
+
+def describe_connection(cluster: Cluster) -> dict[str, Any]:
+    try:
+        facts = inventory.test_connection(cluster.endpoint)
+    except EngineError as error:
+        return {"reachable": False, "message": error.message, "reason": error.code}
+    wanted = ConnectionTestSerializer().fields
+    return {"reachable": True, "message": "", "reason": ""} | {k: v for k, v in asdict(facts).items() if k in wanted}
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[
+            OpenApiParameter("cluster", int, description="Only those of this cluster (its id)."),
+            OpenApiParameter("search", str, description="Only those whose name contains this."),
+        ]
+    )
+)
+class ApplicationViewSet(ReadOnlyModelViewSet[Application]):
+    """Compose projects and lone containers, as last seen."""
+
+    queryset = Application.objects.order_by("name", "pk")
+    serializer_class = ApplicationSerializer
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if (cluster_id := read_id_parameter(self.request, "cluster")) is not None:
+            queryset = queryset.filter(cluster=cluster_id)
+        if search := self.request.query_params.get("search", "").replace("\0", ""):
+            queryset = queryset.filter(name__icontains=search)
+        return queryset
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[OpenApiParameter("application", int, description="Only those of this application (its id).")]
+    )
+)
+class ServiceViewSet(ReadOnlyModelViewSet[Service]):
+    """The parts of applications, as last seen."""
+
+    queryset = Service.objects.order_by("name", "pk")
+    serializer_class = ServiceSerializer
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if (application_id := read_id_parameter(self.request, "application")) is not None:
+            queryset = queryset.filter(application=application_id)
+        return queryset

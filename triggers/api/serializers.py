@@ -1,0 +1,115 @@
+"""Triggers and calls as the API shows them, and what it accepts."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from clusters.api.serializers import check_model
+from clusters.models import Application, Service
+from triggers.models import Trigger, TriggerCall, TriggerCallEvent
+from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, InvalidParameter, parse_step
+from triggers.selectors import build_trigger_link, public_base_url
+
+REPLICAS_MAXIMUM = 10_000
+FIXED_FIELDS = ("application", "action", "service")
+
+
+class TriggerSerializer(serializers.ModelSerializer[Trigger]):
+    """`link` and `secret` are null for users who may neither view triggers nor have created this one."""
+
+    application = serializers.PrimaryKeyRelatedField(queryset=Application.objects.select_related("cluster"))
+    service = serializers.PrimaryKeyRelatedField(
+        queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False
+    )
+    created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+    link = serializers.SerializerMethodField()
+    secret = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Trigger
+        fields = [
+            *("id", "application", "action", "service", "name", "enabled"),
+            *("min_replicas", "max_replicas", "cooldown_seconds", "created_by", "created_at", "link", "secret"),
+        ]
+        read_only_fields = ["created_at"]
+
+    def get_link(self, trigger: Trigger) -> str | None:
+        return build_trigger_link(trigger, public_base_url(self.context["request"])) if self.may_see(trigger) else None
+
+    def get_secret(self, trigger: Trigger) -> str | None:
+        return trigger.secret if self.may_see(trigger) else None
+
+    def may_see(self, trigger: Trigger) -> bool:
+        user = self.context["request"].user
+        return user.has_perm("triggers.view_trigger") or trigger.created_by_id == user.pk
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance is None:
+            check_model(Trigger(**attrs))
+            return attrs
+        fixed = [name for name in FIXED_FIELDS if name in attrs]
+        if fixed:
+            raise serializers.ValidationError(dict.fromkeys(fixed, ["Cannot be changed; create another trigger."]))
+        trigger = self.instance
+        for name, value in attrs.items():
+            setattr(trigger, name, value)
+        check_model(trigger)
+        return attrs
+
+
+class TriggerCallEventSerializer(serializers.ModelSerializer[TriggerCallEvent]):
+    class Meta:
+        model = TriggerCallEvent
+        fields = ["time", "level", "operation", "text"]
+        read_only_fields = fields
+
+
+class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
+    events = TriggerCallEventSerializer(many=True, read_only=True)
+    before = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call was claimed.")
+    after = serializers.JSONField(read_only=True, allow_null=True, help_text="And when it ended.")
+
+    class Meta:
+        model = TriggerCall
+        fields = [
+            *("id", "state", "reason", "message", "source", "trigger", "application", "service", "action"),
+            *("step", "replicas", "target_replicas", "coalesced_into", "queued_at", "started_at", "completed_at"),
+            *("plan", "events", "before", "after"),
+        ]
+        read_only_fields = fields
+
+
+class RedeploySerializer(serializers.Serializer[Any]):
+    service = serializers.IntegerField(
+        required=False, allow_null=True, help_text="The id of one service; without it all services are redeployed."
+    )
+
+    def validate_service(self, service_id: int | None) -> int | None:
+        application: Application = self.context["application"]
+        if service_id is not None and not Service.objects.filter(pk=service_id, application=application).exists():
+            raise serializers.ValidationError(f"Not the id of a service of {application.name}.")
+        return service_id
+
+
+class ScaleSerializer(serializers.Serializer[Any]):
+    """Either `replicas`, or `type` and `step`."""
+
+    replicas = serializers.IntegerField(
+        required=False, min_value=0, max_value=REPLICAS_MAXIMUM, help_text="The count to reach; at least 1 on a plain engine."
+    )
+    type = serializers.ChoiceField(required=False, choices=[(name, name) for name in SCALE_TYPES])
+    step = serializers.IntegerField(required=False, min_value=STEP_MINIMUM, max_value=STEP_MAXIMUM)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """`step` becomes signed, as calls have it."""
+        if "replicas" in attrs:
+            surplus = [name for name in ("type", "step") if name in attrs]
+            if surplus:
+                raise serializers.ValidationError(dict.fromkeys(surplus, ["Not together with replicas."]))
+            return attrs
+        if not attrs:
+            raise serializers.ValidationError({"replicas": ["Give either replicas, or type and step."]})
+        try:
+            return {"step": parse_step(attrs.get("type"), attrs.get("step"))}
+        except InvalidParameter as error:
+            raise serializers.ValidationError({error.parameter: [error.message]}) from error
