@@ -1,0 +1,79 @@
+"""What docker-compose 1.29.2 makes is redeployed and scaled so that Compose still takes it for its own."""
+
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.harness.compose import ComposeProject
+from tests.harness.driving import redeploy, scale
+from tests.harness.engine import PrivateEngine
+from tests.harness.images import make_image
+from tests.harness.projects import MONITOR, list_running, read_ids
+
+IMAGE = "windlass-test/compose:1"
+
+
+@pytest.fixture
+def compose(engine: PrivateEngine, api: docker.APIClient, tmp_path: Path) -> ComposeProject:
+    make_image(api, IMAGE, Labels={"build": "1"})
+    services: dict[str, Any] = {
+        "web": {"image": IMAGE, "labels": MONITOR, "environment": {"COLOR": "red"}},
+        "worker": {"image": IMAGE, "labels": MONITOR},
+    }
+    project = ComposeProject(engine, tmp_path / "shop", "shop", services)
+    project.up()
+    return project
+
+
+def test_compose_sees_what_was_scaled_out_and_its_up_changes_nothing(
+    engine: PrivateEngine, api: docker.APIClient, compose: ComposeProject
+) -> None:
+    assert scale(engine, 3).state == "succeeded"
+    ids = read_ids(api)
+    assert list_running(api) == {"shop_web_1", "shop_web_2", "shop_web_3", "shop_worker_1"}
+    assert compose.list_ids() == sorted(ids.values())
+    assert len(compose.list_ids("web")) == 3
+    compose.up("--scale", "web=3")
+    assert read_ids(api) == ids
+    assert set(list_running(api)) == set(ids)
+
+
+def test_compose_can_scale_back_what_was_scaled_out(
+    engine: PrivateEngine, api: docker.APIClient, compose: ComposeProject
+) -> None:
+    before = read_ids(api)
+    assert scale(engine, 3).state == "succeeded"
+    compose.up("--scale", "web=1")
+    assert read_ids(api) == before
+
+
+def test_compose_up_after_a_redeploy_changes_nothing(
+    engine: PrivateEngine, api: docker.APIClient, compose: ComposeProject
+) -> None:
+    before = read_ids(api)
+    assert redeploy(engine).state == "succeeded"
+    ids = read_ids(api)
+    assert set(ids) == set(before)
+    assert not set(ids.values()) & set(before.values())
+    compose.up()
+    assert read_ids(api) == ids
+
+
+def test_compose_finds_the_containers_after_a_redeploy_to_a_new_image(
+    engine: PrivateEngine, api: docker.APIClient, compose: ComposeProject
+) -> None:
+    new_image = make_image(api, IMAGE, Labels={"build": "2"})
+    assert redeploy(engine).state == "succeeded"
+    assert compose.list_ids() == sorted(read_ids(api).values())
+    assert {container["ImageID"] for container in api.containers()} == {new_image}
+
+
+def test_one_off_containers_of_compose_are_left_alone(
+    engine: PrivateEngine, api: docker.APIClient, compose: ComposeProject
+) -> None:
+    compose.run("run", "-d", "--name", "chore", "web", "sleep", "1000")
+    chore = read_ids(api)["chore"]
+    assert redeploy(engine).state == "succeeded"
+    assert read_ids(api)["chore"] == chore
