@@ -1,0 +1,18 @@
+# What there is to do with a clone. Each target makes the environment it needs (.venv) first.
+
+.PHONY: run test lint format lock
+
+run: ## Start the console with its worker, its watcher and, where there is none, a Docker engine
+	@sh scripts/environment.sh && exec .venv/bin/python manage.py up
+
+test: ## Everything that decides whether a change is good: static checks and all test layers
+	@sh scripts/test.sh
+
+lint: ## The static layer alone
+	@sh scripts/environment.sh dev && exec sh scripts/lint.sh
+
+format: ## Write the code as ruff formats it
+	@sh scripts/environment.sh dev && .venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
+
+lock: ## Pin requirements.in and requirements-dev.in with their hashes
+	@sh scripts/environment.sh dev && exec sh scripts/lock.sh

@@ -1,0 +1,18 @@
+#!/bin/sh
+# The static layer: style, types, layers, migrations, deployment checks, the API's schema.
+set -eu
+cd "$(dirname "$0")/.."
+
+WINDLASS_DATA_DIR=$(mktemp -d)
+export WINDLASS_DATA_DIR
+trap 'rm -rf "$WINDLASS_DATA_DIR"' EXIT
+PATH="$PWD/.venv/bin:$PATH"
+
+ruff check --quiet .
+ruff format --quiet --check .
+mypy .
+lint-imports --no-logo
+python manage.py makemigrations --check --dry-run --verbosity 0
+# As it is when it is deployed: behind https.
+WINDLASS_PUBLIC_URL=https://windlass.example.com python manage.py check --deploy --fail-level WARNING
+python manage.py spectacular --validate --fail-on-warn --file "$WINDLASS_DATA_DIR/schema.yml"

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs those of the named Debian packages that are missing. As another user than root it says what to run instead.
+set -eu
+
+missing=
+for package in "$@"; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "Debian packages are missing; as root: apt-get install --no-install-recommends$missing" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086 # one word a package
+if ! { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null; then
+    tail -n 15 "$log" >&2
+    echo "These Debian packages could not be installed:$missing" >&2
+    exit 1
+fi

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Installs what the tests need where it is missing, then runs the static layer and every test. A missing engine, registry,
+# database or browser is a failure, never a skip.
+set -eu
+cd "$(dirname "$0")/.."
+
+sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux \
+    chromium postgresql redis-server
+sh scripts/environment.sh dev
+sh scripts/lint.sh
+
+# Two cores: what needs nothing but the code runs side by side, what shares the real engine runs one after another.
+.venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
+.venv/bin/python -m pytest -q --durations=10 tests
