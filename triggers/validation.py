@@ -5,7 +5,7 @@ Trigger.clean() calls `validate_trigger`; the create dialog asks `explain_scalin
 
 from typing import TYPE_CHECKING
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from clusters.models import Application, Cluster, Service
 
@@ -35,17 +35,19 @@ def explain_service_refusal(service: Service) -> str:
     return explain_scaling_refusal(service.application.cluster)
 
 
-def validate_trigger(trigger: "Trigger") -> None:
-    """Raises ValidationError with the sentences by field."""
+def find_problems(trigger: "Trigger") -> dict[str, str]:
+    """Why the trigger could not work, as a sentence by field; empty when it can."""
     if trigger.application_id is None:
-        return  # the field itself says that it is required
-    problems: dict[str, str] = {}
-    if trigger._state.adding:
-        problems |= find_target_problems(trigger)
-    problems |= find_service_problems(trigger)
-    problems |= find_bound_problems(trigger)
+        return {}  # the field itself says that it is required
+    target = find_target_problems(trigger) if trigger._state.adding else {}
+    return {**target, **find_service_problems(trigger), **find_bound_problems(trigger)}
+
+
+def validate_trigger(trigger: "Trigger") -> None:
+    """Raises ValidationError by field; what is wrong with the application counts for the whole, as forms lack that field."""
+    problems = find_problems(trigger)
     if problems:
-        raise ValidationError(problems)
+        raise ValidationError({NON_FIELD_ERRORS if name == "application" else name: text for name, text in problems.items()})
 
 
 def find_target_problems(trigger: "Trigger") -> dict[str, str]:

@@ -4,14 +4,19 @@ from typing import Any
 
 from rest_framework import serializers
 
-from clusters.api.serializers import check_model
 from clusters.models import Application, Service
 from triggers.models import Trigger, TriggerCall, TriggerCallEvent
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, InvalidParameter, parse_step
 from triggers.selectors import build_trigger_link, public_base_url
+from triggers.validation import find_problems
 
 REPLICAS_MAXIMUM = 10_000
 FIXED_FIELDS = ("application", "action", "service")
+
+
+def check_trigger(trigger: Trigger) -> None:
+    if problems := find_problems(trigger):
+        raise serializers.ValidationError({name: [text] for name, text in problems.items()})
 
 
 class TriggerSerializer(serializers.ModelSerializer[Trigger]):
@@ -45,7 +50,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None:
-            check_model(Trigger(**attrs))
+            check_trigger(Trigger(**attrs))
             return attrs
         fixed = [name for name in FIXED_FIELDS if name in attrs]
         if fixed:
@@ -53,7 +58,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
         trigger = self.instance
         for name, value in attrs.items():
             setattr(trigger, name, value)
-        check_model(trigger)
+        check_trigger(trigger)
         return attrs
 
 
