@@ -1,0 +1,110 @@
+"""A whole console as a user starts it: `manage.py up` in a data folder of its own, on a free port, against a given engine."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.harness.eventually import eventually
+from tests.harness.proc import find_free_port, start_process, stop_process
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+PASSWORD = "a password for tests"  # noqa: S105
+
+
+@dataclass
+class RunningConsole:
+    """`url` without a trailing slash; `process` is the supervisor."""
+
+    url: str
+    data_dir: Path
+    log_file: Path
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+    token: str = ""
+
+    def manage(self, *arguments: str) -> str:
+        """What a manage.py command prints, run beside the console."""
+        command = [sys.executable, str(BASE_DIR / "manage.py"), *arguments]
+        done = subprocess.run(command, env={**os.environ, **self.environment}, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def request(self, method: str, path: str, data: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """An API request as `admin`, by token; status and JSON."""
+        if not self.token:
+            self.token = self.manage("drf_create_token", "admin").split()[2]
+        body = json.dumps(data).encode() if data is not None else None
+        headers = {"Authorization": f"Token {self.token}", "Content-Type": "application/json"}
+        return open_url(urllib.request.Request(f"{self.url}{path}", body, headers, method=method))
+
+    def create_trigger(self, application: str, action: str, service: str = "", **more: Any) -> dict[str, Any]:
+        """Through the API, once discovery has found the application."""
+
+        def find(kind: str, query: str, name: str) -> dict[str, Any] | None:
+            results = self.request("GET", f"/api/v1/{kind}/?{query}")[1]["results"]
+            return next((row for row in results if row["name"] == name), None)
+
+        found = eventually(
+            lambda: find("applications", f"search={application}", application), what=f"{application} is discovered"
+        )
+        body: dict[str, Any] = {"application": found["id"], "action": action, **more}
+        if service:
+            body["service"] = find("services", f"application={found['id']}", service)["id"]  # type: ignore[index]
+        status, trigger = self.request("POST", "/api/v1/triggers/", body)
+        assert status == 201, trigger
+        return trigger
+
+
+def open_url(target: urllib.request.Request | str, timeout: float = 120) -> tuple[int, dict[str, Any]]:
+    """Status and JSON, whatever the status."""
+    try:
+        with urllib.request.urlopen(target, timeout=timeout) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def call_link(trigger: dict[str, Any], **parameters: Any) -> tuple[int, dict[str, Any]]:
+    """Call a trigger's link as curl would."""
+    more = "".join(f"&{urllib.parse.urlencode({name: value})}" for name, value in parameters.items())
+    return open_url(trigger["link"] + more)
+
+
+@contextmanager
+def run_console(data_dir: Path, engine_url: str, **environment: str) -> Iterator[RunningConsole]:
+    """Yields when the login page is served; stops all of it at the end."""
+    port = find_free_port()
+    variables = {
+        "WINDLASS_DATA_DIR": str(data_dir),
+        "WINDLASS_PORT": str(port),
+        "WINDLASS_ADMIN_PASSWORD": PASSWORD,
+        "WINDLASS_SAMPLE": "0",
+        "DOCKER_HOST": engine_url,
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+        **environment,
+    }
+    log_file = data_dir.parent / f"{data_dir.name}.log"
+    process = start_process([sys.executable, str(BASE_DIR / "manage.py"), "up"], log_file, variables)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        eventually(lambda: is_served(f"{url}/login/"), within=30, what="the login page is served")
+        yield RunningConsole(url, data_dir, log_file, process, variables)
+    finally:
+        stop_process(process, grace=30)
+
+
+def is_served(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
