@@ -1,8 +1,56 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
+
+from console.selection import select_cluster
+from triggers.models import ACTIVE_STATES, TriggerCall
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "windlass_theme"
+
+# Label, icon and URL name of each entry, and the URL names of the pages below it.
+NAVIGATION = (
+    ("Overview", "overview", "overview", ()),
+    ("Applications", "applications", "applications", ("application", "application_redeploy", "trigger_create")),
+    ("Services", "services", "services", ("service", "service_scale")),
+    ("Clusters", "clusters", "clusters", ("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test")),
+    ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_rotate", "trigger_delete")),
+    ("Activity", "activity", "activity", ("call",)),
+)
+
+
+def read_theme(request: HttpRequest) -> str:
+    """The remembered theme; `auto` follows the system."""
+    theme = request.COOKIES.get(THEME_COOKIE, "auto")
+    return theme if theme in THEMES else "auto"
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """What every page's shell shows."""
-    return {}
+    """What every page's shell shows. A partial has no shell, and costs no query for it."""
+    context: dict[str, Any] = {"theme": read_theme(request)}
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated or getattr(request, "htmx", False):
+        return context
+    return context | {
+        "selection": select_cluster(request),
+        "active_calls": count_active_calls(),
+        "navigation_items": list_navigation_items(request),
+    }
+
+
+def count_active_calls() -> int:
+    return TriggerCall.objects.filter(state__in=ACTIVE_STATES).count()
+
+
+def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
+    match = request.resolver_match
+    name = match.url_name if match and not match.namespaces else ""
+    items = [
+        {"label": label, "icon": icon, "url": reverse(url_name), "current": name == url_name or name in below}
+        for label, icon, url_name, below in NAVIGATION
+    ]
+    if request.user.is_staff:
+        current = bool(match and "admin" in match.namespaces)
+        items.append({"label": "Administration", "icon": "administration", "url": reverse("admin:index"), "current": current})
+    return items

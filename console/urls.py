@@ -1,10 +1,45 @@
 """The table of contents. A view, its URL name and its template share one name."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+from console.views import applications, calls, clusters, overview, services, session, triggers
+
+admin.site.site_title = "Windlass"
+admin.site.index_title = "Administration"
+admin.site.enable_nav_sidebar = False  # the console's own navigation stands there
 
 urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("applications/", applications.applications, name="applications"),
+    path("applications/<int:application_id>/", applications.application, name="application"),
+    path("applications/<int:application_id>/redeploy/", applications.application_redeploy, name="application_redeploy"),
+    path("applications/<int:application_id>/triggers/new/", triggers.trigger_create, name="trigger_create"),
+    path("services/", services.services, name="services"),
+    path("services/<int:service_id>/", services.service, name="service"),
+    path("services/<int:service_id>/scale/", services.service_scale, name="service_scale"),
+    path("clusters/", clusters.clusters, name="clusters"),
+    path("clusters/new/", clusters.cluster_create, name="cluster_create"),
+    path("clusters/test/", clusters.cluster_test, name="cluster_test"),
+    path("clusters/<str:uid>/", clusters.cluster, name="cluster"),
+    path("clusters/<str:uid>/edit/", clusters.cluster_edit, name="cluster_edit"),
+    path("clusters/<str:uid>/delete/", clusters.cluster_delete, name="cluster_delete"),
+    path("triggers/", triggers.triggers, name="triggers"),
+    path("triggers/<int:trigger_id>/call/", triggers.trigger_call, name="trigger_call"),
+    path("triggers/<int:trigger_id>/rotate/", triggers.trigger_rotate, name="trigger_rotate"),
+    path("triggers/<int:trigger_id>/switch/", triggers.trigger_switch, name="trigger_switch"),
+    path("triggers/<int:trigger_id>/delete/", triggers.trigger_delete, name="trigger_delete"),
+    path("activity/", calls.activity, name="activity"),
+    path("calls/running/", calls.running_calls, name="running_calls"),
+    path("calls/<uuid:call_id>/", calls.call, name="call"),
+    path("calls/<uuid:call_id>/again/", calls.call_again, name="call_again"),
+    path("theme/", session.theme, name="theme"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("healthz", session.healthz, name="healthz"),
     path("hook/", include("triggers.urls")),
-    path("api/", include("console.api")),
+    path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
 ]

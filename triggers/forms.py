@@ -3,38 +3,17 @@
 from typing import Any
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 
-from clusters.models import Application, Cluster, Service
+from clusters.models import Application, Service
 from triggers.models import Action, Trigger
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM
 
-SCALING_API_MINIMUM = (1, 41)
 NO_REGISTRY = "No registry is connected yet, so Windlass is not told of new images."
 
 
-def explain_no_scaling(cluster: Cluster) -> str:
-    """Why a scaling trigger cannot be made on this cluster; empty when it can."""
-    version = cluster.api_version_tuple
-    if not version:
-        return f"{cluster} was not reached yet, so its engine's version is unknown. Resource Scaling can be chosen once it answers."
-    if version < SCALING_API_MINIMUM:
-        return (
-            f"Resource Scaling needs engine API 1.41 or newer; the engine of {cluster} has {cluster.api_version}. "
-            "Upgrade the cluster's engine first (Docker 20.10 or newer)."
-        )
-    return ""
-
-
-class AccessibleForm(forms.Form):
-    """Marks wrong fields for assistive technology; `describe` ties each field to its error and help."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("label_suffix", "")
-        super().__init__(*args, **kwargs)
-
-
-class TriggerForm(AccessibleForm, forms.ModelForm):  # type: ignore[type-arg]
+class TriggerForm(forms.ModelForm):  # type: ignore[type-arg]
     """The Create Trigger dialog. Scaling names its service; a redeploy may be narrowed to one under More options."""
 
     action = forms.ChoiceField(choices=Action.choices, initial=Action.REDEPLOY)
@@ -63,7 +42,6 @@ class TriggerForm(AccessibleForm, forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, application: Application, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, instance=Trigger(application=application), **kwargs)
         self.application = application
-        self.no_scaling = explain_no_scaling(application.cluster)
         services = application.services.all()
         self._limit_services("service", services)
         self._limit_services("only_service", services)
@@ -86,25 +64,23 @@ class TriggerForm(AccessibleForm, forms.ModelForm):  # type: ignore[type-arg]
         return self.cleaned_data["cooldown_seconds"] or 0
 
     def clean(self) -> dict[str, Any]:
+        """Only what the dialog showed counts; whether it is acceptable is the model's to say."""
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("action") == Action.SCALING:
-            self._clean_scaling(cleaned)
-        else:
+        if cleaned.get("action") == Action.REDEPLOY:
             cleaned["service"] = cleaned.get("only_service")
             cleaned["min_replicas"] = cleaned["max_replicas"] = None
         return cleaned
 
-    def _clean_scaling(self, cleaned: dict[str, Any]) -> None:
-        if self.no_scaling:
-            self.add_error("action", self.no_scaling)
-        if not cleaned.get("service") and "service" not in self.errors:
-            self.add_error("service", "Choose the service that the link scales.")
-        minimum, maximum = cleaned.get("min_replicas"), cleaned.get("max_replicas")
-        if minimum is not None and maximum is not None and minimum > maximum:
-            self.add_error("max_replicas", f"The maximum must be {minimum} or more, as the minimum is.")
+    def _update_errors(self, errors: ValidationError) -> None:
+        """The model also judges fields that the dialog does not have: what it says of them stands above the fields."""
+        by_field = errors.update_error_dict({})
+        shown: dict[str, list[Any]] = {}
+        for name, problems in by_field.items():
+            shown.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(problems)
+        super()._update_errors(ValidationError(shown))  # type: ignore[misc]
 
 
-class ScaleForm(AccessibleForm):
+class ScaleForm(forms.Form):
     """Scale a service by a step or to a count."""
 
     HOW = (("scale_out", "Scale out by"), ("scale_in", "Scale in by"), ("to", "Scale to"))
@@ -141,7 +117,7 @@ class ScaleForm(AccessibleForm):
         return "scale_out", 1
 
 
-class TestCallForm(AccessibleForm):
+class TestCallForm(forms.Form):
     """The two parameters that a scaling link takes."""
 
     __test__ = False  # not a test class, whatever its name

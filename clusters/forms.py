@@ -1,0 +1,41 @@
+"""The form of a cluster's address and certificates."""
+
+from typing import Any
+
+from django import forms
+
+from clusters.models import Cluster
+
+KEEP_KEY = "A key is stored. Leave this empty to keep it; the stored key is never shown."
+
+
+class ClusterForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A stored client key is never sent back to the browser: left empty it is kept, unless its certificate is gone too."""
+
+    class Meta:
+        model = Cluster
+        fields = ("name", "url", "tls_ca", "tls_cert", "tls_key")
+        labels = {"url": "Address", "tls_ca": "CA certificate", "tls_cert": "Client certificate", "tls_key": "Client key"}
+        widgets = {
+            name: forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off", "class": "code"})
+            for name in ("tls_ca", "tls_cert", "tls_key")
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        self.stored_key = self.instance.tls_key
+        self.initial.pop("tls_key", None)
+        if self.stored_key:
+            self.fields["tls_key"].help_text = KEEP_KEY
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.stored_key and cleaned.get("tls_cert") and not cleaned.get("tls_key"):
+            cleaned["tls_key"] = self.stored_key
+        return cleaned
+
+    @property
+    def has_certificates(self) -> bool:
+        """Whether the certificate fields hold something or are wrong, and must be open."""
+        return any(self[name].value() or name in self.errors for name in ("tls_ca", "tls_cert", "tls_key"))

@@ -1,0 +1,141 @@
+// What forms and links cannot do alone: copy, reveal, dialogs, the theme without a reload, and polling that rests in hidden tabs.
+"use strict";
+
+(() => {
+  const dialog = () => document.getElementById("dialog");
+  const announce = (text) => {
+    const region = document.getElementById("announcer");
+    if (region) region.textContent = text;
+  };
+
+  // Copy
+
+  async function writeClipboard(text) {
+    if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+    // Over plain HTTP there is no clipboard API; a selected text area and the old command still work.
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "visually-hidden";
+    (dialog()?.open ? dialog() : document.body).append(area);
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    if (!copied) throw new Error("The browser refused to copy.");
+  }
+
+  async function copyFrom(button) {
+    try {
+      await writeClipboard(button.dataset.copy);
+    } catch {
+      announce("The browser refused to copy. Select the text and copy it by hand.");
+      return;
+    }
+    button.classList.add("copied");
+    announce(`${button.dataset.copied || "Copied"}.`);
+    clearTimeout(button.copiedTimer);
+    button.copiedTimer = setTimeout(() => {
+      button.classList.remove("copied");
+      announce("");
+    }, 2000);
+    button.focus();
+  }
+
+  // Reveal
+
+  function toggleReveal(button) {
+    const shown = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(shown));
+    button.closest("[data-secrets]").classList.toggle("revealed", shown);
+  }
+
+  document.addEventListener("click", (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) copyFrom(copy);
+    const reveal = event.target.closest("[data-reveal]");
+    if (reveal) toggleReveal(reveal);
+    const close = event.target.closest("[data-close]");
+    if (close && dialog()?.open && dialog().contains(close)) {
+      event.preventDefault();
+      dialog().close();
+    }
+    const theme = event.target.closest("button[name=theme]");
+    if (theme) {
+      event.preventDefault();
+      chooseTheme(theme);
+    }
+    // A menu that opened a dialog or copied something has done its work.
+    const popover = event.target.closest(".menu[popover]");
+    if (popover && event.target.closest("a, button") && !event.target.closest("[data-reveal]")) popover.hidePopover();
+  });
+
+  // Theme
+
+  function chooseTheme(button) {
+    document.documentElement.dataset.theme = button.value;
+    document.cookie = `windlass_theme=${button.value}; path=/; max-age=31536000; samesite=lax`;
+    for (const other of document.querySelectorAll("button[name=theme]")) {
+      other.setAttribute("aria-pressed", String(other === button));
+    }
+  }
+
+  // Selects that act at once, where without scripts a button stands beside them
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-autosubmit]")) event.target.form.requestSubmit();
+  });
+
+  // Dialogs
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const box = dialog();
+    if (!box || event.detail.target !== box) return;
+    if (!box.open) box.showModal();
+    const first = box.querySelector("[aria-invalid=true], [autofocus], input:not([type=hidden]), select, textarea");
+    (first || box.querySelector("button[type=submit]"))?.focus();
+  });
+  document.addEventListener("close", (event) => {
+    if (event.target === dialog()) event.target.replaceChildren();
+  }, true);
+
+  // A session that ended answers with the login page: show it whole instead of swapping it into a corner.
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const login = document.body.dataset.login;
+    if (login && new URL(event.detail.xhr.responseURL).pathname === login) {
+      event.detail.shouldSwap = false;
+      window.location.reload();
+    }
+  });
+  const warnOnce = () => document.body.classList.add("offline");
+  document.addEventListener("htmx:sendError", warnOnce);
+  document.addEventListener("htmx:responseError", warnOnce);
+  document.addEventListener("htmx:afterOnLoad", () => document.body.classList.remove("offline"));
+
+  // Polling: an element with data-poll (milliseconds) gets the event `poll`, except while its page is hidden or somebody works in it.
+
+  const polled = new WeakMap();
+  const isInUse = (element) =>
+    element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
+    || element.querySelector(":popover-open") !== null;
+  setInterval(() => {
+    if (document.hidden) return;
+    const now = Date.now();
+    for (const element of document.querySelectorAll("[data-poll]")) {
+      if (!polled.has(element)) polled.set(element, now);
+      else if (now - polled.get(element) >= Number(element.dataset.poll) && !isInUse(element)) {
+        polled.set(element, now);
+        window.htmx?.trigger(element, "poll");
+      }
+    }
+  }, 250);
+
+  // Exact times in the reader's zone
+
+  function localizeTimes(root) {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+    }
+  }
+  localizeTimes(document);
+  document.addEventListener("htmx:load", (event) => localizeTimes(event.detail.elt));
+})();

@@ -1,0 +1,154 @@
+"""Icons, status badges, times and durations: the small things every page shows alike."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.forms import BaseForm
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from triggers.models import Action, TriggerCall
+from triggers.selectors import call_duration
+
+register = template.Library()
+
+# state → (tone, shape, word). The shape differs with the tone, so that colour is never the only sign.
+BADGES: dict[str, tuple[str, str, str]] = {
+    # applications and services
+    "running": ("ok", "filled", "Running"),
+    "degraded": ("warn", "half", "Degraded"),
+    "stopped": ("idle", "hollow", "Stopped"),
+    "absent": ("idle", "hollow", "Absent"),
+    # containers, by the engine's word
+    "created": ("idle", "hollow", "Created"),
+    "exited": ("idle", "hollow", "Exited"),
+    "paused": ("warn", "half", "Paused"),
+    "restarting": ("busy", "ring", "Restarting"),
+    "removing": ("busy", "ring", "Removing"),
+    "dead": ("bad", "triangle", "Dead"),
+    # health
+    "healthy": ("ok", "filled", "Healthy"),
+    "starting": ("busy", "ring", "Starting"),
+    "unhealthy": ("bad", "triangle", "Unhealthy"),
+    # clusters
+    "unknown": ("idle", "hollow", "Not seen yet"),
+    "reachable": ("ok", "filled", "Reachable"),
+    "unreachable": ("bad", "triangle", "Unreachable"),
+    # calls
+    "call-queued": ("busy", "hollow", "Queued"),
+    "call-running": ("busy", "ring", "Running"),
+    "call-succeeded": ("ok", "filled", "Succeeded"),
+    "call-failed": ("bad", "triangle", "Failed"),
+    "call-rolled_back": ("warn", "back", "Rolled back"),
+    "call-coalesced": ("idle", "half", "Coalesced"),
+    "call-rejected": ("idle", "cross", "Rejected"),
+}
+
+
+@register.simple_tag
+def icon(name: str, css_class: str = "") -> SafeString:
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>', css_class, static("console/icons.svg"), name
+    )
+
+
+@register.simple_tag
+def icons_file() -> str:
+    return static("console/icons.svg")
+
+
+@register.simple_tag
+def badge(state: str, kind: str = "") -> SafeString:
+    """A status: shape and word. `kind="call"` for a call's state. An unknown state shows as its own word."""
+    tone, shape, word = BADGES.get(f"{kind}-{state}" if kind else state, ("idle", "hollow", state))
+    return format_html(
+        '<span class="badge badge-{}"><svg class="shape shape-{}" aria-hidden="true"><use href="{}#shape-{}"/></svg>{}</span>',
+        tone,
+        shape,
+        static("console/icons.svg"),
+        shape,
+        word,
+    )
+
+
+@register.simple_tag
+def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
+    """Relative, with the exact time on hover; console.js turns the exact time into the reader's zone."""
+    if moment is None:
+        return empty
+    exact = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        exact.isoformat(timespec="seconds"),
+        exact.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        describe_age(timezone.now() - moment, moment),
+    )
+
+
+def describe_age(age: timedelta, moment: datetime) -> str:
+    seconds = age.total_seconds()
+    if seconds < 5:
+        return "just now"
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (30 * 86_400, 86_400, "d")):
+        if seconds < limit:
+            return f"{int(seconds // size)} {unit} ago"
+    return moment.strftime("%-d %b %Y")
+
+
+@register.filter
+def duration(value: timedelta | None) -> str:
+    """6.2 s, 1 min 12 s, 2 h 5 min."""
+    if value is None:
+        return "–"
+    seconds = max(value.total_seconds(), 0)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@register.filter
+def short_id(value: str) -> str:
+    """The first 12 characters of an image or container id, without `sha256:`."""
+    return str(value).removeprefix("sha256:")[:12]
+
+
+@register.filter
+def published(ports: Any) -> str:
+    """`8080 → 80/tcp` for each published port, as the inventory stores them."""
+    if not isinstance(ports, list):
+        return ""
+    shown = [
+        f"{port.get('host')} → {port.get('container')}/{port.get('protocol', 'tcp')}"
+        for port in ports
+        if isinstance(port, dict) and port.get("host")
+    ]
+    return ", ".join(dict.fromkeys(shown))
+
+
+@register.filter
+def request_of(call: TriggerCall) -> str:
+    """What was asked: `Redeploy`, `Scale out by 5`, `Scale to 3`."""
+    if call.action == Action.REDEPLOY:
+        return "Redeploy"
+    if call.replicas is not None:
+        return f"Scale to {call.replicas}"
+    if call.step is None:
+        return "Scale"
+    return f"Scale {'out' if call.step > 0 else 'in'} by {abs(call.step)}"
+
+
+@register.filter
+def took(call: TriggerCall) -> str:
+    return duration(call_duration(call))
+
+
+@register.simple_tag
+def messages_of(form: BaseForm, name: str) -> list[str]:
+    """The errors of a field, for the piece that shows them beside it."""
+    return [str(error) for error in form.errors.get(name, [])]

@@ -1,0 +1,132 @@
+"""Calls: starting one, the page of one, and the list of all (Activity)."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from clusters.models import Application
+from console.context import count_active_calls
+from console.pages import console_page, is_partial, redirect_to
+from console.selection import select_cluster
+from console.timeline import build_timeline, compare_snapshots, summarize_call
+from triggers.calls import QueueFull, accept_call
+from triggers.models import ACTIVE_STATES, CallState, Trigger, TriggerCall
+from triggers.requests import CallRequest, client_address
+from triggers.selectors import calls_with_relations
+
+PAGE_SIZE = 50  # rows
+STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"
+
+
+def start_call(request: HttpRequest, application: Application, **wanted: Any) -> HttpResponse:
+    """Accept a call from this reader and go to its page; back to the application when too many wait already."""
+    try:
+        call = accept_call(
+            CallRequest(
+                source=TriggerCall.Source.CONSOLE,
+                application_id=application.pk,
+                requested_by=request.user,
+                source_address=client_address(request),
+                user_agent=request.headers.get("User-Agent", "")[:255],
+                **wanted,
+            )
+        )
+    except QueueFull as error:
+        messages.error(request, f"{error} Nothing was started. Try again in {error.retry_after} s.")
+        return redirect_to(request, "application", application.pk)
+    return redirect_to(request, "call", call.pk)
+
+
+@require_safe
+@console_page
+def activity(request: HttpRequest) -> HttpResponse:
+    """Paged without counting: there may be a million calls."""
+    selection = select_cluster(request)
+    rows = calls_with_relations()
+    if selection.selected:
+        rows = rows.filter(application__cluster=selection.selected)
+    state, source, query = (request.GET.get(name, "").strip()[:255] for name in ("state", "source", "q"))
+    if state == "active":
+        rows = rows.filter(state__in=ACTIVE_STATES)
+    elif state in CallState.values:
+        rows = rows.filter(state=state)
+    if source in TriggerCall.Source.values:
+        rows = rows.filter(source=source)
+    if query:
+        rows = rows.filter(application__name__icontains=query)
+    number = _read_page_number(request)
+    found = list(rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE + 1])
+    context = {
+        "title": "Activity",
+        "cluster_filter": True,
+        "calls": found[:PAGE_SIZE],
+        "number": number,
+        "has_older": len(found) > PAGE_SIZE,
+        "state": state,
+        "source": source,
+        "query": query,
+        "is_narrow": bool(state or source or query),
+        "states": CallState.choices,
+        "sources": TriggerCall.Source.choices,
+    }
+    return render(request, "console/_activity.html" if is_partial(request, "list") else "console/activity.html", context)
+
+
+@require_safe
+@console_page
+def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
+    shown = get_object_or_404(
+        calls_with_relations().select_related("coalesced_into", "merged_into").prefetch_related("events"), pk=call_id
+    )
+    context = {
+        "title": f"{shown.get_action_display()} {shown.service or shown.application}",
+        "crumbs": [("Activity", reverse("activity"))],
+        "call": shown,
+        "summary": summarize_call(shown),
+        "timeline": build_timeline(shown),
+        "comparison": compare_snapshots(shown.before, shown.after),
+        "covered": shown.coalesced_calls.all()[:20],
+        "merged": shown.merged_calls.all()[:20],
+    }
+    if not is_partial(request, "call"):
+        return render(request, "console/call.html", context)
+    return render(request, "console/_call.html", context, status=200 if shown.is_active else STOP_POLLING)
+
+
+@require_POST
+@console_page
+def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
+    """The same request once more, on behalf of the reader."""
+    former = get_object_or_404(TriggerCall.objects.select_related("application", "trigger"), pk=call_id)
+    return start_call(
+        request,
+        former.application,
+        action=former.action,
+        service_id=former.service_id,
+        trigger=former.trigger,
+        step=former.step,
+        replicas=former.replicas,
+    )
+
+
+@require_safe
+@console_page
+def running_calls(request: HttpRequest) -> HttpResponse:
+    return render(request, "console/_running_calls.html", {"active_calls": count_active_calls()})
+
+
+def _read_page_number(request: HttpRequest) -> int:
+    text = request.GET.get("page", "1")
+    return min(max(int(text), 1), 100_000) if text.isascii() and text.isdigit() else 1
+
+
+def call_trigger(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpResponse:
+    """A test call: what the link would do, asked for by the reader."""
+    return start_call(
+        request, trigger.application, action=trigger.action, service_id=trigger.service_id, trigger=trigger, **wanted
+    )

@@ -1,0 +1,121 @@
+"""Clusters: the list, one cluster, adding, editing, testing and deleting it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, Q, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from clusters import inventory
+from clusters.engine.errors import EngineError
+from clusters.forms import ClusterForm
+from clusters.models import Application, Cluster
+from console.pages import console_page, is_partial, redirect_to, render_dialog
+from triggers.models import Trigger, TriggerCall
+
+
+@require_safe
+@console_page
+def clusters(request: HttpRequest) -> HttpResponse:
+    context = {"title": "Clusters", "clusters": summarize_clusters()}
+    return render(request, "console/_clusters.html" if is_partial(request, "list") else "console/clusters.html", context)
+
+
+@require_safe
+@console_page
+def cluster(request: HttpRequest, uid: str) -> HttpResponse:
+    shown = get_object_or_404(summarize_clusters(), uid=uid)
+    context = {"title": shown.name, "cluster": shown, "crumbs": _crumbs()}
+    return render(request, "console/_cluster_state.html" if is_partial(request, "state") else "console/cluster.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def cluster_create(request: HttpRequest) -> HttpResponse:
+    form = ClusterForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        added = form.save()
+        messages.success(request, f"{added} is added. What runs there appears within seconds.")
+        return redirect_to(request, "cluster", added.uid)
+    return _render_form(request, form, "Add cluster")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def cluster_edit(request: HttpRequest, uid: str) -> HttpResponse:
+    shown = get_object_or_404(Cluster, uid=uid)
+    form = ClusterForm(request.POST if request.method == "POST" else None, instance=shown)
+    if request.method == "POST" and form.is_valid():
+        saved = form.save()
+        messages.success(request, f"{saved} is saved.")
+        return redirect_to(request, "cluster", saved.uid)
+    return _render_form(request, form, "Edit cluster", shown.uid)
+
+
+@require_POST
+@console_page
+def cluster_test(request: HttpRequest) -> HttpResponse:
+    """Try what the form holds, saving nothing. `?edited=<uid>` lets an empty key field mean the stored key."""
+    uid = request.GET.get("edited", "")
+    form = ClusterForm(request.POST, instance=get_object_or_404(Cluster, uid=uid) if uid else None)
+    result = _test_form(form)
+    if is_partial(request, "test-result"):
+        return render(request, "console/_test_result.html", {"result": result})
+    return _render_form(request, form, "Edit cluster" if uid else "Add cluster", uid, result=result)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
+    """Asks for the cluster's name: its applications, triggers and calls go with it."""
+    shown = get_object_or_404(Cluster.objects.defer("tls_ca", "tls_cert", "tls_key"), uid=uid)
+    typed = request.POST.get("name", "").strip()
+    if request.method == "POST" and typed == shown.name:
+        shown.delete()
+        messages.success(request, f"{shown} is deleted from the console. Nothing was touched on its engine.")
+        return redirect_to(request, "clusters")
+    context = {
+        "title": "Delete cluster",
+        "cluster": shown,
+        "typed": typed,
+        "wrong": request.method == "POST",
+        "application_count": Application.objects.filter(cluster=shown).count(),
+        "trigger_count": Trigger.objects.filter(application__cluster=shown).count(),
+        "call_count": TriggerCall.objects.filter(application__cluster=shown).count(),
+        "crumbs": [*_crumbs(), (shown.name, reverse("cluster", args=[shown.uid]))],
+    }
+    return render_dialog(request, "console/_cluster_delete.html", context)
+
+
+def summarize_clusters() -> QuerySet[Cluster]:
+    """Clusters with `application_count`, `containers_running` and `containers_wanted`, and without their keys."""
+    present = ~Q(applications__status=Application.Status.ABSENT)
+    return Cluster.objects.defer("tls_ca", "tls_cert", "tls_key").annotate(
+        application_count=Count("applications", filter=present),
+        containers_running=Sum("applications__running", filter=present, default=0),
+        containers_wanted=Sum("applications__wanted", filter=present, default=0),
+    )
+
+
+def _test_form(form: ClusterForm) -> dict[str, Any]:
+    """`facts` of the engine, or `error`: the exact reason it could not be asked."""
+    form.is_valid()
+    wrong = [str(error) for name in ("url", "tls_ca", "tls_cert", "tls_key") for error in form.errors.get(name, [])]
+    if wrong:
+        return {"error": " ".join(wrong)}
+    try:
+        return {"facts": inventory.test_connection(form.instance.endpoint)}
+    except EngineError as error:
+        return {"error": error.message}
+
+
+def _render_form(request: HttpRequest, form: ClusterForm, title: str, uid: str = "", **extra: Any) -> HttpResponse:
+    context = {"title": title, "form": form, "uid": uid, "crumbs": _crumbs()}
+    return render(request, "console/cluster_form.html", context | extra)
+
+
+def _crumbs() -> list[tuple[str, str]]:
+    return [("Clusters", reverse("clusters"))]

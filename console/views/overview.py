@@ -1,0 +1,62 @@
+"""What is wrong first, then clusters, calls that run, calls that ran."""
+
+from datetime import timedelta
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from clusters.models import Application, Cluster
+from console.pages import console_page, is_partial
+from console.selection import ClusterSelection, select_cluster
+from console.views.clusters import summarize_clusters
+from triggers.models import ACTIVE_STATES, CallState, TriggerCall
+from triggers.selectors import calls_with_relations
+
+SHOWN = 10  # rows of each kind
+
+
+@require_safe
+@console_page
+def overview(request: HttpRequest) -> HttpResponse:
+    selection = select_cluster(request)
+    calls = calls_with_relations().filter(application__cluster__in=selection.ids)
+    context = {
+        "title": "Overview",
+        "cluster_filter": True,
+        "has_clusters": bool(selection.clusters),
+        "unreachable": _list_unreachable(selection),
+        "short_applications": _find_short_applications(selection.ids)[:SHOWN],
+        "broken_calls": _find_unmended_calls(calls)[:SHOWN],
+        "clusters": summarize_clusters().filter(pk__in=selection.ids),
+        "running": calls.filter(state__in=ACTIVE_STATES)[:SHOWN],
+        "recent": calls.exclude(state__in=ACTIVE_STATES)[:SHOWN],
+    }
+    return render(request, "console/_overview.html" if is_partial(request, "overview") else "console/overview.html", context)
+
+
+def _list_unreachable(selection: ClusterSelection) -> list[Cluster]:
+    clusters = [selection.selected] if selection.selected else selection.clusters
+    return [cluster for cluster in clusters if cluster.status == Cluster.Status.UNREACHABLE]
+
+
+def _find_short_applications(cluster_ids: list[int]) -> QuerySet[Application]:
+    return (
+        Application.objects.filter(cluster__in=cluster_ids, status=Application.Status.DEGRADED)
+        .select_related("cluster")
+        .defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
+    )
+
+
+def _find_unmended_calls(calls: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
+    """Failed and rolled-back calls of the last day that no later success of the application has mended."""
+    later_success = TriggerCall.objects.filter(
+        application=OuterRef("application"), state=CallState.SUCCEEDED, queued_at__gt=OuterRef("queued_at")
+    )
+    return calls.filter(
+        ~Exists(later_success),
+        state__in=(CallState.FAILED, CallState.ROLLED_BACK),
+        queued_at__gte=timezone.now() - timedelta(days=1),
+    )

@@ -1,0 +1,88 @@
+"""Services: the list, one service with its containers, and scaling it."""
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clusters.models import Application, Service
+from console.pages import console_page, is_partial, paginate, render_dialog
+from console.selection import select_cluster
+from console.views.calls import start_call
+from triggers.forms import ScaleForm
+from triggers.models import Action
+from triggers.selectors import calls_with_relations
+
+TABS = ("containers", "activity")
+CALLS_SHOWN = 25
+
+
+@require_safe
+@console_page
+def services(request: HttpRequest) -> HttpResponse:
+    selection = select_cluster(request)
+    query = request.GET.get("q", "").strip()[:255]
+    rows = _with_application(Service.objects.filter(application__cluster__in=selection.ids))
+    rows = rows.exclude(application__status=Application.Status.ABSENT)
+    if query:
+        rows = rows.filter(Q(name__icontains=query) | Q(application__name__icontains=query) | Q(image__icontains=query))
+    context = {
+        "title": "Services",
+        "cluster_filter": True,
+        "selection": selection,
+        "query": query,
+        "page": paginate(request, rows.order_by("application__name", "name", "pk")),
+    }
+    return render(request, "console/_services.html" if is_partial(request, "list") else "console/services.html", context)
+
+
+@require_safe
+@console_page
+def service(request: HttpRequest, service_id: int) -> HttpResponse:
+    shown = _get_service(service_id)
+    tab = request.GET.get("tab", TABS[0])
+    context = _page_context(shown) | {"title": shown.name, "tab": tab if tab in TABS else TABS[0]}
+    if context["tab"] == "containers":
+        context["containers"] = shown.containers.all()
+    else:
+        about = Q(service=shown) | Q(service=None, application=shown.application)
+        context["calls"] = calls_with_relations().filter(about)[:CALLS_SHOWN]
+    return render(request, "console/_service_state.html" if is_partial(request, "state") else "console/service.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
+    """GET shows the form, and with values in the address what they would do; POST asks for it."""
+    shown = _get_service(service_id)
+    form = ScaleForm(shown, request.POST if request.method == "POST" else request.GET or None)
+    if request.method == "POST" and form.is_valid():
+        return start_call(request, shown.application, action=Action.SCALING, service_id=shown.pk, **form.call_parameters())
+    context = _page_context(shown) | {"title": f"Scale {shown.name}", "form": form}
+    if is_partial(request, "scale-effect"):
+        return render(request, "console/_scale_effect.html", context)
+    return render_dialog(request, "console/_service_scale.html", context)
+
+
+def _page_context(shown: Service) -> dict[str, object]:
+    application = shown.application
+    return {
+        "service": shown,
+        "application": application,
+        "cluster": application.cluster,
+        "crumbs": [
+            ("Applications", reverse("applications")),
+            (application.name, reverse("application", args=[application.pk])),
+        ],
+    }
+
+
+def _with_application(rows: QuerySet[Service]) -> QuerySet[Service]:
+    return rows.select_related("application", "application__cluster").defer(
+        "application__cluster__tls_ca", "application__cluster__tls_cert", "application__cluster__tls_key"
+    )
+
+
+def _get_service(service_id: int) -> Service:
+    return get_object_or_404(_with_application(Service.objects.all()), pk=service_id)
