@@ -41,7 +41,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = 7 * 24 * 3600
 # Redirecting to https is the proxy's part, and what holds for other subdomains is not this console's to say.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
-SECURE_REFERRER_POLICY = "no-referrer"  # a link carries a secret
+# Nothing leaves to other sites. With "no-referrer" browsers send our own forms with `Origin: null`, which CSRF refuses.
+SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # Addresses or networks whose X-Forwarded-For is believed.
 TRUSTED_PROXIES = env.read_networks("WINDLASS_TRUSTED_PROXIES")
@@ -118,11 +119,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
 )
 if BROKER_URL.startswith("filesystem:"):
     QUEUE_DIR = DATA_DIR / "queue"
+    CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(QUEUE_DIR / "messages"),
         "data_folder_out": str(QUEUE_DIR / "messages"),
         "control_folder": str(QUEUE_DIR / "control"),
-        "polling_interval": 0.02,
     }
 
 AUTH_PASSWORD_VALIDATORS = [
