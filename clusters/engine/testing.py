@@ -1,0 +1,623 @@
+"""FakeEngine: an engine in memory with EngineClient's methods, for tests that need the driver but no Docker.
+
+It answers in the Engine API's own words, as far as the driver and the inventory read them;
+`tests/integration/test_engine_contract.py` holds it to the real engine. There is no clock: a container is healthy,
+unhealthy or crashed as soon as it is started, and a crash loop restarts once at each look.
+
+What a container does is told by its image and config, as on a real engine with busybox:
+- command CRASHES: ends at once with exit code 1 (and is restarted where its restart policy says so);
+- command CANNOT_START: the start is refused;
+- a health check that runs /bin/false: unhealthy; any other: healthy;
+- anything else runs until it is stopped.
+"""
+
+import copy
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from types import TracebackType
+from typing import Any, Self
+
+from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed, TargetMissing
+
+Json = dict[str, Any]
+
+CRASHES = ["/bin/false"]
+CANNOT_START = ["/bin/not-there"]
+RUNS = ["/bin/serve"]
+HEALTHY: Json = {"Test": ["CMD", "/bin/true"], "Interval": 100_000_000, "Timeout": 5_000_000_000, "Retries": 1}  # nanoseconds
+UNHEALTHY: Json = {**HEALTHY, "Test": ["CMD", "/bin/false"]}
+NEVER = "0001-01-01T00:00:00Z"
+PREDEFINED_NETWORKS = ("bridge", "host", "none")
+
+
+class FakeEngine:
+    """One engine and, at the same time, any number of connections to it: `sibling` and `with` give the same object."""
+
+    def __init__(self, *, api_version: str = "1.41", server_version: str = "20.10.24") -> None:
+        self.endpoint = EngineEndpoint("unix:///fake/docker.sock")
+        self.timeout = 30.0
+        self.containers: dict[str, Json] = {}  # id -> what inspect answers
+        self.images: dict[str, Json] = {}
+        self.networks: dict[str, Json] = {name: {"Name": name, "Id": make_id(name)} for name in PREDEFINED_NETWORKS}
+        self.volumes: set[str] = set()
+        self.registry: dict[str, str | EngineError] = {}  # reference -> image id, or what pulling it raises
+        self.unreachable = ""  # a reason: then every request raises EngineUnreachable with it
+        self.operations: list[str] = []  # every change asked for, as one line: "create shop-web-1", "pull app:1"
+        self.requests: list[str] = []  # every request's method name, reads too
+        self.before_request: Callable[[str], None] = lambda method: None  # may raise, such as a test's Killed
+        self._api_version, self._server_version = api_version, server_version
+        self._serial = 0
+        self._lock = threading.RLock()
+
+    # The connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def sibling(self) -> Self:
+        return self
+
+    @property
+    def api_version(self) -> tuple[int, int]:
+        major, minor = self._api_version.split(".")
+        return int(major), int(minor)
+
+    def _request(self, method: str, operation: str = "") -> threading.RLock:
+        """Enters a request: hook, log, lock. Use as `with self._request(…)`."""
+        self.before_request(method)
+        with self._lock:
+            self.requests.append(method)
+            if self.unreachable:
+                raise EngineUnreachable(self.unreachable)
+            if operation:
+                self.operations.append(operation)
+        return self._lock
+
+    # Arranging, for tests
+
+    def add_image(self, reference: str, *, digest: str = "", **config: Any) -> str:
+        """A new image under the tag (which moves to it); `config` as the Engine API has it. Its id."""
+        image_id = self._make_image(config)
+        self._tag(image_id, reference)
+        if digest:
+            self.images[image_id]["RepoDigests"].append(f"{reference.rpartition(':')[0]}@{digest}")
+        return image_id
+
+    def publish(self, reference: str, **config: Any) -> str:
+        """A new image in the registry under this reference: a pull gets it. Its id."""
+        image_id = self._make_image(config)
+        self.registry[reference] = image_id
+        return image_id
+
+    def fail_pull(self, reference: str, code: str = "pull_failed") -> None:
+        self.registry[reference] = PullFailed(f"{reference} could not be pulled: scripted.", code=code)
+
+    def add_network(self, name: str, subnet: str = "") -> str:
+        """`subnet` allows addresses to be asked for."""
+        pools = [{"Subnet": subnet}] if subnet else []
+        self.networks[name] = {"Name": name, "Id": make_id(name), "IPAM": {"Config": pools}}
+        return name
+
+    def run(self, name: str, image: str, *, start: bool = True, **config: Any) -> str:
+        """Creates and starts a container without a trace in the log; its id. `config` is the create body's rest."""
+        with self._lock:
+            container = self._create(name, {"Image": image, **config})
+            if start:
+                self._start(container)
+            return str(container["Id"])
+
+    def names(self) -> set[str]:
+        """Of all containers."""
+        return {container["Name"][1:] for container in self.containers.values()}
+
+    def running(self) -> set[str]:
+        return {c["Name"][1:] for c in self.containers.values() if c["State"]["Running"]}
+
+    # Reading
+
+    def version(self) -> Json:
+        with self._request("version"):
+            return {"Version": self._server_version, "ApiVersion": self._api_version, "Os": "linux", "Arch": "amd64"}
+
+    def info(self) -> Json:
+        with self._request("info"):
+            return {
+                "ID": "FAKE:ENGINE",
+                "Name": "fake-engine",
+                "Containers": len(self.containers),
+                "ServerVersion": self._server_version,
+                "OperatingSystem": "Fake Linux",
+                "Architecture": "x86_64",
+                "NCPU": 2,
+                "MemTotal": 4 << 30,
+                "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+                "Swarm": {"LocalNodeState": "inactive", "ControlAvailable": False},
+            }
+
+    def list_containers(self, filters: Json | None = None) -> list[Json]:
+        with self._request("list_containers"):
+            found = [container for container in self.containers.values() if matches(container, filters or {})]
+            return [self._describe(container) for container in reversed(found)]
+
+    def list_images(self) -> list[Json]:
+        with self._request("list_images"):
+            return [
+                {key: copy.deepcopy(image[key]) for key in ("Id", "RepoTags", "RepoDigests")}
+                | {"Labels": image["Config"].get("Labels"), "Created": 0, "Size": 0}
+                for image in self.images.values()
+            ]
+
+    def inspect_container(self, container: str) -> Json:
+        with self._request("inspect_container"):
+            found = self._find(container)
+            if found["State"]["Restarting"]:
+                found["RestartCount"] += 1
+            return copy.deepcopy(found)
+
+    def inspect_image(self, image: str) -> Json:
+        with self._request("inspect_image"):
+            return copy.deepcopy(self._find_image(image))
+
+    def container_logs(self, container: str, tail: int = 20) -> str:
+        with self._request("container_logs"):
+            self._find(container)
+            return ""
+
+    def events(self, since: float | None = None, until: float | None = None, filters: Json | None = None) -> Iterator[Json]:
+        """Ends at once: the fake has no events."""
+        with self._request("events"):
+            return iter(())
+
+    # Changing
+
+    def create_container(self, name: str, config: Mapping[str, Any]) -> str:
+        with self._request("create_container", f"create {name}"):
+            return str(self._create(name, copy.deepcopy(dict(config)))["Id"])
+
+    def connect_network(self, network: str, container: str, endpoint_config: Mapping[str, Any]) -> None:
+        with self._request("connect_network", f"connect {self._name(container)} {network}"):
+            found = self._find(container)
+            name = self._find_network(network)["Name"]
+            if name in found["NetworkSettings"]["Networks"]:
+                raise EngineRefused(f"endpoint with name {found['Name'][1:]} already exists in network {name}")
+            if found["HostConfig"]["NetworkMode"].startswith("container:"):
+                raise EngineRefused("container sharing network namespace with another container or host cannot be connected")
+            self._connect(found, name, dict(endpoint_config))
+            if found["State"]["Running"]:
+                self._attach(found, name)
+
+    def disconnect_network(self, network: str, container: str) -> None:
+        with self._request("disconnect_network", f"disconnect {self._name(container)} {network}"):
+            found = self._find(container)
+            name = self._find_network(network)["Name"]
+            if found["NetworkSettings"]["Networks"].pop(name, None) is None:
+                raise EngineRefused(f"container {found['Id']} is not connected to network {name}")
+
+    def start_container(self, container: str) -> None:
+        with self._request("start_container", f"start {self._name(container)}"):
+            self._start(self._find(container))
+
+    def stop_container(self, container: str, grace: float | None = None) -> None:
+        with self._request("stop_container", f"stop {self._name(container)}"):
+            self._end(self._find(container), 0)
+
+    def kill_container(self, container: str, signal: str = "SIGKILL") -> None:
+        with self._request("kill_container", f"kill {self._name(container)}"):
+            found = self._find(container)
+            if not found["State"]["Running"]:
+                raise EngineRefused(f"Container {found['Id']} is not running", code="conflict")
+            self._end(found, 137)
+
+    def rename_container(self, container: str, name: str) -> None:
+        with self._request("rename_container", f"rename {self._name(container)} {name}"):
+            found = self._find(container)
+            if found["Name"] == f"/{name}":
+                raise EngineRefused("Renaming a container with the same name as its current name")
+            self._claim_name(name)
+            found["Name"] = f"/{name}"
+
+    def remove_container(self, container: str, force: bool = False, volumes: bool = False) -> None:
+        with self._request("remove_container", f"remove {self._name(container)}"):
+            found = self._find(container)
+            if found["State"]["Running"] and not force:
+                raise EngineRefused(f"You cannot remove a running container {found['Id']}.", code="conflict")
+            self._remove(found, volumes)
+
+    def remove_volume(self, volume: str) -> None:
+        with self._request("remove_volume", f"remove-volume {volume}"):
+            if volume not in self.volumes:
+                raise TargetMissing(f"get {volume}: no such volume")
+            if self._is_used(volume):
+                raise EngineRefused(f"remove {volume}: volume is in use", code="conflict")
+            self.volumes.discard(volume)
+
+    def update_restart_policy(self, container: str, policy: Mapping[str, Any]) -> None:
+        with self._request("update_restart_policy", f"update {self._name(container)}"):
+            found = self._find(container)
+            if found["HostConfig"]["AutoRemove"] and policy.get("Name") not in ("", "no"):
+                raise EngineRefused("Restart policy cannot be updated because AutoRemove is enabled for the container")
+            found["HostConfig"]["RestartPolicy"] = {"MaximumRetryCount": 0, **policy}
+            if found["State"]["Restarting"] and policy.get("Name") in ("", "no"):
+                found["State"].update(Status="exited", Running=False, Restarting=False)
+
+    def pull_image(
+        self, reference: str, auth: Mapping[str, str] | None = None, on_progress: Callable[[], None] = lambda: None
+    ) -> None:
+        with self._request("pull_image", f"pull {reference}"):
+            answer = self.registry.get(reference)
+            if isinstance(answer, EngineError):
+                raise answer
+            if answer is None:
+                raise PullFailed(f"{reference} could not be pulled: manifest unknown.", code="pull_not_found")
+            self._tag(answer, reference)
+            digest = f"{reference.rpartition(':')[0]}@sha256:{make_id('digest', answer)}"
+            if digest not in self.images[answer]["RepoDigests"]:
+                self.images[answer]["RepoDigests"].append(digest)
+        on_progress()
+
+    # How it works inside
+
+    def _next(self) -> int:
+        self._serial += 1
+        return self._serial
+
+    def _now(self) -> str:
+        """Later than everything before, to the engine's nanoseconds."""
+        moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self._next())
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
+
+    def _make_image(self, config: Json) -> str:
+        image_id = f"sha256:{make_id('image', self._next())}"
+        full = {"Env": [], "Cmd": RUNS, "Entrypoint": None, "Labels": {}, "WorkingDir": "", "User": "", **copy.deepcopy(config)}
+        self.images[image_id] = {"Id": image_id, "RepoTags": [], "RepoDigests": [], "Config": full, "Created": self._now()}
+        return image_id
+
+    def _tag(self, image_id: str, reference: str) -> None:
+        for image in self.images.values():
+            if reference in image["RepoTags"]:
+                image["RepoTags"].remove(reference)
+        self.images[image_id]["RepoTags"].append(reference)
+
+    def _find_image(self, name: str) -> Json:
+        for image in self.images.values():
+            hexadecimal = image["Id"].removeprefix("sha256:")
+            is_short_id = len(name) >= 12 and hexadecimal.startswith(name.removeprefix("sha256:"))
+            if (
+                is_short_id
+                or name in image["RepoTags"]
+                or f"{name}:latest" in image["RepoTags"]
+                or name in image["RepoDigests"]
+            ):
+                return image
+        raise TargetMissing(f"No such image: {name}")
+
+    def _find(self, name: str) -> Json:
+        for container in self.containers.values():
+            if container["Id"] == name or container["Name"] == f"/{name.lstrip('/')}":
+                return container
+        if len(name) >= 12 and (found := [c for i, c in self.containers.items() if i.startswith(name)]):
+            return found[0]
+        raise TargetMissing(f"No such container: {name}")
+
+    def _find_network(self, name: str) -> Json:
+        for network in self.networks.values():
+            if name in (network["Name"], network["Id"]):
+                return network
+        raise TargetMissing(f"network {name} not found")
+
+    def _name(self, container: str) -> str:
+        """For the log: the container's name at this moment, as far as it is known."""
+        try:
+            return str(self._find(container)["Name"][1:])
+        except TargetMissing:
+            return container
+
+    def _claim_name(self, name: str) -> None:
+        if any(container["Name"] == f"/{name}" for container in self.containers.values()):
+            raise EngineRefused(f'Conflict. The container name "/{name}" is already in use.', code="conflict")
+
+    def _create(self, name: str, body: Json) -> Json:
+        image = self._find_image(body["Image"])
+        self._claim_name(name)
+        container_id = make_id("container", self._next())
+        host_config: Json = {"NetworkMode": "default", "AutoRemove": False, **(body.pop("HostConfig", None) or {})}
+        host_config["RestartPolicy"] = host_config.get("RestartPolicy") or {"Name": "no", "MaximumRetryCount": 0}
+        endpoints = (body.pop("NetworkingConfig", None) or {}).get("EndpointsConfig") or {}
+        mode: str = host_config["NetworkMode"]
+        config = merge_config(body, image["Config"])
+        if not mode.startswith("container:"):
+            config["Hostname"] = config.get("Hostname") or ("fake-engine" if mode == "host" else container_id[:12])
+        container: Json = {
+            "Id": container_id,
+            "Name": f"/{name}",
+            "Created": self._now(),
+            "Image": image["Id"],
+            "RestartCount": 0,
+            "Config": config,
+            "HostConfig": host_config,
+            "State": new_state("created"),
+            "Mounts": self._make_mounts(config, host_config),
+            "NetworkSettings": {"Networks": {}},
+        }
+        if not mode.startswith("container:"):
+            first = "bridge" if mode in ("default", "") else mode
+            for network in {first: None, **endpoints}:
+                self._connect(container, network, endpoints.get(network) or endpoints.get(mode) or {})
+        self.containers[container_id] = container
+        return container
+
+    def _make_mounts(self, config: Json, host_config: Json) -> list[Json]:
+        mounts: dict[str, Json] = {}
+        for source in host_config.get("VolumesFrom") or []:
+            for mount in self._find(source.partition(":")[0])["Mounts"]:
+                mounts[mount["Destination"]] = copy.deepcopy(mount)
+        for bind in host_config.get("Binds") or []:
+            source, destination, *mode = bind.split(":")
+            mounts[destination] = self._make_mount(source, destination, mode[0] if mode else "")
+        for mount in host_config.get("Mounts") or []:
+            kind = mount.get("Type", "volume")
+            made = self._make_mount(mount.get("Source", ""), mount["Target"], "ro" if mount.get("ReadOnly") else "")
+            mounts[mount["Target"]] = made if kind != "tmpfs" else {"Type": "tmpfs", "Destination": mount["Target"], "RW": True}
+        for destination in config.get("Volumes") or {}:
+            if destination not in mounts and destination not in (host_config.get("Tmpfs") or {}):
+                mounts[destination] = self._make_mount("", destination, "")
+        return list(mounts.values())
+
+    def _make_mount(self, source: str, destination: str, mode: str) -> Json:
+        common = {"Destination": destination, "Mode": mode, "RW": "ro" not in mode.split(","), "Propagation": ""}
+        if source.startswith("/"):
+            return {"Type": "bind", "Source": source, **common, "Propagation": "rprivate"}
+        name = source or make_id("volume", self._next())
+        self.volumes.add(name)
+        return {"Type": "volume", "Name": name, "Source": f"/fake/volumes/{name}/_data", "Driver": "local", **common}
+
+    def _is_used(self, volume: str) -> bool:
+        return any(mount.get("Name") == volume for container in self.containers.values() for mount in container["Mounts"])
+
+    def _connect(self, container: Json, network: str, endpoint: Json) -> None:
+        """Remembers the endpoint; addresses come when the container starts."""
+        known = self.networks.get(network) or next((n for n in self.networks.values() if n["Id"] == network), None)
+        if endpoint.get("Aliases") and network in PREDEFINED_NETWORKS:
+            raise EngineRefused("network-scoped alias is supported only for containers in user defined networks")
+        settings = {
+            "IPAMConfig": endpoint.get("IPAMConfig") or None,
+            "Links": endpoint.get("Links"),
+            "Aliases": list(endpoint.get("Aliases") or []) or None,
+            "DriverOpts": endpoint.get("DriverOpts"),
+            "NetworkID": known["Id"] if known and container["State"]["Running"] else "",
+            "IPAddress": "",
+            "Gateway": "",
+            "GlobalIPv6Address": "",
+            "MacAddress": "",
+        }
+        container["NetworkSettings"]["Networks"][known["Name"] if known else network] = settings
+
+    def _attach(self, container: Json, network: str) -> None:
+        """Gives the endpoint its address, as the start does."""
+        found = self._find_network(network)
+        settings = container["NetworkSettings"]["Networks"][found["Name"]]
+        wanted: str = (settings["IPAMConfig"] or {}).get("IPv4Address", "")
+        pools = (found.get("IPAM") or {}).get("Config") or []
+        if wanted and not pools:
+            raise EngineRefused(
+                "user specified IP address is supported only when connecting to networks with user configured subnets"
+            )
+        if wanted and wanted in self._addresses(found["Name"]):
+            raise EngineRefused("Address already in use")
+        settings["NetworkID"] = found["Id"]
+        if network not in PREDEFINED_NETWORKS:
+            settings["Aliases"] = list(dict.fromkeys([*(settings["Aliases"] or []), container["Id"][:12]]))
+        if network not in ("host", "none"):
+            subnet = ip_network(pools[0]["Subnet"] if pools else "172.31.0.0/16")
+            settings["IPAddress"] = wanted or str(subnet[2 + self._next() % (subnet.num_addresses - 3)])
+            settings["MacAddress"] = container["Config"].get("MacAddress") or "02:42:" + make_id(settings["IPAddress"])[:8]
+
+    def _addresses(self, network: str) -> set[str]:
+        running = (c for c in self.containers.values() if c["State"]["Running"])
+        return {c["NetworkSettings"]["Networks"].get(network, {}).get("IPAddress", "") for c in running}
+
+    def _start(self, container: Json) -> None:
+        state = container["State"]
+        if state["Running"]:
+            return
+        try:
+            self._check_start(container)
+        except EngineRefused as error:
+            state.update(Error=error.message, ExitCode=127)
+            raise
+        for network in container["NetworkSettings"]["Networks"]:
+            self._attach(container, network)
+        state.update(new_state("running"), StartedAt=self._now())
+        health_check = (container["Config"].get("Healthcheck") or {}).get("Test") or []
+        if health_check and health_check[0] != "NONE":
+            is_well = health_check[-1] != "/bin/false"
+            state["Health"] = {"Status": "healthy" if is_well else "unhealthy", "FailingStreak": 0 if is_well else 1, "Log": []}
+        if find_command(container)[:1] == CRASHES:
+            self._crash(container)
+
+    def _check_start(self, container: Json) -> None:
+        mode: str = container["HostConfig"]["NetworkMode"]
+        if mode.startswith("container:"):
+            try:
+                parent = self._find(mode.partition(":")[2])
+            except TargetMissing as error:
+                raise TargetMissing(f"No such container: {mode.partition(':')[2]}") from error
+            if not parent["State"]["Running"]:
+                raise EngineRefused(f"cannot join network of a non running container: {parent['Id']}", code="conflict")
+        for network in container["NetworkSettings"]["Networks"]:
+            self._find_network(network)
+        if taken := fixed_ports(container) & self._ports_in_use():
+            raise EngineRefused(f"Bind for 0.0.0.0:{min(taken)} failed: port is already allocated")
+        if find_command(container)[:1] == CANNOT_START:
+            raise EngineRefused('OCI runtime create failed: exec: "/bin/not-there": no such file or directory: unknown')
+
+    def _ports_in_use(self) -> set[str]:
+        return {port for c in self.containers.values() if c["State"]["Running"] for port in fixed_ports(c)}
+
+    def _crash(self, container: Json) -> None:
+        if container["HostConfig"]["RestartPolicy"].get("Name") in ("always", "unless-stopped", "on-failure"):
+            container["State"].update(new_state("restarting"), Running=True, Restarting=True, ExitCode=1)
+            container["RestartCount"] += 1
+            return
+        self._end(container, 1)
+
+    def _end(self, container: Json, exit_code: int) -> None:
+        """The container's process has ended."""
+        if not container["State"]["Running"]:
+            return
+        started = container["State"]["StartedAt"]
+        container["State"].update(new_state("exited"), ExitCode=exit_code, StartedAt=started, FinishedAt=self._now())
+        if health := container["State"].get("Health"):
+            health["Status"] = "unhealthy"
+        for network in container["NetworkSettings"]["Networks"].values():
+            network.update(IPAddress="", Gateway="", MacAddress="", GlobalIPv6Address="")
+        if container["HostConfig"]["AutoRemove"]:
+            self._remove(container, volumes=True)
+
+    def _remove(self, container: Json, volumes: bool) -> None:
+        del self.containers[container["Id"]]
+        named = {bind.partition(":")[0] for bind in container["HostConfig"].get("Binds") or []}
+        named |= {mount.get("Source", "") for mount in container["HostConfig"].get("Mounts") or []}
+        for mount in container["Mounts"]:
+            is_anonymous = mount["Type"] == "volume" and mount["Name"] not in named
+            if volumes and is_anonymous and not self._is_used(mount["Name"]):
+                self.volumes.discard(mount["Name"])
+
+    def _describe(self, container: Json) -> Json:
+        """The container's entry in the list."""
+        state = container["State"]
+        reference = container["Config"]["Image"]
+        try:
+            shown = reference if self._find_image(reference)["Id"] == container["Image"] else container["Image"]
+        except TargetMissing:
+            shown = container["Image"]
+        health = (state.get("Health") or {}).get("Status")
+        mark = {"healthy": " (healthy)", "unhealthy": " (unhealthy)", "starting": " (health: starting)"}.get(health or "", "")
+        texts = {"running": f"Up 1 second{mark}", "created": "Created", "restarting": "Restarting (1) 1 second ago"}
+        return {
+            "Id": container["Id"],
+            "Names": [container["Name"]],
+            "Image": shown,
+            "ImageID": container["Image"],
+            "Command": " ".join(find_command(container)),
+            "Created": int(datetime.fromisoformat(container["Created"][:26]).replace(tzinfo=UTC).timestamp()),
+            "Ports": list_ports(container),
+            "Labels": dict(container["Config"]["Labels"]),
+            "State": state["Status"],
+            "Status": texts.get(state["Status"], f"Exited ({state['ExitCode']}) 1 second ago"),
+            "HostConfig": {"NetworkMode": container["HostConfig"]["NetworkMode"]},
+            "NetworkSettings": copy.deepcopy(container["NetworkSettings"]),
+            "Mounts": copy.deepcopy(container["Mounts"]),
+        }
+
+
+def make_id(*seed: object) -> str:
+    """64 hex digits, the same for the same seed."""
+    return hashlib.sha256(repr(seed).encode()).hexdigest()
+
+
+def new_state(status: str) -> Json:
+    return {
+        "Status": status,
+        "Running": status == "running",
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": False,
+        "ExitCode": 0,
+        "Error": "",
+        "StartedAt": NEVER,
+        "FinishedAt": NEVER,
+    }
+
+
+def merge_config(body: Json, image: Json) -> Json:
+    """The container's config as the engine makes it of the create body and the image's defaults."""
+    config: Json = {"Hostname": "", "Domainname": "", **{k: v for k, v in body.items() if v is not None}}
+    own = {entry.partition("=")[0] for entry in body.get("Env") or []}
+    config["Env"] = [
+        *(body.get("Env") or []),
+        *(entry for entry in image.get("Env") or [] if entry.partition("=")[0] not in own),
+    ]
+    config["Labels"] = {**(image.get("Labels") or {}), **(body.get("Labels") or {})}
+    config["Cmd"], config["Entrypoint"] = merge_command(body, image)
+    for name in ("ExposedPorts", "Volumes"):
+        if merged := {**(image.get(name) or {}), **(body.get(name) or {})}:
+            config[name] = merged
+    for name in ("WorkingDir", "User"):
+        config[name] = body.get(name) or image.get(name) or ""
+    if signal := body.get("StopSignal") or image.get("StopSignal"):
+        config["StopSignal"] = signal
+    if health_check := body.get("Healthcheck") or image.get("Healthcheck"):
+        config["Healthcheck"] = (
+            {**(image.get("Healthcheck") or {}), **health_check} if "Test" not in health_check else health_check
+        )
+    return config
+
+
+def merge_command(body: Json, image: Json) -> tuple[list[str] | None, list[str] | None]:
+    """The image's command is a default only where the image's entrypoint is used too."""
+    command, entrypoint = body.get("Cmd"), body.get("Entrypoint")
+    if entrypoint:
+        return command, entrypoint
+    return command or image.get("Cmd"), image.get("Entrypoint") if entrypoint is None else None
+
+
+def find_command(container: Json) -> list[str]:
+    """What is run: entrypoint and command."""
+    config = container["Config"]
+    return [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
+
+
+def fixed_ports(container: Json) -> set[str]:
+    """The host ports the container asks for by number."""
+    bindings = container["HostConfig"].get("PortBindings") or {}
+    return {
+        bound["HostPort"]
+        for ports in bindings.values()
+        for bound in ports or []
+        if bound.get("HostPort") not in ("", "0", None)
+    }
+
+
+def list_ports(container: Json) -> list[Json]:
+    ports: list[Json] = []
+    bindings = container["HostConfig"].get("PortBindings") or {}
+    for port in {**(container["Config"].get("ExposedPorts") or {}), **bindings}:
+        number, _, protocol = port.partition("/")
+        bound = [b for b in bindings.get(port) or [] if container["State"]["Running"] and b.get("HostPort")]
+        entry = {"PrivatePort": int(number), "Type": protocol or "tcp"}
+        ports += [{**entry, "IP": b.get("HostIp") or "0.0.0.0", "PublicPort": int(b["HostPort"])} for b in bound] or [entry]
+    return ports
+
+
+def matches(container: Json, filters: Json) -> bool:
+    """Whether the container passes the list's filters: `label`, `name`, `id` and `status`, each a word or a list of words."""
+    labels = container["Config"]["Labels"]
+    for kind, value in filters.items():
+        words = [value] if isinstance(value, str) else list(value)
+        if kind == "label":
+            passed = all(
+                labels.get(key) == text if sign else key in labels for key, sign, text in (w.partition("=") for w in words)
+            )
+        elif kind == "name":
+            passed = any(word.lstrip("^/").rstrip("$") in container["Name"] for word in words)
+        elif kind == "id":
+            passed = any(container["Id"].startswith(word) for word in words)
+        elif kind == "status":
+            passed = container["State"]["Status"] in words
+        else:
+            raise NotImplementedError(f"FakeEngine knows no filter {kind!r}.")
+        if not passed:
+            return False
+    return True

@@ -1,0 +1,516 @@
+"""One suite for the real engine, through EngineClient, and for FakeEngine: what the driver builds on holds for both."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from clusters.engine.client import EngineClient
+from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
+from clusters.engine.testing import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
+from tests.harness.eventually import eventually
+from tests.harness.images import SERVE, make_image
+from tests.harness.registry import PrivateRegistry
+
+Json = dict[str, Any]
+IMAGE = "windlass-test/contract:1"
+OLD_CONFIG: Json = {
+    "Env": ["COLOR=red", "SIZE=1"],
+    "Cmd": SERVE,
+    "Labels": {"tier": "web", "mine": "image"},
+    "Volumes": {"/data": {}},
+    "ExposedPorts": {"80/tcp": {}},
+    "WorkingDir": "/srv",
+    "StopSignal": "SIGTERM",
+}
+
+
+@dataclass
+class Bench:
+    """An engine under contract: the client, and how a test arranges what the client cannot."""
+
+    client: Any
+    add_image: Callable[..., str]
+    add_network: Callable[..., str]
+    publish: Callable[..., str]  # publish(**config) -> reference of an image that only the registry has
+    registry_host: str
+    subnet: str
+
+    def run(self, name: str, image: str = IMAGE, *, start: bool = True, **config: Any) -> str:
+        container = self.client.create_container(name, {"Image": image, **config})
+        if start:
+            self.client.start_container(container)
+        return str(container)
+
+    def inspect(self, container: str) -> Json:
+        return dict(self.client.inspect_container(container))
+
+    def state(self, container: str) -> str:
+        return str(self.inspect(container)["State"]["Status"])
+
+
+@contextlib.contextmanager
+def real_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    engine, api = request.getfixturevalue("engine"), request.getfixturevalue("api")
+    registry: PrivateRegistry = request.getfixturevalue("registry")
+    subnet = engine.new_subnet()
+
+    def add_network(name: str, subnet: str = "") -> str:
+        config = [{"Subnet": subnet}] if subnet else []
+        api.create_network(name, ipam={"Driver": "default", "Config": config})
+        return name
+
+    def publish(**config: Any) -> str:
+        make_image(api, "windlass-test/published:1", **config)
+        reference = registry.push(api, "contract", "windlass-test/published:1", "1")
+        api.remove_image("windlass-test/published:1")
+        return reference
+
+    with EngineClient(engine.endpoint) as client:
+        add_image = lambda reference=IMAGE, **config: make_image(api, reference, **config)  # noqa: E731
+        yield Bench(client, add_image, add_network, publish, registry.host, subnet)
+    for image in api.images(name=f"{registry.host}/contract"):
+        api.remove_image(image["Id"], force=True)
+
+
+@contextlib.contextmanager
+def fake_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    fake = FakeEngine()
+
+    def publish(**config: Any) -> str:
+        fake.publish("127.0.0.1:5/contract:1", **config)
+        return "127.0.0.1:5/contract:1"
+
+    add_image = lambda reference=IMAGE, **config: fake.add_image(reference, **config)  # noqa: E731
+    with fake as client:
+        yield Bench(client, add_image, fake.add_network, publish, "127.0.0.1:5", "10.9.8.0/24")
+
+
+@pytest.fixture(params=["fake", "real"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with {"fake": fake_bench, "real": real_bench}[request.param](request) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def raises(kind: type[EngineError], code: str) -> Iterator[None]:
+    with pytest.raises(EngineError) as caught:
+        yield
+    assert (type(caught.value), caught.value.code) == (kind, code), caught.value
+
+
+# Reading
+
+
+def test_api_version_is_at_least_what_scaling_needs(bench: Bench) -> None:
+    assert bench.client.api_version >= (1, 41)
+    assert {"Version", "ApiVersion"} <= set(bench.client.version())
+    assert {"ID", "Name", "OperatingSystem", "Architecture", "NCPU", "MemTotal", "SystemTime", "Swarm"} <= set(
+        bench.client.info()
+    )
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda c: c.inspect_container("missing"),
+        lambda c: c.inspect_image("missing:1"),
+        lambda c: c.start_container("missing"),
+        lambda c: c.stop_container("missing"),
+        lambda c: c.kill_container("missing"),
+        lambda c: c.rename_container("missing", "other"),
+        lambda c: c.remove_container("missing"),
+        lambda c: c.remove_volume("missing"),
+        lambda c: c.update_restart_policy("missing", {"Name": "no"}),
+        lambda c: c.connect_network("missing", "missing", {}),
+        lambda c: c.create_container("fresh", {"Image": "missing:1"}),
+        lambda c: c.container_logs("missing"),
+    ],
+)
+def test_what_does_not_exist_is_a_missing_target(bench: Bench, ask: Callable[[Any], Any]) -> None:
+    with raises(TargetMissing, "not_found"):
+        ask(bench.client)
+
+
+def test_list_entry_tells_what_the_inventory_reads(bench: Bench) -> None:
+    image = bench.add_image(**OLD_CONFIG)
+    container = bench.run("listed", Labels={"mine": "user"}, Healthcheck=HEALTHY)
+    eventually(lambda: "(healthy)" in bench.client.list_containers()[0]["Status"])
+    [entry] = bench.client.list_containers()
+    assert (entry["Id"], entry["Names"], entry["State"]) == (container, ["/listed"], "running")
+    assert (entry["Image"], entry["ImageID"]) == (IMAGE, image)
+    assert entry["Labels"] == {"tier": "web", "mine": "user"}
+    assert entry["Ports"] == [{"PrivatePort": 80, "Type": "tcp"}]
+    assert entry["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+    assert isinstance(entry["Created"], int)
+
+
+def test_list_shows_the_image_as_an_id_once_the_tag_has_moved(bench: Bench) -> None:
+    image = bench.add_image()
+    container = bench.run("listed")
+    bench.add_image(Env=["VERSION=2"])
+    assert bench.client.list_containers()[0]["Image"] == image
+    assert bench.inspect(container)["Config"]["Image"] == IMAGE
+
+
+def test_list_has_stopped_containers_and_obeys_label_filters(bench: Bench) -> None:
+    bench.add_image()
+    bench.run("first", start=False, Labels={"team": "blue", "tier": "web"})
+    bench.run("second", start=False, Labels={"team": "red"})
+
+    def names(**filters: Any) -> set[str]:
+        return {entry["Names"][0] for entry in bench.client.list_containers(filters or None)}
+
+    assert names() == {"/first", "/second"}
+    assert names(label="team=blue") == names(label=["team=blue", "tier"]) == {"/first"}
+    assert names(label=["team"]) == {"/first", "/second"}
+    assert names(label=["team=green"]) == set()
+
+
+def test_images_are_found_by_reference_and_by_id(bench: Bench) -> None:
+    image = bench.add_image(**OLD_CONFIG)
+    by_reference = bench.client.inspect_image(IMAGE)
+    assert by_reference["Id"] == image
+    assert bench.client.inspect_image(image)["Id"] == image
+    assert {name: by_reference["Config"][name] for name in OLD_CONFIG} == OLD_CONFIG
+    assert IMAGE in next(listed for listed in bench.client.list_images() if listed["Id"] == image)["RepoTags"]
+
+
+# Create: what the image gives and what the body says
+
+
+def test_created_container_has_the_images_defaults(bench: Bench) -> None:
+    image = bench.add_image(**OLD_CONFIG)
+    inspected = bench.inspect(bench.run("fresh", start=False))
+    assert (inspected["Name"], inspected["Image"], inspected["RestartCount"]) == ("/fresh", image, 0)
+    assert {name: inspected["Config"][name] for name in OLD_CONFIG} == OLD_CONFIG
+    assert inspected["Config"]["Hostname"] == inspected["Id"][:12]
+    assert inspected["HostConfig"]["NetworkMode"] == "default"
+    assert inspected["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
+    assert (inspected["State"]["Status"], inspected["State"]["Running"]) == ("created", False)
+
+
+def test_body_goes_before_the_images_defaults(bench: Bench) -> None:
+    bench.add_image(**OLD_CONFIG)
+    own: Json = {
+        "Env": ["COLOR=blue"],
+        "Cmd": ["/bin/true"],
+        "Labels": {"mine": "user"},
+        "WorkingDir": "/tmp",
+        "StopSignal": "SIGINT",
+    }
+    config = bench.inspect(bench.run("fresh", start=False, **own))["Config"]
+    assert config["Env"] == ["COLOR=blue", "SIZE=1"]
+    assert config["Labels"] == {"tier": "web", "mine": "user"}
+    assert {name: config[name] for name in ("Cmd", "WorkingDir", "StopSignal")} == {
+        name: own[name] for name in ("Cmd", "WorkingDir", "StopSignal")
+    }
+
+
+def test_images_command_goes_with_its_entrypoint_only(bench: Bench) -> None:
+    bench.add_image(Entrypoint=["/bin/sh", "-c"], Cmd=[SERVE[2]])
+    config = bench.inspect(bench.run("plain", start=False))["Config"]
+    assert (config["Entrypoint"], config["Cmd"]) == (["/bin/sh", "-c"], [SERVE[2]])
+    config = bench.inspect(bench.run("custom", start=False, Entrypoint=["/bin/echo"]))["Config"]
+    assert (config["Entrypoint"], config["Cmd"]) == (["/bin/echo"], None)
+    config = bench.inspect(bench.run("command", start=False, Cmd=["exit 0"]))["Config"]
+    assert (config["Entrypoint"], config["Cmd"]) == (["/bin/sh", "-c"], ["exit 0"])
+
+
+def test_taken_name_is_a_conflict(bench: Bench) -> None:
+    bench.add_image()
+    bench.run("taken", start=False)
+    other = bench.run("other", start=False)
+    with raises(EngineRefused, "conflict"):
+        bench.run("taken", start=False)
+    with raises(EngineRefused, "conflict"):
+        bench.client.rename_container(other, "taken")
+
+
+# Life
+
+
+def test_running_container_is_stopped_started_and_removed(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("living")
+    assert bench.inspect("living")["Id"] == container
+    assert bench.inspect(container[:12])["State"]["Running"]
+    bench.client.start_container(container)  # running already: no error
+    with raises(EngineRefused, "conflict"):
+        bench.client.remove_container(container)
+    bench.client.stop_container(container)
+    assert (bench.state(container), bench.inspect(container)["State"]["ExitCode"]) == ("exited", 0)
+    bench.client.stop_container(container)  # stopped already: no error
+    bench.client.start_container(container)
+    assert bench.state(container) == "running"
+    bench.client.kill_container(container)
+    eventually(lambda: bench.state(container) == "exited")
+    with raises(EngineRefused, "conflict"):
+        bench.client.kill_container(container)
+    bench.client.remove_container(container)
+    with raises(TargetMissing, "not_found"):
+        bench.inspect(container)
+
+
+def test_running_container_is_removed_by_force(bench: Bench) -> None:
+    bench.add_image()
+    bench.client.remove_container(bench.run("living"), force=True)
+    assert bench.client.list_containers() == []
+
+
+def test_renamed_container_answers_to_its_new_name(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("before")
+    bench.client.rename_container(container, "after")
+    assert bench.inspect("after")["Id"] == container
+    with raises(TargetMissing, "not_found"):
+        bench.inspect("before")
+    bench.run("before", start=False)
+
+
+def test_crashing_container_exits_with_its_code(bench: Bench) -> None:
+    bench.add_image(Cmd=CRASHES)
+    container = bench.run("crashing")
+    eventually(lambda: bench.state(container) == "exited")
+    state = bench.inspect(container)["State"]
+    assert (state["Running"], state["Restarting"], state["ExitCode"]) == (False, False, 1)
+
+
+def test_crash_loop_counts_its_restarts(bench: Bench) -> None:
+    bench.add_image(Cmd=CRASHES)
+    container = bench.run("looping", HostConfig={"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}})
+    eventually(lambda: bench.inspect(container)["RestartCount"] >= 2)
+    eventually(lambda: bench.state(container) == "restarting")
+    bench.client.update_restart_policy(container, {"Name": "no", "MaximumRetryCount": 0})
+    bench.client.stop_container(container)
+    eventually(lambda: bench.state(container) == "exited")
+
+
+def test_command_that_is_not_there_is_refused_at_the_start(bench: Bench) -> None:
+    bench.add_image(Cmd=CANNOT_START)
+    container = bench.run("broken", start=False)
+    with raises(EngineRefused, "engine_refused"):
+        bench.client.start_container(container)
+    assert bench.state(container) == "created"
+    bench.client.remove_container(container)
+
+
+@pytest.mark.parametrize(("check", "word"), [(HEALTHY, "healthy"), (UNHEALTHY, "unhealthy")])
+def test_health_is_told(bench: Bench, check: Json, word: str) -> None:
+    bench.add_image(Healthcheck=check)
+    container = bench.run("checked")
+    assert eventually(lambda: bench.inspect(container)["State"]["Health"]["Status"] == word)
+    assert bench.inspect(container)["Config"]["Healthcheck"] == check
+
+
+def test_health_check_none_gives_no_health(bench: Bench) -> None:
+    bench.add_image(Healthcheck=UNHEALTHY)
+    container = bench.run("unchecked", Healthcheck={"Test": ["NONE"]})
+    assert "Health" not in bench.inspect(container)["State"]
+
+
+def test_auto_removed_container_is_gone_after_its_stop(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("passing", HostConfig={"AutoRemove": True})
+    assert bench.inspect(container)["HostConfig"]["AutoRemove"] is True
+    bench.client.stop_container(container)
+    eventually(lambda: bench.client.list_containers() == [])
+
+
+def test_auto_removed_container_takes_no_restart_policy(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("passing", HostConfig={"AutoRemove": True})
+    with pytest.raises(EngineRefused):
+        bench.client.update_restart_policy(container, {"Name": "always"})
+
+
+def test_restart_policy_is_updated(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("steady", HostConfig={"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}})
+    bench.client.update_restart_policy(container, {"Name": "no", "MaximumRetryCount": 0})
+    assert bench.inspect(container)["HostConfig"]["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
+    bench.client.update_restart_policy(container, {"Name": "on-failure", "MaximumRetryCount": 3})
+    assert bench.inspect(container)["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
+
+
+# Networks
+
+
+def test_endpoint_has_its_aliases_and_an_address(bench: Bench) -> None:
+    bench.add_image()
+    front = bench.add_network("front")
+    networking = {"EndpointsConfig": {front: {"Aliases": ["web"]}}}
+    container = bench.run("member", HostConfig={"NetworkMode": front}, NetworkingConfig=networking)
+    networks = bench.inspect(container)["NetworkSettings"]["Networks"]
+    assert list(networks) == [front]
+    assert set(networks[front]["Aliases"]) == {"web", container[:12]}
+    assert networks[front]["IPAddress"]
+    assert networks[front]["IPAMConfig"] in (None, {})
+
+
+def test_networks_are_connected_and_disconnected(bench: Bench) -> None:
+    bench.add_image()
+    front, back = bench.add_network("front"), bench.add_network("back")
+    container = bench.run("member", HostConfig={"NetworkMode": front}, start=False)
+    bench.client.connect_network(back, container, {"Aliases": ["deep"]})
+    bench.client.start_container(container)
+    networks = bench.inspect(container)["NetworkSettings"]["Networks"]
+    assert set(networks) == {front, back}
+    assert "deep" in networks[back]["Aliases"]
+    with pytest.raises(EngineRefused):
+        bench.client.connect_network(back, container, {})
+    bench.client.disconnect_network(back, container)
+    assert set(bench.inspect(container)["NetworkSettings"]["Networks"]) == {front}
+    bench.client.connect_network(back, container, {})
+    assert bench.inspect(container)["NetworkSettings"]["Networks"][back]["IPAddress"]
+
+
+def test_static_address_is_given_and_cannot_be_given_twice(bench: Bench) -> None:
+    bench.add_image()
+    static = bench.add_network("static", bench.subnet)
+    address = bench.subnet.replace(".0/24", ".77")
+    config: Json = {
+        "HostConfig": {"NetworkMode": static},
+        "NetworkingConfig": {"EndpointsConfig": {static: {"IPAMConfig": {"IPv4Address": address}}}},
+    }
+    first = bench.run("first", **config)
+    endpoint = bench.inspect(first)["NetworkSettings"]["Networks"][static]
+    assert (endpoint["IPAddress"], endpoint["IPAMConfig"]) == (address, {"IPv4Address": address})
+    second = bench.run("second", start=False, **config)
+    with pytest.raises(EngineRefused):
+        bench.client.start_container(second)
+    bench.client.stop_container(first)
+    bench.client.start_container(second)
+
+
+def test_network_of_another_container_is_shared(bench: Bench) -> None:
+    bench.add_image()
+    parent = bench.run("parent")
+    child = bench.run("child", HostConfig={"NetworkMode": f"container:{parent}"})
+    inspected = bench.inspect(child)
+    assert inspected["HostConfig"]["NetworkMode"] == f"container:{parent}"
+    assert inspected["NetworkSettings"]["Networks"] == {}
+
+
+def test_network_of_a_container_that_is_gone_cannot_be_joined(bench: Bench) -> None:
+    bench.add_image()
+    parent = bench.run("parent")
+    child = bench.run("child", HostConfig={"NetworkMode": f"container:{parent}"}, start=False)
+    bench.client.remove_container(parent, force=True)
+    with pytest.raises((EngineRefused, TargetMissing)):
+        bench.client.start_container(child)
+
+
+def test_fixed_host_port_is_taken_by_the_first(bench: Bench) -> None:
+    bench.add_image()
+    config = {
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "18475"}]}},
+        "ExposedPorts": {"80/tcp": {}},
+    }
+    first = bench.run("first", **config)
+    second = bench.run("second", start=False, **config)
+    with raises(EngineRefused, "engine_refused"):
+        bench.client.start_container(second)
+    bench.client.stop_container(first)
+    bench.client.start_container(second)
+
+
+# Volumes
+
+
+def mounts_of(bench: Bench, container: str) -> dict[str, Json]:
+    return {mount["Destination"]: mount for mount in bench.inspect(container)["Mounts"]}
+
+
+def test_volumes_of_the_image_and_of_the_binds_are_mounted(bench: Bench) -> None:
+    bench.add_image(Volumes={"/data": {}, "/srv": {}})
+    container = bench.run("holding", HostConfig={"Binds": ["named:/srv:ro", "/tmp:/tmp"]})
+    mounts = mounts_of(bench, container)
+    assert {place: mount["Type"] for place, mount in mounts.items()} == {"/data": "volume", "/srv": "volume", "/tmp": "bind"}
+    assert (mounts["/srv"]["Name"], mounts["/srv"]["RW"], mounts["/tmp"]["Source"]) == ("named", False, "/tmp")
+    assert len(mounts["/data"]["Name"]) == 64
+
+
+def test_mounts_of_the_api_are_mounted(bench: Bench) -> None:
+    bench.add_image()
+    mounts = [{"Type": "volume", "Source": "named", "Target": "/srv", "ReadOnly": True}, {"Type": "volume", "Target": "/data"}]
+    container = bench.run("holding", HostConfig={"Mounts": mounts})
+    made = mounts_of(bench, container)
+    assert (made["/srv"]["Name"], made["/srv"]["RW"]) == ("named", False)
+    assert len(made["/data"]["Name"]) == 64
+
+
+def test_anonymous_volumes_stay_unless_asked_and_named_ones_always(bench: Bench) -> None:
+    bench.add_image(Volumes={"/data": {}})
+    binds = {"HostConfig": {"Binds": ["named:/srv"]}}
+    first = bench.run("first", start=False, **binds)
+    kept = mounts_of(bench, first)["/data"]["Name"]
+    bench.client.remove_container(first)
+    second = bench.run("second", start=False, **binds)
+    dropped = mounts_of(bench, second)["/data"]["Name"]
+    bench.client.remove_container(second, volumes=True)
+    bench.client.remove_volume(kept)
+    with raises(TargetMissing, "not_found"):
+        bench.client.remove_volume(dropped)
+    bench.client.remove_volume("named")
+
+
+def test_volume_in_use_is_a_conflict(bench: Bench) -> None:
+    bench.add_image()
+    bench.run("holding", start=False, HostConfig={"Binds": ["named:/srv"]})
+    with raises(EngineRefused, "conflict"):
+        bench.client.remove_volume("named")
+
+
+def test_volume_attached_by_its_name_outlives_a_removal_with_volumes(bench: Bench) -> None:
+    bench.add_image(Volumes={"/data": {}})
+    first = bench.run("first", start=False)
+    name = mounts_of(bench, first)["/data"]["Name"]
+    second = bench.run("second", start=False, HostConfig={"Binds": [f"{name}:/data"]})
+    bench.client.remove_container(first)
+    bench.client.remove_container(second, volumes=True)
+    bench.client.remove_volume(name)
+
+
+def test_auto_removed_container_takes_its_anonymous_volumes_along(bench: Bench) -> None:
+    bench.add_image(Volumes={"/data": {}})
+    container = bench.run("passing", HostConfig={"AutoRemove": True})
+    name = mounts_of(bench, container)["/data"]["Name"]
+    bench.client.stop_container(container)
+    eventually(lambda: bench.client.list_containers() == [])
+    with raises(TargetMissing, "not_found"):
+        bench.client.remove_volume(name)
+
+
+# Pull
+
+
+def test_pulled_image_is_there_with_its_digest(bench: Bench) -> None:
+    reference = bench.publish(Env=["VERSION=2"])
+    with raises(TargetMissing, "not_found"):
+        bench.client.inspect_image(reference)
+    progress: list[int] = []
+    bench.client.pull_image(reference, on_progress=lambda: progress.append(1))
+    pulled = bench.client.inspect_image(reference)
+    assert "VERSION=2" in pulled["Config"]["Env"]
+    assert progress
+    [digest] = pulled["RepoDigests"]
+    assert digest.startswith(f"{reference.rpartition(':')[0]}@sha256:")
+    assert bench.client.inspect_image(digest)["Id"] == pulled["Id"]
+
+
+def test_pull_moves_the_tag_to_the_new_image(bench: Bench) -> None:
+    reference = bench.publish(Env=["VERSION=2"])
+    old = bench.add_image(reference, Env=["VERSION=1"])
+    container = bench.run("running", reference)
+    bench.client.pull_image(reference)
+    assert bench.client.inspect_image(reference)["Id"] != old
+    assert bench.inspect(container)["Image"] == old
+    assert bench.client.inspect_image(old)["Config"]["Env"] == ["VERSION=1"]
+
+
+def test_unknown_reference_cannot_be_pulled(bench: Bench) -> None:
+    with raises(PullFailed, "pull_not_found"):
+        bench.client.pull_image(f"{bench.registry_host}/never-pushed:1")
