@@ -6,7 +6,10 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from console.broker import use_bell
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+use_bell()
 app = Celery("windlass")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -1,7 +1,7 @@
 """Runs the console's parts as children of one small process: starts them, restarts one that dies, stops all of them.
 
 `manage.py up` becomes this module (exec) once everything is prepared. It imports neither Django nor anything heavy, since
-it stays in memory for as long as the console runs. Each part is a `manage.py` command and may as well be run on its own.
+it stays in memory for as long as the console runs (dataclasses alone would be 2 MB of it). Each part is a `manage.py` command and may as well be run on its own.
 """
 
 import ctypes
@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
 
 PR_SET_PDEATHSIG = 1
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds before a part that died is started again; doubled each time
@@ -19,23 +18,27 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass
 class Part:
     """One child. `stop_limit`: seconds from SIGTERM to SIGKILL. `stage`: stages stop one after another, the lowest first.
     `delay`: seconds it waits at the first start, so that the login page is served first. `once`: not started again when it
     ended well. `orphan_signal`: what it gets from the kernel when the supervisor itself is killed."""
 
-    name: str
-    stop_limit: float = 10.0
-    stage: int = 0
-    delay: float = 0.0
-    once: bool = False
-    orphan_signal: int = signal.SIGKILL
-    pid: int = 0
-    failures: int = 0
-    start_at: float = 0.0
-    started_at: float = 0.0
-    finished: bool = field(default=False)
+    def __init__(
+        self,
+        name: str,
+        *,
+        stop_limit: float,
+        stage: int = 0,
+        delay: float = 0.0,
+        once: bool = False,
+        orphan_signal: int = signal.SIGKILL,
+    ) -> None:
+        self.name, self.stop_limit, self.stage, self.delay, self.once = name, stop_limit, stage, delay, once
+        self.orphan_signal = orphan_signal
+        self.pid = 0
+        self.failures = 0
+        self.start_at = self.started_at = 0.0  # monotonic seconds
+        self.finished = False  # not to be started again
 
 
 def known_parts() -> dict[str, Part]:

@@ -1,10 +1,13 @@
 """`manage.py web`: serves the console. One process; another host may run another one beside it."""
 
+import sys
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db import connection
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.mp import MPServer
@@ -24,6 +27,9 @@ class Server(MPServer):
 
 
 def load_application(_: str) -> Callable[..., Any]:
+    if connection.vendor != "postgresql":
+        # The REST framework would import psycopg for field types that no model here has: 10 MB.
+        sys.modules.setdefault("django.contrib.postgres.fields", cast(ModuleType, None))
     from console.wsgi import application
 
     return application
