@@ -40,6 +40,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", session.healthz, name="healthz"),
     path("hook/", include("triggers.urls")),
+    path("api/", include("console.api")),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
 ]
