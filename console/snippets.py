@@ -11,7 +11,7 @@ from triggers.selectors import build_trigger_link, public_base_url
 
 EXAMPLE_STEP = 5  # containers
 MASK = "•" * 12
-TAIL = 10  # characters of the link kept visible before its secret
+TAIL = 4  # characters of the link kept visible before its secret
 
 
 @dataclass(frozen=True)

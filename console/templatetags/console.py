@@ -63,15 +63,21 @@ def icons_file() -> str:
 @register.simple_tag
 def badge(state: str, kind: str = "") -> SafeString:
     """A status: shape and word. `kind="call"` for a call's state. An unknown state shows as its own word."""
-    tone, shape, word = BADGES.get(f"{kind}-{state}" if kind else state, ("idle", "hollow", state))
+    tone, _, word = find_badge(state, kind)
+    return format_html('<span class="badge badge-{}">{}{}</span>', tone, shape(state, kind), word)
+
+
+@register.simple_tag
+def shape(state: str, kind: str = "") -> SafeString:
+    """A status's shape alone, where the words beside it name the state."""
+    tone, name, _ = find_badge(state, kind)
     return format_html(
-        '<span class="badge badge-{}"><svg class="shape shape-{}" aria-hidden="true"><use href="{}#shape-{}"/></svg>{}</span>',
-        tone,
-        shape,
-        static("console/icons.svg"),
-        shape,
-        word,
+        '<svg class="shape shape-{} tone-{}" aria-hidden="true"><use href="{}#shape-{}"/></svg>', name, tone, icons_file(), name
     )
+
+
+def find_badge(state: str, kind: str) -> tuple[str, str, str]:
+    return BADGES.get(f"{kind}-{state}" if kind else state, ("idle", "hollow", state))
 
 
 @register.simple_tag
