@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from triggers.models import Trigger
 
 SCALING_API_VERSION = (1, 41)
+REPLICAS_MAXIMUM = 10_000
+COOLDOWN_MAXIMUM = 86_400  # seconds: a day
 PLAIN_ENGINE_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)
 
 
@@ -40,7 +42,7 @@ def find_problems(trigger: "Trigger") -> dict[str, str]:
     if trigger.application_id is None:
         return {}  # the field itself says that it is required
     target = find_target_problems(trigger) if trigger._state.adding else {}
-    return {**target, **find_service_problems(trigger), **find_bound_problems(trigger)}
+    return {**target, **find_service_problems(trigger), **find_bound_problems(trigger), **find_cooldown_problems(trigger)}
 
 
 def validate_trigger(trigger: "Trigger") -> None:
@@ -81,6 +83,9 @@ def find_bound_problems(trigger: "Trigger") -> dict[str, str]:
         given = [name for name in ("min_replicas", "max_replicas") if getattr(trigger, name) is not None]
         return dict.fromkeys(given, "Only a scaling trigger has bounds.")
     problems = {}
+    for name in ("min_replicas", "max_replicas"):
+        if (getattr(trigger, name) or 0) > REPLICAS_MAXIMUM:
+            problems[name] = f"At most {REPLICAS_MAXIMUM}."
     if minimum == 0 and trigger.application.source in PLAIN_ENGINE_SOURCES:
         problems["min_replicas"] = "At least 1: on a plain engine the last container of a service stays."
     if maximum is not None and maximum < 1:
@@ -88,3 +93,9 @@ def find_bound_problems(trigger: "Trigger") -> dict[str, str]:
     elif minimum is not None and maximum is not None and minimum > maximum:
         problems["max_replicas"] = f"Not below the lower bound ({minimum})."
     return problems
+
+
+def find_cooldown_problems(trigger: "Trigger") -> dict[str, str]:
+    if (trigger.cooldown_seconds or 0) > COOLDOWN_MAXIMUM:
+        return {"cooldown_seconds": f"At most {COOLDOWN_MAXIMUM} seconds, which is a day."}
+    return {}

@@ -3,20 +3,26 @@
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from clusters.models import Application, Service
 from triggers.models import Trigger, TriggerCall, TriggerCallEvent
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, InvalidParameter, parse_step
 from triggers.selectors import build_trigger_link, public_base_url
-from triggers.validation import find_problems
+from triggers.validation import REPLICAS_MAXIMUM, find_problems
 
-REPLICAS_MAXIMUM = 10_000
 FIXED_FIELDS = ("application", "action", "service")
 
 
 def check_trigger(trigger: Trigger) -> None:
     if problems := find_problems(trigger):
         raise serializers.ValidationError({name: [text] for name, text in problems.items()})
+
+
+class SwitchField(serializers.BooleanField):
+    """True, false, or left out. DRF takes a boolean that a form does not send for false, as browsers' check boxes have it."""
+
+    default_empty_html = empty
 
 
 class TriggerSerializer(serializers.ModelSerializer[Trigger]):
@@ -26,6 +32,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
     service = serializers.PrimaryKeyRelatedField(
         queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False
     )
+    enabled = SwitchField(required=False)
     created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
     link = serializers.SerializerMethodField()
     secret = serializers.SerializerMethodField()

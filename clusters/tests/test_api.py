@@ -1,0 +1,236 @@
+import json
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from clusters import inventory
+from clusters.engine.errors import EngineUnreachable
+from clusters.engine.listing import EngineFacts
+from clusters.models import Cluster
+from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin():
+    client = APIClient()
+    client.force_authenticate(User.objects.create_superuser("admin"))
+    return client
+
+
+@pytest.fixture
+def reader():
+    client = APIClient()
+    client.force_authenticate(User.objects.create_user("reader"))
+    return client
+
+
+def names(response):
+    assert response.status_code == 200, response.content
+    return [row["name"] for row in response.json()["results"]]
+
+
+# Who may
+
+
+@pytest.mark.parametrize("path", ["clusters", "applications", "services"])
+def test_strangers_are_refused(path):
+    assert APIClient().get(f"/api/v1/{path}/").status_code == 401
+
+
+def test_a_token_authenticates():
+    token = Token.objects.create(user=User.objects.create_user("ci"))
+    assert APIClient().get("/api/v1/clusters/", HTTP_AUTHORIZATION=f"Token {token.key}").status_code == 200
+    assert APIClient().get("/api/v1/clusters/", HTTP_AUTHORIZATION="Token wrong").status_code == 401
+
+
+def test_a_session_authenticates_and_its_posts_need_a_csrf_token():
+    user = User.objects.create_superuser("admin")
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(user)
+    assert client.get("/api/v1/clusters/").status_code == 200
+    assert client.post("/api/v1/clusters/", {"name": "x", "url": "unix:///x.sock"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("post", "/api/v1/clusters/"),
+        ("patch", "/api/v1/clusters/{id}/"),
+        ("delete", "/api/v1/clusters/{id}/"),
+        ("post", "/api/v1/clusters/{id}/test/"),
+    ],
+)
+def test_a_user_without_permissions_only_reads(reader, method, path):
+    cluster = ClusterFactory()
+    assert reader.get(f"/api/v1/clusters/{cluster.pk}/").status_code == 200
+    assert getattr(reader, method)(path.format(id=cluster.pk), {}, format="json").status_code == 403
+    assert Cluster.objects.filter(pk=cluster.pk).exists()
+
+
+def test_a_single_permission_is_enough(reader):
+    User.objects.get(username="reader").user_permissions.add(Permission.objects.get(codename="add_cluster"))
+    reader.force_authenticate(User.objects.get(username="reader"))
+    assert reader.post("/api/v1/clusters/", {"name": "x", "url": "unix:///x.sock"}).status_code == 201
+
+
+# Clusters
+
+
+def test_a_cluster_is_created_changed_and_deleted(admin):
+    created = admin.post("/api/v1/clusters/", {"name": "build", "url": "tcp://10.0.0.1:2376", "tls_cert": "C", "tls_key": "K"})
+    assert created.status_code == 201
+    cluster = Cluster.objects.get()
+    assert (cluster.name, cluster.tls_key) == ("build", "K")
+    path = f"/api/v1/clusters/{cluster.pk}/"
+    assert admin.patch(path, {"name": "build-2"}).json()["name"] == "build-2"
+    cluster.refresh_from_db()
+    assert (cluster.name, cluster.tls_key) == ("build-2", "K")
+    assert admin.delete(path).status_code == 204
+    assert admin.get(path).status_code == 404
+
+
+def test_the_client_key_is_never_shown(admin):
+    cluster = ClusterFactory(url="tcp://10.0.0.1:2376", tls_cert="CERT", tls_key="THE-KEY")
+    answers = [
+        admin.get("/api/v1/clusters/"),
+        admin.get(f"/api/v1/clusters/{cluster.pk}/"),
+        admin.patch(f"/api/v1/clusters/{cluster.pk}/", {"name": "x"}),
+        admin.post("/api/v1/clusters/", {"name": "y", "url": "tcp://10.0.0.1:2376", "tls_cert": "C", "tls_key": "THE-KEY"}),
+    ]
+    assert not any("THE-KEY" in answer.content.decode() for answer in answers)
+    assert answers[1].json()["has_tls_key"] is True
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"url": "unix:///x.sock"}, "name"),
+        ({"name": "taken", "url": "unix:///x.sock"}, "name"),
+        ({"name": "n" * 65, "url": "unix:///x.sock"}, "name"),
+        ({"name": "x"}, "url"),
+        ({"name": "x", "url": "http://10.0.0.1"}, "url"),
+        ({"name": "x", "url": "unix://relative"}, "url"),
+        ({"name": "x", "url": "tcp://"}, "url"),
+        ({"name": "x", "url": "tcp://h:99999"}, "url"),
+        ({"name": "x", "url": "tcp://h:2376", "tls_cert": "C"}, "url"),
+        ({"name": "a\x00b", "url": "unix:///x.sock"}, "name"),
+    ],
+)
+def test_a_wrong_cluster_is_refused_by_field(admin, body, field):
+    ClusterFactory(name="taken")
+    response = admin.post("/api/v1/clusters/", body, format="json")
+    assert response.status_code == 400
+    assert list(response.json()) == [field]
+    assert Cluster.objects.count() == 1
+
+
+def test_what_was_observed_cannot_be_written(admin):
+    cluster = ClusterFactory(status=Cluster.Status.REACHABLE)
+    admin.patch(f"/api/v1/clusters/{cluster.pk}/", {"status": "unreachable", "uid": "c0", "engine_version": "1"})
+    cluster.refresh_from_db()
+    assert (cluster.status, cluster.engine_version) == ("reachable", "20.10.24")
+    assert cluster.uid != "c0"
+
+
+@pytest.mark.parametrize("pk", ["0", "abc", "9" * 30])
+def test_an_unknown_cluster_is_not_found(admin, pk):
+    assert admin.get(f"/api/v1/clusters/{pk}/").status_code == 404
+
+
+def test_the_connection_test_tells_the_engine(admin, monkeypatch):
+    facts = EngineFacts(
+        engine_version="20.10.24", api_version="1.41", operating_system="Debian", swarm_role="manager", engine_id="X"
+    )
+    monkeypatch.setattr(inventory, "test_connection", lambda endpoint: facts)
+    response = admin.post(f"/api/v1/clusters/{ClusterFactory().pk}/test/")
+    assert response.json() == {
+        "reachable": True,
+        "message": "",
+        "reason": "",
+        "engine_version": "20.10.24",
+        "api_version": "1.41",
+        "operating_system": "Debian",
+        "swarm_role": "manager",
+    }
+
+
+def test_the_connection_test_tells_the_exact_reason(admin, monkeypatch):
+    def refuse(endpoint):
+        raise EngineUnreachable("The engine does not answer: Connection refused.")
+
+    monkeypatch.setattr(inventory, "test_connection", refuse)
+    response = admin.post(f"/api/v1/clusters/{ClusterFactory().pk}/test/")
+    assert response.status_code == 200
+    assert response.json() == {
+        "reachable": False,
+        "message": "The engine does not answer: Connection refused.",
+        "reason": "engine_unreachable",
+    }
+
+
+# Applications and services
+
+
+def test_applications_are_filtered_by_cluster_and_name(reader):
+    here, there = ClusterFactory(), ClusterFactory()
+    ApplicationFactory(cluster=here, name="shop")
+    ApplicationFactory(cluster=here, name="blog")
+    ApplicationFactory(cluster=there, name="shop-test")
+    assert names(reader.get("/api/v1/applications/")) == ["blog", "shop", "shop-test"]
+    assert names(reader.get(f"/api/v1/applications/?cluster={here.pk}")) == ["blog", "shop"]
+    assert names(reader.get("/api/v1/applications/?search=SHOP")) == ["shop", "shop-test"]
+    assert names(reader.get(f"/api/v1/applications/?search=shop&cluster={there.pk}")) == ["shop-test"]
+    assert names(reader.get("/api/v1/applications/?search=%25")) == []
+    assert names(reader.get("/api/v1/applications/?search=%00shop")) == ["shop", "shop-test"]
+
+
+def test_services_are_filtered_by_application(reader):
+    service = ServiceFactory(name="web", ports=[{"host": 8080, "container": 80, "protocol": "tcp"}])
+    ServiceFactory(name="other")
+    response = reader.get(f"/api/v1/services/?application={service.application_id}")
+    assert names(response) == ["web"]
+    assert response.json()["results"][0]["ports"] == [{"host": 8080, "container": 80, "protocol": "tcp"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("applications/?cluster=abc", "cluster"),
+        ("applications/?cluster=", "cluster"),
+        ("applications/?cluster=-1", "cluster"),
+        ("applications/?cluster=" + "9" * 30, "cluster"),
+        ("services/?application=x", "application"),
+        ("services/?application=%C2%B2", "application"),
+    ],
+)
+def test_a_filter_that_is_no_id_is_refused_by_name(reader, path, field):
+    response = reader.get(f"/api/v1/{path}")
+    assert response.status_code == 400
+    assert list(response.json()) == [field]
+
+
+def test_an_id_that_nothing_has_gives_an_empty_list(reader):
+    assert names(reader.get("/api/v1/applications/?cluster=999999")) == []
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+@pytest.mark.parametrize("path", ["applications", "services"])
+def test_the_inventory_cannot_be_written(admin, method, path):
+    service = ServiceFactory()
+    pk = service.pk if path == "services" else service.application_id
+    assert getattr(admin, method)(f"/api/v1/{path}/{pk}/", {}).status_code == 405
+
+
+@pytest.mark.parametrize(("path", "queries"), [("clusters", 2), ("applications", 2), ("services", 2)])
+def test_lists_take_two_queries_however_long(reader, path, queries):
+    for _ in range(5):
+        ServiceFactory()
+    with CaptureQueriesContext(connection) as captured:
+        assert len(json.loads(reader.get(f"/api/v1/{path}/").content)["results"]) == 5
+    assert len(captured) == queries
