@@ -12,7 +12,6 @@ What a container does is told by its image and config, as on a real engine with 
 """
 
 import copy
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -22,15 +21,22 @@ from typing import Any, Self
 
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed, TargetMissing
-
-Json = dict[str, Any]
+from clusters.engine.fake_containers import (
+    Json,
+    find_command,
+    fixed_ports,
+    list_ports,
+    make_id,
+    matches,
+    merge_config,
+    new_state,
+)
 
 CRASHES = ["/bin/false"]
 CANNOT_START = ["/bin/not-there"]
 RUNS = ["/bin/serve"]
 HEALTHY: Json = {"Test": ["CMD", "/bin/true"], "Interval": 100_000_000, "Timeout": 5_000_000_000, "Retries": 1}  # nanoseconds
 UNHEALTHY: Json = {**HEALTHY, "Test": ["CMD", "/bin/false"]}
-NEVER = "0001-01-01T00:00:00Z"
 PREDEFINED_NETWORKS = ("bridge", "host", "none")
 
 
@@ -519,105 +525,3 @@ class FakeEngine:
             "NetworkSettings": copy.deepcopy(container["NetworkSettings"]),
             "Mounts": copy.deepcopy(container["Mounts"]),
         }
-
-
-def make_id(*seed: object) -> str:
-    """64 hex digits, the same for the same seed."""
-    return hashlib.sha256(repr(seed).encode()).hexdigest()
-
-
-def new_state(status: str) -> Json:
-    return {
-        "Status": status,
-        "Running": status == "running",
-        "Paused": False,
-        "Restarting": False,
-        "OOMKilled": False,
-        "Dead": False,
-        "ExitCode": 0,
-        "Error": "",
-        "StartedAt": NEVER,
-        "FinishedAt": NEVER,
-    }
-
-
-def merge_config(body: Json, image: Json) -> Json:
-    """The container's config as the engine makes it of the create body and the image's defaults."""
-    config: Json = {"Hostname": "", "Domainname": "", **{k: v for k, v in body.items() if v is not None}}
-    own = {entry.partition("=")[0] for entry in body.get("Env") or []}
-    config["Env"] = [
-        *(body.get("Env") or []),
-        *(entry for entry in image.get("Env") or [] if entry.partition("=")[0] not in own),
-    ]
-    config["Labels"] = {**(image.get("Labels") or {}), **(body.get("Labels") or {})}
-    config["Cmd"], config["Entrypoint"] = merge_command(body, image)
-    for name in ("ExposedPorts", "Volumes"):
-        if merged := {**(image.get(name) or {}), **(body.get(name) or {})}:
-            config[name] = merged
-    for name in ("WorkingDir", "User"):
-        config[name] = body.get(name) or image.get(name) or ""
-    if signal := body.get("StopSignal") or image.get("StopSignal"):
-        config["StopSignal"] = signal
-    if health_check := body.get("Healthcheck") or image.get("Healthcheck"):
-        config["Healthcheck"] = (
-            {**(image.get("Healthcheck") or {}), **health_check} if "Test" not in health_check else health_check
-        )
-    return config
-
-
-def merge_command(body: Json, image: Json) -> tuple[list[str] | None, list[str] | None]:
-    """The image's command is a default only where the image's entrypoint is used too."""
-    command, entrypoint = body.get("Cmd"), body.get("Entrypoint")
-    if entrypoint:
-        return command, entrypoint
-    return command or image.get("Cmd"), image.get("Entrypoint") if entrypoint is None else None
-
-
-def find_command(container: Json) -> list[str]:
-    """What is run: entrypoint and command."""
-    config = container["Config"]
-    return [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
-
-
-def fixed_ports(container: Json) -> set[str]:
-    """The host ports the container asks for by number."""
-    bindings = container["HostConfig"].get("PortBindings") or {}
-    return {
-        bound["HostPort"]
-        for ports in bindings.values()
-        for bound in ports or []
-        if bound.get("HostPort") not in ("", "0", None)
-    }
-
-
-def list_ports(container: Json) -> list[Json]:
-    ports: list[Json] = []
-    bindings = container["HostConfig"].get("PortBindings") or {}
-    for port in {**(container["Config"].get("ExposedPorts") or {}), **bindings}:
-        number, _, protocol = port.partition("/")
-        bound = [b for b in bindings.get(port) or [] if container["State"]["Running"] and b.get("HostPort")]
-        entry = {"PrivatePort": int(number), "Type": protocol or "tcp"}
-        ports += [{**entry, "IP": b.get("HostIp") or "0.0.0.0", "PublicPort": int(b["HostPort"])} for b in bound] or [entry]
-    return ports
-
-
-def matches(container: Json, filters: Json) -> bool:
-    """Whether the container passes the list's filters: `label`, `name`, `id` and `status`, each a word or a list of words."""
-    labels = container["Config"]["Labels"]
-    for kind, value in filters.items():
-        words = [value] if isinstance(value, str) else list(value)
-        if kind == "label":
-            passed = all(
-                labels.get(key) == text if sign else key in labels for key, sign, text in (w.partition("=") for w in words)
-            )
-        elif kind == "name":
-            passed = any(word.lstrip("^/").rstrip("$") in container["Name"] for word in words)
-        elif kind == "id":
-            passed = any(container["Id"].startswith(word) for word in words)
-        elif kind == "status":
-            passed = container["State"]["Status"] in words
-        else:
-            raise NotImplementedError(f"FakeEngine knows no filter {kind!r}.")
-        if not passed:
-            return False
-    return True

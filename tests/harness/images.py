@@ -10,7 +10,23 @@ import docker
 from tests.harness.proc import find_program
 
 BASE = "windlass-test/base:1"
-APPLETS = ("sh", "sleep", "httpd", "wget", "nc", "cat", "echo", "true", "false", "ls", "mkdir", "nslookup", "touch", "env", "kill")
+APPLETS = (
+    "sh",
+    "sleep",
+    "httpd",
+    "wget",
+    "nc",
+    "cat",
+    "echo",
+    "true",
+    "false",
+    "ls",
+    "mkdir",
+    "nslookup",
+    "touch",
+    "env",
+    "kill",
+)
 # Serves until it is told to stop, and then stops at once: as PID 1 plain sleep would ignore SIGTERM for the whole grace period.
 SERVE = ["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"]
 CRASH = ["/bin/false"]

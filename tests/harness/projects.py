@@ -5,7 +5,7 @@ from typing import Any
 
 import docker
 
-MONITOR = {"windlass.update.monitor": "1s"}  # keeps the tests short
+MONITOR = {"windlass.update.monitor": "600ms"}  # keeps the tests short
 
 
 class Project:

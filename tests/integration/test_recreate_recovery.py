@@ -1,0 +1,341 @@
+"""A worker may die between any two requests: the next one observes, plans and executes again and all is well.
+
+Every boundary on FakeEngine, and a handful on the real engine.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker
+import pytest
+
+from clusters.engine.driver import Driver, Plan, driver_for
+from clusters.engine.testing import CRASHES, FakeEngine
+from tests.harness.driving import Drive, no_check, observe, redeploy_with, scale_with
+from tests.harness.engine import PrivateEngine
+from tests.harness.interruption import Countdown, Killed, MortalClient, kill_after, revive
+from tests.harness.projects import Project, list_names, list_running
+
+IMAGE = "app:1"
+ALWAYS = {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}}
+BOUNDARIES = 400  # more than any plan here has
+
+
+@dataclass
+class Case:
+    """A service `web` of the project `shop` on a FakeEngine, and how it must look in the end."""
+
+    host_config: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    count: int = 2
+    running: bool = True
+    sidecar: bool = False
+    static: bool = False
+
+    def arrange(self) -> FakeEngine:
+        fake = FakeEngine()
+        fake.add_network("shop_default", "10.9.8.0/24")
+        volumes = {"/anonymous": {}} if self.host_config.get("Binds") else {}
+        fake.add_image(IMAGE, Env=["VERSION=1"], Volumes=volumes)
+        for number in range(1, self.count + 1):
+            self._run(fake, "web", number)
+        if self.sidecar:
+            web = next(c for c in fake.containers.values() if c["Name"] == "/shop-web-1")
+            fake.run("shop-agent-1", IMAGE, Labels=labels("agent", 1), HostConfig={"NetworkMode": f"container:{web['Id']}"})
+        fake.add_image(IMAGE, Env=["VERSION=2"], Volumes=volumes)
+        return fake
+
+    def _run(self, fake: FakeEngine, service: str, number: int) -> None:
+        address = {"IPAMConfig": {"IPv4Address": f"10.9.8.{100 + number}"}} if self.static else {}
+        fake.run(
+            f"shop-{service}-{number}",
+            IMAGE,
+            start=self.running,
+            Labels=labels(service, number) | self.labels,
+            HostConfig={"NetworkMode": "shop_default", **copy.deepcopy(self.host_config)},
+            NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": [service], **address}}},
+            **self.config,
+        )
+
+
+def labels(service: str, number: int) -> dict[str, str]:
+    return {
+        "com.docker.compose.project": "shop",
+        "com.docker.compose.service": service,
+        "com.docker.compose.container-number": str(number),
+        "windlass.update.monitor": "0s",
+    }
+
+
+CASES = {
+    "start-first": Case(),
+    "start-first, restarted always": Case(host_config=ALWAYS),
+    "stop-first": Case(host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
+    "stop-first, static address": Case(static=True),
+    "removes itself": Case(host_config={"AutoRemove": True, "Binds": ["shop_data:/data"]}),
+    "removes itself, start-first": Case(host_config={"AutoRemove": True}),
+    "stopped": Case(running=False, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
+    "with a sidecar": Case(count=1, sidecar=True),
+    "with a sidecar, stop-first": Case(count=1, sidecar=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
+    "side by side": Case(count=4, labels={"windlass.update.parallelism": "3"}),
+}
+
+
+def picture(fake: FakeEngine) -> dict[str, Any]:
+    """What must not change over a redeploy: by container name everything but the image, its variables and the ids."""
+    names = {container["Id"]: container["Name"] for container in fake.containers.values()}
+    seen: dict[str, Any] = {"volumes": sorted(fake.volumes)}
+    for container in fake.containers.values():
+        networks = container["NetworkSettings"]["Networks"]
+        host_config = copy.deepcopy(container["HostConfig"])
+        kind, _, parent = host_config["NetworkMode"].partition(":")
+        host_config["NetworkMode"] = f"{kind}:{names.get(parent, parent)}"
+        # Anonymous volumes come back by name, as binds or mounts: compared as mounts.
+        for form in ("Binds", "Mounts"):
+            host_config.pop(form, None)
+        seen[container["Name"]] = {
+            "host": host_config,
+            "state": container["State"]["Status"],
+            "mounts": sorted((mount["Destination"], mount.get("Name")) for mount in container["Mounts"]),
+            "labels": container["Config"]["Labels"],
+            "networks": {
+                name: (
+                    sorted(set(endpoint["Aliases"] or []) - {container["Id"][:12]}),
+                    (endpoint["IPAMConfig"] or {}).get("IPv4Address"),
+                )
+                for name, endpoint in networks.items()
+            },
+        }
+    return seen
+
+
+def versions(fake: FakeEngine) -> set[str]:
+    return {entry for c in fake.containers.values() for entry in c["Config"]["Env"] if entry.startswith("VERSION=")}
+
+
+def die_at_each_boundary(
+    arrange: Callable[[], FakeEngine], act: Callable[[FakeEngine], Drive], judge: Callable[[FakeEngine, int], None]
+) -> None:
+    """Runs `act` on a fresh engine again and again, dying one change later each time, until it comes through."""
+    for changes in range(BOUNDARIES):
+        fake = arrange()
+        kill_after(fake, changes)
+        try:
+            act(fake)
+        except Killed:
+            revive(fake)
+            judge(fake, changes)
+            continue
+        assert changes > 2, "the plan had hardly a change in which to die"
+        return
+    pytest.fail(f"still dying after {BOUNDARIES} changes")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_redeploy_is_finished_after_a_death_at_any_boundary(case: Case) -> None:
+    expected = picture(case.arrange())
+
+    def judge(fake: FakeEngine, changes: int) -> None:
+        assert redeploy_with(fake).state == "succeeded", changes
+        assert picture(fake) == expected, changes
+        assert versions(fake) == {"VERSION=2"}, changes
+
+    die_at_each_boundary(case.arrange, redeploy_with, judge)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_redeploy_that_dies_twice_is_finished(case: Case) -> None:
+    expected = picture(case.arrange())
+
+    def judge(fake: FakeEngine, changes: int) -> None:
+        for second in range(BOUNDARIES):
+            again = copy_engine(fake)
+            kill_after(again, second)
+            try:
+                redeploy_with(again)
+            except Killed:
+                revive(again)
+                assert redeploy_with(again).state == "succeeded", (changes, second)
+                assert picture(again) == expected, (changes, second)
+                assert versions(again) == {"VERSION=2"}, (changes, second)
+                continue
+            return
+
+    die_at_each_boundary(case.arrange, redeploy_with, judge)
+
+
+def copy_engine(fake: FakeEngine) -> FakeEngine:
+    other = FakeEngine()
+    for name in ("containers", "images", "networks", "volumes", "registry"):
+        setattr(other, name, copy.deepcopy(getattr(fake, name)))
+    other._serial = fake._serial
+    return other
+
+
+@pytest.mark.parametrize("case", [c for n, c in CASES.items() if n != "stopped"], ids=[n for n in CASES if n != "stopped"])
+def test_redeploy_to_a_crashing_image_ends_with_the_old_one_after_a_death_at_any_boundary(case: Case) -> None:
+    expected = picture(case.arrange())
+
+    def arrange() -> FakeEngine:
+        fake = case.arrange()
+        fake.add_image(IMAGE, Env=["VERSION=3"], Cmd=CRASHES)
+        return fake
+
+    def judge(fake: FakeEngine, changes: int) -> None:
+        assert redeploy_with(fake).state == "rolled_back", changes
+        assert picture(fake) == expected, changes
+        assert versions(fake) == {"VERSION=1"}, changes
+
+    die_at_each_boundary(arrange, redeploy_with, judge)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_running_count_is_right_at_any_boundary_of_a_start_first_redeploy(case: Case) -> None:
+    def judge(fake: FakeEngine, changes: int) -> None:
+        observation = observe(fake)
+        described = observation.snapshot()["services"]["web"]
+        assert observation.running_count("web") <= case.count, changes
+        if "start-first" in str(redeploy_plan(case.arrange()).as_text()):
+            assert observation.running_count("web") == (case.count if case.running else 0), changes
+        assert described["wanted"] == case.count, changes
+        assert {container["name"] for container in described["containers"]} == {
+            f"shop-web-{number}" for number in range(1, case.count + 1)
+        }, changes
+
+    die_at_each_boundary(case.arrange, redeploy_with, judge)
+
+
+def redeploy_plan(fake: FakeEngine) -> Plan:
+    driver: Driver = driver_for("compose")
+    return driver.plan_redeploy(observe(fake))
+
+
+@pytest.mark.parametrize(
+    "case", [CASES["start-first"], CASES["stop-first"], CASES["removes itself"]], ids=["start", "stop", "rm"]
+)
+def test_scaling_after_a_redeploy_that_died_gives_the_asked_count(case: Case) -> None:
+    def judge(fake: FakeEngine, changes: int) -> None:
+        if case.host_config.get("AutoRemove") and changes == 0:
+            return
+        assert scale_with(fake, 3).state == "succeeded", changes
+        assert fake.names() == fake.running() == {"shop-web-1", "shop-web-2", "shop-web-3"}, changes
+        policies = {c["HostConfig"]["RestartPolicy"]["Name"] for c in fake.containers.values()}
+        assert policies == {case.host_config.get("RestartPolicy", {}).get("Name", "no")}, changes
+
+    die_at_each_boundary(case.arrange, redeploy_with, judge)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1), (2, 3), (3, 2)])
+@pytest.mark.parametrize("bind", [False, True], ids=["plain", "volumes"])
+def test_scaling_is_finished_after_a_death_at_any_boundary(before: int, after: int, bind: bool) -> None:
+    case = Case(count=before, host_config={"Binds": ["shop_data:/data"], **ALWAYS} if bind else {})
+
+    def judge(fake: FakeEngine, changes: int) -> None:
+        assert scale_with(fake, after).state == "succeeded", changes
+        wanted = {f"shop-web-{number}" for number in range(1, after + 1)}
+        assert fake.names() == fake.running() == wanted, changes
+        assert versions(fake) == {"VERSION=1"}, changes
+        used = {mount["Name"] for c in fake.containers.values() for mount in c["Mounts"]}
+        assert fake.volumes == used, changes
+
+    die_at_each_boundary(case.arrange, lambda fake: scale_with(fake, after), judge)
+
+
+class Stopped(Exception):
+    """What a runner's check raises: the lease is lost, or the call took too long."""
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_what_check_raises_comes_out_and_the_next_call_finishes(case: Case) -> None:
+    expected = picture(case.arrange())
+    for checks in range(BOUNDARIES):
+        fake = case.arrange()
+        left = iter(range(checks))
+
+        def check(left: Any = left) -> None:
+            if next(left, None) is None:
+                raise Stopped
+
+        try:
+            redeploy_with(fake, check=check)
+        except Stopped:
+            assert redeploy_with(fake, check=no_check).state == "succeeded", checks
+            assert picture(fake) == expected, checks
+            assert versions(fake) == {"VERSION=2"}, checks
+            continue
+        assert checks > 2
+        return
+
+
+def test_engine_that_is_lost_halfway_is_told_and_the_next_call_finishes() -> None:
+    case = CASES["stop-first"]
+    expected = picture(case.arrange())
+    fake = case.arrange()
+
+    def lose(method: str) -> None:
+        if fake.operations and any(operation.startswith("stop ") for operation in fake.operations):
+            fake.unreachable = "The engine does not answer: connection refused."
+
+    fake.before_request = lose
+    with pytest.raises(Exception, match="does not answer"):
+        redeploy_with(fake)
+    revive(fake)
+    fake.unreachable = ""
+    assert redeploy_with(fake).state == "succeeded"
+    assert picture(fake) == expected
+
+
+# The same on the real engine, at a few boundaries.
+
+REAL = {
+    "start-first": {},
+    "stop-first": {"Binds": ["shop_data:/data"], **ALWAYS},
+    "removes itself": {"AutoRemove": True, "Binds": ["shop_data:/data"]},
+}
+
+
+@pytest.mark.parametrize("changes", [2, 4, 5])
+@pytest.mark.parametrize("host_config", REAL.values(), ids=REAL.keys())
+def test_redeploy_is_finished_on_the_real_engine(
+    engine: PrivateEngine,
+    api: docker.APIClient,
+    project: Project,
+    image: Callable[..., str],
+    changes: int,
+    host_config: dict[str, Any],
+) -> None:
+    app = image(Volumes={"/anonymous": {}})
+    front = project.add_network()
+    web = project.add("web", app, networks={front: {"Aliases": ["web"]}}, HostConfig=host_config)
+    before = api.inspect_container(web)
+    image(app, Volumes={"/anonymous": {}})
+    with MortalClient(engine.endpoint) as client:
+        client.countdown = Countdown(changes)
+        with pytest.raises(Killed):
+            redeploy_with(client)
+    with MortalClient(engine.endpoint) as client:
+        assert redeploy_with(client).state == "succeeded"
+    after = api.inspect_container(web)
+    assert list_names(api) == list_running(api) == {web}
+    assert after["Image"] == api.inspect_image(app)["Id"]
+    assert after["HostConfig"]["RestartPolicy"] == before["HostConfig"]["RestartPolicy"]
+    assert "web" in after["NetworkSettings"]["Networks"][front]["Aliases"]
+    assert {mount["Name"] for mount in after["Mounts"]} == {mount["Name"] for mount in before["Mounts"]}
+    assert {volume["Name"] for volume in api.volumes()["Volumes"]} == {mount["Name"] for mount in before["Mounts"]}
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_scaling_is_finished_on_the_real_engine(
+    engine: PrivateEngine, api: docker.APIClient, project: Project, image: Callable[..., str], changes: int
+) -> None:
+    project.add("web", image())
+    with MortalClient(engine.endpoint) as client:
+        client.countdown = Countdown(changes)
+        with pytest.raises(Killed):
+            scale_with(client, 3)
+    with MortalClient(engine.endpoint) as client:
+        assert scale_with(client, 3).state == "succeeded"
+    assert list_names(api) == list_running(api) == {"shop-web-1", "shop-web-2", "shop-web-3"}
