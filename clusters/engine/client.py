@@ -71,13 +71,8 @@ class EngineClient:
             os.environ.setdefault("SSH_ASKPASS_REQUIRE", "force")
             os.environ.setdefault("SSH_ASKPASS", "/bin/false")
         try:
-            return docker.APIClient(
-                base_url=self.endpoint.url,
-                version=version,
-                timeout=self.timeout,
-                tls=self._tls_config(self.endpoint),
-                use_ssh_client=is_ssh,
-            )
+            options: dict[str, Any] = {"version": version, "timeout": self.timeout, "tls": self._tls_config(self.endpoint)}
+            return docker.APIClient(base_url=self.endpoint.url, use_ssh_client=is_ssh, **options)
         except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
             raise EngineUnreachable(describe_failure(error, self.endpoint.url)) from error
 
@@ -154,7 +149,7 @@ class EngineClient:
     def events(self, since: float | None = None, until: float | None = None, filters: dict[str, Any] | None = None) -> Any:
         """The engine's events as they happen, as dicts; `.close()` ends the stream. Times are the engine's Unix times."""
         with self._translated():
-            return self.api.events(since=since, until=until, filters=filters, decode=True)
+            return self._raw.events(since=since, until=until, filters=filters, decode=True)
 
     # Changing
 

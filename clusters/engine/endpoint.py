@@ -22,8 +22,10 @@ class EngineEndpoint:
         parts = urlsplit(self.url)
         if parts.scheme not in SCHEMES:
             raise EngineError("The address must start with unix://, tcp:// or ssh://.", code="bad_address")
-        if parts.scheme == "unix" and not parts.path.startswith("/"):
-            raise EngineError("A unix:// address needs the socket's absolute path, such as unix:///var/run/docker.sock.", code="bad_address")
+        if parts.scheme == "unix" and (parts.netloc or not parts.path.startswith("/")):
+            raise EngineError(
+                "A unix:// address needs the socket's absolute path, such as unix:///var/run/docker.sock.", code="bad_address"
+            )
         if parts.scheme != "unix" and not parts.hostname:
             raise EngineError(f"A {parts.scheme}:// address needs a host name.", code="bad_address")
         try:

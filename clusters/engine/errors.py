@@ -32,7 +32,10 @@ class TargetMissing(EngineError):
 
 
 class PullFailed(EngineError):
-    """The registry or the engine refused a pull. Codes: `pull_unauthorized`, `pull_not_found`, `pull_rate_limited`, `pull_failed`."""
+    """The registry or the engine refused a pull.
+
+    Codes: `pull_unauthorized`, `pull_not_found`, `pull_rate_limited`, `pull_failed`.
+    """
 
     code = "pull_failed"
 
@@ -40,8 +43,8 @@ class PullFailed(EngineError):
 class PlanRefused(EngineError):
     """The request cannot be planned on this target, and nothing was touched.
 
-    Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `global_mode`, `protected`,
-    `no_image_reference`, `stopped`, `unsupported`.
+    Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `shared_network`, `global_mode`, `protected`,
+    `no_image_reference`, `stopped`, `paused`, `below_one`, `not_found`, `unsupported`.
     """
 
     code = "refused"

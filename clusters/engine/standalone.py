@@ -1,22 +1,29 @@
 """Compose projects and lone containers on a plain engine."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from clusters.engine.driver import Check, Observation, Outcome, Plan, Report, Target
+from clusters.engine.executor import execute_plan
+from clusters.engine.observed import ObservedTarget, observe_target
+from clusters.engine.plan import EnginePlan
+from clusters.engine.redeploy import plan_redeploy
+from clusters.engine.scale import plan_scale
 
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
 
 
 class StandaloneDriver:
+    """The Driver of sources `compose` and `container`. Its observations and plans are its own: hand back what it gave."""
+
     def observe(self, client: "EngineClient", target: Target) -> Observation:
-        raise NotImplementedError
+        return observe_target(client, target)
 
     def plan_redeploy(self, observation: Observation) -> Plan:
-        raise NotImplementedError
+        return plan_redeploy(cast(ObservedTarget, observation))
 
     def plan_scale(self, observation: Observation, service: str, replicas: int) -> Plan:
-        raise NotImplementedError
+        return plan_scale(cast(ObservedTarget, observation), service, replicas)
 
     def execute(self, client: "EngineClient", plan: Plan, report: Report, check: Check) -> Outcome:
-        raise NotImplementedError
+        return execute_plan(client, cast(EnginePlan, plan), report, check)
