@@ -6,7 +6,7 @@ and Swarm secrets do.
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,12 +62,36 @@ def read_networks(name: str) -> list[str]:
     return read_list(name)
 
 
-def read_url(name: str, schemes: set[str], default: str = "") -> str:
-    """A URL of one of `schemes`, without a trailing slash."""
+def read_choice(name: str, choices: Sequence[str], default: str) -> str:
     text = read_text(name, default)
-    if text and urlsplit(text).scheme not in schemes:
-        raise ImproperlyConfigured(f"{name} is {text!r}; it must be a URL that starts with {' or '.join(sorted(schemes))}://.")
+    if text.upper() not in choices:
+        raise ImproperlyConfigured(f"{name} is {text!r}; it must be one of {', '.join(choices)}.")
+    return text.upper()
+
+
+def read_url(name: str, schemes: set[str], default: str = "", needs_host: bool = False) -> str:
+    """A URL of one of `schemes`, without a trailing slash. It may hold a password: a message shows no more than its scheme."""
+    text = read_text(name, default)
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not a URL: {describe_url_error(error)}.") from error
+    if parts.scheme not in schemes:
+        wanted = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise ImproperlyConfigured(
+            f"{name} starts with {text[:12].partition(':')[0]!r}; it must be a URL that starts with {wanted}."
+        )
+    if needs_host and not parts.hostname or port == 0:
+        raise ImproperlyConfigured(f"{name} must name a host, and a port only from 1 to 65535.")
     return text.rstrip("/") if text.startswith("http") else text
+
+
+def describe_url_error(error: ValueError) -> str:
+    """urllib's reason without the value it quotes."""
+    return "its port is not a number from 1 to 65535" if "ort" in str(error) else "its host is not a valid one"
 
 
 def read_or_create_secret(name: str, path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
@@ -92,7 +116,7 @@ def read_or_create_secret(name: str, path: Path, generate: Callable[[], str] = l
             finally:
                 draft.unlink()
         value = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(f"The secret file {path} cannot be read or made: {error}.") from error
     if not value:
         raise ImproperlyConfigured(f"The secret file {path} is empty; restore it from a backup.")

@@ -1,7 +1,7 @@
 """Structured logs: one line an event, with the request's or the call's id where there is one (structlog contextvars)."""
 
-import os
 import sys
+from typing import Any
 
 import structlog
 from structlog.typing import Processor
@@ -27,7 +27,7 @@ _RENDERER = (
     structlog.dev.ConsoleRenderer(colors=True) if sys.stderr.isatty() else structlog.processors.LogfmtRenderer(sort_keys=False)
 )
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
@@ -42,7 +42,7 @@ LOGGING = {
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("WINDLASS_LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Each request has its line from console.middleware; Django's own would repeat it with the query, and so the secret.
         "django.request": {"level": "ERROR"},

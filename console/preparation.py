@@ -27,6 +27,10 @@ ENGINE_DIR = settings.DATA_DIR / "engine"
 PRIVATE_URL = f"unix://{private_engine.socket_path(ENGINE_DIR)}"
 
 
+# Assets of packages that no page here uses.
+UNUSED_STATIC = ("rest_framework", "redoc")
+
+
 class PreparationError(Exception):
     """One sentence: why the console cannot start."""
 
@@ -100,14 +104,14 @@ def collect_static_files() -> None:
     fingerprint = fingerprint_static_files()
     if (settings.STATIC_ROOT / "staticfiles.json").exists() and stamp.exists() and stamp.read_text() == fingerprint:
         return
-    call_command("collectstatic", interactive=False, verbosity=0, clear=True)
+    call_command("collectstatic", interactive=False, verbosity=0, clear=True, ignore_patterns=list(UNUSED_STATIC))
     stamp.write_text(fingerprint)
 
 
 def fingerprint_static_files() -> str:
     digest = hashlib.sha256()
     for finder in get_finders():
-        for path, storage in finder.list([]):
+        for path, storage in finder.list(UNUSED_STATIC):
             status = os.stat(storage.path(path))
             digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -10,17 +10,24 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.errors import EngineError
 from console import env
-from console.logs import LOGGING as LOGGING  # noqa: PLC0414
+from console.logs import LOGGING
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.read_text("WINDLASS_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 
 HOST = env.read_text("WINDLASS_HOST", "127.0.0.1")
 PORT = env.read_integer("WINDLASS_PORT", 8000, 1, 65535)
-PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"})
+PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=True)
 DOCKER_HOST = env.read_url("DOCKER_HOST", {"unix", "tcp", "ssh"}, "unix:///var/run/docker.sock")
+try:
+    EngineEndpoint(DOCKER_HOST).validate()
+except EngineError as error:
+    raise ImproperlyConfigured(f"DOCKER_HOST is not an engine's address. {error.message}") from error
 
+LOGGING["root"]["level"] = env.read_choice("WINDLASS_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
 SAMPLE = env.read_boolean("WINDLASS_SAMPLE", True)  # on an engine without any container
 DEBUG = env.read_boolean("WINDLASS_DEBUG", False)
 SECRET_KEY = env.read_or_create_secret("WINDLASS_SECRET_KEY", DATA_DIR / "secret.key")
@@ -144,6 +151,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # half the work of the first start
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "jpg", "gif", "ico", "woff", "woff2")
 
 # No inline script, no inline style, no eval, nothing from elsewhere.
 CONTENT_SECURITY_POLICY = {

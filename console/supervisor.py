@@ -1,7 +1,8 @@
 """Runs the console's parts as children of one small process: starts them, restarts one that dies, stops all of them.
 
-`manage.py up` becomes this module (exec) once everything is prepared. It imports neither Django nor anything heavy, since
-it stays in memory for as long as the console runs (dataclasses alone would be 2 MB of it). Each part is a `manage.py` command and may as well be run on its own.
+`manage.py up` becomes this module (exec) once everything is prepared. It imports neither Django nor anything heavy (even
+dataclasses would be 2 MB), since it stays in memory for as long as the console runs. Each part is a `manage.py` command
+and may as well be run on its own.
 """
 
 import ctypes
