@@ -90,8 +90,8 @@
     const box = dialog();
     if (!box || event.detail.target !== box) return;
     if (!box.open) box.showModal();
-    const first = box.querySelector("[aria-invalid=true], [autofocus], input:not([type=hidden]), select, textarea");
-    (first || box.querySelector("button[type=submit]"))?.focus();
+    const choices = ["[aria-invalid=true]", "[autofocus]", "input:not([type=hidden]), select, textarea", "button[type=submit]"];
+    choices.map((choice) => box.querySelector(choice)).find(Boolean)?.focus();
   });
   document.addEventListener("close", (event) => {
     if (event.target === dialog()) event.target.replaceChildren();

@@ -1,0 +1,92 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from clusters.models import Cluster
+from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory
+from triggers import calls
+from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
+from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """The ids of the calls that were published, instead of messages to a broker."""
+    ids: list[str] = []
+    monkeypatch.setattr(calls, "publish_call", lambda call_id: ids.append(str(call_id)))
+    return ids
+
+
+@pytest.fixture
+def reader(admin_client, published):
+    """A browser that is signed in as an administrator."""
+    return admin_client
+
+
+class Fleet:
+    """Some of everything that the pages show."""
+
+    def __init__(self, size: int = 1) -> None:
+        self.cluster = ClusterFactory(name="harbour")
+        for _ in range(size):
+            self._add_application()
+
+    def _add_application(self) -> None:
+        self.application = ApplicationFactory(cluster=self.cluster)
+        self.service = ServiceFactory(application=self.application)
+        self.container = ContainerFactory(service=self.service, addresses={"default": "172.19.0.2"})
+        ContainerFactory(service=self.service)
+        self.trigger: Trigger = TriggerFactory(application=self.application)
+        self.scaling_trigger: Trigger = ScalingTriggerFactory(application=self.application, service=self.service)
+        now = timezone.now()
+        self.call: TriggerCall = TriggerCallFactory(
+            trigger=self.trigger,
+            state=CallState.FAILED,
+            message="Nothing was touched.",
+            started_at=now,
+            completed_at=now + timedelta(seconds=2),
+        )
+        for number in range(3):
+            TriggerCallEvent.objects.create(
+                call=self.call, time=now + timedelta(seconds=number), operation="pull", text=f"line {number}"
+            )
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """Addresses by URL name, of every page that a GET shows."""
+        application, service, cluster = self.application.pk, self.service.pk, self.cluster.uid
+        return {
+            "overview": "/",
+            "applications": "/applications/",
+            "application": f"/applications/{application}/",
+            "application_redeploy": f"/applications/{application}/redeploy/",
+            "trigger_create": f"/applications/{application}/triggers/new/",
+            "services": "/services/",
+            "service": f"/services/{service}/",
+            "service_scale": f"/services/{service}/scale/",
+            "clusters": "/clusters/",
+            "cluster_create": "/clusters/new/",
+            "cluster": f"/clusters/{cluster}/",
+            "cluster_edit": f"/clusters/{cluster}/edit/",
+            "cluster_delete": f"/clusters/{cluster}/delete/",
+            "triggers": "/triggers/",
+            "trigger_call": f"/triggers/{self.scaling_trigger.pk}/call/",
+            "trigger_rotate": f"/triggers/{self.trigger.pk}/rotate/",
+            "trigger_delete": f"/triggers/{self.trigger.pk}/delete/",
+            "activity": "/activity/",
+            "running_calls": "/calls/running/",
+            "call": f"/calls/{self.call.pk}/",
+        }
+
+
+@pytest.fixture
+def fleet(db):
+    return Fleet()
+
+
+@pytest.fixture
+def lost_cluster(fleet):
+    Cluster.objects.filter(pk=fleet.cluster.pk).update(
+        status="unreachable", status_reason="Connection refused.", status_changed_at=timezone.now()
+    )

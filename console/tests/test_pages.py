@@ -1,0 +1,250 @@
+"""Every page: it shows, only to those signed in, at a fixed number of queries, whatever the names on an engine are."""
+
+from html.parser import HTMLParser
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import get_resolver
+
+from clusters.models import Application
+from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory
+from console.tests.conftest import Fleet
+from triggers.models import CallState, TriggerCall, TriggerCallEvent
+from triggers.tests.factories import TriggerCallFactory, TriggerFactory
+
+POSTED = {"trigger_switch", "call_again", "cluster_test", "theme"}  # answer to POST alone
+OPEN = {"login", "logout", "healthz", "theme"}  # need nobody to be signed in
+QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
+    "overview": 9,
+    "applications": 7,
+    "application": 7,
+    "application_redeploy": 6,
+    "trigger_create": 8,
+    "services": 6,
+    "service": 6,
+    "service_scale": 5,
+    "clusters": 5,
+    "cluster": 5,
+    "cluster_create": 4,
+    "cluster_edit": 5,
+    "cluster_delete": 8,
+    "triggers": 6,
+    "trigger_call": 5,
+    "trigger_rotate": 5,
+    "trigger_delete": 5,
+    "activity": 5,
+    "running_calls": 5,
+    "call": 8,
+}
+
+
+def console_url_names():
+    return {pattern.name for pattern in get_resolver().url_patterns if getattr(pattern, "name", None)}
+
+
+def count_queries(client, address):
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert client.get(address).status_code == 200, address
+    return len(queries)
+
+
+@pytest.mark.django_db
+def test_every_url_of_the_console_is_covered_by_these_tests(fleet):
+    assert console_url_names() - POSTED - OPEN == fleet.pages.keys() == QUERIES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_a_page_shows(reader, fleet, name):
+    response = reader.get(fleet.pages[name])
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_a_page_is_refused_to_those_not_signed_in(client, fleet, name):
+    address = fleet.pages[name]
+    for response in (client.get(address), client.post(address), client.get(address, headers={"HX-Request": "true"})):
+        refused = response.status_code == 302 and response["Location"].startswith("/login/?next=")
+        assert refused or response.status_code == 405, address
+
+
+@pytest.mark.parametrize("address", ["/triggers/{trigger}/switch/", "/calls/{call}/again/", "/clusters/test/"])
+def test_an_act_is_refused_to_those_not_signed_in(client, fleet, address):
+    response = client.post(address.format(trigger=fleet.trigger.pk, call=fleet.call.pk), {"enabled": "0"})
+    assert response.status_code == 302
+    assert response["Location"].startswith("/login/?next=")
+    fleet.trigger.refresh_from_db()
+    assert fleet.trigger.enabled
+
+
+def test_a_form_without_its_token_is_refused(fleet, admin_user):
+    from django.test import Client
+
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    response = client.post(fleet.pages["application_redeploy"])
+    assert response.status_code == 403
+    assert "The form has expired" in response.content.decode()
+    assert not TriggerCall.objects.filter(source="console").exists()
+
+
+@pytest.mark.django_db
+def test_a_get_changes_nothing(reader, fleet):
+    for address in (*fleet.pages.values(), f"/triggers/{fleet.trigger.pk}/switch/", f"/calls/{fleet.call.pk}/again/"):
+        reader.get(address)
+    fleet.trigger.refresh_from_db()
+    assert fleet.trigger.enabled
+    assert not TriggerCall.objects.filter(source="console").exists()
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_a_page_takes_a_fixed_number_of_queries(reader, name, db):
+    few = Fleet()
+    with CaptureQueriesContext(connection) as first:
+        reader.get(few.pages[name])
+    assert len(first) == QUERIES[name], [query["sql"] for query in first]
+    many = few
+    for _ in range(12):
+        many._add_application()
+        ContainerFactory(service=few.service)
+        TriggerFactory(application=few.application)
+    assert count_queries(reader, few.pages[name]) == QUERIES[name]
+
+
+class TagCollector(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+HOSTILE = "<img src=x onerror=alert(1)>'\"\u202egnp.exe{{7*7}}"
+
+
+@pytest.fixture
+def hostile_fleet(fleet):
+    application = ApplicationFactory(
+        cluster=ClusterFactory(name=HOSTILE[:64], status="unreachable", status_reason=HOSTILE), name=HOSTILE, status="degraded"
+    )
+    service = ServiceFactory(
+        application=application, name=HOSTILE, image=HOSTILE * 9, ports=[{"host": HOSTILE, "container": HOSTILE}]
+    )
+    ContainerFactory(service=service, name=HOSTILE, state=HOSTILE[:16], image=HOSTILE, addresses={HOSTILE: HOSTILE})
+    trigger = TriggerFactory(application=application, name=HOSTILE[:64], service=service)
+    snapshot = {"services": {HOSTILE: {"running": 1, "image": HOSTILE, "images": {HOSTILE: 1}}}}
+    call = TriggerCallFactory(
+        trigger=trigger,
+        state=CallState.FAILED,
+        message=HOSTILE,
+        reason=HOSTILE[:64],
+        plan=HOSTILE,
+        before=snapshot,
+        after=snapshot,
+        user_agent=HOSTILE,
+        delivery_id=HOSTILE,
+    )
+    TriggerCallEvent.objects.create(call=call, time=call.queued_at, level="error", operation=HOSTILE[:32], text=HOSTILE)
+    fleet.cluster, fleet.application, fleet.service, fleet.trigger, fleet.call = (
+        application.cluster,
+        application,
+        service,
+        trigger,
+        call,
+    )
+    return fleet
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_hostile_names_stay_text(reader, hostile_fleet, name):
+    address = hostile_fleet.pages[name]
+    for query in (
+        "",
+        "?tab=containers",
+        "?tab=activity",
+        f"?trigger={hostile_fleet.trigger.pk}",
+        "?q=%3Cimg%20src%3Dx%20onerror",
+    ):
+        text = reader.get(address + query).content.decode()
+        collector = TagCollector()
+        collector.feed(text)
+        assert not [tag for tag, _ in collector.tags if tag == "img"]
+        for tag, attributes in collector.tags:
+            assert not [attribute for attribute in attributes if attribute.startswith("on") or attribute == "style"], tag
+            assert not (tag == "script" and not attributes.get("src")), "an inline script"
+            assert not (attributes.get("href") or "").startswith("javascript:")
+
+
+class IsolationChecker(HTMLParser):
+    """Text with a direction override that stands neither in a <bdi> nor alone in an element that isolates by itself."""
+
+    VOID = {"meta", "link", "input", "br", "img"}
+    ISOLATING = {"bdi", "option", "title", "pre"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loose: list[tuple[list[str], str]] = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if "\u202e" in data and not self.ISOLATING & set(self.open):
+            self.loose.append((self.open[-4:], data))
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_names_of_an_engine_are_isolated_from_the_text_around_them(reader, hostile_fleet, name):
+    for query in ("", "?tab=containers", "?tab=activity", f"?trigger={hostile_fleet.trigger.pk}"):
+        checker = IsolationChecker()
+        checker.feed(reader.get(hostile_fleet.pages[name] + query).content.decode())
+        assert checker.loose == []
+
+
+def test_a_page_that_does_not_exist_says_what_to_do(reader):
+    response = reader.get("/nothing/")
+    assert response.status_code == 404
+    assert "Nothing is here" in response.content.decode()
+
+
+def test_the_probe_answers_without_a_database(client):
+    response = client.get("/healthz")
+    assert (response.status_code, response.content) == (200, b"ok\n")
+
+
+@pytest.mark.django_db
+def test_the_admin_wears_the_shell(reader, fleet):
+    for address in ("/admin/", "/admin/clusters/cluster/", f"/admin/triggers/trigger/{fleet.trigger.pk}/change/"):
+        text = reader.get(address).content.decode()
+        assert 'id="navigation"' in text, address
+        assert "console/console.css" in text
+
+
+def test_the_admin_sends_to_the_console_to_sign_in(client, db):
+    response = client.get("/admin/login/?next=/admin/")
+    assert response["Location"] == "/login/?next=/admin/"
+
+
+def test_the_theme_is_remembered_and_rendered_by_the_server(reader, fleet):
+    response = reader.post("/theme/", {"theme": "dark", "next": "/applications/"})
+    assert response["Location"] == "/applications/"
+    assert '<html lang="en" data-theme="dark">' in reader.get("/applications/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("theme", "next_page"), [("<script>", "/"), ("dark", "https://elsewhere.example/"), ("dark", "//elsewhere.example")]
+)
+def test_a_theme_form_leads_nowhere_else(reader, theme, next_page):
+    response = reader.post("/theme/", {"theme": theme, "next": next_page})
+    assert response["Location"] == "/"
+    assert Application.objects.count() == 0
