@@ -44,6 +44,14 @@ def translated_errors(url: str = "") -> Iterator[None]:
         raise EngineUnreachable(describe_failure(error, url)) from error
 
 
+class EngineSession(docker.APIClient):
+    """Trusts the cluster's own CA: otherwise requests lets REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE replace it."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
 class EngineClient:
     """A connection to one engine; use as a context manager. Not shared between threads: see `sibling`."""
 
@@ -72,7 +80,7 @@ class EngineClient:
             os.environ.setdefault("SSH_ASKPASS", "/bin/false")
         try:
             options: dict[str, Any] = {"version": version, "timeout": self.timeout, "tls": self._tls_config(self.endpoint)}
-            return docker.APIClient(base_url=self.endpoint.url, use_ssh_client=is_ssh, **options)
+            return EngineSession(base_url=self.endpoint.url, use_ssh_client=is_ssh, **options)
         except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
             raise EngineUnreachable(describe_failure(error, self.endpoint.url)) from error
 

@@ -24,8 +24,9 @@ class EventStream:
     def __init__(self, client: "EngineClient", since: float, until: float, filters: Mapping[str, Sequence[str]]) -> None:
         """Raises EngineError."""
         api: Any = client.api
+        self._url = client.endpoint.url
         params = {"since": f"{since:.6f}", "until": f"{until:.6f}", "filters": json.dumps(filters)}
-        with translated_errors():
+        with translated_errors(self._url):
             # Not api.events(): it waits for ever, even for an engine that is no longer there.
             self._response = api._get(api._url("/events"), params=params, stream=True, timeout=until - since + ANSWER_SECONDS)
             api._raise_for_status(self._response)
@@ -39,7 +40,7 @@ class EventStream:
 
     def wait_for_event(self) -> bool:
         """True at the first event, False when `until` has come without one. Raises EngineUnreachable, also after interrupt."""
-        with translated_errors():
+        with translated_errors(self._url):
             return bool(next(self._response.iter_content(1), b""))
 
     def interrupt(self) -> None:
