@@ -1,7 +1,8 @@
-"""Engine requests beside the thread that answers for the call: it checks each half second, and alone reports."""
+"""Engine requests beside the thread that answers for the call: it checks each half second and alone reports."""
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class LaneRunner:
     def __init__(self, client: "EngineClient", report: Report, check: Check) -> None:
         self.client = client
         self._report, self._check = report, check
-        self._events: queue.SimpleQueue[tuple[Level, str, str]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[Level, str, str] | None] = queue.SimpleQueue()
         self._stop = threading.Event()
 
     def report(self, level: Level, operation: str, text: str) -> None:
@@ -57,28 +58,28 @@ class LaneRunner:
         ]
         for thread in threads:
             thread.start()
-        self._wait(threads)
-        if errors:
-            raise next((error for error in errors if not isinstance(error, Abandoned)), errors[0])
-
-    def _wait(self, threads: Sequence[threading.Thread]) -> None:
         try:
-            while any(thread.is_alive() for thread in threads):
-                for thread in threads:
-                    thread.join(BEAT_SECONDS / len(threads))
-                self._forward_events()
-                self._check()
+            self._wait(len(threads))
         except BaseException:
             self._stop.set()
             for thread in threads:
                 thread.join(LEAVE_SECONDS / len(threads))
             raise
-        self._forward_events()
+        if errors:
+            raise next((error for error in errors if not isinstance(error, Abandoned)), errors[0])
 
-    def _forward_events(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self._report(*self._events.get_nowait())
+    def _wait(self, running: int) -> None:
+        """Until as many threads have ended; passes their events on as they come, and checks."""
+        checked_at = time.monotonic()
+        while running:
+            with suppress(queue.Empty):
+                if event := self._events.get(timeout=BEAT_SECONDS):
+                    self._report(*event)
+                else:
+                    running -= 1
+            if running and time.monotonic() - checked_at >= BEAT_SECONDS:
+                self._check()
+                checked_at = time.monotonic()
 
     def _work(self, waiting: "queue.SimpleQueue[Job]", errors: list[BaseException], alone: bool) -> None:
         """`alone`: the caller's own connection is free for the only job."""
@@ -91,6 +92,8 @@ class LaneRunner:
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             errors.append(error)
             self._stop.set()
+        finally:
+            self._events.put(None)
 
     def _work_off(self, waiting: "queue.SimpleQueue[Job]", client: Any) -> None:
         with suppress(queue.Empty):

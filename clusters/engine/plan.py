@@ -173,7 +173,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Change:
-    """What the plan is about, for the sentence at its end: a container by its final name and the reference it is made from."""
+    """What the plan is about, for the sentence at its end: a container by the name it is created under, and its reference."""
 
     service: str
     container: Ref

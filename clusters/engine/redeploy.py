@@ -200,9 +200,7 @@ def plan_steps(
             steps.append(make_step(made, batch[0].cause))
             replacements += made
             changes += [
-                Change(service, Ref(work.container.name, new.new.name), work.image)
-                for work, new in zip(batch, made, strict=True)
-                if work.follows_image
+                Change(service, new.new, work.image) for work, new in zip(batch, made, strict=True) if work.follows_image
             ]
     restarted = {container.id: container for found in restarts.values() for container in found}
     if restarted:
