@@ -1,0 +1,58 @@
+"""A real browser on a real console. The browser ends with its test: its event loop must not be in the way of others."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.harness.console import PASSWORD, RunningConsole, run_console
+from tests.harness.engine import PrivateEngine
+from tests.harness.proc import find_program
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture
+def running_console(engine: PrivateEngine, tmp_path: Path) -> Iterator[RunningConsole]:
+    with run_console(tmp_path / "data", engine.endpoint_url) as running:
+        yield running
+
+
+@pytest.fixture
+def page(running_console: RunningConsole) -> Iterator[Page]:
+    """A page of the console, signed out. Whatever the browser complains of (an error, a policy violation) fails the test."""
+    chromium = find_program("chromium")
+    if not chromium:
+        pytest.fail("The browser scenarios need Chromium: `apt-get install chromium` installs it on Debian.", pytrace=False)
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        context = browser.new_context(base_url=running_console.url, viewport={"width": 1280, "height": 900})
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=running_console.url)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        browser.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def signed_in(page: Page) -> Page:
+    page.goto("/")
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile(r"/$"))
+    return page
