@@ -7,7 +7,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from requests.exceptions import ChunkedEncodingError
+
 from clusters.engine.client import translated_errors
+from clusters.engine.errors import EngineUnreachable
 
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
@@ -39,9 +42,17 @@ class EventStream:
         self._response.close()
 
     def wait_for_event(self) -> bool:
-        """True at the first event, False when `until` has come without one. Raises EngineUnreachable, also after interrupt."""
-        with translated_errors(self._url):
-            return bool(next(self._response.iter_content(1), b""))
+        """True at the first event, False when `until` has come without one. Raises EngineUnreachable.
+
+        True as well when the stream breaks off, for an engine that ends or by `interrupt`: the next request tells why.
+        """
+        try:
+            with translated_errors(self._url):
+                return bool(next(self._response.iter_content(1), b""))
+        except EngineUnreachable as error:
+            if isinstance(error.__cause__, ChunkedEncodingError):
+                return True
+            raise
 
     def interrupt(self) -> None:
         """Wake up a thread that waits. Over ssh there is no socket to close: that thread waits to the end of its round."""
