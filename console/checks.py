@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
 
-@register("windlass")
+@register
 def check_public_url(**_: Any) -> list[CheckMessage]:
     if settings.PUBLIC_URL or settings.HOST in {"127.0.0.1", "localhost", "::1", "[::1]"}:
         return []

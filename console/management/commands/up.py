@@ -5,22 +5,23 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from console import preparation
+from console.checks import check_public_url
 from console.preparation import EngineChoice, PreparationError
 
 
 class Command(BaseCommand):
     help = "Start the console with all its parts and the local engine; Ctrl-C or SIGTERM stops them."
-    requires_system_checks = ["windlass"]
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         os.umask(0o077)
         try:
             lock, password, engine = prepare()
         except PreparationError as error:
-            raise CommandError(str(error)) from error
+            sys.exit(str(error))
         self.announce(password, engine)
         become_supervisor(lock, choose_parts(engine))
 
@@ -33,6 +34,7 @@ class Command(BaseCommand):
             lines.append(f"  engine    {engine.url}")
             if engine.remark:
                 lines.append(engine.remark)
+        lines.extend(message.msg for message in check_public_url())
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
 
