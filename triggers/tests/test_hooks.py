@@ -91,6 +91,19 @@ class TestAccepted:
             (b'{"type":"PUSH_ARTIFACT","step":"many"}', "application/json"),
             (b"[" * 100_000, "application/json"),
         ],
+        ids=[
+            "empty",
+            "empty text",
+            "broken",
+            "list",
+            "not utf-8",
+            "form with payload",
+            "text",
+            "broken multipart",
+            "two megabytes",
+            "harbor",
+            "deep",
+        ],
     )
     @pytest.mark.parametrize("method", ["post", "put"])
     def test_any_body_redeploys(self, client, method, body, content_type):
@@ -141,7 +154,7 @@ class TestScaling:
             (b"type=scale_in&step=3", "application/x-www-form-urlencoded", {}),
             (b'{"type":"scale_in","step":3}', "application/x-www-form-urlencoded", {}),  # curl -d without a content type
             (b"payload=%7B%22type%22%3A%22scale_in%22%2C%22step%22%3A3%7D", "application/x-www-form-urlencoded", {}),
-            (gzip.compress(b'{"type":"scale_in","step":3}'), "application/json", {"Content-Encoding": "gzip"}),
+            (gzip.compress(b'{"type":"scale_in","step":3}', mtime=0), "application/json", {"Content-Encoding": "gzip"}),
             (
                 b'--b\r\nContent-Disposition: form-data; name="type"\r\n\r\nscale_in\r\n'
                 b'--b\r\nContent-Disposition: form-data; name="step"\r\n\r\n3\r\n--b--\r\n',
@@ -149,6 +162,7 @@ class TestScaling:
                 {},
             ),
         ],
+        ids=["json", "json as text", "form", "json as form", "form with payload", "gzip", "multipart"],
     )
     def test_body_parameters(self, client, method, body, content_type, headers):
         trigger = ScalingTriggerFactory()
