@@ -203,7 +203,7 @@ HOOK_BODY_LIMIT = 2 * 1024 * 1024  # bytes
 DATA_UPLOAD_MAX_MEMORY_SIZE = HOOK_BODY_LIMIT
 HOOK_QUEUE_LIMIT = env.read_integer("WINDLASS_QUEUE_LIMIT", 10_000, 1, 1_000_000)  # queued calls over all
 HOOK_TRIGGER_QUEUE_LIMIT = env.read_integer("WINDLASS_TRIGGER_QUEUE_LIMIT", 1_000, 1, 1_000_000)  # and of one trigger
-HOOK_WAITERS = 224  # callers held by wait= in one web process; see granian's threads in console/supervisor.py
+HOOK_WAITERS = 224  # callers held by wait= in one web process; see BLOCKING_THREADS in console/management/commands/web.py
 
 # Calls.
 CALL_LEASE_SECONDS = env.read_integer("WINDLASS_LEASE_SECONDS", 15, 2, 600)

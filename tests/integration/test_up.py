@@ -57,7 +57,7 @@ def wait_for_parts(console: RunningConsole) -> dict[str, int]:
         found = find_parts(console.process.pid)
         return found if set(found) == set(PARTS) else None
 
-    return eventually(all_parts, within=15, what="web, worker and watch run")  # type: ignore[return-value]
+    return eventually(all_parts, within=30, what="web, worker and watch run")  # type: ignore[return-value]
 
 
 def is_gone(pid: int) -> bool:
@@ -93,10 +93,10 @@ def test_a_part_that_is_killed_starts_again(console: RunningConsole) -> None:
         os.kill(pid, signal.SIGKILL)
     eventually(
         lambda: all(find_parts(console.process.pid).get(name) not in {None, pid} for name, pid in before.items()),
-        within=15,
+        within=30,
         what="every part runs again",
     )
-    eventually(lambda: is_served(f"{console.url}/login/"), within=15, what="the login page is served again")
+    eventually(lambda: is_served(f"{console.url}/login/"), within=30, what="the login page is served again")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -156,7 +156,7 @@ def test_the_local_engine_is_registered_and_seen(quiet_console: RunningConsole) 
         with sqlite3.connect(quiet_console.data_dir / "windlass.sqlite3") as database:
             return database.execute("SELECT name, status FROM clusters_cluster").fetchone()
 
-    eventually(lambda: local() == ("local", "reachable"), within=15, what="the cluster local is reachable")
+    eventually(lambda: local() == ("local", "reachable"), within=30, what="the cluster local is reachable")
 
 
 def test_an_empty_engine_gets_the_sample_application(tmp_path: Path, engine: PrivateEngine, api: docker.APIClient) -> None:
@@ -198,7 +198,7 @@ def test_the_console_starts_without_an_engine(tmp_path: Path) -> None:
             with sqlite3.connect(console.data_dir / "windlass.sqlite3") as database:
                 return database.execute("SELECT status FROM clusters_cluster").fetchone()[0]
 
-        eventually(lambda: status() == "unreachable", within=15, what="the cluster is shown as unreachable")
+        eventually(lambda: status() == "unreachable", within=30, what="the cluster is shown as unreachable")
 
 
 @pytest.mark.parametrize(
