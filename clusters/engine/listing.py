@@ -1,13 +1,14 @@
 """The whole engine at a glance: everything that runs there as applications, services and containers.
 
 Four requests whatever the engine's size: version, info, containers, images. An inspect follows only for a container whose
-list entry shows an image id instead of its reference (the tag has moved on), and only once in its life: the caller
-remembers references by container id.
+list entry shows an image id instead of its reference (the tag has moved on), and only once in its life, a bounded number
+each time: the caller remembers references by container id.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ SYSTEM_LABEL = "windlass.system"
 
 NAME_LENGTH = 255  # the widest an application, service or container name is stored
 IMAGE_LENGTH = 512
+INSPECT_LIMIT = 100  # in one observation; what is left over comes with the next ones
 PROTOCOL_LENGTH = 8
 HEALTH_WORDS = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
 IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
@@ -170,9 +172,8 @@ def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | Non
     listed = [(place, entry) for entry in client.list_containers() if (place := locate_container(entry))]
     digests = {image["Id"]: read_digests(image) for image in client.list_images()}
     own_id = find_own_container_id()
-    found = [
-        (place, read_container(entry, find_reference(client, entry, known_images or {}), own_id)) for place, entry in listed
-    ]
+    references = find_references(client, [entry for _, entry in listed], known_images or {})
+    found = [(place, read_container(entry, references[entry["Id"]], own_id)) for place, entry in listed]
     return ObservedEngine(facts, group_applications(found, digests))
 
 
@@ -265,17 +266,24 @@ def read_container(entry: dict[str, Any], image: str, own_id: str) -> ObservedCo
     )
 
 
-def find_reference(client: "EngineClient", entry: dict[str, Any], known_images: Mapping[str, str]) -> str:
-    """The image reference as written at creation, which never changes. The list shows an id once the tag has moved on."""
+def find_references(
+    client: "EngineClient", entries: Iterable[dict[str, Any]], known_images: Mapping[str, str]
+) -> dict[str, str]:
+    """Image references by container id, as written at creation, which never change; empty where it is not known yet."""
+    references = {entry["Id"]: recall_reference(entry, known_images) for entry in entries}
+    unknown = [container_id for container_id, reference in references.items() if not reference]
+    for container_id in unknown[:INSPECT_LIMIT]:
+        with suppress(TargetMissing):  # removed since it was listed
+            references[container_id] = client.inspect_container(container_id)["Config"]["Image"]
+    return references
+
+
+def recall_reference(entry: dict[str, Any], known_images: Mapping[str, str]) -> str:
+    """The list shows the image's id in place of its reference once the tag has moved on."""
     listed: str = entry.get("Image") or ""
-    if not IMAGE_ID.fullmatch(listed):
+    if listed and not IMAGE_ID.fullmatch(listed):
         return listed
-    if known := known_images.get(entry["Id"]) or (entry.get("Labels") or {}).get(REFERENCE_LABEL):
-        return known
-    try:
-        return client.inspect_container(entry["Id"])["Config"]["Image"]
-    except TargetMissing:
-        return listed  # removed since it was listed
+    return known_images.get(entry["Id"]) or (entry.get("Labels") or {}).get(REFERENCE_LABEL, "")
 
 
 def read_digests(image: dict[str, Any]) -> list[str]:

@@ -212,7 +212,25 @@ def test_a_reference_hidden_by_a_moved_tag_is_inspected_once_in_a_containers_lif
 
 def test_a_container_removed_while_it_is_observed_does_no_harm():
     (application,) = observe(entry("x", Image=IMAGE))
-    assert application.containers[0].image == IMAGE
+    assert application.containers[0].image == ""
+
+
+def test_inspects_are_bounded_and_the_rest_follows(monkeypatch):
+    monkeypatch.setattr(listing, "INSPECT_LIMIT", 2)
+    engine = RecordedEngine(*(entry(f"x{n}", Id=f"{n}" * 64, Image=IMAGE) for n in range(3)))
+    engine.references = {f"{n}" * 64: f"app:{n}" for n in range(3)}
+
+    def observed(known):
+        return {c.container_id: c.image for a in observe_engine(engine, known).applications for c in a.containers if c.image}
+
+    first = observed({})
+    assert len(first) == 2
+    assert observed(first) == engine.references
+
+
+def test_a_container_made_from_an_image_id_keeps_its_reference_in_a_label():
+    (application,) = observe(entry("x", Image=IMAGE, Labels={"windlass.image": "app:1"}))
+    assert application.containers[0].image == "app:1"
 
 
 # What an engine says is hostile
@@ -234,7 +252,15 @@ def test_texts_are_cut_to_what_a_column_holds_and_lose_control_characters():
 
 
 def test_missing_parts_of_an_entry_are_not_an_error():
-    bare = {"Id": "a" * 64, "Names": ["/x"], "Labels": None, "Ports": None, "NetworkSettings": None, "Created": None}
+    bare = {
+        "Image": "app:1",
+        "Id": "a" * 64,
+        "Names": ["/x"],
+        "Labels": None,
+        "Ports": None,
+        "NetworkSettings": None,
+        "Created": None,
+    }
     (application,) = observe(bare)
     assert application.status == "stopped"
 
