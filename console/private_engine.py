@@ -175,7 +175,8 @@ def install_daemon() -> None:
 
 def install_packages(packages: Sequence[str]) -> None:
     """apt-get update and install, without recommendations. Raises EngineStartError with the last line of what it said."""
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
+    install = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *packages]
+    for command in (["apt-get", "update"], install):
         result = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -188,7 +189,7 @@ def install_packages(packages: Sequence[str]) -> None:
         )
         if result.returncode:
             lines = result.stdout.strip().splitlines() or ["no reason given"]
-            raise EngineStartError(f"{' '.join(command)} failed: {lines[-1]}")
+            raise EngineStartError(f"{' '.join(packages)} could not be installed: {lines[-1]}")
 
 
 def engine_answers(path: Path, timeout: float = 2.0) -> bool:

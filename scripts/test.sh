@@ -9,6 +9,6 @@ sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static i
 sh scripts/environment.sh dev
 sh scripts/lint.sh
 
-# Two cores: what needs nothing but the code runs side by side, what shares the real engine runs one after another.
+# First what needs nothing but the code, then what needs real parts; each of the two processes has an engine of its own.
 .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
-.venv/bin/python -m pytest -q --durations=10 tests
+.venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=10 tests
