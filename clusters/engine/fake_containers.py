@@ -45,11 +45,14 @@ def merge_config(body: Json, image: Json) -> Json:
         config[name] = body.get(name) or image.get(name) or ""
     if signal := body.get("StopSignal") or image.get("StopSignal"):
         config["StopSignal"] = signal
-    if health_check := body.get("Healthcheck") or image.get("Healthcheck"):
-        config["Healthcheck"] = (
-            {**(image.get("Healthcheck") or {}), **health_check} if "Test" not in health_check else health_check
-        )
+    if health_check := merge_health_check(body.get("Healthcheck") or {}, image.get("Healthcheck") or {}):
+        config["Healthcheck"] = health_check
     return config
+
+
+def merge_health_check(own: Json, image: Json) -> Json:
+    """Field by field: what the body leaves out is the image's."""
+    return {**image, **{name: value for name, value in own.items() if value}}
 
 
 def merge_command(body: Json, image: Json) -> tuple[list[str] | None, list[str] | None]:

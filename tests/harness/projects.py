@@ -82,16 +82,21 @@ def create_container(
 
 def list_names(api: docker.APIClient) -> set[str]:
     """The names of all containers on the engine."""
-    return {container["Names"][0].removeprefix("/") for container in api.containers(all=True)}
+    return {read_name(container) for container in api.containers(all=True)}
 
 
 def list_running(api: docker.APIClient) -> set[str]:
-    return {container["Names"][0].removeprefix("/") for container in api.containers()}
+    return {read_name(container) for container in api.containers()}
 
 
 def read_ids(api: docker.APIClient) -> dict[str, str]:
     """Name to id of all containers."""
-    return {container["Names"][0].removeprefix("/"): container["Id"] for container in api.containers(all=True)}
+    return {read_name(container): container["Id"] for container in api.containers(all=True)}
+
+
+def read_name(container: dict[str, Any]) -> str:
+    """The list names a container also by the links of others to it: `/web/db`."""
+    return next(name[1:] for name in container["Names"] if "/" not in name[1:])
 
 
 def run_in(api: docker.APIClient, container: str, *command: str) -> tuple[int, str]:

@@ -305,6 +305,12 @@ def test_health_is_told(bench: Bench, check: Json, word: str) -> None:
     assert bench.inspect(container)["Config"]["Healthcheck"] == check
 
 
+def test_health_check_takes_what_it_leaves_out_from_the_image(bench: Bench) -> None:
+    bench.add_image(Healthcheck=UNHEALTHY)
+    container = bench.run("checked", start=False, Healthcheck={"Test": ["CMD", "/bin/true"], "Retries": 7})
+    assert bench.inspect(container)["Config"]["Healthcheck"] == {**UNHEALTHY, "Test": ["CMD", "/bin/true"], "Retries": 7}
+
+
 def test_health_check_none_gives_no_health(bench: Bench) -> None:
     bench.add_image(Healthcheck=UNHEALTHY)
     container = bench.run("unchecked", Healthcheck={"Test": ["NONE"]})

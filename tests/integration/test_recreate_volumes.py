@@ -78,7 +78,7 @@ def test_binds_and_mounts_survive_in_both_forms(
     (tmp_path / "settings").write_text("x")
     mounts = [
         {"Type": "volume", "Source": "named", "Target": "/data", "VolumeOptions": {"NoCopy": True, "Labels": {"of": "shop"}}},
-        {"Type": "bind", "Source": str(tmp_path), "Target": "/srv", "ReadOnly": True, "BindOptions": {"Propagation": "rslave"}},
+        {"Type": "bind", "Source": str(tmp_path), "Target": "/srv", "ReadOnly": True, "BindOptions": {"NonRecursive": True}},
         {"Type": "tmpfs", "Target": "/run", "TmpfsOptions": {"SizeBytes": 1048576, "Mode": 0o700}},
         {"Type": "volume", "Target": "/anonymous"},
     ]
