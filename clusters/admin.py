@@ -13,8 +13,17 @@ from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Container, Service
 
 
+# The console's tones (see its badges) of the states that have one; any other is idle.
+TONES = {
+    **dict.fromkeys(("running", "reachable", "healthy", "succeeded", "enabled", "info"), "ok"),
+    **dict.fromkeys(("degraded", "paused", "rolled_back", "warning"), "warn"),
+    **dict.fromkeys(("queued", "restarting", "starting", "removing"), "busy"),
+    **dict.fromkeys(("unreachable", "unhealthy", "failed", "dead", "error"), "bad"),
+}
+
+
 def render_badge(state: str, label: str) -> SafeString:
-    return format_html('<span class="badge badge--{}">{}</span>', state, label)
+    return format_html('<span class="badge badge-{}">{}</span>', TONES.get(state, "idle"), label)
 
 
 class ObservedAdmin(admin.ModelAdmin):
