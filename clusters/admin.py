@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Container, Service
 
-
 # The console's tones (see its badges) of the states that have one; any other is idle.
 TONES = {
     **dict.fromkeys(("running", "reachable", "healthy", "succeeded", "enabled", "info"), "ok"),

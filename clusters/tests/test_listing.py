@@ -4,6 +4,7 @@ import pytest
 
 from clusters.engine import listing
 from clusters.engine.listing import observe_engine
+from clusters.engine.testing import HEALTHY, FakeEngine
 from clusters.tests.recorded import IMAGE, RecordedEngine, compose_entry, entry
 
 
@@ -293,3 +294,20 @@ def test_an_unreadable_clock_is_zero():
     engine = RecordedEngine()
     engine.info_changes = {"SystemTime": "soon"}
     assert observe_engine(engine).facts.time == 0
+
+
+def test_the_fake_engine_is_observed_as_a_real_one():
+    engine = FakeEngine()
+    engine.add_image("app:1", digest="sha256:" + "a" * 64)
+    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
+    engine.run("shop-web-1", "app:1", Labels=labels, Healthcheck=HEALTHY)
+    engine.run("shop-web-2", "app:1", Labels=labels, start=False)
+    engine.run("redis", "app:1")
+    found = observe_engine(engine).applications
+    assert outline(found) == {"compose/shop/web": ["shop-web-1", "shop-web-2"], "container/redis/redis": ["redis"]}
+    (web,) = found[0].services
+    assert (web.replicas, web.running, web.health, web.newest.image) == (2, 1, "healthy", "app:1")
+    assert [method for method in engine.requests if method.startswith(("list", "inspect"))] == [
+        "list_containers",
+        "list_images",
+    ]
