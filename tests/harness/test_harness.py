@@ -1,6 +1,7 @@
 """The harness itself: what every other test here stands on."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,6 +115,18 @@ def find_processes_of(engine: PrivateEngine) -> list[int]:
 
 def in_cgroup(pid: int, name: str) -> bool:
     return f"/{name}/" in Path(f"/proc/{pid}/cgroup").read_text()
+
+
+def test_table_of_edge_cases_names_tests_that_exist() -> None:
+    folder = Path(__file__).parent.parent
+    table = (folder / "README.md").read_text()
+    named = set(re.findall(r"`(test_\w+\.py)?(?:::(test_\w+))?", table)) - {("", "")}
+    functions = {
+        name for file in (folder / "integration").glob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert len(named) > 40
+    assert {function for _, function in named if function} <= functions
+    assert {file for file, _ in named if file} <= {file.name for file in (folder / "integration").glob("test_*.py")}
 
 
 def test_missing_engine_is_told_in_one_sentence_that_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -356,6 +356,12 @@ def test_endpoint_has_its_aliases_and_an_address(bench: Bench) -> None:
     assert networks[front]["IPAMConfig"] in (None, {})
 
 
+def test_aliases_on_the_default_bridge_are_refused(bench: Bench) -> None:
+    bench.add_image()
+    with pytest.raises(EngineRefused):
+        bench.run("member", NetworkingConfig={"EndpointsConfig": {"bridge": {"Aliases": ["web"]}}})
+
+
 def test_networks_are_connected_and_disconnected(bench: Bench) -> None:
     bench.add_image()
     front, back = bench.add_network("front"), bench.add_network("back")

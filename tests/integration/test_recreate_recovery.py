@@ -80,7 +80,7 @@ CASES = {
     "stopped": Case(running=False, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
     "with a sidecar": Case(count=1, sidecar=True),
     "with a sidecar, stop-first": Case(count=1, sidecar=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
-    "side by side": Case(count=4, labels={"windlass.update.parallelism": "3"}),
+    "side by side": Case(count=3, labels={"windlass.update.parallelism": "2"}),
 }
 
 
