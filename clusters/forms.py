@@ -9,7 +9,7 @@ from clusters.models import Cluster
 KEEP_KEY = "A key is stored. Leave this empty to keep it; the stored key is never shown."
 
 
-class ClusterForm(forms.ModelForm):  # type: ignore[type-arg]
+class ClusterForm(forms.ModelForm):
     """A stored client key is never sent back to the browser: left empty it is kept, unless its certificate is gone too."""
 
     class Meta:

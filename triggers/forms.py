@@ -13,7 +13,7 @@ from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM
 NO_REGISTRY = "No registry is connected yet, so Windlass is not told of new images."
 
 
-class TriggerForm(forms.ModelForm):  # type: ignore[type-arg]
+class TriggerForm(forms.ModelForm):
     """The Create Trigger dialog. Scaling names its service; a redeploy may be narrowed to one under More options."""
 
     action = forms.ChoiceField(choices=Action.choices, initial=Action.REDEPLOY)

@@ -85,23 +85,38 @@ def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
     """Relative, with the exact time on hover; console.js turns the exact time into the reader's zone."""
     if moment is None:
         return empty
+    age = timezone.now() - moment
+    if age < timedelta(seconds=5):
+        words = "just now"
+    elif age < timedelta(days=30):
+        words = f"{describe_age(age)} ago"
+    else:
+        words = moment.strftime("%-d %b %Y")
+    return format_time(moment, words)
+
+
+@register.simple_tag
+def lasting(moment: datetime | None) -> SafeString | str:
+    """How long it has been so: `14 min`."""
+    return "" if moment is None else format_time(moment, describe_age(timezone.now() - moment))
+
+
+def format_time(moment: datetime, words: str) -> SafeString:
     exact = timezone.localtime(moment)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         exact.isoformat(timespec="seconds"),
         exact.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        describe_age(timezone.now() - moment, moment),
+        words,
     )
 
 
-def describe_age(age: timedelta, moment: datetime) -> str:
-    seconds = age.total_seconds()
-    if seconds < 5:
-        return "just now"
-    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (30 * 86_400, 86_400, "d")):
+def describe_age(age: timedelta) -> str:
+    seconds = max(int(age.total_seconds()), 0)
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
         if seconds < limit:
-            return f"{int(seconds // size)} {unit} ago"
-    return moment.strftime("%-d %b %Y")
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 86_400} d"
 
 
 @register.filter

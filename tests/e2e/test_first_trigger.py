@@ -7,7 +7,7 @@ import docker
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.harness.eventually import eventually
+from tests.e2e.conftest import visit
 from tests.harness.images import make_image
 from tests.harness.projects import Project, list_running, read_ids
 
@@ -55,7 +55,7 @@ def run_in_shell(line: str) -> dict[str, str]:
 
 def watch_call_succeed(page: Page, answer: dict[str, str]) -> None:
     """Without a reload: the page follows by itself."""
-    page.goto(f"/calls/{answer['requestId']}/")
+    visit(page, f"/calls/{answer['requestId']}/")
     expect(page.locator(".verdict-succeeded")).to_contain_text("Succeeded in", timeout=LIVE)
 
 
@@ -63,9 +63,8 @@ def test_a_link_made_in_the_dialog_redeploys_and_scales_from_a_shell(
     signed_in: Page, shop: Project, api: docker.APIClient
 ) -> None:
     page = signed_in
-    eventually(
-        lambda: page.goto("/applications/") and page.get_by_role("link", name="shop", exact=True).count(), what="shop is listed"
-    )
+    visit(page, "/applications/")
+    expect(page.get_by_role("link", name="shop", exact=True)).to_be_visible(timeout=LIVE)  # discovered while the page is open
     open_application(page, "shop")
 
     confirm_new_trigger(page, "Redeploy")

@@ -90,6 +90,10 @@
     const box = dialog();
     if (!box || event.detail.target !== box) return;
     if (!box.open) box.showModal();
+  });
+  document.addEventListener("htmx:afterSettle", (event) => { // htmx gives the focus back before this
+    const box = dialog();
+    if (!box || event.detail.target !== box) return;
     const choices = ["[aria-invalid=true]", "[autofocus]", "input:not([type=hidden]), select, textarea", "button[type=submit]"];
     choices.map((choice) => box.querySelector(choice)).find(Boolean)?.focus();
   });
@@ -106,10 +110,20 @@
       window.location.reload();
     }
   });
-  const warnOnce = () => document.body.classList.add("offline");
-  document.addEventListener("htmx:sendError", warnOnce);
-  document.addEventListener("htmx:responseError", warnOnce);
-  document.addEventListener("htmx:afterOnLoad", () => document.body.classList.remove("offline"));
+
+  // One lost request is nothing; two in a row are said, until one gets through.
+
+  let lost = 0;
+  const countLost = () => {
+    lost += 1;
+    document.body.classList.toggle("offline", lost > 1);
+  };
+  document.addEventListener("htmx:sendError", countLost);
+  document.addEventListener("htmx:responseError", countLost);
+  document.addEventListener("htmx:afterOnLoad", () => {
+    lost = 0;
+    document.body.classList.remove("offline");
+  });
 
   // Polling: an element with data-poll (milliseconds) gets the event `poll`, except while its page is hidden or somebody works in it.
 
