@@ -128,9 +128,12 @@
   // Polling: an element with data-poll (milliseconds) gets the event `poll`, except while its page is hidden or somebody works in it.
 
   const polled = new WeakMap();
-  const isInUse = (element) =>
-    element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
-    || element.querySelector(":popover-open") !== null;
+  const isInUse = (element) => {
+    const selection = document.getSelection();
+    return element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
+      || element.querySelector(":popover-open") !== null
+      || selection !== null && !selection.isCollapsed && element.contains(selection.anchorNode);
+  };
   setInterval(() => {
     if (document.hidden) return;
     const now = Date.now();
@@ -142,6 +145,23 @@
       }
     }
   }, 250);
+
+  // What was focused in a swapped element is focused in the new one, so that the keyboard keeps its place.
+
+  const describe = (element) =>
+    [element.tagName, element.getAttribute("href"), element.getAttribute("aria-label"), element.textContent.trim()].join("|");
+  let kept = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target } = event.detail;
+    const inside = target !== dialog() && target.id && target.contains(document.activeElement);
+    kept = inside ? { id: target.id, description: describe(document.activeElement) } : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!kept) return;
+    const candidates = document.getElementById(kept.id)?.querySelectorAll("a, button, summary, [tabindex]") ?? [];
+    [...candidates].find((element) => describe(element) === kept.description)?.focus({ preventScroll: true });
+    kept = null;
+  });
 
   // Exact times in the reader's zone
 
