@@ -101,10 +101,11 @@ def subtract_command(config: dict[str, Any], image: Mapping[str, Any]) -> None:
     if not entrypoint and image_entrypoint:
         config["Entrypoint"] = [""]  # the user's reset, which an inspect shows as null
         return
-    if entrypoint != image_entrypoint:
-        return
+    command, image_command = config.get("Cmd") or [], image.get("Cmd") or []
+    if entrypoint != image_entrypoint or (image_command and not command):
+        return  # an entrypoint given without a command voids the image's command, even where it is the image's entrypoint
     config["Entrypoint"] = None
-    if (config.get("Cmd") or []) == (image.get("Cmd") or []):
+    if command == image_command:
         config["Cmd"] = None
 
 
@@ -129,6 +130,8 @@ def make_labels(container: ObservedContainer, labels: Mapping[str, str], image: 
 
 def make_host_config(container: ObservedContainer, config: dict[str, Any], as_clone: bool) -> dict[str, Any]:
     host_config = deepcopy(container.host_config)
+    if "RestartPolicy" in host_config:  # an unfinished recreate may have changed the old one's own
+        host_config["RestartPolicy"] = dict(container.restart_policy)
     if host_config.get("Links"):
         host_config["Links"] = [rewrite_link(link) for link in host_config["Links"]]
     if as_clone:

@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from http.client import BadStatusLine, RemoteDisconnected
 from urllib.parse import urlsplit
 
 import requests
@@ -50,7 +51,9 @@ def describe_cause(cause: BaseException, url: str, place: str) -> str:
             return f"{place} did not answer in time."
         case APIError():
             return describe_strange_answer(cause, url)
-        case ValueError() | KeyError():  # no JSON, or not an engine's
+        case RemoteDisconnected():
+            return f"{place} closed the connection without an answer."
+        case ValueError() | KeyError() | BadStatusLine():  # no JSON, or not an engine's
             return f"What answers is not a Docker engine: {describe_address(url)}."
         case OSError() if cause.strerror and not isinstance(cause, requests.exceptions.RequestException):
             return f"{place} does not answer: {cause.strerror.lower()}."

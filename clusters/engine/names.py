@@ -3,7 +3,8 @@
 A recreate keeps its progress in container names alone. The new container is created as `NAME.windlass-new.OLD12.M` and
 the old one parked as `NAME.windlass-old.OLD12.M`, where OLD12 is the old one's short id and M says whether it ran:
 `r` running, `s` stopped. For an old container that vanishes when it stops (AutoRemove) a never-started copy, the spare,
-has the parked name; its own id is not OLD12.
+has the parked name; its own id is not OLD12. What a scale-in removes is called `NAME.windlass-gone.OLD12.M` from before
+its stop on.
 """
 
 import re
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
@@ -33,9 +34,10 @@ MONITOR_LABEL = "windlass.update.monitor"
 PARALLELISM_LABEL = "windlass.update.parallelism"
 PULL_LABEL = "windlass.update.pull"
 
-TEMPORARY_NAME = re.compile(r"(?P<base>.+)\.windlass-(?P<role>new|old)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL)
+TEMPORARY_NAME = re.compile(r"(?P<base>.+)\.windlass-(?P<role>new|old|gone)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL)
 CONTAINER_ID_IN_PATH = re.compile(r"/(?:docker|containers|docker-|cri-containerd-)[/-]?([0-9a-f]{64})")
 
+Role = Literal["new", "old", "gone"]
 Item = TypeVar("Item")
 
 
@@ -44,7 +46,7 @@ class TemporaryName:
     """`base` is the name the container has, or had, when nothing is under way."""
 
     base: str
-    role: Literal["new", "old"]
+    role: Role
     old_id: str  # 12 hex digits
     was_running: bool
 
@@ -57,7 +59,7 @@ def parse_temporary_name(name: str) -> TemporaryName | None:
     found = TEMPORARY_NAME.fullmatch(name.lstrip("/"))
     if not found:
         return None
-    return TemporaryName(found["base"], "new" if found["role"] == "new" else "old", found["old"], found["mode"] == "r")
+    return TemporaryName(found["base"], cast(Role, found["role"]), found["old"], found["mode"] == "r")
 
 
 def base_name(name: str) -> str:
@@ -67,9 +69,15 @@ def base_name(name: str) -> str:
 
 
 def merge_pairs(items: Iterable[Item], name_of: Callable[[Item], str], is_running: Callable[[Item], bool]) -> list[Item]:
-    """One item for each base name: of an unfinished pair the one that runs, else the one that has the name."""
+    """One item for each base name: of an unfinished pair the one that runs, else the one that has the name.
+
+    What a scale-in is about to remove is left out.
+    """
     best: dict[str, Item] = {}
     for item in items:
+        temporary = parse_temporary_name(name_of(item))
+        if temporary and temporary.role == "gone":
+            continue
         base = base_name(name_of(item))
         rank = (is_running(item), name_of(item).lstrip("/") == base)
         if base not in best or rank > (is_running(best[base]), name_of(best[base]).lstrip("/") == base):

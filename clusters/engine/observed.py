@@ -1,8 +1,9 @@
 """The target as the engine has it at one moment."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 RUNNING_STATES = {"running", "paused", "restarting"}
 GONE_STATES = {"removing", "dead"}
 NETWORK_NAMES = {"default": "bridge"}  # what NetworkMode calls the default bridge
+WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 CONTAINER_MODES = ("NetworkMode", "IpcMode", "PidMode")
 
 
@@ -29,6 +31,7 @@ class ObservedContainer:
     name: str
     running: bool
     restart_policy: Mapping[str, Any]
+    former_ids: frozenset[str] = frozenset()  # short ids of those that had its place in an unfinished recreate
 
     @property
     def id(self) -> str:
@@ -103,6 +106,11 @@ class ObservedContainer:
         return bool(self.host_config.get("AutoRemove"))
 
     @property
+    def owns_anonymous_volumes(self) -> bool:
+        """Whether removing anonymous volumes with it can only hit its own: those of VolumesFrom look the same."""
+        return not self.host_config.get("VolumesFrom")
+
+    @property
     def grace(self) -> float:
         """Seconds a stop may take."""
         seconds = self.config.get("StopTimeout")
@@ -125,18 +133,28 @@ class ObservedContainer:
         return names.parse_temporary_name(self.engine_name)
 
     def joined_containers(self) -> Iterator[str]:
-        """Names and ids of the containers whose network, IPC or process namespace it shares, and that it is linked to."""
+        """Names and short ids of the containers whose network, IPC or process namespace it shares, or that it is linked to."""
         for mode in CONTAINER_MODES:
             if (joined := read_joined(self.host_config.get(mode))) is not None:
-                yield joined
+                yield shorten_id(joined)
         for link in self.host_config.get("Links") or []:
             yield str(link).split(":", 1)[0].lstrip("/")
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """What others may call it by: see joined_containers."""
+        return self.former_ids | {self.short_id, self.engine_name, self.name}
 
 
 def read_joined(mode: Any) -> str | None:
     """`abc` of `container:abc`."""
     kind, colon, container = str(mode or "").partition(":")
     return container if kind == "container" and colon else None
+
+
+def shorten_id(container: str) -> str:
+    """The short form of a whole id; a name stays."""
+    return container[:12] if WHOLE_ID.fullmatch(container) else container
 
 
 def make_container(details: dict[str, Any]) -> ObservedContainer | None:
@@ -257,16 +275,11 @@ def inspect_images(client: "EngineClient", containers: Iterable[ObservedContaine
 
 def find_dependants(chosen: Iterable[ObservedContainer], others: Iterable[ObservedContainer]) -> list[ObservedContainer]:
     """Those of `others` that share a namespace with a chosen container or are linked to it, or to such a one, and so on."""
-    keys = {key for container in chosen for key in (container.id, container.engine_name, container.name)}
+    keys = {key for container in chosen for key in container.keys}
     found: list[ObservedContainer] = []
     waiting = list(others)
     while joining := [container for container in waiting if keys.intersection(container.joined_containers())]:
         found += joining
-        keys.update(key for container in joining for key in (container.id, container.engine_name, container.name))
+        keys.update(key for container in joining for key in container.keys)
         waiting = [container for container in waiting if container not in joining]
     return found
-
-
-def with_recovered_name(container: ObservedContainer, name: str, running: bool, policy: Mapping[str, Any]) -> ObservedContainer:
-    """The container as it will be when the recovery has given it its name, policy and running state back."""
-    return replace(container, name=name, running=running, restart_policy=policy)

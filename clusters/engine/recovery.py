@@ -6,12 +6,13 @@ In every other case the old one comes back first; the redeploy is then planned a
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clusters.engine import names
-from clusters.engine.observed import ObservedContainer, with_recovered_name
-from clusters.engine.plan import Operation, Ref, Remove, Rename, SetRestartPolicy, Start, Stop
+from clusters.engine.create_config import ANONYMOUS_VOLUME
+from clusters.engine.observed import ObservedContainer
+from clusters.engine.plan import Operation, Ref, Remove, RemoveVolume, Rename, SetRestartPolicy, Start, Stop
 
 CAUSE = "left by an unfinished redeploy"
 
@@ -36,23 +37,53 @@ class Leftover:
     spare: ObservedContainer | None = None
 
 
-def recover(containers: Iterable[ObservedContainer]) -> Recovered:
-    """Of one service or more."""
+def recover(containers: Iterable[ObservedContainer], superseded: frozenset[str] = frozenset()) -> Recovered:
+    """Of one service or more. `superseded`: short ids of containers that do not come back, from an earlier recovery."""
     by_base: dict[str, list[ObservedContainer]] = defaultdict(list)
     for container in containers:
         by_base[names.base_name(container.engine_name)].append(container)
     found: list[ObservedContainer] = []
     operations: list[Operation] = []
-    for base, group in by_base.items():
+    # What joins another's namespace comes last: it can only be started beside a running one.
+    for base, group in sorted(by_base.items(), key=lambda item: (any(joins_others(member) for member in item[1]), item[0])):
         if all(container.temporary is None for container in group):
             found += group
             continue
-        leftover, superfluous = read_leftover(base, group)
-        operations += [operation for container in superfluous for operation in discard(container)]
-        survivor, made = settle(leftover)
-        found += [survivor] if survivor else []
+        survivor, made = recover_group(base, group)
+        if survivor:
+            found.append(survivor)
+            superseded |= survivor.former_ids
+            if superseded.intersection(survivor.joined_containers()):
+                made = [operation for operation in made if not is_start_of(survivor, operation)]
         operations += made
     return Recovered(tuple(found), tuple(operations))
+
+
+def is_start_of(container: ObservedContainer, operation: Operation) -> bool:
+    """What would join a container that does not come back cannot be started: the redeploy makes it anew."""
+    return isinstance(operation, Start) and operation.container.id == container.id
+
+
+def recover_group(base: str, group: Iterable[ObservedContainer]) -> tuple[ObservedContainer | None, list[Operation]]:
+    """The one container that is left, if any, and the operations that lead there."""
+    members = list(group)
+    gone = [container for container in members if container.temporary and container.temporary.role == "gone"]
+    operations = [operation for container in gone for operation in discard_gone(container, "left by an unfinished scaling")]
+    pair = [container for container in members if container not in gone]
+    if not any(container.temporary for container in pair):
+        return (pair[0] if pair else None), operations
+    leftover, superfluous = read_leftover(base, pair)
+    operations += [operation for container in superfluous for operation in discard(container)]
+    survivor, made = settle(leftover)
+    if survivor:
+        mentioned = {container.temporary.old_id for container in pair if container.temporary}
+        former = mentioned | {container.short_id for container in pair}
+        survivor = replace(survivor, former_ids=frozenset(former - {survivor.short_id}))
+    return survivor, [*operations, *made]
+
+
+def joins_others(container: ObservedContainer) -> bool:
+    return any(True for _ in container.joined_containers())
 
 
 def read_leftover(base: str, group: Iterable[ObservedContainer]) -> tuple[Leftover, list[ObservedContainer]]:
@@ -110,7 +141,7 @@ def finish(leftover: Leftover, successor: ObservedContainer) -> tuple[ObservedCo
     if leftover.was_running and not running:
         operations.append(Start(container=ref(successor), cause=CAUSE))
         running = True
-    return with_recovered_name(successor, leftover.base, running, successor.restart_policy), operations
+    return replace(successor, name=leftover.base, running=running), operations
 
 
 def go_back(leftover: Leftover, old: ObservedContainer) -> tuple[ObservedContainer, list[Operation]]:
@@ -123,14 +154,15 @@ def go_back(leftover: Leftover, old: ObservedContainer) -> tuple[ObservedContain
         successors.remove(leftover.new)
     for container in successors:
         operations += put_aside(leftover, container, old)
-    if old.engine_name != leftover.base:
-        operations.append(Rename(container=ref(old), name=leftover.base, cause=CAUSE))
     if dict(policy) != dict(old.restart_policy):
         operations.append(SetRestartPolicy(container=ref(old), policy=policy, cause=CAUSE))
     if leftover.was_running and not old.runs_now:
         operations.append(Start(container=ref(old), cause=CAUSE))
-    operations += [Remove(container=ref(container), cause=CAUSE) for container in successors if not vanishes(container)]
-    return with_recovered_name(old, leftover.base, old.runs_now or leftover.was_running, policy), operations
+    if old.engine_name != leftover.base:  # last: until then the name tells what is to be done
+        operations.append(Rename(container=ref(old), name=leftover.base, cause=CAUSE))
+    operations += [remove_unproved(container) for container in successors if not vanishes(container)]
+    running = old.runs_now or leftover.was_running
+    return replace(old, name=leftover.base, running=running, restart_policy=policy), operations
 
 
 def put_aside(leftover: Leftover, successor: ObservedContainer, old: ObservedContainer) -> list[Operation]:
@@ -154,7 +186,33 @@ def find_policy(old: ObservedContainer, successors: list[ObservedContainer]) -> 
 
 def discard(container: ObservedContainer) -> list[Operation]:
     stop: list[Operation] = [make_stop(container)] if container.runs_now else []
-    return stop if vanishes(container) else [*stop, Remove(container=ref(container), cause=CAUSE)]
+    return stop if vanishes(container) else [*stop, remove_unproved(container)]
+
+
+def remove_unproved(container: ObservedContainer) -> Remove:
+    """A new container goes with the anonymous volumes that were made for it; the old one's it has by name, and they stay."""
+    is_new = container.temporary is None or container.temporary.role == "new"
+    return Remove(container=ref(container), volumes=is_new and container.owns_anonymous_volumes, cause=CAUSE)
+
+
+def discard_gone(container: ObservedContainer, cause: str) -> list[Operation]:
+    """Named volumes stay. A clone's anonymous ones were made for it alone, also those a later recreate attached by name."""
+    stop = Stop(container=ref(container), grace=container.grace, vanishes=vanishes(container), cause=cause)
+    operations: list[Operation] = [stop] if container.runs_now else []
+    if not vanishes(container):
+        volumes = container.is_clone and container.owns_anonymous_volumes
+        operations.append(Remove(container=ref(container), volumes=volumes, cause=cause))
+    if container.is_clone:
+        operations += [RemoveVolume(volume=volume, cause=cause) for volume in reattached_volumes(container)]
+    return operations
+
+
+def reattached_volumes(container: ObservedContainer) -> list[str]:
+    sources = [str(bind).split(":", 1)[0] for bind in container.host_config.get("Binds") or []]
+    sources += [
+        str(mount.get("Source")) for mount in container.host_config.get("Mounts") or [] if mount.get("Type") == "volume"
+    ]
+    return sorted({source for source in sources if ANONYMOUS_VOLUME.fullmatch(source)})
 
 
 def make_stop(container: ObservedContainer) -> Stop:

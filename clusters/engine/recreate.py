@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from clusters.engine import names
 from clusters.engine.create_config import CreateConfig, make_create_config
-from clusters.engine.observed import CONTAINER_MODES, ObservedContainer, ObservedTarget, read_joined
+from clusters.engine.observed import CONTAINER_MODES, ObservedContainer, ObservedTarget, read_joined, shorten_id
 from clusters.engine.plan import (
     Connect,
     Create,
@@ -33,11 +33,11 @@ class Successors:
     found: dict[str, Ref] = field(default_factory=dict)
 
     def add(self, old: ObservedContainer, new: Ref) -> None:
-        self.found.update({old.id: new, old.name: new})
+        self.found.update(dict.fromkeys(old.keys, new))
 
     def joins_of(self, container: ObservedContainer) -> tuple[tuple[str, Ref], ...]:
         joined = ((mode, read_joined(container.host_config.get(mode))) for mode in CONTAINER_MODES)
-        return tuple((mode, self.found[key]) for mode, key in joined if key in self.found)
+        return tuple((mode, self.found[shorten_id(key)]) for mode, key in joined if key and shorten_id(key) in self.found)
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,23 @@ def replace_container(
     successors.add(container, new)
     vanishes = container.auto_remove and container.running
 
-    create = create_with_networks(
-        new, made, cause, joins=joins, follows_image=follows_image and names.COMPOSE_IMAGE_LABEL in container.labels
+    create, connects = create_with_networks(new, made, cause)
+    create = replace(
+        create,
+        joins=joins,
+        follows_image=follows_image and names.COMPOSE_IMAGE_LABEL in container.labels,
+        undo=(Remove(container=new, volumes=container.owns_anonymous_volumes, cause="it is not well"),),
     )
     spare = create_spare(observed, container, parked, joins) if vanishes else ()
     start = [Start(container=new, cause=cause, undo=(Stop(container=new, grace=container.grace, cause="it is not well"),))]
     release = release_old(container, old, Ref(parked) if vanishes else None, cause)
     swap = swap_names(container, old, new, parked, vanishes, cause)
     if not container.running:
-        before, after = [*create, *release], swap
+        before, after = [create, *connects, *release], swap
     elif order == "start-first":
-        before, after = [*spare, *create, *start], [*release, *swap]
+        before, after = [*spare, create, *connects, *start], [*release, *swap]
     else:
-        before, after = [*spare, *create, *release, *start], swap
+        before, after = [*spare, create, *connects, *release, *start], swap
     leftover = Ref(parked) if vanishes else Ref(parked, container.id)
     return Replacement(
         new=new,
@@ -97,14 +101,11 @@ def replace_container(
     )
 
 
-def create_with_networks(
-    new: Ref, made: CreateConfig, cause: str, *, joins: tuple[tuple[str, Ref], ...] = (), follows_image: bool = False
-) -> list[Operation]:
-    undo = (Remove(container=new, cause="it is not well"),)
-    create = Create(name=new.name, config=made.body, joins=joins, follows_image=follows_image, cause=cause, undo=undo)
+def create_with_networks(new: Ref, made: CreateConfig, cause: str) -> tuple[Create, list[Operation]]:
+    """The creation, which still has no way back, and what completes its networks."""
     leaves = [Disconnect(container=new, network=network, cause="the old one left it too") for network in made.disconnects]
     connects = [Connect(container=new, network=name, endpoint=endpoint, cause=cause) for name, endpoint in made.connects]
-    return [create, *leaves, *connects]
+    return Create(name=new.name, config=made.body, cause=cause), [*leaves, *connects]
 
 
 def create_spare(
@@ -116,7 +117,7 @@ def create_spare(
     image = unchanged_image(observed, container)
     made = make_create_config(container, observed.image_of(container), image=image, api_version=observed.api_version)
     undo = (Remove(container=spare, unless_running=True, cause="it was not needed"),)
-    create, *connects = create_with_networks(spare, made, cause)
+    create, connects = create_with_networks(spare, made, cause)
     return [replace(create, undo=undo), *connects]
 
 
@@ -129,9 +130,9 @@ def release_old(container: ObservedContainer, old: Ref, spare: Ref | None, cause
     if container.running:
         back: tuple[Operation, ...] = (Start(container=old, cause="the previous one comes back"),)
         if spare:
-            back = (
-                Rename(container=spare, name=container.name, cause="the previous one comes back"),
+            back = (  # the name last: until then it tells what is to be done
                 Start(container=spare, cause="the previous one comes back"),
+                Rename(container=spare, name=container.name, cause="the previous one comes back"),
             )
         operations.append(Stop(container=old, grace=container.grace, vanishes=spare is not None, cause=cause, undo=back))
     return operations

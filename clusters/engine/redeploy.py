@@ -8,7 +8,7 @@ from clusters.engine import names
 from clusters.engine.errors import PlanRefused
 from clusters.engine.observed import ObservedContainer, ObservedTarget, find_dependants
 from clusters.engine.plan import Change, EnginePlan, Operation, Pull, Ref, Start, Step, Stop
-from clusters.engine.recovery import recover
+from clusters.engine.recovery import Recovered, recover
 from clusters.engine.recreate import (
     Replacement,
     Successors,
@@ -38,7 +38,8 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
     recovered = recover(observed.containers)
     chosen = [item for item in recovered.containers if target.service in {"", item.place.service}]
     rest = [item for item in recovered.containers if item not in chosen]
-    dependants = find_dependants(chosen, [*rest, *observed.others])
+    elsewhere = recover_elsewhere(observed, recovered.containers)
+    dependants = find_dependants(chosen, [*rest, *elsewhere.containers])
     refuse_untouchable(chosen, dependants)
     references = {container.id: find_reference(observed, container, chosen) for container in chosen}
     pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen])
@@ -61,7 +62,7 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
         title=f"redeploy {target.application}{f', service {target.service}' if target.service else ''}",
         subject=f"{target.application}/{target.service}" if target.service else target.application,
         action="redeploy",
-        recovery=recovered.operations,
+        recovery=(*recovered.operations, *elsewhere.operations),
         pulls=tuple(pulls),
         steps=steps,
         cleanup=collect_cleanup(replacements),
@@ -69,6 +70,14 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
         warnings=tuple(f"the image of {name} is gone: its own defaults are kept as if they were settings" for name in missing),
         changes=changes,
     )
+
+
+def recover_elsewhere(observed: ObservedTarget, ours: Iterable[ObservedContainer]) -> Recovered:
+    """Dependants outside of the application, whose recreate may be unfinished too."""
+    ours = list(ours)
+    bases = {names.base_name(item.engine_name) for item in find_dependants(ours, observed.others)}
+    unfinished = [item for item in observed.others if names.base_name(item.engine_name) in bases]
+    return recover(unfinished, frozenset().union(*(item.former_ids for item in ours)))
 
 
 def refuse_untouchable(chosen: Iterable[ObservedContainer], dependants: Iterable[ObservedContainer]) -> None:
@@ -152,7 +161,7 @@ def parse_depends_on(text: str) -> dict[str, bool]:
 
 def sort_works(works: list[Work], dependencies: dict[str, dict[str, bool]]) -> list[Work]:
     """Whom others depend on first; else by service and number. A circle is cut where the order meets it."""
-    by_key = {key: work for work in works for key in (work.container.id, work.container.name, work.container.engine_name)}
+    by_key = {key: work for work in works for key in work.container.keys}
     applications = {(work.container.place.application, work.container.place.service) for work in works}
     for work in works:
         work.after = {by_key[key].container.id for key in work.container.joined_containers() if key in by_key}

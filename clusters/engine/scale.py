@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 
 from clusters.engine import names
-from clusters.engine.create_config import ANONYMOUS_VOLUME, CreateConfig, make_create_config
+from clusters.engine.create_config import CreateConfig, make_create_config
 from clusters.engine.errors import PlanRefused
 from clusters.engine.observed import ObservedContainer, ObservedTarget, find_dependants
 from clusters.engine.plan import (
@@ -15,14 +15,14 @@ from clusters.engine.plan import (
     Operation,
     Ref,
     Remove,
-    RemoveVolume,
+    Rename,
     Start,
     Step,
     Stop,
     Watch,
     put_together,
 )
-from clusters.engine.recovery import recover
+from clusters.engine.recovery import discard_gone, recover
 from clusters.engine.recreate import create_with_networks, unchanged_image
 from clusters.engine.update_rules import find_exclusive, read_monitor
 
@@ -112,7 +112,7 @@ def start_waiting(container: ObservedContainer) -> list[Operation]:
     ref = Ref(container.name, container.id)
     back: tuple[Operation, ...] = (Stop(container=ref, grace=container.grace, cause=NOT_WELL),)
     if container.is_clone:
-        back = (*back, Remove(container=ref, volumes=True, cause=NOT_WELL))
+        back = (*back, Remove(container=ref, volumes=container.owns_anonymous_volumes, cause=NOT_WELL))
     return [Start(container=ref, cause="created and never started", undo=back)]
 
 
@@ -142,8 +142,8 @@ def clone_container(observed: ObservedTarget, source: ObservedContainer, ref: Re
     image = unchanged_image(observed, source)
     made = make_create_config(source, observed.image_of(source), image=image, api_version=observed.api_version, as_clone=True)
     made = replace(made, body={**made.body, "Labels": {**made.body["Labels"], **clone_labels(source, number)}})
-    create, *connects = create_with_networks(ref, replace_name_aliases(made, source.name, ref.name), cause)
-    undo = (Remove(container=ref, volumes=True, cause=NOT_WELL),)
+    create, connects = create_with_networks(ref, replace_name_aliases(made, source.name, ref.name), cause)
+    undo = (Remove(container=ref, volumes=source.owns_anonymous_volumes, cause=NOT_WELL),)
     stop = Stop(container=ref, grace=source.grace, vanishes=source.auto_remove, cause=NOT_WELL)
     return [replace(create, undo=undo), *connects, Start(container=ref, cause=cause, undo=(stop,))]
 
@@ -195,20 +195,7 @@ def plan_scale_in(
 
 
 def remove_victim(container: ObservedContainer, cause: str) -> list[Operation]:
-    """Named volumes stay. A clone's anonymous ones were made for it alone, also those a later recreate attached by name."""
-    ref = Ref(container.name, container.id)
-    vanishes = container.auto_remove
-    operations: list[Operation] = [Stop(container=ref, grace=container.grace, vanishes=vanishes, cause=cause)]
-    if not vanishes:
-        operations.append(Remove(container=ref, volumes=container.is_clone, cause=cause))
-    if container.is_clone:
-        operations += [RemoveVolume(volume=volume, cause=cause) for volume in reattached_volumes(container)]
-    return operations
-
-
-def reattached_volumes(container: ObservedContainer) -> list[str]:
-    sources = [str(bind).split(":", 1)[0] for bind in container.host_config.get("Binds") or []]
-    sources += [
-        str(mount.get("Source")) for mount in container.host_config.get("Mounts") or [] if mount.get("Type") == "volume"
-    ]
-    return sorted({source for source in sources if ANONYMOUS_VOLUME.fullmatch(source)})
+    """The name first: from then on it tells that the container is to go."""
+    gone = names.TemporaryName(container.name, "gone", container.short_id, container.running)
+    rename = Rename(container=Ref(container.name, container.id), name=str(gone), cause="it is to go")
+    return [rename, *discard_gone(container, cause)]
