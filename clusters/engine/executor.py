@@ -103,7 +103,7 @@ class Execution:
             raise
         except EngineError as error:
             return self._take_back(error)
-        self._clean_up()
+        self._clean_up([*self.plan.cleanup, *self.plan.leftovers])
         return Outcome("succeeded", "", describe_success(self.plan, self._read_images()), {"images": self._image_ids})
 
     # The way forward
@@ -294,6 +294,8 @@ class Execution:
         problems += self._find_not_running(started)
         for problem in problems:
             self._report("error", "rollback", problem)
+        if not problems:
+            self._clean_up(self.plan.leftovers)
         state = "failed" if problems else "rolled_back"
         replaced = sum(isinstance(operation, Create) for step in self._journal.steps for operation in step)
         return Outcome(state, error.code, describe_rollback(self.plan, error.message, problems, replaced))  # type: ignore[arg-type]
@@ -326,9 +328,9 @@ class Execution:
                 problems.append(f"{names.base_name(ref.name)} is {state}")
         return problems
 
-    def _clean_up(self) -> None:
+    def _clean_up(self, operations: Sequence[Operation]) -> None:
         """All is well by now: what cannot be removed is left to the next plan's recovery."""
-        for operation in self.plan.cleanup:
+        for operation in operations:
             for problem in self._undo(operation):
                 self._report("warning", "remove", f"left for later: {problem}")
 

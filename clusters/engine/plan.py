@@ -182,7 +182,8 @@ class Change:
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """`recovery` puts right what an earlier plan left; then `pulls`; then `steps`; `cleanup` when all is well."""
+    """`recovery` puts right what an earlier plan left; then `pulls`; then `steps`; `cleanup` when all is well; `leftovers`
+    of the earlier plan go at the end, also after the steps were taken back."""
 
     title: str
     subject: str
@@ -191,6 +192,7 @@ class EnginePlan:
     pulls: tuple[Pull, ...] = ()
     steps: tuple[Step, ...] = ()
     cleanup: tuple[Operation, ...] = ()
+    leftovers: tuple[Operation, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -202,6 +204,7 @@ class EnginePlan:
         for step in self.steps:
             yield from step.operations
         yield from self.cleanup
+        yield from self.leftovers
 
     def is_empty(self) -> bool:
         return not any(True for _ in self.operations())

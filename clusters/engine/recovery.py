@@ -2,11 +2,14 @@
 
 The old one is parked only after the new one proved well, so a parked container whose successor is well is a leftover.
 In every other case the old one comes back first; the redeploy is then planned again.
+
+What is to go is stopped at once but removed last: until everything that joined its namespaces is made anew, its name is
+the only trace of whose place it had.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clusters.engine import names
@@ -15,21 +18,39 @@ from clusters.engine.observed import ObservedContainer
 from clusters.engine.plan import Operation, Ref, Remove, RemoveVolume, Rename, SetRestartPolicy, Start, Stop
 
 CAUSE = "left by an unfinished redeploy"
+CAUSE_GONE = "left by an unfinished scaling"
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """The containers as they are after the operations, one for each name."""
+    """The containers as they are after the operations, one for each name. `leftovers`: to be done when all else is."""
 
     containers: tuple[ObservedContainer, ...]
     operations: tuple[Operation, ...]
+    leftovers: tuple[Operation, ...]
+
+
+@dataclass
+class Settlement:
+    """Of one base name: the container that is left under it, what is to be done now, and what last."""
+
+    survivor: ObservedContainer | None = None
+    now: list[Operation] = field(default_factory=list)
+    last: list[Operation] = field(default_factory=list)
+
+    def discard(self, container: ObservedContainer) -> None:
+        if container.runs_now:
+            self.now.append(make_stop(container))
+        if not vanishes(container):
+            self.last.append(remove_unproved(container))
 
 
 @dataclass
 class Leftover:
-    """What has to do with one base name. `old` is the replaced one wherever it is; `spare` its never-started copy."""
+    """One unfinished recreate. `holder` has the base name; `parked` is the old one, `spare` its never-started copy."""
 
     base: str
+    old_id: str
     was_running: bool
     holder: ObservedContainer | None = None
     new: ObservedContainer | None = None
@@ -43,20 +64,26 @@ def recover(containers: Iterable[ObservedContainer], superseded: frozenset[str] 
     for container in containers:
         by_base[names.base_name(container.engine_name)].append(container)
     found: list[ObservedContainer] = []
-    operations: list[Operation] = []
+    now: list[Operation] = []
+    last: list[Operation] = []
     # What joins another's namespace comes last: it can only be started beside a running one.
     for base, group in sorted(by_base.items(), key=lambda item: (any(joins_others(member) for member in item[1]), item[0])):
         if all(container.temporary is None for container in group):
             found += group
             continue
-        survivor, made = recover_group(base, group)
-        if survivor:
-            found.append(survivor)
-            superseded |= survivor.former_ids
-            if superseded.intersection(survivor.joined_containers()):
-                made = [operation for operation in made if not is_start_of(survivor, operation)]
-        operations += made
-    return Recovered(tuple(found), tuple(operations))
+        settled = settle_group(base, group)
+        if settled.survivor:
+            found.append(settled.survivor)
+            superseded |= settled.survivor.former_ids
+            if superseded.intersection(settled.survivor.joined_containers()):
+                settled.now = [operation for operation in settled.now if not is_start_of(settled.survivor, operation)]
+        now += settled.now
+        last += settled.last
+    return Recovered(tuple(found), tuple(now), tuple(last))
+
+
+def joins_others(container: ObservedContainer) -> bool:
+    return any(True for _ in container.joined_containers())
 
 
 def is_start_of(container: ObservedContainer, operation: Operation) -> bool:
@@ -64,49 +91,61 @@ def is_start_of(container: ObservedContainer, operation: Operation) -> bool:
     return isinstance(operation, Start) and operation.container.id == container.id
 
 
-def recover_group(base: str, group: Iterable[ObservedContainer]) -> tuple[ObservedContainer | None, list[Operation]]:
-    """The one container that is left, if any, and the operations that lead there."""
-    members = list(group)
-    gone = [container for container in members if container.temporary and container.temporary.role == "gone"]
-    operations = [operation for container in gone for operation in discard_gone(container, "left by an unfinished scaling")]
-    pair = [container for container in members if container not in gone]
-    if not any(container.temporary for container in pair):
-        return (pair[0] if pair else None), operations
-    leftover, superfluous = read_leftover(base, pair)
-    operations += [operation for container in superfluous for operation in discard(container)]
-    survivor, made = settle(leftover)
-    if survivor:
-        mentioned = {container.temporary.old_id for container in pair if container.temporary}
-        former = mentioned | {container.short_id for container in pair}
-        survivor = replace(survivor, former_ids=frozenset(former - {survivor.short_id}))
-    return survivor, [*operations, *made]
+def settle_group(base: str, group: list[ObservedContainer]) -> Settlement:
+    """All that has or had one name."""
+    gone = [container for container in group if container.temporary and container.temporary.role == "gone"]
+    pair = [container for container in group if container not in gone]
+    if not pair:
+        return Settlement(last=[operation for container in gone for operation in discard_gone(container, CAUSE_GONE)])
+    leftover, stale = read_leftover(base, pair)
+    settled = settle(leftover) if leftover else settle_restored(pair[0], gone)
+    for container in [*stale, *gone]:
+        settled.discard(container)
+    if settled.survivor:
+        mentioned = {container.temporary.old_id for container in group if container.temporary}
+        former = mentioned | {container.short_id for container in group}
+        settled.survivor = replace(settled.survivor, former_ids=frozenset(former - {settled.survivor.short_id}))
+    return settled
 
 
-def joins_others(container: ObservedContainer) -> bool:
-    return any(True for _ in container.joined_containers())
+def settle_restored(holder: ObservedContainer, gone: list[ObservedContainer]) -> Settlement:
+    """It has come back, but for its start where the container it joins was not there: its successor's name still tells."""
+    ran = any(container.temporary.was_running for container in gone if container.temporary)
+    start = [Start(container=ref(holder), cause=CAUSE)] if ran and not holder.runs_now else []
+    return Settlement(replace(holder, running=holder.runs_now or ran), now=[*start])
 
 
-def read_leftover(base: str, group: Iterable[ObservedContainer]) -> tuple[Leftover, list[ObservedContainer]]:
-    """The newest recreate's leftovers, and what an earlier one may have left besides."""
-    leftover = Leftover(base, was_running=False)
-    superfluous = []
-    for container in sorted(group, key=lambda item: str(item.details.get("Created")), reverse=True):
-        temporary = container.temporary
-        if temporary is None:
-            leftover.holder = container
-            continue
-        parked = "parked" if temporary.old_id == container.short_id else "spare"
-        slot = "new" if temporary.role == "new" else parked
-        if getattr(leftover, slot) is not None:
-            superfluous.append(container)
-            continue
-        setattr(leftover, slot, container)
-        leftover.was_running = leftover.was_running or temporary.was_running
-    return leftover, superfluous
+def read_leftover(base: str, pair: Iterable[ObservedContainer]) -> tuple[Leftover | None, list[ObservedContainer]]:
+    """The newest recreate's leftovers, and what is stale: of an earlier one, whose recovery was not finished either."""
+    ordered = sorted(pair, key=lambda item: str(item.details.get("Created")), reverse=True)
+    temporaries = [container.temporary for container in ordered if container.temporary]
+    newest = next((item for item in temporaries if item.role == "new"), temporaries[0] if temporaries else None)
+    if newest is None:
+        return None, []
+    leftover = Leftover(base, newest.old_id, newest.was_running)
+    stale = []
+    for container in ordered:
+        slot = find_slot(container, newest.old_id)
+        if slot and getattr(leftover, slot) is None:
+            setattr(leftover, slot, container)
+        else:
+            stale.append(container)
+    return leftover, stale
 
 
-def settle(leftover: Leftover) -> tuple[ObservedContainer | None, list[Operation]]:
-    """The container that is left under the base name, and the operations that lead there."""
+def find_slot(container: ObservedContainer, old_id: str) -> str:
+    """Which part it has in the recreate of the container `old_id`; empty: none."""
+    temporary = container.temporary
+    if temporary is None:
+        return "holder"
+    if temporary.old_id != old_id:
+        return ""
+    if temporary.role == "new":
+        return "new"
+    return "parked" if old_id == container.short_id else "spare"
+
+
+def settle(leftover: Leftover) -> Settlement:
     if leftover.parked:
         successor = leftover.holder or leftover.new
         if successor and (successor.is_well or not leftover.was_running):
@@ -116,65 +155,59 @@ def settle(leftover: Leftover) -> tuple[ObservedContainer | None, list[Operation
         return settle_spare(leftover, leftover.spare)
     if leftover.holder:
         return go_back(leftover, leftover.holder)
-    return (finish(leftover, leftover.new)) if leftover.new else (None, [])
+    return finish(leftover, leftover.new) if leftover.new else Settlement()
 
 
-def settle_spare(leftover: Leftover, spare: ObservedContainer) -> tuple[ObservedContainer | None, list[Operation]]:
+def settle_spare(leftover: Leftover, spare: ObservedContainer) -> Settlement:
     """The old one vanishes when it stops: while it is there nothing was lost; once its successor has the name, it is well."""
     holder = leftover.holder
-    old_id = spare.temporary.old_id if spare.temporary else ""
-    if holder and (holder.short_id == old_id or holder.is_well):
-        survivor, operations = (go_back if holder.short_id == old_id else finish)(leftover, holder)
-        return survivor, operations
-    return go_back(leftover, spare)
+    if holder and holder.short_id == leftover.old_id:
+        return go_back(leftover, holder)
+    return finish(leftover, holder) if holder and holder.is_well else go_back(leftover, spare)
 
 
-def finish(leftover: Leftover, successor: ObservedContainer) -> tuple[ObservedContainer, list[Operation]]:
+def finish(leftover: Leftover, successor: ObservedContainer) -> Settlement:
     """The successor stays; everything else of the pair goes."""
-    operations: list[Operation] = []
+    running = successor.runs_now or leftover.was_running
+    settled = Settlement(replace(successor, name=leftover.base, running=running))
     for container in (leftover.new, leftover.parked, leftover.spare):
         if container and container is not successor:
-            operations += discard(container)
+            settled.discard(container)
+    if running and not successor.runs_now:
+        settled.now.append(Start(container=ref(successor), cause=CAUSE))
     if successor.engine_name != leftover.base:
-        operations.append(Rename(container=ref(successor), name=leftover.base, cause=CAUSE))
-    running = successor.runs_now
-    if leftover.was_running and not running:
-        operations.append(Start(container=ref(successor), cause=CAUSE))
-        running = True
-    return replace(successor, name=leftover.base, running=running), operations
+        settled.now.append(Rename(container=ref(successor), name=leftover.base, cause=CAUSE))
+    return settled
 
 
-def go_back(leftover: Leftover, old: ObservedContainer) -> tuple[ObservedContainer, list[Operation]]:
-    """The old one gets its name, restart policy and running state back; then its successor goes."""
+def go_back(leftover: Leftover, old: ObservedContainer) -> Settlement:
+    """The old one gets its restart policy, running state and name back, in this order: until the end the name tells what is
+    to be done. Then its successors are marked as going."""
     successors = [item for item in (leftover.holder, leftover.new, leftover.spare) if item and item is not old]
     policy = find_policy(old, successors)
-    operations: list[Operation] = []
-    if leftover.new and leftover.holder in successors:  # the holder needs the temporary name
-        operations += discard(leftover.new)
-        successors.remove(leftover.new)
-    for container in successors:
-        operations += put_aside(leftover, container, old)
-    if dict(policy) != dict(old.restart_policy):
-        operations.append(SetRestartPolicy(container=ref(old), policy=policy, cause=CAUSE))
-    if leftover.was_running and not old.runs_now:
-        operations.append(Start(container=ref(old), cause=CAUSE))
-    if old.engine_name != leftover.base:  # last: until then the name tells what is to be done
-        operations.append(Rename(container=ref(old), name=leftover.base, cause=CAUSE))
-    operations += [remove_unproved(container) for container in successors if not vanishes(container)]
     running = old.runs_now or leftover.was_running
-    return replace(old, name=leftover.base, running=running, restart_policy=policy), operations
+    settled = Settlement(replace(old, name=leftover.base, running=running, restart_policy=policy))
+    for container in successors:
+        if container.runs_now:
+            settled.now.append(make_stop(container))
+        if container is leftover.holder and not vanishes(container):
+            settled.now.append(mark_gone(leftover, container))
+    if dict(policy) != dict(old.restart_policy):
+        settled.now.append(SetRestartPolicy(container=ref(old), policy=policy, cause=CAUSE))
+    if running and not old.runs_now:
+        settled.now.append(Start(container=ref(old), cause=CAUSE))
+    if old.engine_name != leftover.base:
+        settled.now.append(Rename(container=ref(old), name=leftover.base, cause=CAUSE))
+    for container in successors:
+        if not vanishes(container):
+            settled.now += [mark_gone(leftover, container)] if container is not leftover.holder else []
+            settled.last.append(remove_unproved(container))
+    return settled
 
 
-def put_aside(leftover: Leftover, successor: ObservedContainer, old: ObservedContainer) -> list[Operation]:
-    """A successor gives up what it holds: ports and addresses, and the name."""
-    operations: list[Operation] = []
-    if successor.runs_now:
-        operations.append(make_stop(successor))
-    if successor is leftover.holder and not vanishes(successor):
-        old_id = old.temporary.old_id if old.temporary else old.short_id
-        aside = names.TemporaryName(leftover.base, "new", old_id, leftover.was_running)
-        operations.append(Rename(container=ref(successor), name=str(aside), cause=CAUSE))
-    return operations
+def mark_gone(leftover: Leftover, container: ObservedContainer) -> Rename:
+    gone = names.TemporaryName(leftover.base, "gone", container.short_id, leftover.was_running)
+    return Rename(container=ref(container), name=str(gone), cause=CAUSE)
 
 
 def find_policy(old: ObservedContainer, successors: list[ObservedContainer]) -> Mapping[str, Any]:
@@ -184,19 +217,15 @@ def find_policy(old: ObservedContainer, successors: list[ObservedContainer]) -> 
     return successors[0].restart_policy
 
 
-def discard(container: ObservedContainer) -> list[Operation]:
-    stop: list[Operation] = [make_stop(container)] if container.runs_now else []
-    return stop if vanishes(container) else [*stop, remove_unproved(container)]
-
-
 def remove_unproved(container: ObservedContainer) -> Remove:
     """A new container goes with the anonymous volumes that were made for it; the old one's it has by name, and they stay."""
-    is_new = container.temporary is None or container.temporary.role == "new"
-    return Remove(container=ref(container), volumes=is_new and container.owns_anonymous_volumes, cause=CAUSE)
+    is_old = container.temporary is not None and container.temporary.role == "old"
+    return Remove(container=ref(container), volumes=not is_old and container.owns_anonymous_volumes, cause=CAUSE)
 
 
 def discard_gone(container: ObservedContainer, cause: str) -> list[Operation]:
-    """Named volumes stay. A clone's anonymous ones were made for it alone, also those a later recreate attached by name."""
+    """What a scale-in removes. Named volumes stay; a clone's anonymous ones were made for it alone, also those that a later
+    recreate attached by name."""
     stop = Stop(container=ref(container), grace=container.grace, vanishes=vanishes(container), cause=cause)
     operations: list[Operation] = [stop] if container.runs_now else []
     if not vanishes(container):
@@ -209,9 +238,8 @@ def discard_gone(container: ObservedContainer, cause: str) -> list[Operation]:
 
 def reattached_volumes(container: ObservedContainer) -> list[str]:
     sources = [str(bind).split(":", 1)[0] for bind in container.host_config.get("Binds") or []]
-    sources += [
-        str(mount.get("Source")) for mount in container.host_config.get("Mounts") or [] if mount.get("Type") == "volume"
-    ]
+    mounts = container.host_config.get("Mounts") or []
+    sources += [str(mount.get("Source")) for mount in mounts if mount.get("Type") == "volume"]
     return sorted({source for source in sources if ANONYMOUS_VOLUME.fullmatch(source)})
 
 

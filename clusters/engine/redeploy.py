@@ -66,6 +66,7 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
         pulls=tuple(pulls),
         steps=steps,
         cleanup=collect_cleanup(replacements),
+        leftovers=(*elsewhere.leftovers, *recovered.leftovers),
         notes=tuple(notes),
         warnings=tuple(f"the image of {name} is gone: its own defaults are kept as if they were settings" for name in missing),
         changes=changes,

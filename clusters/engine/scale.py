@@ -53,6 +53,7 @@ def plan_scale(observed: ObservedTarget, service: str, replicas: int) -> EngineP
         subject=f"{observed.target.application}/{service}",
         action="scale",
         recovery=recovered.operations,
+        leftovers=recovered.leftovers,
         steps=steps,
         changes=changes,
         replicas=replicas,
