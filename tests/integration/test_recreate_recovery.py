@@ -234,8 +234,9 @@ def test_scaling_is_finished_after_a_death_at_any_boundary(before: int, after: i
 
     def judge(fake: FakeEngine, changes: int) -> None:
         assert scale_with(fake, after).state == "succeeded", changes
-        wanted = {f"shop-web-{number}" for number in range(1, after + 1)}
-        assert fake.names() == fake.running() == wanted, changes
+        assert fake.names() == fake.running(), changes
+        assert len(fake.names()) == after, changes  # clones are made side by side: a death may leave a gap in the numbers
+        assert "shop-web-1" in fake.names(), changes
         assert versions(fake) == {"VERSION=1"}, changes
         if after > before:
             used = {mount["Name"] for c in fake.containers.values() for mount in c["Mounts"]}
