@@ -297,7 +297,7 @@ class Execution:
         if not problems:
             self._clean_up(self.plan.leftovers)
         state = "failed" if problems else "rolled_back"
-        replaced = sum(isinstance(operation, Create) for step in self._journal.steps for operation in step)
+        replaced = sum(is_successor(operation) for step in self._journal.steps for operation in step)
         return Outcome(state, error.code, describe_rollback(self.plan, error.message, problems, replaced))  # type: ignore[arg-type]
 
     def _undo(self, operation: Operation) -> list[str]:
@@ -342,3 +342,8 @@ class Execution:
                         "Image"
                     ]
         return self._image_ids
+
+
+def is_successor(operation: Operation) -> bool:
+    temporary = names.parse_temporary_name(operation.name) if isinstance(operation, Create) else None
+    return temporary is not None and temporary.role == "new"

@@ -130,7 +130,8 @@ class Remove(Operation):
     unless_running: bool = False
 
     def describe(self) -> str:
-        return f"remove {self.container}{' and its anonymous volumes' if self.volumes else ''}"
+        extent = " and its anonymous volumes" if self.volumes else ""
+        return f"remove {self.container}{extent}{' unless it runs' if self.unless_running else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
