@@ -1,0 +1,151 @@
+import threading
+import time
+
+import pytest
+
+from clusters.engine import executor
+from clusters.engine.driver import Target, driver_for
+from clusters.engine.errors import EngineRefused, EngineUnreachable
+from clusters.engine.lanes import LaneRunner
+from clusters.engine.testing import FakeEngine
+
+LABELS = {
+    "com.docker.compose.project": "shop",
+    "com.docker.compose.service": "web",
+    "com.docker.compose.container-number": "1",
+    "windlass.update.monitor": "0s",
+}
+
+
+@pytest.fixture
+def fake():
+    engine = FakeEngine()
+    engine.add_image("app:1", Env=["VERSION=1"])
+    engine.run("shop-web-1", "app:1", Labels=LABELS)
+    engine.add_image("app:1", Env=["VERSION=2"])
+    return engine
+
+
+def plan(fake, replicas=0):
+    driver = driver_for("compose")
+    observation = driver.observe(fake, Target("shop", "compose"))
+    return driver.plan_scale(observation, "web", replicas) if replicas else driver.plan_redeploy(observation)
+
+
+def execute(fake, planned, check=lambda: None):
+    events = []
+    outcome = driver_for("compose").execute(fake, planned, lambda *event: events.append(event), check)
+    return outcome, events
+
+
+def fail_once(fake, method, error, times=1):
+    """The next requests of this method fail before they reach the engine."""
+    left = [error] * times
+
+    def refuse(called):
+        if called == method and left:
+            raise left.pop()
+
+    fake.before_request = refuse
+
+
+def test_success_says_how_many_run_which_image(fake):
+    outcome, _ = execute(fake, plan(fake))
+    image_id = fake.inspect_container("shop-web-1")["Image"]
+    assert outcome.message == f"1 container of shop now runs {image_id[:19]} (app:1)."
+
+
+def test_scaling_says_the_count(fake):
+    assert execute(fake, plan(fake, 3))[0].message == "shop/web now runs 3 containers."
+
+
+def test_a_hiccup_of_the_engine_is_waited_for(fake, monkeypatch):
+    monkeypatch.setattr(executor, "RETRY_SECONDS", 0)
+    fail_once(fake, "start_container", EngineUnreachable("The engine does not answer: connection refused."), times=2)
+    outcome, events = execute(fake, plan(fake))
+    assert outcome.state == "succeeded"
+    assert sum("Trying again" in text for _, _, text in events) == 2
+
+
+def test_an_engine_that_stays_away_comes_out(fake, monkeypatch):
+    monkeypatch.setattr(executor, "RETRY_SECONDS", 0)
+    fail_once(fake, "start_container", EngineUnreachable("gone"), times=100)
+    with pytest.raises(EngineUnreachable):
+        execute(fake, plan(fake))
+
+
+def test_a_refused_creation_is_a_failure_that_touched_nothing(fake):
+    fail_once(fake, "create_container", EngineRefused("invalid mount"))
+    outcome, _ = execute(fake, plan(fake))
+    assert (outcome.state, outcome.message) == ("failed", "invalid mount. Nothing was touched.")
+    assert fake.names() == fake.running() == {"shop-web-1"}
+
+
+def test_a_refused_start_is_rolled_back(fake):
+    fail_once(fake, "start_container", EngineRefused("no such device"))
+    outcome, _ = execute(fake, plan(fake))
+    assert (outcome.state, outcome.message) == ("rolled_back", "no such device. The previous container is running again.")
+    assert fake.names() == fake.running() == {"shop-web-1"}
+
+
+def test_a_container_that_somebody_removes_meanwhile_is_told_truthfully(fake):
+    planned = plan(fake)
+    fake.stop_container("shop-web-1")
+    fake.remove_container("shop-web-1")
+    outcome, _ = execute(fake, planned)
+    assert (outcome.state, outcome.reason) == ("failed", "not_found")
+    assert fake.names() == set()
+
+
+def test_what_check_raises_comes_out_while_a_request_is_waited_for(fake):
+    class Stop(Exception):
+        pass
+
+    started = threading.Event()
+
+    def check():
+        if started.is_set():
+            raise Stop
+
+    labels = LABELS | {"windlass.update.monitor": "1h", "com.docker.compose.project": "slow"}
+    fake.run("slow-web-1", "app:1", Labels=labels)
+    driver = driver_for("compose")
+    planned = driver.plan_redeploy(driver.observe(fake, Target("slow", "compose")))
+
+    def report(level, operation, text):
+        if operation == "watch":
+            started.set()
+
+    begun = time.monotonic()
+    with pytest.raises(Stop):
+        driver.execute(fake, planned, report, check)
+    assert time.monotonic() - begun < 10
+
+
+def test_checks_and_reports_happen_in_the_callers_thread(fake):
+    threads = set()
+    labels = LABELS | {"windlass.update.parallelism": "3"}
+    for number in (2, 3):
+        fake.run(f"shop-web-{number}", "app:1", Labels=labels | {"com.docker.compose.container-number": str(number)})
+    driver_for("compose").execute(
+        fake,
+        plan(fake, 6),
+        lambda *event: threads.add(threading.current_thread()),
+        lambda: threads.add(threading.current_thread()),
+    )
+    assert threads == {threading.current_thread()}
+
+
+def test_one_lane_that_fails_ends_the_others(fake):
+    lanes = LaneRunner(fake, lambda *event: None, lambda: None)
+
+    def fail(client):
+        raise EngineRefused("no")
+
+    def wait(client):
+        lanes.pause(60)
+
+    begun = time.monotonic()
+    with pytest.raises(EngineRefused):
+        lanes.run([wait, fail, wait])
+    assert time.monotonic() - begun < 10
