@@ -23,6 +23,7 @@ from clusters.engine.plan import (
 )
 from clusters.engine.update_rules import choose_order, read_monitor
 
+COMES_BACK = "the previous one comes back"
 NO_RESTART = {"Name": "no", "MaximumRetryCount": 0}
 
 
@@ -122,28 +123,27 @@ def create_spare(
 
 
 def release_old(container: ObservedContainer, old: Ref, spare: Ref | None, cause: str) -> list[Operation]:
-    """The old one gives up what it holds and is not raised again by its restart policy."""
+    """The old one gives up what it holds, and its restart policy does not raise it again when the engine restarts.
+
+    The stop comes first: the engine refuses to update a container that just crashes.
+    """
     operations: list[Operation] = []
-    if (container.restart_policy.get("Name") or "no") != "no":
-        undo = (SetRestartPolicy(container=old, policy=container.restart_policy, cause="the previous one comes back"),)
-        operations.append(SetRestartPolicy(container=old, policy=NO_RESTART, cause="it must not rise again", undo=undo))
     if container.running:
-        back: tuple[Operation, ...] = (Start(container=old, cause="the previous one comes back"),)
-        if spare:
-            back = (  # the name last: until then it tells what is to be done
-                Start(container=spare, cause="the previous one comes back"),
-                Rename(container=spare, name=container.name, cause="the previous one comes back"),
-            )
+        back: tuple[Operation, ...] = (Start(container=old, cause=COMES_BACK),)
+        if spare:  # the name last: until then it tells what is to be done
+            back = (Start(container=spare, cause=COMES_BACK), Rename(container=spare, name=container.name, cause=COMES_BACK))
         operations.append(Stop(container=old, grace=container.grace, vanishes=spare is not None, cause=cause, undo=back))
+    if (container.restart_policy.get("Name") or "no") != "no":
+        undo = (SetRestartPolicy(container=old, policy=container.restart_policy, cause=COMES_BACK),)
+        operations.append(SetRestartPolicy(container=old, policy=NO_RESTART, cause="it must not rise again", undo=undo))
     return operations
 
 
 def swap_names(container: ObservedContainer, old: Ref, new: Ref, parked: str, vanishes: bool, cause: str) -> list[Operation]:
-    back = "the previous one comes back"
-    park = Rename(
-        container=old, name=parked, cause="kept until all is well", undo=(Rename(container=old, name=old.name, cause=back),)
-    )
-    take = Rename(container=new, name=container.name, cause=cause, undo=(Rename(container=new, name=new.name, cause=back),))
+    unpark = Rename(container=old, name=old.name, cause=COMES_BACK)
+    park = Rename(container=old, name=parked, cause="kept until all is well", undo=(unpark,))
+    untake = Rename(container=new, name=new.name, cause=COMES_BACK)
+    take = Rename(container=new, name=container.name, cause=cause, undo=(untake,))
     return [take] if vanishes else [park, take]
 
 

@@ -61,8 +61,8 @@ def test_a_container_that_writes_to_a_volume_is_stopped_first_and_kept_from_risi
 redeploy hello
 note: app:1 is not pulled: it exists only on this engine
 1. create hello_worker_1.windlass-new.eeeeeeeeeeee.r from app:1 (redeploy of worker; stop-first: it writes to /data)
-2. set the restart policy of hello_worker_1 to no (it must not rise again)
-3. stop hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
+2. stop hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
+3. set the restart policy of hello_worker_1 to no (it must not rise again)
 4. start hello_worker_1.windlass-new.eeeeeeeeeeee.r (redeploy of worker; stop-first: it writes to /data)
 5. watch hello_worker_1.windlass-new.eeeeeeeeeeee.r until healthy, or for 5 s (redeploy of worker)
 6. rename hello_worker_1 to hello_worker_1.windlass-old.eeeeeeeeeeee.r (kept until all is well)
