@@ -24,7 +24,9 @@ structlog.configure(
 )
 
 _RENDERER = (
-    structlog.dev.ConsoleRenderer(colors=True) if sys.stderr.isatty() else structlog.processors.LogfmtRenderer(sort_keys=False)
+    structlog.dev.ConsoleRenderer(colors=True)
+    if sys.stderr.isatty()
+    else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"])
 )
 
 LOGGING: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +19,15 @@ View = Callable[..., HttpResponse]
 def console_page(view: View) -> View:
     """Only for those signed in, and kept by no cache: pages show secrets, and a partial shares its page's address."""
     return never_cache(login_required(view))
+
+
+def console_action(permission: str) -> Callable[[View], View]:
+    """console_page for those who have the permission, such as "triggers.add_trigger": the API's rule, and the admin's."""
+
+    def restrict(view: View) -> View:
+        return console_page(permission_required(permission, raise_exception=True)(view))
+
+    return restrict
 
 
 def is_partial(request: HttpRequest, target: str) -> bool:

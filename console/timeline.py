@@ -20,6 +20,11 @@ class TimelineEntry:
     took: timedelta | None
     is_current: bool
 
+    @property
+    def text(self) -> str:
+        """Without the operation's word, which the page sets before it: an event's text often begins with that word."""
+        return self.event.text.removeprefix(f"{self.event.operation} ")
+
 
 def build_timeline(call: TriggerCall) -> list[TimelineEntry]:
     events = list(call.events.all())

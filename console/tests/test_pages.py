@@ -248,3 +248,50 @@ def test_a_theme_form_leads_nowhere_else(reader, theme, next_page):
     response = reader.post("/theme/", {"theme": theme, "next": next_page})
     assert response["Location"] == "/"
     assert Application.objects.count() == 0
+
+
+class TestRights:
+    """A user without a right neither sees the act nor may force it; the API and the admin ask for the same rights."""
+
+    @pytest.fixture
+    def viewer(self, client, django_user_model):
+        client.force_login(django_user_model.objects.create_user("viewer"))
+        return client
+
+    def test_secrets_are_not_in_the_page(self, viewer, fleet):
+        for path in (f"/applications/{fleet.application.pk}/?trigger={fleet.trigger.pk}", "/triggers/"):
+            text = viewer.get(path).content.decode()
+            assert str(fleet.trigger) in text
+            assert fleet.trigger.secret not in text
+            assert fleet.scaling_trigger.secret not in text
+
+    def test_no_act_is_offered(self, viewer, fleet):
+        acts = (
+            "/redeploy/",
+            "/triggers/new/",
+            "/scale/",
+            "/rotate/",
+            "/switch/",
+            "/delete/",
+            "/again/",
+            "/edit/",
+            "/clusters/new/",
+        )
+        for name in ("application", "applications", "service", "services", "cluster", "clusters", "triggers", "call"):
+            text = viewer.get(fleet.pages[name]).content.decode()
+            assert [act for act in acts if act in text] == [], name
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("application_redeploy", "trigger_create", "service_scale", "trigger_call", "trigger_rotate", "trigger_delete"),
+            *("cluster_create", "cluster_edit", "cluster_delete"),
+        ],
+    )
+    @pytest.mark.parametrize("method", ["get", "post"])
+    def test_a_forced_act_is_refused(self, viewer, fleet, name, method):
+        assert getattr(viewer, method)(fleet.pages[name]).status_code == 403
+
+    @pytest.mark.parametrize("path", ["/calls/{call}/again/", "/triggers/{trigger}/switch/", "/clusters/test/"])
+    def test_a_forced_post_is_refused(self, viewer, fleet, path):
+        assert viewer.post(path.format(call=fleet.call.pk, trigger=fleet.trigger.pk)).status_code == 403

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Container
-from console.pages import console_page, is_partial, paginate, render_dialog
+from console.pages import console_action, console_page, is_partial, paginate, render_dialog
 from console.selection import select_cluster
 from console.snippets import describe_triggers
 from console.views.calls import start_call
@@ -104,7 +104,7 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("triggers.add_triggercall")
 def application_redeploy(request: HttpRequest, application_id: int) -> HttpResponse:
     shown = _get_application(application_id)
     if request.method == "POST":

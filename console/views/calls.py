@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.models import Application
 from console.context import count_active_calls
-from console.pages import console_page, is_partial, redirect_to
+from console.pages import console_action, console_page, is_partial, redirect_to
 from console.selection import select_cluster
 from console.timeline import build_timeline, compare_snapshots, summarize_call
 from triggers.calls import QueueFull, accept_call
@@ -99,7 +99,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@console_page
+@console_action("triggers.add_triggercall")
 def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
     """The same request once more, on behalf of the reader."""
     former = get_object_or_404(TriggerCall.objects.select_related("application", "trigger"), pk=call_id)

@@ -13,7 +13,7 @@ from clusters import inventory
 from clusters.engine.errors import EngineError
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster
-from console.pages import console_page, is_partial, redirect_to, render_dialog
+from console.pages import console_action, console_page, is_partial, redirect_to, render_dialog
 from triggers.models import Trigger, TriggerCall
 
 
@@ -33,7 +33,7 @@ def cluster(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("clusters.add_cluster")
 def cluster_create(request: HttpRequest) -> HttpResponse:
     form = ClusterForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
@@ -44,7 +44,7 @@ def cluster_create(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("clusters.change_cluster")
 def cluster_edit(request: HttpRequest, uid: str) -> HttpResponse:
     shown = get_object_or_404(Cluster, uid=uid)
     form = ClusterForm(request.POST if request.method == "POST" else None, instance=shown)
@@ -56,7 +56,7 @@ def cluster_edit(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 @require_POST
-@console_page
+@console_action("clusters.add_cluster")
 def cluster_test(request: HttpRequest) -> HttpResponse:
     """Try what the form holds, saving nothing. `?edited=<uid>` lets an empty key field mean the stored key."""
     uid = request.GET.get("edited", "")
@@ -68,7 +68,7 @@ def cluster_test(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("clusters.delete_cluster")
 def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
     """Asks for the cluster's name: its applications, triggers and calls go with it."""
     shown = get_object_or_404(Cluster.objects.defer("tls_ca", "tls_cert", "tls_key"), uid=uid)

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Service
-from console.pages import console_page, is_partial, paginate, render_dialog
+from console.pages import console_action, console_page, is_partial, paginate, render_dialog
 from console.selection import select_cluster
 from console.views.calls import start_call
 from triggers.forms import ScaleForm
@@ -52,7 +52,7 @@ def service(request: HttpRequest, service_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("triggers.add_triggercall")
 def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
     """GET shows the form, and with values in the address what they would do; POST asks for it."""
     shown = _get_service(service_id)

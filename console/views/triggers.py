@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters.models import Application
-from console.pages import console_page, is_partial, paginate, redirect_to, render_dialog
+from console.pages import console_action, console_page, is_partial, paginate, redirect_to, render_dialog
 from console.selection import select_cluster
 from console.snippets import describe_triggers
 from console.views.calls import call_trigger
@@ -38,7 +38,7 @@ def triggers(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("triggers.add_trigger")
 def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
     application = get_object_or_404(
         Application.objects.select_related("cluster").prefetch_related("services"), pk=application_id
@@ -58,7 +58,7 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("triggers.add_triggercall")
 def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
     """A test call. A scaling trigger asks for type and step, as its link does."""
     trigger = _get_trigger(trigger_id)
@@ -72,7 +72,7 @@ def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("triggers.change_trigger")
 def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
     trigger = _get_trigger(trigger_id)
     if request.method == "POST":
@@ -83,7 +83,7 @@ def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
 
 
 @require_POST
-@console_page
+@console_action("triggers.change_trigger")
 def trigger_switch(request: HttpRequest, trigger_id: int) -> HttpResponse:
     """Enable or disable, as `enabled` says: sending it twice does no harm."""
     trigger = _get_trigger(trigger_id)
@@ -95,7 +95,7 @@ def trigger_switch(request: HttpRequest, trigger_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_page
+@console_action("triggers.delete_trigger")
 def trigger_delete(request: HttpRequest, trigger_id: int) -> HttpResponse:
     trigger = _get_trigger(trigger_id)
     if request.method == "POST":
