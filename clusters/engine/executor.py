@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 4  # a daemon's hiccup is waited for; a longer loss comes out, and the call is resumed later
 RETRY_SECONDS = 1.0
 VANISH_SECONDS = 30.0  # the engine's own removal after a stop (AutoRemove)
+POLICY_ATTEMPTS = 10  # each 0.2 s after the last
 LOG_LINES = 5
 RUNNING = {"running", "paused", "restarting"}
 
@@ -164,7 +165,7 @@ class Execution:
             case RemoveVolume():
                 self._remove_volume(client, operation)
             case SetRestartPolicy():
-                client.update_restart_policy(self._id_of(operation.container), operation.policy)
+                self._set_restart_policy(client, operation)
             case _:
                 raise NotImplementedError(type(operation).__name__)
 
@@ -274,6 +275,17 @@ class Execution:
             return
         except EngineRefused as error:
             self._lanes.report("warning", "remove", f"the volume {operation.volume[:12]} stays: {cut(error.message)}")
+
+    def _set_restart_policy(self, client: "EngineClient", operation: SetRestartPolicy) -> None:
+        """A container in a crash loop whose process ends in this very moment refuses: it is asked again."""
+        for attempt in range(POLICY_ATTEMPTS):
+            try:
+                client.update_restart_policy(self._id_of(operation.container), operation.policy)
+                return
+            except EngineRefused:
+                if attempt == POLICY_ATTEMPTS - 1:
+                    raise
+                self._lanes.pause(0.2)
 
     # The way back, and the end
 

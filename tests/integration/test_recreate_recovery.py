@@ -12,6 +12,7 @@ import docker
 import pytest
 
 from clusters.engine.driver import Driver, Plan, driver_for
+from clusters.engine.errors import EngineRefused
 from clusters.engine.testing import CRASHES, FakeEngine
 from tests.harness.driving import Drive, no_check, observe, redeploy_with, scale_with
 from tests.harness.engine import PrivateEngine
@@ -285,6 +286,21 @@ def test_engine_that_is_lost_halfway_is_told_and_the_next_call_finishes() -> Non
         redeploy_with(fake)
     revive(fake)
     fake.unreachable = ""
+    assert redeploy_with(fake).state == "succeeded"
+    assert not compare(fake, expected)
+
+
+def test_container_that_refuses_while_it_is_ending_is_asked_again() -> None:
+    case = CASES["start-first, restarted always"]
+    expected = picture(case.arrange())
+    fake = case.arrange()
+    refusals = iter(["cannot update a stopped container", "cannot update a stopped container"])
+
+    def refuse_twice(method: str) -> None:
+        if method == "update_restart_policy" and (message := next(refusals, "")):
+            raise EngineRefused(message)
+
+    fake.before_request = refuse_twice
     assert redeploy_with(fake).state == "succeeded"
     assert not compare(fake, expected)
 
