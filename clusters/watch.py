@@ -130,7 +130,8 @@ class ClusterWatch(threading.Thread):
             since += LISTEN_SECONDS
 
     def report_loss(self, error: EngineError) -> None:
-        self.log.warning("engine lost", reason=error.message, attempt=self._failures + 1)
+        if not self._failures:  # once a loss, not once a try
+            self.log.warning("engine lost", reason=error.message)
         try:
             mark_unreachable(self.cluster, error.message)
         except DatabaseFailure as failure:

@@ -104,6 +104,7 @@ TEMPLATES = [
     }
 ]
 
+DATABASE_CONNECTIONS = env.read_integer("WINDLASS_DATABASE_CONNECTIONS", 24, 4, 1000)  # PostgreSQL's, of one process
 DATABASE_URL = env.read_url("DATABASE_URL", {"sqlite", "postgres", "postgresql"}, f"sqlite:///{DATA_DIR / 'windlass.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -112,6 +113,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
+else:
+    # Hundreds of threads may wait for calls: they share these connections instead of holding one each.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": DATABASE_CONNECTIONS, "timeout": 20}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.read_url("BROKER_URL", {"filesystem", "redis", "rediss", "amqp", "amqps"}, "filesystem://")

@@ -17,7 +17,7 @@ from clusters.engine.recreate import (
     replace_container,
     unchanged_image,
 )
-from clusters.engine.references import came_from_registry, find_single_tag, is_digest_pinned, is_image_id
+from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
 from clusters.engine.update_rules import read_parallelism, read_pull_policy
 
 
@@ -100,10 +100,9 @@ def find_reference(observed: ObservedTarget, container: ObservedContainer, chose
     known = {item.image for item in siblings if not is_image_id(item.image, item.image_id)}
     if len(known) == 1:
         return known.pop()
-    if tag := find_single_tag(observed.image_of(container)):
-        return tag
     raise PlanRefused(
-        f"{container.name} was made from an image id, and no tag tells which image would follow it.", code="no_image_reference"
+        f"{container.name} was made from an image id, so nothing tells which image would follow it: make it from a tag.",
+        code="no_image_reference",
     )
 
 

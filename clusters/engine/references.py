@@ -40,12 +40,6 @@ def came_from_registry(image: dict[str, Any], reference: str) -> bool:
     return any(repository_of(name) == repository_of(reference) and digest != image["Id"] for name, digest in digests)
 
 
-def find_single_tag(image: dict[str, Any] | None) -> str:
-    """The image's only tag; empty when it has none or several."""
-    tags = [tag for tag in (image or {}).get("RepoTags") or [] if not tag.startswith("<none>")]
-    return tags[0] if len(tags) == 1 else ""
-
-
 def share_digest(first: Iterable[str], second: Iterable[str]) -> bool:
     """Whether two images, by their RepoDigests, come from one index: the same in a registry whatever their platforms' ids."""
     return bool({digest.split("@", 1)[-1] for digest in first} & {digest.split("@", 1)[-1] for digest in second})

@@ -34,12 +34,12 @@ def plan_scale(observed: ObservedTarget, service: str, replicas: int) -> EngineP
     """Bring the running count to `replicas`. Raises PlanRefused."""
     if service not in observed.services:
         raise PlanRefused(f"{observed.target.application} has no service {service}.", code="not_found")
-    if replicas < 1:
-        raise PlanRefused("A plain engine keeps at least one container of a service.", code="below_one")
     recovered = recover(observed.services[service])
     containers = sorted(recovered.containers, key=lambda item: (item.number, item.name))
     running = [container for container in containers if container.running]
     refuse_untouchable(service, containers, running)
+    if replicas < 1:
+        raise PlanRefused("A plain engine keeps at least one container of a service.", code="below_one")
     cause = f"scale {service} from {len(running)} to {replicas}"
     missing = replicas - len(running)
     steps: tuple[Step, ...] = ()

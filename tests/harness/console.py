@@ -57,7 +57,8 @@ class RunningConsole:
         )
         body: dict[str, Any] = {"application": found["id"], "action": action, **more}
         if service:
-            body["service"] = find("services", f"application={found['id']}", service)["id"]  # type: ignore[index]
+            query = f"application={found['id']}"
+            body["service"] = eventually(lambda: find("services", query, service), what=f"{service} is discovered")["id"]
         status, trigger = self.request("POST", "/api/v1/triggers/", body)
         assert status == 201, trigger
         return trigger

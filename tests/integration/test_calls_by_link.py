@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,25 @@ import pytest
 from tests.harness.console import RunningConsole, call_link, open_url, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
+from tests.harness.postgres import run_postgres
 from tests.harness.projects import Project, list_names, list_running, read_ids
+from tests.harness.redis import run_redis
 
 SLEEP = {"Cmd": ["sleep", "3600"], "StopSignal": "SIGKILL"}
 
 
-@pytest.fixture(scope="module")
-def console(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
-    with run_console(tmp_path_factory.mktemp("console") / "data", session_engine.endpoint_url) as running:
-        yield running
+@pytest.fixture(scope="module", params=["embedded", "servers"])
+def console(
+    request: pytest.FixtureRequest, session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningConsole]:
+    """Once on SQLite and the queue in a folder, once on PostgreSQL and Redis."""
+    folder = tmp_path_factory.mktemp("console")
+    with ExitStack() as servers:
+        environment = {}
+        if request.param == "servers":
+            environment["DATABASE_URL"] = servers.enter_context(run_postgres())
+            environment["BROKER_URL"] = servers.enter_context(run_redis(folder))
+        yield servers.enter_context(run_console(folder / "data", session_engine.endpoint_url, **environment))
 
 
 @pytest.fixture

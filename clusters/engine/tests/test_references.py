@@ -1,6 +1,6 @@
 import pytest
 
-from clusters.engine.references import came_from_registry, find_single_tag, is_image_id, repository_of, share_digest, shorten
+from clusters.engine.references import came_from_registry, is_image_id, repository_of, share_digest, shorten
 
 IMAGE_ID = "sha256:" + "cafe12" + "0" * 58
 
@@ -42,13 +42,6 @@ def test_one_index_means_one_digest_whatever_the_repository():
     assert share_digest(["a@sha256:1"], ["mirror/a@sha256:1", "x@sha256:2"])
     assert not share_digest(["a@sha256:1"], ["a@sha256:2"])
     assert not share_digest([], [])
-
-
-def test_a_tag_speaks_for_an_image_only_when_it_is_alone():
-    assert find_single_tag({"RepoTags": ["app:1"]}) == "app:1"
-    assert (
-        find_single_tag({"RepoTags": ["app:1", "app:2"]}) == find_single_tag({"RepoTags": None}) == find_single_tag(None) == ""
-    )
 
 
 def test_short_ids_keep_their_kind():
