@@ -89,6 +89,8 @@ def console_url() -> str:
 
 def migrate_database() -> None:
     """Raises PreparationError when the database does not answer."""
+    # This process needs one connection, and its failure at once and by its true reason: a pool would try for a while.
+    connection.settings_dict.get("OPTIONS", {}).pop("pool", None)
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
