@@ -6,23 +6,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from clusters.badges import render_badge
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Container, Service
-
-# The console's tones (see its badges) of the states that have one; any other is idle.
-TONES = {
-    **dict.fromkeys(("running", "reachable", "healthy", "succeeded", "enabled", "info"), "ok"),
-    **dict.fromkeys(("degraded", "paused", "rolled_back", "warning"), "warn"),
-    **dict.fromkeys(("queued", "restarting", "starting", "removing"), "busy"),
-    **dict.fromkeys(("unreachable", "unhealthy", "failed", "dead", "error"), "bad"),
-}
-
-
-def render_badge(state: str, label: str) -> SafeString:
-    return format_html('<span class="badge badge-{}">{}</span>', TONES.get(state, "idle"), label)
 
 
 class ObservedAdmin(admin.ModelAdmin):
@@ -63,7 +51,7 @@ class ClusterAdmin(admin.ModelAdmin):
 
     @admin.display(description="Status", ordering="status")
     def status_badge(self, cluster: Cluster) -> SafeString:
-        return render_badge(cluster.status, cluster.get_status_display())
+        return render_badge(cluster.status)
 
 
 @admin.register(Application)
@@ -77,7 +65,7 @@ class ApplicationAdmin(ObservedAdmin):
 
     @admin.display(description="Status", ordering="status")
     def status_badge(self, application: Application) -> SafeString:
-        return render_badge(application.status, application.get_status_display())
+        return render_badge(application.status)
 
     @admin.display(description="Containers")
     def counts(self, application: Application) -> str:
@@ -93,11 +81,11 @@ class ServiceAdmin(ObservedAdmin):
 
     @admin.display(description="Status", ordering="status")
     def status_badge(self, service: Service) -> SafeString:
-        return render_badge(service.status, service.get_status_display())
+        return render_badge(service.status)
 
     @admin.display(description="Health", ordering="health")
     def health_badge(self, service: Service) -> SafeString | str:
-        return render_badge(service.health, service.get_health_display()) if service.health else ""
+        return render_badge(service.health) if service.health else ""
 
     @admin.display(description="Containers")
     def counts(self, service: Service) -> str:
@@ -120,4 +108,4 @@ class ContainerAdmin(ObservedAdmin):
 
     @admin.display(description="State", ordering="state")
     def state_badge(self, container: Container) -> SafeString:
-        return render_badge(container.state, container.state)
+        return render_badge(container.state)

@@ -6,7 +6,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from clusters.admin import ApplicationAdmin, render_badge
+from clusters.admin import ApplicationAdmin
+from clusters.badges import render_badge
 from clusters.models import Application
 from triggers.calls import QueueFull, accept_call
 from triggers.models import Action, CallState, Trigger, TriggerCall, TriggerCallEvent
@@ -71,7 +72,7 @@ class TriggerAdmin(admin.ModelAdmin):
 
     @admin.display(description="State", ordering="enabled")
     def enabled_badge(self, trigger: Trigger) -> SafeString:
-        return render_badge("enabled", "Enabled") if trigger.enabled else render_badge("disabled", "Disabled")
+        return render_badge("enabled" if trigger.enabled else "disabled")
 
     @admin.action(description="Enable selected triggers", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
@@ -111,7 +112,7 @@ class TriggerCallAdmin(HistoryAdmin):
 
     @admin.display(description="State", ordering="state")
     def state_badge(self, call: TriggerCall) -> SafeString:
-        return render_badge(call.state, call.get_state_display())
+        return render_badge(call.state, "call")
 
 
 @admin.register(TriggerCallEvent)
@@ -123,4 +124,4 @@ class TriggerCallEventAdmin(HistoryAdmin):
 
     @admin.display(description="Level", ordering="level")
     def level_badge(self, event: TriggerCallEvent) -> SafeString:
-        return render_badge(event.level, event.get_level_display())
+        return render_badge(event.level)

@@ -10,74 +10,25 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from clusters import badges
 from triggers.models import Action, TriggerCall
 from triggers.selectors import call_duration
 
 register = template.Library()
 
-# state → (tone, shape, word). The shape differs with the tone, so that colour is never the only sign.
-BADGES: dict[str, tuple[str, str, str]] = {
-    # applications and services
-    "running": ("ok", "filled", "Running"),
-    "degraded": ("warn", "half", "Degraded"),
-    "stopped": ("idle", "hollow", "Stopped"),
-    "absent": ("idle", "hollow", "Absent"),
-    # containers, by the engine's word
-    "created": ("idle", "hollow", "Created"),
-    "exited": ("idle", "hollow", "Exited"),
-    "paused": ("warn", "half", "Paused"),
-    "restarting": ("busy", "ring", "Restarting"),
-    "removing": ("busy", "ring", "Removing"),
-    "dead": ("bad", "triangle", "Dead"),
-    # health
-    "healthy": ("ok", "filled", "Healthy"),
-    "starting": ("busy", "ring", "Starting"),
-    "unhealthy": ("bad", "triangle", "Unhealthy"),
-    # clusters
-    "unknown": ("idle", "hollow", "Not seen yet"),
-    "reachable": ("ok", "filled", "Reachable"),
-    "unreachable": ("bad", "triangle", "Unreachable"),
-    # calls
-    "call-queued": ("busy", "hollow", "Queued"),
-    "call-running": ("busy", "ring", "Running"),
-    "call-succeeded": ("ok", "filled", "Succeeded"),
-    "call-failed": ("bad", "triangle", "Failed"),
-    "call-rolled_back": ("warn", "back", "Rolled back"),
-    "call-coalesced": ("idle", "half", "Coalesced"),
-    "call-rejected": ("idle", "cross", "Rejected"),
-}
-
 
 @register.simple_tag
 def icon(name: str, css_class: str = "") -> SafeString:
-    return format_html(
-        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>', css_class, static("console/icons.svg"), name
-    )
+    return format_html('<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>', css_class, icons_file(), name)
 
 
 @register.simple_tag
 def icons_file() -> str:
-    return static("console/icons.svg")
+    return static(badges.ICONS)
 
 
-@register.simple_tag
-def badge(state: str, kind: str = "") -> SafeString:
-    """A status: shape and word. `kind="call"` for a call's state. An unknown state shows as its own word."""
-    tone, _, word = find_badge(state, kind)
-    return format_html('<span class="badge badge-{}">{}{}</span>', tone, shape(state, kind), word)
-
-
-@register.simple_tag
-def shape(state: str, kind: str = "") -> SafeString:
-    """A status's shape alone, where the words beside it name the state."""
-    tone, name, _ = find_badge(state, kind)
-    return format_html(
-        '<svg class="shape shape-{} tone-{}" aria-hidden="true"><use href="{}#shape-{}"/></svg>', name, tone, icons_file(), name
-    )
-
-
-def find_badge(state: str, kind: str) -> tuple[str, str, str]:
-    return BADGES.get(f"{kind}-{state}" if kind else state, ("idle", "hollow", state))
+register.simple_tag(badges.render_badge, name="badge")
+register.simple_tag(badges.render_shape, name="shape")
 
 
 @register.simple_tag
