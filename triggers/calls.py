@@ -138,6 +138,7 @@ def _find_covering_redeploy(request: CallRequest) -> TriggerCall | None:
     return (
         TriggerCall.objects.filter(application_id=request.application_id, state=CallState.QUEUED, action=Action.REDEPLOY)
         .filter(Q(service__isnull=True) | Q(service__pk=request.service_id))
+        .only("pk")
         .order_by("queued_at")
         .first()
     )
