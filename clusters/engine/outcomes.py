@@ -20,7 +20,7 @@ def describe_success(plan: EnginePlan, image_ids: Mapping[str, str]) -> str:
     total = len(plan.changes)
     if len(distinct) == 1:
         return f"{count_containers(total)} of {plan.subject} now run{'s' if total == 1 else ''} {distinct.pop()}."
-    parts = [f"{number} of {service} from {image}" for service, found in images.items() for image, number in found.items()]
+    parts = [f"{number} of {service} with {image}" for service, found in images.items() for image, number in found.items()]
     return f"{count_containers(total)} of {plan.subject} {'was' if total == 1 else 'were'} replaced: {', '.join(parts)}."
 
 
