@@ -120,13 +120,12 @@ def in_cgroup(pid: int, name: str) -> bool:
 def test_table_of_edge_cases_names_tests_that_exist() -> None:
     folder = Path(__file__).parent.parent
     table = (folder / "README.md").read_text()
-    named = set(re.findall(r"`(test_\w+\.py)?(?:::(test_\w+))?", table)) - {("", "")}
-    functions = {
-        name for file in (folder / "integration").glob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
-    }
-    assert len(named) > 40
+    named = set(re.findall(r"`(test_\w+\.py)?(?:::Test\w+)?(?:::(test_\w+))?", table)) - {("", "")}
+    files = [*(folder / "integration").glob("test_*.py"), *(folder.parent / "triggers" / "tests").glob("test_*.py")]
+    functions = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert len(named) > 60
     assert {function for _, function in named if function} <= functions
-    assert {file for file, _ in named if file} <= {file.name for file in (folder / "integration").glob("test_*.py")}
+    assert {file for file, _ in named if file} <= {file.name for file in files}
 
 
 def test_missing_engine_is_told_in_one_sentence_that_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
