@@ -72,7 +72,7 @@ class Cluster(models.Model):
     @property
     def api_version_tuple(self) -> tuple[int, ...]:
         """(1, 41); empty while the engine was never seen."""
-        return tuple(int(part) for part in self.api_version.split(".") if part.isdigit())
+        return tuple(int(part) for part in self.api_version.split(".") if part.isdecimal())
 
 
 class Application(models.Model):

@@ -327,6 +327,7 @@ class TestLists:
         assert reader.get("/applications/?page=99").status_code == 200
         assert reader.get("/activity/?page=99").status_code == 200
         assert reader.get("/activity/?page=x").status_code == 200
+        assert reader.get(f"/activity/?page={'9' * 5000}").status_code == 200
 
     def test_htmx_gets_the_list_alone(self, reader, fleet):
         response = reader.get("/applications/?q=shop", headers={"HX-Request": "true", "HX-Target": "list"})

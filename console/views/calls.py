@@ -122,7 +122,7 @@ def running_calls(request: HttpRequest) -> HttpResponse:
 
 def _read_page_number(request: HttpRequest) -> int:
     text = request.GET.get("page", "1")
-    return min(max(int(text), 1), 100_000) if text.isascii() and text.isdigit() else 1
+    return min(max(int(text), 1), 100_000) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
 def call_trigger(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpResponse:
