@@ -13,8 +13,8 @@ from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Container, Service
 
 
-class ObservedAdmin(admin.ModelAdmin):
-    """Rows that only the inventory writes."""
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """What was observed or has happened: nobody edits it."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -55,7 +55,7 @@ class ClusterAdmin(admin.ModelAdmin):
 
 
 @admin.register(Application)
-class ApplicationAdmin(ObservedAdmin):
+class ApplicationAdmin(ReadOnlyAdmin):
     """Its action `redeploy` is added by triggers.admin, which knows calls."""
 
     list_display = ("name", "cluster", "source", "status_badge", "counts", "protected", "system", "updated_at")
@@ -73,7 +73,7 @@ class ApplicationAdmin(ObservedAdmin):
 
 
 @admin.register(Service)
-class ServiceAdmin(ObservedAdmin):
+class ServiceAdmin(ReadOnlyAdmin):
     list_display = ("name", "application", "status_badge", "mode", "counts", "image", "health_badge")
     list_filter = ("application__cluster", "status", "mode", "health")
     list_select_related = ("application",)
@@ -93,7 +93,7 @@ class ServiceAdmin(ObservedAdmin):
 
 
 @admin.register(Container)
-class ContainerAdmin(ObservedAdmin):
+class ContainerAdmin(ReadOnlyAdmin):
     list_display = ("name", "application", "service", "state_badge", "status_text", "image", "created_at")
     list_filter = ("service__application__cluster", "state", "health")
     list_select_related = ("service__application",)

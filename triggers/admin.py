@@ -2,11 +2,11 @@
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from clusters.admin import ApplicationAdmin
+from clusters.admin import ApplicationAdmin, ReadOnlyAdmin
 from clusters.badges import render_badge
 from clusters.models import Application
 from triggers.calls import QueueFull, accept_call
@@ -89,21 +89,8 @@ class TriggerAdmin(admin.ModelAdmin):
         self.message_user(request, "Rotated: the old links are dead. The new ones are in the console.")
 
 
-class HistoryAdmin(admin.ModelAdmin):
-    """What happened, which nobody edits."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
 @admin.register(TriggerCall)
-class TriggerCallAdmin(HistoryAdmin):
+class TriggerCallAdmin(ReadOnlyAdmin):
     list_display = ("id", "action", "application", "service", "state_badge", "reason", "source", "queued_at", "completed_at")
     list_filter = ("state", "action", "source", "application__cluster")
     list_select_related = ("application", "service")
@@ -116,7 +103,7 @@ class TriggerCallAdmin(HistoryAdmin):
 
 
 @admin.register(TriggerCallEvent)
-class TriggerCallEventAdmin(HistoryAdmin):
+class TriggerCallEventAdmin(ReadOnlyAdmin):
     list_display = ("time", "call", "level_badge", "operation", "text")
     list_filter = ("level", "operation")
     list_select_related = ("call",)
