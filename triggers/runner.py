@@ -15,7 +15,8 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from clusters.engine.client import EngineClient
-from clusters.engine.driver import Driver, Observation, Outcome, Plan, Target, driver_for
+from clusters.engine.driver import Driver, Observation, Outcome, Plan, Target
+from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineError, EngineUnreachable, PlanRefused
 from triggers import calls
 from triggers.models import Action, CallState, TriggerCall

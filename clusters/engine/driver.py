@@ -71,13 +71,3 @@ class Driver(Protocol):
     def execute(self, client: "EngineClient", plan: Plan, report: Report, check: Check) -> Outcome:
         """Every step is safe to meet half done by a later observe. An engine's error becomes a `failed` or `rolled_back`
         outcome; only what `check` raises, and EngineUnreachable when the target's state cannot be known, comes out."""
-
-
-def driver_for(source: str) -> Driver:
-    """The driver of an application's source. Raises PlanRefused (`unsupported`) where there is none yet."""
-    from clusters.engine import standalone
-    from clusters.engine.errors import PlanRefused
-
-    if source in {"compose", "container"}:
-        return standalone.StandaloneDriver()
-    raise PlanRefused("Swarm stacks and services cannot be redeployed or scaled yet.", code="unsupported")

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusters.engine.client import EngineClient
-from clusters.engine.driver import Observation, Outcome, Plan, Target, driver_for
+from clusters.engine.driver import Observation, Outcome, Plan, Target
+from clusters.engine.drivers import driver_for
 from tests.harness.engine import PrivateEngine
 
 

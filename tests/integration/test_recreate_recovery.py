@@ -11,7 +11,8 @@ from typing import Any
 import docker
 import pytest
 
-from clusters.engine.driver import Driver, Plan, driver_for
+from clusters.engine.driver import Driver, Plan
+from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused
 from clusters.engine.testing import CRASHES, FakeEngine
 from tests.harness.driving import Drive, no_check, observe, redeploy_with, scale_with

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from clusters.engine.client import EngineClient
-from clusters.engine.driver import driver_for
+from clusters.engine.drivers import driver_for
 from tests.harness.driving import Drive, execute, no_check, observe, redeploy
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually

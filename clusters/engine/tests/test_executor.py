@@ -4,7 +4,8 @@ import time
 import pytest
 
 from clusters.engine import executor
-from clusters.engine.driver import Target, driver_for
+from clusters.engine.driver import Target
+from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused, EngineUnreachable
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.testing import FakeEngine
