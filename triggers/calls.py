@@ -228,11 +228,6 @@ def extend_lease(call_id: Any, owner: str) -> None:
         raise LeaseLost
 
 
-def release_lease(call_id: Any, owner: str) -> None:
-    """Hand the running call over: the next sweep gives it to another worker."""
-    TriggerCall.objects.filter(pk=call_id, state=CallState.RUNNING, lease_owner=owner).update(lease_expires_at=timezone.now())
-
-
 def save_progress(call: TriggerCall, owner: str, **fields: Any) -> None:
     """Store what the runner learned (`plan`, `before`). Raises LeaseLost."""
     if not TriggerCall.objects.filter(pk=call.pk, state=CallState.RUNNING, lease_owner=owner).update(**fields):

@@ -5,7 +5,7 @@ stands in for the engine's client below them. The caller (triggers.runner) knows
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ class Outcome:
     state: Literal["succeeded", "failed", "rolled_back"]
     reason: str = ""
     message: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 class Driver(Protocol):

@@ -44,14 +44,6 @@ RUNNING = {"running", "paused", "restarting"}
 
 
 @dataclass
-class Failure:
-    """An operation's error, and the container it is about."""
-
-    error: EngineError
-    container: str = ""
-
-
-@dataclass
 class Journal:
     """The operations that were begun, for the way back: a list for each step."""
 
@@ -105,7 +97,7 @@ class Execution:
         except EngineError as error:
             return self._take_back(error)
         self._clean_up([*self.plan.cleanup, *self.plan.leftovers])
-        return Outcome("succeeded", "", describe_success(self.plan, self._read_images()), {"images": self._image_ids})
+        return Outcome("succeeded", "", describe_success(self.plan, self._read_images()))
 
     # The way forward
 
