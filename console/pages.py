@@ -48,6 +48,11 @@ def redirect_to(request: HttpRequest, view_name: str, *arguments: Any, query: st
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)  # type: ignore[attr-defined]
 
 
+def read_query(request: HttpRequest, name: str) -> str:
+    """A value of the address, of a length to search for. PostgreSQL refuses NUL characters."""
+    return request.GET.get(name, "").replace("\0", "").strip()[:255]
+
+
 def paginate(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE) -> Page[Any]:
     """The asked page; a number that is wrong or beyond the end gives the nearest one."""
     return Paginator(rows, size).get_page(request.GET.get("page"))

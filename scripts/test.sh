@@ -11,5 +11,5 @@ sh scripts/lint.sh
 
 # First what needs nothing but the code, then what needs real parts; each of the two processes has an engine of its own.
 .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
-.venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope clusters triggers
+.venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
 .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=10 tests

@@ -245,9 +245,7 @@ def save_targets(call: TriggerCall, owner: str, targets: Iterable[tuple[TriggerC
 
 
 def add_event(call: TriggerCall, level: str, operation: str, text: str) -> None:
-    TriggerCallEvent.objects.create(
-        call=call, time=timezone.now(), level=level, operation=operation[:32], text=text[:EVENT_TEXT_LIMIT]
-    )
+    TriggerCallEvent.objects.create(call=call, time=timezone.now(), level=level, operation=operation[:32], text=_clean(text))
 
 
 def finish_call(
@@ -264,16 +262,21 @@ def finish_call(
     ending = {"state": state, "reason": reason[:64], "after": after, "completed_at": now, "lease_expires_at": None}
     with transaction.atomic():
         ended = TriggerCall.objects.filter(pk=call.pk, state=CallState.RUNNING, lease_owner=owner).update(
-            **ending, message=message
+            **ending, message=_clean(message)
         )
         if not ended:
             raise LeaseLost
         for member_id in TriggerCall.objects.filter(merged_into=call, state=CallState.RUNNING).values_list("pk", flat=True):
             TriggerCall.objects.filter(pk=member_id).update(
-                **ending, before=call.before, message=(member_messages or {}).get(member_id, message)
+                **ending, before=call.before, message=_clean((member_messages or {}).get(member_id, message))
             )
         transaction.on_commit(lambda: publish_next_call(call.application_id))
     log.info("call finished", call_id=str(call.pk), state=state, reason=reason)
+
+
+def _clean(text: str) -> str:
+    """What an engine or a registry says, fit for a column: PostgreSQL takes no NUL."""
+    return text.replace("\0", "")[:EVENT_TEXT_LIMIT]
 
 
 def publish_next_call(application_id: int) -> None:

@@ -49,7 +49,7 @@ def decode_trigger_url(value: str) -> LinkFields:
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
         raise MalformedLink("triggerUrl is not base64 text.") from error
     parts = text.split("|", 4)
-    if len(parts) != 5:
+    if len(parts) != 5 or "\0" in text:  # which no database takes for a key
         raise MalformedLink("triggerUrl does not hold five fields.")
     return LinkFields(*parts)
 

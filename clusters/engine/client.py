@@ -154,11 +154,6 @@ class EngineClient:
             output: bytes = self.api.logs(container, tail=tail, stdout=True, stderr=True)
             return output.decode(errors="replace")
 
-    def events(self, since: float | None = None, until: float | None = None, filters: dict[str, Any] | None = None) -> Any:
-        """The engine's events as they happen, as dicts; `.close()` ends the stream. Times are the engine's Unix times."""
-        with self._translated():
-            return self._raw.events(since=since, until=until, filters=filters, decode=True)
-
     # Changing
 
     def create_container(self, name: str, config: Mapping[str, Any]) -> str:

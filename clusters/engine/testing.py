@@ -13,7 +13,7 @@ What a container does is told by its image and config, as on a real engine with 
 
 import copy
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from types import TracebackType
@@ -178,11 +178,6 @@ class FakeEngine:
         with self._request("container_logs"):
             self._find(container)
             return ""
-
-    def events(self, since: float | None = None, until: float | None = None, filters: Json | None = None) -> Iterator[Json]:
-        """Ends at once: the fake has no events."""
-        with self._request("events"):
-            return iter(())
 
     # Changing
 

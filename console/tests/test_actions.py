@@ -327,6 +327,8 @@ class TestLists:
         assert reader.get("/applications/?page=99").status_code == 200
         assert reader.get("/activity/?page=99").status_code == 200
         assert reader.get("/activity/?page=x").status_code == 200
+        for path in ("/applications/", "/services/", "/triggers/", "/activity/"):
+            assert reader.get(f"{path}?q=a%00b").status_code == 200
         assert reader.get(f"/activity/?page={'9' * 5000}").status_code == 200
 
     def test_htmx_gets_the_list_alone(self, reader, fleet):

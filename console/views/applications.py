@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Container
-from console.pages import console_action, console_page, is_partial, paginate, render_dialog
+from console.pages import console_action, console_page, is_partial, paginate, read_query, render_dialog
 from console.selection import select_cluster
 from console.snippets import describe_triggers
 from console.views.calls import start_call
@@ -37,7 +37,7 @@ class ApplicationFilters:
         used = "filtered" in request.GET
         sort = request.GET.get("sort", "name")
         return cls(
-            query=request.GET.get("q", "").strip()[:255],
+            query=read_query(request, "q"),
             hide_system="hide_system" in request.GET or not used,
             hide_offline="hide_offline" in request.GET,
             hide_online="hide_online" in request.GET,

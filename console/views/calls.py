@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.models import Application
 from console.context import count_active_calls
-from console.pages import console_action, console_page, is_partial, redirect_to
+from console.pages import console_action, console_page, is_partial, read_query, redirect_to
 from console.selection import select_cluster
 from console.timeline import build_timeline, compare_snapshots, summarize_call
 from triggers.calls import QueueFull, accept_call
@@ -50,7 +50,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     rows = calls_with_relations()
     if selection.selected:
         rows = rows.filter(application__cluster=selection.selected)
-    state, source, query = (request.GET.get(name, "").strip()[:255] for name in ("state", "source", "q"))
+    state, source, query = (read_query(request, name) for name in ("state", "source", "q"))
     if state == "active":
         rows = rows.filter(state__in=ACTIVE_STATES)
     elif state in CallState.values:

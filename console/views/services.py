@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Service
-from console.pages import console_action, console_page, is_partial, paginate, render_dialog
+from console.pages import console_action, console_page, is_partial, paginate, read_query, render_dialog
 from console.selection import select_cluster
 from console.views.calls import start_call
 from triggers.forms import ScaleForm
@@ -22,7 +22,7 @@ CALLS_SHOWN = 25
 @console_page
 def services(request: HttpRequest) -> HttpResponse:
     selection = select_cluster(request)
-    query = request.GET.get("q", "").strip()[:255]
+    query = read_query(request, "q")
     rows = _with_application(Service.objects.filter(application__cluster__in=selection.ids))
     rows = rows.exclude(application__status=Application.Status.ABSENT)
     if query:

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters.models import Application
-from console.pages import console_action, console_page, is_partial, paginate, redirect_to, render_dialog
+from console.pages import console_action, console_page, is_partial, paginate, read_query, redirect_to, render_dialog
 from console.selection import select_cluster
 from console.snippets import describe_triggers
 from console.views.calls import call_trigger
@@ -21,7 +21,7 @@ from triggers.validation import explain_scaling_refusal
 @console_page
 def triggers(request: HttpRequest) -> HttpResponse:
     selection = select_cluster(request)
-    query = request.GET.get("q", "").strip()[:255]
+    query = read_query(request, "q")
     rows = triggers_with_last_call().filter(application__cluster__in=selection.ids)
     if query:
         rows = rows.filter(application__name__icontains=query) | rows.filter(name__icontains=query)

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from triggers import hooks, waiting
+from triggers import hooks, links, waiting
 from triggers.models import CallState, Trigger, TriggerCall
 from triggers.selectors import build_trigger_link
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
@@ -225,7 +225,8 @@ class TestRefused:
 
     def test_a_missing_or_malformed_link_is_a_400(self, client):
         secret = TriggerFactory().secret
-        for parameters in ({"secret": secret}, {"secret": secret, "triggerUrl": "%%%"}):
+        nul = links.encode_trigger_url(links.LinkFields("c", "a", "redeploy", "\0"))
+        for parameters in ({"secret": secret}, {"secret": secret, "triggerUrl": "%%%"}, {"secret": secret, "triggerUrl": nul}):
             response = client.get(PATH, query_params=parameters)
             assert response.status_code == 400
             assert "triggerUrl" in response.json()["message"]

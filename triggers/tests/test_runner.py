@@ -105,6 +105,12 @@ def test_a_bad_outcome_is_recorded_as_it_is(driver, state):
     assert call.events.last().level == "error"
 
 
+def test_a_null_character_from_an_engine_loses_no_outcome(driver):
+    driver.outcome = Outcome("failed", "exited", "It said \0 and left.")
+    call = run(accept_call(request_of(TriggerFactory())))
+    assert (call.state, call.message) == (CallState.FAILED, "It said  and left.")
+
+
 def test_a_refused_plan_touches_nothing_and_says_why(driver):
     driver.refusal = PlanRefused("Its image is known by id only.", code="no_image_reference")
     call = run(accept_call(request_of(TriggerFactory())))
