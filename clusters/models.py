@@ -34,6 +34,11 @@ class Cluster(models.Model):
         max_length=255,
         help_text="unix:///var/run/docker.sock, tcp://host:2376 with TLS certificates, or ssh://user@host.",
     )
+    other_urls = models.TextField(
+        "other managers",
+        blank=True,
+        help_text="Addresses of further managers of the same Swarm, one a line: the next is tried when one is lost.",
+    )
     tls_ca = models.TextField("CA certificate", blank=True, help_text="PEM; for tcp:// addresses.")
     tls_cert = models.TextField("client certificate", blank=True, help_text="PEM")
     tls_key = EncryptedTextField("client key", blank=True, help_text="PEM; stored encrypted.")
@@ -52,6 +57,9 @@ class Cluster(models.Model):
     cpus = models.PositiveIntegerField(default=0, editable=False)
     memory_bytes = models.BigIntegerField(default=0, editable=False)
     swarm_manager = models.BooleanField(default=False, editable=False)
+    swarm_notice = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="Why its stacks and services cannot be seen any more."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -63,16 +71,61 @@ class Cluster(models.Model):
         try:
             self.endpoint.validate()
         except EngineError as error:
-            raise ValidationError({"url": error.message}) from error
+            raise ValidationError({"other_urls" if error.code == "bad_other_address" else "url": error.message}) from error
 
     @property
     def endpoint(self) -> EngineEndpoint:
-        return EngineEndpoint(url=self.url, ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key)
+        others = tuple(self.other_urls.split())
+        return EngineEndpoint(url=self.url, ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key, others=others)
 
     @property
     def api_version_tuple(self) -> tuple[int, ...]:
         """(1, 41); empty while the engine was never seen."""
         return tuple(int(part) for part in self.api_version.split(".") if part.isdecimal())
+
+
+class Node(models.Model):
+    """A machine of a Swarm, as its managers see it."""
+
+    class Role(models.TextChoices):
+        MANAGER = "manager", _("Manager")
+        WORKER = "worker", _("Worker")
+
+    class Availability(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        PAUSE = "pause", _("Paused")
+        DRAIN = "drain", _("Drained")
+
+    class State(models.TextChoices):
+        READY = "ready", _("Ready")
+        DOWN = "down", _("Down")
+        DISCONNECTED = "disconnected", _("Disconnected")
+        UNKNOWN = "unknown", _("Unknown")
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="nodes")
+    node_id = models.CharField(max_length=64)
+    hostname = models.CharField(max_length=255)
+    address = models.CharField(max_length=255, blank=True)
+    role = models.CharField(max_length=12, choices=Role.choices, default=Role.WORKER)
+    leader = models.BooleanField(default=False)
+    reachability = models.CharField(max_length=16, blank=True, help_text="Of a manager: reachable, unreachable, unknown.")
+    availability = models.CharField(max_length=12, choices=Availability.choices, default=Availability.ACTIVE)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.UNKNOWN)
+    state_message = models.CharField(max_length=500, blank=True)
+    engine_version = models.CharField(max_length=64, blank=True)
+    operating_system = models.CharField(max_length=64, blank=True)
+    architecture = models.CharField(max_length=32, blank=True)
+    cpus = models.PositiveIntegerField(default=0)
+    memory_bytes = models.BigIntegerField(default=0)
+    labels = models.JSONField(default=dict)
+    task_count = models.PositiveIntegerField(default=0, help_text="Tasks running on it.")
+
+    class Meta:
+        ordering = ["hostname", "node_id"]
+        constraints = [models.UniqueConstraint(fields=["cluster", "node_id"], name="node_of_cluster")]
+
+    def __str__(self) -> str:
+        return self.hostname
 
 
 class Application(models.Model):
@@ -125,6 +178,8 @@ class Service(models.Model):
     class Mode(models.TextChoices):
         REPLICATED = "replicated", _("Replicated")
         GLOBAL = "global", _("Global")
+        REPLICATED_JOB = "replicated-job", _("Replicated job")
+        GLOBAL_JOB = "global-job", _("Global job")
 
     class Health(models.TextChoices):
         NONE = "", _("No health check")
@@ -135,7 +190,7 @@ class Service(models.Model):
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="services")
     name = models.CharField(max_length=255)
     status = models.CharField(max_length=12, choices=Application.Status.choices, default=Application.Status.RUNNING)
-    mode = models.CharField(max_length=12, choices=Mode.choices, default=Mode.REPLICATED)
+    mode = models.CharField(max_length=16, choices=Mode.choices, default=Mode.REPLICATED)
     replicas = models.PositiveIntegerField(default=0, help_text="Wanted.")
     running = models.PositiveIntegerField(default=0)
     image = models.CharField(max_length=512, blank=True, help_text="The image reference, as written at creation.")
@@ -143,6 +198,23 @@ class Service(models.Model):
     image_digests = models.JSONField(default=list, help_text="`name@sha256:…` of that image.")
     ports = models.JSONField(default=list, help_text='Published ports: `{"host": 8080, "container": 80, "protocol": "tcp"}`.')
     health = models.CharField(max_length=12, choices=Health.choices, blank=True, default=Health.NONE)
+
+    # Of a Swarm service only.
+    swarm_id = models.CharField(max_length=64, blank=True)
+    update_state = models.CharField(
+        max_length=24,
+        blank=True,
+        help_text="Swarm's word: updating, paused, completed, rollback_started, rollback_paused, rollback_completed.",
+    )
+    update_message = models.CharField(max_length=500, blank=True)
+    update_started_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, blank=True, help_text="Of its newest task that failed or cannot be placed.")
+    update_config = models.JSONField(
+        default=dict,
+        help_text='`{"parallelism": 1, "order": "stop-first", "delay": 0, "monitor": 5, "failure_action": "pause", '
+        '"max_failure_ratio": 0}`; delay and monitor in seconds.',
+    )
+    rollback_config = models.JSONField(default=dict, help_text="As update_config.")
 
     class Meta:
         ordering = ["name"]
@@ -181,3 +253,39 @@ class Container(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Task(models.Model):
+    """A Swarm task of a service, present or past, as last seen. Swarm keeps some past tasks of each slot."""
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="tasks")
+    task_id = models.CharField(max_length=64)
+    slot = models.PositiveIntegerField(default=0, help_text="Of a replicated service, from 1; 0 for a global one.")
+    node_id = models.CharField(max_length=64, blank=True)
+    node_name = models.CharField(max_length=255, blank=True)
+    state = models.CharField(max_length=16, help_text="Swarm's word: pending, preparing, starting, running, failed, …")
+    desired_state = models.CharField(max_length=16)
+    message = models.CharField(max_length=500, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    exit_code = models.IntegerField(null=True)
+    image = models.CharField(max_length=512, blank=True)
+    container_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(null=True, help_text="When it came into its state.")
+
+    class Meta:
+        ordering = ["slot", "node_name", "-created_at"]
+        constraints = [models.UniqueConstraint(fields=["service", "task_id"], name="task_of_service")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """As Docker shows it: `web.2`, or `web.node1` for a global service."""
+        return f"{self.service.name}.{self.slot or self.node_name or self.node_id[:12]}"
+
+    @property
+    def is_present(self) -> bool:
+        """Whether Swarm wants it to run, or a job's task to complete; the others are its slot's history."""
+        return self.desired_state not in {"shutdown", "remove"}

@@ -18,6 +18,13 @@ class Action(models.TextChoices):
     SCALING = "scaling", _("Resource Scaling")
 
 
+class OnFailure(models.TextChoices):
+    """What becomes of a change on a Swarm that fails, where the service's own policy does not say."""
+
+    ROLLBACK = "rollback", _("Go back to how it was")
+    PAUSE = "pause", _("Leave it as it is")
+
+
 class Trigger(models.Model):
     """A named, revocable link on an application (redeploy) or on a service (scaling)."""
 
@@ -32,6 +39,13 @@ class Trigger(models.Model):
     max_replicas = models.PositiveIntegerField(null=True, blank=True, help_text="scale_out goes no higher.")
     cooldown_seconds = models.PositiveIntegerField(
         default=0, help_text="After an accepted call, further calls in the same direction are rejected for this long."
+    )
+    on_failure = models.CharField(
+        max_length=12,
+        choices=OnFailure.choices,
+        default=OnFailure.ROLLBACK,
+        help_text="On a Swarm, when a change fails and the service's own policy does not say what then. "
+        "A plain engine always goes back.",
     )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
@@ -131,6 +145,9 @@ class TriggerCall(models.Model):
     attempts = models.PositiveIntegerField(default=0)
 
     plan = models.TextField(blank=True)
+    progress = models.JSONField(
+        default=dict, help_text='How far it has come, by service: `{"web": [2, 5]}`, two of five tasks run as planned.'
+    )
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
 

@@ -15,17 +15,16 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from clusters.engine.client import EngineClient
-from clusters.engine.driver import Driver, Observation, Outcome, Plan, Target
+from clusters.engine.driver import Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineError, EngineUnreachable, PlanRefused
 from triggers import calls
-from triggers.models import Action, CallState, TriggerCall
+from triggers.models import Action, CallState, OnFailure, TriggerCall
 from triggers.scaling import Step, apply_steps, describe_step
 
 log = structlog.get_logger("windlass.runner")
 
 ENGINE_PATIENCE = 30.0  # seconds an unreachable engine is waited for before the call fails
-MINIMUM_REPLICAS = 1  # a plain engine's service keeps its last container
 
 
 class CallTimedOut(Exception):
@@ -96,6 +95,7 @@ class Run:
         self.call, self.owner, self.lease = call, owner, lease
         self.target = Target(call.application.name, call.application.source, call.service.name if call.service else "")
         self.steps: list[Step] = []
+        self._lost_since: float | None = None  # when the engine stopped answering
 
     def run(self) -> None:
         if self.call.attempts > calls.MAXIMUM_ATTEMPTS:
@@ -107,12 +107,12 @@ class Run:
 
     def _work_patiently(self) -> tuple[Outcome, Any]:
         """The outcome, and what the target is like afterwards (None when that cannot be told)."""
-        give_up_at = time.monotonic() + ENGINE_PATIENCE
         while True:
             try:
                 return self._work()
             except EngineUnreachable as error:
-                if time.monotonic() >= give_up_at:
+                self._lost_since = self._lost_since or time.monotonic()
+                if time.monotonic() - self._lost_since >= ENGINE_PATIENCE:
                     return Outcome("failed", error.code, f"{error.message} {self._last_known()}"), None
                 self.report("warning", "wait", f"{error.message} Trying again.")
                 time.sleep(1.0)
@@ -143,11 +143,12 @@ class Run:
 
     def _run_on(self, driver: Driver, client: EngineClient) -> tuple[Outcome, Any]:
         observation = driver.observe(client, self.target)
+        self._lost_since = None
         plan = self._plan(driver, observation)
         calls.save_progress(self.call, self.owner, plan=plan.as_text())
         if plan.is_empty():
             return Outcome("succeeded", "unchanged", self._describe_unchanged(observation)), observation.snapshot()
-        outcome = driver.execute(client, plan, self.report, self.lease.check)
+        outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress)
         return outcome, self._observe_after(driver, client)
 
     def _observe_after(self, driver: Driver, client: EngineClient) -> Any:
@@ -162,14 +163,20 @@ class Run:
         if self.call.action == Action.REDEPLOY:
             if self.call.before is None:
                 calls.save_progress(self.call, self.owner, before=observation.snapshot())
-            return driver.plan_redeploy(observation)
-        return driver.plan_scale(observation, self.target.service, self._target_replicas(observation))
+            return driver.plan_redeploy(observation, self._intent())
+        replicas = self._target_replicas(observation, driver.minimum_replicas)
+        return driver.plan_scale(observation, self.target.service, replicas, self._intent())
 
-    def _target_replicas(self, observation: Observation) -> int:
+    def _intent(self) -> Intent:
+        trigger = self.call.trigger
+        leave = trigger is not None and trigger.on_failure == OnFailure.PAUSE
+        return Intent("pause" if leave else "rollback", self.call.before)
+
+    def _target_replicas(self, observation: Observation, minimum: int) -> int:
         members = calls.merged_calls(self.call)
-        base = observation.running_count(self.target.service)
+        base = observation.current_count(self.target.service)
         if self.call.target_replicas is None:
-            self.steps = apply_steps(members, base, MINIMUM_REPLICAS)
+            self.steps = apply_steps(members, base, minimum)
             calls.save_targets(self.call, self.owner, [(step.call, step.count) for step in self.steps], observation.snapshot())
             for step in self.steps:
                 self.report("info", "scale", describe_step(step))
@@ -180,13 +187,17 @@ class Run:
     def _describe_unchanged(self, observation: Observation) -> str:
         if self.call.action == Action.REDEPLOY:
             return f"{self.target.application} has nothing to redeploy."
-        count = observation.running_count(self.target.service)
+        count = observation.current_count(self.target.service)
         limit = f" {describe_step(self.steps[-1])}" if self.steps else ""
         return f"{self.target.service} already runs {count}; nothing was changed.{limit}"
 
     def report(self, level: str, operation: str, text: str) -> None:
         calls.add_event(self.call, level, operation, text)
         log.info("operation", operation=operation, level_of=level, text=text)
+
+    def show_progress(self, service: str, done: int, wanted: int) -> None:
+        if self.call.progress.get(service) != [done, wanted]:
+            calls.save_progress(self.call, self.owner, progress={**self.call.progress, service: [done, wanted]})
 
     def _last_known(self) -> str:
         if self.call.plan:

@@ -20,7 +20,15 @@ from docker.tls import TLSConfig
 from docker.utils import parse_repository_tag
 
 from clusters.engine.endpoint import EngineEndpoint
-from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed, TargetMissing
+from clusters.engine.errors import (
+    EngineError,
+    EngineRefused,
+    EngineUnreachable,
+    NotManager,
+    PullFailed,
+    SwarmUnavailable,
+    TargetMissing,
+)
 from clusters.engine.failures import describe_failure, probe_ssh
 
 REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period on top
@@ -37,11 +45,26 @@ def translated_errors(url: str = "") -> Iterator[None]:
         raise
     except APIError as error:
         message = str(error.explanation or error).strip()[:1000]
-        if error.status_code == 404:
-            raise TargetMissing(message) from error
-        raise EngineRefused(message, code="conflict" if error.status_code == 409 else "") from error
+        raise classify_refusal(error.status_code, message) from error
     except (requests.exceptions.RequestException, DockerException, OSError) as error:
         raise EngineUnreachable(describe_failure(error, url)) from error
+
+
+LEADERLESS = ("does not have a leader", "has no leader", "code = unavailable", "code = deadlineexceeded")
+
+
+def classify_refusal(status: int | None, message: str) -> EngineError:
+    """A typed error from the engine's status and words. Swarm's errors have their words only: all are 500 or 503."""
+    if status == 404:
+        return TargetMissing(message)
+    lowered = message.lower()
+    if "not a swarm manager" in lowered or "not part of a swarm" in lowered:
+        return NotManager(message)
+    if any(words in lowered for words in LEADERLESS):
+        return SwarmUnavailable(f"The Swarm cannot answer at the moment: {message}")
+    if "update out of sequence" in lowered:
+        return EngineRefused(message, code="out_of_sequence")
+    return EngineRefused(message, code="conflict" if status == 409 else "")
 
 
 class EngineSession(docker.APIClient):
@@ -153,6 +176,70 @@ class EngineClient:
         with self._translated():
             output: bytes = self.api.logs(container, tail=tail, stdout=True, stderr=True)
             return output.decode(errors="replace")
+
+    # Swarm, on a manager. All raise NotManager on another engine, SwarmUnavailable while there is no leader.
+
+    def list_services(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        with self._translated():
+            return self.api.services(filters=filters)
+
+    def inspect_service(self, service: str) -> dict[str, Any]:
+        """As it was written: without the defaults that Swarm would fill in, so that its Spec can be sent back."""
+        with self._translated():
+            return self.api.inspect_service(service)
+
+    def list_tasks(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Present and past tasks. `filters` such as {"service": [id, id]}."""
+        with self._translated():
+            return self.api.tasks(filters=filters)
+
+    def list_nodes(self) -> list[dict[str, Any]]:
+        with self._translated():
+            return self.api.nodes()
+
+    def resolve_digest(self, reference: str, auth: Mapping[str, str] | None = None) -> str:
+        """The digest (`sha256:…`, of the index where there is one) that a registry has under the reference now.
+
+        The engine asks the registry (GET /distribution/…/json): since API 1.30 nobody else does for an update, and Swarm would
+        keep the digest it knows. `auth` as in pull_image. Raises PullFailed.
+        """
+        repository, _ = parse_repository_tag(reference)
+        try:
+            with self._translated():
+                url = self._raw._url("/distribution/{0}/json", reference)
+                answer = self._raw._get(url, headers=self._pull_headers(repository, auth))
+                self._raw._raise_for_status(answer)
+                return str(answer.json()["Descriptor"]["digest"])
+        except (EngineRefused, TargetMissing) as error:
+            raise classify_pull_failure(reference, error.message) from error
+
+    def update_service(
+        self, service: str, version: int, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Send a whole spec, based on what was read at `version`. Returns the engine's warnings.
+
+        The credentials for the spec's image go along; without any, Swarm is told to keep those it has. Not the SDK's own
+        method: it rebuilds the spec and loses what it does not know. Raises EngineRefused (`out_of_sequence`).
+        """
+        image = spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", "")
+        headers = self._pull_headers(parse_repository_tag(image)[0], auth)
+        return self._update_service(service, {"version": version, "registryAuthFrom": "spec"}, spec, headers)
+
+    def roll_back_service(self, service: str, version: int, spec: Mapping[str, Any]) -> list[str]:
+        """Swarm's own way back to the previous spec, with the credentials that this one had. `spec` is the present one: the
+        API wants it, and takes the previous one's place of it. Raises EngineRefused (`out_of_sequence`)."""
+        return self._update_service(
+            service, {"version": version, "rollback": "previous", "registryAuthFrom": "previous-spec"}, spec, {}
+        )
+
+    def _update_service(
+        self, service: str, query: dict[str, Any], spec: Mapping[str, Any], headers: dict[str, str]
+    ) -> list[str]:
+        with self._translated():
+            url = self._raw._url("/services/{0}/update", service)
+            answer = self._raw._post_json(url, data=dict(spec), params=query, headers=headers)
+            self._raw._raise_for_status(answer)
+            return [str(warning) for warning in (answer.json() or {}).get("Warnings") or []]
 
     # Changing
 

@@ -4,7 +4,7 @@
 stands in for the engine's client below them. The caller (triggers.runner) knows this module and nothing below it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -15,6 +15,8 @@ Level = Literal["info", "warning", "error"]
 # report(level, operation, text): told each operation as it happens. `operation` is a word such as "pull", "create", "stop",
 # "start", "watch", "rename", "remove", "rollback".
 Report = Callable[[Level, str, str], None]
+# progress(service, done, wanted): containers or tasks of the service that run as the plan wants them, so far.
+Progress = Callable[[str, int, int], None]
 # check(): called between operations and at least each second while waiting; raises to make execute stop at a safe step.
 Check = Callable[[], None]
 
@@ -28,15 +30,39 @@ class Target:
     service: str = ""
 
 
+@dataclass(frozen=True)
+class Intent:
+    """What a plan has to know beyond the observation.
+
+    `on_failure`: whether a change that fails is taken back or left as it is, where the engine does not decide that itself (a
+    plain engine's plan always goes back). `before`: the target's snapshot from when the call was first claimed; a call that
+    was taken over reads from it how far the work had come. None: this is the first attempt.
+    """
+
+    on_failure: Literal["rollback", "pause"] = "rollback"
+    before: Mapping[str, Any] | None = None
+
+
+FIRST_ATTEMPT = Intent()
+
+
+def ignore_progress(service: str, done: int, wanted: int) -> None:
+    """A Progress for callers that show none."""
+
+
 class Observation(Protocol):
     """The target as the engine has it at one moment, with everything a plan needs."""
 
-    def running_count(self, service: str) -> int:
-        """Containers of the service that run (leftovers of an unfinished recreate not counted twice)."""
+    def current_count(self, service: str) -> int:
+        """The count that a step starts from. On a plain engine the containers of the service that run (leftovers of an
+        unfinished recreate not counted twice), on a Swarm the replicas that are wanted."""
 
     def snapshot(self) -> dict[str, Any]:
         """JSON for people and the API: `{"services": {name: {"running": 2, "wanted": 2, "image": "app:1",
-        "images": {"sha256:…": 2}, "digests": ["app@sha256:…"], "containers": [{"name", "id", "image_id", "state"}]}}}`."""
+        "images": {"sha256:…": 2}, "digests": ["app@sha256:…"], "containers": [{"name", "id", "image_id", "state"}]}}}`.
+
+        A Swarm service's `containers` are its tasks (`name` is "web.1", `node` the host name), and it has `update` besides:
+        `{"force_update": 3, "version": 1234, "started_at": "…"}`, see Intent.before."""
 
 
 class Plan(Protocol):
@@ -58,15 +84,19 @@ class Outcome:
 
 
 class Driver(Protocol):
+    minimum_replicas: int  # the least that a service may be scaled to
+
     def observe(self, client: "EngineClient", target: Target) -> Observation:
         """Raises TargetMissing, EngineUnreachable, EngineRefused."""
 
-    def plan_redeploy(self, observation: Observation) -> Plan:
+    def plan_redeploy(self, observation: Observation, intent: Intent = FIRST_ATTEMPT) -> Plan:
         """Raises PlanRefused."""
 
-    def plan_scale(self, observation: Observation, service: str, replicas: int) -> Plan:
-        """Bring the service's running count to `replicas` (>= 1 on a plain engine). Raises PlanRefused."""
+    def plan_scale(self, observation: Observation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> Plan:
+        """Bring the service's count to `replicas` (at least `minimum_replicas`). Raises PlanRefused."""
 
-    def execute(self, client: "EngineClient", plan: Plan, report: Report, check: Check) -> Outcome:
+    def execute(
+        self, client: "EngineClient", plan: Plan, report: Report, check: Check, progress: Progress = ignore_progress
+    ) -> Outcome:
         """Every step is safe to meet half done by a later observe. An engine's error becomes a `failed` or `rolled_back`
         outcome; only what `check` raises, and EngineUnreachable when the target's state cannot be known, comes out."""

@@ -10,12 +10,16 @@ SCHEMES = ("unix", "tcp", "ssh")
 
 @dataclass(frozen=True)
 class EngineEndpoint:
-    """An address as DOCKER_HOST writes it; for tcp:// the CA, client certificate and key as PEM text (never in its repr)."""
+    """An address as DOCKER_HOST writes it; for tcp:// the CA, client certificate and key as PEM text (never in its repr).
+
+    `others` are further managers of the same Swarm, reached with the same certificates.
+    """
 
     url: str
     ca: str = field(default="", repr=False)
     cert: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
+    others: tuple[str, ...] = ()
 
     def validate(self) -> None:
         """Raises EngineError (`bad_address`) with a sentence that says what to write instead."""

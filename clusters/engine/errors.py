@@ -19,8 +19,20 @@ class EngineUnreachable(EngineError):
     code = "engine_unreachable"
 
 
+class SwarmUnavailable(EngineUnreachable):
+    """A manager answers, but its Swarm has no leader at the moment (quorum lost, or an election)."""
+
+    code = "swarm_unavailable"
+
+
+class NotManager(EngineError):
+    """The engine is no Swarm manager, or is none any more: it can say nothing about stacks and services."""
+
+    code = "not_a_manager"
+
+
 class EngineRefused(EngineError):
-    """The engine answered with an error."""
+    """The engine answered with an error. Codes: `conflict`, `out_of_sequence` (a service was changed since it was read)."""
 
     code = "engine_refused"
 
@@ -44,7 +56,7 @@ class PlanRefused(EngineError):
     """The request cannot be planned on this target, and nothing was touched.
 
     Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `shared_network`, `global_mode`, `protected`,
-    `no_image_reference`, `stopped`, `paused`, `below_one`, `not_found`, `unsupported`.
+    `no_image_reference`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`.
     """
 
     code = "refused"

@@ -190,7 +190,7 @@ class ObservedTarget:
         """The service's containers, an unfinished pair as one."""
         return names.merge_pairs(self.services.get(service, []), lambda item: item.engine_name, lambda item: item.runs_now)
 
-    def running_count(self, service: str) -> int:
+    def current_count(self, service: str) -> int:
         return sum(container.runs_now for container in self.merged(service))
 
     def image_of(self, container: ObservedContainer) -> dict[str, Any] | None:

@@ -2,7 +2,18 @@
 
 from typing import TYPE_CHECKING, cast
 
-from clusters.engine.driver import Check, Observation, Outcome, Plan, Report, Target
+from clusters.engine.driver import (
+    FIRST_ATTEMPT,
+    Check,
+    Intent,
+    Observation,
+    Outcome,
+    Plan,
+    Progress,
+    Report,
+    Target,
+    ignore_progress,
+)
 from clusters.engine.executor import execute_plan
 from clusters.engine.observed import ObservedTarget, observe_target
 from clusters.engine.plan import EnginePlan
@@ -16,14 +27,18 @@ if TYPE_CHECKING:
 class StandaloneDriver:
     """The Driver of sources `compose` and `container`. Its observations and plans are its own: hand back what it gave."""
 
+    minimum_replicas = 1
+
     def observe(self, client: "EngineClient", target: Target) -> Observation:
         return observe_target(client, target)
 
-    def plan_redeploy(self, observation: Observation) -> Plan:
+    def plan_redeploy(self, observation: Observation, intent: Intent = FIRST_ATTEMPT) -> Plan:
         return plan_redeploy(cast(ObservedTarget, observation))
 
-    def plan_scale(self, observation: Observation, service: str, replicas: int) -> Plan:
+    def plan_scale(self, observation: Observation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> Plan:
         return plan_scale(cast(ObservedTarget, observation), service, replicas)
 
-    def execute(self, client: "EngineClient", plan: Plan, report: Report, check: Check) -> Outcome:
+    def execute(
+        self, client: "EngineClient", plan: Plan, report: Report, check: Check, progress: Progress = ignore_progress
+    ) -> Outcome:
         return execute_plan(client, cast(EnginePlan, plan), report, check)

@@ -22,7 +22,7 @@ class Observation:
     def __init__(self, running):
         self.running = running
 
-    def running_count(self, service):
+    def current_count(self, service):
         return self.running
 
     def snapshot(self):
@@ -43,6 +43,8 @@ class Plan:
 class ScriptedDriver:
     """Counts `running`; each of `failures` is raised once, at the next observe."""
 
+    minimum_replicas = 1
+
     def __init__(self):
         self.running = 3
         self.failures = []
@@ -56,15 +58,15 @@ class ScriptedDriver:
             raise self.failures.pop(0)
         return Observation(self.running)
 
-    def plan_redeploy(self, observation):
+    def plan_redeploy(self, observation, intent):
         if self.refusal:
             raise self.refusal
         return Plan("redeploy everything")
 
-    def plan_scale(self, observation, service, replicas):
+    def plan_scale(self, observation, service, replicas, intent):
         return Plan(f"scale {service} {observation.running} -> {replicas}", observation.running == replicas)
 
-    def execute(self, client, plan, report, check):
+    def execute(self, client, plan, report, check, progress):
         check()
         report("info", "create", "web_4 created")
         self.during(check)
