@@ -33,6 +33,7 @@ from clusters.engine.failures import describe_failure, probe_ssh
 
 REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period on top
 DEFAULT_GRACE = 10  # seconds the engine gives a container whose config names no other
+REGISTRY_PATIENCE = 60.0  # seconds for an answer that the engine fetches from a registry first
 PULL_SILENCE = 300.0  # seconds without a line of progress after which a pull is given up
 
 
@@ -207,9 +208,14 @@ class EngineClient:
         try:
             with self._translated():
                 url = self._raw._url("/distribution/{0}/json", reference)
-                answer = self._raw._get(url, headers=self._pull_headers(repository, auth))
+                answer = self._raw._get(url, headers=self._pull_headers(repository, auth), timeout=REGISTRY_PATIENCE)
                 self._raw._raise_for_status(answer)
                 return str(answer.json()["Descriptor"]["digest"])
+        except EngineUnreachable as error:
+            if not isinstance(error.__cause__, requests.exceptions.ReadTimeout):
+                raise
+            silence = f"its registry did not answer the engine within {REGISTRY_PATIENCE:.0f} s"
+            raise PullFailed(f"{reference} could not be resolved: {silence}.") from error
         except (EngineRefused, TargetMissing) as error:
             raise classify_pull_failure(reference, error.message) from error
 

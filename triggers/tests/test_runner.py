@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from clusters.engine.driver import Outcome
+from clusters.engine.driver import Intent, Outcome
 from clusters.engine.errors import EngineUnreachable, PlanRefused, TargetMissing
 from triggers import calls, runner
 from triggers.calls import accept_call
 from triggers.models import Action, CallState, TriggerCall
+from triggers.requests import CallRequest
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 from triggers.tests.test_calls import expire_lease, request_of
 
@@ -52,6 +53,8 @@ class ScriptedDriver:
         self.outcome = Outcome("succeeded", "", "Done.")
         self.during = lambda check: None
         self.done = []
+        self.intents = []
+        self.progress = []  # told in the middle of the work
 
     def observe(self, client, target):
         if self.failures:
@@ -59,6 +62,7 @@ class ScriptedDriver:
         return Observation(self.running)
 
     def plan_redeploy(self, observation, intent):
+        self.intents.append(intent)
         if self.refusal:
             raise self.refusal
         return Plan("redeploy everything")
@@ -69,6 +73,8 @@ class ScriptedDriver:
     def execute(self, client, plan, report, check, progress):
         check()
         report("info", "create", "web_4 created")
+        for step in self.progress:
+            progress(*step)
         self.during(check)
         self.done.append(plan.text)
         if "->" in plan.text and self.outcome.state == "succeeded":
@@ -140,6 +146,42 @@ def test_an_engine_that_stays_away_fails_the_call(driver, monkeypatch):
     call = run(accept_call(request_of(TriggerFactory())))
     assert (call.state, call.reason) == (CallState.FAILED, "engine_unreachable")
     assert call.message.endswith("Nothing was touched.")
+
+
+def test_patience_with_an_engine_begins_when_it_is_lost_not_when_the_call_began(driver, monkeypatch):
+    """A long redeploy whose engine hiccups late is resumed like any other."""
+    monkeypatch.setattr(runner, "ENGINE_PATIENCE", 1.0)
+    lost = [EngineUnreachable("The engine closed the connection.")]
+    long_ago = runner.time.monotonic
+    shift = [0.0]
+    monkeypatch.setattr(runner.time, "monotonic", lambda: long_ago() + shift[0])
+
+    def lose_engine_once(check):
+        shift[0] = 3.0
+        if lost:
+            raise lost.pop()
+
+    driver.during = lose_engine_once
+    call = run(accept_call(request_of(TriggerFactory())))
+    assert call.state == CallState.SUCCEEDED
+
+
+@pytest.mark.parametrize("on_failure", ["rollback", "pause"])
+def test_the_plan_knows_what_to_do_on_failure_and_how_it_was_before(driver, on_failure):
+    call = run(accept_call(request_of(TriggerFactory(on_failure=on_failure))))
+    assert driver.intents == [Intent(on_failure, call.before)]
+
+
+def test_a_call_of_no_trigger_goes_back_on_failure(driver):
+    application = TriggerFactory().application
+    run(accept_call(CallRequest(action="redeploy", source="console", application_id=application.pk)))
+    assert driver.intents[0].on_failure == "rollback"
+
+
+def test_progress_is_kept_by_service_as_it_was_told_last(driver):
+    driver.progress = [("web", 0, 3), ("api", 1, 1), ("web", 2, 3)]
+    call = run(accept_call(request_of(TriggerFactory())))
+    assert call.progress == {"web": [2, 3], "api": [1, 1]}
 
 
 def test_work_done_is_not_done_again_when_the_engine_goes_away_right_after(driver):
