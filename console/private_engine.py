@@ -112,7 +112,31 @@ def start_private_engine(
     wrapper: Sequence[str] = (),
     start_limit: float = START_LIMIT,
 ) -> PrivateEngine:
-    """Starts dockerd in a session of its own and waits until it answers. Raises EngineStartError with the log's last line.
+    """Starts dockerd in a session of its own and waits until it answers. Raises EngineStartError with the log's last line."""
+    engine = launch_private_engine(
+        directory,
+        socket_at=socket_at,
+        bridge=bridge,
+        bridge_address=bridge_address,
+        arguments=arguments,
+        log=log,
+        wrapper=wrapper,
+    )
+    wait_until_ready(engine, start_limit)
+    return engine
+
+
+def launch_private_engine(
+    directory: Path,
+    *,
+    socket_at: Path | None = None,
+    bridge: str = "",
+    bridge_address: str = "",
+    arguments: Sequence[str] = (),
+    log: Path | None = None,
+    wrapper: Sequence[str] = (),
+) -> PrivateEngine:
+    """Starts dockerd without waiting for it. Raises EngineStartError where that cannot even be tried.
 
     `wrapper` is put before the command, such as `nsenter --net=…`; `arguments` after it, such as `--insecure-registry=…`.
     """
@@ -130,14 +154,17 @@ def start_private_engine(
             start_new_session=True,
             env=daemon_environment(),
         )
-    engine = PrivateEngine(process, socket_at or socket_path(directory), log)
+    return PrivateEngine(process, socket_at or socket_path(directory), log)
+
+
+def wait_until_ready(engine: PrivateEngine, start_limit: float = START_LIMIT) -> None:
+    """Raises EngineStartError with the log's last line; the engine is stopped then."""
     deadline = time.monotonic() + start_limit
     while not engine_answers(engine.socket):
-        if process.poll() is not None or time.monotonic() > deadline:
+        if engine.process.poll() is not None or time.monotonic() > deadline:
             engine.stop()
-            raise EngineStartError(f"The engine did not start: {last_line(log)}")
+            raise EngineStartError(f"The engine did not start: {last_line(engine.log)}")
         time.sleep(0.1)
-    return engine
 
 
 def last_line(path: Path) -> str:

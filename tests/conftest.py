@@ -1,4 +1,4 @@
-"""Fixtures of the tests that need real parts. One engine and one registry a session (and pytest-xdist worker)."""
+"""Fixtures of the tests that need real parts. One engine, one registry and one Swarm a session (and pytest-xdist worker)."""
 
 import itertools
 import shutil
@@ -10,6 +10,7 @@ import pytest
 from tests.harness.engine import EngineMissing, PrivateEngine, remove_everything, require_engine_programs, run_engine
 from tests.harness.images import create_base_image
 from tests.harness.registry import PrivateRegistry, run_registry
+from tests.harness.swarm import PrivateSwarm, require_swarm_programs, run_swarm
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +55,45 @@ def registry(session_registry: PrivateRegistry) -> Iterator[PrivateRegistry]:
     yield session_registry
     if session_registry.process is None:
         session_registry.start()
+
+
+def provide_swarm(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, nodes: int
+) -> Iterator[PrivateSwarm]:
+    try:
+        require_swarm_programs()
+    except EngineMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    with run_swarm(nodes) as private_swarm:
+        yield private_swarm
+        if request.session.testsfailed:
+            logs = tmp_path_factory.mktemp("swarm")
+            for node in private_swarm.nodes:
+                shutil.copy(node.log_file, logs / f"{node.name}.log")
+
+
+@pytest.fixture(scope="session")
+def session_swarm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateSwarm]:
+    yield from provide_swarm(request, tmp_path_factory, 1)
+
+
+@pytest.fixture
+def swarm(session_swarm: PrivateSwarm) -> Iterator[PrivateSwarm]:
+    """A real Swarm of one node, empty for each test."""
+    yield session_swarm
+    session_swarm.reset()
+
+
+@pytest.fixture(scope="module")
+def module_swarm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateSwarm]:
+    yield from provide_swarm(request, tmp_path_factory, 3)
+
+
+@pytest.fixture
+def three_nodes(module_swarm: PrivateSwarm) -> Iterator[PrivateSwarm]:
+    """A real Swarm of a manager and two workers, one a test module. A test may kill or cut them; the next finds all well."""
+    yield module_swarm
+    module_swarm.reset()
 
 
 _names = itertools.count(1)

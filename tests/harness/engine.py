@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -24,10 +24,11 @@ import docker
 from clusters.engine.endpoint import EngineEndpoint
 from console.private_engine import EngineStartError, start_private_engine
 from console.private_engine import PrivateEngine as DaemonProcess
-from tests.harness.proc import find_program, read_start_time
+from tests.harness.proc import find_program, kill_namespace, read_start_time
 
 STATE = Path(tempfile.gettempdir()) / "windlass-test-engines"  # sockets live here, and their paths must stay short
 NUMBERS = range(200, 250)  # engine N has the bridge wltestN and the addresses 10.N.0.0/16
+UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 HOW_TO_GET_ONE = "`apt-get install docker.io iptables iproute2` installs it on Debian"
 
 
@@ -81,8 +82,6 @@ def run_engine() -> Iterator[PrivateEngine]:
     Raises EngineMissing with one sentence when this machine cannot have one.
     """
     require_engine_programs()
-    STATE.mkdir(exist_ok=True)
-    remove_dead_engines()
     engine = take_number()
     try:
         start_engine(engine)
@@ -92,15 +91,21 @@ def run_engine() -> Iterator[PrivateEngine]:
 
 
 def require_engine_programs() -> None:
-    missing = [name for name in ("dockerd", "containerd", "iptables", "ip", "unshare", "setpriv") if not find_program(name)]
-    if missing:
-        raise EngineMissing(f"These tests need a Docker engine, and {', '.join(missing)} is not installed: {HOW_TO_GET_ONE}.")
+    require_programs("a Docker engine", ("dockerd", "containerd", "iptables", "ip", "unshare", "setpriv"), HOW_TO_GET_ONE)
     if os.geteuid() != 0:
         raise EngineMissing("These tests start a private Docker engine, which only root can do: run them as root.")
 
 
+def require_programs(purpose: str, programs: Sequence[str], how_to_get_them: str) -> None:
+    missing = [name for name in programs if not find_program(name)]
+    if missing:
+        raise EngineMissing(f"These tests need {purpose}, and {', '.join(missing)} is not installed: {how_to_get_them}.")
+
+
 def take_number() -> PrivateEngine:
-    """Claims the first number nobody has: making the folder is the claim."""
+    """Claims the first number nobody has: making the folder is the claim. What dead sessions left is removed first."""
+    STATE.mkdir(exist_ok=True)
+    remove_dead_engines()
     for number in NUMBERS:
         engine = PrivateEngine(number)
         with contextlib.suppress(FileExistsError):
@@ -114,8 +119,6 @@ def take_number() -> PrivateEngine:
 def start_engine(engine: PrivateEngine) -> None:
     create_bridge(engine)
     run_ip("iptables", *forward_rule("-I", engine))
-    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
-    reaper = [tini, "-s", "--"] if (tini := find_program("tini", "docker-init")) else []
     options = [
         f"--default-address-pool=base=10.{engine.number}.128.0/17,size=24",
         f"--cgroup-parent=/{engine.bridge}",
@@ -129,17 +132,21 @@ def start_engine(engine: PrivateEngine) -> None:
             bridge=engine.bridge,
             arguments=options,
             log=engine.log_file,
-            wrapper=["setpriv", "--pdeathsig", "KILL", *namespaces, *reaper],
+            wrapper=["setpriv", "--pdeathsig", "KILL", *UNSHARE, *find_reaper()],
         )
     except EngineStartError as error:
         raise AssertionError(f"{error} The end of its log:\n{engine.log_file.read_text(errors='replace')[-3000:]}") from error
 
 
+def find_reaper() -> list[str]:
+    """What a process namespace's first process should be, put before the engine: it buries the shims' orphans."""
+    return [tini, "-s", "--"] if (tini := find_program("tini", "docker-init")) else []
+
+
 def stop_engine(engine: PrivateEngine) -> None:
     if engine.daemon:
         # Nothing on it is worth a clean end, and killing the namespaces' first process is certain to end everything.
-        engine.daemon.process.kill()
-        engine.daemon.process.wait()
+        kill_namespace(engine.daemon.process)
         engine.daemon = None
     remove_traces(engine)
 

@@ -1,7 +1,9 @@
 """Processes the harness starts: they end with the process that started them, and never outlive it."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -30,10 +32,28 @@ def stop_process(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
         process.wait(grace)
 
 
-def find_free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody has at this moment."""
+def kill_namespace(process: "subprocess.Popen[bytes]") -> None:
+    """Kills what `unshare --pid --fork --kill-child` started; nothing of it is left when this returns.
+
+    The namespace's first process is killed rather than `unshare`: the kernel reports its end only after all others'.
+    """
+    pid = process.pid
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        children = []
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
+    if not children:
+        process.kill()
+    process.wait()
+
+
+def find_free_port(address: str = "127.0.0.1") -> int:
+    """A TCP port of this machine's address that nobody has at this moment."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 

@@ -1,4 +1,4 @@
-"""A real Distribution registry on 127.0.0.1, for one test session."""
+"""A real Distribution registry for one test session, on 127.0.0.1 or an address that a Swarm's nodes reach."""
 
 import contextlib
 import json
@@ -15,6 +15,12 @@ import requests
 from tests.harness.proc import find_free_port, find_program, start_process, stop_process
 
 READY_WITHIN = 15.0  # seconds
+# Makes `run_registry(folder, **LOGIN)` a private one.
+LOGIN = {
+    "user": "windlass",
+    "password": "hunter2",
+    "htpasswd": "windlass:$2b$04$EZ81/Pstxe8/oPviJm1jMeMhfSwRkvj/9s3J8Ydw4nMHZeT1ny7aK",
+}
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -25,11 +31,12 @@ class PrivateRegistry:
     user: str = ""
     password: str = ""
     process: "subprocess.Popen[bytes] | None" = None
+    address: str = "127.0.0.1"
 
     @property
     def host(self) -> str:
-        """As image references name it: `127.0.0.1:40123`. The engine trusts plain HTTP there."""
-        return f"127.0.0.1:{self.port}"
+        """As image references name it: `127.0.0.1:40123`. Engines trust plain HTTP there; elsewhere they have to be told."""
+        return f"{self.address}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -94,15 +101,22 @@ def find_image_id(api: docker.APIClient, reference: str) -> str:
 
 @contextlib.contextmanager
 def run_registry(
-    folder: Path, *, htpasswd: str = "", user: str = "", password: str = "", notify: list[dict[str, Any]] | None = None
+    folder: Path,
+    *,
+    htpasswd: str = "",
+    user: str = "",
+    password: str = "",
+    notify: list[dict[str, Any]] | None = None,
+    address: str = "127.0.0.1",
 ) -> Iterator[PrivateRegistry]:
     """A ready registry that allows deletes.
 
     `htpasswd` is that file's text (bcrypt only), `notify` Distribution's `notifications.endpoints`.
+    `address` is one of this machine's.
     """
     if not find_program("docker-registry", "registry"):
         raise AssertionError("These tests need an image registry: `apt-get install docker-registry` installs it on Debian.")
-    registry = PrivateRegistry(folder, find_free_port(), user, password)
+    registry = PrivateRegistry(folder, find_free_port(address), user, password, address=address)
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn"},

@@ -13,11 +13,9 @@ from tests.harness.driving import Drive, observe, redeploy
 from tests.harness.engine import PrivateEngine
 from tests.harness.images import CRASH, make_image
 from tests.harness.projects import Project, create_container, list_names, read_ids
-from tests.harness.registry import MANIFEST, PrivateRegistry, run_registry
+from tests.harness.registry import LOGIN, MANIFEST, PrivateRegistry, run_registry
 
 ImageMaker = Callable[..., str]
-# bcrypt of "hunter2"
-HTPASSWD = "windlass:$2b$04$EZ81/Pstxe8/oPviJm1jMeMhfSwRkvj/9s3J8Ydw4nMHZeT1ny7aK"
 
 
 def push_versions(
@@ -104,7 +102,7 @@ def test_one_failing_pull_of_several_touches_no_service(
 
 @pytest.fixture
 def private_registry(tmp_path: Path) -> Iterator[PrivateRegistry]:
-    with run_registry(tmp_path, htpasswd=HTPASSWD, user="windlass", password="hunter2") as registry:
+    with run_registry(tmp_path, **LOGIN) as registry:
         yield registry
 
 

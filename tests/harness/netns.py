@@ -1,0 +1,47 @@
+"""Network namespaces without a name: a process holds each, and when that ends the kernel removes it with all its links."""
+
+import subprocess
+from dataclasses import dataclass
+
+from tests.harness.proc import find_program
+
+
+@dataclass
+class NetworkSpace:
+    holder: "subprocess.Popen[bytes]"
+
+    @property
+    def pid(self) -> int:
+        """For `ip link … netns PID`."""
+        return self.holder.pid
+
+    @property
+    def enter(self) -> list[str]:
+        """Put before a command to have it run in here."""
+        return ["nsenter", f"--net=/proc/{self.pid}/ns/net"]
+
+    def ip(self, *lines: str) -> None:
+        """Runs `ip` commands inside, such as "link set lo up"; raises AssertionError with its words at the first failure."""
+        run_ip_batch(lines, self.enter)
+
+    def release(self) -> None:
+        self.holder.kill()
+        self.holder.wait()
+
+
+def hold_network_space() -> NetworkSpace:
+    """A new, empty one that ends with the thread that asked for it, at the latest."""
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"]
+    holder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+    assert holder.stdout
+    with holder.stdout as output:
+        if not output.readline():
+            raise AssertionError("This machine gives no network namespace.")
+    return NetworkSpace(holder)
+
+
+def run_ip_batch(lines: tuple[str, ...], wrapper: list[str] | None = None) -> None:
+    command = [*(wrapper or []), find_program("ip") or "ip", "-batch", "-"]
+    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(f"ip {'; '.join(lines)}: {done.stderr.strip()}")
