@@ -36,6 +36,33 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "call-rolled_back": ("warn", "back", "Rolled back"),
     "call-coalesced": ("idle", "half", "Coalesced"),
     "call-rejected": ("idle", "cross", "Rejected"),
+    # tasks of a Swarm, by Swarm's word
+    "task-new": ("busy", "hollow", "New"),
+    "task-pending": ("busy", "hollow", "Pending"),
+    "task-assigned": ("busy", "ring", "Assigned"),
+    "task-accepted": ("busy", "ring", "Accepted"),
+    "task-preparing": ("busy", "ring", "Preparing"),
+    "task-ready": ("busy", "hollow", "Ready"),
+    "task-starting": ("busy", "ring", "Starting"),
+    "task-running": ("ok", "filled", "Running"),
+    "task-complete": ("ok", "filled", "Complete"),
+    "task-shutdown": ("idle", "hollow", "Shut down"),
+    "task-failed": ("bad", "triangle", "Failed"),
+    "task-rejected": ("bad", "triangle", "Rejected"),
+    "task-remove": ("idle", "cross", "Removed"),
+    "task-orphaned": ("warn", "half", "Orphaned"),
+    # nodes of a Swarm
+    "node-ready": ("ok", "filled", "Ready"),
+    "node-down": ("bad", "triangle", "Down"),
+    "node-disconnected": ("bad", "triangle", "Disconnected"),
+    "node-unknown": ("warn", "half", "Unknown"),
+    # updates of a Swarm service
+    "update-updating": ("busy", "ring", "Updating"),
+    "update-paused": ("bad", "triangle", "Update paused"),
+    "update-completed": ("ok", "filled", "Completed"),
+    "update-rollback_started": ("warn", "back", "Rolling back"),
+    "update-rollback_paused": ("bad", "triangle", "Rollback paused"),
+    "update-rollback_completed": ("warn", "back", "Rolled back"),
     # triggers and events
     "enabled": ("ok", "filled", "Enabled"),
     "disabled": ("idle", "hollow", "Disabled"),
@@ -46,7 +73,10 @@ BADGES: dict[str, tuple[str, str, str]] = {
 
 
 def render_badge(state: str, kind: str = "") -> SafeString:
-    """A status: shape and word. `kind="call"` for a call's state. An unknown state shows as its own word."""
+    """A status: shape and word. An unknown state shows as its own word.
+
+    `kind` where the same word means another thing elsewhere: "call", "task", "node", "update".
+    """
     tone, _, word = find_badge(state, kind)
     return format_html('<span class="badge badge-{}">{}{}</span>', tone, render_shape(state, kind), word)
 

@@ -171,6 +171,11 @@ class Application(models.Model):
     def stopped(self) -> int:
         return max(self.wanted - self.running, 0)
 
+    @property
+    def is_swarm(self) -> bool:
+        """Whether it is a stack or a service of a Swarm, and has tasks instead of containers."""
+        return self.source in {self.Source.STACK, self.Source.SERVICE}
+
 
 class Service(models.Model):
     """A part of an application: the containers that run one image for one purpose."""
@@ -228,6 +233,10 @@ class Service(models.Model):
     @property
     def stopped(self) -> int:
         return max(self.replicas - self.running, 0)
+
+    @property
+    def is_job(self) -> bool:
+        return self.mode in {self.Mode.REPLICATED_JOB, self.Mode.GLOBAL_JOB}
 
 
 class Container(models.Model):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import factory
 
-from clusters.models import Application, Cluster, Container, Service
+from clusters.models import Application, Cluster, Container, Node, Service, Task
 
 
 class ClusterFactory(factory.django.DjangoModelFactory):
@@ -57,3 +57,33 @@ class ContainerFactory(factory.django.DjangoModelFactory):
     image = "shop:1"
     image_id = "sha256:" + "1" * 64
     created_at = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class NodeFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Node
+
+    cluster = factory.SubFactory(ClusterFactory, swarm_manager=True)
+    node_id = factory.Sequence(lambda n: f"node{n:021x}")
+    hostname = factory.Sequence(lambda n: f"node-{n}")
+    address = "10.77.0.2"
+    state = Node.State.READY
+    engine_version = "20.10.24"
+    cpus = 2
+    memory_bytes = 4 * 1024**3
+
+
+class TaskFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Task
+
+    service = factory.SubFactory(ServiceFactory, application__source=Application.Source.STACK)
+    task_id = factory.Sequence(lambda n: f"task{n:021x}")
+    slot = 1
+    node_id = "node000000000000000000000"
+    node_name = "node-0"
+    state = "running"
+    desired_state = "running"
+    image = "shop:1"
+    created_at = datetime(2026, 1, 1, tzinfo=UTC)
+    updated_at = datetime(2026, 1, 1, tzinfo=UTC)
