@@ -56,7 +56,8 @@ class TriggerAdmin(admin.ModelAdmin):
     autocomplete_fields = ("application", "service")
     readonly_fields = ("public_id", "created_by", "created_at")
     fields = (
-        *("name", "application", "service", "action", "enabled", "min_replicas", "max_replicas", "cooldown_seconds"),
+        *("name", "application", "service", "action", "enabled"),
+        *("min_replicas", "max_replicas", "cooldown_seconds", "on_failure"),
         *readonly_fields,
     )
     actions = ("enable", "disable", "rotate")

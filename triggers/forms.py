@@ -7,8 +7,9 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 
 from clusters.models import Application, Service
-from triggers.models import Action, Trigger
+from triggers.models import Action, OnFailure, Trigger
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM
+from triggers.validation import REPLICAS_MAXIMUM
 
 NO_REGISTRY = "No registry is connected yet, so Windlass is not told of new images."
 
@@ -35,9 +36,12 @@ class TriggerForm(forms.ModelForm):
 
     class Meta:
         model = Trigger
-        fields = ("action", "service", "name", "min_replicas", "max_replicas", "cooldown_seconds")
-        labels = {"min_replicas": "Minimum", "max_replicas": "Maximum"}
-        help_texts = {"name": "For people: who calls it, for example."}
+        fields = ("action", "service", "name", "min_replicas", "max_replicas", "cooldown_seconds", "on_failure")
+        labels = {"min_replicas": "Minimum", "max_replicas": "Maximum", "on_failure": "On failure"}
+        help_texts = {
+            "name": "For people: who calls it, for example.",
+            "on_failure": "What becomes of a change that fails, where the service's own update policy does not say.",
+        }
 
     def __init__(self, application: Application, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, instance=Trigger(application=application), **kwargs)
@@ -47,8 +51,12 @@ class TriggerForm(forms.ModelForm):
         self._limit_services("only_service", services)
         if len(services) == 1:
             self.fields["service"].initial = services[0].pk
-        for name in ("min_replicas", "max_replicas"):
-            self.fields[name].widget.attrs["min"] = 1
+        self.fields["min_replicas"].widget.attrs["min"] = 0 if application.is_swarm else 1
+        self.fields["max_replicas"].widget.attrs["min"] = 1
+        if application.is_swarm:
+            self.fields["on_failure"].required = False  # a form that does not send it means the default
+        else:
+            del self.fields["on_failure"]  # a plain engine always goes back
 
     def _limit_services(self, name: str, services: QuerySet[Service]) -> None:
         field = self.fields[name]
@@ -58,7 +66,11 @@ class TriggerForm(forms.ModelForm):
     @property
     def has_wrong_options(self) -> bool:
         """Whether an error hides under More options, which must then be open."""
-        return any(name in self.errors for name in ("name", "min_replicas", "max_replicas", "cooldown_seconds", "only_service"))
+        hidden = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "only_service", "on_failure")
+        return any(name in self.errors for name in hidden)
+
+    def clean_on_failure(self) -> str:
+        return self.cleaned_data["on_failure"] or OnFailure.ROLLBACK
 
     def clean_cooldown_seconds(self) -> int:
         return self.cleaned_data["cooldown_seconds"] or 0
@@ -81,16 +93,31 @@ class TriggerForm(forms.ModelForm):
 
 
 class ScaleForm(forms.Form):
-    """Scale a service by a step or to a count."""
+    """Scale a service by a step or to a count. A step starts from what runs, on a Swarm from what is wanted."""
 
     HOW = (("scale_out", "Scale out by"), ("scale_in", "Scale in by"), ("to", "Scale to"))
 
     how = forms.ChoiceField(label="How", choices=HOW, initial="scale_out")
-    count = forms.IntegerField(label="Containers", min_value=STEP_MINIMUM, max_value=STEP_MAXIMUM, initial=1)
+    count = forms.IntegerField(min_value=0, max_value=REPLICAS_MAXIMUM, initial=1)
 
     def __init__(self, service: Service, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         self.service = service
+        self.is_swarm = service.application.is_swarm
+        self.minimum = 0 if self.is_swarm else 1
+        self.fields["count"].label = "Tasks" if self.is_swarm else "Containers"
+        self.fields["count"].widget.attrs["min"] = self.minimum
+
+    def clean(self) -> dict[str, Any]:
+        """The bounds of the count are a link's for a step, and wider for a count to reach."""
+        cleaned = super().clean() or self.cleaned_data
+        how, count = cleaned.get("how"), cleaned.get("count")
+        if how is None or count is None:
+            return cleaned
+        least, most = (self.minimum, REPLICAS_MAXIMUM) if how == "to" else (STEP_MINIMUM, STEP_MAXIMUM)
+        if not least <= count <= most:
+            self.add_error("count", f"A whole number from {least} to {most}.")
+        return cleaned
 
     def call_parameters(self) -> dict[str, int]:
         """`step` or `replicas` of the CallRequest."""
@@ -98,23 +125,37 @@ class ScaleForm(forms.Form):
         return {"replicas": count} if how == "to" else {"step": SCALE_TYPES[how] * count}
 
     def effect(self) -> str:
-        """What will happen, spelled out from what is running as far as the console knows."""
+        """What will happen, spelled out as far as the console knows the service."""
         if self.is_bound and not self.is_valid():
             return "; ".join(str(error) for errors in self.errors.values() for error in errors)
         how, count = self._chosen()
-        running = self.service.running
-        wanted = {"scale_out": running + count, "scale_in": max(running - count, 1), "to": count}[how]
-        now = f"{_count_containers(running)} of {self.service} {'runs' if running == 1 else 'run'} now."
-        if wanted == running:
-            return f"{now} Nothing would change{': the last one is never removed' if how == 'scale_in' else ''}."
-        if wanted > running:
-            return f"{now} {wanted - running} will be added: {wanted} in all."
-        return f"{now} {running - wanted} will be removed, the newest first: {wanted} stay."
+        base = self.service.replicas if self.is_swarm else self.service.running
+        wanted = {"scale_out": base + count, "scale_in": max(base - count, self.minimum), "to": count}[how]
+        return f"{self._describe_now()} {self._describe_change(how, base, wanted)}"
 
     def _chosen(self) -> tuple[str, int]:
         if self.is_bound:
             return self.cleaned_data["how"], self.cleaned_data["count"]
         return "scale_out", 1
+
+    def _describe_now(self) -> str:
+        running = self.service.running
+        if not self.is_swarm:
+            return f"{_count(running, 'container')} of {self.service} {'runs' if running == 1 else 'run'} now."
+        wanted = self.service.replicas
+        seen = "" if running == wanted else f", {running or 'none'} {'runs' if running == 1 else 'run'}"
+        return f"{_count(wanted, 'task')} of {self.service} {'is' if wanted == 1 else 'are'} wanted now{seen}."
+
+    def _describe_change(self, how: str, base: int, wanted: int) -> str:
+        if wanted == base:
+            last = how == "scale_in" and not self.is_swarm
+            return f"Nothing would change{': the last one is never removed' if last else ''}."
+        if wanted > base:
+            return f"{wanted - base} will be added: {wanted} in all."
+        if self.is_swarm:
+            stay = f"{wanted} {'stays' if wanted == 1 else 'stay'}" if wanted else "none stays"
+            return f"{base - wanted} will end: {stay}. Swarm chooses which tasks end."
+        return f"{base - wanted} will be removed, the newest first: {wanted} stay."
 
 
 class TestCallForm(forms.Form):
@@ -129,5 +170,5 @@ class TestCallForm(forms.Form):
         return SCALE_TYPES[self.cleaned_data["type"]] * self.cleaned_data["step"]
 
 
-def _count_containers(count: int) -> str:
-    return f"{count or 'No'} container{'' if count == 1 else 's'}"
+def _count(number: int, what: str) -> str:
+    return f"{number or 'No'} {what}{'' if number == 1 else 's'}"

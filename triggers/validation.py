@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 SCALING_API_VERSION = (1, 41)
 REPLICAS_MAXIMUM = 10_000
 COOLDOWN_MAXIMUM = 86_400  # seconds: a day
-PLAIN_ENGINE_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)
 
 
 def explain_scaling_refusal(cluster: Cluster) -> str:
@@ -34,6 +33,8 @@ def explain_service_refusal(service: Service) -> str:
     """Why this service cannot be scaled, as a sentence; empty when it can."""
     if service.mode == Service.Mode.GLOBAL:
         return f"Service {service.name} runs once on every node (global mode), so it cannot be scaled."
+    if service.is_job:
+        return f"Service {service.name} is a job: it runs to its end and cannot be scaled."
     return explain_scaling_refusal(service.application.cluster)
 
 
@@ -42,7 +43,13 @@ def find_problems(trigger: "Trigger") -> dict[str, str]:
     if trigger.application_id is None:
         return {}  # the field itself says that it is required
     target = find_target_problems(trigger) if trigger._state.adding else {}
-    return {**target, **find_service_problems(trigger), **find_bound_problems(trigger), **find_cooldown_problems(trigger)}
+    return {
+        **target,
+        **find_service_problems(trigger),
+        **find_bound_problems(trigger),
+        **find_cooldown_problems(trigger),
+        **find_failure_problems(trigger),
+    }
 
 
 def validate_trigger(trigger: "Trigger") -> None:
@@ -71,7 +78,7 @@ def find_service_problems(trigger: "Trigger") -> dict[str, str]:
         return {}
     if service is None:
         return {"service": "Choose the service to scale."}
-    if service.mode == Service.Mode.GLOBAL:
+    if service.mode != Service.Mode.REPLICATED:
         return {"service": explain_service_refusal(service)}
     refusal = explain_scaling_refusal(trigger.application.cluster)
     return {"action": refusal} if refusal and trigger._state.adding else {}
@@ -86,7 +93,7 @@ def find_bound_problems(trigger: "Trigger") -> dict[str, str]:
     for name in ("min_replicas", "max_replicas"):
         if (getattr(trigger, name) or 0) > REPLICAS_MAXIMUM:
             problems[name] = f"At most {REPLICAS_MAXIMUM}."
-    if minimum == 0 and trigger.application.source in PLAIN_ENGINE_SOURCES:
+    if minimum == 0 and not trigger.application.is_swarm:
         problems["min_replicas"] = "At least 1: on a plain engine the last container of a service stays."
     if maximum is not None and maximum < 1:
         problems["max_replicas"] = "At least 1."
@@ -98,4 +105,10 @@ def find_bound_problems(trigger: "Trigger") -> dict[str, str]:
 def find_cooldown_problems(trigger: "Trigger") -> dict[str, str]:
     if (trigger.cooldown_seconds or 0) > COOLDOWN_MAXIMUM:
         return {"cooldown_seconds": f"At most {COOLDOWN_MAXIMUM} seconds, which is a day."}
+    return {}
+
+
+def find_failure_problems(trigger: "Trigger") -> dict[str, str]:
+    if trigger.on_failure == "pause" and not trigger.application.is_swarm:
+        return {"on_failure": "A plain engine always goes back to how it was; only on a Swarm can a failure be left as it is."}
     return {}

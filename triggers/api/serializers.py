@@ -41,7 +41,8 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
         model = Trigger
         fields = [
             *("id", "application", "action", "service", "name", "enabled"),
-            *("min_replicas", "max_replicas", "cooldown_seconds", "created_by", "created_at", "link", "secret"),
+            *("min_replicas", "max_replicas", "cooldown_seconds", "on_failure"),
+            *("created_by", "created_at", "link", "secret"),
         ]
         read_only_fields = ["created_at"]
 
@@ -78,6 +79,11 @@ class TriggerCallEventSerializer(serializers.ModelSerializer[TriggerCallEvent]):
 
 class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
     events = TriggerCallEventSerializer(many=True, read_only=True)
+    progress = serializers.DictField(
+        child=serializers.ListField(child=serializers.IntegerField()),
+        read_only=True,
+        help_text='On a Swarm, by service: `{"web": [2, 5]}`, two of five tasks run as planned.',
+    )
     before = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call was claimed.")
     after = serializers.JSONField(read_only=True, allow_null=True, help_text="And when it ended.")
 
@@ -86,7 +92,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
         fields = [
             *("id", "state", "reason", "message", "source", "trigger", "application", "service", "action"),
             *("step", "replicas", "target_replicas", "coalesced_into", "queued_at", "started_at", "completed_at"),
-            *("plan", "events", "before", "after"),
+            *("plan", "progress", "events", "before", "after"),
         ]
         read_only_fields = fields
 

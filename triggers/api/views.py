@@ -21,7 +21,7 @@ from triggers.api.serializers import RedeploySerializer, ScaleSerializer, Trigge
 from triggers.calls import QueueFull, accept_call
 from triggers.models import Action, CallState, Trigger, TriggerCall
 from triggers.requests import CallRequest, client_address
-from triggers.validation import PLAIN_ENGINE_SOURCES, explain_service_refusal
+from triggers.validation import explain_service_refusal
 
 
 @extend_schema_view(
@@ -137,7 +137,7 @@ class ScaleView(CallView):
         serializer.is_valid(raise_exception=True)
         if refusal := explain_service_refusal(service):
             raise ScalingRefused(refusal)
-        if serializer.validated_data.get("replicas") == 0 and service.application.source in PLAIN_ENGINE_SOURCES:
+        if serializer.validated_data.get("replicas") == 0 and not service.application.is_swarm:
             raise serializers.ValidationError({"replicas": ["At least 1: the last container of a service stays."]})
         return self.accept(
             request,

@@ -150,7 +150,7 @@ def test_triggers_are_disabled_enabled_and_rotated(admin):
 
 def trigger_form(**fields):
     empty = {"name": "", "service": "", "min_replicas": "", "max_replicas": "", "cooldown_seconds": "0", "enabled": "on"}
-    return empty | fields
+    return empty | {"on_failure": "rollback"} | fields
 
 
 def test_a_trigger_is_made_in_the_admin_with_its_creator(admin):
@@ -166,6 +166,7 @@ def test_a_trigger_is_made_in_the_admin_with_its_creator(admin):
         ({"protected": True}, {"action": "redeploy"}),
         ({}, {"action": "scaling"}),
         ({}, {"action": "redeploy", "max_replicas": "4"}),
+        ({}, {"action": "redeploy", "on_failure": "pause"}),
     ],
 )
 def test_the_admin_refuses_triggers_that_could_never_work(admin, application, body):

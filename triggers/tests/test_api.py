@@ -63,6 +63,16 @@ def test_creating_a_scaling_trigger_with_bounds(admin, service):
     assert (trigger.service, trigger.min_replicas, trigger.max_replicas, trigger.cooldown_seconds) == (service, 1, 5, 30)
 
 
+def test_a_trigger_on_a_swarm_may_leave_a_failure_as_it_is_and_scale_to_nothing(admin):
+    service = ServiceFactory(application__source=Application.Source.STACK)
+    body = {"application": service.application_id, "action": "scaling", "service": service.pk, "min_replicas": 0}
+    assert admin.post("/api/v1/triggers/", body).json()["on_failure"] == "rollback"
+    created = admin.post("/api/v1/triggers/", body | {"on_failure": "pause"}).json()
+    assert created["on_failure"] == "pause"
+    changed = admin.patch(f"/api/v1/triggers/{created['id']}/", {"on_failure": "rollback"})
+    assert changed.json()["on_failure"] == "rollback"
+
+
 @override_settings(PUBLIC_URL="https://windlass.example.com")
 def test_the_link_has_the_public_address(admin):
     TriggerFactory()
@@ -82,6 +92,7 @@ def refused_creations():
     yield "scaling without a service", {}, {}, scaling | {"service": None}, "service"
     yield "unknown service", {}, {}, {"service": 999_999}, "service"
     yield "global service", {}, {"mode": Service.Mode.GLOBAL}, scaling, "service"
+    yield "job", {"source": Application.Source.STACK}, {"mode": Service.Mode.REPLICATED_JOB}, scaling, "service"
     yield "old engine", {"cluster__api_version": "1.40"}, {}, scaling, "action"
     yield "engine never seen", {"cluster__api_version": ""}, {}, scaling, "action"
     yield "protected", {"protected": True}, {}, {}, "application"
@@ -96,6 +107,8 @@ def refused_creations():
     yield "negative cool-down", {}, {}, {"cooldown_seconds": -1}, "cooldown_seconds"
     yield "cool-down of more than a day", {}, {}, {"cooldown_seconds": 86_401}, "cooldown_seconds"
     yield "bounds of a redeploy", {}, {}, {"max_replicas": 3}, "max_replicas"
+    yield "leaving a failure on a plain engine", {}, {}, {"on_failure": "pause"}, "on_failure"
+    yield "unknown way to fail", {}, {}, {"on_failure": "retry"}, "on_failure"
     yield "long name", {}, {}, {"name": "n" * 65}, "name"
 
 
@@ -212,7 +225,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
     body = reader.get(f"/api/v1/calls/{call.pk}/").json()
     assert set(body) == {
         *("id", "state", "reason", "message", "source", "trigger", "queued_at", "started_at", "completed_at"),
-        *("plan", "events", "before", "after"),
+        *("plan", "progress", "events", "before", "after"),
         *("application", "service", "action", "step", "replicas", "target_replicas", "coalesced_into"),
     }
     assert (body["id"], body["trigger"], body["plan"]) == (str(call.pk), call.trigger_id, "pull app:1")

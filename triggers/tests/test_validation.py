@@ -27,6 +27,13 @@ def test_a_global_service_says_why_it_cannot_be_scaled():
     assert explain_service_refusal(service) == ("Service agent runs once on every node (global mode), so it cannot be scaled.")
 
 
+@pytest.mark.parametrize("mode", [Service.Mode.REPLICATED_JOB, Service.Mode.GLOBAL_JOB])
+def test_a_job_says_why_it_cannot_be_scaled(mode):
+    service = ServiceFactory(application__source=Application.Source.STACK, mode=mode, name="migrate")
+    assert explain_service_refusal(service) == "Service migrate is a job: it runs to its end and cannot be scaled."
+    assert problems(application=service.application, service=service, action="scaling") == {"service"}
+
+
 def test_every_problem_is_told_at_once():
     service = ServiceFactory()
     application = ApplicationFactory()
@@ -48,3 +55,10 @@ def test_a_missing_application_is_the_fields_own_error():
 def test_a_swarm_service_may_be_scaled_to_nothing():
     service = ServiceFactory(application__source=Application.Source.STACK)
     Trigger(application=service.application, service=service, action="scaling", min_replicas=0).full_clean()
+
+
+def test_only_on_a_swarm_can_a_failure_be_left_as_it_is():
+    Trigger(
+        application=ApplicationFactory(source=Application.Source.SERVICE), action="redeploy", on_failure="pause"
+    ).full_clean()
+    assert problems(application=ApplicationFactory(), action="redeploy", on_failure="pause") == {"on_failure"}
