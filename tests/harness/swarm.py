@@ -237,12 +237,7 @@ class PrivateSwarm:
         self.switch.ip(
             f"link add {node.name} type veth peer name eth0 netns {space.pid}", f"link set {node.name} master switch up"
         )
-        space.ip(
-            "link set lo up",
-            f"addr add {node.address}/24 dev eth0",
-            "link set eth0 up",
-            f"route add default via {self.host_address}",
-        )
+        space.ip("link set lo up", f"addr add {node.address}/24 dev eth0", "link set eth0 up")
         return space
 
     def add_node(self, manager: bool = False) -> SwarmNode:

@@ -52,8 +52,9 @@ def test_stack_is_deployed_and_its_services_find_one_another(swarm: PrivateSwarm
 def test_next_test_finds_the_swarm_empty(swarm: PrivateSwarm) -> None:
     with swarm.connect() as api:
         swarm.deploy_stack(
-            "shop", {"services": {"web": {"image": BASE, "command": ["sleep", "1000"], "volumes": ["data:/data"]}}}
+            "shop", {"services": {"web": {"image": BASE, "command": ["sleep", "1000"]}}}, "--resolve-image=never"
         )
+        api.create_volume("data")
         api.create_secret("password", b"open sesame")
         api.create_config("settings", b"{}")
         api.start(api.create_container(BASE, ["sleep", "1000"], name="lone")["Id"])
