@@ -1,0 +1,1 @@
+"""Swarm: what runs on it, and the driver of its stacks and services."""
