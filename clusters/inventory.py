@@ -1,10 +1,11 @@
-"""Observed state to rows. The only writer of applications, services, containers and a cluster's status.
+"""Observed state to rows. The only writer of applications, services, containers, tasks, nodes and a cluster's status.
 
 Watcher, worker and tests may sync one cluster at the same time: an observation is written only if none that began later
 was, and whoever writes holds the cluster's row, so that rows always show one whole observation.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -24,8 +25,11 @@ from clusters.engine.listing import (
     observe_engine,
     read_facts,
 )
-from clusters.models import Application, Cluster, Container, Service
+from clusters.engine.swarm.listing import ObservedNode, ObservedSwarmService, ObservedTask
+from clusters.models import Application, Cluster, Container, Node, Service, Task
 
+PLAIN_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)
+SWARM_SOURCES = (Application.Source.STACK, Application.Source.SERVICE)
 TEST_TIMEOUT = 10.0  # seconds for one answer while a person waits
 
 
@@ -73,18 +77,25 @@ def recall_images(cluster: Cluster) -> dict[str, str]:
 
 @transaction.atomic
 def store_observation(cluster: Cluster, observed: ObservedEngine, began_at: datetime) -> bool:
-    """Write what changed, in queries that do not grow with the engine. False: a later observation is there already."""
-    if not claim_cluster(cluster, observed.facts, began_at):
+    """Write what changed, in queries that do not grow with the engine. False: a later observation is there already.
+
+    While a Swarm cannot be seen, its rows stay as last seen.
+    """
+    if not claim_cluster(cluster, observed, began_at):
         return False
-    applications = store_applications(cluster, observed.applications)
-    services = store_services(applications, observed.applications)
+    sources = PLAIN_SOURCES if observed.swarm_problem else (*PLAIN_SOURCES, *SWARM_SOURCES)
+    applications = store_applications(cluster, observed.applications, sources)
+    services = store_services(cluster, applications, observed.applications)
     store_containers(cluster, services)
+    if not observed.swarm_problem:
+        store_tasks(cluster, services)
+        store_nodes(cluster, observed.nodes)
     prune_absent(Service.objects.filter(application__cluster=cluster))
     prune_absent(Application.objects.filter(cluster=cluster, services__isnull=True))
     return True
 
 
-def claim_cluster(cluster: Cluster, facts: EngineFacts, began_at: datetime) -> bool:
+def claim_cluster(cluster: Cluster, observed: ObservedEngine, began_at: datetime) -> bool:
     """Write the engine's facts and hold the row to the end of the transaction, unless a later observation was stored.
 
     A `synced_at` in the future comes from a clock that was set back since: it must not block every sync until then.
@@ -93,6 +104,7 @@ def claim_cluster(cluster: Cluster, facts: EngineFacts, began_at: datetime) -> b
     reachable = models.Case(
         models.When(status=Cluster.Status.REACHABLE, then="status_changed_at"), default=models.Value(began_at)
     )
+    facts = observed.facts
     claimed = Cluster.objects.filter(stored, pk=cluster.pk).update(
         synced_at=began_at,
         status_changed_at=reachable,
@@ -107,13 +119,28 @@ def claim_cluster(cluster: Cluster, facts: EngineFacts, began_at: datetime) -> b
         cpus=facts.cpus,
         memory_bytes=facts.memory_bytes,
         swarm_manager=facts.swarm_role == "manager",
+        swarm_notice=make_notice(facts, observed.swarm_problem),
     )
     return claimed == 1
 
 
-def store_applications(cluster: Cluster, observed: Iterable[ObservedApplication]) -> dict[tuple[str, str], Application]:
-    """All rows of the cluster by source and name; those not observed are absent."""
-    rows = {(row.source, row.name): row for row in Application.objects.filter(cluster=cluster)}
+def make_notice(facts: EngineFacts, problem: str) -> models.Case | str:
+    """Cluster.swarm_notice. That an engine is no manager any more is said until it is one again, or the cluster is edited."""
+    if facts.swarm_role == "manager":
+        return f"{facts.hostname} cannot see its Swarm at the moment: {problem}"[:500] if problem else ""
+    lost = (
+        f"{facts.hostname} is no longer a Swarm manager, so its stacks and services cannot be seen: "
+        f"{problem or 'it has left its Swarm.'}"
+    )
+    was_manager = Q(swarm_manager=True) | ~Q(swarm_notice="")
+    return models.Case(models.When(was_manager, then=models.Value(lost[:500])), default=models.Value(""))
+
+
+def store_applications(
+    cluster: Cluster, observed: Iterable[ObservedApplication], sources: Iterable[str]
+) -> dict[tuple[str, str], Application]:
+    """All rows of the cluster from those sources, by source and name; those not observed are absent."""
+    rows = {(row.source, row.name): row for row in Application.objects.filter(cluster=cluster, source__in=sources)}
     wanted = {(found.source, found.name): describe_application(found) for found in observed}
     gone = {"status": Application.Status.ABSENT, "wanted": 0, "running": 0}
     changed = [row for key, row in rows.items() if apply_values(row, wanted.get(key, gone))]
@@ -127,15 +154,16 @@ def store_applications(cluster: Cluster, observed: Iterable[ObservedApplication]
 
 
 def store_services(
-    applications: Mapping[tuple[str, str], Application], observed: Iterable[ObservedApplication]
-) -> dict[Service, ObservedService | None]:
+    cluster: Cluster, applications: Mapping[tuple[str, str], Application], observed: Iterable[ObservedApplication]
+) -> dict[Service, ObservedService | ObservedSwarmService | None]:
     """All rows of those applications with what was observed of them; None: the service is absent."""
     found_services = {
         (applications[found.source, found.name].pk, service.name): service for found in observed for service in found.services
     }
-    cluster_ids = {row.cluster_id for row in applications.values()}
-    rows = {(row.application_id, row.name): row for row in Service.objects.filter(application__cluster_id__in=cluster_ids)}
-    gone = {"status": Application.Status.ABSENT, "replicas": 0, "running": 0, "health": "", "ports": []}
+    known = {row.pk for row in applications.values()}
+    stored = Service.objects.filter(application__cluster=cluster)
+    rows = {(row.application_id, row.name): row for row in stored if row.application_id in known}
+    gone = {"status": Application.Status.ABSENT, "replicas": 0, "running": 0, "health": "", "ports": [], "last_error": ""}
     changed = [
         row
         for key, row in rows.items()
@@ -150,22 +178,48 @@ def store_services(
     return {row: found_services.get((row.application_id, row.name)) for row in [*rows.values(), *new]}
 
 
-def store_containers(cluster: Cluster, services: Mapping[Service, ObservedService | None]) -> None:
+def store_containers(cluster: Cluster, services: Mapping[Service, ObservedService | ObservedSwarmService | None]) -> None:
     wanted = {
         (service.pk, container.container_id): describe_container(container)
         for service, found in services.items()
         if found
         for container in found.containers
     }
-    rows = {(row.service_id, row.container_id): row for row in Container.objects.filter(service__application__cluster=cluster)}
+    stored = Container.objects.filter(service__application__cluster=cluster)
+    replace_rows(Container, stored, wanted, ("service_id", "container_id"))
+
+
+def store_tasks(cluster: Cluster, services: Mapping[Service, ObservedService | ObservedSwarmService | None]) -> None:
+    wanted = {
+        (service.pk, task.task_id): read_fields(task, exclude={"task_id"})
+        for service, found in services.items()
+        if isinstance(found, ObservedSwarmService)
+        for task in found.tasks
+    }
+    replace_rows(Task, Task.objects.filter(service__application__cluster=cluster), wanted, ("service_id", "task_id"))
+
+
+def store_nodes(cluster: Cluster, observed: Iterable[ObservedNode]) -> None:
+    wanted = {(cluster.pk, node.node_id): read_fields(node, exclude={"node_id"}) for node in observed}
+    replace_rows(Node, Node.objects.filter(cluster=cluster), wanted, ("cluster_id", "node_id"))
+
+
+def replace_rows(
+    model: type[models.Model],
+    stored: models.QuerySet[Any],
+    wanted: Mapping[tuple[Any, ...], Mapping[str, Any]],
+    key_names: tuple[str, ...],
+) -> None:
+    """Make the stored rows those wanted: values by key, which are the columns `key_names`."""
+    rows = {tuple(getattr(row, name) for name in key_names): row for row in stored}
     changed = [row for key, row in rows.items() if key in wanted and apply_values(row, wanted[key])]
-    new = [
-        Container(service_id=service_id, container_id=container_id, **values)
-        for (service_id, container_id), values in wanted.items()
-        if (service_id, container_id) not in rows
-    ]
-    Container.objects.filter(pk__in=[row.pk for key, row in rows.items() if key not in wanted]).delete()
-    write_rows(Container, new, changed)
+    new = [model(**dict(zip(key_names, key, strict=True)), **values) for key, values in wanted.items() if key not in rows]
+    model._default_manager.filter(pk__in=[row.pk for key, row in rows.items() if key not in wanted]).delete()
+    write_rows(model, new, changed)
+
+
+def read_fields(found: ObservedTask | ObservedNode | ObservedSwarmService, exclude: set[str]) -> dict[str, Any]:
+    return {item.name: getattr(found, item.name) for item in fields(found) if item.name not in exclude}
 
 
 def describe_application(found: ObservedApplication) -> dict[str, Any]:
@@ -180,18 +234,29 @@ def describe_application(found: ObservedApplication) -> dict[str, Any]:
     }
 
 
-def describe_service(found: ObservedService) -> dict[str, Any]:
-    return {
+def describe_service(found: ObservedService | ObservedSwarmService) -> dict[str, Any]:
+    values = {
         "status": found.status,
         "mode": found.mode,
         "replicas": found.replicas,
         "running": found.running,
-        "image": found.newest.image,
-        "image_id": found.newest.image_id,
+        "image": found.image,
+        "image_id": found.image_id,
         "image_digests": found.image_digests,
         "ports": found.ports,
         "health": found.health,
     }
+    if isinstance(found, ObservedSwarmService):
+        values |= {
+            "swarm_id": found.swarm_id,
+            "update_state": found.update_state,
+            "update_message": found.update_message,
+            "update_started_at": found.update_started_at,
+            "last_error": found.last_error,
+            "update_config": found.update_config,
+            "rollback_config": found.rollback_config,
+        }
+    return values
 
 
 def describe_container(found: ObservedContainer) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The whole engine at a glance: everything that runs there as applications, services and containers.
 
-Four requests whatever the engine's size: version, info, containers, images. An inspect follows only for a container whose
-list entry shows an image id instead of its reference (the tag has moved on), and only once in its life, a bounded number
-each time: the caller remembers references by container id.
+Four requests whatever the engine's size: version, info, containers, images; on a Swarm manager three more. An inspect
+follows only for a container whose list entry shows an image id instead of its reference (the tag has moved on), and only
+once in its life, a bounded number each time: the caller remembers references by container id.
 """
 
 import re
@@ -13,34 +13,35 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from clusters.engine.errors import TargetMissing
+from clusters.engine.cleaning import IMAGE_LENGTH, NAME_LENGTH, TEXT_LENGTH, clean_text, is_name, read_time
+from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
 from clusters.engine.names import (
     PROTECTED_LABEL,
     REFERENCE_LABEL,
+    SYSTEM_LABEL,
     base_name,
     find_own_container_id,
     find_place,
     is_true,
     merge_pairs,
 )
+from clusters.engine.swarm.listing import ObservedNode, ObservedSwarm, ObservedSwarmService, observe_swarm
 
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
 
-SYSTEM_LABEL = "windlass.system"
-
-NAME_LENGTH = 255  # the widest an application, service or container name is stored
-IMAGE_LENGTH = 512
 INSPECT_LIMIT = 100  # in one observation; what is left over comes with the next ones
 PROTOCOL_LENGTH = 8
 HEALTH_WORDS = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
 IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What the engine is. `swarm_role` is "manager", "worker" or empty; `time` is the engine's own clock, as a Unix time."""
+    """What the engine is. `swarm_role` is "manager", "worker" or empty; `time` is the engine's own clock, as a Unix time.
+
+    `swarm_state`: the engine's word for its part in a Swarm: inactive, active, pending, locked, error.
+    """
 
     engine_id: str = ""
     engine_version: str = ""
@@ -51,6 +52,7 @@ class EngineFacts:
     cpus: int = 0
     memory_bytes: int = 0
     swarm_role: str = ""
+    swarm_state: str = "inactive"
     time: float = 0.0
 
 
@@ -76,12 +78,14 @@ class ObservedContainer:
 
 @dataclass(frozen=True)
 class ObservedService:
-    """Containers of one name in an application, by name."""
+    """Containers of one name in an application of a plain engine, by name."""
 
     name: str
     containers: tuple[ObservedContainer, ...]
     image_digests: list[str] = field(default_factory=list)
-    mode: str = "replicated"
+
+    mode = "replicated"
+    is_idle = False
 
     @property
     def replicas(self) -> int:
@@ -94,6 +98,14 @@ class ObservedService:
     @property
     def newest(self) -> ObservedContainer:
         return max(self.containers, key=lambda container: (container.created_at or EPOCH, container.name))
+
+    @property
+    def image(self) -> str:
+        return self.newest.image
+
+    @property
+    def image_id(self) -> str:
+        return self.newest.image_id
 
     @property
     def health(self) -> str:
@@ -110,32 +122,6 @@ class ObservedService:
     @property
     def ports(self) -> list[dict[str, Any]]:
         return sort_ports(port for container in self.containers for port in container.ports)
-
-
-@dataclass(frozen=True)
-class ObservedApplication:
-    """`source` as Application.Source: "compose" or "container" so far; Swarm's "stack" and "service" have their place here."""
-
-    source: str
-    name: str
-    services: tuple[ObservedService, ...]
-
-    @property
-    def containers(self) -> list[ObservedContainer]:
-        return [container for service in self.services for container in service.containers]
-
-    @property
-    def wanted(self) -> int:
-        return sum(service.replicas for service in self.services)
-
-    @property
-    def running(self) -> int:
-        return sum(service.running for service in self.services)
-
-    @property
-    def status(self) -> str:
-        found = {service.status for service in self.services}
-        return found.pop() if len(found) == 1 else "degraded"
 
     @property
     def protected(self) -> bool:
@@ -155,9 +141,61 @@ class ObservedApplication:
 
 
 @dataclass(frozen=True)
+class ObservedApplication:
+    """`source` as Application.Source."""
+
+    source: str
+    name: str
+    services: tuple[ObservedService, ...] | tuple[ObservedSwarmService, ...]
+
+    @property
+    def containers(self) -> list[ObservedContainer]:
+        return [container for service in self.services for container in service.containers]
+
+    @property
+    def wanted(self) -> int:
+        return sum(service.replicas for service in self.services)
+
+    @property
+    def running(self) -> int:
+        return sum(service.running for service in self.services)
+
+    @property
+    def status(self) -> str:
+        """What should not run at all (scaled to 0, a job that is done) says nothing about the others."""
+        found = {service.status for service in self.services if not service.is_idle} or {"stopped"}
+        return found.pop() if len(found) == 1 else "degraded"
+
+    @property
+    def protected(self) -> bool:
+        return any(service.protected for service in self.services)
+
+    @property
+    def system(self) -> bool:
+        return any(service.system for service in self.services)
+
+    @property
+    def created_at(self) -> datetime | None:
+        return min((service.created_at for service in self.services if service.created_at), default=None)
+
+    @property
+    def updated_at(self) -> datetime | None:
+        return max((service.updated_at for service in self.services if service.updated_at), default=None)
+
+
+@dataclass(frozen=True)
 class ObservedEngine:
+    """`swarm_problem`: why the Swarm that the engine is a part of cannot be seen through it, in the words that follow
+    "cannot be seen: "; its stacks, services and nodes are then not known. Empty as well where there is no Swarm.
+
+    `fingerprint` as swarm.listing.fingerprint_tasks; None where no Swarm was seen.
+    """
+
     facts: EngineFacts
     applications: tuple[ObservedApplication, ...]
+    nodes: tuple[ObservedNode, ...] = ()
+    swarm_problem: str = ""
+    fingerprint: int | None = None
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -174,15 +212,37 @@ def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | Non
     own_id = find_own_container_id()
     references = find_references(client, [entry for _, entry in listed], known_images or {})
     found = [(place, read_container(entry, references[entry["Id"]], own_id)) for place, entry in listed]
-    return ObservedEngine(facts, group_applications(found, digests))
+    plain = group_applications(found, digests)
+    if facts.swarm_role != "manager":
+        return ObservedEngine(facts, plain, swarm_problem=describe_absence(facts))
+    try:
+        swarm = observe_swarm(client)
+    except (NotManager, SwarmUnavailable) as error:
+        return ObservedEngine(facts, plain, swarm_problem=clean_text(error.message, TEXT_LENGTH))
+    return ObservedEngine(facts, (*plain, *group_placed(swarm)), swarm.nodes, fingerprint=swarm.fingerprint)
+
+
+def describe_absence(facts: EngineFacts) -> str:
+    """Why an engine that is no manager does not tell about its Swarm; empty where it has none."""
+    if facts.swarm_role == "worker":
+        return "it is a worker now."
+    return "" if facts.swarm_state == "inactive" else f"its part in the Swarm is {facts.swarm_state}."
+
+
+def group_placed(swarm: ObservedSwarm) -> list[ObservedApplication]:
+    grouped: dict[tuple[str, str], list[ObservedSwarmService]] = defaultdict(list)
+    for placed in swarm.services:
+        grouped[placed.source, placed.application].append(placed.service)
+    return [ObservedApplication(source, name, tuple(services)) for (source, name), services in grouped.items()]
 
 
 def read_facts(client: "EngineClient") -> EngineFacts:
     """Raises EngineError."""
     version, info = client.version(), client.info()
     swarm = info.get("Swarm") or {}
+    state = clean_text(swarm.get("LocalNodeState"), 16) or "inactive"
     role = ""
-    if swarm.get("LocalNodeState") == "active":
+    if state == "active":
         role = "manager" if swarm.get("ControlAvailable") else "worker"
     return EngineFacts(
         engine_id=clean_text(info.get("ID"), 128),
@@ -194,16 +254,9 @@ def read_facts(client: "EngineClient") -> EngineFacts:
         cpus=info.get("NCPU") or 0,
         memory_bytes=info.get("MemTotal") or 0,
         swarm_role=role,
-        time=read_engine_time(info.get("SystemTime") or ""),
+        swarm_state=state,
+        time=moment.timestamp() if (moment := read_time(info.get("SystemTime"))) else 0.0,
     )
-
-
-def read_engine_time(text: str) -> float:
-    """RFC 3339 with nanoseconds, as Go writes it; 0 when it cannot be read."""
-    try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def locate_container(entry: dict[str, Any]) -> tuple[str, str, str] | None:
@@ -308,12 +361,3 @@ def sort_ports(ports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each published port once: the engine lists it for IPv4 and for IPv6."""
     unique = {(port["container"], port["protocol"], port["host"]): port for port in ports}
     return [port for _, port in sorted(unique.items())]
-
-
-def is_name(text: str) -> bool:
-    return 0 < len(text) <= NAME_LENGTH and not UNPRINTABLE.search(text)
-
-
-def clean_text(value: Any, length: int) -> str:
-    """Text from an engine, fit for a database column: no control characters, no longer than `length`."""
-    return UNPRINTABLE.sub("", str(value or ""))[:length]

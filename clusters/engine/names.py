@@ -29,6 +29,7 @@ CLONE_NUMBER_LABEL = "windlass.number"
 CLONE_LABEL = "windlass.clone"  # on every container that a scale-out made
 REFERENCE_LABEL = "windlass.image"  # the image reference of a container that had to be made from an image id
 PROTECTED_LABEL = "windlass.protected"
+SYSTEM_LABEL = "windlass.system"
 ORDER_LABEL = "windlass.update.order"
 MONITOR_LABEL = "windlass.update.monitor"
 PARALLELISM_LABEL = "windlass.update.parallelism"

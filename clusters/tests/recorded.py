@@ -1,8 +1,9 @@
 """An engine that answers from lists as Docker 20.10 wrote them, and counts the requests."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from clusters.engine.errors import TargetMissing
+from clusters.engine.errors import EngineError, TargetMissing
 
 VERSION = {"Version": "20.10.24", "ApiVersion": "1.41", "Os": "linux", "Arch": "amd64"}
 INFO = {
@@ -16,6 +17,7 @@ INFO = {
     "Swarm": {"LocalNodeState": "inactive", "ControlAvailable": False},
 }
 IMAGE = "sha256:" + "1" * 64
+DIGEST = "sha256:" + "d" * 64
 
 
 def entry(name: str, **changes: Any) -> dict[str, Any]:
@@ -47,6 +49,67 @@ def compose_entry(project: str, service: str, number: int = 1, **changes: Any) -
     return entry(f"{project}_{service}_{number}", **{"Labels": labels | changes.pop("Labels", {}), **changes})
 
 
+def swarm_service(name: str, stack: str = "", **changes: Any) -> dict[str, Any]:
+    """A line of `GET /services`. `changes`: image, replicas, mode (the spec's Mode), labels, or a top-level field."""
+    whole = f"{stack}_{name}" if stack else name
+    image = changes.pop("image", f"app:1@{DIGEST}")
+    mode = changes.pop("mode", {"Replicated": {"Replicas": changes.pop("replicas", 1)}})
+    labels = {"com.docker.stack.namespace": stack, "com.docker.stack.image": "app:1"} if stack else {}
+    template = {"ContainerSpec": {"Image": image, "Isolation": "default"}, "ForceUpdate": 0, "Runtime": "container"}
+    spec = {"Name": whole, "Labels": labels | changes.pop("labels", {}), "TaskTemplate": template, "Mode": mode}
+    line = {
+        "ID": f"id-of-{whole}",
+        "Version": {"Index": 12},
+        "CreatedAt": "2026-11-23T02:14:45.34398186Z",
+        "UpdatedAt": "2026-11-23T02:14:45.344733523Z",
+        "Spec": spec | changes.pop("spec", {}),
+        "Endpoint": {"Spec": {}},
+    }
+    return line | changes
+
+
+def swarm_task(service: dict[str, Any], slot: int | None = 1, node: str = "node1", **changes: Any) -> dict[str, Any]:
+    """A line of `GET /tasks`: it runs. `changes`: state, error, second (when), container, or a top-level field."""
+    second = changes.pop("second", 47)
+    moment = f"2026-11-23T02:{14 + second // 60:02}:{second % 60:02}.452118376Z"
+    task_id = changes.get("ID") or f"task-{service['ID']}-{slot}-{node}-{second}"
+    status: dict[str, Any] = {"Timestamp": moment, "State": changes.pop("state", "running"), "Message": "started"}
+    if error := changes.pop("error", ""):
+        status["Err"] = error
+    container = changes.pop("container", "c" * 64)
+    status |= {"ContainerStatus": {"ContainerID": container, "PID": 1, "ExitCode": changes.pop("exit_code", 0)}}
+    line = {
+        "ID": task_id,
+        "Version": {"Index": 42},
+        "CreatedAt": moment,
+        "UpdatedAt": moment,
+        "Spec": service["Spec"]["TaskTemplate"],
+        "ServiceID": service["ID"],
+        "NodeID": f"id-of-{node}",
+        "Status": status | {"PortStatus": {}},
+        "DesiredState": "running",
+    }
+    return line | ({"Slot": slot} if slot else {}) | changes
+
+
+def swarm_node(hostname: str = "node1", **changes: Any) -> dict[str, Any]:
+    """A line of `GET /nodes`: a worker that is ready. `changes`: state, or a top-level field."""
+    description = {
+        "Hostname": hostname,
+        "Platform": {"Architecture": "x86_64", "OS": "linux"},
+        "Resources": {"NanoCPUs": 2_000_000_000, "MemoryBytes": 8_000_000_000},
+        "Engine": {"EngineVersion": "20.10.24+dfsg1"},
+    }
+    line = {
+        "ID": f"id-of-{hostname}",
+        "Version": {"Index": 9},
+        "Spec": {"Labels": {}, "Role": "worker", "Availability": "active"},
+        "Description": description,
+        "Status": {"State": changes.pop("state", "ready"), "Addr": "10.77.0.11"},
+    }
+    return line | changes
+
+
 class RecordedEngine:
     """Stands in for EngineClient where only reading is asked for."""
 
@@ -56,6 +119,11 @@ class RecordedEngine:
         self.info_changes: dict[str, Any] = {}
         self.version_changes: dict[str, Any] = {}
         self.references: dict[str, str] = {}
+        self.services: list[dict[str, Any]] = []
+        self.tasks: list[dict[str, Any]] = []
+        self.nodes: list[dict[str, Any]] = []
+        self.swarm_failure: EngineError | None = None
+        self.address = "unix:///var/run/docker.sock"
         self.requests: list[str] = []
 
     def version(self) -> dict[str, Any]:
@@ -79,3 +147,37 @@ class RecordedEngine:
         if container not in self.references:
             raise TargetMissing(f"No such container: {container}")
         return {"Id": container, "Config": {"Image": self.references[container]}}
+
+    # As a Swarm manager
+
+    def manage(
+        self,
+        services: Iterable[dict[str, Any]] = (),
+        tasks: Iterable[dict[str, Any]] = (),
+        nodes: Iterable[dict[str, Any]] = (),
+    ) -> "RecordedEngine":
+        self.services, self.tasks, self.nodes = list(services), list(tasks), list(nodes)
+        return self.become("manager")
+
+    def become(self, role: str, failure: EngineError | None = None) -> "RecordedEngine":
+        """`manager` (one whose Swarm fails with `failure`), `worker`, or the engine's word for its part in a Swarm."""
+        state = "active" if role in {"manager", "worker"} else role
+        self.info_changes = {"Swarm": {"LocalNodeState": state, "ControlAvailable": role == "manager"}}
+        self.swarm_failure = failure
+        return self
+
+    def list_services(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        return self._answer("services", self.services)
+
+    def list_tasks(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        wanted = (filters or {}).get("desired-state")
+        return self._answer("tasks", [task for task in self.tasks if not wanted or task["DesiredState"] in wanted])
+
+    def list_nodes(self) -> list[dict[str, Any]]:
+        return self._answer("nodes", self.nodes)
+
+    def _answer(self, request: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        self.requests.append(request)
+        if self.swarm_failure:
+            raise self.swarm_failure
+        return lines

@@ -94,7 +94,7 @@ def test_the_number_of_queries_does_not_grow_with_the_engine(cluster):
     many = [compose_entry(f"p{n}", "web") for n in range(40)]
     added, removed = count(few), count([])
     assert (count(many), count([])) == (added, removed)
-    assert added == 12
+    assert added == 14
     assert rows(Application, "pk") == []
 
 
