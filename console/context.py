@@ -15,6 +15,7 @@ NAVIGATION = (
     ("Applications", "applications", "applications", ("application", "application_redeploy", "trigger_create")),
     ("Services", "services", "services", ("service", "service_scale")),
     ("Clusters", "clusters", "clusters", ("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test")),
+    ("Nodes", "nodes", "nodes", ("node",)),
     ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
 )

@@ -53,6 +53,12 @@ def read_query(request: HttpRequest, name: str) -> str:
     return request.GET.get(name, "").replace("\0", "").strip()[:255]
 
 
-def paginate(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE) -> Page[Any]:
+def read_tab(request: HttpRequest, tabs: tuple[str, ...]) -> str:
+    """The tab that the address asks for, else the first."""
+    tab = request.GET.get("tab", "")
+    return tab if tab in tabs else tabs[0]
+
+
+def paginate(request: HttpRequest, rows: QuerySet[Any] | list[Any], size: int = PAGE_SIZE) -> Page[Any]:
     """The asked page; a number that is wrong or beyond the end gives the nearest one."""
     return Paginator(rows, size).get_page(request.GET.get("page"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 
+from console.templatetags.console import parts
 from triggers.models import Action, Trigger
 from triggers.selectors import build_trigger_link, public_base_url
 
@@ -45,8 +46,14 @@ def build_snippets(trigger: Trigger, base_url: str) -> TriggerSnippets:
         tail=public[-TAIL - len("&secret=") :],
         curl=curl,
         masked_curl=curl.replace(trigger.secret, MASK),
-        example=f"adds {EXAMPLE_STEP} containers to {trigger.service}" if trigger.action == Action.SCALING else "",
+        example=_describe_example(trigger),
     )
+
+
+def _describe_example(trigger: Trigger) -> str:
+    if trigger.action != Action.SCALING:
+        return ""
+    return f"adds {EXAMPLE_STEP} {parts(trigger.application)} to {trigger.service}"
 
 
 def build_curl_line(trigger: Trigger, link: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from console.templatetags.console import duration, short_id
-from triggers.models import CallState, TriggerCall, TriggerCallEvent
+from console.templatetags.console import duration, parts, short_id
+from triggers.models import Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.selectors import call_duration
 
 
@@ -57,10 +57,41 @@ def _describe_state(call: TriggerCall) -> str:
     if call.state == CallState.QUEUED:
         return "Waiting for its turn at the application"
     if call.state == CallState.RUNNING and call.started_at:
-        return f"Running for {duration(timezone.now() - call.started_at)}"
+        progress = describe_progress(call)
+        return f"Running for {duration(timezone.now() - call.started_at)}{f': {progress}' if progress else ''}"
     if took is None or call.state in (CallState.COALESCED, CallState.REJECTED):
         return word
     return f"{word} {'after' if call.state in (CallState.FAILED, CallState.ROLLED_BACK) else 'in'} {duration(took)}"
+
+
+@dataclass(frozen=True)
+class ServiceProgress:
+    service: str
+    done: int
+    wanted: int
+
+
+def read_progress(call: TriggerCall) -> list[ServiceProgress]:
+    """How far a call has come that a Swarm works at, service by service."""
+    return [ServiceProgress(name, done, wanted) for name, (done, wanted) in sorted(call.progress.items()) if wanted]
+
+
+def describe_progress(call: TriggerCall) -> str:
+    """`3 of 5 tasks updated`, of all services together; empty while nothing is known."""
+    services = read_progress(call)
+    done, wanted = sum(one.done for one in services), sum(one.wanted for one in services)
+    word = "updated" if call.action == Action.REDEPLOY else "running"
+    return f"{done} of {wanted} {parts(call.application, wanted)} {word}" if services else ""
+
+
+@dataclass(frozen=True)
+class TaskComparison:
+    """A task's place and state, such as `node1 · running`; empty where there was none. `moved`: to another node."""
+
+    name: str
+    before: str
+    after: str
+    moved: bool
 
 
 @dataclass(frozen=True)
@@ -72,6 +103,7 @@ class ServiceComparison:
     image_after: str
     ids_before: str
     ids_after: str
+    tasks: list[TaskComparison]
 
     @property
     def image_changed(self) -> bool:
@@ -98,7 +130,34 @@ def _compare_service(name: str, old: dict[str, Any] | None, new: dict[str, Any] 
         image_after=str(new.get("image", "")),
         ids_before=_name_images(old),
         ids_after=_name_images(new),
+        tasks=_compare_tasks(_read_tasks(old), _read_tasks(new)),
     )
+
+
+def _compare_tasks(old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]) -> list[TaskComparison]:
+    return [_compare_task(name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys(), key=_number_last)]
+
+
+def _compare_task(name: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> TaskComparison:
+    moved = bool(old and new and old.get("node") != new.get("node"))
+    return TaskComparison(name, _describe_task(old), _describe_task(new), moved)
+
+
+def _describe_task(task: dict[str, Any] | None) -> str:
+    return " · ".join(str(task[key]) for key in ("node", "state") if task.get(key)) if task else ""
+
+
+def _number_last(name: str) -> tuple[str, int, str]:
+    """web.2 before web.10."""
+    head, _, tail = name.rpartition(".")
+    return (head, int(tail), "") if tail.isascii() and tail.isdigit() and len(tail) < 10 else (head, 0, tail)
+
+
+def _read_tasks(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By name; nothing for containers of a plain engine, which have no node."""
+    listed = service.get("containers")
+    tasks = [one for one in listed if isinstance(one, dict) and "node" in one] if isinstance(listed, list) else []
+    return {str(task.get("name", "")): task for task in tasks}
 
 
 def _read_services(snapshot: Any) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from console.views import applications, calls, clusters, overview, services, session, triggers
+from console.views import applications, calls, clusters, nodes, overview, services, session, triggers
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -26,6 +26,8 @@ urlpatterns = [
     path("clusters/<str:uid>/", clusters.cluster, name="cluster"),
     path("clusters/<str:uid>/edit/", clusters.cluster_edit, name="cluster_edit"),
     path("clusters/<str:uid>/delete/", clusters.cluster_delete, name="cluster_delete"),
+    path("nodes/", nodes.nodes, name="nodes"),
+    path("nodes/<int:node_id>/", nodes.node, name="node"),
     path("triggers/", triggers.triggers, name="triggers"),
     path("triggers/<int:trigger_id>/call/", triggers.trigger_call, name="trigger_call"),
     path("triggers/<int:trigger_id>/rotate/", triggers.trigger_rotate, name="trigger_rotate"),

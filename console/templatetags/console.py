@@ -1,5 +1,6 @@
 """Icons, status badges, times and durations: the small things every page shows alike."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from clusters import badges
+from clusters.models import Application, Service
 from triggers.models import Action, TriggerCall
 from triggers.selectors import call_duration
 
@@ -91,6 +93,12 @@ def short_id(value: str) -> str:
 
 
 @register.filter
+def short_digest(reference: str) -> str:
+    """The short form of the digest in `name@sha256:…`."""
+    return short_id(str(reference).rpartition("@")[2])
+
+
+@register.filter
 def published(ports: Any) -> str:
     """`8080 → 80/tcp` for each published port, as the inventory stores them."""
     if not isinstance(ports, list):
@@ -101,6 +109,32 @@ def published(ports: Any) -> str:
         if isinstance(port, dict) and port.get("host")
     ]
     return ", ".join(dict.fromkeys(shown))
+
+
+@register.filter
+def parts(application: Application, count: int = 2) -> str:
+    """What it consists of: `tasks` on a Swarm, else `containers`; for one, `task` or `container`."""
+    word = "task" if application.is_swarm else "container"
+    return word if count == 1 else f"{word}s"
+
+
+@register.filter
+def parts_heading(rows: Iterable[Application | Service]) -> str:
+    """The heading of a column that counts what applications or services consist of."""
+    applications = [row.application if isinstance(row, Service) else row for row in rows]
+    words = dict.fromkeys(parts(application) for application in sorted(applications, key=lambda one: one.is_swarm))
+    return ", ".join(words).capitalize()
+
+
+@register.filter
+def seconds(value: float) -> str:
+    """Of a policy: 5 s, 0.5 s, 1 min 30 s."""
+    return f"{value:g} s" if value < 60 else duration(timedelta(seconds=value))
+
+
+@register.filter
+def percent(value: float) -> str:
+    return f"{value * 100:g} %"
 
 
 @register.filter

@@ -3,8 +3,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from clusters.models import Cluster
-from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory
+from clusters.models import Application, Cluster
+from clusters.tests.factories import (
+    ApplicationFactory,
+    ClusterFactory,
+    ContainerFactory,
+    NodeFactory,
+    ServiceFactory,
+    TaskFactory,
+)
 from triggers import calls
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
@@ -24,19 +31,59 @@ def reader(admin_client, published):
     return admin_client
 
 
+POLICY = {
+    "parallelism": 1,
+    "order": "stop-first",
+    "delay": 10,
+    "monitor": 5,
+    "failure_action": "pause",
+    "max_failure_ratio": 0.25,
+}
+
+
 class Fleet:
-    """Some of everything that the pages show."""
+    """Some of everything that the pages show: on a plain engine with containers, or on a Swarm with tasks."""
 
-    def __init__(self, size: int = 1) -> None:
-        self.cluster = ClusterFactory(name="harbour")
-        for _ in range(size):
-            self._add_application()
+    def __init__(self, swarm: bool = False) -> None:
+        self.swarm = swarm
+        self.cluster = ClusterFactory(name="armada" if swarm else "harbour", swarm_manager=swarm)
+        self.node = NodeFactory(cluster=self.cluster, hostname="quay", role="manager", leader=True)
+        self.add_application()
 
-    def _add_application(self) -> None:
+    def add_application(self) -> None:
+        if self.swarm:
+            self._add_stack()
+        else:
+            self._add_project()
+        self._add_triggers()
+
+    def _add_project(self) -> None:
         self.application = ApplicationFactory(cluster=self.cluster)
         self.service = ServiceFactory(application=self.application)
-        self.container = ContainerFactory(service=self.service, addresses={"default": "172.19.0.2"})
+        ContainerFactory(service=self.service, addresses={"default": "172.19.0.2"})
         ContainerFactory(service=self.service)
+
+    def _add_stack(self) -> None:
+        self.application = ApplicationFactory(cluster=self.cluster, source=Application.Source.STACK)
+        self.service = ServiceFactory(
+            application=self.application,
+            replicas=3,
+            image_id="",
+            image_digests=["shop@sha256:" + "2" * 64],
+            update_config=POLICY,
+            rollback_config=POLICY | {"order": "start-first"},
+        )
+        self.add_tasks()
+
+    def add_tasks(self) -> None:
+        place = {"service": self.service, "node_id": self.node.node_id, "node_name": self.node.hostname}
+        for slot in (1, 2):
+            TaskFactory(slot=slot, **place)
+            TaskFactory(slot=slot, state="failed", desired_state="shutdown", error="task: non-zero exit (1)", **place)
+        pending = {"state": "pending", "error": "no suitable node (insufficient memory)", "node_id": "", "node_name": ""}
+        TaskFactory(slot=3, **place | pending)
+
+    def _add_triggers(self) -> None:
         self.trigger: Trigger = TriggerFactory(application=self.application)
         self.scaling_trigger: Trigger = ScalingTriggerFactory(application=self.application, service=self.service)
         now = timezone.now()
@@ -65,6 +112,8 @@ class Fleet:
             "services": "/services/",
             "service": f"/services/{service}/",
             "service_scale": f"/services/{service}/scale/",
+            "nodes": "/nodes/",
+            "node": f"/nodes/{self.node.pk}/",
             "clusters": "/clusters/",
             "cluster_create": "/clusters/new/",
             "cluster": f"/clusters/{cluster}/",
@@ -83,6 +132,11 @@ class Fleet:
 @pytest.fixture
 def fleet(db):
     return Fleet()
+
+
+@pytest.fixture
+def swarm_fleet(db):
+    return Fleet(swarm=True)
 
 
 @pytest.fixture

@@ -8,15 +8,22 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 
 from clusters.models import Application
-from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory
-from console.tests.conftest import Fleet
+from clusters.tests.factories import (
+    ApplicationFactory,
+    ClusterFactory,
+    ContainerFactory,
+    NodeFactory,
+    ServiceFactory,
+    TaskFactory,
+)
+from console.tests.conftest import POLICY, Fleet
 from triggers.models import CallState, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 POSTED = {"trigger_switch", "call_again", "cluster_test", "theme"}  # answer to POST alone
 OPEN = {"login", "logout", "healthz", "theme"}  # need nobody to be signed in
 QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
-    "overview": 9,
+    "overview": 10,
     "applications": 7,
     "application": 7,
     "application_redeploy": 6,
@@ -24,8 +31,10 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
     "services": 6,
     "service": 6,
     "service_scale": 5,
+    "nodes": 6,
+    "node": 6,
     "clusters": 5,
-    "cluster": 5,
+    "cluster": 6,
     "cluster_create": 4,
     "cluster_edit": 5,
     "cluster_delete": 8,
@@ -57,8 +66,9 @@ def test_every_url_of_the_console_is_covered_by_these_tests(fleet):
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
-def test_a_page_shows(reader, fleet, name):
-    response = reader.get(fleet.pages[name])
+@pytest.mark.parametrize("swarm", [False, True])
+def test_a_page_shows(reader, db, name, swarm):
+    response = reader.get(Fleet(swarm).pages[name])
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
 
@@ -101,17 +111,30 @@ def test_a_get_changes_nothing(reader, fleet):
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
-def test_a_page_takes_a_fixed_number_of_queries(reader, name, db):
-    few = Fleet()
+@pytest.mark.parametrize("swarm", [False, True])
+def test_a_page_takes_a_fixed_number_of_queries(reader, db, name, swarm):
+    fleet = Fleet(swarm)
     with CaptureQueriesContext(connection) as first:
-        reader.get(few.pages[name])
+        reader.get(fleet.pages[name])
     assert len(first) == QUERIES[name], [query["sql"] for query in first]
-    many = few
+    address = fleet.pages[name]
     for _ in range(12):
-        many._add_application()
-        ContainerFactory(service=few.service)
-        TriggerFactory(application=few.application)
-    assert count_queries(reader, few.pages[name]) == QUERIES[name]
+        fleet.add_application()
+        TriggerFactory(application=fleet.application)
+        NodeFactory(cluster=fleet.cluster)
+    assert count_queries(reader, fleet.pages[name]) == QUERIES[name]
+    assert count_queries(reader, address) == QUERIES[name]
+
+
+@pytest.mark.parametrize(("swarm", "tab"), [(False, "containers"), (True, "tasks")])
+@pytest.mark.parametrize("name", ["application", "service"])
+def test_a_tab_takes_a_fixed_number_of_queries_however_much_runs(reader, db, swarm, tab, name):
+    fleet = Fleet(swarm)
+    address = f"{fleet.pages[name]}?tab={tab}"
+    few = count_queries(reader, address)
+    for _ in range(12):
+        fleet.add_tasks() if swarm else ContainerFactory(service=fleet.service)
+    assert count_queries(reader, address) == few == QUERIES[name] + (name == "application")
 
 
 class TagCollector(HTMLParser):
@@ -126,23 +149,69 @@ class TagCollector(HTMLParser):
 HOSTILE = "<img src=x onerror=alert(1)>'\"\u202egnp.exe{{7*7}}"
 
 
-@pytest.fixture
-def hostile_fleet(fleet):
-    application = ApplicationFactory(
-        cluster=ClusterFactory(name=HOSTILE[:64], status="unreachable", status_reason=HOSTILE), name=HOSTILE, status="degraded"
-    )
+def make_hostile_project():
+    cluster = ClusterFactory(name=HOSTILE[:64], status="unreachable", status_reason=HOSTILE)
+    application = ApplicationFactory(cluster=cluster, name=HOSTILE, status="degraded")
     service = ServiceFactory(
         application=application, name=HOSTILE, image=HOSTILE * 9, ports=[{"host": HOSTILE, "container": HOSTILE}]
     )
     ContainerFactory(service=service, name=HOSTILE, state=HOSTILE[:16], image=HOSTILE, addresses={HOSTILE: HOSTILE})
+    return service
+
+
+def make_hostile_stack():
+    cluster = ClusterFactory(name=HOSTILE[:64], swarm_manager=True, swarm_notice=HOSTILE, other_urls=f"tcp://{HOSTILE}")
+    application = ApplicationFactory(cluster=cluster, name=HOSTILE, status="degraded", source=Application.Source.STACK)
+    policy = POLICY | {"order": HOSTILE, "failure_action": HOSTILE}
+    service = ServiceFactory(
+        application=application,
+        name=HOSTILE,
+        image=HOSTILE,
+        image_id="",
+        image_digests=[HOSTILE],
+        update_state=HOSTILE[:24],
+        update_message=HOSTILE,
+        last_error=HOSTILE,
+        update_config=policy,
+        rollback_config=policy,
+    )
+    words = {"state": HOSTILE[:16], "desired_state": HOSTILE[:16], "message": HOSTILE, "error": HOSTILE, "image": HOSTILE}
+    place = {"service": service, "node_name": HOSTILE, "node_id": HOSTILE[:64], "task_id": HOSTILE}
+    TaskFactory(**place | words)
+    TaskFactory(**place | words | {"desired_state": "shutdown", "task_id": HOSTILE + "2"})
+    TaskFactory(**place | words | {"slot": 0, "task_id": HOSTILE + "3"})
+    NodeFactory(
+        cluster=cluster,
+        node_id=HOSTILE[:64],
+        hostname=HOSTILE,
+        address=HOSTILE,
+        reachability=HOSTILE[:16],
+        role="manager",
+        state="down",
+        state_message=HOSTILE,
+        engine_version=HOSTILE[:64],
+        operating_system=HOSTILE[:64],
+        architecture=HOSTILE[:32],
+        labels={HOSTILE: HOSTILE},
+    )
+    return service
+
+
+@pytest.fixture(params=[make_hostile_project, make_hostile_stack])
+def hostile_fleet(fleet, request):
+    service = request.param()
+    application = service.application
+    fleet.node = application.cluster.nodes.first() or fleet.node
     trigger = TriggerFactory(application=application, name=HOSTILE[:64], service=service)
-    snapshot = {"services": {HOSTILE: {"running": 1, "image": HOSTILE, "images": {HOSTILE: 1}}}}
+    tasks = [{"name": HOSTILE, "node": HOSTILE, "state": HOSTILE}]
+    snapshot = {"services": {HOSTILE: {"running": 1, "image": HOSTILE, "images": {HOSTILE: 1}, "containers": tasks}}}
     call = TriggerCallFactory(
         trigger=trigger,
         state=CallState.FAILED,
         message=HOSTILE,
         reason=HOSTILE[:64],
         plan=HOSTILE,
+        progress={HOSTILE: [1, 2]},
         before=snapshot,
         after=snapshot,
         user_agent=HOSTILE,
@@ -165,6 +234,7 @@ def test_hostile_names_stay_text(reader, hostile_fleet, name):
     for query in (
         "",
         "?tab=containers",
+        "?tab=tasks",
         "?tab=activity",
         f"?trigger={hostile_fleet.trigger.pk}",
         "?q=%3Cimg%20src%3Dx%20onerror",
@@ -205,7 +275,7 @@ class IsolationChecker(HTMLParser):
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
 def test_names_of_an_engine_are_isolated_from_the_text_around_them(reader, hostile_fleet, name):
-    for query in ("", "?tab=containers", "?tab=activity", f"?trigger={hostile_fleet.trigger.pk}"):
+    for query in ("", "?tab=containers", "?tab=tasks", "?tab=activity", f"?trigger={hostile_fleet.trigger.pk}"):
         checker = IsolationChecker()
         checker.feed(reader.get(hostile_fleet.pages[name] + query).content.decode())
         assert checker.loose == []

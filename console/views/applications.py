@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Container
-from console.pages import console_action, console_page, is_partial, paginate, read_query, render_dialog
+from console.pages import console_action, console_page, is_partial, paginate, read_query, read_tab, render_dialog
 from console.selection import select_cluster
+from console.slots import group_slots, tasks_with_nodes
 from console.snippets import describe_triggers
 from console.views.calls import start_call
 from triggers.models import Action
@@ -18,6 +19,7 @@ from triggers.selectors import calls_with_relations, triggers_with_last_call
 
 ONLINE = (Application.Status.RUNNING, Application.Status.DEGRADED)
 TABS = ("services", "containers", "activity")
+SWARM_TABS = ("services", "tasks", "activity")
 SORTS = {"name": "name", "created": "created_at", "updated": "updated_at"}
 CALLS_SHOWN = 25
 
@@ -83,17 +85,19 @@ def applications(request: HttpRequest) -> HttpResponse:
 def application(request: HttpRequest, application_id: int) -> HttpResponse:
     """`?tab=` chooses the tab; `?trigger=<id>` opens that trigger's link, secret and curl line."""
     shown = _get_application(application_id)
-    tab = request.GET.get("tab", TABS[0])
     context = {
         "title": shown.name,
         "crumbs": [("Applications", reverse("applications"))],
         "application": shown,
         "cluster": shown.cluster,
-        "tab": tab if tab in TABS else TABS[0],
+        "tab": read_tab(request, SWARM_TABS if shown.is_swarm else TABS),
         "services": shown.services.all(),
     }
     if context["tab"] == "containers":
         context["containers"] = Container.objects.filter(service__application=shown).select_related("service")
+    if context["tab"] == "tasks":
+        tasks = tasks_with_nodes().filter(service__application=shown)
+        context["page"] = paginate(request, group_slots(tasks.order_by("service__name", "slot", "node_name")))
     if context["tab"] == "activity":
         context["calls"] = calls_with_relations().filter(application=shown)[:CALLS_SHOWN]
     if is_partial(request, "state"):

@@ -13,7 +13,7 @@ from clusters.models import Application
 from console.context import count_active_calls
 from console.pages import console_action, console_page, is_partial, read_query, redirect_to
 from console.selection import select_cluster
-from console.timeline import build_timeline, compare_snapshots, summarize_call
+from console.timeline import build_timeline, compare_snapshots, read_progress, summarize_call
 from triggers.calls import QueueFull, accept_call
 from triggers.models import ACTIVE_STATES, CallState, Trigger, TriggerCall
 from triggers.requests import CallRequest, client_address
@@ -89,6 +89,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "call": shown,
         "summary": summarize_call(shown),
         "timeline": build_timeline(shown),
+        "progress": read_progress(shown),
         "comparison": compare_snapshots(shown.before, shown.after),
         "covered": shown.coalesced_calls.all()[:20],
         "merged": shown.merged_calls.all()[:20],

@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -12,9 +13,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from clusters import inventory
 from clusters.engine.errors import EngineError
 from clusters.forms import ClusterForm
-from clusters.models import Application, Cluster
+from clusters.models import Application, Cluster, Node
 from console.pages import console_action, console_page, is_partial, redirect_to, render_dialog
 from triggers.models import Trigger, TriggerCall
+
+TESTED_FIELDS = ("url", "other_urls", "tls_ca", "tls_cert", "tls_key")
+NODES_SHOWN = 50  # on the cluster's page; the page of nodes has all
 
 
 @require_safe
@@ -28,7 +32,7 @@ def clusters(request: HttpRequest) -> HttpResponse:
 @console_page
 def cluster(request: HttpRequest, uid: str) -> HttpResponse:
     shown = get_object_or_404(summarize_clusters(), uid=uid)
-    context = {"title": shown.name, "cluster": shown, "crumbs": _crumbs()}
+    context = {"title": shown.name, "cluster": shown, "crumbs": _crumbs(), "nodes": shown.nodes.all()[:NODES_SHOWN]}
     return render(request, "console/_cluster_state.html" if is_partial(request, "state") else "console/cluster.html", context)
 
 
@@ -91,19 +95,30 @@ def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 def summarize_clusters() -> QuerySet[Cluster]:
-    """Clusters with `application_count`, `containers_running` and `containers_wanted`, and without their keys."""
+    """Clusters with how many of everything they have and how many of it run, and without their keys."""
     present = ~Q(applications__status=Application.Status.ABSENT)
+    swarm = Q(applications__source__in=(Application.Source.STACK, Application.Source.SERVICE))
     return Cluster.objects.defer("tls_ca", "tls_cert", "tls_key").annotate(
         application_count=Count("applications", filter=present),
-        containers_running=Sum("applications__running", filter=present, default=0),
-        containers_wanted=Sum("applications__wanted", filter=present, default=0),
+        containers_running=Sum("applications__running", filter=present & ~swarm, default=0),
+        containers_wanted=Sum("applications__wanted", filter=present & ~swarm, default=0),
+        tasks_running=Sum("applications__running", filter=present & swarm, default=0),
+        tasks_wanted=Sum("applications__wanted", filter=present & swarm, default=0),
+        node_count=_count_nodes(),
+        nodes_ready=_count_nodes(state=Node.State.READY),
     )
+
+
+def _count_nodes(**wanted: Any) -> Coalesce:
+    """In a query of its own: a join would multiply the other counts."""
+    nodes = Node.objects.filter(cluster=OuterRef("pk"), **wanted).order_by().values("cluster")
+    return Coalesce(Subquery(nodes.annotate(number=Count("pk")).values("number")), 0)
 
 
 def _test_form(form: ClusterForm) -> dict[str, Any]:
     """`facts` of the engine, or `error`: the exact reason it could not be asked."""
     form.is_valid()
-    wrong = [str(error) for name in ("url", "tls_ca", "tls_cert", "tls_key") for error in form.errors.get(name, [])]
+    wrong = [str(error) for name in TESTED_FIELDS for error in form.errors.get(name, [])]
     if wrong:
         return {"error": " ".join(wrong)}
     try:

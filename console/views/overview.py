@@ -8,10 +8,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from clusters.models import Application, Cluster
+from clusters.models import Application, Cluster, Node
 from console.pages import console_page, is_partial
 from console.selection import ClusterSelection, select_cluster
 from console.views.clusters import summarize_clusters
+from console.views.nodes import with_cluster
 from triggers.models import ACTIVE_STATES, CallState, TriggerCall
 from triggers.selectors import calls_with_relations
 
@@ -28,6 +29,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "cluster_filter": True,
         "has_clusters": bool(selection.clusters),
         "unreachable": _list_unreachable(selection),
+        "noticed": [cluster for cluster in _list_clusters(selection) if cluster.swarm_notice],
+        "lost_nodes": _find_lost_nodes(selection.ids)[:SHOWN],
         "short_applications": _find_short_applications(selection.ids)[:SHOWN],
         "broken_calls": _find_unmended_calls(calls)[:SHOWN],
         "clusters": summarize_clusters().filter(pk__in=selection.ids),
@@ -37,9 +40,16 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "console/_overview.html" if is_partial(request, "overview") else "console/overview.html", context)
 
 
+def _list_clusters(selection: ClusterSelection) -> list[Cluster]:
+    return [selection.selected] if selection.selected else selection.clusters
+
+
 def _list_unreachable(selection: ClusterSelection) -> list[Cluster]:
-    clusters = [selection.selected] if selection.selected else selection.clusters
-    return [cluster for cluster in clusters if cluster.status == Cluster.Status.UNREACHABLE]
+    return [cluster for cluster in _list_clusters(selection) if cluster.status == Cluster.Status.UNREACHABLE]
+
+
+def _find_lost_nodes(cluster_ids: list[int]) -> QuerySet[Node]:
+    return with_cluster().filter(cluster__in=cluster_ids).exclude(state=Node.State.READY)
 
 
 def _find_short_applications(cluster_ids: list[int]) -> QuerySet[Application]:

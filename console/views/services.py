@@ -1,5 +1,7 @@
 """Services: the list, one service with its containers, and scaling it."""
 
+from typing import Any
+
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -7,14 +9,17 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Service
-from console.pages import console_action, console_page, is_partial, paginate, read_query, render_dialog
+from console.pages import console_action, console_page, is_partial, paginate, read_query, read_tab, render_dialog
 from console.selection import select_cluster
+from console.slots import group_slots, tasks_with_nodes
 from console.views.calls import start_call
 from triggers.forms import ScaleForm
 from triggers.models import Action
 from triggers.selectors import calls_with_relations
+from triggers.validation import explain_service_refusal
 
 TABS = ("containers", "activity")
+SWARM_TABS = ("tasks", "activity")
 CALLS_SHOWN = 25
 
 
@@ -41,10 +46,12 @@ def services(request: HttpRequest) -> HttpResponse:
 @console_page
 def service(request: HttpRequest, service_id: int) -> HttpResponse:
     shown = _get_service(service_id)
-    tab = request.GET.get("tab", TABS[0])
-    context = _page_context(shown) | {"title": shown.name, "tab": tab if tab in TABS else TABS[0]}
-    if context["tab"] == "containers":
+    tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
+    context = _page_context(shown) | {"title": shown.name, "tab": tab, "policies": _list_policies(shown)}
+    if tab == "containers":
         context["containers"] = shown.containers.all()
+    elif tab == "tasks":
+        context["page"] = paginate(request, group_slots(tasks_with_nodes().filter(service=shown)))
     else:
         about = Q(service=shown) | Q(service=None, application=shown.application)
         context["calls"] = calls_with_relations().filter(about)[:CALLS_SHOWN]
@@ -54,12 +61,15 @@ def service(request: HttpRequest, service_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_action("triggers.add_triggercall")
 def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
-    """GET shows the form, and with values in the address what they would do; POST asks for it."""
+    """GET shows the form, and with values in the address what they would do; POST asks for it.
+
+    What cannot be scaled gets the reason in the form's place."""
     shown = _get_service(service_id)
+    refusal = explain_service_refusal(shown)
     form = ScaleForm(shown, request.POST if request.method == "POST" else request.GET or None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and not refusal and form.is_valid():
         return start_call(request, shown.application, action=Action.SCALING, service_id=shown.pk, **form.call_parameters())
-    context = _page_context(shown) | {"title": f"Scale {shown.name}", "form": form}
+    context = _page_context(shown) | {"title": f"Scale {shown.name}", "form": form, "refusal": refusal}
     if is_partial(request, "scale-effect"):
         return render(request, "console/_scale_effect.html", context)
     return render_dialog(request, "console/_service_scale.html", context)
@@ -76,6 +86,12 @@ def _page_context(shown: Service) -> dict[str, object]:
             (application.name, reverse("application", args=[application.pk])),
         ],
     }
+
+
+def _list_policies(shown: Service) -> list[tuple[str, dict[str, Any]]]:
+    """What Swarm does in an update and in a rollback of the service; nothing for jobs and containers, which have neither."""
+    policies = [("Update", shown.update_config), ("Rollback", shown.rollback_config)]
+    return [] if shown.is_job else [(label, policy) for label, policy in policies if policy]
 
 
 def _with_application(rows: QuerySet[Service]) -> QuerySet[Service]:

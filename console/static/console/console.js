@@ -163,6 +163,21 @@
     kept = null;
   });
 
+  // What was unfolded in a swapped element stays so: a `details` with an id.
+
+  let unfolded = new Map();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const known = event.detail.target.querySelectorAll("details[id]");
+    unfolded = new Map([...known].map((details) => [details.id, details.open]));
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const [id, open] of unfolded) {
+      const details = document.getElementById(id);
+      if (details) details.open = open;
+    }
+    unfolded.clear();
+  });
+
   // Exact times in the reader's zone
 
   function localizeTimes(root) {

@@ -1,0 +1,60 @@
+"""Tasks as a Swarm keeps them: by the slot of the service that each one fills, or filled."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from clusters.models import Node, Task
+
+ENDED_WELL = {"running", "complete"}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot of a replicated service, or a node's place in a global one; tasks newest first.
+
+    `present` holds at least one task: where Swarm wants none there any more, the newest that was. While an update starts the
+    new task before it stops the old one, both are present.
+    """
+
+    present: list[Task]
+    earlier: list[Task]
+
+    @property
+    def key(self) -> str:
+        """The same for this slot at every look."""
+        return "-".join(map(str, find_place(self.present[0])))
+
+    @property
+    def error(self) -> str:
+        """What is wrong in this slot now: of the newest task, or of the one before while its replacement does not run yet."""
+        newest = self.present[0]
+        if newest.error or newest.state in ENDED_WELL:
+            return newest.error
+        return next((task.error for task in [*self.present[1:], *self.earlier] if task.error), "")
+
+
+def tasks_with_nodes() -> QuerySet[Task]:
+    """Tasks with `node_pk`: of the row of the node they are on, None when it is not known."""
+    nodes = Node.objects.filter(cluster=OuterRef("service__application__cluster"), node_id=OuterRef("node_id"))
+    return Task.objects.select_related("service").annotate(node_pk=Subquery(nodes.values("pk")[:1]))
+
+
+def find_place(task: Task) -> tuple[int, int, str]:
+    """What its service, slot and (of a global service) node are."""
+    return task.service_id, task.slot, "" if task.slot else task.node_id
+
+
+def group_slots(tasks: Iterable[Task]) -> list[Slot]:
+    """The slots in the order in which `tasks` names them first."""
+    slots: dict[tuple[int, int, str], list[Task]] = {}
+    for task in tasks:
+        slots.setdefault(find_place(task), []).append(task)
+    return [make_slot(members) for members in slots.values()]
+
+
+def make_slot(tasks: list[Task]) -> Slot:
+    newest_first = sorted(tasks, key=lambda task: (task.created_at is not None, task.created_at), reverse=True)
+    present = [task for task in newest_first if task.is_present] or newest_first[:1]
+    return Slot(present, [task for task in newest_first if task not in present])

@@ -1,0 +1,54 @@
+"""Nodes: the list of all machines of the Swarms, and one node with its tasks."""
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from clusters.models import Node, Task
+from console.pages import console_page, is_partial, paginate, read_query
+from console.selection import select_cluster
+
+EARLIER_SHOWN = 25  # ended tasks
+
+
+@require_safe
+@console_page
+def nodes(request: HttpRequest) -> HttpResponse:
+    selection = select_cluster(request)
+    query = read_query(request, "q")
+    rows = with_cluster().filter(cluster__in=selection.ids)
+    if query:
+        rows = rows.filter(Q(hostname__icontains=query) | Q(address__icontains=query))
+    context = {
+        "title": "Nodes",
+        "cluster_filter": True,
+        "selection": selection,
+        "query": query,
+        "page": paginate(request, rows.order_by("cluster__name", "hostname", "pk")),
+    }
+    return render(request, "console/_nodes.html" if is_partial(request, "list") else "console/nodes.html", context)
+
+
+@require_safe
+@console_page
+def node(request: HttpRequest, node_id: int) -> HttpResponse:
+    shown = get_object_or_404(with_cluster(), pk=node_id)
+    tasks = Task.objects.filter(service__application__cluster=shown.cluster, node_id=shown.node_id)
+    tasks = tasks.select_related("service__application").order_by("-updated_at")
+    present = [task for task in tasks if task.is_present]
+    present.sort(key=lambda task: (task.service.application.name, task.service.name, task.slot))
+    context = {
+        "title": shown.hostname,
+        "crumbs": [("Nodes", reverse("nodes"))],
+        "node": shown,
+        "cluster": shown.cluster,
+        "page": paginate(request, present),
+        "earlier": [task for task in tasks if not task.is_present][:EARLIER_SHOWN],
+    }
+    return render(request, "console/_node_state.html" if is_partial(request, "state") else "console/node.html", context)
+
+
+def with_cluster() -> QuerySet[Node]:
+    return Node.objects.select_related("cluster").defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
