@@ -5,6 +5,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+CRASHES = ["/bin/false"]
+COMPLETES = ["/bin/true"]
+CANNOT_START = ["/bin/not-there"]
 NEVER = "0001-01-01T00:00:00Z"
 
 

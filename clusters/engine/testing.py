@@ -20,8 +20,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from clusters.engine.endpoint import EngineEndpoint
-from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed, TargetMissing
+from clusters.engine.errors import (
+    EngineError,
+    EngineRefused,
+    EngineUnreachable,
+    NotManager,
+    PullFailed,
+    SwarmUnavailable,
+    TargetMissing,
+)
 from clusters.engine.fake_containers import (
+    CANNOT_START,
+    COMPLETES,
+    CRASHES,
     Json,
     find_command,
     fixed_ports,
@@ -31,9 +42,10 @@ from clusters.engine.fake_containers import (
     merge_config,
     new_state,
 )
+from clusters.engine.fake_swarm import FakeSwarm
 
-CRASHES = ["/bin/false"]
-CANNOT_START = ["/bin/not-there"]
+__all__ = ["CANNOT_START", "COMPLETES", "CRASHES", "HEALTHY", "RUNS", "UNHEALTHY", "FakeEngine"]
+
 RUNS = ["/bin/serve"]
 HEALTHY: Json = {"Test": ["CMD", "/bin/true"], "Interval": 100_000_000, "Timeout": 5_000_000_000, "Retries": 1}  # nanoseconds
 UNHEALTHY: Json = {**HEALTHY, "Test": ["CMD", "/bin/false"]}
@@ -51,6 +63,8 @@ class FakeEngine:
         self.networks: dict[str, Json] = {name: {"Name": name, "Id": make_id(name)} for name in PREDEFINED_NETWORKS}
         self.volumes: set[str] = set()
         self.registry: dict[str, str | EngineError] = {}  # reference -> image id, or what pulling it raises
+        self.private: dict[str, str] = {}  # registry host -> the "user:password" that it wants
+        self.swarm: FakeSwarm | None = None
         self.unreachable = ""  # a reason: then every request raises EngineUnreachable with it
         self.operations: list[str] = []  # every change asked for, as one line: "create shop-web-1", "pull app:1"
         self.requests: list[str] = []  # every request's method name, reads too
@@ -122,6 +136,18 @@ class FakeEngine:
                 self._start(container)
             return str(container["Id"])
 
+    def init_swarm(self, *workers: str) -> FakeSwarm:
+        """The engine becomes the manager `manager1`, with a node for each of `workers`."""
+        self.swarm = FakeSwarm(self._image_for_node)
+        self.swarm.add_node("manager1", role="manager")
+        for hostname in workers:
+            self.swarm.add_node(hostname)
+        return self.swarm
+
+    def digest_of(self, image_id: str) -> str:
+        """What the registry calls the image."""
+        return f"sha256:{make_id('digest', image_id)}"
+
     def names(self) -> set[str]:
         """Of all containers."""
         return {container["Name"][1:] for container in self.containers.values()}
@@ -147,7 +173,7 @@ class FakeEngine:
                 "NCPU": 2,
                 "MemTotal": 4 << 30,
                 "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-                "Swarm": {"LocalNodeState": "inactive", "ControlAvailable": False},
+                "Swarm": self.swarm.describe() if self.swarm else {"LocalNodeState": "inactive", "ControlAvailable": False},
             }
 
     def list_containers(self, filters: Json | None = None) -> list[Json]:
@@ -178,6 +204,76 @@ class FakeEngine:
         with self._request("container_logs"):
             self._find(container)
             return ""
+
+    # Swarm
+
+    def _manager(self) -> FakeSwarm:
+        if self.swarm is None or not self.swarm.is_manager:
+            kind = "Worker nodes can't be used to view" if self.swarm else 'Use "docker swarm init" to create one to view'
+            raise NotManager(f"This node is not a swarm manager. {kind} or modify cluster state.")
+        if self.swarm.leaderless:
+            raise SwarmUnavailable(f"The Swarm cannot answer at the moment: {self.swarm.leaderless}")
+        return self.swarm
+
+    def list_services(self, filters: Json | None = None) -> list[Json]:
+        with self._request("list_services"):
+            return self._manager().list_services(filters)
+
+    def inspect_service(self, service: str) -> Json:
+        with self._request("inspect_service"):
+            return self._manager().inspect_service(service)
+
+    def list_tasks(self, filters: Json | None = None) -> list[Json]:
+        with self._request("list_tasks"):
+            return self._manager().list_tasks(filters)
+
+    def list_nodes(self) -> list[Json]:
+        with self._request("list_nodes"):
+            return self._manager().list_nodes()
+
+    def resolve_digest(self, reference: str, auth: Mapping[str, str] | None = None) -> str:
+        with self._request("resolve_digest"):
+            if not self._may_pull(reference, join_credentials(auth)):
+                raise PullFailed(f"{reference} could not be pulled: no basic auth credentials.", code="pull_unauthorized")
+            answer = self.registry.get(add_tag(reference))
+            if isinstance(answer, EngineError):
+                raise answer
+            if answer is None:
+                raise PullFailed(f"{reference} could not be pulled: manifest unknown.", code="pull_not_found")
+            return self.digest_of(answer)
+
+    def update_service(
+        self, service: str, version: int, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None
+    ) -> list[str]:
+        with self._request("update_service", f"update service {self._service_name(service)}"):
+            self._manager().update_service(service, version, spec, join_credentials(auth))
+            return []
+
+    def roll_back_service(self, service: str, version: int, spec: Mapping[str, Any]) -> list[str]:
+        with self._request("roll_back_service", f"roll back service {self._service_name(service)}"):
+            self._manager().roll_back_service(service, version)
+            return []
+
+    def _service_name(self, service: str) -> str:
+        found = (self.swarm.services if self.swarm else {}).get(service)
+        return found.name if found else service
+
+    def _may_pull(self, reference: str, credentials: str) -> bool:
+        return self.private.get(reference.partition("/")[0], credentials) == credentials
+
+    def _image_for_node(self, reference: str, credentials: str) -> Json | None:
+        """The config of the image that a node gets for a task: by its digest, else what the tag names now."""
+        if not self._may_pull(reference, credentials):
+            return None
+        name, _, digest = reference.partition("@")
+        if digest:
+            found = [image for image_id, image in self.images.items() if self.digest_of(image_id) == digest]
+            return found[0]["Config"] if found else None
+        published = self.registry.get(add_tag(name))
+        try:
+            return dict((self.images[published] if isinstance(published, str) else self._find_image(name))["Config"])
+        except TargetMissing:
+            return None
 
     # Changing
 
@@ -261,7 +357,7 @@ class FakeEngine:
             if answer is None:
                 raise PullFailed(f"{reference} could not be pulled: manifest unknown.", code="pull_not_found")
             self._tag(answer, reference)
-            digest = f"{reference.rpartition(':')[0]}@sha256:{make_id('digest', answer)}"
+            digest = f"{reference.rpartition(':')[0]}@{self.digest_of(answer)}"
             if digest not in self.images[answer]["RepoDigests"]:
                 self.images[answer]["RepoDigests"].append(digest)
         on_progress()
@@ -520,3 +616,11 @@ class FakeEngine:
             "NetworkSettings": copy.deepcopy(container["NetworkSettings"]),
             "Mounts": copy.deepcopy(container["Mounts"]),
         }
+
+
+def add_tag(reference: str) -> str:
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
+
+
+def join_credentials(auth: Mapping[str, str] | None) -> str:
+    return f"{auth['username']}:{auth['password']}" if auth else ""
