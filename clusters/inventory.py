@@ -16,6 +16,7 @@ from django.utils import timezone
 from clusters.engine.client import EngineClient
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
+from clusters.engine.failures import describe_address
 from clusters.engine.listing import (
     EngineFacts,
     ObservedApplication,
@@ -47,8 +48,17 @@ def observe_and_store(cluster: Cluster, client: EngineClient) -> ObservedEngine:
     """sync_cluster over a connection that is already there. Raises EngineError and marks nothing."""
     began_at = timezone.now()
     observed = observe_engine(client, recall_images(cluster))
-    store_observation(cluster, observed, began_at)
+    store_observation(cluster, observed, began_at, find_stand_in(cluster, client, observed.facts))
     return observed
+
+
+def find_stand_in(cluster: Cluster, client: EngineClient, facts: EngineFacts) -> str:
+    """A sentence when what answers is another manager than the engine at the cluster's first address; else empty."""
+    if client.address == cluster.url:
+        return ""
+    if facts.engine_id and Cluster.objects.filter(pk=cluster.pk, engine_id=facts.engine_id).exists():
+        return ""
+    return f"{' '.join(client.passed_over)} The Swarm is seen through {describe_address(client.address)}."
 
 
 def test_connection(endpoint: EngineEndpoint) -> EngineFacts:
@@ -76,17 +86,19 @@ def recall_images(cluster: Cluster) -> dict[str, str]:
 
 
 @transaction.atomic
-def store_observation(cluster: Cluster, observed: ObservedEngine, began_at: datetime) -> bool:
+def store_observation(cluster: Cluster, observed: ObservedEngine, began_at: datetime, stand_in: str = "") -> bool:
     """Write what changed, in queries that do not grow with the engine. False: a later observation is there already.
 
-    While a Swarm cannot be seen, its rows stay as last seen.
+    While a Swarm cannot be seen, its rows stay as last seen; so do what the engine itself is and runs while another manager
+    stands in for it, which the sentence `stand_in` says.
     """
-    if not claim_cluster(cluster, observed, began_at):
+    if not claim_cluster(cluster, observed, began_at, stand_in):
         return False
-    sources = PLAIN_SOURCES if observed.swarm_problem else (*PLAIN_SOURCES, *SWARM_SOURCES)
-    applications = store_applications(cluster, observed.applications, sources)
-    services = store_services(cluster, applications, observed.applications)
-    store_containers(cluster, services)
+    sources = [*([] if stand_in else PLAIN_SOURCES), *([] if observed.swarm_problem else SWARM_SOURCES)]
+    seen = [found for found in observed.applications if found.source in sources]
+    services = store_services(cluster, store_applications(cluster, seen, sources), seen)
+    if not stand_in:
+        store_containers(cluster, services)
     if not observed.swarm_problem:
         store_tasks(cluster, services)
         store_nodes(cluster, observed.nodes)
@@ -95,7 +107,7 @@ def store_observation(cluster: Cluster, observed: ObservedEngine, began_at: date
     return True
 
 
-def claim_cluster(cluster: Cluster, observed: ObservedEngine, began_at: datetime) -> bool:
+def claim_cluster(cluster: Cluster, observed: ObservedEngine, began_at: datetime, stand_in: str) -> bool:
     """Write the engine's facts and hold the row to the end of the transaction, unless a later observation was stored.
 
     A `synced_at` in the future comes from a clock that was set back since: it must not block every sync until then.
@@ -104,24 +116,29 @@ def claim_cluster(cluster: Cluster, observed: ObservedEngine, began_at: datetime
     reachable = models.Case(
         models.When(status=Cluster.Status.REACHABLE, then="status_changed_at"), default=models.Value(began_at)
     )
-    facts = observed.facts
     claimed = Cluster.objects.filter(stored, pk=cluster.pk).update(
         synced_at=began_at,
         status_changed_at=reachable,
         status=Cluster.Status.REACHABLE,
-        status_reason="",
-        engine_id=facts.engine_id,
-        engine_version=facts.engine_version,
-        api_version=facts.api_version,
-        hostname=facts.hostname,
-        operating_system=facts.operating_system,
-        architecture=facts.architecture,
-        cpus=facts.cpus,
-        memory_bytes=facts.memory_bytes,
-        swarm_manager=facts.swarm_role == "manager",
-        swarm_notice=make_notice(facts, observed.swarm_problem),
+        status_reason=stand_in[:500],
+        swarm_manager=observed.facts.swarm_role == "manager",
+        swarm_notice=make_notice(observed.facts, observed.swarm_problem),
+        **({} if stand_in else describe_engine(observed.facts)),
     )
     return claimed == 1
+
+
+def describe_engine(facts: EngineFacts) -> dict[str, Any]:
+    return {
+        "engine_id": facts.engine_id,
+        "engine_version": facts.engine_version,
+        "api_version": facts.api_version,
+        "hostname": facts.hostname,
+        "operating_system": facts.operating_system,
+        "architecture": facts.architecture,
+        "cpus": facts.cpus,
+        "memory_bytes": facts.memory_bytes,
+    }
 
 
 def make_notice(facts: EngineFacts, problem: str) -> models.Case | str:

@@ -3,6 +3,9 @@
 A thread alternates between two things: sync, then listen from the moment before that sync on (by the engine's own clock,
 so that nothing falls between), until something happens or a full resync is due. A burst of events is one sync: what
 arrives within DEBOUNCE_SECONDS of the first event is answered together.
+
+Tasks on a Swarm's other nodes cause no event here. Between short rounds of listening the thread looks at the tasks
+themselves, and syncs when one has changed.
 """
 
 import threading
@@ -16,6 +19,8 @@ from clusters.engine.client import EngineClient
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from clusters.engine.events import EventStream
+from clusters.engine.listing import ObservedEngine
+from clusters.engine.swarm.listing import look_at_tasks
 from clusters.inventory import mark_unreachable, observe_and_store
 from clusters.models import Cluster
 
@@ -26,15 +31,18 @@ RESYNC_SECONDS = 60.0
 DEBOUNCE_SECONDS = 0.2
 # One listening round. A network that goes silent is noticed at its end, since the engine then fails to end it in time.
 LISTEN_SECONDS = 10.0
-ANSWER_SECONDS = 15.0
+ANSWER_SECONDS = 25.0  # a manager takes 20 s to find out that its Swarm has no leader
+LOOK_SECONDS = 1.5  # between two looks at a Swarm's tasks, unless they take more than a LOOK_SHARE of the time
+LOOK_SHARE = 0.02
+LOOK_PATIENCE = 5.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 STOP_SECONDS = 3.0  # how long a stopping watcher waits for its threads
 
 EVENT_FILTERS = {
-    "type": ["container", "image", "network"],
+    "type": ["container", "image", "network", "service", "node"],
     # Without exec_*: health checks run one each few seconds, and health_status says what came of it.
     "event": [
-        *("create", "start", "die", "pause", "unpause", "destroy", "rename", "update", "health_status"),
+        *("create", "start", "die", "pause", "unpause", "destroy", "rename", "update", "remove", "health_status"),
         *("pull", "tag", "untag", "delete", "load", "import"),
         *("connect", "disconnect"),
     ],
@@ -97,40 +105,55 @@ class ClusterWatch(threading.Thread):
         try:
             while not self._stopping.is_set():
                 self.follow_engine()
-                self._stopping.wait(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1])
+                if self._failures:
+                    self._stopping.wait(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1])
         finally:
             connections.close_all()
 
     def follow_engine(self) -> None:
-        """Sync and listen over one connection, until it is lost or the watch is stopped."""
+        """Sync and listen over one connection, until it is lost or the watch is stopped; over one to another manager than the
+        first only until the next full resync is due."""
         try:
             with EngineClient(self.endpoint, timeout=ANSWER_SECONDS) as client:
+                connected_at = time.monotonic()
                 while not self._stopping.is_set():
                     close_old_connections()
                     observed = observe_and_store(self.cluster, client)
                     self._failures = 0
-                    self.wait_for_change(client, observed.facts.time or time.time())
+                    self.wait_for_change(client, observed)
+                    if client.passed_over and time.monotonic() - connected_at >= RESYNC_SECONDS:
+                        return
         except EngineError as error:
+            self._failures += 1
             if not self._stopping.is_set():
                 self.report_loss(error)
         except DatabaseFailure as error:
+            self._failures += 1
             self.report_database_failure(error)
-        self._failures += 1
 
-    def wait_for_change(self, client: EngineClient, since: float) -> None:
-        """Returns when something happened on the engine after `since`, and when a full resync is due."""
+    def wait_for_change(self, client: EngineClient, observed: ObservedEngine) -> None:
+        """Returns when something happened on the engine or its Swarm after it was observed, and when a full resync is due."""
         resync_at = time.monotonic() + RESYNC_SECONDS
+        is_in_swarm = observed.facts.swarm_state != "inactive"
+        seconds = LOOK_SECONDS if is_in_swarm else LISTEN_SECONDS
+        since = observed.facts.time or time.time()
         while time.monotonic() < resync_at:
-            with EventStream(client, since, since + LISTEN_SECONDS, EVENT_FILTERS) as self._stream:
+            with EventStream(client, since, since + seconds, EVENT_FILTERS) as self._stream:
                 if self._stopping.is_set():
                     return
                 if self._stream.wait_for_event():
                     self._stopping.wait(DEBOUNCE_SECONDS)
                     return
-            since += LISTEN_SECONDS
+            since += seconds
+            if is_in_swarm:
+                began = time.monotonic()
+                if find_fingerprint(client) != observed.fingerprint:
+                    return
+                took = time.monotonic() - began
+                seconds = min(max(took / LOOK_SHARE, LOOK_SECONDS), LISTEN_SECONDS)
 
     def report_loss(self, error: EngineError) -> None:
-        if not self._failures:  # once a loss, not once a try
+        if self._failures == 1:  # once a loss, not once a try
             self.log.warning("engine lost", reason=error.message)
         try:
             mark_unreachable(self.cluster, error.message)
@@ -140,3 +163,12 @@ class ClusterWatch(threading.Thread):
     def report_database_failure(self, error: DatabaseFailure) -> None:
         self.log.warning("the inventory cannot be written", error=str(error))
         connection.close()
+
+
+def find_fingerprint(client: EngineClient) -> int | None:
+    """Of the Swarm's tasks; None while the engine cannot tell. Whether it answers at all is for the next request to tell."""
+    try:
+        with client.patience(LOOK_PATIENCE):
+            return look_at_tasks(client)
+    except EngineError:
+        return None

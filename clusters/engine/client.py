@@ -29,11 +29,12 @@ from clusters.engine.errors import (
     SwarmUnavailable,
     TargetMissing,
 )
-from clusters.engine.failures import describe_failure, probe_ssh
+from clusters.engine.failures import describe_failure, describe_place, probe_ssh
 
 REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period on top
 DEFAULT_GRACE = 10  # seconds the engine gives a container whose config names no other
 REGISTRY_PATIENCE = 60.0  # seconds for an answer that the engine fetches from a registry first
+MANAGER_PATIENCE = 5.0  # seconds for each of several managers to show that it can be worked with
 PULL_SILENCE = 300.0  # seconds without a line of progress after which a pull is given up
 
 
@@ -51,7 +52,10 @@ def translated_errors(url: str = "") -> Iterator[None]:
         raise EngineUnreachable(describe_failure(error, url)) from error
 
 
-LEADERLESS = ("does not have a leader", "has no leader", "code = unavailable", "code = deadlineexceeded")
+LEADERLESS = (
+    *("does not have a leader", "has no leader", "context deadline exceeded"),
+    *("code = unavailable", "code = deadlineexceeded"),
+)
 
 
 def classify_refusal(status: int | None, message: str) -> EngineError:
@@ -77,36 +81,68 @@ class EngineSession(docker.APIClient):
 
 
 class EngineClient:
-    """A connection to one engine; use as a context manager. Not shared between threads: see `sibling`."""
+    """A connection to one engine; use as a context manager. Not shared between threads: see `sibling`.
+
+    `address` is the one that answered. Where the endpoint has several: the first at which a Swarm's manager can be worked
+    with; `passed_over` says in sentences why those before it are not. While there is none, the endpoint's first address if
+    it answers (what runs on that engine alone can be worked with), else a manager whose Swarm has no leader.
+    """
 
     def __init__(self, endpoint: EngineEndpoint, timeout: float = REQUEST_TIMEOUT, version: str = "auto") -> None:
         """Connects and, unless `version` names it, negotiates the API version.
 
-        Raises EngineUnreachable, EngineError (`bad_address`).
+        Raises EngineUnreachable, EngineError (`bad_address`, `bad_other_address`).
         """
         endpoint.validate()
         self.endpoint = endpoint
         self.timeout = timeout
+        self.address = endpoint.url
+        self.passed_over: tuple[str, ...] = ()
         self._resources = ExitStack()
         try:
-            self.api = self._connect(version)
+            self.api = self._connect_manager(version) if endpoint.others else self._connect(endpoint.url, version, timeout)
         except BaseException:
             self._resources.close()
             raise
-        self._resources.callback(self.api.close)
 
-    def _connect(self, version: str) -> docker.APIClient:
-        is_ssh = urlsplit(self.endpoint.url).scheme == "ssh"
-        if is_ssh and version == "auto" and (reason := probe_ssh(self.endpoint.url)):
+    def _connect_manager(self, version: str) -> docker.APIClient:
+        faults: list[str] = []
+        spare: tuple[docker.APIClient, str] | None = None
+        for address in self.endpoint.addresses:
+            try:
+                api = self._connect(address, version, min(self.timeout, MANAGER_PATIENCE))
+            except EngineUnreachable as error:
+                faults.append(error.message)
+                continue
+            fault = find_manager_fault(api, address)
+            if fault is None:
+                return self._settle(api, address, faults)
+            faults.append(fault.message)
+            if not spare and (address == self.endpoint.url or not isinstance(fault, NotManager)):
+                spare = api, address
+        if spare is None:
+            raise EngineUnreachable(" ".join(faults))
+        return self._settle(*spare, faults)
+
+    def _settle(self, api: docker.APIClient, address: str, faults: list[str]) -> docker.APIClient:
+        self.address, self.passed_over = address, tuple(faults)
+        set_timeout(api, self.timeout)
+        return api
+
+    def _connect(self, address: str, version: str, timeout: float) -> docker.APIClient:
+        is_ssh = urlsplit(address).scheme == "ssh"
+        if is_ssh and version == "auto" and (reason := probe_ssh(address)):
             raise EngineUnreachable(reason)
         if is_ssh:  # never a question at the terminal the console was started from
             os.environ.setdefault("SSH_ASKPASS_REQUIRE", "force")
             os.environ.setdefault("SSH_ASKPASS", "/bin/false")
         try:
-            options: dict[str, Any] = {"version": version, "timeout": self.timeout, "tls": self._tls_config(self.endpoint)}
-            return EngineSession(base_url=self.endpoint.url, use_ssh_client=is_ssh, **options)
+            options: dict[str, Any] = {"version": version, "timeout": timeout, "tls": self._tls_config(self.endpoint)}
+            api = EngineSession(base_url=address, use_ssh_client=is_ssh, **options)
         except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
-            raise EngineUnreachable(describe_failure(error, self.endpoint.url)) from error
+            raise EngineUnreachable(describe_failure(error, address)) from error
+        self._resources.callback(api.close)
+        return api
 
     def _tls_config(self, endpoint: EngineEndpoint) -> TLSConfig | bool:
         if not (endpoint.ca or endpoint.cert):
@@ -132,7 +168,16 @@ class EngineClient:
 
     def sibling(self) -> Self:
         """Another connection to the same engine, for another thread; it has to be closed too."""
-        return type(self)(self.endpoint, self.timeout, self.api.api_version)
+        return type(self)(self.endpoint.at(self.address), self.timeout, self.api.api_version)
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Within it an answer has so long instead of `timeout`."""
+        set_timeout(self.api, seconds)
+        try:
+            yield
+        finally:
+            set_timeout(self.api, self.timeout)
 
     @property
     def _raw(self) -> Any:
@@ -335,7 +380,24 @@ class EngineClient:
             self._raw._raise_for_status(self._raw._post_json(self._raw._url(path, name), data=body))
 
     def _translated(self) -> Any:
-        return translated_errors(self.endpoint.url)
+        return translated_errors(self.address)
+
+
+def set_timeout(api: Any, seconds: float) -> None:
+    """For each answer from now on. The SDK's types know whole seconds only."""
+    api.timeout = seconds
+
+
+def find_manager_fault(api: docker.APIClient, address: str) -> EngineError | None:
+    """Why the engine there cannot speak for a Swarm; None when it can."""
+    try:
+        with translated_errors(address):
+            api.nodes(filters={"role": "manager"})
+    except NotManager as error:
+        return NotManager(f"{describe_place(address)} is no Swarm manager: {error.message.partition('.')[0]}.")
+    except EngineError as error:
+        return error
+    return None
 
 
 PULL_FAILURES = (

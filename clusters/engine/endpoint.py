@@ -1,7 +1,8 @@
 """Where an engine listens. No Docker import here: models use it."""
 
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
+from typing import Self
+from urllib.parse import SplitResult, urlsplit
 
 from clusters.engine.errors import EngineError
 
@@ -21,20 +22,47 @@ class EngineEndpoint:
     key: str = field(default="", repr=False)
     others: tuple[str, ...] = ()
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All, in the order in which they are tried."""
+        return tuple(dict.fromkeys((self.url, *self.others)))
+
+    def at(self, address: str) -> Self:
+        """The same at one address alone."""
+        return replace(self, url=address, others=())
+
     def validate(self) -> None:
-        """Raises EngineError (`bad_address`) with a sentence that says what to write instead."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in SCHEMES:
-            raise EngineError("The address must start with unix://, tcp:// or ssh://.", code="bad_address")
-        if parts.scheme == "unix" and (parts.netloc or not parts.path.startswith("/")):
-            raise EngineError(
-                "A unix:// address needs the socket's absolute path, such as unix:///var/run/docker.sock.", code="bad_address"
-            )
-        if parts.scheme != "unix" and not parts.hostname:
-            raise EngineError(f"A {parts.scheme}:// address needs a host name.", code="bad_address")
-        try:
-            parts.port  # noqa: B018 - urlsplit checks the port when it is read
-        except ValueError as error:
-            raise EngineError("The port of the address is not a number from 0 to 65535.", code="bad_address") from error
+        """Raises EngineError with a sentence that says what to write instead: `bad_address`, or `bad_other_address` for the
+        first wrong one of the others."""
+        check_address(self.url)
         if bool(self.cert) != bool(self.key):
             raise EngineError("A client certificate and its key must be given together.", code="bad_address")
+        for address in self.others:
+            try:
+                check_address(address)
+            except EngineError as error:
+                raise EngineError(f"{address}: {error.message}", code="bad_other_address") from error
+
+
+def check_address(url: str) -> None:
+    """Raises EngineError (`bad_address`)."""
+    parts = split_address(url)
+    if parts.scheme not in SCHEMES:
+        raise EngineError("The address must start with unix://, tcp:// or ssh://.", code="bad_address")
+    if parts.scheme == "unix" and (parts.netloc or not parts.path.startswith("/")):
+        raise EngineError(
+            "A unix:// address needs the socket's absolute path, such as unix:///var/run/docker.sock.", code="bad_address"
+        )
+    if parts.scheme != "unix" and not parts.hostname:
+        raise EngineError(f"A {parts.scheme}:// address needs a host name.", code="bad_address")
+    try:
+        parts.port  # noqa: B018 - urlsplit checks the port when it is read
+    except ValueError as error:
+        raise EngineError("The port of the address is not a number from 0 to 65535.", code="bad_address") from error
+
+
+def split_address(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:  # a bracket that is not closed
+        raise EngineError("The address cannot be read: is a bracket missing?", code="bad_address") from error

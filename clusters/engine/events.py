@@ -27,7 +27,7 @@ class EventStream:
     def __init__(self, client: "EngineClient", since: float, until: float, filters: Mapping[str, Sequence[str]]) -> None:
         """Raises EngineError."""
         api: Any = client.api
-        self._url = client.endpoint.url
+        self._url = client.address
         params = {"since": f"{since:.6f}", "until": f"{until:.6f}", "filters": json.dumps(filters)}
         with translated_errors(self._url):
             # Not api.events(): it waits for ever, even for an engine that is no longer there.

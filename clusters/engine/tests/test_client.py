@@ -57,7 +57,7 @@ class RecordedApi:
 
 def client_of(api):
     client = EngineClient.__new__(EngineClient)
-    client.endpoint, client.api = EngineEndpoint("unix:///run/docker.sock"), api
+    client.endpoint, client.address, client.api = EngineEndpoint("unix:///run/docker.sock"), "unix:///run/docker.sock", api
     return client
 
 
