@@ -37,6 +37,11 @@ class Node:
     id: str
     hostname: str
     state: str  # ready, down, disconnected, unknown
+    availability: str = "active"  # active, pause, drain
+
+    @property
+    def takes_tasks(self) -> bool:
+        return self.state == "ready" and self.availability == "active"
 
     @property
     def is_down(self) -> bool:
@@ -61,13 +66,8 @@ class Task:
 
     @property
     def slot(self) -> int:
-        """0 for a global service's."""
+        """From 1 on; of a job from 0 on; of a global service always 0."""
         return int(self.details.get("Slot") or 0)
-
-    @property
-    def place(self) -> int | str:
-        """What it is one of: its slot, for a global service its node."""
-        return self.slot or self.node_id
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -121,8 +121,8 @@ class Task:
 
     @property
     def is_wanted(self) -> bool:
-        """Swarm wants it to run, or to come to run."""
-        return self.desired in LIVE_STATES
+        """Swarm wants it to run, or to come to run; a job's task, to complete."""
+        return self.desired in LIVE_STATES or self.desired == "complete"
 
     @property
     def is_live(self) -> bool:
@@ -269,12 +269,20 @@ class Look:
             return self.service.replicas
         if self.service.mode == "global-job":
             return len({task.node_id for task in self.tasks if task.iteration == self.service.iteration})
-        return len({task.place for task in self.tasks if self.is_reachable(task) and (task.is_wanted or task.runs)})
+        return len({self.place_of(task) for task in self.tasks if self.is_reachable(task) and (task.is_wanted or task.runs)})
+
+    @property
+    def is_spread_over_nodes(self) -> bool:
+        return self.service is not None and self.service.replicas is None
+
+    def place_of(self, task: Task) -> int | str:
+        """Tasks in one place follow each other: its slot, of a global service its node."""
+        return task.node_id if self.is_spread_over_nodes else task.slot
 
     def name_task(self, task: Task) -> str:
         """`web.1`, of a global service `web.<host name>`."""
         service = self.service.name if self.service else "task"
-        return f"{service}.{task.slot or self.name_node(task.node_id) or task.id[:12]}"
+        return f"{service}.{(self.name_node(task.node_id) or task.id[:12]) if self.is_spread_over_nodes else task.slot}"
 
     def name_node(self, node_id: str) -> str:
         node = self.nodes.get(node_id)
@@ -403,4 +411,6 @@ def list_nodes(client: "EngineClient") -> dict[str, Node]:
 
 def make_node(details: Mapping[str, Any]) -> Node:
     hostname = (details.get("Description") or {}).get("Hostname") or details["ID"][:12]
-    return Node(str(details["ID"]), cut(str(hostname)), str((details.get("Status") or {}).get("State") or "unknown"))
+    state = (details.get("Status") or {}).get("State") or "unknown"
+    availability = (details.get("Spec") or {}).get("Availability") or "active"
+    return Node(str(details["ID"]), cut(str(hostname)), str(state), str(availability))

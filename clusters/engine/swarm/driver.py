@@ -1,0 +1,45 @@
+"""Swarm stacks and lone services, by way of a manager."""
+
+from typing import TYPE_CHECKING, cast
+
+from clusters.engine.driver import (
+    FIRST_ATTEMPT,
+    Check,
+    Intent,
+    Observation,
+    Outcome,
+    Plan,
+    Progress,
+    Report,
+    Target,
+    ignore_progress,
+)
+from clusters.engine.swarm.execute import execute_plan
+from clusters.engine.swarm.observed import SwarmTarget, observe_target
+from clusters.engine.swarm.plan import SwarmPlan
+from clusters.engine.swarm.redeploy import plan_redeploy
+from clusters.engine.swarm.scale import plan_scale
+
+if TYPE_CHECKING:
+    from clusters.engine.client import EngineClient
+
+
+class SwarmDriver:
+    """The Driver of sources `stack` and `service`. Its observations and plans are its own: hand back what it gave."""
+
+    minimum_replicas = 0
+
+    def observe(self, client: "EngineClient", target: Target) -> Observation:
+        """Raises NotManager besides."""
+        return observe_target(client, target)
+
+    def plan_redeploy(self, observation: Observation, intent: Intent = FIRST_ATTEMPT) -> Plan:
+        return plan_redeploy(cast(SwarmTarget, observation), intent)
+
+    def plan_scale(self, observation: Observation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> Plan:
+        return plan_scale(cast(SwarmTarget, observation), service, replicas, intent)
+
+    def execute(
+        self, client: "EngineClient", plan: Plan, report: Report, check: Check, progress: Progress = ignore_progress
+    ) -> Outcome:
+        return execute_plan(client, cast(SwarmPlan, plan), report, check, progress)
