@@ -238,6 +238,11 @@ class Service(models.Model):
     def is_job(self) -> bool:
         return self.mode in {self.Mode.REPLICATED_JOB, self.Mode.GLOBAL_JOB}
 
+    @property
+    def is_global(self) -> bool:
+        """Whether it has a task on each node instead of slots."""
+        return self.mode in {self.Mode.GLOBAL, self.Mode.GLOBAL_JOB}
+
 
 class Container(models.Model):
     """A container of a service, as last seen."""
@@ -291,8 +296,9 @@ class Task(models.Model):
 
     @property
     def name(self) -> str:
-        """As Docker shows it: `web.2`, or `web.node1` for a global service."""
-        return f"{self.service.name}.{self.slot or self.node_name or self.node_id[:12]}"
+        """`web.2`, or `web.node1` for a global service. A replicated job's slots begin with 0."""
+        place = (self.node_name or self.node_id[:12]) if self.service.is_global else self.slot
+        return f"{self.service.name}.{place}"
 
     @property
     def is_present(self) -> bool:

@@ -43,7 +43,7 @@ def tasks_with_nodes() -> QuerySet[Task]:
 
 def find_place(task: Task) -> tuple[int, int, str]:
     """What its service, slot and (of a global service) node are."""
-    return task.service_id, task.slot, "" if task.slot else task.node_id
+    return task.service_id, task.slot, task.node_id if task.service.is_global else ""
 
 
 def group_slots(tasks: Iterable[Task]) -> list[Slot]:

@@ -253,7 +253,7 @@ class IsolationChecker(HTMLParser):
     """Text with a direction override that stands neither in a <bdi> nor alone in an element that isolates by itself."""
 
     VOID = {"meta", "link", "input", "br", "img"}
-    ISOLATING = {"bdi", "option", "title", "pre"}
+    ISOLATING = {"bdi", "option", "title", "pre", "textarea"}
 
     def __init__(self) -> None:
         super().__init__()
