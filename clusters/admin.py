@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from clusters.badges import render_badge
 from clusters.forms import ClusterForm
-from clusters.models import Application, Cluster, Container, Service
+from clusters.models import Application, Cluster, Container, Node, Service, Task
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -35,10 +35,10 @@ class ClusterAdmin(admin.ModelAdmin):
     readonly_fields = (
         *("uid", "status", "status_reason", "status_changed_at", "synced_at", "created_at"),
         *("engine_id", "engine_version", "api_version", "hostname", "operating_system", "architecture"),
-        *("cpus", "memory_bytes", "swarm_manager"),
+        *("cpus", "memory_bytes", "swarm_manager", "swarm_notice"),
     )
     fieldsets = (
-        (None, {"fields": ("name", "url", "tls_ca", "tls_cert", "tls_key")}),
+        (None, {"fields": ("name", "url", "other_urls", "tls_ca", "tls_cert", "tls_key")}),
         ("As last seen", {"fields": readonly_fields}),
     )
 
@@ -67,7 +67,7 @@ class ApplicationAdmin(ReadOnlyAdmin):
     def status_badge(self, application: Application) -> SafeString:
         return render_badge(application.status)
 
-    @admin.display(description="Containers")
+    @admin.display(description="Running")
     def counts(self, application: Application) -> str:
         return f"{application.running} of {application.wanted}"
 
@@ -87,7 +87,7 @@ class ServiceAdmin(ReadOnlyAdmin):
     def health_badge(self, service: Service) -> SafeString | str:
         return render_badge(service.health) if service.health else ""
 
-    @admin.display(description="Containers")
+    @admin.display(description="Running")
     def counts(self, service: Service) -> str:
         return f"{service.running} of {service.replicas}"
 
@@ -109,3 +109,37 @@ class ContainerAdmin(ReadOnlyAdmin):
     @admin.display(description="State", ordering="state")
     def state_badge(self, container: Container) -> SafeString:
         return render_badge(container.state)
+
+
+@admin.register(Task)
+class TaskAdmin(ReadOnlyAdmin):
+    list_display = ("name", "application", "node_name", "state_badge", "desired_state", "error", "image", "created_at")
+    list_filter = ("service__application__cluster", "state", "desired_state")
+    list_select_related = ("service__application",)
+    search_fields = ("task_id", "node_name", "container_id", "service__name", "service__application__name")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
+        return super().get_queryset(request).select_related("service__application")
+
+    @admin.display(description="Application", ordering="service__application__name")
+    def application(self, task: Task) -> str:
+        return task.service.application.name
+
+    @admin.display(description="State", ordering="state")
+    def state_badge(self, task: Task) -> SafeString:
+        return render_badge(task.state, "task")
+
+
+@admin.register(Node)
+class NodeAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("hostname", "cluster", "state_badge", "role", "leader", "availability", "address"),
+        *("engine_version", "task_count"),
+    )
+    list_filter = ("cluster", "state", "role", "availability")
+    list_select_related = ("cluster",)
+    search_fields = ("hostname", "node_id", "address")
+
+    @admin.display(description="State", ordering="state")
+    def state_badge(self, node: Node) -> SafeString:
+        return render_badge(node.state, "node")

@@ -14,11 +14,17 @@ class ClusterForm(forms.ModelForm):
 
     class Meta:
         model = Cluster
-        fields = ("name", "url", "tls_ca", "tls_cert", "tls_key")
-        labels = {"url": "Address", "tls_ca": "CA certificate", "tls_cert": "Client certificate", "tls_key": "Client key"}
+        fields = ("name", "url", "other_urls", "tls_ca", "tls_cert", "tls_key")
+        labels = {
+            "url": "Address",
+            "other_urls": "Other managers",
+            "tls_ca": "CA certificate",
+            "tls_cert": "Client certificate",
+            "tls_key": "Client key",
+        }
         widgets = {
             name: forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off", "class": "code"})
-            for name in ("tls_ca", "tls_cert", "tls_key")
+            for name in ("other_urls", "tls_ca", "tls_cert", "tls_key")
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -29,11 +35,20 @@ class ClusterForm(forms.ModelForm):
         if self.stored_key:
             self.fields["tls_key"].help_text = KEEP_KEY
 
+    def clean_other_urls(self) -> str:
+        return "\n".join(self.cleaned_data["other_urls"].split())
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if self.stored_key and cleaned.get("tls_cert") and not cleaned.get("tls_key"):
             cleaned["tls_key"] = self.stored_key
         return cleaned
+
+    def save(self, commit: bool = True) -> Cluster:
+        """What was said about the former addresses is forgotten."""
+        self.instance.swarm_notice = ""
+        cluster: Cluster = super().save(commit)
+        return cluster
 
     @property
     def has_certificates(self) -> bool:

@@ -5,7 +5,8 @@ was, and whoever writes holds the cluster's row, so that rows always show one wh
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from clusters.engine.client import EngineClient
 from clusters.engine.endpoint import EngineEndpoint
-from clusters.engine.errors import EngineError
+from clusters.engine.errors import EngineError, EngineUnreachable
 from clusters.engine.failures import describe_address
 from clusters.engine.listing import (
     EngineFacts,
@@ -61,10 +62,59 @@ def find_stand_in(cluster: Cluster, client: EngineClient, facts: EngineFacts) ->
     return f"{' '.join(client.passed_over)} The Swarm is seen through {describe_address(client.address)}."
 
 
-def test_connection(endpoint: EngineEndpoint) -> EngineFacts:
-    """What answers at the endpoint. Raises EngineError with the exact reason."""
-    with EngineClient(endpoint, timeout=TEST_TIMEOUT) as client:
-        return read_facts(client)
+@dataclass(frozen=True)
+class AddressFacts:
+    """One address of a cluster that has several. `problem`: why it is of no use as one of them; empty when it is."""
+
+    address: str
+    swarm_role: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class ConnectionFacts(EngineFacts):
+    """What answers first, and what is at each address where there are several."""
+
+    addresses: tuple[AddressFacts, ...] = ()
+
+
+def test_connection(endpoint: EngineEndpoint) -> ConnectionFacts:
+    """What answers at the endpoint. Raises EngineError with the exact reason when nothing does."""
+    endpoint.validate()
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(try_address, (endpoint.at(address) for address in endpoint.addresses)))
+    answers = [facts for facts in found if isinstance(facts, EngineFacts)]
+    if not answers:
+        raise join_errors([error for error in found if isinstance(error, EngineError)])
+    swarm_id = next((facts.swarm_id for facts in answers if facts.swarm_id), "")
+    places = [describe_address(address) for address in endpoint.addresses]
+    addresses = tuple(judge_address(place, facts, swarm_id) for place, facts in zip(places, found, strict=True))
+    return ConnectionFacts(**asdict(answers[0]), addresses=addresses if len(addresses) > 1 else ())
+
+
+def try_address(endpoint: EngineEndpoint) -> EngineFacts | EngineError:
+    try:
+        with EngineClient(endpoint, timeout=TEST_TIMEOUT) as client:
+            return read_facts(client)
+    except EngineError as error:
+        return error
+
+
+def join_errors(errors: list[EngineError]) -> EngineError:
+    return errors[0] if len(errors) == 1 else EngineUnreachable(" ".join(error.message for error in errors))
+
+
+def judge_address(place: str, facts: EngineFacts | EngineError, swarm_id: str) -> AddressFacts:
+    """`swarm_id`: of the Swarm that the cluster is."""
+    if isinstance(facts, EngineError):
+        return AddressFacts(place, problem=facts.message)
+    if facts.swarm_role == "worker":
+        return AddressFacts(place, "worker", "It is a Swarm worker, which cannot see stacks and services.")
+    if facts.swarm_role != "manager":
+        return AddressFacts(place, problem="It is not part of a Swarm.")
+    if facts.swarm_id != swarm_id:
+        return AddressFacts(place, "manager", "It is a manager of another Swarm.")
+    return AddressFacts(place, "manager")
 
 
 test_connection.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of the name

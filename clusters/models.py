@@ -71,7 +71,10 @@ class Cluster(models.Model):
         try:
             self.endpoint.validate()
         except EngineError as error:
-            raise ValidationError({"other_urls" if error.code == "bad_other_address" else "url": error.message}) from error
+            found: dict[str, list[str]] = {"url": [error.message]} if error.code == "bad_address" else {}
+            if wrong := self.endpoint.find_wrong_others():
+                found["other_urls"] = wrong
+            raise ValidationError(found) from error
 
     @property
     def endpoint(self) -> EngineEndpoint:
@@ -175,6 +178,12 @@ class Application(models.Model):
     def is_swarm(self) -> bool:
         """Whether it is a stack or a service of a Swarm, and has tasks instead of containers."""
         return self.source in {self.Source.STACK, self.Source.SERVICE}
+
+    @property
+    def endpoint(self) -> EngineEndpoint:
+        """Where to work at it: what runs on the engine at the cluster's first address is on no other manager."""
+        endpoint = self.cluster.endpoint
+        return endpoint if self.is_swarm else endpoint.at(endpoint.url)
 
 
 class Service(models.Model):

@@ -132,7 +132,7 @@ class Run:
         self.lease.check()
         try:
             driver = driver_for(self.target.source)
-            with EngineClient(self.call.application.cluster.endpoint) as client:
+            with EngineClient(self.call.application.endpoint) as client:
                 return self._run_on(driver, client)
         except EngineUnreachable:
             raise

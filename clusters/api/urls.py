@@ -2,10 +2,11 @@
 
 from rest_framework.routers import SimpleRouter
 
-from clusters.api.views import ApplicationViewSet, ClusterViewSet, ServiceViewSet
+from clusters.api.views import ApplicationViewSet, ClusterViewSet, NodeViewSet, ServiceViewSet
 
 router = SimpleRouter()
 router.register("clusters", ClusterViewSet, basename="api-cluster")
+router.register(r"clusters/(?P<cluster_id>[0-9]+)/nodes", NodeViewSet, basename="api-node")
 router.register("applications", ApplicationViewSet, basename="api-application")
 router.register("services", ServiceViewSet, basename="api-service")
 

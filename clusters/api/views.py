@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.mixins import (
@@ -24,10 +25,12 @@ from clusters.api.serializers import (
     ApplicationSerializer,
     ClusterSerializer,
     ConnectionTestSerializer,
+    NodeSerializer,
+    ServiceDetailSerializer,
     ServiceSerializer,
 )
 from clusters.engine.errors import EngineError
-from clusters.models import Application, Cluster, Service
+from clusters.models import Application, Cluster, Node, Service
 
 
 class ClusterViewSet(
@@ -61,6 +64,16 @@ def describe_connection(cluster: Cluster) -> dict[str, Any]:
     return {"reachable": True, "message": "", "reason": ""} | {k: v for k, v in asdict(facts).items() if k in wanted}
 
 
+class NodeViewSet(ListModelMixin, GenericViewSet[Node]):
+    """The nodes of the Swarm that a cluster is, as last seen."""
+
+    queryset = Node.objects.order_by("hostname", "node_id")
+    serializer_class = NodeSerializer
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(cluster=get_object_or_404(Cluster, pk=self.kwargs["cluster_id"]))
+
+
 @extend_schema_view(
     list=extend_schema(
         parameters=[
@@ -70,7 +83,7 @@ def describe_connection(cluster: Cluster) -> dict[str, Any]:
     )
 )
 class ApplicationViewSet(ReadOnlyModelViewSet[Application]):
-    """Compose projects and lone containers, as last seen."""
+    """Compose projects, lone containers, and a Swarm's stacks and lone services, as last seen."""
 
     queryset = Application.objects.order_by("name", "pk")
     serializer_class = ApplicationSerializer
@@ -89,10 +102,12 @@ class ApplicationViewSet(ReadOnlyModelViewSet[Application]):
     )
 )
 class ServiceViewSet(ReadOnlyModelViewSet[Service]):
-    """The parts of applications, as last seen."""
+    """The parts of applications, as last seen. One by itself comes with its tasks."""
 
     queryset = Service.objects.order_by("name", "pk")
-    serializer_class = ServiceSerializer
+
+    def get_serializer_class(self) -> type[ServiceSerializer]:
+        return ServiceDetailSerializer if self.action == "retrieve" else ServiceSerializer
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if (application_id := read_id_parameter(self.request, "application")) is not None:

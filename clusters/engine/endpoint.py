@@ -7,6 +7,8 @@ from urllib.parse import SplitResult, urlsplit
 from clusters.engine.errors import EngineError
 
 SCHEMES = ("unix", "tcp", "ssh")
+LONGEST = 255
+MOST_OTHERS = 9
 
 
 @dataclass(frozen=True)
@@ -32,20 +34,32 @@ class EngineEndpoint:
         return replace(self, url=address, others=())
 
     def validate(self) -> None:
-        """Raises EngineError with a sentence that says what to write instead: `bad_address`, or `bad_other_address` for the
-        first wrong one of the others."""
+        """Raises EngineError (`bad_address`, `bad_other_address`) with a sentence that says what to write instead."""
         check_address(self.url)
         if bool(self.cert) != bool(self.key):
             raise EngineError("A client certificate and its key must be given together.", code="bad_address")
-        for address in self.others:
-            try:
-                check_address(address)
-            except EngineError as error:
-                raise EngineError(f"{address}: {error.message}", code="bad_other_address") from error
+        if wrong := self.find_wrong_others():
+            raise EngineError(" ".join(wrong), code="bad_other_address")
+
+    def find_wrong_others(self) -> list[str]:
+        """A sentence for each that is no address."""
+        wrong = [f"{address[:255]}: {reason}" for address in self.others if (reason := find_fault(address))]
+        return wrong or ([f"No more than {MOST_OTHERS} other managers can be given."] if len(self.others) > MOST_OTHERS else [])
+
+
+def find_fault(address: str) -> str:
+    """Empty when there is none."""
+    try:
+        check_address(address)
+    except EngineError as error:
+        return error.message
+    return ""
 
 
 def check_address(url: str) -> None:
     """Raises EngineError (`bad_address`)."""
+    if len(url) > LONGEST:
+        raise EngineError(f"The address is longer than {LONGEST} characters.", code="bad_address")
     parts = split_address(url)
     if parts.scheme not in SCHEMES:
         raise EngineError("The address must start with unix://, tcp:// or ssh://.", code="bad_address")

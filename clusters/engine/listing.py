@@ -40,7 +40,8 @@ IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 class EngineFacts:
     """What the engine is. `swarm_role` is "manager", "worker" or empty; `time` is the engine's own clock, as a Unix time.
 
-    `swarm_state`: the engine's word for its part in a Swarm: inactive, active, pending, locked, error.
+    `swarm_state`: the engine's word for its part in a Swarm: inactive, active, pending, locked, error. Only a manager knows
+    the `swarm_id`.
     """
 
     engine_id: str = ""
@@ -53,6 +54,7 @@ class EngineFacts:
     memory_bytes: int = 0
     swarm_role: str = ""
     swarm_state: str = "inactive"
+    swarm_id: str = ""
     time: float = 0.0
 
 
@@ -255,6 +257,7 @@ def read_facts(client: "EngineClient") -> EngineFacts:
         memory_bytes=info.get("MemTotal") or 0,
         swarm_role=role,
         swarm_state=state,
+        swarm_id=clean_text((swarm.get("Cluster") or {}).get("ID"), 64),
         time=moment.timestamp() if (moment := read_time(info.get("SystemTime"))) else 0.0,
     )
 
