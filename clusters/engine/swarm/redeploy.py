@@ -9,6 +9,7 @@ from clusters.engine.references import is_digest_pinned
 from clusters.engine.swarm.observed import SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, Follow, GoBack, Part, Remedy, Resolve, SwarmPlan, Update
 from clusters.engine.swarm.rules import goes_back_by_itself, read_depends, read_limits
+from clusters.engine.wellness import cut
 
 Stage = Literal["update", "follow", "return"]
 
@@ -154,7 +155,7 @@ def sort_waves(chosen: list[SwarmService], services: Iterable[SwarmService]) -> 
     by_name = {service.name: service for service in chosen}
     depends = {service.name: {known[name] for name in read_depends(service) if name in known} for service in chosen}
     warnings = [
-        f"{service.name} depends on {name[:100]}, which is no service of it: this is ignored"
+        f"{service.name} depends on {cut(name)[:100]}, which is no service of it: this is ignored"
         for service in chosen
         for name in read_depends(service)
         if name not in known

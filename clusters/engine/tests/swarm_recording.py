@@ -1,0 +1,99 @@
+"""Services and tasks recorded from a Swarm of Docker 20.10 while it updated or scaled a service, and ones made for a test."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from clusters.engine.driver import Target
+from clusters.engine.swarm.observed import Look, Node, SwarmTarget, Task, make_service
+from clusters.engine.tests.recording import FOLDER
+
+NODES = {name: Node(f"{name}id000", name, "ready") for name in ("node1", "node2", "node3")}
+NODES_BY_ID = {node.id: node for node in NODES.values()}
+APP = "registry:5000/app:1"
+PINNED = f"{APP}@sha256:{'a' * 64}"
+MONITOR = 2_000_000_000  # nanoseconds
+
+
+def replay(name: str) -> Iterator[tuple[float, Look]]:
+    """The looks of a recording, each with the second it was taken at. A frame holds what had changed since the last one."""
+    service: dict[str, Any] = {}
+    tasks: dict[str, dict[str, Any]] = {}
+    for frame in json.loads((FOLDER / "swarm" / f"{name}.json").read_text()):
+        service = frame.get("service", service)
+        tasks |= {task["ID"]: task for task in frame.get("tasks", [])}
+        for gone in frame.get("gone", []):
+            del tasks[gone]
+        yield frame["at"], Look(make_service(service), tuple(map(Task, tasks.values())), NODES_BY_ID)
+
+
+def service(
+    name: str = "web",
+    *,
+    image: str = PINNED,
+    force_update: int = 0,
+    mode: dict[str, Any] | None = None,
+    replicas: int = 2,
+    stack: str = "",
+    labels: dict[str, str] | None = None,
+    container_labels: dict[str, str] | None = None,
+    update_config: dict[str, Any] | None = None,
+    version: int = 10,
+    **rest: Any,
+) -> dict[str, Any]:
+    """As the engine lists it. `rest`: UpdateStatus, PreviousSpec, JobStatus."""
+    stack_labels = {"com.docker.stack.namespace": stack} if stack else {}
+    spec = {
+        "Name": f"{stack}_{name}" if stack else name,
+        "Labels": {**stack_labels, **(labels or {})},
+        "TaskTemplate": {"ContainerSpec": {"Image": image, "Labels": container_labels or {}}, "ForceUpdate": force_update},
+        "Mode": mode or {"Replicated": {"Replicas": replicas}},
+        "UpdateConfig": {"Parallelism": 1, "Monitor": MONITOR, "FailureAction": "pause"} | (update_config or {}),
+    }
+    return {"ID": f"{spec['Name']}-id", "Version": {"Index": version}, "Spec": spec, **rest}
+
+
+def task(
+    slot: int = 1,
+    state: str = "running",
+    *,
+    desired: str = "running",
+    error: str = "",
+    exit_code: int = 0,
+    node: str = "node1",
+    force_update: int = 0,
+    image: str = PINNED,
+    number: int = 0,
+    service_id: str = "web-id",
+    iteration: int | None = None,
+    container_id: str = "",
+    at: int = 0,
+) -> Task:
+    """`number` tells tasks of one slot apart; `at`: the second its state is of."""
+    status: dict[str, Any] = {"Timestamp": f"2026-01-01T00:00:{at:02}Z", "State": state, "Err": error}
+    status["ContainerStatus"] = {"ExitCode": exit_code, "ContainerID": container_id}
+    details: dict[str, Any] = {
+        "ID": f"{service_id}-{slot}-{node}-{force_update}-{number}",
+        "ServiceID": service_id,
+        "Slot": slot,
+        "NodeID": NODES[node].id if node else "",
+        "Status": status,
+        "DesiredState": desired,
+        "Spec": {"ContainerSpec": {"Image": image}, "ForceUpdate": force_update},
+    }
+    if iteration is not None:
+        details["JobIteration"] = {"Index": iteration}
+    return Task(details)
+
+
+def look(details: dict[str, Any] | None, *tasks: Task, down: tuple[str, ...] = ()) -> Look:
+    nodes = {node.id: Node(node.id, node.hostname, "down" if node.hostname in down else "ready") for node in NODES.values()}
+    return Look(make_service(details) if details else None, tasks, nodes)
+
+
+def observe(*services: dict[str, Any], tasks: tuple[Task, ...] = (), service: str = "") -> SwarmTarget:
+    """All services must be of one stack, or it is one lone service."""
+    made = sorted(map(make_service, services), key=lambda item: item.name)
+    stack = made[0].labels.get("com.docker.stack.namespace", "")
+    target = Target(stack or made[0].full_name, "stack" if stack else "service", service)
+    return SwarmTarget(target, tuple(made), tasks, NODES_BY_ID)
