@@ -47,6 +47,20 @@ class TestTasks:
             (f"{service.name}.two", 0),
         ]
 
+    def test_a_jobs_slots_begin_with_0_and_a_retry_may_be_on_another_node(self, db):
+        service = ServiceFactory(name="migrate", mode=Service.Mode.REPLICATED_JOB)
+        TaskFactory(service=service, slot=0, node_id="one", state="failed", desired_state="shutdown")
+        TaskFactory(service=service, slot=0, node_id="two", state="complete", desired_state="complete")
+        (slot,) = group_slots(service.tasks.all())
+        assert (slot.present[0].name, len(slot.earlier)) == ("migrate.0", 1)
+
+    def test_a_job_that_is_done_is_complete_not_stopped(self, reader, swarm_fleet):
+        Service.objects.update(mode=Service.Mode.REPLICATED_JOB, status="stopped", replicas=0, running=0)
+        for name in ("service", "services", "application"):
+            words = words_of(reader.get(swarm_fleet.pages[name]))
+            assert "Complete" in words
+            assert "Stopped" not in words
+
     def test_both_tasks_of_a_slot_are_there_while_the_new_one_starts_first(self, db):
         service = ServiceFactory()
         TaskFactory(service=service, state="running")
