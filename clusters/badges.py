@@ -50,6 +50,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "task-failed": ("bad", "triangle", "Failed"),
     "task-rejected": ("bad", "triangle", "Rejected"),
     "task-remove": ("idle", "cross", "Removed"),
+    "task-lost": ("warn", "half", "Lost"),  # last seen running, and its node is down
     "task-orphaned": ("warn", "half", "Orphaned"),
     # nodes of a Swarm
     "node-ready": ("ok", "filled", "Ready"),

@@ -36,9 +36,11 @@ class Slot:
 
 
 def tasks_with_nodes() -> QuerySet[Task]:
-    """Tasks with `node_pk`: of the row of the node they are on, None when it is not known."""
+    """Tasks with `node_pk` and `node_state` of the node they are on, None when it is not known."""
     nodes = Node.objects.filter(cluster=OuterRef("service__application__cluster"), node_id=OuterRef("node_id"))
-    return Task.objects.select_related("service").annotate(node_pk=Subquery(nodes.values("pk")[:1]))
+    return Task.objects.select_related("service").annotate(
+        node_pk=Subquery(nodes.values("pk")[:1]), node_state=Subquery(nodes.values("state")[:1])
+    )
 
 
 def find_place(task: Task) -> tuple[int, int, str]:

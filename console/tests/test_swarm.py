@@ -36,6 +36,16 @@ class TestTasks:
         for word in ("Pending", "Desired", "Running", "Shutdown"):
             assert word in words
 
+    def test_what_ran_on_a_node_that_is_down_is_not_said_to_run(self, reader, swarm_fleet):
+        TaskFactory(service=ServiceFactory(application=swarm_fleet.application), node_id=swarm_fleet.node.node_id)
+        Task.objects.filter(state="failed").delete()
+        for name in ("application", "node"):
+            address = f"{swarm_fleet.pages[name]}?tab=tasks"
+            Node.objects.update(state="ready")
+            assert words_of(reader.get(address)).count("Lost") == 0
+            Node.objects.update(state="down")
+            assert words_of(reader.get(address)).count("Lost") == 3
+
     def test_a_global_service_has_a_slot_on_each_node(self, db):
         service = ServiceFactory(mode=Service.Mode.GLOBAL)
         for node in ("one", "two"):

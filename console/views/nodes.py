@@ -6,9 +6,10 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from clusters.models import Node, Task
+from clusters.models import Node
 from console.pages import console_page, is_partial, paginate, read_query
 from console.selection import select_cluster
+from console.slots import tasks_with_nodes
 
 EARLIER_SHOWN = 25  # ended tasks
 
@@ -35,7 +36,7 @@ def nodes(request: HttpRequest) -> HttpResponse:
 @console_page
 def node(request: HttpRequest, node_id: int) -> HttpResponse:
     shown = get_object_or_404(with_cluster(), pk=node_id)
-    tasks = Task.objects.filter(service__application__cluster=shown.cluster, node_id=shown.node_id)
+    tasks = tasks_with_nodes().filter(service__application__cluster=shown.cluster, node_id=shown.node_id)
     tasks = tasks.select_related("service__application").order_by("-updated_at")
     present = [task for task in tasks if task.is_present]
     present.sort(key=lambda task: (task.service.application.name, task.service.name, task.slot))
