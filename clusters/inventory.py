@@ -6,7 +6,7 @@ was, and whoever writes holds the cluster's row, so that rows always show one wh
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +49,9 @@ def observe_and_store(cluster: Cluster, client: EngineClient) -> ObservedEngine:
     """sync_cluster over a connection that is already there. Raises EngineError and marks nothing."""
     began_at = timezone.now()
     observed = observe_engine(client, recall_images(cluster))
+    if observed.swarm_problem and client.passed_over:
+        others = client.passed_over[1:]  # the first is about the engine that was observed
+        observed = replace(observed, swarm_problem=" ".join((observed.swarm_problem, *others)))
     store_observation(cluster, observed, began_at, find_stand_in(cluster, client, observed.facts))
     return observed
 

@@ -124,6 +124,7 @@ class RecordedEngine:
         self.nodes: list[dict[str, Any]] = []
         self.swarm_failure: EngineError | None = None
         self.address = "unix:///var/run/docker.sock"
+        self.passed_over: tuple[str, ...] = ()
         self.requests: list[str] = []
 
     def version(self) -> dict[str, Any]:

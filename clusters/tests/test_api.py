@@ -10,8 +10,9 @@ from rest_framework.test import APIClient
 from clusters import inventory
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.listing import EngineFacts
+from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import Cluster
-from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
+from clusters.tests.factories import ApplicationFactory, ClusterFactory, NodeFactory, ServiceFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -82,6 +83,16 @@ def test_a_single_permission_is_enough(reader):
 # Clusters
 
 
+def test_further_managers_are_taken_and_editing_forgets_what_was_said_of_the_former(admin):
+    cluster = ClusterFactory(swarm_notice="node1 is no longer a Swarm manager.")
+    path = f"/api/v1/clusters/{cluster.pk}/"
+    answer = admin.patch(path, {"other_urls": "tcp://h2:2376\ntcp://h3:2376", "swarm_notice": "x"}).json()
+    assert (answer["other_urls"], answer["swarm_notice"]) == ("tcp://h2:2376\ntcp://h3:2376", "")
+    cluster.refresh_from_db()
+    assert cluster.endpoint.others == ("tcp://h2:2376", "tcp://h3:2376")
+    assert cluster.swarm_notice == ""
+
+
 def test_a_cluster_is_created_changed_and_deleted(admin):
     created = admin.post("/api/v1/clusters/", {"name": "build", "url": "tcp://10.0.0.1:2376", "tls_cert": "C", "tls_key": "K"})
     assert created.status_code == 201
@@ -120,6 +131,8 @@ def test_the_client_key_is_never_shown(admin):
         ({"name": "x", "url": "tcp://h:99999"}, "url"),
         ({"name": "x", "url": "tcp://h:2376", "tls_cert": "C"}, "url"),
         ({"name": "a\x00b", "url": "unix:///x.sock"}, "name"),
+        ({"name": "x", "url": "tcp://h:2376", "other_urls": "tcp://h2:2376\nhttp://h3"}, "other_urls"),
+        ({"name": "x", "url": "tcp://h:2376", "other_urls": "\n".join(f"tcp://h{n}" for n in range(10))}, "other_urls"),
     ],
 )
 def test_a_wrong_cluster_is_refused_by_field(admin, body, field):
@@ -172,6 +185,47 @@ def test_the_connection_test_tells_the_exact_reason(admin, monkeypatch):
         "message": "The engine does not answer: Connection refused.",
         "reason": "engine_unreachable",
     }
+
+
+def test_the_connection_test_tells_what_is_at_each_address(admin, monkeypatch):
+    places = (AddressFacts("10.0.0.1:2376", "manager"), AddressFacts("10.0.0.2:2376", problem="It is not part of a Swarm."))
+    monkeypatch.setattr(inventory, "test_connection", lambda endpoint: ConnectionFacts(addresses=places))
+    assert admin.post(f"/api/v1/clusters/{ClusterFactory().pk}/test/").json()["addresses"] == [
+        {"address": "10.0.0.1:2376", "swarm_role": "manager", "problem": ""},
+        {"address": "10.0.0.2:2376", "swarm_role": "", "problem": "It is not part of a Swarm."},
+    ]
+
+
+# Nodes and tasks
+
+
+def test_a_clusters_nodes_are_listed(reader):
+    node = NodeFactory(hostname="node1", labels={"disk": "ssd"})
+    NodeFactory(hostname="elsewhere")
+    response = reader.get(f"/api/v1/clusters/{node.cluster_id}/nodes/")
+    (shown,) = response.json()["results"]
+    assert (shown["hostname"], shown["node_id"], shown["labels"]) == ("node1", node.node_id, {"disk": "ssd"})
+
+
+@pytest.mark.parametrize("cluster_id", ["0", "9" * 30])
+def test_nodes_of_an_unknown_cluster_are_not_found(reader, cluster_id):
+    assert reader.get(f"/api/v1/clusters/{cluster_id}/nodes/").status_code == 404
+
+
+def test_strangers_see_no_nodes():
+    assert APIClient().get(f"/api/v1/clusters/{NodeFactory().cluster_id}/nodes/").status_code == 401
+
+
+def test_nodes_cannot_be_written(admin):
+    assert admin.post(f"/api/v1/clusters/{NodeFactory().cluster_id}/nodes/", {}).status_code == 405
+
+
+def test_a_service_by_itself_comes_with_its_tasks(reader):
+    task = TaskFactory(error="task: non-zero exit (1)")
+    response = reader.get(f"/api/v1/services/{task.service_id}/")
+    (shown,) = response.json()["tasks"]
+    assert (shown["task_id"], shown["error"]) == (task.task_id, "task: non-zero exit (1)")
+    assert "tasks" not in reader.get("/api/v1/services/").json()["results"][0]
 
 
 # Applications and services
