@@ -31,7 +31,7 @@ RESYNC_SECONDS = 60.0
 DEBOUNCE_SECONDS = 0.2
 # One listening round. A network that goes silent is noticed at its end, since the engine then fails to end it in time.
 LISTEN_SECONDS = 10.0
-ANSWER_SECONDS = 25.0  # a manager takes 20 s to find out that its Swarm has no leader
+ANSWER_SECONDS = 15.0
 LOOK_SECONDS = 2.0  # between two looks at a Swarm's tasks, unless they take more than a LOOK_SHARE of the time
 LOOK_SHARE = 0.02
 LOOK_PATIENCE = 5.0

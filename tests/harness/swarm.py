@@ -371,13 +371,12 @@ class PrivateSwarm:
     def wait_for_tasks(self, service: str, count: int, within: float = 30.0) -> list[dict[str, Any]]:
         """Until exactly so many run and none else is wanted; those."""
 
-        def probe() -> list[dict[str, Any]] | None:
+        def are_well() -> bool:
             tasks = [task for task in self.list_tasks(service) if task["DesiredState"] in {"running", "ready"}]
-            are_well = len(tasks) == count and all(task["Status"]["State"] == "running" for task in tasks)
-            return tasks or [{}] if are_well else None
+            return len(tasks) == count and all(task["Status"]["State"] == "running" for task in tasks)
 
-        found = eventually(probe, within=within, what=f"{count} tasks of {service} run")
-        return [task for task in found if task]
+        eventually(are_well, within=within, what=f"{count} tasks of {service} run")
+        return self.running_tasks(service)
 
     # Putting right what a test did
 
