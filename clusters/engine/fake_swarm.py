@@ -433,7 +433,7 @@ class FakeSwarm:
         if self._act_on_failure(service):
             return
         config = {**UPDATE_DEFAULTS, **(service.spec.get(self._config_name(service)) or {})}
-        under_way = [task for task in service.rolled if task.is_live and task.state != "running"]
+        under_way = [task for task in service.rolled if task.state != "running" and not task.has_ended]
         room = (config["Parallelism"] or len(dirty)) - len(under_way)
         for task in dirty[: max(room, 0)]:
             service.rolled.append(self._succeed(service, task, config["Order"]))
@@ -480,7 +480,7 @@ class FakeSwarm:
             self._restart_rollout(service)
             self._touch(service)
             return
-        word = "rollback" if is_rollback else "update"
+        word = "rollback" if action == "rollback" else "update"
         self._end_rollout(service, "paused", f"{word} paused due to failure or early termination of task {task.id}")
 
     def _end_rollout(self, service: FakeService, end: Literal["completed", "paused"], message: str = "") -> None:

@@ -433,12 +433,13 @@ class PrivateSwarm:
         running = [node for node in self.nodes if node.is_running]
         eventually(ignoring_errors(lambda: all(list(map(clear_node, running)))), within=60, what="all nodes are empty")
         with self.connect() as api:
-            # Swarm never forgets a job's completed tasks.
-            eventually(
-                lambda: all(task["DesiredState"] == "complete" for task in api.tasks()),
-                within=60,
-                what="all tasks are forgotten",
-            )
+            # Swarm never forgets a job's tasks.
+            eventually(lambda: all(map(is_over, api.tasks())), within=60, what="all tasks are forgotten")
+
+
+def is_over(task: Mapping[str, Any]) -> bool:
+    """A job's task, completed or failed."""
+    return "JobIteration" in task and task["Status"]["State"] in {"complete", "failed", "rejected", "shutdown"}
 
 
 def clear_node(node: SwarmNode) -> bool:
