@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from clusters.engine.driver import Check, Progress, Report
-from clusters.engine.errors import EngineUnreachable, NotManager
+from clusters.engine.errors import EngineUnreachable, NotManager, TargetMissing
 from clusters.engine.swarm.observed import Look, Node, SwarmService, Task, list_nodes, list_tasks, make_service
 from clusters.engine.swarm.plan import Part
 from clusters.engine.swarm.progress import AnyGoal, Seen, Verdict, judge
@@ -92,7 +92,11 @@ class Follower:
 
     def _read(self, ids: list[str]) -> tuple[dict[str, SwarmService], tuple[Task, ...], dict[str, Node]]:
         services = {entry["ID"]: make_service(entry) for entry in self._client.list_services({"id": ids})}
-        return services, list_tasks(self._client, ids), list_nodes(self._client)
+        try:
+            tasks = list_tasks(self._client, list(services)) if services else ()
+        except TargetMissing:  # one was removed since
+            return self._read(list(services))
+        return services, tasks, list_nodes(self._client)
 
     def ask(self, request: Callable[[], Answer]) -> Answer:
         """The request's answer. A manager that does not answer for a moment is asked again; one that is none any more is as
