@@ -67,7 +67,7 @@ def classify_refusal(status: int | None, message: str) -> EngineError:
     lowered = message.lower()
     if "not a swarm manager" in lowered or "not part of a swarm" in lowered:
         return NotManager(message)
-    if any(words in lowered for words in LEADERLESS):
+    if any(words in lowered for words in LEADERLESS) and "/v2/" not in lowered:  # that is a registry that does not answer
         return SwarmUnavailable(f"The Swarm cannot answer at the moment: {message}")
     if "update out of sequence" in lowered:
         return EngineRefused(message, code="out_of_sequence")
