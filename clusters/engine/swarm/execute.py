@@ -182,7 +182,7 @@ class Execution:
         def is_over() -> bool:
             return stops_at_failure and any(run.has_failed for run in runs)
 
-        if not is_over():
+        if runs and not is_over():
             self._follower.follow(runs, is_over, self._aim_at_return)
 
     # The way back
@@ -271,12 +271,23 @@ class Execution:
         if operation.reason:
             run.code, run.reason = "scale_failed", operation.reason
             return outcomes.conclude_scale(self.plan, run, operation, was_put_back=True)
-        is_put_back = run.has_failed and operation.put_back is not None and run.code not in NOT_OURS
-        if is_put_back and operation.put_back is not None:
-            self._report("warning", "scale", f"put the wanted tasks of {run.part.full_name} back to {operation.put_back}")
-            self._send_replicas(run.part, operation.put_back)
-            self._follow_replicas(run, operation.put_back, is_out=False)
-        return outcomes.conclude_scale(self.plan, run, operation, was_put_back=is_put_back)
+        was_put_back = run.has_failed and run.code not in NOT_OURS and self._put_back(run, operation.put_back)
+        return outcomes.conclude_scale(self.plan, run, operation, was_put_back)
+
+    def _put_back(self, run: Run, replicas: int | None) -> bool:
+        """Whether the count was put back; None: it is to be left."""
+        if replicas is None:
+            return False
+        self._report("warning", "scale", f"put the wanted tasks of {run.part.full_name} back to {replicas}")
+        try:
+            self._send_replicas(run.part, replicas)
+        except EngineUnreachable:
+            raise
+        except EngineError as error:
+            run.reason = f"{run.reason} {outcomes.describe_no_way_back(run.part, error)}"
+            return False
+        self._follow_replicas(run, replicas, is_out=False)
+        return True
 
     def _follow_replicas(self, run: Run, replicas: int, is_out: bool) -> None:
         run.aim(ScaleGoal(service=run.part.name, limits=run.part.limits, replicas=replicas, is_out=is_out))

@@ -210,7 +210,7 @@ def judge_scale(goal: ScaleGoal, seen: Seen, look: Look, service: SwarmService, 
     if service.replicas != goal.replicas:
         reason = f"{goal.service} was scaled by somebody else meanwhile: {service.replicas} are wanted now."
         return Verdict("failed", "superseded", reason)
-    moving = Verdict("moving", done=len(look.running), wanted=goal.replicas)
+    moving = Verdict("moving", done=min(len(look.running), goal.replicas), wanted=goal.replicas)
     if len(look.running) == goal.replicas:
         left = (goal.limits.monitor if goal.is_out else 0.0) - seen.count_steady(look.running, now)
         if left <= 0 and not find_leftovers(look, look.running):
