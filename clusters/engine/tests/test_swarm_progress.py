@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from clusters.engine.swarm.observed import Look
@@ -399,37 +401,32 @@ def test_a_service_that_is_gone_is_told():
 
 # Swarm's updater waits for a task on a lost node
 
+PATIENCE = 10.0 + LIMITS.monitor
 
-def half_updated(lost="node2", state="updating", **rest):
+
+def hangs(seconds, goal=UPDATE, state="updating", down=("node2",)):
     """Slot 1 is new, slot 2 is old, and of a new task of slot 2 nothing is heard any more."""
-    tasks = [*updated(1), *updated(2, state="assigned", desired="shutdown", node=lost), task(2, "running", force_update=0)]
-    return look(service(replicas=2, force_update=1, update=update_status(state)), tasks, **rest)
-
-
-def hangs(goal, current, seconds):
+    tasks = [*updated(1), *updated(2, state="assigned", desired="shutdown", node="node2"), task(2)]
+    current = look(service(force_update=1, UpdateStatus=update_status(state)), *tasks, down=down)
     seen = Seen()
     judge(goal, seen, current, 0.0)
     return judge(goal, seen, current, seconds).hangs
 
 
-PATIENCE = 10.0 + LIMITS.monitor
-
-
 def test_an_update_that_waits_for_a_lost_node_hangs():
-    current = half_updated(down=["node2"])
-    assert not hangs(UPDATE, current, PATIENCE - 0.1)
-    assert hangs(UPDATE, current, PATIENCE)
+    assert not hangs(PATIENCE - 0.1)
+    assert hangs(PATIENCE)
 
 
-def test_without_a_lost_node_nothing_hangs():
-    assert not hangs(UPDATE, half_updated(), 100.0)
+def test_without_a_lost_node_no_update_hangs():
+    assert not hangs(100.0, down=())
 
 
-def test_an_update_that_swarm_has_ended_does_not_hang():
-    assert not hangs(UPDATE, half_updated(state="paused", down=["node2"]), 100.0)
+def test_an_update_that_swarm_has_paused_does_not_hang():
+    assert not hangs(100.0, state="paused")
 
 
 def test_the_services_own_delay_is_no_hanging():
     goal = replace(UPDATE, limits=replace(LIMITS, delay=50.0))
-    assert not hangs(goal, half_updated(down=["node2"]), 60.0)
-    assert hangs(goal, half_updated(down=["node2"]), 50.0 + PATIENCE)
+    assert not hangs(60.0, goal)
+    assert hangs(50.0 + PATIENCE, goal)
