@@ -198,7 +198,7 @@ class Execution:
         """Swarm compares specs, so that the same one sent again would not do; a label restarts no task."""
         lost = run.look and describe_lost_nodes(run.look)
         self._report(
-            "warning", "update", f"Swarm's update of {run.part.name} stands still since {lost}: it is woken up by a label."
+            "warning", "update", f"Swarm's update of {run.part.name} stands still ({lost}): it is woken up by a label."
         )
 
         def send(service: SwarmService) -> None:
