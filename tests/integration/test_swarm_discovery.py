@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from clusters import watch
 from clusters.engine.client import EngineClient
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineUnreachable, NotManager
@@ -292,6 +293,21 @@ def test_the_next_manager_is_asked_while_the_first_is_lost(managers: PrivateSwar
     managers.docker("service", "scale", "--detach", "web=2")
     eventually(lambda: outline()["service/web/web"] == ("running", 2, 2), within=PROMPTLY)
     assert list(Container.objects.values_list("name", flat=True)) == ["redis"]
+
+
+def test_a_manager_cut_off_from_the_others_is_left_for_one_that_is_not(managers: PrivateSwarm, watcher, monkeypatch):
+    monkeypatch.setattr(watch, "RESYNC_SECONDS", 10)  # so soon the first address is tried again
+    first, second, _ = managers.nodes
+    cluster = ClusterFactory(url=first.endpoint_url, other_urls=second.tcp_url, status=Cluster.Status.UNKNOWN)
+    create_web(managers, "--constraint=node.hostname!=node1")
+    watcher()
+    expect({"service/web/web": ("running", 1, 1)})
+    first.cut_network()  # its socket still answers
+    through = f"The Swarm is seen through {second.address}:2375."
+    eventually(lambda: read(cluster).status_reason.endswith(through) and not read(cluster).swarm_notice, within=120)
+    eventually(lambda: states()["node1"] == "down", within=60)
+    first.restore_network()
+    eventually(lambda: read(cluster).status_reason == "" and not read(cluster).swarm_notice, within=120)
 
 
 def test_a_swarm_without_a_leader_says_so_and_the_engine_itself_is_still_followed(managers: PrivateSwarm, watcher):
