@@ -43,9 +43,9 @@ class Clock:
 class Shop:
     """The stack `shop` of web (three tasks) and worker (one), its rows, and a worker that runs its calls."""
 
-    def __init__(self, monkeypatch, *, worker_goes_last=False, template=None, labels=None, update=None):
+    def __init__(self, monkeypatch, *, nodes=(), worker_goes_last=False, template=None, labels=None, update=None):
         self.fake = FakeEngine()
-        self.swarm = self.fake.init_swarm()
+        self.swarm = self.fake.init_swarm(*nodes)
         monkeypatch.setattr(runner, "EngineClient", lambda endpoint: self.fake)
         self.application = ApplicationFactory(name="shop", source=Application.Source.STACK)
         self.services = {
@@ -440,6 +440,45 @@ def test_an_update_whose_answer_is_lost_is_not_sent_again(shop, monkeypatch, ans
     call = shop.redeploy()
     assert call.state == CallState.SUCCEEDED, call.message
     assert [shop.requested(f"update service shop_{name}") for name in IMAGES] == [1, 1]
+
+
+def lose_node(shop, state):
+    """node2 is gone as soon as a task of the update has come to this state there; Swarm waits for ever for one that did not
+    run yet."""
+    node2 = list(shop.swarm.nodes)[1]
+
+    def look(method):
+        if any(task.node_id == node2 and task.state == state and task.spec["ForceUpdate"] for task in shop.tasks("web")):
+            shop.swarm.set_node("node2", state="down")
+
+    shop.fake.before_request = look
+    return node2
+
+
+@pytest.mark.parametrize("order", ["stop-first", "start-first"])
+class TestLostNode:
+    @pytest.mark.parametrize("state", ["assigned", "preparing", "starting", "running"])
+    def test_the_others_are_updated_all_the_same(self, make_shop, state, order):
+        shop = make_shop(nodes=["node2", "node3"], update={"Order": order})
+        shop.publish()
+        node2 = lose_node(shop, state)
+        call = shop.redeploy()
+        assert shop.swarm.nodes[node2]["Status"]["State"] == "down"
+        assert call.state == CallState.SUCCEEDED, call.message
+        running = [task for task in shop.running("web") if task.node_id != node2]
+        assert [task.spec["ContainerSpec"]["Image"] for task in running] == shop.newest()["web"][1]
+        assert {task.spec["ForceUpdate"] for task in running} == {1}
+
+    @pytest.mark.parametrize("state", ["assigned", "preparing"])
+    def test_a_bad_image_is_taken_back_all_the_same(self, make_shop, state, order):
+        shop = make_shop(nodes=["node2", "node3"], update={"Order": order})
+        shop.publish(Cmd=CRASHES)
+        node2 = lose_node(shop, state)
+        call = shop.redeploy()
+        assert shop.swarm.nodes[node2]["Status"]["State"] == "down"
+        assert call.state == CallState.ROLLED_BACK, (call.reason, call.message)
+        running = [task for task in shop.running("web") if task.node_id != node2]
+        assert [task.spec["ContainerSpec"]["Image"] for task in running] == shop.before["web"][1]
 
 
 # Deaths
