@@ -432,7 +432,8 @@ class FakeSwarm:
             return
         if self._act_on_failure(service):
             return
-        config = {**UPDATE_DEFAULTS, **(service.spec.get(self._config_name(service)) or {})}
+        config = self._read_config(service)
+        # Also one on a lost node, which will never run: Swarm waits for it until the spec changes.
         under_way = [task for task in service.rolled if task.state != "running" and not task.has_ended]
         room = (config["Parallelism"] or len(dirty)) - len(under_way)
         for task in dirty[: max(room, 0)]:
@@ -442,9 +443,9 @@ class FakeSwarm:
             if service.monitored > HOLD or not service.rolled:
                 self._end_rollout(service, "completed")
 
-    def _config_name(self, service: FakeService) -> str:
+    def _read_config(self, service: FakeService) -> Json:
         is_rollback = service.status is not None and service.status["State"].startswith("rollback")
-        return "RollbackConfig" if is_rollback else "UpdateConfig"
+        return {**UPDATE_DEFAULTS, **(service.spec.get("RollbackConfig" if is_rollback else "UpdateConfig") or {})}
 
     def _succeed(self, service: FakeService, task: FakeTask, order: str) -> FakeTask:
         if order == "start-first":
@@ -459,7 +460,7 @@ class FakeSwarm:
 
     def _act_on_failure(self, service: FakeService) -> bool:
         """Whether the rollout has turned round or stopped."""
-        config = {**UPDATE_DEFAULTS, **(service.spec.get(self._config_name(service)) or {})}
+        config = self._read_config(service)
         for task in service.rolled:
             ended_by_itself = task.state in ("failed", "rejected", "complete")
             if config["FailureAction"] == "continue" or not ended_by_itself or task.id in service.failures:

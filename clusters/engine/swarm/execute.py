@@ -148,7 +148,7 @@ class Execution:
         for attempt in range(VERSION_ATTEMPTS):
             self._check()
             try:
-                self._follower.ask(lambda: send(make_service(self._client.inspect_service(part.id))))
+                self._follower.ask(lambda: send(make_service(self._client.inspect_service(part.id), part.name)))
                 return
             except EngineRefused as error:
                 if error.code != "out_of_sequence" or attempt == VERSION_ATTEMPTS - 1:
@@ -181,6 +181,7 @@ class Execution:
         self._follower.look_at([run])
         service = run.look.service if run.look else None
         if service and service.force_update == run.previous:
+            run.fail("update_failed", outcomes.describe_earlier_failure(run))
             self._aim_at_return(run)
         elif service:
             self._aim_at_update(run, run.previous + 1, service.image)

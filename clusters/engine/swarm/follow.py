@@ -1,7 +1,7 @@
 """Looks at services again and again until each has come to its end: one thread, a few list requests a round."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -99,17 +99,19 @@ class Follower:
             self._pause(waiting, verdicts)
 
     def look_at(self, runs: Sequence[Run]) -> None:
-        services, tasks, nodes = self.ask(lambda: self._read([run.part.id for run in runs]))
+        services, tasks, nodes = self.ask(lambda: self._read({run.part.id: run.part.name for run in runs}))
         for run in runs:
             own = tuple(task for task in tasks if task.service_id == run.part.id)
             run.look = Look(services.get(run.part.id), own, nodes)
 
-    def _read(self, ids: list[str]) -> tuple[dict[str, SwarmService], tuple[Task, ...], dict[str, Node]]:
-        services = {entry["ID"]: make_service(entry) for entry in self._client.list_services({"id": ids})}
+    def _read(self, names: Mapping[str, str]) -> tuple[dict[str, SwarmService], tuple[Task, ...], dict[str, Node]]:
+        """`names` of the services by their ids."""
+        entries = self._client.list_services({"id": list(names)})
+        services = {entry["ID"]: make_service(entry, names[entry["ID"]]) for entry in entries if entry["ID"] in names}
         try:
             tasks = list_tasks(self._client, list(services)) if services else ()
         except TargetMissing:  # one was removed since
-            return self._read(list(services))
+            return self._read({found: names[found] for found in services})
         return services, tasks, list_nodes(self._client)
 
     def ask(self, request: Callable[[], Answer]) -> Answer:
