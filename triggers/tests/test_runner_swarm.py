@@ -231,6 +231,17 @@ class TestRedeploy:
         assert (call.state, call.reason) == (CallState.FAILED, "superseded"), call.message
         assert shop.requested("roll back service shop_web") == 0
 
+    def test_a_service_that_is_removed_meanwhile_ends_it(self, shop):
+        def remove(method):
+            if method == "list_nodes" and shop.requested("update service shop_web"):
+                shop.fake.before_request = lambda method: None
+                shop.swarm.remove_service("shop_web")
+
+        shop.fake.before_request = remove
+        call = shop.redeploy(service="web")
+        assert (call.state, call.reason) == (CallState.FAILED, "not_found"), call.message
+        assert "web was removed meanwhile" in call.message
+
     def test_an_equal_queued_redeploy_is_coalesced(self, shop):
         trigger = shop.redeploy_trigger()
         first, second = accept_call(request_of(trigger)), accept_call(request_of(trigger))
