@@ -8,10 +8,11 @@ from django.utils.safestring import SafeString
 
 from clusters.admin import ApplicationAdmin, ReadOnlyAdmin
 from clusters.badges import render_badge
+from clusters.callers import client_address
 from clusters.models import Application
 from triggers.calls import QueueFull, accept_call
 from triggers.models import Action, CallState, Trigger, TriggerCall, TriggerCallEvent
-from triggers.requests import CallRequest, client_address
+from triggers.requests import CallRequest
 
 
 @admin.action(description="Redeploy selected applications", permissions=["redeploy"])

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from clusters.callers import client_address
 from clusters.models import Application
 from console.context import count_active_calls
 from console.pages import console_action, console_page, is_partial, read_query, redirect_to
@@ -16,7 +17,7 @@ from console.selection import select_cluster
 from console.timeline import build_timeline, compare_snapshots, read_progress, summarize_call
 from triggers.calls import QueueFull, accept_call
 from triggers.models import ACTIVE_STATES, CallState, Trigger, TriggerCall
-from triggers.requests import CallRequest, client_address
+from triggers.requests import CallRequest
 from triggers.selectors import calls_with_relations
 
 PAGE_SIZE = 50  # rows

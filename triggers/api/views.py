@@ -16,11 +16,12 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet, ReadOnlyModelViewSet
 
 from clusters.api.parameters import read_id_parameter
+from clusters.callers import client_address
 from clusters.models import Application, Service
 from triggers.api.serializers import RedeploySerializer, ScaleSerializer, TriggerCallSerializer, TriggerSerializer
 from triggers.calls import QueueFull, accept_call
 from triggers.models import Action, CallState, Trigger, TriggerCall
-from triggers.requests import CallRequest, client_address
+from triggers.requests import CallRequest
 from triggers.validation import explain_service_refusal
 
 
