@@ -1,12 +1,16 @@
 """A call without the queue: observe, plan and execute through the driver, as the runner does."""
 
+import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from clusters.engine.client import EngineClient
-from clusters.engine.driver import FIRST_ATTEMPT, Intent, Observation, Outcome, Plan, Target
+from clusters.engine.driver import FIRST_ATTEMPT, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
+from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.errors import EngineUnreachable
 from tests.harness.engine import PrivateEngine
 from tests.harness.swarm import PrivateSwarm
 
@@ -36,6 +40,10 @@ class Drive:
         return [text for event_level, _, text in self.events if event_level == level]
 
 
+class Overdue(Exception):
+    """A call that went on past its limit."""
+
+
 def no_check() -> None:
     """A call that is never interrupted."""
 
@@ -48,6 +56,49 @@ def execute(client: Any, plan: Plan, source: str, check: Callable[[], None]) -> 
     drive = Drive(plan=plan.as_text())
     drive.outcome = driver_for(source).execute(client, plan, drive.report, check, drive.note_progress)
     return drive
+
+
+def run_patiently(
+    endpoint: EngineEndpoint,
+    make_plan: Callable[[Driver, Observation, Intent], Plan],
+    target: Target,
+    limit: float,
+    on_failure: Literal["rollback", "pause"] = "rollback",
+) -> Drive:
+    """As the runner takes a call through an engine's absence: it connects, observes and plans again, and knows what was before.
+
+    Raises Overdue after `limit` seconds.
+    """
+    ends = time.monotonic() + limit
+    before: dict[str, Any] | None = None
+
+    def check() -> None:
+        if time.monotonic() > ends:
+            raise Overdue(f"not at an end within {limit:g} s")
+
+    driver = driver_for(target.source)
+    while True:
+        check()
+        try:
+            with EngineClient(endpoint) as client:
+                observation = driver.observe(client, target)
+                before = before or json.loads(json.dumps(observation.snapshot()))  # it comes from the database
+                plan = make_plan(driver, observation, Intent(on_failure, before))
+                if plan.is_empty():
+                    return Drive(plan.as_text(), outcome=Outcome("succeeded", "unchanged"))
+                return execute(client, plan, target.source, check)
+        except EngineUnreachable:
+            time.sleep(0.5)
+
+
+def redeploy_patiently(endpoint: EngineEndpoint, target: Target, limit: float) -> Drive:
+    return run_patiently(endpoint, lambda driver, seen, intent: driver.plan_redeploy(seen, intent), target, limit)
+
+
+def scale_patiently(endpoint: EngineEndpoint, target: Target, replicas: int, limit: float) -> Drive:
+    return run_patiently(
+        endpoint, lambda driver, seen, intent: driver.plan_scale(seen, target.service, replicas, intent), target, limit
+    )
 
 
 def redeploy_with(

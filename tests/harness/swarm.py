@@ -434,7 +434,12 @@ class PrivateSwarm:
         running = [node for node in self.nodes if node.is_running]
         eventually(ignoring_errors(lambda: all(list(map(clear_node, running)))), within=60, what="all nodes are empty")
         with self.connect() as api:
-            eventually(lambda: not api.tasks(), within=60, what="all tasks are forgotten")
+            # Swarm never forgets a job's completed tasks.
+            eventually(
+                lambda: all(task["DesiredState"] == "complete" for task in api.tasks()),
+                within=60,
+                what="all tasks are forgotten",
+            )
 
 
 def clear_node(node: SwarmNode) -> bool:

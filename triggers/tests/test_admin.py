@@ -8,17 +8,24 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clusters.models import Cluster
-from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory
+from clusters.tests.factories import (
+    ApplicationFactory,
+    ClusterFactory,
+    ContainerFactory,
+    NodeFactory,
+    ServiceFactory,
+    TaskFactory,
+)
 from triggers.models import Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
 
 MODELS = [
-    *("clusters_cluster", "clusters_application", "clusters_service", "clusters_container"),
+    *("clusters_cluster", "clusters_application", "clusters_service", "clusters_container", "clusters_node", "clusters_task"),
     *("triggers_trigger", "triggers_triggercall", "triggers_triggercallevent"),
 ]
-OBSERVED = [*MODELS[1:4], *MODELS[5:]]
+OBSERVED = [*MODELS[1:6], *MODELS[7:]]
 
 
 @pytest.fixture
@@ -32,7 +39,9 @@ def make_everything():
     trigger = ScalingTriggerFactory(application=container.service.application, service=container.service)
     call = TriggerCallFactory(trigger=trigger)
     event = TriggerCallEvent.objects.create(call=call, time=timezone.now(), operation="pull", text="pulled")
-    rows = (container.service.application.cluster, container.service.application, container.service, container)
+    application = container.service.application
+    observed = (NodeFactory(cluster=application.cluster, hostname="shop"), TaskFactory(service=container.service))
+    rows = (application.cluster, application, container.service, container, *observed)
     return dict(zip(MODELS, (*rows, trigger, call, event), strict=True))
 
 

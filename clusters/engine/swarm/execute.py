@@ -231,10 +231,12 @@ class Execution:
         self._follower.look_at(runs)
         for run in runs:
             run.was_touched = True
+            if reason := outcomes.describe_earlier_failure(run):
+                run.fail("update_failed", reason)
+        if not any(run.has_failed for run in runs):
+            runs[0].fail("update_failed", outcomes.describe_forgotten_failure(runs[0]))
         for part in operation.returning:
-            run = self._run_of(part)
-            run.fail("update_failed", outcomes.describe_earlier_failure(run))
-            self._aim_at_return(run)
+            self._aim_at_return(self._run_of(part))
         self._go_back()
 
     # Scale

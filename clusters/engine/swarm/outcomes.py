@@ -8,7 +8,7 @@ from clusters.engine.errors import EngineError
 from clusters.engine.outcomes import sentence
 from clusters.engine.swarm.follow import Run
 from clusters.engine.swarm.images import shorten_image
-from clusters.engine.swarm.observed import Look
+from clusters.engine.swarm.observed import FAILED_STATES, Look
 from clusters.engine.swarm.plan import FollowScale, Part, SwarmPlan
 from clusters.engine.swarm.wording import count_tasks, describe_end, describe_running
 from clusters.engine.wellness import cut
@@ -42,19 +42,22 @@ def describe_warning(part: Part, warning: str) -> str:
 
 
 def describe_earlier_failure(run: Run) -> str:
-    """Of an update that an earlier attempt sent, and that has gone back since: its newest failed task tells why."""
+    """Of an update that an earlier attempt sent: its newest failed task tells why. Empty when none has failed."""
     look = run.look
-    if look and look.service:
-        number = run.previous + 1
-        failed = [
-            task for task in look.tasks if task.force_update == number and task.state in {"failed", "rejected", "complete"}
-        ]
-        if failed:
-            newest = max(failed, key=lambda task: task.changed_at)
-            return f"The update of {run.part.name} failed: {sentence(describe_end(look, newest))}"
-        if message := cut(str(look.service.update_status.get("Message") or "")):
-            return f"The update of {run.part.name} failed: {sentence(message)}"
-    return f"The update of {run.part.name} failed."
+    if look is None or look.service is None:
+        return ""
+    sent = [task for task in look.tasks if task.force_update == run.previous + 1]
+    failed = [task for task in sent if task.state in FAILED_STATES or (task.state == "complete" and not look.service.is_job)]
+    if not failed:
+        return ""
+    newest = max(failed, key=lambda task: task.changed_at)
+    return f"The update of {run.part.name} failed: {sentence(describe_end(look, newest))}"
+
+
+def describe_forgotten_failure(run: Run) -> str:
+    """Swarm keeps no failed task any more."""
+    message = run.look.service.update_status.get("Message") if run.look and run.look.service else ""
+    return f"An earlier attempt at the update failed: {sentence(cut(str(message or 'its tasks are forgotten')))}"
 
 
 # Redeploy

@@ -7,6 +7,7 @@ from typing import Literal
 from clusters.engine.plan import Operation
 from clusters.engine.swarm.rules import Limits
 from clusters.engine.swarm.wording import count_tasks
+from clusters.engine.wellness import cut
 
 Remedy = Literal["swarm", "back", "leave"]
 REMEDIES: dict[Remedy, str] = {"swarm": "Swarm goes back by itself", "back": "go back", "leave": "leave it as it is"}
@@ -53,7 +54,7 @@ class Resolve(Operation):
     pinned: bool
 
     def describe(self) -> str:
-        return f"ask for the digest of {self.reference}"
+        return f"ask for the digest of {cut(self.reference)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Update(Operation):
     part: Part
 
     def describe(self) -> str:
-        return f"update {self.part.full_name} to {self.part.reference}"
+        return f"update {self.part.full_name} to {cut(self.part.reference)}"
 
 
 @dataclass(frozen=True, kw_only=True)

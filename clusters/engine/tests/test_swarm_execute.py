@@ -1,0 +1,281 @@
+"""The way through a Swarm's plan, on the engine in memory."""
+
+import json
+
+import pytest
+
+from clusters.engine.driver import Intent, Target
+from clusters.engine.drivers import driver_for
+from clusters.engine.errors import EngineUnreachable, PullFailed
+from clusters.engine.swarm import follow
+from clusters.engine.testing import CRASHES, RUNS, FakeEngine
+
+LABELS = {"com.docker.stack.namespace": "shop", "windlass.update.monitor": "0s"}
+STACK = Target("shop", "stack")
+
+
+class Killed(BaseException):
+    """The worker is gone."""
+
+
+class Drive:
+    def __init__(self, outcome, events, progress):
+        self.outcome, self.events, self.progress = outcome, events, progress
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    for name in ("POLL_SECONDS", "QUIET_POLL_SECONDS", "RETRY_SECONDS"):
+        monkeypatch.setattr(follow, name, 0)
+
+
+@pytest.fixture
+def fake():
+    """A stack of `api` and `web`, whose images are in the registry."""
+    engine = FakeEngine()
+    engine.init_swarm("worker1", "worker2")
+    for name in ("api", "web"):
+        engine.publish(f"{name}:1", Cmd=RUNS)
+        add_service(engine, name)
+    engine.swarm.settle()
+    return engine
+
+
+def add_service(engine, name, *, image="", labels=None, replicas=2, mode=None, **config):
+    digest = engine.digest_of(engine.registry[f"{name}:1"])
+    template = {"ContainerSpec": {"Image": image or f"{name}:1@{digest}"}}
+    spec = {
+        "Name": f"shop_{name}",
+        "Labels": {**LABELS, **(labels or {})},
+        "TaskTemplate": template,
+        "Mode": mode or {"Replicated": {"Replicas": replicas}},
+        "UpdateConfig": {"Parallelism": 1, "FailureAction": "pause", "Order": "stop-first", **config},
+    }
+    engine.swarm.create_service(spec)
+
+
+def snapshot(fake, target=STACK):
+    return json.loads(json.dumps(driver_for("stack").observe(fake, target).snapshot()))
+
+
+def run(fake, target=STACK, *, replicas=None, intent=None, check=lambda: None):
+    driver, events, progress = driver_for(target.source), [], []
+    observation, intent = driver.observe(fake, target), intent or Intent()
+    plan = (
+        driver.plan_redeploy(observation, intent)
+        if replicas is None
+        else driver.plan_scale(observation, target.service, replicas, intent)
+    )
+    outcome = driver.execute(fake, plan, lambda *event: events.append(event), check, lambda *shown: progress.append(shown))
+    return Drive(outcome, events, progress)
+
+
+def fail(fake, method, error, times=1):
+    left = [error] * times
+
+    def refuse(called):
+        if called == method and left:
+            raise left.pop()
+
+    fake.before_request = refuse
+
+
+def count(fake, operation):
+    return sum(line.startswith(operation) for line in fake.operations)
+
+
+def force_updates(fake):
+    return {service.name: service.spec["TaskTemplate"].get("ForceUpdate", 0) for service in fake.swarm.services.values()}
+
+
+def test_a_stack_is_updated_side_by_side_and_the_message_says_to_what(fake):
+    fake.publish("web:1", Cmd=RUNS)
+    drive = run(fake)
+    assert drive.outcome.state == "succeeded"
+    assert "2 of api with api:1@sha256:" in drive.outcome.message
+    assert "2 of web with web:1@sha256:" in drive.outcome.message
+    assert force_updates(fake) == {"shop_api": 1, "shop_web": 1}
+
+
+def test_progress_is_told_when_it_changes_and_no_more(fake):
+    told = [shown for shown in run(fake).progress if shown[0] == "web"]
+    assert told == [("web", 0, 2), ("web", 1, 2), ("web", 2, 2)]
+
+
+def test_one_reference_that_the_registry_lost_leaves_every_service_alone(fake):
+    del fake.registry["web:1"]
+    drive = run(fake)
+    assert (drive.outcome.state, drive.outcome.reason) == ("failed", "pull_not_found")
+    assert count(fake, "update service") == 0
+
+
+def test_a_registry_that_keeps_the_manager_waiting_is_no_lost_manager(fake):
+    fail(fake, "resolve_digest", EngineUnreachable("The engine did not answer in time."), times=2)
+    drive = run(fake)
+    assert drive.outcome.state == "succeeded"
+    assert drive.outcome.message.count("could not be asked for (The engine did not answer in time)") == 2
+
+
+def test_a_refused_login_is_told_and_the_nodes_are_left_to_it(fake):
+    fake.registry["web:1"] = PullFailed("web:1 could not be pulled: denied.", code="pull_unauthorized")
+    fake.add_image("web:1", Cmd=RUNS)
+    drive = run(fake, Target("shop", "stack", "web"))
+    assert drive.outcome.state == "succeeded"
+    assert "each node resolves it itself, with the credentials that Swarm has." in drive.outcome.message
+
+
+def test_a_hiccup_is_waited_for(fake):
+    fail(fake, "list_tasks", EngineUnreachable("connection refused."), times=1)
+    driver = driver_for("stack")
+    plan = driver.plan_redeploy(driver.observe(FakeView(fake), STACK))
+    events = []
+    outcome = driver.execute(fake, plan, lambda *event: events.append(event), lambda: None)
+    assert outcome.state == "succeeded"
+    assert ("warning", "wait", "connection refused. Trying again.") in events
+
+
+class FakeView:
+    """The same engine for requests that no hook shall see."""
+
+    def __init__(self, fake):
+        self._fake = fake
+
+    def __getattr__(self, name):
+        def request(*arguments):
+            hook, self._fake.before_request = self._fake.before_request, lambda method: None
+            try:
+                return getattr(self._fake, name)(*arguments)
+            finally:
+                self._fake.before_request = hook
+
+        return request
+
+
+@pytest.mark.parametrize("loss", ["unreachable", "no manager", "no leader"])
+def test_a_manager_that_is_lost_comes_out_so_that_another_can_go_on(fake, loss):
+    def lose(method):
+        if method == "update_service":
+            lost.append(method)
+        if lost and method == "list_services":
+            if loss == "unreachable":
+                fake.unreachable = "gone"
+            elif loss == "no manager":
+                fake.swarm.is_manager = False
+            else:
+                fake.swarm.leaderless = "The swarm does not have a leader."
+
+    lost = []
+    fake.before_request = lose
+    with pytest.raises(EngineUnreachable):
+        run(fake)
+
+
+def test_a_stack_goes_back_as_a_whole_when_one_service_crashes(fake):
+    before = {service.name: service.spec["TaskTemplate"] for service in fake.swarm.services.values()}
+    fake.publish("web:1", Cmd=CRASHES)
+    drive = run(fake)
+    assert (drive.outcome.state, drive.outcome.reason) == ("rolled_back", "update_paused")
+    assert "non-zero exit (1)" in drive.outcome.message
+    assert "The previous version runs again: 2 of 2 tasks of api run api:1@sha256:" in drive.outcome.message
+    assert {service.name: service.spec["TaskTemplate"] for service in fake.swarm.services.values()} == before
+
+
+def test_what_swarm_took_back_by_itself_is_told_beside_what_it_did_not(fake):
+    fake.swarm.find_service("shop_web").spec["UpdateConfig"]["FailureAction"] = "rollback"
+    fake.publish("web:1", Cmd=CRASHES)
+    drive = run(fake, intent=Intent("pause"))
+    assert (drive.outcome.state, drive.outcome.reason) == ("failed", "partly_rolled_back")
+    assert force_updates(fake) == {"shop_api": 1, "shop_web": 0}
+
+
+def test_a_later_wave_is_not_begun_after_a_failure(fake):
+    fake.swarm.find_service("shop_web").spec["Labels"]["windlass.depends"] = "api"
+    fake.publish("api:1", Cmd=CRASHES)
+    drive = run(fake)
+    assert drive.outcome.state == "rolled_back"
+    assert drive.outcome.message.endswith("web was not updated.")
+    assert force_updates(fake) == {"shop_api": 0, "shop_web": 0}
+
+
+# A worker that dies before any of its requests, and one that goes on
+
+
+def die_before(fake, request):
+    left = [request]
+
+    def hook(method):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    fake.before_request = hook
+
+
+def run_with_deaths(fake, request, **options):
+    """The outcome, of the first worker or the one that took over; whether the first one died."""
+    intent = Intent(before=snapshot(fake))
+    die_before(fake, request)
+    try:
+        return run(fake, intent=intent, **options), False
+    except Killed:
+        fake.before_request = lambda method: None
+        return run(fake, intent=intent, **options), True
+
+
+def make_fake():
+    engine = FakeEngine()
+    engine.init_swarm("worker1", "worker2")
+    for name in ("api", "web"):
+        engine.publish(f"{name}:1", Cmd=RUNS)
+        add_service(engine, name, labels={"windlass.depends": "api"} if name == "web" else {})
+    engine.swarm.settle()
+    return engine
+
+
+def test_no_update_is_sent_twice_wherever_a_worker_dies():
+    request, died = 0, True
+    while died:
+        fake = make_fake()
+        drive, died = run_with_deaths(fake, request)
+        assert drive.outcome.state == "succeeded", (request, drive.outcome)
+        assert force_updates(fake) == {"shop_api": 1, "shop_web": 1}, request
+        assert count(fake, "update service") == 2, request
+        request += 1
+    assert request > 10
+
+
+def test_all_has_gone_back_wherever_a_worker_dies():
+    request, died = 0, True
+    while died:
+        fake = make_fake()
+        fake.publish("web:1", Cmd=CRASHES)
+        drive, died = run_with_deaths(fake, request)
+        assert drive.outcome.state == "rolled_back", (request, drive.outcome)
+        assert "non-zero exit (1)" in drive.outcome.message, (request, drive.outcome)
+        assert force_updates(fake) == {"shop_api": 0, "shop_web": 0}, request
+        assert (count(fake, "update service"), count(fake, "roll back service")) == (2, 2), request
+        request += 1
+    assert request > 20
+
+
+def test_a_scaling_is_sent_once_wherever_a_worker_dies():
+    request, died = 0, True
+    while died:
+        fake = make_fake()
+        drive, died = run_with_deaths(fake, request, target=Target("shop", "stack", "web"), replicas=4)
+        assert drive.outcome.state == "succeeded", (request, drive.outcome)
+        assert count(fake, "update service") == 1, request
+        request += 1
+    assert request > 5
+
+
+def test_what_check_raises_comes_out(fake):
+    checks = []
+
+    def check():
+        checks.append(None)
+        if len(checks) > 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(fake, check=check)
