@@ -2,7 +2,8 @@
 
 Permissions are Django's, by name ("triggers.add_triggercall"). A user has one for all clusters (superuser, user or group
 permissions) or on single clusters by a ClusterGrant to the user or to one of the user's groups. Ask with an object:
-`user.has_perm("triggers.add_triggercall", application)`; narrow lists with `scope`.
+`user.has_perm("triggers.add_triggercall", application)`; narrow lists with `scope`. What somebody may not see does not
+exist for them (`get_visible`); what they see but may not do is refused (`require`).
 """
 
 from collections import defaultdict
@@ -10,8 +11,10 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet, Value
 from django.db.models.functions import Concat
+from django.shortcuts import get_object_or_404
 
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import FOR_ALL_CLUSTERS, FOR_ONE_CLUSTER, Role
@@ -26,6 +29,7 @@ PATHS = {
     "clusters.Service": "application__cluster_id",
     "clusters.Container": "service__application__cluster_id",
     "clusters.Task": "service__application__cluster_id",
+    "clusters.ClusterGrant": "cluster_id",
     "clusters.AuditEntry": "cluster_id",
     "triggers.Trigger": "application__cluster_id",
     "triggers.TriggerCall": "application__cluster_id",
@@ -79,8 +83,32 @@ def scope(rows: QuerySet[Row], user: Any, permission: str) -> QuerySet[Row]:
     return rows.filter(**{f"{PATHS[rows.model._meta.label]}__in": allowed})
 
 
+def scope_visible(rows: QuerySet[Row], user: Any) -> QuerySet[Row]:
+    return scope(rows, user, view_permission(rows.model))
+
+
+def view_permission(model: type[Model]) -> str:
+    return f"{model._meta.app_label}.view_{model._meta.model_name}"
+
+
+def get_visible(rows: QuerySet[Row], user: Any, **lookup: Any) -> Row:
+    """The one row that `lookup` finds. Raises Http404 as well where it is there and the user may not see it."""
+    return get_object_or_404(scope_visible(rows, user), **lookup)
+
+
+def require(user: Any, permission: str, row: Model | None = None) -> None:
+    """Raises PermissionDenied unless the user has the permission on the row; without one for all clusters."""
+    if not user.has_perm(permission, row):
+        raise PermissionDenied
+
+
+def has_no_role(user: Any) -> bool:
+    """Whether there is nothing at all that the user may see or do."""
+    return not user.get_all_permissions() and not permissions_by_cluster(user)
+
+
 def visible_clusters(user: Any) -> QuerySet[Cluster]:
-    return scope(Cluster.objects.all(), user, "clusters.view_cluster")
+    return scope_visible(Cluster.objects.all(), user)
 
 
 def sync_role_groups() -> None:

@@ -14,11 +14,43 @@ from clusters.access import PATHS, find_cluster_id
 from clusters.callers import client_address
 from clusters.models import AuditEntry
 
+# Every word there is for an act, and how people read it.
+ACTIONS = {
+    "sign_in": "Signed in",
+    "sign_in.fail": "Failed to sign in",
+    "sign_out": "Signed out",
+    "call": "Asked for a call",
+    "trigger.create": "Created trigger",
+    "trigger.change": "Changed trigger",
+    "trigger.enable": "Enabled trigger",
+    "trigger.disable": "Disabled trigger",
+    "trigger.rotate": "Rotated secret",
+    "trigger.reveal": "Revealed secret",
+    "trigger.delete": "Deleted trigger",
+    "application.delete": "Deleted application",
+    "container.remove": "Removed container",
+    "container.reveal": "Revealed environment",
+    "image.remove": "Removed image",
+    "image.prune": "Pruned images",
+    "cluster.add": "Added cluster",
+    "cluster.change": "Changed cluster",
+    "cluster.delete": "Deleted cluster",
+    "grant.add": "Gave role",
+    "grant.change": "Changed role",
+    "grant.delete": "Withdrew role",
+    "user.add": "Added user",
+    "user.change": "Changed user",
+    "user.delete": "Deleted user",
+    "group.add": "Added group",
+    "group.change": "Changed group",
+    "group.delete": "Deleted group",
+}
+
 log = structlog.get_logger("windlass.audit")
 
 
 def record_act(request: HttpRequest, action: str, target: Model | None = None, **details: Any) -> AuditEntry:
-    """What the request's user did: `action` is a word such as "trigger.create", `details` JSON without secrets.
+    """What the request's user did: `action` is one of ACTIONS, `details` JSON without secrets.
 
     Call it inside the transaction that makes the change, so that neither is there without the other.
     """

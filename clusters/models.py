@@ -366,7 +366,20 @@ class AuditEntry(models.Model):
         ordering = ["-time", "-pk"]
         verbose_name_plural = "audit entries"
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["-time"], name="audit_by_time")]
+        indexes = [
+            models.Index(fields=["-time", "-id"], name="audit_by_time"),
+            models.Index(fields=["actor", "-time", "-id"], name="audit_by_actor"),
+            models.Index(fields=["action", "-time", "-id"], name="audit_by_action"),
+            models.Index(fields=["cluster", "-time", "-id"], name="audit_by_cluster"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}".rstrip()
+
+    @property
+    def shown_details(self) -> list[tuple[str, str]]:
+        """Name and text of each detail."""
+        return [
+            (str(name), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+            for name, value in self.details.items()
+        ]

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'audit entries',
                 'ordering': ['-time', '-pk'],
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['-time'], name='audit_by_time')],
+                'indexes': [models.Index(fields=['-time', '-id'], name='audit_by_time'), models.Index(fields=['actor', '-time', '-id'], name='audit_by_actor'), models.Index(fields=['action', '-time', '-id'], name='audit_by_action'), models.Index(fields=['cluster', '-time', '-id'], name='audit_by_cluster')],
             },
         ),
         migrations.CreateModel(

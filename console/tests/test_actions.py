@@ -49,7 +49,7 @@ class TestCreateTriggerDialog:
         response = reader.post(new_trigger_url(fleet.application), data, follow=True)
         trigger = Trigger.objects.get(cooldown_seconds=30)
         assert (trigger.service, trigger.min_replicas, trigger.max_replicas) == (fleet.service, 1, 9)
-        line = next(found.snippets.curl for found in response.context["triggers"] if found.pk == trigger.pk)
+        line = next(found.secrets.curl for found in response.context["triggers"] if found.pk == trigger.pk)
         command, link = shlex.split(line)
         assert command == "curl"
         assert link.endswith(f"&secret={trigger.secret}&type=scale_out&step=5")
@@ -182,7 +182,7 @@ class TestCallsFromThePages:
         def refuse(request):
             raise calls.QueueFull("10000 calls wait already.", 7)
 
-        monkeypatch.setattr("console.views.calls.accept_call", refuse)
+        monkeypatch.setattr("triggers.acts.accept_call", refuse)
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", follow=True)
         assert "10000 calls wait already. Nothing was started. Try again in 7 s." in text_of(response)
 
