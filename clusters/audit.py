@@ -49,7 +49,7 @@ ACTIONS = {
 log = structlog.get_logger("windlass.audit")
 
 
-def record_act(request: HttpRequest, action: str, target: Model | None = None, **details: Any) -> AuditEntry:
+def record_act(request: HttpRequest, action: str, target: Model | None = None, /, **details: Any) -> AuditEntry:
     """What the request's user did: `action` is one of ACTIONS, `details` JSON without secrets.
 
     Call it inside the transaction that makes the change, so that neither is there without the other.
@@ -58,7 +58,7 @@ def record_act(request: HttpRequest, action: str, target: Model | None = None, *
 
 
 def record(
-    user: Any, action: str, target: Model | None = None, *, actor: str = "", address: str | None = None, **details: Any
+    user: Any, action: str, target: Model | None = None, /, *, actor: str = "", address: str | None = None, **details: Any
 ) -> AuditEntry:
     """`actor`: the name to record where there is no user."""
     known = None if user is None or isinstance(user, AnonymousUser) else user

@@ -50,11 +50,12 @@ urlpatterns = [
     path("audit/export/", audit.audit_export, name="audit_export"),
     path("theme/", session.theme, name="theme"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("password/", session.PasswordView.as_view(), name="password"),
+    path("password/", session.password, name="password"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", session.healthz, name="healthz"),
     path("hook/", include("triggers.urls")),
     path("api/", include("console.api")),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
     path("admin/", admin.site.urls),
 ]

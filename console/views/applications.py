@@ -20,9 +20,9 @@ from console.pages import (
     render_dialog,
     require,
 )
-from console.snippets import describe_triggers, forget_shown_trigger
 from console.selection import select_cluster
 from console.slots import group_slots, tasks_with_nodes
+from console.snippets import describe_triggers, forget_shown_trigger
 from console.views.calls import start_call
 from triggers.models import Action
 from triggers.selectors import calls_with_relations, triggers_with_last_call

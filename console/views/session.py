@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.audit import record_act
 from console.context import THEME_COOKIE, THEMES
+from console.pages import console_page
 
 
 @require_POST
@@ -39,6 +40,9 @@ class PasswordView(PasswordChangeView):
             record_act(self.request, "user.change", form.user, fields=["password"])
         messages.success(self.request, "Your password is changed. Your other sessions have ended.")
         return response
+
+
+password = console_page(PasswordView.as_view())
 
 
 @require_safe

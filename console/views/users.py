@@ -182,7 +182,7 @@ def _render_user(
 def _get_managed(request: HttpRequest, user_id: int) -> User:
     """The user, if the reader may change them."""
     require(request, "auth.change_user")
-    shown = get_object_or_404(_with_roles(), pk=user_id)
+    shown = get_object_or_404(User, pk=user_id)
     if not may_manage(request.user, shown):
         raise PermissionDenied
     return shown
