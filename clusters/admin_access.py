@@ -91,5 +91,5 @@ class AuditedAdmin(admin.ModelAdmin):
 class ClusterFilter(RelatedFieldListFilter):
     """Of a list: the clusters that the user may see."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[Any]:
         return [(cluster.pk, cluster.name) for cluster in visible_clusters(request.user).only("name")]

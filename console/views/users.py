@@ -158,7 +158,7 @@ def _describe(shown: User) -> dict[str, Any]:
         "user": shown,
         "role": find_role(shown),
         "groups": groups,
-        "grants": shown.cluster_grants.all(),  # type: ignore[attr-defined]
+        "grants": shown.cluster_grants.all(),
         "group_grants": [(group, grant) for group in shown.groups.all() for grant in group.cluster_grants.all()],
     }
 
