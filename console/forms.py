@@ -1,15 +1,37 @@
-"""Forms of users and their roles."""
+"""Forms of users, their passwords and their roles."""
 
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.forms import BaseUserCreationForm, PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
 
 from clusters.models import Cluster
 from clusters.roles import Role
 
 NO_ROLE = ("", "None")
+
+
+def name_password_fields(form: forms.BaseForm, first: str, second: str) -> None:
+    """In one line what AUTH_PASSWORD_VALIDATORS ask for."""
+    form.fields[first].help_text = "At least 8 characters, and not one that everybody knows."
+    form.fields[second].help_text = ""
+    form.fields[second].label = f"{form.fields[first].label} again"
+
+
+class NewPasswordForm(SetPasswordForm):
+    """Somebody else's."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_password_fields(self, "new_password1", "new_password2")
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].label = "Present password"
+        name_password_fields(self, "new_password1", "new_password2")
 
 
 class RoleForm(forms.Form):
@@ -32,9 +54,7 @@ class UserForm(RoleForm, BaseUserCreationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password1"].help_text = "At least 8 characters, and not one that everybody knows."
-        self.fields["password2"].label = "Password again"
-        self.fields["password2"].help_text = ""
+        name_password_fields(self, "password1", "password2")
         self.fields["role"].help_text = "Roles on single clusters are given on the user's page."
 
 

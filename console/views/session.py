@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.audit import record_act
 from console.context import THEME_COOKIE, THEMES
+from console.forms import OwnPasswordForm
 from console.pages import console_page
 
 
@@ -30,6 +31,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 class PasswordView(PasswordChangeView):
     """One's own password; the other sessions of its user end."""
 
+    form_class = OwnPasswordForm
     template_name = "console/password.html"
     success_url = reverse_lazy("overview")
     extra_context = {"title": "Change password"}

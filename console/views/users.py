@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -17,7 +16,7 @@ from clusters.administrators import ROLE_GROUPS, LockedOut, find_role, keep_admi
 from clusters.audit import record_act
 from clusters.models import ClusterGrant
 from clusters.roles import Role
-from console.forms import GrantForm, RoleForm, UserForm
+from console.forms import GrantForm, NewPasswordForm, RoleForm, UserForm
 from console.pages import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
 
 
@@ -99,14 +98,13 @@ def user_switch(request: HttpRequest, user_id: int) -> HttpResponse:
 @console_page
 def user_password(request: HttpRequest, user_id: int) -> HttpResponse:
     shown = _get_managed(request, user_id)
-    form = SetPasswordForm(shown, request.POST if request.method == "POST" else None)
+    form = NewPasswordForm(shown, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             form.save()
             record_act(request, "user.change", shown, fields=["password"])
         messages.success(request, f"{shown} has a new password, and is signed out everywhere.")
         return redirect_to(request, "user", shown.pk)
-    form.fields["new_password1"].help_text = "At least 8 characters, and not one that everybody knows."
     context = {"title": "Set password", "shown": shown, "form": form, "crumbs": _crumbs(shown)}
     return render_dialog(request, "console/_user_password.html", context)
 
