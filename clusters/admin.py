@@ -190,7 +190,7 @@ class LockOutGuard(admin.ModelAdmin):
             with keep_administrators(request.user):
                 return view()
         except LockedOut as error:
-            messages.set_level(request, messages.ERROR)
+            list(messages.get_messages(request))  # forgets that it went well
             self.message_user(request, f"{error} Nothing was changed.", messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 

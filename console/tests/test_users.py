@@ -191,6 +191,7 @@ class TestLockOut:
         user = reverse("admin:auth_user_change", args=[administrator.pk])
         page = client.post(user, {"username": "ada", "date_joined_0": "2026-01-01", "date_joined_1": "00:00"}, follow=True)
         assert "You cannot take your own administration away" in text_of(page)
+        assert "successfully" not in text_of(page)
         client.post(reverse("admin:auth_user_delete", args=[administrator.pk]), {"post": "yes"})
         body = {"action": "delete_selected", "_selected_action": [administrator.pk], "post": "yes"}
         client.post(reverse("admin:auth_user_changelist"), body)
