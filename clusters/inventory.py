@@ -52,15 +52,16 @@ def observe_and_store(cluster: Cluster, client: EngineClient) -> ObservedEngine:
     if observed.swarm_problem and client.passed_over:
         others = client.passed_over[1:]  # the first is about the engine that was observed
         observed = replace(observed, swarm_problem=" ".join((observed.swarm_problem, *others)))
-    store_observation(cluster, observed, began_at, find_stand_in(cluster, client, observed.facts))
+    store_observation(cluster, observed, began_at, find_stand_in(cluster, client))
     return observed
 
 
-def find_stand_in(cluster: Cluster, client: EngineClient, facts: EngineFacts) -> str:
-    """A sentence when what answers is another manager than the engine at the cluster's first address; else empty."""
+def find_stand_in(cluster: Cluster, client: EngineClient) -> str:
+    """A sentence when another manager answers than the one at the cluster's first address; else empty.
+
+    The address decides: engines on cloned machines have one id.
+    """
     if client.address == cluster.url:
-        return ""
-    if facts.engine_id and Cluster.objects.filter(pk=cluster.pk, engine_id=facts.engine_id).exists():
         return ""
     return f"{' '.join(client.passed_over)} The Swarm is seen through {describe_address(client.address)}."
 

@@ -28,10 +28,11 @@ log = structlog.get_logger("windlass.watch")
 
 ROSTER_SECONDS = 2.0  # how soon a cluster that was added, changed or deleted is noticed
 RESYNC_SECONDS = 60.0
+RECONNECT_SECONDS = 10.0  # while a Swarm cannot be seen through any of several managers, until all are tried again
 DEBOUNCE_SECONDS = 0.2
 # One listening round. A network that goes silent is noticed at its end, since the engine then fails to end it in time.
 LISTEN_SECONDS = 10.0
-ANSWER_SECONDS = 25.0  # a manager takes 20 s to find out that its Swarm has no leader
+ANSWER_SECONDS = 15.0
 LOOK_SECONDS = 2.0  # between two looks at a Swarm's tasks, unless they take more than a LOOK_SHARE of the time
 LOOK_SHARE = 0.02
 LOOK_PATIENCE = 5.0
@@ -111,8 +112,7 @@ class ClusterWatch(threading.Thread):
             connections.close_all()
 
     def follow_engine(self) -> None:
-        """Sync and listen over one connection, until it is lost or the watch is stopped; over one to another manager than the
-        first only until the next full resync is due."""
+        """Sync and listen over one connection, until it is lost, the watch is stopped, or another address is worth a try."""
         try:
             with EngineClient(self.endpoint, timeout=ANSWER_SECONDS) as client:
                 connected_at = time.monotonic()
@@ -120,8 +120,12 @@ class ClusterWatch(threading.Thread):
                     close_old_connections()
                     observed = observe_and_store(self.cluster, client)
                     self._failures = 0
-                    self.wait_for_change(client, observed)
-                    if client.passed_over and time.monotonic() - connected_at >= RESYNC_SECONDS:
+                    if observed.swarm_problem and self.endpoint.others and not client.passed_over:
+                        self._stopping.wait(RETRY_SECONDS[0])
+                        return
+                    patience = RECONNECT_SECONDS if observed.swarm_problem and client.passed_over else RESYNC_SECONDS
+                    self.wait_for_change(client, observed, patience)
+                    if client.passed_over and time.monotonic() - connected_at >= patience:
                         return
         except EngineError as error:
             self._failures += 1
@@ -131,9 +135,9 @@ class ClusterWatch(threading.Thread):
             self._failures += 1
             self.report_database_failure(error)
 
-    def wait_for_change(self, client: EngineClient, observed: ObservedEngine) -> None:
-        """Returns when something happened on the engine or its Swarm after it was observed, and when a full resync is due."""
-        resync_at = time.monotonic() + RESYNC_SECONDS
+    def wait_for_change(self, client: EngineClient, observed: ObservedEngine, patience: float) -> None:
+        """Returns when something happened on the engine or its Swarm after it was observed, and after `patience` seconds."""
+        resync_at = time.monotonic() + patience
         is_in_swarm = observed.facts.swarm_state != "inactive"
         seconds = LOOK_SECONDS if is_in_swarm else LISTEN_SECONDS
         since = observed.facts.time or time.time()

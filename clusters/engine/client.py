@@ -34,6 +34,8 @@ from clusters.engine.failures import describe_failure, describe_place, probe_ssh
 REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period on top
 DEFAULT_GRACE = 10  # seconds the engine gives a container whose config names no other
 REGISTRY_PATIENCE = 60.0  # seconds for an answer that the engine fetches from a registry first
+VERSION_PATIENCE = 8.0
+INFO_PATIENCE = 25.0
 MANAGER_PATIENCE = 5.0  # seconds for each of several managers to show that it can be worked with
 PULL_SILENCE = 300.0  # seconds without a line of progress after which a pull is given up
 
@@ -65,7 +67,7 @@ def classify_refusal(status: int | None, message: str) -> EngineError:
     lowered = message.lower()
     if "not a swarm manager" in lowered or "not part of a swarm" in lowered:
         return NotManager(message)
-    if any(words in lowered for words in LEADERLESS):
+    if any(words in lowered for words in LEADERLESS) and "/v2/" not in lowered:  # that is a registry that does not answer
         return SwarmUnavailable(f"The Swarm cannot answer at the moment: {message}")
     if "update out of sequence" in lowered:
         return EngineRefused(message, code="out_of_sequence")
@@ -193,11 +195,13 @@ class EngineClient:
     # Reading
 
     def version(self) -> dict[str, Any]:
-        with self._translated():
+        """The cheapest request: an engine that does not answer it soon is lost."""
+        with self._translated(), self.patience(min(self.timeout, VERSION_PATIENCE)):
             return self.api.version()
 
     def info(self) -> dict[str, Any]:
-        with self._translated():
+        """A manager takes 20 s to find out that its Swarm has no leader."""
+        with self._translated(), self.patience(max(self.timeout, INFO_PATIENCE)):
             return self.api.info()
 
     def list_containers(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -432,8 +432,9 @@ class FakeSwarm:
             return
         if self._act_on_failure(service):
             return
-        config = {**UPDATE_DEFAULTS, **(service.spec.get(self._config_name(service)) or {})}
-        under_way = [task for task in service.rolled if task.is_live and task.state != "running"]
+        config = self._read_config(service)
+        # Also one on a lost node, which will never run: Swarm waits for it until the spec changes.
+        under_way = [task for task in service.rolled if task.state != "running" and not task.has_ended]
         room = (config["Parallelism"] or len(dirty)) - len(under_way)
         for task in dirty[: max(room, 0)]:
             service.rolled.append(self._succeed(service, task, config["Order"]))
@@ -442,9 +443,9 @@ class FakeSwarm:
             if service.monitored > HOLD or not service.rolled:
                 self._end_rollout(service, "completed")
 
-    def _config_name(self, service: FakeService) -> str:
+    def _read_config(self, service: FakeService) -> Json:
         is_rollback = service.status is not None and service.status["State"].startswith("rollback")
-        return "RollbackConfig" if is_rollback else "UpdateConfig"
+        return {**UPDATE_DEFAULTS, **(service.spec.get("RollbackConfig" if is_rollback else "UpdateConfig") or {})}
 
     def _succeed(self, service: FakeService, task: FakeTask, order: str) -> FakeTask:
         if order == "start-first":
@@ -459,7 +460,7 @@ class FakeSwarm:
 
     def _act_on_failure(self, service: FakeService) -> bool:
         """Whether the rollout has turned round or stopped."""
-        config = {**UPDATE_DEFAULTS, **(service.spec.get(self._config_name(service)) or {})}
+        config = self._read_config(service)
         for task in service.rolled:
             ended_by_itself = task.state in ("failed", "rejected", "complete")
             if config["FailureAction"] == "continue" or not ended_by_itself or task.id in service.failures:
@@ -480,7 +481,7 @@ class FakeSwarm:
             self._restart_rollout(service)
             self._touch(service)
             return
-        word = "rollback" if is_rollback else "update"
+        word = "rollback" if action == "rollback" else "update"
         self._end_rollout(service, "paused", f"{word} paused due to failure or early termination of task {task.id}")
 
     def _end_rollout(self, service: FakeService, end: Literal["completed", "paused"], message: str = "") -> None:

@@ -8,6 +8,7 @@ from django.utils.html import escape
 
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.listing import EngineFacts
+from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import Application, AuditEntry, Cluster
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
 from triggers import calls
@@ -329,6 +330,15 @@ class TestClusters:
         assert "Docker 27.5.1, API 1.47" in text_of(response)
         assert tried == [self.DATA["url"]]
         assert not Cluster.objects.exists()
+
+    def test_a_test_of_several_managers_says_what_is_at_each_address(self, reader, db, monkeypatch):
+        addresses = (AddressFacts("10.0.0.9:2376", "manager"), AddressFacts("10.0.0.8:2376", "worker", "It is a worker."))
+        facts = ConnectionFacts(engine_version="27.5.1", swarm_role="manager", addresses=addresses)
+        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: facts)
+        text = text_of(reader.post("/clusters/test/", self.DATA))
+        assert ", a Swarm manager." in text
+        assert "10.0.0.9:2376</bdi></code> is a Swarm manager." in text
+        assert "It is a worker." in text
 
     def test_a_test_tells_the_exact_reason_and_loses_nothing(self, reader, db, monkeypatch):
         def refuse(endpoint):

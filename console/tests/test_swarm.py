@@ -167,6 +167,11 @@ class TestNotice:
         Cluster.objects.update(swarm_notice=self.NOTICE)
         assert self.NOTICE in words_of(reader.get(swarm_fleet.pages[name]))
 
+    def test_a_cluster_reached_through_another_manager_says_so(self, reader, swarm_fleet):
+        reason = "The first address does not answer; 10.0.0.8:2376 stands in."
+        Cluster.objects.update(status="reachable", status_reason=reason)
+        assert reason in words_of(reader.get(swarm_fleet.pages["cluster"]))
+
     def test_a_compose_project_of_that_engine_is_not_concerned(self, reader, fleet):
         Cluster.objects.update(swarm_notice=self.NOTICE)
         assert self.NOTICE not in words_of(reader.get(fleet.pages["application"]))

@@ -371,13 +371,12 @@ class PrivateSwarm:
     def wait_for_tasks(self, service: str, count: int, within: float = 30.0) -> list[dict[str, Any]]:
         """Until exactly so many run and none else is wanted; those."""
 
-        def probe() -> list[dict[str, Any]] | None:
+        def are_well() -> bool:
             tasks = [task for task in self.list_tasks(service) if task["DesiredState"] in {"running", "ready"}]
-            are_well = len(tasks) == count and all(task["Status"]["State"] == "running" for task in tasks)
-            return tasks or [{}] if are_well else None
+            return len(tasks) == count and all(task["Status"]["State"] == "running" for task in tasks)
 
-        found = eventually(probe, within=within, what=f"{count} tasks of {service} run")
-        return [task for task in found if task]
+        eventually(are_well, within=within, what=f"{count} tasks of {service} run")
+        return self.running_tasks(service)
 
     # Putting right what a test did
 
@@ -434,12 +433,13 @@ class PrivateSwarm:
         running = [node for node in self.nodes if node.is_running]
         eventually(ignoring_errors(lambda: all(list(map(clear_node, running)))), within=60, what="all nodes are empty")
         with self.connect() as api:
-            # Swarm never forgets a job's completed tasks.
-            eventually(
-                lambda: all(task["DesiredState"] == "complete" for task in api.tasks()),
-                within=60,
-                what="all tasks are forgotten",
-            )
+            # Swarm never forgets a job's tasks.
+            eventually(lambda: all(map(is_over, api.tasks())), within=60, what="all tasks are forgotten")
+
+
+def is_over(task: Mapping[str, Any]) -> bool:
+    """A job's task, completed or failed."""
+    return "JobIteration" in task and task["Status"]["State"] in {"complete", "failed", "rejected", "shutdown"}
 
 
 def clear_node(node: SwarmNode) -> bool:

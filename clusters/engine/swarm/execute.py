@@ -14,11 +14,13 @@ from clusters.engine.swarm.images import pin
 from clusters.engine.swarm.observed import SwarmService, make_service
 from clusters.engine.swarm.plan import Follow, FollowScale, GoBack, Part, Resolve, Scale, SwarmPlan, Update
 from clusters.engine.swarm.progress import JobGoal, ReturnGoal, ScaleGoal, UpdateGoal
+from clusters.engine.swarm.wording import describe_lost_nodes
 
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
 
 VERSION_ATTEMPTS = 5  # a service that others change at the same moment is read and tried again
+WOKEN_LABEL = "windlass.update.woken"  # on services
 NOT_OURS = {"superseded", "not_found"}  # failures after which a service is left to whoever changed it
 
 
@@ -32,11 +34,19 @@ def execute_plan(client: "EngineClient", plan: SwarmPlan, report: Report, check:
     return execution.scale() if plan.action == "scale" else execution.redeploy()
 
 
+def with_update(service: SwarmService, image: str, force_update: int) -> dict[str, Any]:
+    """The whole spec, with these two changed."""
+    spec = deepcopy(dict(service.spec))
+    spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
+    spec["TaskTemplate"]["ForceUpdate"] = force_update
+    return spec
+
+
 class Execution:
     def __init__(self, client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress) -> None:
         self.plan = plan
         self._client, self._report, self._check = client, report, check
-        self._follower = Follower(client, report, check, progress)
+        self._follower = Follower(client, report, check, progress, self._aim_at_return, self._wake_up)
         self._runs: dict[str, Run] = {}  # by name, in the order of the plan
         self._images: dict[str, str] = {}  # by reference, what to update to
         self._warnings: list[str] = []  # for the outcome's message too
@@ -121,9 +131,8 @@ class Execution:
                 return
             if service.reference != part.reference:
                 raise EngineRefused(f"its image was changed to {service.reference[:200]} meanwhile", code="superseded")
-            spec = deepcopy(dict(service.spec))
-            spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
-            spec["TaskTemplate"]["ForceUpdate"] = service.force_update + 1
+            spec = with_update(service, image, service.force_update + 1)
+            run.image_before = service.image
             expected.append(service.force_update + 1)
             try:
                 self._take_warnings(part, self._client.update_service(part.id, service.version, spec))
@@ -139,7 +148,7 @@ class Execution:
         for attempt in range(VERSION_ATTEMPTS):
             self._check()
             try:
-                self._follower.ask(lambda: send(make_service(self._client.inspect_service(part.id))))
+                self._follower.ask(lambda: send(make_service(self._client.inspect_service(part.id), part.name)))
                 return
             except EngineRefused as error:
                 if error.code != "out_of_sequence" or attempt == VERSION_ATTEMPTS - 1:
@@ -157,7 +166,7 @@ class Execution:
             run.aim(JobGoal(service=part.name, limits=part.limits, force_update=force_update))
             return
         goal = UpdateGoal(service=part.name, limits=part.limits, force_update=force_update, image=image)
-        run.aim(replace(goal, stale=part.stale, patient=part.patient))
+        run.aim(replace(goal, stale=part.stale, patience=part.patience))
 
     def _follow_wave(self, operation: Follow) -> None:
         self._report("info", operation.word, operation.describe())
@@ -172,6 +181,7 @@ class Execution:
         self._follower.look_at([run])
         service = run.look.service if run.look else None
         if service and service.force_update == run.previous:
+            run.fail("update_failed", outcomes.describe_earlier_failure(run))
             self._aim_at_return(run)
         elif service:
             self._aim_at_update(run, run.previous + 1, service.image)
@@ -182,8 +192,22 @@ class Execution:
         def is_over() -> bool:
             return stops_at_failure and any(run.has_failed for run in runs)
 
-        if not is_over():
-            self._follower.follow(runs, is_over, self._aim_at_return)
+        if runs and not is_over():
+            self._follower.follow(runs, is_over)
+
+    def _wake_up(self, run: Run) -> None:
+        """Swarm compares specs, so that the same one sent again would not do; a label restarts no task."""
+        lost = run.look and describe_lost_nodes(run.look)
+        self._report(
+            "warning", "update", f"Swarm's update of {run.part.name} stands still ({lost}): it is woken up by a label."
+        )
+
+        def send(service: SwarmService) -> None:
+            spec = deepcopy(dict(service.spec))
+            spec["Labels"] = {**(spec.get("Labels") or {}), WOKEN_LABEL: str(service.version)}
+            self._take_warnings(run.part, self._client.update_service(run.part.id, service.version, spec))
+
+        self._change(run.part, send)
 
     # The way back
 
@@ -209,9 +233,15 @@ class Execution:
             if service.force_update == run.previous and service.update_state.startswith("rollback_"):
                 return
             previous = (service.previous_spec.get("TaskTemplate") or {}).get("ForceUpdate") or 0
-            if service.force_update != run.previous + 1 or previous != run.previous:
+            is_ours = service.force_update == run.previous + 1
+            if is_ours and previous == run.previous:
+                warnings = self._client.roll_back_service(part.id, service.version, service.spec)
+            elif is_ours and run.wakings and run.image_before:  # the previous spec is the update itself by now
+                spec = with_update(service, run.image_before, run.previous)
+                warnings = self._client.update_service(part.id, service.version, spec)
+            else:
                 raise EngineRefused("Swarm does not hold what it ran before any more", code="no_way_back")
-            self._take_warnings(part, self._client.roll_back_service(part.id, service.version, service.spec))
+            self._take_warnings(part, warnings)
 
         try:
             self._change(part, send)
@@ -271,12 +301,23 @@ class Execution:
         if operation.reason:
             run.code, run.reason = "scale_failed", operation.reason
             return outcomes.conclude_scale(self.plan, run, operation, was_put_back=True)
-        is_put_back = run.has_failed and operation.put_back is not None and run.code not in NOT_OURS
-        if is_put_back and operation.put_back is not None:
-            self._report("warning", "scale", f"put the wanted tasks of {run.part.full_name} back to {operation.put_back}")
-            self._send_replicas(run.part, operation.put_back)
-            self._follow_replicas(run, operation.put_back, is_out=False)
-        return outcomes.conclude_scale(self.plan, run, operation, was_put_back=is_put_back)
+        was_put_back = run.has_failed and run.code not in NOT_OURS and self._put_back(run, operation.put_back)
+        return outcomes.conclude_scale(self.plan, run, operation, was_put_back)
+
+    def _put_back(self, run: Run, replicas: int | None) -> bool:
+        """Whether the count was put back; None: it is to be left."""
+        if replicas is None:
+            return False
+        self._report("warning", "scale", f"put the wanted tasks of {run.part.full_name} back to {replicas}")
+        try:
+            self._send_replicas(run.part, replicas)
+        except EngineUnreachable:
+            raise
+        except EngineError as error:
+            run.reason = f"{run.reason} {outcomes.describe_no_way_back(run.part, error)}"
+            return False
+        self._follow_replicas(run, replicas, is_out=False)
+        return True
 
     def _follow_replicas(self, run: Run, replicas: int, is_out: bool) -> None:
         run.aim(ScaleGoal(service=run.part.name, limits=run.part.limits, replicas=replicas, is_out=is_out))

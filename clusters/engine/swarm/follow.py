@@ -1,12 +1,12 @@
 """Looks at services again and again until each has come to its end: one thread, a few list requests a round."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from clusters.engine.driver import Check, Progress, Report
-from clusters.engine.errors import EngineUnreachable, NotManager
+from clusters.engine.errors import EngineUnreachable, NotManager, TargetMissing
 from clusters.engine.swarm.observed import Look, Node, SwarmService, Task, list_nodes, list_tasks, make_service
 from clusters.engine.swarm.plan import Part
 from clusters.engine.swarm.progress import AnyGoal, Seen, Verdict, judge
@@ -21,6 +21,7 @@ QUIET_AFTER_SECONDS = 15.0
 ATTEMPTS = 4  # a hiccup is waited for; a longer loss comes out, and the call is resumed later
 RETRY_SECONDS = 1.0
 BEAT_SECONDS = 0.5
+WAKINGS = 3  # of one service's update
 
 Answer = TypeVar("Answer")
 
@@ -39,6 +40,8 @@ class Run:
     reason: str = ""
     was_touched: bool = False
     is_returning: bool = False
+    image_before: str = ""  # in the spec before our update; empty where an earlier attempt has sent that
+    wakings: int = 0
     shown: tuple[int, int] | None = None  # the progress that was told last
     previous: int = field(init=False)  # its ForceUpdate from before the update that is followed
 
@@ -68,31 +71,48 @@ class Run:
 
 
 class Follower:
-    def __init__(self, client: "EngineClient", report: Report, check: Check, progress: Progress) -> None:
+    """`on_return(run)`: Swarm has begun to take it back, so that it needs another goal. `on_hang(run)`: Swarm's updater has
+    to be woken up."""
+
+    def __init__(
+        self,
+        client: "EngineClient",
+        report: Report,
+        check: Check,
+        progress: Progress,
+        on_return: Callable[[Run], None],
+        on_hang: Callable[[Run], None],
+    ) -> None:
         self._client = client
         self._report, self._check, self._progress = report, check, progress
+        self._on_return, self._on_hang = on_return, on_hang
 
-    def follow(self, runs: Sequence[Run], until: Callable[[], bool], on_return: Callable[[Run], None]) -> None:
-        """Until every run has its end, or `until()` says so. `on_return(run)`: Swarm has begun to take it back, so that it
-        needs another goal. Raises EngineUnreachable, and what `check` raises."""
+    def follow(self, runs: Sequence[Run], until: Callable[[], bool]) -> None:
+        """Until every run has its end, or `until()` says so. Raises EngineUnreachable, and what `check` raises."""
         while True:
             self._check()
             self.look_at(runs)
             waiting = [run for run in runs if run.end is None and run.goal is not None]
-            verdicts = [self._judge(run, on_return) for run in waiting]
+            verdicts = [self._judge(run) for run in waiting]
             if all(run.end for run in waiting) or until():
                 return
             self._pause(waiting, verdicts)
 
     def look_at(self, runs: Sequence[Run]) -> None:
-        services, tasks, nodes = self.ask(lambda: self._read([run.part.id for run in runs]))
+        services, tasks, nodes = self.ask(lambda: self._read({run.part.id: run.part.name for run in runs}))
         for run in runs:
             own = tuple(task for task in tasks if task.service_id == run.part.id)
             run.look = Look(services.get(run.part.id), own, nodes)
 
-    def _read(self, ids: list[str]) -> tuple[dict[str, SwarmService], tuple[Task, ...], dict[str, Node]]:
-        services = {entry["ID"]: make_service(entry) for entry in self._client.list_services({"id": ids})}
-        return services, list_tasks(self._client, ids), list_nodes(self._client)
+    def _read(self, names: Mapping[str, str]) -> tuple[dict[str, SwarmService], tuple[Task, ...], dict[str, Node]]:
+        """`names` of the services by their ids."""
+        entries = self._client.list_services({"id": list(names)})
+        services = {entry["ID"]: make_service(entry, names[entry["ID"]]) for entry in entries if entry["ID"] in names}
+        try:
+            tasks = list_tasks(self._client, list(services)) if services else ()
+        except TargetMissing:  # one was removed since
+            return self._read({found: names[found] for found in services})
+        return services, tasks, list_nodes(self._client)
 
     def ask(self, request: Callable[[], Answer]) -> Answer:
         """The request's answer. A manager that does not answer for a moment is asked again; one that is none any more is as
@@ -109,7 +129,7 @@ class Follower:
                 self.sleep(RETRY_SECONDS)
         raise AssertionError("the last attempt returns or raises")
 
-    def _judge(self, run: Run, on_return: Callable[[Run], None]) -> Verdict:
+    def _judge(self, run: Run) -> Verdict:
         assert run.goal
         assert run.look
         verdict = judge(run.goal, run.seen, run.look, time.monotonic())
@@ -125,9 +145,12 @@ class Follower:
             self._report("error", "follow", verdict.reason)
             run.fail(verdict.code, verdict.reason)
             if verdict.state == "going_back":
-                on_return(run)
+                self._on_return(run)
             else:
                 run.end = verdict
+        elif verdict.hangs and run.wakings < WAKINGS:
+            run.wakings += 1
+            self._on_hang(run)
         return verdict
 
     def _pause(self, waiting: Sequence[Run], verdicts: Sequence[Verdict]) -> None:

@@ -19,16 +19,14 @@ from clusters.engine.cleaning import (
     clean_count,
     clean_labels,
     clean_text,
-    is_name,
     read_time,
 )
 from clusters.engine.names import PROTECTED_LABEL, SYSTEM_LABEL, find_own_container_id, is_true
 from clusters.engine.references import repository_of
+from clusters.engine.swarm.naming import MODES, locate_services
 
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
-
-STACK_LABEL = "com.docker.stack.namespace"
 
 # What Swarm can want of a task that is not over. Complete: a job's.
 WANTED_STATES = ("ready", "running", "complete")
@@ -37,7 +35,6 @@ FAILED_STATES = frozenset({"failed", "rejected", "orphaned"})
 PAST_OF_SLOT = 5
 PAST_OF_SERVICE = 500
 
-MODES = {"Replicated": "replicated", "Global": "global", "ReplicatedJob": "replicated-job", "GlobalJob": "global-job"}
 JOBS = frozenset({"replicated-job", "global-job"})
 SECOND = 1_000_000_000  # the engine's durations are nanoseconds
 UPDATE_DEFAULTS = {"Parallelism": 1, "Delay": 0, "Monitor": 5 * SECOND, "MaxFailureRatio": 0}
@@ -162,8 +159,10 @@ def observe_swarm(client: "EngineClient") -> ObservedSwarm:
     places = locate_services(services)
     own_id = find_own_container_id()
     placed = (
-        Placed(source, application, read_service(name, service, tasks_of[service["ID"]], hostnames, down, own_id))
-        for service, (source, application, name) in zip(services, places, strict=True)
+        Placed(
+            place.source, place.application, read_service(place.name, service, tasks_of[service["ID"]], hostnames, down, own_id)
+        )
+        for service, place in zip(services, places, strict=True)
     )
     return ObservedSwarm(
         services=tuple(sorted(placed, key=lambda item: (item.source, item.application, item.service.name))),
@@ -183,23 +182,6 @@ def fingerprint_tasks(tasks: Iterable[Mapping[str, Any]]) -> int:
 
 
 # Services
-
-
-def locate_services(services: Iterable[Mapping[str, Any]]) -> list[tuple[Literal["stack", "service"], str, str]]:
-    """Source, application and name of each. Swarm's names are unique; two of a stack may still be one without its prefix,
-    then the one that has the prefix keeps it."""
-    found: list[tuple[Literal["stack", "service"], str, str]] = []
-    listed = list(services)
-    whole_names = {service["Spec"]["Name"] for service in listed}
-    for service in listed:
-        whole = service["Spec"]["Name"]
-        stack = (service["Spec"].get("Labels") or {}).get(STACK_LABEL, "")
-        short = whole.removeprefix(f"{stack}_")
-        if short in whole_names:
-            short = whole
-        name = clean_text(short, NAME_LENGTH) or clean_text(service["ID"], NAME_LENGTH)
-        found.append(("stack", stack, name) if is_name(stack) else ("service", name, name))
-    return found
 
 
 def read_service(

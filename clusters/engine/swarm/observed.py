@@ -13,20 +13,13 @@ from clusters.engine import names
 from clusters.engine.driver import Target
 from clusters.engine.errors import TargetMissing
 from clusters.engine.swarm.images import digest_of, find_reference, without_digest
+from clusters.engine.swarm.naming import MODES, STACK_LABEL, locate_service, locate_services
 from clusters.engine.wellness import cut
 
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
 
-STACK_LABEL = "com.docker.stack.namespace"
-
 Mode = Literal["replicated", "global", "replicated-job", "global-job"]
-MODES: dict[str, Mode] = {
-    "Replicated": "replicated",
-    "Global": "global",
-    "ReplicatedJob": "replicated-job",
-    "GlobalJob": "global-job",
-}
 # In the order in which a task goes through them; what comes after "running" has ended.
 LIVE_STATES = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running")
 FAILED_STATES = ("failed", "rejected")
@@ -233,11 +226,6 @@ class SwarmService:
         return any(names.is_true(found.get(names.PROTECTED_LABEL)) for found in labels)
 
 
-def short_name(full_name: str, stack: str) -> str:
-    """`web` of `shop_web` in the stack `shop`; a lone service keeps its name."""
-    return full_name.removeprefix(f"{stack}_") or full_name if stack else full_name
-
-
 @dataclass(frozen=True)
 class Look:
     """A service's part of the Swarm at one moment. `service` is None when it is gone."""
@@ -386,19 +374,16 @@ def list_services(client: "EngineClient", target: Target) -> list[SwarmService]:
         found = client.list_services({"label": [f"{STACK_LABEL}={target.application}"]})
     else:
         found = client.list_services({"name": [target.application]})
-    return [make_service(entry) for entry in found if find_application(entry) == (target.source, target.application)]
+    return [
+        make_service(entry, place.name)
+        for entry, place in zip(found, locate_services(found), strict=True)
+        if (place.source, place.application) == (target.source, target.application)
+    ]
 
 
-def find_application(service: Mapping[str, Any]) -> tuple[str, str]:
-    """Source and name of the application that a service, as the engine lists it, belongs to."""
-    spec = service["Spec"]
-    stack = str((spec.get("Labels") or {}).get(STACK_LABEL) or "")
-    return ("stack", stack) if stack else ("service", str(spec.get("Name") or ""))
-
-
-def make_service(details: Mapping[str, Any]) -> SwarmService:
-    stack = (details["Spec"].get("Labels") or {}).get(STACK_LABEL) or ""
-    return SwarmService(details, short_name(str(details["Spec"].get("Name") or ""), str(stack)))
+def make_service(details: Mapping[str, Any], name: str = "") -> SwarmService:
+    """`name`: where all services of its stack were not there to find it by."""
+    return SwarmService(details, name or locate_service(details).name)
 
 
 def list_tasks(client: "EngineClient", service_ids: list[str]) -> tuple[Task, ...]:

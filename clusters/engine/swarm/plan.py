@@ -28,7 +28,7 @@ class Part:
     is_job: bool
     limits: Limits
     remedy: Remedy
-    patient: bool = False
+    patience: int | None  # as UpdateGoal has it
 
     def describe_end(self) -> str:
         if self.is_job:

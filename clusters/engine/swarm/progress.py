@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from clusters.engine.swarm.observed import FAILED_STATES, Look, SwarmService, Task
+from clusters.engine.swarm.observed import FAILED_STATES, LIVE_STATES, Look, SwarmService, Task
 from clusters.engine.swarm.rules import Limits
 from clusters.engine.swarm.wording import describe_end, describe_lost_nodes, describe_unplaced, describe_waiting
 from clusters.engine.wellness import cut
 
 FAILURES_OF_A_PLACE = 3  # as many tasks of one slot have to fail until Swarm's going on trying is no hope any more
+FAILURES_LEFT_TO_SWARM = 10  # while it may pause or roll back; a tolerated failure ratio keeps it from either
 ABANDONED_SECONDS = 1.0  # without a successor of a failed task; Swarm makes it in the same moment, or not at all
+HANGING_SECONDS = 10.0  # on top of the service's own delay between tasks and its monitor period
 SETTLED_STATES = ("", "completed", "rollback_completed")
 NEWS_AT_MOST = 10
 
@@ -31,13 +33,13 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateGoal(Goal):
-    """Every task is of this update. `stale` is UpdateStatus.StartedAt from before it. `patient`: Swarm was told to continue
-    whatever fails, and is let do so until its update has ended."""
+    """Every task is of this update. `stale` is UpdateStatus.StartedAt from before it. `patience`: as many tasks of one place
+    may fail while Swarm is still updating and has its own verdict to give; None: any number."""
 
     force_update: int
     image: str
     stale: str = ""
-    patient: bool = False
+    patience: int | None = FAILURES_OF_A_PLACE
 
     def covers(self, task: Task, service: SwarmService) -> bool:
         return task.force_update == self.force_update and task.image == self.image
@@ -75,7 +77,7 @@ AnyGoal = UpdateGoal | ReturnGoal | ScaleGoal | JobGoal
 @dataclass(frozen=True)
 class Verdict:
     """`going_back`: Swarm itself takes the update back, for `reason`. `news` are sentences to report, once each.
-    `settles_in`: seconds until the monitor period is over, when nothing else happens."""
+    `settles_in`: seconds until the monitor period is over, when nothing else happens. `hangs`: see `is_hanging`."""
 
     state: Literal["moving", "done", "failed", "going_back"]
     code: str = ""
@@ -84,6 +86,7 @@ class Verdict:
     wanted: int = 0
     news: tuple[str, ...] = ()
     settles_in: float | None = None
+    hangs: bool = False
 
 
 @dataclass
@@ -134,6 +137,11 @@ class Seen:
             self.last_failure, self.last_failure_at = sentence, task.changed_at
         return sentence
 
+    @property
+    def worst(self) -> int:
+        """The number of failures in the place that has most."""
+        return max(map(len, self.failures.values()), default=0)
+
     def count_steady(self, tasks: Iterable[Task], now: float) -> float:
         """Seconds that these very tasks have been running."""
         steady = frozenset(task.id for task in tasks)
@@ -163,7 +171,8 @@ def judge_update(goal: UpdateGoal, seen: Seen, look: Look, service: SwarmService
     if service.force_update != goal.force_update or service.image != goal.image:
         return judge_replaced(goal, seen, service, state)
     updated = [task for task in look.running if goal.covers(task, service)]
-    moving = Verdict("moving", done=min(len(updated), look.wanted), wanted=look.wanted)
+    hangs = is_hanging(goal, seen, look, now)
+    moving = Verdict("moving", done=min(len(updated), look.wanted), wanted=look.wanted, hangs=hangs)
     if state in {"paused", "rollback_paused"}:
         return fail(moving, "update_paused", f"Swarm paused the update of {goal.service}: {why_paused(seen, service)}.")
     if len(updated) == look.wanted:
@@ -173,7 +182,7 @@ def judge_update(goal: UpdateGoal, seen: Seen, look: Look, service: SwarmService
             return replace(moving, state="done")
         return find_stuck(goal, seen, look, now, replace(moving, settles_in=max(left, 0.0)))
     seen.count_steady((), now)
-    if goal.patient and state == "updating":
+    if state == "updating" and (goal.patience is None or seen.worst < goal.patience):
         return find_stuck(goal, seen, look, now, moving)
     return find_failure(goal, seen, look, now, moving)
 
@@ -192,7 +201,8 @@ def judge_return(goal: ReturnGoal, seen: Seen, look: Look, service: SwarmService
         reason = f"{goal.service} was updated by somebody else while it went back: it is now at {cut(service.image)}."
         return Verdict("failed", "superseded", reason)
     back = [task for task in look.running if goal.covers(task, service)]
-    moving = Verdict("moving", done=len(look.running) - len(back), wanted=look.wanted)
+    hangs = is_hanging(goal, seen, look, now)
+    moving = Verdict("moving", done=len(look.running) - len(back), wanted=look.wanted, hangs=hangs)
     if service.update_state == "rollback_paused":
         return fail(moving, "rollback_paused", f"Swarm paused the way back of {goal.service}: {why_paused(seen, service)}.")
     if len(back) == look.wanted:
@@ -210,7 +220,7 @@ def judge_scale(goal: ScaleGoal, seen: Seen, look: Look, service: SwarmService, 
     if service.replicas != goal.replicas:
         reason = f"{goal.service} was scaled by somebody else meanwhile: {service.replicas} are wanted now."
         return Verdict("failed", "superseded", reason)
-    moving = Verdict("moving", done=len(look.running), wanted=goal.replicas)
+    moving = Verdict("moving", done=min(len(look.running), goal.replicas), wanted=goal.replicas)
     if len(look.running) == goal.replicas:
         left = (goal.limits.monitor if goal.is_out else 0.0) - seen.count_steady(look.running, now)
         if left <= 0 and not find_leftovers(look, look.running):
@@ -244,6 +254,18 @@ def why_paused(seen: Seen, service: SwarmService) -> str:
     return seen.last_failure or cut(str(service.update_status.get("Message") or "")) or "it does not say why"
 
 
+def is_hanging(goal: AnyGoal, seen: Seen, look: Look, now: float) -> bool:
+    """Swarm's updater can wait for ever for a task on a node that was lost in the middle of an update: nothing fails, every
+    wanted task runs, some are not updated, and nothing moves. Any change of the spec makes it begin again with what is left.
+    """
+    assert look.service
+    lost = [task for task in look.tasks if task.state in LIVE_STATES and not look.is_reachable(task)]
+    at_rest = len(look.running) >= look.wanted and all(task.state == "running" for task in look.live)
+    is_under_way = look.service.update_state in {"updating", "rollback_started"}
+    patience = HANGING_SECONDS + goal.limits.delay + goal.limits.monitor
+    return bool(lost) and at_rest and is_under_way and now - seen.changed_at >= patience
+
+
 def find_leftovers(look: Look, wanted: list[Task]) -> list[Task]:
     """Other tasks whose containers still run."""
     return [task for task in look.tasks if task.runs and task not in wanted and look.is_reachable(task)]
@@ -251,9 +273,8 @@ def find_leftovers(look: Look, wanted: list[Task]) -> list[Task]:
 
 def find_failure(goal: AnyGoal, seen: Seen, look: Look, now: float, moving: Verdict) -> Verdict:
     """`moving`, or the failure that shows in the tasks."""
-    worst = max(seen.failures.values(), key=len, default=set())
-    if len(worst) >= FAILURES_OF_A_PLACE:
-        reason = f"{goal.service} keeps failing, {len(worst)} tasks in one place so far: {seen.last_failure}."
+    if seen.worst >= FAILURES_OF_A_PLACE:
+        reason = f"{goal.service} keeps failing, {seen.worst} tasks in one place so far: {seen.last_failure}."
         return fail(moving, "tasks_failed", reason)
     occupied = {look.place_of(task) for task in look.live}
     abandoned = set(seen.failures) - occupied

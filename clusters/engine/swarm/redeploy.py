@@ -8,7 +8,8 @@ from clusters.engine.errors import PlanRefused
 from clusters.engine.references import is_digest_pinned
 from clusters.engine.swarm.observed import SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, Follow, GoBack, Part, Remedy, Resolve, SwarmPlan, Update
-from clusters.engine.swarm.rules import goes_back_by_itself, read_depends, read_limits
+from clusters.engine.swarm.progress import FAILURES_LEFT_TO_SWARM, FAILURES_OF_A_PLACE
+from clusters.engine.swarm.rules import continues_on_failure, goes_back_by_itself, read_depends, read_limits
 from clusters.engine.wellness import cut
 
 Stage = Literal["update", "follow", "return"]
@@ -120,7 +121,7 @@ def make_part(service: SwarmService, intent: Intent) -> Part:
         is_job=service.is_job,
         limits=read_limits(service),
         remedy=remedy,
-        patient=remedy == "leave" and (service.spec.get("UpdateConfig") or {}).get("FailureAction") == "continue",
+        patience=choose_patience(service, remedy),
     )
 
 
@@ -130,6 +131,13 @@ def choose_remedy(service: SwarmService, intent: Intent) -> Remedy:
     if goes_back_by_itself(service):
         return "swarm"
     return "back" if intent.on_failure == "rollback" else "leave"
+
+
+def choose_patience(service: SwarmService, remedy: Remedy) -> int | None:
+    """Swarm pauses or rolls back by itself, or was told to continue whatever fails: then nobody else stops it, or we do."""
+    if not continues_on_failure(service):
+        return FAILURES_LEFT_TO_SWARM
+    return None if remedy == "leave" else FAILURES_OF_A_PLACE
 
 
 # The way back

@@ -1,7 +1,7 @@
 """How a service is updated, as far as following it depends on that: its own update settings, and our labels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clusters.engine import names
@@ -26,20 +26,23 @@ class Limits:
     monitor: float = SWARMS_MONITOR
     unplaced: float = UNPLACED_SECONDS
     silent: float = SILENT_SECONDS
+    delay: float = 0.0  # Swarm's own pause between one task and the next
 
     @property
     def going_back(self) -> "Limits":
-        return Limits(self.monitor, max(self.unplaced, UNPLACED_SECONDS), max(self.silent, LEAST_SILENCE_GOING_BACK))
+        return replace(self, unplaced=max(self.unplaced, UNPLACED_SECONDS), silent=max(self.silent, LEAST_SILENCE_GOING_BACK))
 
 
 def read_limits(service: SwarmService) -> Limits:
     monitor = parse_duration(service.labels.get(names.MONITOR_LABEL, ""))
     if monitor is None:
         monitor = read_seconds(service.spec.get("UpdateConfig"), "Monitor") or SWARMS_MONITOR
+    limits = Limits(min(monitor, MONITOR_LIMIT), delay=read_seconds(service.spec.get("UpdateConfig"), "Delay"))
     timeout = parse_duration(service.labels.get(TIMEOUT_LABEL, ""))
     if timeout is not None:
-        return Limits(min(monitor, MONITOR_LIMIT), *[min(max(timeout, 1.0), TIMEOUT_LIMIT)] * 2)
-    return Limits(min(monitor, MONITOR_LIMIT), UNPLACED_SECONDS, SILENT_SECONDS + read_quiet_seconds(service))
+        seconds = min(max(timeout, 1.0), TIMEOUT_LIMIT)
+        return replace(limits, unplaced=seconds, silent=seconds)
+    return replace(limits, silent=SILENT_SECONDS + read_quiet_seconds(service))
 
 
 def read_quiet_seconds(service: SwarmService) -> float:
@@ -60,7 +63,15 @@ def read_seconds(settings: Mapping[str, Any] | None, key: str) -> float:
 
 def goes_back_by_itself(service: SwarmService) -> bool:
     """Swarm rolls a failed update of it back."""
-    return (service.spec.get("UpdateConfig") or {}).get("FailureAction") == "rollback"
+    return read_failure_action(service) == "rollback"
+
+
+def continues_on_failure(service: SwarmService) -> bool:
+    return read_failure_action(service) == "continue"
+
+
+def read_failure_action(service: SwarmService) -> str:
+    return str((service.spec.get("UpdateConfig") or {}).get("FailureAction") or "pause")
 
 
 def read_depends(service: SwarmService) -> list[str]:

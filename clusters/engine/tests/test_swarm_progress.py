@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from clusters.engine.swarm.observed import Look
@@ -217,13 +219,24 @@ def test_the_third_failure_in_a_slot_is_the_end_of_waiting():
 
 
 def test_swarm_that_is_to_continue_is_let_come_to_its_end_first():
-    patient = UpdateGoal(service="web", limits=LIMITS, force_update=1, image=PINNED, patient=True)
+    patient = UpdateGoal(service="web", limits=LIMITS, force_update=1, image=PINNED, patience=None)
     crashes = [failed(2, number)[0] for number in range(3)]
     updating = service(force_update=1, update_config=CONTINUES, UpdateStatus=update_status("updating"))
     completed = service(force_update=1, update_config=CONTINUES, UpdateStatus=update_status("completed"))
     seen = Seen()
     assert judge(patient, seen, look(updating, task(1), *crashes), 0.0).state == "moving"
     assert judge(patient, seen, look(completed, *updated(1), *crashes), 1.0).code == "tasks_failed"
+
+
+def test_swarm_that_is_to_pause_or_go_back_is_given_the_time_to_do_so():
+    waiting = UpdateGoal(service="web", limits=LIMITS, force_update=1, image=PINNED, patience=10)
+    updating = service(force_update=1, UpdateStatus=update_status("updating"))
+    paused = service(force_update=1, UpdateStatus=update_status("paused"))
+    crashes = [failed(2, number, at=number)[0] for number in range(10)]
+    seen = Seen()
+    assert judge(waiting, seen, look(updating, task(1), *crashes[:9]), 0.0).state == "moving"
+    assert judge(waiting, seen, look(paused, task(1), *crashes[:9]), 1.0).code == "update_paused"
+    assert judge(waiting, seen, look(updating, task(1), *crashes), 2.0).code == "tasks_failed"
 
 
 def test_a_failed_task_without_a_successor_is_told_after_a_moment():
@@ -384,3 +397,36 @@ def test_somebody_elses_update_supersedes_ours():
 
 def test_a_service_that_is_gone_is_told():
     assert judge_once(UPDATE, look(None)).code == "not_found"
+
+
+# Swarm's updater waits for a task on a lost node
+
+PATIENCE = 10.0 + LIMITS.monitor
+
+
+def hangs(seconds, goal=UPDATE, state="updating", down=("node2",)):
+    """Slot 1 is new, slot 2 is old, and of a new task of slot 2 nothing is heard any more."""
+    tasks = [*updated(1), *updated(2, state="assigned", desired="shutdown", node="node2"), task(2)]
+    current = look(service(force_update=1, UpdateStatus=update_status(state)), *tasks, down=down)
+    seen = Seen()
+    judge(goal, seen, current, 0.0)
+    return judge(goal, seen, current, seconds).hangs
+
+
+def test_an_update_that_waits_for_a_lost_node_hangs():
+    assert not hangs(PATIENCE - 0.1)
+    assert hangs(PATIENCE)
+
+
+def test_without_a_lost_node_no_update_hangs():
+    assert not hangs(100.0, down=())
+
+
+def test_an_update_that_swarm_has_paused_does_not_hang():
+    assert not hangs(100.0, state="paused")
+
+
+def test_the_services_own_delay_is_no_hanging():
+    goal = replace(UPDATE, limits=replace(LIMITS, delay=50.0))
+    assert not hangs(60.0, goal)
+    assert hangs(50.0 + PATIENCE, goal)
