@@ -1,33 +1,26 @@
-"""The inventory in the admin: clusters can be kept here, what was observed can only be read."""
+"""The inventory in the admin: clusters can be kept here, what was observed can only be read. And users with their roles."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
+from clusters.access import scope
+from clusters.admin_access import AuditedAdmin, ClusterFilter, ReadOnlyAdmin, ScopedAdmin
+from clusters.administrators import LockedOut, keep_administrators, may_manage
 from clusters.badges import render_badge
 from clusters.forms import ClusterForm
-from clusters.models import Application, Cluster, Container, Node, Service, Task
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """What was observed or has happened: nobody edits it."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from clusters.models import Application, AuditEntry, Cluster, ClusterGrant, Container, Node, Service, Task
 
 
 @admin.register(Cluster)
-class ClusterAdmin(admin.ModelAdmin):
+class ClusterAdmin(AuditedAdmin, ScopedAdmin):
+    audited = "cluster"
     form = ClusterForm
     list_display = ("name", "url", "status_badge", "engine_version", "api_version", "swarm_manager", "synced_at")
     list_filter = ("status", "swarm_manager")
@@ -42,12 +35,19 @@ class ClusterAdmin(admin.ModelAdmin):
         ("As last seen", {"fields": readonly_fields}),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
+        """Who may only look sees no certificates: what cannot be edited would be shown as it is, the key too."""
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        return ((None, {"fields": ("name", "url", "other_urls")}), self.fieldsets[1])
+
     def get_deleted_objects(
         self, objs: Sequence[Cluster] | QuerySet[Cluster], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
         """What was observed on a cluster goes with it, though nobody may delete it by itself."""
         deleted, counts, _, protected = super().get_deleted_objects(objs, request)
-        return deleted, counts, set(), protected
+        refused = {str(self.opts.verbose_name) for cluster in objs if not self.has_delete_permission(request, cluster)}
+        return deleted, counts, refused, protected
 
     @admin.display(description="Status", ordering="status")
     def status_badge(self, cluster: Cluster) -> SafeString:
@@ -59,7 +59,7 @@ class ApplicationAdmin(ReadOnlyAdmin):
     """Its action `redeploy` is added by triggers.admin, which knows calls."""
 
     list_display = ("name", "cluster", "source", "status_badge", "counts", "protected", "system", "updated_at")
-    list_filter = ("cluster", "status", "source", "protected", "system")
+    list_filter = (("cluster", ClusterFilter), "status", "source", "protected", "system")
     list_select_related = ("cluster",)
     search_fields = ("name",)
 
@@ -75,7 +75,7 @@ class ApplicationAdmin(ReadOnlyAdmin):
 @admin.register(Service)
 class ServiceAdmin(ReadOnlyAdmin):
     list_display = ("name", "application", "status_badge", "mode", "counts", "image", "health_badge")
-    list_filter = ("application__cluster", "status", "mode", "health")
+    list_filter = (("application__cluster", ClusterFilter), "status", "mode", "health")
     list_select_related = ("application",)
     search_fields = ("name", "application__name", "image")
 
@@ -95,7 +95,7 @@ class ServiceAdmin(ReadOnlyAdmin):
 @admin.register(Container)
 class ContainerAdmin(ReadOnlyAdmin):
     list_display = ("name", "application", "service", "state_badge", "status_text", "image", "created_at")
-    list_filter = ("service__application__cluster", "state", "health")
+    list_filter = (("service__application__cluster", ClusterFilter), "state", "health")
     list_select_related = ("service__application",)
     search_fields = ("name", "container_id", "image", "service__name", "service__application__name")
 
@@ -114,7 +114,7 @@ class ContainerAdmin(ReadOnlyAdmin):
 @admin.register(Task)
 class TaskAdmin(ReadOnlyAdmin):
     list_display = ("name", "application", "node_name", "state_badge", "desired_state", "error", "image", "created_at")
-    list_filter = ("service__application__cluster", "state", "desired_state")
+    list_filter = (("service__application__cluster", ClusterFilter), "state", "desired_state")
     list_select_related = ("service__application",)
     search_fields = ("task_id", "node_name", "container_id", "service__name", "service__application__name")
 
@@ -136,10 +136,88 @@ class NodeAdmin(ReadOnlyAdmin):
         *("hostname", "cluster", "state_badge", "role", "leader", "availability", "address"),
         *("engine_version", "task_count"),
     )
-    list_filter = ("cluster", "state", "role", "availability")
+    list_filter = (("cluster", ClusterFilter), "state", "role", "availability")
     list_select_related = ("cluster",)
     search_fields = ("hostname", "node_id", "address")
 
     @admin.display(description="State", ordering="state")
     def state_badge(self, node: Node) -> SafeString:
         return render_badge(node.state, "node")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Append-only: nobody may write here, superusers included."""
+
+    list_display = ("time", "actor", "action", "target", "cluster", "address")
+    list_filter = ("action", ("cluster", ClusterFilter))
+    list_select_related = ("cluster",)
+    search_fields = ("=actor",)
+    show_full_result_count = False
+
+
+@admin.register(ClusterGrant)
+class ClusterGrantAdmin(AuditedAdmin, ScopedAdmin):
+    """Also the way to give a role on a cluster to a group."""
+
+    audited = "grant"
+    list_display = ("cluster", "role", "user", "group")
+    list_filter = (("cluster", ClusterFilter), "role")
+    list_select_related = ("cluster", "user", "group")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "cluster":
+            kwargs["queryset"] = scope(Cluster.objects.all(), request.user, "clusters.view_cluster")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class LockOutGuard(admin.ModelAdmin):
+    """Nobody removes the last administrator here, or takes the administration from himself."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._guard(request, lambda: super(LockOutGuard, self).changeform_view(request, *args, **kwargs))
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._guard(request, lambda: super(LockOutGuard, self).delete_view(request, *args, **kwargs))
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._guard(request, lambda: super(LockOutGuard, self).changelist_view(request, *args, **kwargs))
+
+    def _guard(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+        if request.method != "POST":
+            return view()
+        try:
+            with keep_administrators(request.user):
+                return view()
+        except LockedOut as error:
+            list(messages.get_messages(request))  # forgets that it went well
+            self.message_user(request, f"{error} Nothing was changed.", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class AuditedUserAdmin(LockOutGuard, AuditedAdmin, UserAdmin):
+    audited = "user"
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Superusers are changed by superusers alone."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (not isinstance(obj, User) or may_manage(request.user, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (not isinstance(obj, User) or may_manage(request.user, obj))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Only superusers make superusers, or give permissions one by one, beyond the roles."""
+        fields = super().get_readonly_fields(request, obj)
+        return fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
+
+
+@admin.register(Group)
+class AuditedGroupAdmin(LockOutGuard, AuditedAdmin, GroupAdmin):
+    audited = "group"

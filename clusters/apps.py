@@ -1,5 +1,19 @@
-from django.apps import AppConfig
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
 
 
 class ClustersConfig(AppConfig):
     name = "clusters"
+
+    def ready(self) -> None:
+        post_migrate.connect(sync_roles_at_the_end, dispatch_uid="clusters.sync_roles")
+
+
+def sync_roles_at_the_end(sender: AppConfig, **kwargs: Any) -> None:
+    """The signal comes once for each application, and only after the last one are all permissions there."""
+    from clusters.access import sync_role_groups
+
+    if sender == list(apps.get_app_configs())[-1]:
+        sync_role_groups()

@@ -70,6 +70,9 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "info": ("idle", "hollow", "Info"),
     "warning": ("warn", "half", "Warning"),
     "error": ("bad", "triangle", "Error"),
+    # users
+    "active": ("ok", "filled", "Active"),
+    "inactive": ("idle", "hollow", "Deactivated"),
 }
 
 

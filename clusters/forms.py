@@ -32,7 +32,7 @@ class ClusterForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.stored_key = self.instance.tls_key
         self.initial.pop("tls_key", None)
-        if self.stored_key:
+        if self.stored_key and "tls_key" in self.fields:  # the admin leaves it out for who may only look
             self.fields["tls_key"].help_text = KEEP_KEY
 
     def clean_other_urls(self) -> str:

@@ -5,13 +5,16 @@
 
 import uuid
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clusters.encryption import EncryptedTextField
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
+from clusters.roles import Role
 
 
 def make_cluster_uid() -> str:
@@ -273,6 +276,10 @@ class Container(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["service", "container_id"], name="container_of_service"),
         ]
+        permissions = [
+            ("view_logs", "Can read logs"),
+            ("reveal_environment", "Can reveal secret values of environments"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -313,3 +320,66 @@ class Task(models.Model):
     def is_present(self) -> bool:
         """Whether Swarm wants it to run, or a job's task to complete; the others are its slot's history."""
         return self.desired_state not in {"shutdown", "remove"}
+
+
+class ClusterGrant(models.Model):
+    """A role on one cluster, for a user or for all users of a group. For all clusters there are the roles' own groups."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="grants")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="cluster_grants"
+    )
+    group = models.ForeignKey("auth.Group", on_delete=models.CASCADE, null=True, blank=True, related_name="cluster_grants")
+    role = models.CharField(max_length=16, choices=Role.choices)
+
+    class Meta:
+        ordering = ["cluster__name", "role"]
+        constraints = [
+            models.CheckConstraint(condition=Q(user__isnull=True) ^ Q(group__isnull=True), name="grant_to_user_or_group"),
+            models.UniqueConstraint(fields=["cluster", "user"], condition=Q(user__isnull=False), name="one_role_a_user"),
+            models.UniqueConstraint(fields=["cluster", "group"], condition=Q(group__isnull=False), name="one_role_a_group"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()} on {self.cluster}: {self.user or self.group}"
+
+    def clean(self) -> None:
+        if bool(self.user_id) == bool(self.group_id):
+            raise ValidationError("Give the role either to a user or to a group.")
+
+
+class AuditEntry(models.Model):
+    """One line of who did what. Append-only; `clusters.audit` is the only writer."""
+
+    time = models.DateTimeField(auto_now_add=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    actor = models.CharField(max_length=150, help_text="The user's name then; of a failed sign-in the name that was tried.")
+    address = models.GenericIPAddressField(null=True)
+    action = models.CharField(max_length=32)
+    target_type = models.CharField(max_length=32, blank=True)
+    target_id = models.CharField(max_length=64, blank=True)
+    target = models.CharField(max_length=255, blank=True, help_text="Its name then.")
+    cluster = models.ForeignKey(Cluster, on_delete=models.SET_NULL, null=True, related_name="+")
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-time", "-pk"]
+        verbose_name_plural = "audit entries"
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["-time", "-id"], name="audit_by_time"),
+            models.Index(fields=["actor", "-time", "-id"], name="audit_by_actor"),
+            models.Index(fields=["action", "-time", "-id"], name="audit_by_action"),
+            models.Index(fields=["cluster", "-time", "-id"], name="audit_by_cluster"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}".rstrip()
+
+    @property
+    def shown_details(self) -> list[tuple[str, str]]:
+        """Name and text of each detail."""
+        return [
+            (str(name), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+            for name, value in self.details.items()
+        ]

@@ -3,6 +3,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from clusters.access import has_no_role, scope_visible
 from console.selection import select_cluster
 from triggers.models import ACTIVE_STATES, TriggerCall
 
@@ -10,7 +11,7 @@ THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "windlass_theme"
 
 # Label, icon and URL name of each entry, and the URL names of the pages below it.
-NAVIGATION = (
+NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Overview", "overview", "overview", ()),
     ("Applications", "applications", "applications", ("application", "application_redeploy", "trigger_create")),
     ("Services", "services", "services", ("service", "service_scale")),
@@ -18,7 +19,11 @@ NAVIGATION = (
     ("Nodes", "nodes", "nodes", ("node",)),
     ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
+    ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),
+    ("Audit log", "audit", "audit", ()),
 )
+# Entries for those who have the permission for all clusters.
+RESTRICTED = {"users": "auth.view_user", "audit": "clusters.view_auditentry"}
 
 
 def read_theme(request: HttpRequest) -> str:
@@ -35,13 +40,14 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         return context
     return context | {
         "selection": select_cluster(request),
-        "active_calls": count_active_calls(),
+        "has_no_role": has_no_role(user),
+        "active_calls": count_active_calls(user),
         "navigation_items": list_navigation_items(request),
     }
 
 
-def count_active_calls() -> int:
-    return TriggerCall.objects.filter(state__in=ACTIVE_STATES).count()
+def count_active_calls(user: Any) -> int:
+    return scope_visible(TriggerCall.objects.filter(state__in=ACTIVE_STATES), user).count()
 
 
 def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
@@ -50,6 +56,7 @@ def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
     items = [
         {"label": label, "icon": icon, "url": reverse(url_name), "current": name == url_name or name in below}
         for label, icon, url_name, below in NAVIGATION
+        if url_name not in RESTRICTED or request.user.has_perm(RESTRICTED[url_name])
     ]
     if request.user.is_staff:
         current = bool(match and "admin" in match.namespaces)

@@ -1,19 +1,24 @@
 """What the views share: who may see a page, dialogs that are pages too, redirects that htmx follows, and paging."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.decorators import login_required
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 
+from clusters import access
+from console.selection import select_cluster
+
 PAGE_SIZE = 50  # rows
-View = Callable[..., HttpResponse]
+Row = TypeVar("Row", bound=Model)
+View = Callable[..., HttpResponseBase]
 
 
 def console_page(view: View) -> View:
@@ -21,13 +26,23 @@ def console_page(view: View) -> View:
     return never_cache(login_required(view))
 
 
-def console_action(permission: str) -> Callable[[View], View]:
-    """console_page for those who have the permission, such as "triggers.add_trigger": the API's rule, and the admin's."""
+def list_visible(request: HttpRequest, rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Those of the rows that the reader may see, on the selected cluster if one is."""
+    seen = access.scope_visible(rows, request.user)
+    selected = select_cluster(request).selected
+    return seen.filter(**{access.PATHS[rows.model._meta.label]: selected.pk}) if selected else seen
 
-    def restrict(view: View) -> View:
-        return console_page(permission_required(permission, raise_exception=True)(view))
 
-    return restrict
+def get_visible(request: HttpRequest, rows: QuerySet[Row], **lookup: Any) -> Row:
+    """The one row that `lookup` finds. Raises Http404 also where it is there and the reader may not see it."""
+    return access.get_visible(rows, request.user, **lookup)
+
+
+def require(request: HttpRequest, permission: str, row: Model | None = None) -> None:
+    """Raises PermissionDenied unless the reader has the permission on the row; without one for all clusters.
+
+    The API and the admin ask for the same. First the row is got by `get_visible`: what one may not see is not refused."""
+    access.require(request.user, permission, row)
 
 
 def is_partial(request: HttpRequest, target: str) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 
+from clusters.access import visible_clusters
 from clusters.models import Cluster
 
 ALL = "all"
@@ -11,21 +12,17 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class ClusterSelection:
-    """Every cluster, and the selected one; None: all of them."""
+    """Every cluster that the reader may see, and the selected one; None: all of them."""
 
     clusters: list[Cluster]
     selected: Cluster | None
-
-    @property
-    def ids(self) -> list[int]:
-        return [self.selected.pk] if self.selected else [cluster.pk for cluster in self.clusters]
 
 
 def select_cluster(request: HttpRequest) -> ClusterSelection:
     """Read once a request. `?cluster=all` forgets the selection; one that is gone counts as all."""
     known: ClusterSelection | None = getattr(request, "cluster_selection", None)
     if known is None:
-        clusters = list(Cluster.objects.defer("tls_ca", "tls_cert", "tls_key"))
+        clusters = list(visible_clusters(request.user).defer("tls_ca", "tls_cert", "tls_key"))
         known = ClusterSelection(clusters, _find_selected(request, clusters))
         request.cluster_selection = known  # type: ignore[attr-defined]
     return known

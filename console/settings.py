@@ -138,6 +138,7 @@ if BROKER_URL.startswith("filesystem:"):
         "control_folder": str(QUEUE_DIR / "control"),
     }
 
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "clusters.access.ClusterGrantBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -214,6 +215,7 @@ HOOK_WAITERS = 224  # callers held by wait= in one web process; see BLOCKING_THR
 CALL_LEASE_SECONDS = env.read_integer("WINDLASS_LEASE_SECONDS", 15, 2, 600)
 CALL_LIMIT_SECONDS = env.read_integer("WINDLASS_CALL_LIMIT_SECONDS", 3600, 10, 86_400)
 CALL_RETENTION_DAYS = env.read_integer("WINDLASS_CALL_RETENTION_DAYS", 90, 1, 3650)
+AUDIT_RETENTION_DAYS = env.read_integer("WINDLASS_AUDIT_RETENTION_DAYS", 365, 1, 3650)
 CALL_RETENTION_COUNT = env.read_integer("WINDLASS_CALL_RETENTION_COUNT", 1_000_000, 100, 100_000_000)
 WORKER_THREADS = env.read_integer("WINDLASS_WORKER_THREADS", 16, 1, 256)
 

@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from console.views import applications, calls, clusters, nodes, overview, services, session, triggers
+from console.views import applications, audit, calls, clusters, nodes, overview, services, session, triggers, users
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -30,6 +30,7 @@ urlpatterns = [
     path("nodes/<int:node_id>/", nodes.node, name="node"),
     path("triggers/", triggers.triggers, name="triggers"),
     path("triggers/<int:trigger_id>/call/", triggers.trigger_call, name="trigger_call"),
+    path("triggers/<int:trigger_id>/reveal/", triggers.trigger_reveal, name="trigger_reveal"),
     path("triggers/<int:trigger_id>/rotate/", triggers.trigger_rotate, name="trigger_rotate"),
     path("triggers/<int:trigger_id>/switch/", triggers.trigger_switch, name="trigger_switch"),
     path("triggers/<int:trigger_id>/delete/", triggers.trigger_delete, name="trigger_delete"),
@@ -37,12 +38,24 @@ urlpatterns = [
     path("calls/running/", calls.running_calls, name="running_calls"),
     path("calls/<uuid:call_id>/", calls.call, name="call"),
     path("calls/<uuid:call_id>/again/", calls.call_again, name="call_again"),
+    path("users/", users.users, name="users"),
+    path("users/new/", users.user_create, name="user_create"),
+    path("users/<int:user_id>/", users.user, name="user"),
+    path("users/<int:user_id>/role/", users.user_role, name="user_role"),
+    path("users/<int:user_id>/switch/", users.user_switch, name="user_switch"),
+    path("users/<int:user_id>/password/", users.user_password, name="user_password"),
+    path("users/<int:user_id>/grants/", users.grant_create, name="grant_create"),
+    path("grants/<int:grant_id>/delete/", users.grant_delete, name="grant_delete"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/export/", audit.audit_export, name="audit_export"),
     path("theme/", session.theme, name="theme"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("password/", session.password, name="password"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", session.healthz, name="healthz"),
     path("hook/", include("triggers.urls")),
     path("api/", include("console.api")),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
     path("admin/", admin.site.urls),
 ]

@@ -1,32 +1,32 @@
 """Triggers and calls in the admin. Secrets and links are shown in the console only; calls are history and can only be read."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from clusters.admin import ApplicationAdmin, ReadOnlyAdmin
+from clusters.access import has_anywhere, scope
+from clusters.admin import ApplicationAdmin
+from clusters.admin_access import ClusterFilter, ReadOnlyAdmin, ScopedAdmin
 from clusters.badges import render_badge
-from clusters.models import Application
-from triggers.calls import QueueFull, accept_call
+from clusters.models import Application, Service
+from triggers import acts
+from triggers.calls import QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall, TriggerCallEvent
-from triggers.requests import CallRequest, client_address
 
 
 @admin.action(description="Redeploy selected applications", permissions=["redeploy"])
-def redeploy(modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Application]) -> None:
-    for application in queryset:
-        call_request = CallRequest(
-            source=TriggerCall.Source.CONSOLE,
-            action=Action.REDEPLOY,
-            application_id=application.pk,
-            requested_by=request.user,
-            source_address=client_address(request),
-            user_agent=request.headers.get("User-Agent", ""),
-        )
+def redeploy(modeladmin: ScopedAdmin, request: HttpRequest, queryset: QuerySet[Application]) -> None:
+    """Of those where the user may; the others are named."""
+    allowed = scope(queryset, request.user, "triggers.add_triggercall")
+    for application in queryset.exclude(pk__in=allowed):
+        modeladmin.message_user(request, f"{application}: you may not redeploy it.", messages.ERROR)
+    for application in allowed:
         try:
-            call = accept_call(call_request)
+            call = acts.start_call(request, TriggerCall.Source.CONSOLE, application, action=Action.REDEPLOY)
         except QueueFull as error:
             modeladmin.message_user(request, f"{application}: {error.message}", messages.ERROR)
             continue
@@ -40,7 +40,7 @@ class RedeployingApplicationAdmin(ApplicationAdmin):
     actions = (redeploy,)
 
     def has_redeploy_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("triggers.add_triggercall")
+        return has_anywhere(request.user, "triggers.add_triggercall")
 
 
 admin.site.unregister(Application)
@@ -48,9 +48,11 @@ admin.site.register(Application, RedeployingApplicationAdmin)
 
 
 @admin.register(Trigger)
-class TriggerAdmin(admin.ModelAdmin):
+class TriggerAdmin(ScopedAdmin):
+    """Its acts are those of pages and API (triggers.acts), and so are their lines in the audit log."""
+
     list_display = ("__str__", "application", "service", "action", "enabled_badge", "created_by", "created_at")
-    list_filter = ("action", "enabled", "application__cluster")
+    list_filter = ("action", "enabled", ("application__cluster", ClusterFilter))
     list_select_related = ("application", "service", "created_by")
     search_fields = ("name", "public_id", "application__name", "service__name")
     autocomplete_fields = ("application", "service")
@@ -66,10 +68,25 @@ class TriggerAdmin(admin.ModelAdmin):
         """What a trigger is for never changes: its link says so."""
         return (*self.readonly_fields, "application", "service", "action") if obj else self.readonly_fields
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A trigger is made where the user may make one."""
+        places = {"application": Application.objects.all(), "service": Service.objects.all()}
+        if db_field.name in places:
+            kwargs["queryset"] = scope(places[db_field.name], request.user, "triggers.add_trigger")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def save_model(self, request: HttpRequest, obj: Trigger, form: forms.ModelForm, change: bool) -> None:
         if not change:
-            obj.created_by = request.user  # type: ignore[assignment]
-        super().save_model(request, obj, form, change)
+            acts.create_trigger(request, obj)
+        elif form.changed_data:
+            acts.change_trigger(request, obj, form.changed_data)
+
+    def delete_model(self, request: HttpRequest, obj: Trigger) -> None:
+        acts.delete_trigger(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
+        for trigger in queryset:
+            acts.delete_trigger(request, trigger)
 
     @admin.display(description="State", ordering="enabled")
     def enabled_badge(self, trigger: Trigger) -> SafeString:
@@ -77,23 +94,32 @@ class TriggerAdmin(admin.ModelAdmin):
 
     @admin.action(description="Enable selected triggers", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
-        self.message_user(request, f"Enabled: {queryset.update(enabled=True)}.")
+        self.message_user(request, f"Enabled: {self._switch(request, queryset, True)}.")
 
     @admin.action(description="Disable selected triggers", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
-        self.message_user(request, f"Disabled: {queryset.update(enabled=False)}.")
+        self.message_user(request, f"Disabled: {self._switch(request, queryset, False)}.")
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[Trigger], enabled: bool) -> int:
+        """How many were switched: those that the user may change."""
+        triggers = list(self.narrow(request, queryset, "change"))
+        for trigger in triggers:
+            trigger.enabled = enabled
+            acts.change_trigger(request, trigger, ["enabled"])
+        return len(triggers)
 
     @admin.action(description="Rotate the secrets of selected triggers", permissions=["change"])
     def rotate(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
-        for trigger in queryset:
-            trigger.rotate_secret()
-        self.message_user(request, "Rotated: the old links are dead. The new ones are in the console.")
+        triggers = list(self.narrow(request, queryset, "change"))
+        for trigger in triggers:
+            acts.rotate_secret(request, trigger)
+        self.message_user(request, f"Rotated: {len(triggers)}. The old links are dead; the new ones are in the console.")
 
 
 @admin.register(TriggerCall)
 class TriggerCallAdmin(ReadOnlyAdmin):
     list_display = ("id", "action", "application", "service", "state_badge", "reason", "source", "queued_at", "completed_at")
-    list_filter = ("state", "action", "source", "application__cluster")
+    list_filter = ("state", "action", "source", ("application__cluster", ClusterFilter))
     list_select_related = ("application", "service")
     search_fields = ("=id", "application__name", "service__name", "trigger__name", "trigger__public_id", "reason")
     date_hierarchy = "queued_at"

@@ -13,12 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from clusters.callers import client_address
 from clusters.encryption import EncryptedTextField
 from triggers import links
 from triggers.bodies import BodyTooLarge, Parameters
 from triggers.calls import QueueFull, accept_call, remaining_cooldown
 from triggers.models import Action, CallState, Trigger, TriggerCall
-from triggers.requests import CallRequest, InvalidParameter, client_address, parse_step, parse_wait
+from triggers.requests import CallRequest, InvalidParameter, parse_step, parse_wait
 from triggers.selectors import build_status_url, outcome_of, public_base_url
 from triggers.waiting import TooManyWaiters, waiters
 

@@ -54,6 +54,7 @@ class Trigger(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        permissions = [("reveal_trigger", "Can reveal link and secret")]
         constraints = [
             models.CheckConstraint(
                 condition=~Q(action=Action.SCALING) | Q(service__isnull=False), name="scaling_trigger_has_service"

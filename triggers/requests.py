@@ -2,11 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
-
-from django.conf import settings
-from django.http import HttpRequest
 
 from triggers.models import Trigger, TriggerCall
 
@@ -68,25 +64,3 @@ def _shown(value: Any) -> str:
     """What a caller sent, short enough for an answer."""
     text = str(value)
     return f"'{text[:40]}…'" if len(text) > 40 else f"'{text}'"
-
-
-def client_address(request: HttpRequest) -> str | None:
-    """The caller's address: the connection's, or the right-most entry of X-Forwarded-For that no trusted proxy wrote."""
-    address = request.META.get("REMOTE_ADDR") or ""
-    for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
-        if not (_is_trusted_proxy(address) and hop.strip()):
-            break
-        address = hop.strip()
-    return address if _parse_address(address) else None
-
-
-def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
-
-
-def _is_trusted_proxy(text: str) -> bool:
-    address = _parse_address(text)
-    return address is not None and any(address in ip_network(proxy, strict=False) for proxy in settings.TRUSTED_PROXIES)

@@ -1,10 +1,10 @@
-"""What is on the engines, and the list of clusters. Signed-in users read; changes need the model's permission."""
+"""What is on the engines, and the list of clusters."""
 
 from dataclasses import asdict
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.mixins import (
@@ -14,13 +14,14 @@ from rest_framework.mixins import (
     RetrieveModelMixin,
     UpdateModelMixin,
 )
-from rest_framework.permissions import DjangoModelPermissions
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
+from rest_framework.serializers import BaseSerializer
 
 from clusters import inventory
+from clusters.access import get_visible
 from clusters.api.parameters import read_id_parameter
+from clusters.api.permissions import VisibleRows
 from clusters.api.serializers import (
     ApplicationSerializer,
     ClusterSerializer,
@@ -29,6 +30,7 @@ from clusters.api.serializers import (
     ServiceDetailSerializer,
     ServiceSerializer,
 )
+from clusters.audit import record_act
 from clusters.engine.errors import EngineError
 from clusters.models import Application, Cluster, Node, Service
 
@@ -39,14 +41,34 @@ class ClusterViewSet(
     UpdateModelMixin,
     DestroyModelMixin,
     ListModelMixin,
-    GenericViewSet[Cluster],
+    VisibleRows,
 ):
     """Docker engines."""
 
     queryset = Cluster.objects.order_by("name")
     serializer_class = ClusterSerializer
-    permission_classes = [DjangoModelPermissions]
+    permissions = {
+        "create": "clusters.add_cluster",
+        "partial_update": "clusters.change_cluster",
+        "destroy": "clusters.delete_cluster",
+        "test": "clusters.change_cluster",
+    }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+
+    @transaction.atomic
+    def perform_create(self, serializer: BaseSerializer[Cluster]) -> None:
+        added = serializer.save()
+        record_act(self.request._request, "cluster.add", added)
+
+    @transaction.atomic
+    def perform_update(self, serializer: BaseSerializer[Cluster]) -> None:
+        saved = serializer.save()
+        record_act(self.request._request, "cluster.change", saved, fields=sorted(serializer.validated_data))
+
+    @transaction.atomic
+    def perform_destroy(self, instance: Cluster) -> None:
+        record_act(self.request._request, "cluster.delete", instance)
+        instance.delete()
 
     @extend_schema(request=None, responses=ConnectionTestSerializer)
     @action(detail=True, methods=["post"])
@@ -64,14 +86,14 @@ def describe_connection(cluster: Cluster) -> dict[str, Any]:
     return {"reachable": True, "message": "", "reason": ""} | {k: v for k, v in asdict(facts).items() if k in wanted}
 
 
-class NodeViewSet(ListModelMixin, GenericViewSet[Node]):
+class NodeViewSet(ListModelMixin, VisibleRows):
     """The nodes of the Swarm that a cluster is, as last seen."""
 
     queryset = Node.objects.order_by("hostname", "node_id")
     serializer_class = NodeSerializer
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(cluster=get_object_or_404(Cluster, pk=self.kwargs["cluster_id"]))
+        return queryset.filter(cluster=get_visible(Cluster.objects.all(), self.request.user, pk=self.kwargs["cluster_id"]))
 
 
 @extend_schema_view(
@@ -82,7 +104,7 @@ class NodeViewSet(ListModelMixin, GenericViewSet[Node]):
         ]
     )
 )
-class ApplicationViewSet(ReadOnlyModelViewSet[Application]):
+class ApplicationViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
     """Compose projects, lone containers, and a Swarm's stacks and lone services, as last seen."""
 
     queryset = Application.objects.order_by("name", "pk")
@@ -101,7 +123,7 @@ class ApplicationViewSet(ReadOnlyModelViewSet[Application]):
         parameters=[OpenApiParameter("application", int, description="Only those of this application (its id).")]
     )
 )
-class ServiceViewSet(ReadOnlyModelViewSet[Service]):
+class ServiceViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
     """The parts of applications, as last seen. One by itself comes with its tasks."""
 
     queryset = Service.objects.order_by("name", "pk")

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.db.models import Model
 from django.forms import BaseForm
 from django.templatetags.static import static
 from django.utils import timezone
@@ -12,6 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from clusters import badges
+from clusters.access import has_anywhere
+from clusters.audit import ACTIONS
 from clusters.models import Application, Service
 from triggers.models import Action, TriggerCall
 from triggers.selectors import call_duration
@@ -22,6 +25,15 @@ register = template.Library()
 @register.simple_tag
 def icon(name: str, css_class: str = "") -> SafeString:
     return format_html('<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>', css_class, icons_file(), name)
+
+
+@register.simple_tag(takes_context=True)
+def may(context: template.Context, permission: str, row: Model | None = None) -> bool:
+    """Whether to offer an act: `{% may "triggers.add_trigger" application as can_add %}`; without a row for any cluster.
+
+    Costs no query a row where the row's way to its cluster (clusters.access.PATHS) is selected with it."""
+    user = context["request"].user
+    return has_anywhere(user, permission) if row is None else user.has_perm(permission, row)
 
 
 @register.simple_tag
@@ -147,6 +159,11 @@ def request_of(call: TriggerCall) -> str:
     if call.step is None:
         return "Scale"
     return f"Scale {'out' if call.step > 0 else 'in'} by {abs(call.step)}"
+
+
+@register.filter
+def audit_action(word: str) -> str:
+    return ACTIONS.get(word, word)
 
 
 @register.filter

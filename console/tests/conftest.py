@@ -1,9 +1,12 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from clusters.models import Application, Cluster
+from clusters.audit import record
+from clusters.models import Application, Cluster, ClusterGrant
+from clusters.roles import Role
 from clusters.tests.factories import (
     ApplicationFactory,
     ClusterFactory,
@@ -12,6 +15,7 @@ from clusters.tests.factories import (
     ServiceFactory,
     TaskFactory,
 )
+from clusters.tests.users import make_user
 from triggers import calls
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
@@ -49,6 +53,15 @@ class Fleet:
         self.cluster = ClusterFactory(name="armada" if swarm else "harbour", swarm_manager=swarm)
         self.node = NodeFactory(cluster=self.cluster, hostname="quay", role="manager", leader=True)
         self.add_application()
+        self.add_user()
+
+    def add_user(self) -> None:
+        """With a role on the cluster, and a line in the audit log."""
+        self.user = make_user(f"user-{User.objects.count()}", Role.VIEWER, self.cluster)
+        group = Group.objects.create(name=f"shift of {self.user}")
+        self.user.groups.add(group)
+        ClusterGrant.objects.create(cluster=self.cluster, group=group, role=Role.OPERATOR)
+        self.entry = record(self.user, "trigger.reveal", self.trigger, address="203.0.113.9", application="shop")
 
     def add_application(self) -> None:
         if self.swarm:
@@ -126,6 +139,13 @@ class Fleet:
             "activity": "/activity/",
             "running_calls": "/calls/running/",
             "call": f"/calls/{self.call.pk}/",
+            "users": "/users/",
+            "user": f"/users/{self.user.pk}/",
+            "user_create": "/users/new/",
+            "user_switch": f"/users/{self.user.pk}/switch/",
+            "user_password": f"/users/{self.user.pk}/password/",
+            "audit": "/audit/",
+            "password": "/password/",
         }
 
 

@@ -9,7 +9,7 @@ from django.utils.html import escape
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.listing import EngineFacts
 from clusters.inventory import AddressFacts, ConnectionFacts
-from clusters.models import Application, Cluster
+from clusters.models import Application, AuditEntry, Cluster
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
 from triggers import calls
 from triggers.models import CallState, Trigger, TriggerCall
@@ -50,7 +50,7 @@ class TestCreateTriggerDialog:
         response = reader.post(new_trigger_url(fleet.application), data, follow=True)
         trigger = Trigger.objects.get(cooldown_seconds=30)
         assert (trigger.service, trigger.min_replicas, trigger.max_replicas) == (fleet.service, 1, 9)
-        line = next(found.snippets.curl for found in response.context["triggers"] if found.pk == trigger.pk)
+        line = next(found.secrets.curl for found in response.context["triggers"] if found.pk == trigger.pk)
         command, link = shlex.split(line)
         assert command == "curl"
         assert link.endswith(f"&secret={trigger.secret}&type=scale_out&step=5")
@@ -146,6 +146,64 @@ class TestTriggerActs:
         assert console_call().step == -2
 
 
+class TestReveal:
+    """The page holds no secret before it is asked for, and the asking is recorded."""
+
+    def reveal(self, reader, trigger, **more):
+        return reader.post(f"/triggers/{trigger.pk}/reveal/", **more)
+
+    def test_a_page_before_it_holds_no_secret_and_after_it_holds_it_once(self, reader, fleet):
+        shown = f"/applications/{fleet.application.pk}/?trigger={fleet.trigger.pk}"
+        assert fleet.trigger.secret not in text_of(reader.get(shown))
+        response = self.reveal(reader, fleet.trigger)
+        assert response["Location"] == f"{shown}#trigger-{fleet.trigger.pk}"
+        text = text_of(reader.get(shown))
+        assert escape(f"secret={fleet.trigger.secret}'") in text
+        assert fleet.scaling_trigger.secret not in text
+        assert fleet.trigger.secret not in text_of(reader.get(shown))
+
+    def test_scripts_get_what_to_show_and_copy_as_json(self, reader, fleet):
+        response = self.reveal(reader, fleet.scaling_trigger, headers={"Accept": "application/json"})
+        body = response.json()
+        assert body.keys() == {"secret", "link", "curl"}
+        assert body["secret"] == fleet.scaling_trigger.secret
+        assert shlex.split(body["curl"]) == ["curl", f"{body['link']}&type=scale_out&step=5"]
+        assert "no-store" in response["Cache-Control"]
+        assert body["secret"] not in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
+
+    def test_each_asking_is_recorded_and_no_secret_with_it(self, reader, fleet):
+        AuditEntry.objects.all().delete()
+        self.reveal(reader, fleet.trigger)
+        self.reveal(reader, fleet.trigger, headers={"Accept": "application/json"})
+        entries = AuditEntry.objects.all()
+        assert [(entry.action, entry.actor, entry.target) for entry in entries] == [
+            ("trigger.reveal", "admin", str(fleet.trigger))
+        ] * 2
+        assert not any(fleet.trigger.secret in str(vars(entry)) for entry in entries)
+
+    def test_what_is_done_on_the_pages_is_recorded(self, reader, fleet):
+        AuditEntry.objects.all().delete()
+        reader.post(new_trigger_url(fleet.application), {"action": "redeploy", "name": "Jenkins"})
+        trigger, cluster = f"/triggers/{fleet.trigger.pk}", f"/clusters/{fleet.cluster.uid}"
+        reader.post(f"{trigger}/switch/", {"enabled": "0"})
+        reader.post(f"{trigger}/switch/", {"enabled": "1"})
+        reader.post(f"{trigger}/rotate/")
+        reader.post(f"{trigger}/call/")
+        reader.post(f"{trigger}/delete/")
+        reader.post(f"/services/{fleet.service.pk}/scale/", {"how": "to", "count": 3})
+        reader.post("/clusters/new/", {"name": "north", "url": "tcp://10.0.0.9:2376"})
+        reader.post(f"{cluster}/edit/", {"name": "quay", "url": fleet.cluster.url})
+        reader.post(f"{cluster}/delete/", {"name": "quay"})
+        entries = list(AuditEntry.objects.order_by("pk"))
+        assert [entry.action for entry in entries] == [
+            *("trigger.create", "trigger.disable", "trigger.enable", "trigger.rotate", "call", "trigger.delete", "call"),
+            *("cluster.add", "cluster.change", "cluster.delete"),
+        ]
+        assert {entry.actor for entry in entries} == {"admin"}
+        assert entries[6].details["replicas"] == 3
+        assert entries[8].details == {"fields": ["name"]}
+
+
 class TestCallsFromThePages:
     def test_redeploy_makes_a_call_and_shows_it(self, reader, fleet):
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", headers=DIALOG)
@@ -183,7 +241,7 @@ class TestCallsFromThePages:
         def refuse(request):
             raise calls.QueueFull("10000 calls wait already.", 7)
 
-        monkeypatch.setattr("console.views.calls.accept_call", refuse)
+        monkeypatch.setattr("triggers.acts.accept_call", refuse)
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", follow=True)
         assert "10000 calls wait already. Nothing was started. Try again in 7 s." in text_of(response)
 

@@ -4,15 +4,25 @@ from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Container
-from console.pages import console_action, console_page, is_partial, paginate, read_query, read_tab, render_dialog
+from console.pages import (
+    console_page,
+    get_visible,
+    is_partial,
+    list_visible,
+    paginate,
+    read_query,
+    read_tab,
+    render_dialog,
+    require,
+)
 from console.selection import select_cluster
 from console.slots import group_slots, tasks_with_nodes
-from console.snippets import describe_triggers
+from console.snippets import describe_triggers, forget_shown_trigger
 from console.views.calls import start_call
 from triggers.models import Action
 from triggers.selectors import calls_with_relations, triggers_with_last_call
@@ -66,13 +76,12 @@ class ApplicationFilters:
 @require_safe
 @console_page
 def applications(request: HttpRequest) -> HttpResponse:
-    selection = select_cluster(request)
     filters = ApplicationFilters.from_request(request)
-    rows = filters.apply(_with_cluster(Application.objects.filter(cluster__in=selection.ids)))
+    rows = filters.apply(_with_cluster(list_visible(request, Application.objects.all())))
     context = {
         "title": "Applications",
         "cluster_filter": True,
-        "selection": selection,
+        "selection": select_cluster(request),
         "filters": filters,
         "page": paginate(request, rows.prefetch_related("services")),
     }
@@ -83,8 +92,8 @@ def applications(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def application(request: HttpRequest, application_id: int) -> HttpResponse:
-    """`?tab=` chooses the tab; `?trigger=<id>` opens that trigger's link, secret and curl line."""
-    shown = _get_application(application_id)
+    """`?tab=` chooses the tab; `?trigger=<id>` opens that trigger's curl line and link, masked unless just asked for."""
+    shown = _get_application(request, application_id)
     context = {
         "title": shown.name,
         "crumbs": [("Applications", reverse("applications"))],
@@ -103,14 +112,15 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
     if is_partial(request, "state"):
         return render(request, "console/_application_state.html", context)
     triggers = triggers_with_last_call().filter(application=shown)
-    context["triggers"] = describe_triggers(request, triggers)
+    context["triggers"] = describe_triggers(request, triggers, forget_shown_trigger(request))
     return render(request, "console/application.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("triggers.add_triggercall")
+@console_page
 def application_redeploy(request: HttpRequest, application_id: int) -> HttpResponse:
-    shown = _get_application(application_id)
+    shown = _get_application(request, application_id)
+    require(request, "triggers.add_triggercall", shown)
     if request.method == "POST":
         return start_call(request, shown, action=Action.REDEPLOY)
     context = {"title": f"Redeploy {shown.name}", "application": shown, "crumbs": [("Applications", reverse("applications"))]}
@@ -121,5 +131,5 @@ def _with_cluster(rows: QuerySet[Application]) -> QuerySet[Application]:
     return rows.select_related("cluster").defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
 
 
-def _get_application(application_id: int) -> Application:
-    return get_object_or_404(_with_cluster(Application.objects.prefetch_related("services")), pk=application_id)
+def _get_application(request: HttpRequest, application_id: int) -> Application:
+    return get_visible(request, _with_cluster(Application.objects.prefetch_related("services")), pk=application_id)

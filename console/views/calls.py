@@ -5,37 +5,27 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from clusters.models import Application
+from clusters.models import Application, Service
 from console.context import count_active_calls
-from console.pages import console_action, console_page, is_partial, read_query, redirect_to
-from console.selection import select_cluster
+from console.pages import console_page, get_visible, is_partial, list_visible, read_query, redirect_to, require
 from console.timeline import build_timeline, compare_snapshots, read_progress, summarize_call
-from triggers.calls import QueueFull, accept_call
+from triggers import acts
+from triggers.calls import QueueFull
 from triggers.models import ACTIVE_STATES, CallState, Trigger, TriggerCall
-from triggers.requests import CallRequest, client_address
 from triggers.selectors import calls_with_relations
 
 PAGE_SIZE = 50  # rows
 STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"
 
 
-def start_call(request: HttpRequest, application: Application, **wanted: Any) -> HttpResponse:
-    """Accept a call from this reader and go to its page; back to the application when too many wait already."""
+def start_call(request: HttpRequest, application: Application, service: Service | None = None, **wanted: Any) -> HttpResponse:
+    """Accept a call from this reader, who may, and go to its page; back to the application when too many wait already."""
     try:
-        call = accept_call(
-            CallRequest(
-                source=TriggerCall.Source.CONSOLE,
-                application_id=application.pk,
-                requested_by=request.user,
-                source_address=client_address(request),
-                user_agent=request.headers.get("User-Agent", "")[:255],
-                **wanted,
-            )
-        )
+        call = acts.start_call(request, TriggerCall.Source.CONSOLE, application, service, **wanted)
     except QueueFull as error:
         messages.error(request, f"{error} Nothing was started. Try again in {error.retry_after} s.")
         return redirect_to(request, "application", application.pk)
@@ -46,10 +36,7 @@ def start_call(request: HttpRequest, application: Application, **wanted: Any) ->
 @console_page
 def activity(request: HttpRequest) -> HttpResponse:
     """Paged without counting: there may be a million calls."""
-    selection = select_cluster(request)
-    rows = calls_with_relations()
-    if selection.selected:
-        rows = rows.filter(application__cluster=selection.selected)
+    rows = list_visible(request, calls_with_relations())
     state, source, query = (read_query(request, name) for name in ("state", "source", "q"))
     if state == "active":
         rows = rows.filter(state__in=ACTIVE_STATES)
@@ -80,9 +67,8 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
-    shown = get_object_or_404(
-        calls_with_relations().select_related("coalesced_into", "merged_into").prefetch_related("events"), pk=call_id
-    )
+    rows = calls_with_relations().select_related("coalesced_into", "merged_into").prefetch_related("events")
+    shown = get_visible(request, rows, pk=call_id)
     context = {
         "title": f"{shown.get_action_display()} {shown.service or shown.application}",
         "crumbs": [("Activity", reverse("activity"))],
@@ -100,15 +86,16 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@console_action("triggers.add_triggercall")
+@console_page
 def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
     """The same request once more, on behalf of the reader."""
-    former = get_object_or_404(TriggerCall.objects.select_related("application", "trigger"), pk=call_id)
+    former = get_visible(request, calls_with_relations(), pk=call_id)
+    require(request, "triggers.add_triggercall", former)
     return start_call(
         request,
         former.application,
+        former.service,
         action=former.action,
-        service_id=former.service_id,
         trigger=former.trigger,
         step=former.step,
         replicas=former.replicas,
@@ -118,7 +105,7 @@ def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
 @require_safe
 @console_page
 def running_calls(request: HttpRequest) -> HttpResponse:
-    return render(request, "console/_running_calls.html", {"active_calls": count_active_calls()})
+    return render(request, "console/_running_calls.html", {"active_calls": count_active_calls(request.user)})
 
 
 def _read_page_number(request: HttpRequest) -> int:
@@ -128,6 +115,4 @@ def _read_page_number(request: HttpRequest) -> int:
 
 def call_trigger(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpResponse:
     """A test call: what the link would do, asked for by the reader."""
-    return start_call(
-        request, trigger.application, action=trigger.action, service_id=trigger.service_id, trigger=trigger, **wanted
-    )
+    return start_call(request, trigger.application, trigger.service, action=trigger.action, trigger=trigger, **wanted)

@@ -3,18 +3,21 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters import inventory
+from clusters.access import scope_visible
+from clusters.audit import record_act
 from clusters.engine.errors import EngineError
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Node
-from console.pages import console_action, console_page, is_partial, redirect_to, render_dialog
+from console.pages import console_page, get_visible, is_partial, redirect_to, render_dialog, require
 from triggers.models import Trigger, TriggerCall
 
 TESTED_FIELDS = ("url", "other_urls", "tls_ca", "tls_cert", "tls_key")
@@ -24,47 +27,55 @@ NODES_SHOWN = 50  # on the cluster's page; the page of nodes has all
 @require_safe
 @console_page
 def clusters(request: HttpRequest) -> HttpResponse:
-    context = {"title": "Clusters", "clusters": summarize_clusters()}
+    context = {"title": "Clusters", "clusters": scope_visible(summarize_clusters(), request.user)}
     return render(request, "console/_clusters.html" if is_partial(request, "list") else "console/clusters.html", context)
 
 
 @require_safe
 @console_page
 def cluster(request: HttpRequest, uid: str) -> HttpResponse:
-    shown = get_object_or_404(summarize_clusters(), uid=uid)
+    shown = get_visible(request, summarize_clusters(), uid=uid)
     context = {"title": shown.name, "cluster": shown, "crumbs": _crumbs(), "nodes": shown.nodes.all()[:NODES_SHOWN]}
     return render(request, "console/_cluster_state.html" if is_partial(request, "state") else "console/cluster.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("clusters.add_cluster")
+@console_page
 def cluster_create(request: HttpRequest) -> HttpResponse:
+    require(request, "clusters.add_cluster")
     form = ClusterForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        added = form.save()
+        with transaction.atomic():
+            added = form.save()
+            record_act(request, "cluster.add", added)
         messages.success(request, f"{added} is added. What runs there appears within seconds.")
         return redirect_to(request, "cluster", added.uid)
     return _render_form(request, form, "Add cluster")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("clusters.change_cluster")
+@console_page
 def cluster_edit(request: HttpRequest, uid: str) -> HttpResponse:
-    shown = get_object_or_404(Cluster, uid=uid)
+    shown = get_visible(request, Cluster.objects.all(), uid=uid)
+    require(request, "clusters.change_cluster", shown)
     form = ClusterForm(request.POST if request.method == "POST" else None, instance=shown)
     if request.method == "POST" and form.is_valid():
-        saved = form.save()
+        with transaction.atomic():
+            saved = form.save()
+            record_act(request, "cluster.change", saved, fields=form.changed_data)
         messages.success(request, f"{saved} is saved.")
         return redirect_to(request, "cluster", saved.uid)
     return _render_form(request, form, "Edit cluster", shown.uid)
 
 
 @require_POST
-@console_action("clusters.add_cluster")
+@console_page
 def cluster_test(request: HttpRequest) -> HttpResponse:
     """Try what the form holds, saving nothing. `?edited=<uid>` lets an empty key field mean the stored key."""
     uid = request.GET.get("edited", "")
-    form = ClusterForm(request.POST, instance=get_object_or_404(Cluster, uid=uid) if uid else None)
+    edited = get_visible(request, Cluster.objects.all(), uid=uid) if uid else None
+    require(request, "clusters.change_cluster" if edited else "clusters.add_cluster", edited)
+    form = ClusterForm(request.POST, instance=edited)
     result = _test_form(form)
     if is_partial(request, "test-result"):
         return render(request, "console/_test_result.html", {"result": result})
@@ -72,13 +83,16 @@ def cluster_test(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("clusters.delete_cluster")
+@console_page
 def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
     """Asks for the cluster's name: its applications, triggers and calls go with it."""
-    shown = get_object_or_404(Cluster.objects.defer("tls_ca", "tls_cert", "tls_key"), uid=uid)
+    shown = get_visible(request, Cluster.objects.defer("tls_ca", "tls_cert", "tls_key"), uid=uid)
+    require(request, "clusters.delete_cluster", shown)
     typed = request.POST.get("name", "").strip()
     if request.method == "POST" and typed == shown.name:
-        shown.delete()
+        with transaction.atomic():
+            record_act(request, "cluster.delete", shown)
+            shown.delete()
         messages.success(request, f"{shown} is deleted from the console. Nothing was touched on its engine.")
         return redirect_to(request, "clusters")
     context = {

@@ -2,12 +2,12 @@
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from clusters.models import Node
-from console.pages import console_page, is_partial, paginate, read_query
+from console.pages import console_page, get_visible, is_partial, list_visible, paginate, read_query
 from console.selection import select_cluster
 from console.slots import tasks_with_nodes
 
@@ -17,15 +17,14 @@ EARLIER_SHOWN = 25  # ended tasks
 @require_safe
 @console_page
 def nodes(request: HttpRequest) -> HttpResponse:
-    selection = select_cluster(request)
     query = read_query(request, "q")
-    rows = with_cluster().filter(cluster__in=selection.ids)
+    rows = list_visible(request, with_cluster())
     if query:
         rows = rows.filter(Q(hostname__icontains=query) | Q(address__icontains=query))
     context = {
         "title": "Nodes",
         "cluster_filter": True,
-        "selection": selection,
+        "selection": select_cluster(request),
         "query": query,
         "page": paginate(request, rows.order_by("cluster__name", "hostname", "pk")),
     }
@@ -35,7 +34,7 @@ def nodes(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def node(request: HttpRequest, node_id: int) -> HttpResponse:
-    shown = get_object_or_404(with_cluster(), pk=node_id)
+    shown = get_visible(request, with_cluster(), pk=node_id)
     tasks = tasks_with_nodes().filter(service__application__cluster=shown.cluster, node_id=shown.node_id)
     tasks = tasks.select_related("service__application").order_by("-updated_at")
     present = [task for task in tasks if task.is_present]

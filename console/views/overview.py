@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clusters.models import Application, Cluster, Node
-from console.pages import console_page, is_partial
+from console.pages import console_page, is_partial, list_visible
 from console.selection import ClusterSelection, select_cluster
 from console.views.clusters import summarize_clusters
 from console.views.nodes import with_cluster
@@ -23,17 +23,17 @@ SHOWN = 10  # rows of each kind
 @console_page
 def overview(request: HttpRequest) -> HttpResponse:
     selection = select_cluster(request)
-    calls = calls_with_relations().filter(application__cluster__in=selection.ids)
+    calls = list_visible(request, calls_with_relations())
     context = {
         "title": "Overview",
         "cluster_filter": True,
         "has_clusters": bool(selection.clusters),
         "unreachable": _list_unreachable(selection),
         "noticed": [cluster for cluster in _list_clusters(selection) if cluster.swarm_notice],
-        "lost_nodes": _find_lost_nodes(selection.ids)[:SHOWN],
-        "short_applications": _find_short_applications(selection.ids)[:SHOWN],
+        "lost_nodes": list_visible(request, with_cluster()).exclude(state=Node.State.READY)[:SHOWN],
+        "short_applications": list_visible(request, _find_short_applications())[:SHOWN],
         "broken_calls": _find_unmended_calls(calls)[:SHOWN],
-        "clusters": summarize_clusters().filter(pk__in=selection.ids),
+        "clusters": list_visible(request, summarize_clusters()),
         "running": calls.filter(state__in=ACTIVE_STATES)[:SHOWN],
         "recent": calls.exclude(state__in=ACTIVE_STATES)[:SHOWN],
     }
@@ -48,13 +48,9 @@ def _list_unreachable(selection: ClusterSelection) -> list[Cluster]:
     return [cluster for cluster in _list_clusters(selection) if cluster.status == Cluster.Status.UNREACHABLE]
 
 
-def _find_lost_nodes(cluster_ids: list[int]) -> QuerySet[Node]:
-    return with_cluster().filter(cluster__in=cluster_ids).exclude(state=Node.State.READY)
-
-
-def _find_short_applications(cluster_ids: list[int]) -> QuerySet[Application]:
+def _find_short_applications() -> QuerySet[Application]:
     return (
-        Application.objects.filter(cluster__in=cluster_ids, status=Application.Status.DEGRADED)
+        Application.objects.filter(status=Application.Status.DEGRADED)
         .select_related("cluster")
         .defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
     )

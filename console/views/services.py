@@ -4,12 +4,22 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Service
-from console.pages import console_action, console_page, is_partial, paginate, read_query, read_tab, render_dialog
+from console.pages import (
+    console_page,
+    get_visible,
+    is_partial,
+    list_visible,
+    paginate,
+    read_query,
+    read_tab,
+    render_dialog,
+    require,
+)
 from console.selection import select_cluster
 from console.slots import group_slots, tasks_with_nodes
 from console.views.calls import start_call
@@ -26,16 +36,15 @@ CALLS_SHOWN = 25
 @require_safe
 @console_page
 def services(request: HttpRequest) -> HttpResponse:
-    selection = select_cluster(request)
     query = read_query(request, "q")
-    rows = _with_application(Service.objects.filter(application__cluster__in=selection.ids))
+    rows = _with_application(list_visible(request, Service.objects.all()))
     rows = rows.exclude(application__status=Application.Status.ABSENT)
     if query:
         rows = rows.filter(Q(name__icontains=query) | Q(application__name__icontains=query) | Q(image__icontains=query))
     context = {
         "title": "Services",
         "cluster_filter": True,
-        "selection": selection,
+        "selection": select_cluster(request),
         "query": query,
         "page": paginate(request, rows.order_by("application__name", "name", "pk")),
     }
@@ -45,7 +54,7 @@ def services(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def service(request: HttpRequest, service_id: int) -> HttpResponse:
-    shown = _get_service(service_id)
+    shown = _get_service(request, service_id)
     tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
     context = _page_context(shown) | {"title": shown.name, "tab": tab, "policies": _list_policies(shown)}
     if tab == "containers":
@@ -59,16 +68,17 @@ def service(request: HttpRequest, service_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("triggers.add_triggercall")
+@console_page
 def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
     """GET shows the form, and with values in the address what they would do; POST asks for it.
 
     What cannot be scaled gets the reason in the form's place."""
-    shown = _get_service(service_id)
+    shown = _get_service(request, service_id)
+    require(request, "triggers.add_triggercall", shown)
     refusal = explain_service_refusal(shown)
     form = ScaleForm(shown, request.POST if request.method == "POST" else request.GET or None)
     if request.method == "POST" and not refusal and form.is_valid():
-        return start_call(request, shown.application, action=Action.SCALING, service_id=shown.pk, **form.call_parameters())
+        return start_call(request, shown.application, shown, action=Action.SCALING, **form.call_parameters())
     context = _page_context(shown) | {"title": f"Scale {shown.name}", "form": form, "refusal": refusal}
     if is_partial(request, "scale-effect"):
         return render(request, "console/_scale_effect.html", context)
@@ -100,5 +110,5 @@ def _with_application(rows: QuerySet[Service]) -> QuerySet[Service]:
     )
 
 
-def _get_service(service_id: int) -> Service:
-    return get_object_or_404(_with_application(Service.objects.all()), pk=service_id)
+def _get_service(request: HttpRequest, service_id: int) -> Service:
+    return get_visible(request, _with_application(Service.objects.all()), pk=service_id)

@@ -1,11 +1,19 @@
-"""What belongs to one reader rather than to a page: the theme. And the probe that needs no reader."""
+"""What belongs to one reader rather than to a page: the theme and the password. And the probe that needs no reader."""
 
+from django.contrib import messages
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import PasswordChangeView
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from clusters.audit import record_act
 from console.context import THEME_COOKIE, THEMES
+from console.forms import OwnPasswordForm
+from console.pages import console_page
 
 
 @require_POST
@@ -18,6 +26,25 @@ def theme(request: HttpRequest) -> HttpResponse:
     if wanted in THEMES:
         response.set_cookie(THEME_COOKIE, wanted, max_age=365 * 24 * 3600, samesite="Lax")
     return response
+
+
+class PasswordView(PasswordChangeView):
+    """One's own password; the other sessions of its user end."""
+
+    form_class = OwnPasswordForm
+    template_name = "console/password.html"
+    success_url = reverse_lazy("overview")
+    extra_context = {"title": "Change password"}
+
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
+        with transaction.atomic():
+            response = super().form_valid(form)
+            record_act(self.request, "user.change", form.user, fields=["password"])
+        messages.success(self.request, "Your password is changed. Your other sessions have ended.")
+        return response
+
+
+password = console_page(PasswordView.as_view())
 
 
 @require_safe

@@ -1,16 +1,28 @@
 """Triggers: the list, the Create Trigger dialog, and what can be done with one."""
 
+from dataclasses import asdict
+
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters.models import Application
-from console.pages import console_action, console_page, is_partial, paginate, read_query, redirect_to, render_dialog
-from console.selection import select_cluster
-from console.snippets import describe_triggers
+from console.pages import (
+    console_page,
+    get_visible,
+    is_partial,
+    list_visible,
+    paginate,
+    read_query,
+    redirect_to,
+    render_dialog,
+    require,
+)
+from console.snippets import build_secrets, describe_triggers, remember_shown_trigger
 from console.views.calls import call_trigger
+from triggers import acts
 from triggers.forms import TestCallForm, TriggerForm
 from triggers.models import Action, Trigger
 from triggers.selectors import triggers_with_last_call
@@ -20,9 +32,8 @@ from triggers.validation import explain_scaling_refusal
 @require_safe
 @console_page
 def triggers(request: HttpRequest) -> HttpResponse:
-    selection = select_cluster(request)
     query = read_query(request, "q")
-    rows = triggers_with_last_call().filter(application__cluster__in=selection.ids)
+    rows = list_visible(request, triggers_with_last_call())
     if query:
         rows = rows.filter(application__name__icontains=query) | rows.filter(name__icontains=query)
     page = paginate(request, rows)
@@ -38,15 +49,16 @@ def triggers(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("triggers.add_trigger")
+@console_page
 def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
-    application = get_object_or_404(
-        Application.objects.select_related("cluster").prefetch_related("services"), pk=application_id
-    )
+    rows = Application.objects.select_related("cluster").prefetch_related("services")
+    application = get_visible(request, rows, pk=application_id)
+    require(request, "triggers.add_trigger", application)
     form = TriggerForm(application, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        form.instance.created_by = request.user
-        return _show_trigger(request, form.save())
+        created = form.save(commit=False)
+        acts.create_trigger(request, created)
+        return _show_trigger(request, created)
     context = {
         "title": "Create Trigger",
         "application": application,
@@ -58,10 +70,10 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("triggers.add_triggercall")
+@console_page
 def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
     """A test call. A scaling trigger asks for type and step, as its link does."""
-    trigger = _get_trigger(trigger_id)
+    trigger = _get_trigger(request, trigger_id, "triggers.add_triggercall")
     form = TestCallForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if trigger.action == Action.REDEPLOY:
@@ -72,46 +84,60 @@ def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("triggers.change_trigger")
+@console_page
 def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    trigger = _get_trigger(trigger_id)
+    trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
     if request.method == "POST":
-        trigger.rotate_secret()
+        acts.rotate_secret(request, trigger)
         messages.success(request, "The secret is new. Every link with the old one is dead.")
         return _show_trigger(request, trigger)
     return _render_trigger_dialog(request, trigger, "console/_trigger_rotate.html", "Rotate secret")
 
 
 @require_POST
-@console_action("triggers.change_trigger")
+@console_page
+def trigger_reveal(request: HttpRequest, trigger_id: int) -> HttpResponse:
+    """Link, secret and curl line as JSON for console.js; without scripts they are shown on the application's page."""
+    trigger = _get_trigger(request, trigger_id, "triggers.reveal_trigger")
+    acts.reveal_secret(request, trigger)
+    if request.accepts("text/html"):
+        return _show_trigger(request, trigger)
+    return JsonResponse(asdict(build_secrets(request, trigger)))
+
+
+@require_POST
+@console_page
 def trigger_switch(request: HttpRequest, trigger_id: int) -> HttpResponse:
     """Enable or disable, as `enabled` says: sending it twice does no harm."""
-    trigger = _get_trigger(trigger_id)
+    trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
     trigger.enabled = request.POST.get("enabled") == "1"
-    trigger.save(update_fields=["enabled"])
+    acts.change_trigger(request, trigger, ["enabled"])
     word = "answers calls again" if trigger.enabled else "is disabled; its link is answered, but nothing is run"
     messages.success(request, f"{trigger} {word}.")
     return redirect_to(request, "application", trigger.application_id)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@console_action("triggers.delete_trigger")
+@console_page
 def trigger_delete(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    trigger = _get_trigger(trigger_id)
+    trigger = _get_trigger(request, trigger_id, "triggers.delete_trigger")
     if request.method == "POST":
-        trigger.delete()
+        acts.delete_trigger(request, trigger)
         messages.success(request, f"{trigger} is deleted. Its link is dead; the calls it made stay in Activity.")
         return redirect_to(request, "application", trigger.application_id)
     return _render_trigger_dialog(request, trigger, "console/_trigger_delete.html", "Delete trigger")
 
 
 def _show_trigger(request: HttpRequest, trigger: Trigger) -> HttpResponse:
-    """Back to the application, with the trigger's link, secret and curl line open."""
+    """To the application, with the trigger's link, secret and curl line open, this once."""
+    remember_shown_trigger(request, trigger)
     return redirect_to(request, "application", trigger.application_id, query=f"?trigger={trigger.pk}#trigger-{trigger.pk}")
 
 
-def _get_trigger(trigger_id: int) -> Trigger:
-    return get_object_or_404(triggers_with_last_call(), pk=trigger_id)
+def _get_trigger(request: HttpRequest, trigger_id: int, permission: str) -> Trigger:
+    trigger = get_visible(request, triggers_with_last_call(), pk=trigger_id)
+    require(request, permission, trigger)
+    return trigger
 
 
 def _render_trigger_dialog(request: HttpRequest, trigger: Trigger, template: str, title: str, **extra: object) -> HttpResponse:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from clusters.access import scope_visible
 from clusters.models import Application, Service
 from triggers.models import Trigger, TriggerCall, TriggerCallEvent
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, InvalidParameter, parse_step
@@ -25,36 +27,29 @@ class SwitchField(serializers.BooleanField):
     default_empty_html = empty
 
 
-class TriggerSerializer(serializers.ModelSerializer[Trigger]):
-    """`link` and `secret` are null for users who may neither view triggers nor have created this one."""
+class VisibleRowField(serializers.PrimaryKeyRelatedField[Any]):
+    """The id of a row that the user may see: another is unknown to them."""
 
-    application = serializers.PrimaryKeyRelatedField(queryset=Application.objects.select_related("cluster"))
-    service = serializers.PrimaryKeyRelatedField(
-        queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False
-    )
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset()
+        assert rows is not None
+        return scope_visible(rows, self.context["request"].user)
+
+
+class TriggerSerializer(serializers.ModelSerializer[Trigger]):
+    application = VisibleRowField(queryset=Application.objects.select_related("cluster"))
+    service = VisibleRowField(queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False)
     enabled = SwitchField(required=False)
     created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
-    link = serializers.SerializerMethodField()
-    secret = serializers.SerializerMethodField()
 
     class Meta:
         model = Trigger
         fields = [
             *("id", "application", "action", "service", "name", "enabled"),
             *("min_replicas", "max_replicas", "cooldown_seconds", "on_failure"),
-            *("created_by", "created_at", "link", "secret"),
+            *("created_by", "created_at"),
         ]
         read_only_fields = ["created_at"]
-
-    def get_link(self, trigger: Trigger) -> str | None:
-        return build_trigger_link(trigger, public_base_url(self.context["request"])) if self.may_see(trigger) else None
-
-    def get_secret(self, trigger: Trigger) -> str | None:
-        return trigger.secret if self.may_see(trigger) else None
-
-    def may_see(self, trigger: Trigger) -> bool:
-        user = self.context["request"].user
-        return user.has_perm("triggers.view_trigger") or trigger.created_by_id == user.pk
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None:
@@ -68,6 +63,25 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
             setattr(trigger, name, value)
         check_trigger(trigger)
         return attrs
+
+
+class TriggerWithSecretSerializer(TriggerSerializer):
+    """`link` and `secret` are null for users who may not reveal them."""
+
+    link = serializers.SerializerMethodField()
+    secret = serializers.SerializerMethodField()
+
+    class Meta(TriggerSerializer.Meta):
+        fields = [*TriggerSerializer.Meta.fields, "link", "secret"]
+
+    def get_link(self, trigger: Trigger) -> str | None:
+        return build_trigger_link(trigger, public_base_url(self.context["request"])) if self.may_see(trigger) else None
+
+    def get_secret(self, trigger: Trigger) -> str | None:
+        return trigger.secret if self.may_see(trigger) else None
+
+    def may_see(self, trigger: Trigger) -> bool:
+        return bool(self.context["request"].user.has_perm("triggers.reveal_trigger", trigger))
 
 
 class TriggerCallEventSerializer(serializers.ModelSerializer[TriggerCallEvent]):
@@ -102,11 +116,14 @@ class RedeploySerializer(serializers.Serializer[Any]):
         required=False, allow_null=True, help_text="The id of one service; without it all services are redeployed."
     )
 
-    def validate_service(self, service_id: int | None) -> int | None:
+    def validate_service(self, service_id: int | None) -> Service | None:
         application: Application = self.context["application"]
-        if service_id is not None and not Service.objects.filter(pk=service_id, application=application).exists():
+        if service_id is None:
+            return None
+        service = Service.objects.filter(pk=service_id, application=application).first()
+        if service is None:
             raise serializers.ValidationError(f"Not the id of a service of {application.name}.")
-        return service_id
+        return service
 
 
 class ScaleSerializer(serializers.Serializer[Any]):

@@ -1,26 +1,33 @@
-"""Triggers, their calls, and calls made through the API. Signed-in users read; changes need the model's permission."""
+"""Triggers, their calls, and calls made through the API."""
 
 from typing import Any
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, Throttled
-from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
-from rest_framework.viewsets import ModelViewSet, ReadOnlyModelViewSet
+from rest_framework.viewsets import ModelViewSet
 
+from clusters.access import get_visible, require
 from clusters.api.parameters import read_id_parameter
+from clusters.api.permissions import VisibleRows
 from clusters.models import Application, Service
-from triggers.api.serializers import RedeploySerializer, ScaleSerializer, TriggerCallSerializer, TriggerSerializer
-from triggers.calls import QueueFull, accept_call
+from triggers import acts
+from triggers.api.serializers import (
+    RedeploySerializer,
+    ScaleSerializer,
+    TriggerCallSerializer,
+    TriggerSerializer,
+    TriggerWithSecretSerializer,
+)
+from triggers.calls import QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall
-from triggers.requests import CallRequest, client_address
 from triggers.validation import explain_service_refusal
 
 
@@ -29,14 +36,21 @@ from triggers.validation import explain_service_refusal
         parameters=[OpenApiParameter("application", int, description="Only those of this application (its id).")]
     )
 )
-class TriggerViewSet(ModelViewSet[Trigger]):
-    """Secret links that redeploy an application or scale a service."""
+class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
+    """Secret links that redeploy an application or scale a service. Link and secret are not among what is listed: making
+    and rotating a trigger answers with them, and `reveal` does, which the audit log records."""
 
     queryset = Trigger.objects.select_related("application__cluster", "service__application__cluster", "created_by").order_by(
         "-created_at", "-pk"
     )
     serializer_class = TriggerSerializer
-    permission_classes = [DjangoModelPermissions]
+    permissions = {
+        "create": "triggers.add_trigger",
+        "partial_update": "triggers.change_trigger",
+        "destroy": "triggers.delete_trigger",
+        "rotate": "triggers.change_trigger",
+        "reveal": "triggers.reveal_trigger",
+    }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -44,19 +58,45 @@ class TriggerViewSet(ModelViewSet[Trigger]):
             queryset = queryset.filter(application=application_id)
         return queryset
 
-    def perform_create(self, serializer: BaseSerializer[Trigger]) -> None:
-        serializer.save(created_by=self.request.user)
+    @extend_schema(responses={201: TriggerWithSecretSerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        trigger = Trigger(**serializer.validated_data)
+        require(request.user, "triggers.add_trigger", trigger.application)
+        acts.create_trigger(request._request, trigger)
+        return Response(self._with_secret(trigger), status=201)
 
-    @extend_schema(request=None, responses=TriggerSerializer)
+    def perform_update(self, serializer: BaseSerializer[Trigger]) -> None:
+        """The serializer has set the values already, to check them together."""
+        assert isinstance(serializer.instance, Trigger)
+        if fields := sorted(serializer.validated_data):
+            acts.change_trigger(self.request._request, serializer.instance, fields)
+
+    def perform_destroy(self, instance: Trigger) -> None:
+        acts.delete_trigger(self.request._request, instance)
+
+    @extend_schema(request=None, responses=TriggerWithSecretSerializer)
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: str) -> Response:
         """Give the trigger a new secret: every link with the old one is dead at once."""
         trigger = self.get_object()
-        trigger.rotate_secret()
-        return Response(self.get_serializer(trigger).data)
+        acts.rotate_secret(request._request, trigger)
+        return Response(self._with_secret(trigger))
+
+    @extend_schema(request=None, responses=TriggerWithSecretSerializer)
+    @action(detail=True, methods=["post"])
+    def reveal(self, request: Request, pk: str) -> Response:
+        """The trigger with its link and its secret. The audit log records who asked."""
+        trigger = self.get_object()
+        acts.reveal_secret(request._request, trigger)
+        return Response(self._with_secret(trigger))
+
+    def _with_secret(self, trigger: Trigger) -> Any:
+        return TriggerWithSecretSerializer(trigger, context=self.get_serializer_context()).data
 
 
-class TriggerCallViewSet(ReadOnlyModelViewSet[TriggerCall]):
+class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
     """Calls and all that came of them, newest first."""
 
     queryset = TriggerCall.objects.prefetch_related("events").order_by("-queued_at", "pk")
@@ -86,20 +126,10 @@ class TriggerCallViewSet(ReadOnlyModelViewSet[TriggerCall]):
 class CallView(APIView):
     """What makes a call has these in common."""
 
-    queryset = TriggerCall.objects.none()
-    permission_classes = [DjangoModelPermissions]  # POST: may add a call
-
-    def accept(self, request: Request, **asked: Any) -> Response:
+    def accept(self, request: Request, application: Application, service: Service | None, **asked: Any) -> Response:
         """202 with the recorded call; 409 with it when it was rejected."""
-        call_request = CallRequest(
-            source=TriggerCall.Source.API,
-            requested_by=request.user,
-            source_address=client_address(request._request),
-            user_agent=request.headers.get("User-Agent", ""),
-            **asked,
-        )
         try:
-            call = accept_call(call_request)
+            call = acts.start_call(request._request, TriggerCall.Source.API, application, service, **asked)
         except QueueFull as error:
             raise Throttled(wait=error.retry_after, detail=error.message) from error
         status = 409 if call.state == CallState.REJECTED else 202
@@ -117,35 +147,26 @@ class RedeployView(CallView):
     @extend_schema(request=RedeploySerializer, responses=CALL_RESPONSES)
     def post(self, request: Request, pk: int) -> Response:
         """Redeploy an application, or one of its services. Answers at once; read the call for the outcome."""
-        application = get_object_or_404(Application, pk=pk)
+        application = get_visible(Application.objects.all(), request.user, pk=pk)
+        require(request.user, "triggers.add_triggercall", application)
         serializer = RedeploySerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
-        return self.accept(
-            request,
-            action=Action.REDEPLOY,
-            application_id=application.pk,
-            service_id=serializer.validated_data.get("service"),
-        )
+        return self.accept(request, application, serializer.validated_data.get("service"), action=Action.REDEPLOY)
 
 
 class ScaleView(CallView):
     @extend_schema(request=ScaleSerializer, responses=CALL_RESPONSES)
     def post(self, request: Request, pk: int) -> Response:
         """Scale a service to a count or by a step. Answers at once; read the call for the outcome."""
-        service = get_object_or_404(Service.objects.select_related("application__cluster"), pk=pk)
+        service = get_visible(Service.objects.select_related("application__cluster"), request.user, pk=pk)
+        require(request.user, "triggers.add_triggercall", service)
         serializer = ScaleSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         if refusal := explain_service_refusal(service):
             raise ScalingRefused(refusal)
         if serializer.validated_data.get("replicas") == 0 and not service.application.is_swarm:
             raise serializers.ValidationError({"replicas": ["At least 1: the last container of a service stays."]})
-        return self.accept(
-            request,
-            action=Action.SCALING,
-            application_id=service.application_id,
-            service_id=service.pk,
-            **serializer.validated_data,
-        )
+        return self.accept(request, service.application, service, action=Action.SCALING, **serializer.validated_data)
 
 
 class ScalingRefused(APIException):

@@ -6,8 +6,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from clusters.models import Application, Service
+from clusters.models import Application, AuditEntry, ClusterGrant, Service
+from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
+from clusters.tests.users import make_user
 from triggers import links
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
@@ -28,7 +30,7 @@ def admin():
 
 @pytest.fixture
 def reader():
-    return sign_in(User.objects.create_user("reader"))
+    return sign_in(make_user("reader", Role.VIEWER))
 
 
 @pytest.fixture
@@ -75,8 +77,7 @@ def test_a_trigger_on_a_swarm_may_leave_a_failure_as_it_is_and_scale_to_nothing(
 
 @override_settings(PUBLIC_URL="https://windlass.example.com")
 def test_the_link_has_the_public_address(admin):
-    TriggerFactory()
-    (row,) = admin.get("/api/v1/triggers/").json()["results"]
+    row = admin.post(f"/api/v1/triggers/{TriggerFactory().pk}/reveal/").json()
     assert row["link"].startswith("https://windlass.example.com/hook/trigger?triggerUrl=")
 
 
@@ -192,17 +193,82 @@ def test_the_secret_cannot_be_chosen(admin):
     assert (Trigger.objects.get().secret, Trigger.objects.get().public_id) == (trigger.secret, trigger.public_id)
 
 
-def test_link_and_secret_are_for_those_who_may_view_triggers(reader):
+def test_nothing_that_is_read_holds_link_or_secret(admin):
     trigger = TriggerFactory()
-    answer = reader.get("/api/v1/triggers/")
-    (row,) = answer.json()["results"]
-    assert (row["link"], row["secret"]) == (None, None)
-    assert trigger.secret not in answer.content.decode()
+    for path in ("/api/v1/triggers/", f"/api/v1/triggers/{trigger.pk}/"):
+        text = admin.get(path).content.decode()
+        assert "triggerUrl" not in text
+        assert trigger.secret not in text
 
+
+def test_asking_for_link_and_secret_is_recorded(admin):
+    trigger = TriggerFactory()
+    body = admin.post(f"/api/v1/triggers/{trigger.pk}/reveal/", REMOTE_ADDR="203.0.113.9").json()
+    assert body["secret"] == trigger.secret
+    assert body["link"].endswith(trigger.secret)
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action, entry.target_id, entry.address) == (
+        "admin",
+        "trigger.reveal",
+        str(trigger.pk),
+        "203.0.113.9",
+    )
+    assert trigger.secret not in str(entry.details)
+
+
+def test_having_made_a_trigger_reveals_nothing_later():
+    user = make_user("former", Role.VIEWER)
+    trigger = TriggerFactory(created_by=user)
+    assert sign_in(user).post(f"/api/v1/triggers/{trigger.pk}/reveal/").status_code == 403
+
+
+def test_who_may_rotate_and_not_reveal_gets_no_secret(reader):
     user = User.objects.get(username="reader")
-    user.user_permissions.add(Permission.objects.get(codename="view_trigger"))
-    (row,) = sign_in(User.objects.get(pk=user.pk)).get("/api/v1/triggers/").json()["results"]
-    assert row["secret"] == trigger.secret
+    user.user_permissions.add(Permission.objects.get(codename="change_trigger"))
+    answer = sign_in(User.objects.get(pk=user.pk)).post(f"/api/v1/triggers/{TriggerFactory().pk}/rotate/").json()
+    assert (answer["link"], answer["secret"]) == (None, None)
+
+
+def test_a_role_on_one_cluster_reaches_no_other(published):
+    mine, other = ServiceFactory(), ServiceFactory()
+    client = sign_in(make_user("eve", Role.DEPLOYER, mine.application.cluster))
+
+    def create(service):
+        return client.post("/api/v1/triggers/", {"application": service.application_id, "action": "redeploy"})
+
+    assert create(mine).status_code == 201
+    assert list(create(other).json()) == ["application"]  # unknown to them
+    hidden = TriggerFactory(application=other.application)
+    for method, path in (("patch", ""), ("delete", ""), ("post", "rotate/"), ("post", "reveal/")):
+        assert getattr(client, method)(f"/api/v1/triggers/{hidden.pk}/{path}").status_code == 404
+    assert client.post(f"/api/v1/applications/{mine.application_id}/redeploy/").status_code == 202
+    assert client.post(f"/api/v1/applications/{other.application_id}/redeploy/").status_code == 404
+    assert len(client.get("/api/v1/triggers/").json()["results"]) == 1
+
+
+def test_where_one_may_only_look_a_trigger_is_refused():
+    mine, seen = ApplicationFactory(), ApplicationFactory()
+    user = make_user("eve", Role.DEPLOYER, mine.cluster)
+    ClusterGrant.objects.create(user=user, cluster=seen.cluster, role=Role.VIEWER)
+    response = sign_in(user).post("/api/v1/triggers/", {"application": seen.pk, "action": "redeploy"})
+    assert response.status_code == 403
+    assert not Trigger.objects.exists()
+
+
+def test_each_change_has_its_word_in_the_audit_log(admin, service, published):
+    path = "/api/v1/triggers/"
+    created = admin.post(path, {"application": service.application_id, "action": "redeploy"}).json()
+    one = f"{path}{created['id']}/"
+    admin.patch(one, {"enabled": False, "name": "ci"})
+    admin.patch(one, {"enabled": True})
+    admin.post(f"{one}rotate/")
+    admin.delete(one)
+    admin.post(f"/api/v1/applications/{service.application_id}/redeploy/", {"service": service.pk})
+    words = [entry.action.removeprefix("trigger.") for entry in AuditEntry.objects.order_by("pk")]
+    assert words == ["create", "disable", "change", "enable", "rotate", "delete", "call"]
+    call = AuditEntry.objects.get(action="call")
+    assert (call.target, call.cluster) == (service.application.name, service.application.cluster)
+    assert call.details == {"call": str(TriggerCall.objects.get().pk), "asked": "redeploy", "source": "api", "service": "web"}
 
 
 @pytest.mark.parametrize(
@@ -261,9 +327,9 @@ def test_strangers_are_refused(path):
     assert APIClient().get(f"/api/v1/{path}/").status_code == 401
 
 
-@pytest.mark.parametrize(("path", "queries"), [("triggers", 4), ("calls", 3)])
+@pytest.mark.parametrize(("path", "queries"), [("triggers", 4), ("calls", 5)])
 def test_lists_take_a_fixed_number_of_queries(path, queries):
-    user = User.objects.create_user("reader")
+    user = make_user("reader", Role.VIEWER)
     for _ in range(5):
         call = TriggerCallFactory(trigger=ScalingTriggerFactory(created_by=user))
         TriggerCallEvent.objects.create(call=call, time=timezone.now(), operation="pull", text="pulled")

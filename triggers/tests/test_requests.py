@@ -1,7 +1,8 @@
 import pytest
 from django.test import RequestFactory
 
-from triggers.requests import InvalidParameter, client_address, parse_step, parse_wait
+from clusters.callers import client_address
+from triggers.requests import InvalidParameter, parse_step, parse_wait
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import structlog
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
+from clusters.audit import prune_entries
 from clusters.watch import run_watcher
 from triggers.tasks import prune_calls, sweep_calls
 
@@ -42,6 +43,7 @@ def keep_house(stopping: threading.Event) -> None:
         run_safely(sweep_calls)
         if time.monotonic() >= prune_at:
             run_safely(prune_calls)
+            run_safely(prune_entries)
             prune_at = time.monotonic() + PRUNE_SECONDS
     connection.close()
 

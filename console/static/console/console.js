@@ -1,4 +1,4 @@
-// What forms and links cannot do alone: copy, reveal, dialogs, the theme without a reload, and polling that rests in hidden tabs.
+// What forms and links cannot do alone: copy, reveal in place, dialogs, the theme without a reload, and polling that rests in hidden tabs.
 "use strict";
 
 (() => {
@@ -25,9 +25,10 @@
 
   async function copyFrom(button) {
     try {
+      if (!button.dataset.copy && !await fetchSecrets(button)) return;
       await writeClipboard(button.dataset.copy);
     } catch {
-      announce("The browser refused to copy. Select the text and copy it by hand.");
+      announce("The browser refused to copy. Try once more, or select the text and copy it by hand.");
       return;
     }
     button.classList.add("copied");
@@ -40,19 +41,52 @@
     button.focus();
   }
 
-  // Reveal
+  // Reveal: the page holds no secret before it is asked for. Asking is a form, sent here without leaving the page.
 
-  function toggleReveal(button) {
-    const shown = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(shown));
-    button.closest("[data-secrets]").classList.toggle("revealed", shown);
+  const rowsOf = (element) => document.querySelectorAll(`[data-trigger="${element.closest("[data-trigger]").dataset.trigger}"]`);
+
+  // False where there is nothing to show: the reader was signed out, or the trigger or the right to see it is gone.
+  async function fetchSecrets(element) {
+    const rows = [...rowsOf(element)];
+    const form = rows.map((row) => row.querySelector("form[data-reveal]")).find(Boolean);
+    if (form.hasAttribute("data-known")) return true;
+    const response = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
+    if (!response.ok || response.redirected) {
+      window.location.reload();
+      return false;
+    }
+    const secrets = await response.json();
+    for (const row of rows) {
+      for (const place of row.querySelectorAll("[data-fill]")) place.textContent = secrets[place.dataset.fill];
+      for (const button of row.querySelectorAll("[data-copy-of]")) button.dataset.copy = secrets[button.dataset.copyOf];
+      for (const known of row.querySelectorAll("form[data-reveal]")) known.toggleAttribute("data-known", true);
+    }
+    return true;
   }
 
+  async function toggleReveal(form) {
+    try {
+      if (!await fetchSecrets(form)) return;
+    } catch {
+      announce("The console does not answer. Try again in a moment.");
+      return;
+    }
+    const shown = !form.closest("[data-trigger]").classList.contains("revealed");
+    for (const row of rowsOf(form)) {
+      row.classList.toggle("revealed", shown);
+      row.querySelector("[data-reveal] [aria-pressed]")?.setAttribute("aria-pressed", String(shown));
+    }
+  }
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("form[data-reveal]")) return;
+    event.preventDefault();
+    toggleReveal(event.target);
+  });
+
   document.addEventListener("click", (event) => {
-    const copy = event.target.closest("[data-copy]");
+    const copy = event.target.closest("[data-copy], [data-copy-of]");
     if (copy) copyFrom(copy);
-    const reveal = event.target.closest("[data-reveal]");
-    if (reveal) toggleReveal(reveal);
     const close = event.target.closest("[data-close]");
     if (close && dialog()?.open && dialog().contains(close)) {
       event.preventDefault();
@@ -65,7 +99,7 @@
     }
     // A menu that opened a dialog or copied something has done its work.
     const popover = event.target.closest(".menu[popover]");
-    if (popover && event.target.closest("a, button") && !event.target.closest("[data-reveal]")) popover.hidePopover();
+    if (popover && event.target.closest("a, button")) popover.hidePopover();
   });
 
   // Theme

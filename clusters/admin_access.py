@@ -1,0 +1,95 @@
+"""What every ModelAdmin here shares: the rights that pages and API ask for, and lines in the audit log."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.filters import RelatedFieldListFilter
+from django.contrib.auth import get_permission_codename
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from clusters.access import has_anywhere, scope, visible_clusters
+from clusters.audit import record_act
+
+
+class ScopedAdmin(admin.ModelAdmin):
+    """Shows the rows that the user may see, and asks for the right on the very row (clusters.access)."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return self.narrow(request, super().get_queryset(request), "view")
+
+    def narrow(self, request: HttpRequest, rows: QuerySet[Any], verb: str) -> QuerySet[Any]:
+        """Those of the rows with which the user may do it. Actions on selected rows begin with this."""
+        return scope(rows, request.user, self._permission(verb))
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "view", obj) or self.has_change_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Somewhere; the form offers the places."""
+        return self._may(request, "add", None)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "delete", obj)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def _may(self, request: HttpRequest, verb: str, row: Model | None) -> bool:
+        permission = self._permission(verb)
+        return has_anywhere(request.user, permission) if row is None else request.user.has_perm(permission, row)
+
+    def _permission(self, verb: str) -> str:
+        return f"{self.opts.app_label}.{get_permission_codename(verb, self.opts)}"
+
+
+class ReadOnlyAdmin(ScopedAdmin):
+    """What was observed or has happened: nobody edits it."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class AuditedAdmin(admin.ModelAdmin):
+    """Additions, changes and deletions stand in the audit log as `<audited>.add`, `.change` and `.delete`."""
+
+    audited = ""
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        record_act(request, f"{self.audited}.add", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """`message`: what Django says of the form, or a sentence."""
+        changes = [entry.get("changed", {}) for entry in message] if isinstance(message, list) else []
+        fields = [name for change in changes for name in change.get("fields", [])]
+        record_act(request, f"{self.audited}.change", obj, **({"fields": fields} if fields else {}))
+        return super().log_change(request, obj, message)
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        with transaction.atomic():
+            record_act(request, f"{self.audited}.delete", obj)
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        with transaction.atomic():
+            for row in queryset:
+                record_act(request, f"{self.audited}.delete", row)
+            super().delete_queryset(request, queryset)
+
+
+class ClusterFilter(RelatedFieldListFilter):
+    """Of a list: the clusters that the user may see."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[Any]:
+        return [(cluster.pk, cluster.name) for cluster in visible_clusters(request.user).only("name")]

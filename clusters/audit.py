@@ -1,0 +1,83 @@
+"""The audit log: who did what, when, from where. Append-only, and the only place that writes it."""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils import timezone
+
+from clusters.access import PATHS, find_cluster_id
+from clusters.callers import client_address
+from clusters.models import AuditEntry
+
+# Every word there is for an act, and how people read it.
+ACTIONS = {
+    "sign_in": "Signed in",
+    "sign_in.fail": "Failed to sign in",
+    "sign_out": "Signed out",
+    "call": "Asked for a call",
+    "trigger.create": "Created trigger",
+    "trigger.change": "Changed trigger",
+    "trigger.enable": "Enabled trigger",
+    "trigger.disable": "Disabled trigger",
+    "trigger.rotate": "Rotated secret",
+    "trigger.reveal": "Revealed secret",
+    "trigger.delete": "Deleted trigger",
+    "application.delete": "Deleted application",
+    "container.remove": "Removed container",
+    "container.reveal": "Revealed environment",
+    "image.remove": "Removed image",
+    "image.prune": "Pruned images",
+    "cluster.add": "Added cluster",
+    "cluster.change": "Changed cluster",
+    "cluster.delete": "Deleted cluster",
+    "grant.add": "Gave role",
+    "grant.change": "Changed role",
+    "grant.delete": "Withdrew role",
+    "user.add": "Added user",
+    "user.change": "Changed user",
+    "user.delete": "Deleted user",
+    "group.add": "Added group",
+    "group.change": "Changed group",
+    "group.delete": "Deleted group",
+}
+
+log = structlog.get_logger("windlass.audit")
+
+
+def record_act(request: HttpRequest, action: str, target: Model | None = None, /, **details: Any) -> AuditEntry:
+    """What the request's user did: `action` is one of ACTIONS, `details` JSON without secrets.
+
+    Call it inside the transaction that makes the change, so that neither is there without the other.
+    """
+    return record(getattr(request, "user", None), action, target, address=client_address(request), **details)
+
+
+def record(
+    user: Any, action: str, target: Model | None = None, /, *, actor: str = "", address: str | None = None, **details: Any
+) -> AuditEntry:
+    """`actor`: the name to record where there is no user."""
+    known = None if user is None or isinstance(user, AnonymousUser) else user
+    entry = AuditEntry.objects.create(
+        user=known,
+        actor=(known.get_username() if known else actor)[:150],
+        address=address,
+        action=action,
+        target_type=target._meta.model_name or "" if target else "",
+        target_id=str(target.pk) if target else "",
+        target=str(target)[:255] if target else "",
+        cluster_id=find_cluster_id(target) if target and target._meta.label in PATHS else None,
+        details=details,
+    )
+    log.info("audit", action=action, actor=entry.actor, target=entry.target, address=address)
+    return entry
+
+
+def prune_entries() -> int:
+    """Delete entries older than AUDIT_RETENTION_DAYS. Returns how many went."""
+    horizon = timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS)
+    return AuditEntry.objects.filter(time__lt=horizon).delete()[0]

@@ -1,0 +1,28 @@
+"""Where a request came from."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The caller's address: the connection's, or the right-most entry of X-Forwarded-For that no trusted proxy wrote."""
+    address = request.META.get("REMOTE_ADDR") or ""
+    for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        if not (_is_trusted_proxy(address) and hop.strip()):
+            break
+        address = hop.strip()
+    return address if _parse_address(address) else None
+
+
+def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _is_trusted_proxy(text: str) -> bool:
+    address = _parse_address(text)
+    return address is not None and any(address in ip_network(proxy, strict=False) for proxy in settings.TRUSTED_PROXIES)

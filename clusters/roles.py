@@ -1,0 +1,49 @@
+"""The four roles and what each may do. A role holds for all clusters (a Django group of its name) or for single ones
+(models.ClusterGrant); `clusters.access` answers who has which.
+"""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(models.TextChoices):
+    VIEWER = "viewer", _("Viewer")
+    OPERATOR = "operator", _("Operator")
+    DEPLOYER = "deployer", _("Deployer")
+    ADMINISTRATOR = "administrator", _("Administrator")
+
+
+# Sees everything but secrets.
+VIEWER = frozenset(
+    {
+        *(f"clusters.view_{model}" for model in ("cluster", "node", "application", "service", "container", "task")),
+        *(f"triggers.view_{model}" for model in ("trigger", "triggercall", "triggercallevent")),
+    }
+)
+# Also redeploys, scales, stops and starts, calls triggers and reads logs.
+OPERATOR = VIEWER | {"triggers.add_triggercall", "clusters.view_logs"}
+# Also makes triggers, and sees and changes their secrets and those of containers.
+DEPLOYER = OPERATOR | {
+    *(f"triggers.{verb}_trigger" for verb in ("add", "change", "delete", "reveal")),
+    "clusters.reveal_environment",
+}
+# Also deletes what runs, and manages the cluster.
+CLUSTER_ADMINISTRATOR = DEPLOYER | {
+    *("clusters.change_cluster", "clusters.delete_cluster"),
+    *("clusters.delete_application", "clusters.delete_container"),
+}
+# For all clusters: also adds clusters, manages users and their roles, and reads the audit log.
+ADMINISTRATOR = CLUSTER_ADMINISTRATOR | {
+    "clusters.add_cluster",
+    "clusters.view_auditentry",
+    *(f"clusters.{verb}_clustergrant" for verb in ("view", "add", "change", "delete")),
+    *(f"auth.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in ("user", "group")),
+}
+
+FOR_ALL_CLUSTERS: dict[str, frozenset[str]] = {
+    Role.VIEWER: VIEWER,
+    Role.OPERATOR: OPERATOR,
+    Role.DEPLOYER: DEPLOYER,
+    Role.ADMINISTRATOR: ADMINISTRATOR,
+}
+FOR_ONE_CLUSTER: dict[str, frozenset[str]] = {**FOR_ALL_CLUSTERS, Role.ADMINISTRATOR: CLUSTER_ADMINISTRATOR}

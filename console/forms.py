@@ -1,0 +1,65 @@
+"""Forms of users, their passwords and their roles."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import BaseUserCreationForm, PasswordChangeForm, SetPasswordForm
+from django.contrib.auth.models import User
+
+from clusters.models import Cluster
+from clusters.roles import Role
+
+NO_ROLE = ("", "None")
+
+
+def name_password_fields(form: forms.BaseForm, first: str, second: str) -> None:
+    """In one line what AUTH_PASSWORD_VALIDATORS ask for."""
+    form.fields[first].help_text = "At least 8 characters, and not one that everybody knows."
+    form.fields[second].help_text = ""
+    form.fields[second].label = f"{form.fields[first].label} again"
+
+
+class NewPasswordForm(SetPasswordForm):
+    """Somebody else's."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_password_fields(self, "new_password1", "new_password2")
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].label = "Present password"
+        name_password_fields(self, "new_password1", "new_password2")
+
+
+class RoleForm(forms.Form):
+    """A role for all clusters, or none."""
+
+    role = forms.ChoiceField(label="Role for all clusters", choices=[NO_ROLE, *Role.choices], required=False)
+
+    def chosen_role(self) -> Role | None:
+        return Role(self.cleaned_data["role"]) if self.cleaned_data["role"] else None
+
+
+class UserForm(RoleForm, BaseUserCreationForm):
+    class Meta(BaseUserCreationForm.Meta):
+        model = User
+        fields = ("username",)
+        labels = {"username": "User name"}
+        help_texts = {"username": "Letters, digits and @ . + - _"}
+
+    field_order = ("username", "password1", "password2", "role")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_password_fields(self, "password1", "password2")
+        self.fields["role"].help_text = "Roles on single clusters are given on the user's page."
+
+
+class GrantForm(forms.Form):
+    """A role on one cluster."""
+
+    cluster = forms.ModelChoiceField(Cluster.objects.defer("tls_ca", "tls_cert", "tls_key"), empty_label="Choose a cluster")
+    role = forms.ChoiceField(label="Role", choices=Role.choices)

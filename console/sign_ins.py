@@ -1,0 +1,29 @@
+"""Sign-ins, failed ones and sign-outs in the audit log."""
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from clusters.audit import record
+from clusters.callers import client_address
+
+
+@receiver(user_logged_in)
+def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
+    record(user, "sign_in", address=client_address(request))
+
+
+@receiver(user_login_failed)
+def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    """The name that was tried; Django has replaced the password by stars, and nothing of it is kept."""
+    address = client_address(request) if request else None
+    record(None, "sign_in.fail", actor=str(credentials.get("username") or "").replace("\0", ""), address=address)
+
+
+@receiver(user_logged_out)
+def record_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
+    """Not of somebody whose session had ended before."""
+    if user is not None:
+        record(user, "sign_out", address=client_address(request))

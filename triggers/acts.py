@@ -1,0 +1,85 @@
+"""What people do with triggers and calls, on the pages, in the API and in the admin: the change and its line in the audit log.
+
+Whether they may is asked before (clusters.access).
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from clusters.audit import record_act
+from clusters.callers import client_address
+from clusters.models import Application, Service
+from triggers.calls import accept_call
+from triggers.models import Trigger, TriggerCall
+from triggers.requests import CallRequest
+
+
+def start_call(
+    request: HttpRequest,
+    source: TriggerCall.Source,
+    application: Application,
+    service: Service | None = None,
+    **wanted: Any,
+) -> TriggerCall:
+    """Accept a call from the request's user; `wanted` are fields of CallRequest. Raises QueueFull."""
+    call_request = CallRequest(
+        source=source,
+        application_id=application.pk,
+        service_id=service.pk if service else None,
+        requested_by=request.user,
+        source_address=client_address(request),
+        user_agent=request.headers.get("User-Agent", ""),
+        **wanted,
+    )
+    with transaction.atomic():
+        call = accept_call(call_request)
+        asked = {
+            "service": service and service.name,
+            "step": call.step,
+            "replicas": call.replicas,
+            "trigger": str(call.trigger or ""),
+        }
+        known = {name: value for name, value in asked.items() if value not in (None, "")}
+        record_act(request, "call", application, call=str(call.pk), asked=call.action, source=source.value, **known)
+    return call
+
+
+def create_trigger(request: HttpRequest, trigger: Trigger) -> None:
+    trigger.created_by = request.user  # type: ignore[assignment]
+    with transaction.atomic():
+        trigger.save()
+        record_trigger_act(request, "create", trigger, type=trigger.action)
+
+
+def change_trigger(request: HttpRequest, trigger: Trigger, fields: Collection[str]) -> None:
+    """Save the fields that were set. Switching it on and off has words of its own in the log."""
+    with transaction.atomic():
+        trigger.save(update_fields=fields)
+        if "enabled" in fields:
+            record_trigger_act(request, "enable" if trigger.enabled else "disable", trigger)
+        if others := sorted(set(fields) - {"enabled"}):
+            record_trigger_act(request, "change", trigger, fields=others)
+
+
+def rotate_secret(request: HttpRequest, trigger: Trigger) -> None:
+    with transaction.atomic():
+        trigger.rotate_secret()
+        record_trigger_act(request, "rotate", trigger)
+
+
+def reveal_secret(request: HttpRequest, trigger: Trigger) -> None:
+    """Call it before the link or the secret is shown to somebody who did not make it just now."""
+    record_trigger_act(request, "reveal", trigger)
+
+
+def delete_trigger(request: HttpRequest, trigger: Trigger) -> None:
+    with transaction.atomic():
+        record_trigger_act(request, "delete", trigger)
+        trigger.delete()
+
+
+def record_trigger_act(request: HttpRequest, word: str, trigger: Trigger, **details: Any) -> None:
+    record_act(request, f"trigger.{word}", trigger, application=trigger.application.name, **details)
