@@ -29,6 +29,10 @@ class Target:
     source: str
     service: str = ""
 
+    def name_part(self, service: str) -> str:
+        """`shop/web`; the name alone for the whole application, and where the application is one lone service."""
+        return f"{self.application}/{service}" if service not in {"", self.application} else self.application
+
 
 @dataclass(frozen=True)
 class Intent:

@@ -59,8 +59,8 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
     steps, replacements, changes = plan_steps(observed, sort_works(works, dependencies), restarts)
     missing = [item.name for item in chosen if observed.image_of(item) is None]
     return EnginePlan(
-        title=f"redeploy {target.application}{f', service {target.service}' if target.service else ''}",
-        subject=f"{target.application}/{target.service}" if target.service else target.application,
+        title=f"redeploy {target.name_part(target.service)}",
+        subject=target.name_part(target.service),
         action="redeploy",
         recovery=(*recovered.operations, *elsewhere.operations),
         pulls=tuple(pulls),

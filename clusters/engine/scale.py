@@ -49,8 +49,8 @@ def plan_scale(observed: ObservedTarget, service: str, replicas: int) -> EngineP
     elif missing < 0:
         steps = plan_scale_in(observed, containers, running, -missing, cause)
     return EnginePlan(
-        title=f"scale {observed.target.application}/{service} from {len(running)} to {replicas}",
-        subject=f"{observed.target.application}/{service}",
+        title=f"scale {observed.target.name_part(service)} from {len(running)} to {replicas}",
+        subject=observed.target.name_part(service),
         action="scale",
         recovery=recovered.operations,
         leftovers=recovered.leftovers,

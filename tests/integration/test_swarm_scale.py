@@ -41,7 +41,7 @@ def test_scaling_out_and_in_changes_nothing_but_the_count(swarm: PrivateSwarm) -
     assert spec["Mode"]["Replicated"].pop("Replicas") == 2
     drive = scale_service(swarm, 5)
     assert drive.outcome
-    assert (drive.state, drive.outcome.message) == ("succeeded", "web/web now runs 5 tasks.")
+    assert (drive.state, drive.outcome.message) == ("succeeded", "web now runs 5 tasks.")
     out = running_ids(swarm)
     assert len(out) == 5
     assert first < out  # none was restarted
@@ -62,7 +62,7 @@ def test_scaling_to_nothing_and_back(swarm: PrivateSwarm) -> None:
     create(swarm)
     drive = scale_service(swarm, 0)
     assert drive.outcome
-    assert (drive.state, drive.outcome.message) == ("succeeded", "web/web now runs 0 tasks.")
+    assert (drive.state, drive.outcome.message) == ("succeeded", "web now runs 0 tasks.")
     assert running_ids(swarm) == set()
     assert scale_service(swarm, 2).state == "succeeded"
     assert len(running_ids(swarm)) == 2

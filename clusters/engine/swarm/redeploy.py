@@ -29,8 +29,8 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent) -> SwarmPlan:
         operations = plan_way_forward(waves, stages, intent, begins=not is_returning)
     unbegun = tuple(service.name for service in observed.chosen if is_returning and stages[service.name] == "update")
     return SwarmPlan(
-        title=f"redeploy {target.application}{f', service {target.service}' if target.service else ''}",
-        subject=f"{target.application}/{target.service}" if target.service else target.application,
+        title=f"redeploy {target.name_part(target.service)}",
+        subject=target.name_part(target.service),
         action="redeploy",
         operations=operations,
         goes_back=goes_back,

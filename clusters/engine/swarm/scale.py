@@ -15,8 +15,8 @@ def plan_scale(observed: SwarmTarget, name: str, replicas: int, intent: Intent) 
     before = read_wanted_before(intent, service, wanted)
     cause = f"scale {name} from {before} to {replicas}"
     return SwarmPlan(
-        title=f"scale {observed.target.application}/{name} from {before} to {replicas}",
-        subject=f"{observed.target.application}/{name}",
+        title=f"scale {observed.target.name_part(name)} from {before} to {replicas}",
+        subject=observed.target.name_part(name),
         action="scale",
         operations=tuple(plan_operations(look, make_part(service, intent), before, replicas, intent, cause)),
         goes_back=intent.on_failure == "rollback",

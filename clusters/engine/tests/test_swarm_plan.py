@@ -112,7 +112,7 @@ def test_a_circle_of_dependencies_is_refused_and_named():
 def test_one_chosen_service_goes_alone():
     stack = [service("api", stack="shop"), service("web", stack="shop", labels=depends("api"))]
     text = plan_redeploy(observe(*stack, service="web"), FIRST_ATTEMPT).as_text()
-    assert text.startswith("redeploy shop, service web\n")
+    assert text.startswith("redeploy shop/web\n")
     assert "api" not in text
 
 
@@ -211,7 +211,7 @@ def test_scaling_sets_the_count_and_follows():
     assert (
         text
         == """\
-scale web/web from 2 to 5
+scale web from 2 to 5
 1. set the wanted tasks of web to 5 (scale web from 2 to 5)
 2. follow web until 5 tasks run and stay for 2 s; on failure put back 2 (scale web from 2 to 5)
 """
