@@ -240,7 +240,8 @@ def assert_swarm_agrees(
     image = found["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
     new = pinned_now(swarm, reference)
     if drive.state == "succeeded":
-        assert (image, state) == (new, "completed")
+        assert image == new
+        assert state in {"completed", ""}  # none where nothing was left to update when it was woken up
     else:
         assert excuse, drive.outcome
         assert drive.state == "rolled_back", drive.outcome
