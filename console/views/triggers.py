@@ -97,7 +97,7 @@ def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
 @require_POST
 @console_page
 def trigger_reveal(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    """The secret and the snippets that hold it as JSON for console.js; without scripts they are shown on the application's page."""
+    """The secret and what holds it as JSON for console.js; without scripts they are shown on the application's page."""
     trigger = _get_trigger(request, trigger_id, "triggers.reveal_trigger")
     acts.reveal_secret(request, trigger)
     if request.accepts("text/html"):
