@@ -3,12 +3,12 @@
 A page's source holds no secret before it was asked for; each asking is recorded (triggers.acts.reveal_secret).
 """
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.http import HttpRequest
 
+from console import pipelines
 from console.templatetags.console import parts
 from triggers.models import Action, Trigger
 from triggers.selectors import build_trigger_link, public_base_url
@@ -17,52 +17,92 @@ EXAMPLE_STEP = 5  # containers
 MASK = "•" * 12
 TAIL = 4  # characters of the link kept visible before its secret
 SHOWN = "shown_trigger"  # the session's key
+OPEN_TAB = "curl"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A way to call a trigger. `text` holds no secret; `revealed` does, where the text needs it and it was asked for."""
+
+    key: str
+    label: str
+    text: str
+    masked: bool = False
+    revealed: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.key == OPEN_TAB
 
 
 @dataclass(frozen=True)
 class TriggerSnippets:
-    """What may be seen: the link without its secret, in two parts so that its middle can be elided; the curl line, masked."""
+    """What may be seen: the link without its secret, in two parts so that its middle can be elided; the ways to call it."""
 
     head: str
     tail: str
-    link: str
-    curl: str
     example: str
+    ways: list[Snippet]
 
 
 @dataclass(frozen=True)
 class TriggerSecrets:
-    """What must be asked for."""
+    """What must be asked for: the secret, and by their keys the snippets that hold it."""
 
     secret: str
     link: str
     curl: str
+    alertmanager: str
 
 
 def describe_triggers(request: HttpRequest, triggers: Iterable[Trigger], shown: int | None = None) -> list[Trigger]:
     """The triggers, each with `snippets`; that with the id `shown` with `secrets` too, if the reader may see them."""
     described = list(triggers)
     for trigger in described:
-        trigger.snippets = build_snippets(request, trigger)  # type: ignore[attr-defined]
+        secrets = None
         if trigger.pk == shown and request.user.has_perm("triggers.reveal_trigger", trigger):
-            trigger.secrets = build_secrets(request, trigger)  # type: ignore[attr-defined]
+            secrets = build_secrets(request, trigger)
+            trigger.secrets = secrets  # type: ignore[attr-defined]
+        trigger.snippets = build_snippets(request, trigger, secrets)  # type: ignore[attr-defined]
     return described
 
 
-def build_snippets(request: HttpRequest, trigger: Trigger) -> TriggerSnippets:
+def build_snippets(request: HttpRequest, trigger: Trigger, secrets: TriggerSecrets | None = None) -> TriggerSnippets:
     public = build_trigger_link(trigger, public_base_url(request)).removesuffix(trigger.secret)
     return TriggerSnippets(
         head=public[: -TAIL - len("&secret=")],
         tail=public[-TAIL - len("&secret=") :],
-        link=public + MASK,
-        curl=_build_curl_line(trigger, public + MASK),
         example=_describe_example(trigger),
+        ways=_list_ways(trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets),
     )
 
 
 def build_secrets(request: HttpRequest, trigger: Trigger) -> TriggerSecrets:
-    link = build_trigger_link(trigger, public_base_url(request))
-    return TriggerSecrets(trigger.secret, link, _build_curl_line(trigger, link))
+    return _fill_link(trigger, build_trigger_link(trigger, public_base_url(request)), trigger.secret)
+
+
+def _fill_link(trigger: Trigger, link: str, secret: str) -> TriggerSecrets:
+    """The snippets that hold the link with its secret, or with what stands for it."""
+    example = link + _example_parameters(trigger)
+    return TriggerSecrets(
+        secret=secret,
+        link=link,
+        curl=pipelines.write_curl_line(example),
+        alertmanager=pipelines.write_alertmanager_receiver(example),
+    )
+
+
+def _list_ways(trigger: Trigger, address: str, masked: TriggerSecrets, secrets: TriggerSecrets | None) -> list[Snippet]:
+    """`address`: the link up to its secret."""
+    address += _example_parameters(trigger)
+    return [
+        Snippet("link", "Link", masked.link, True, secrets.link if secrets else ""),
+        Snippet("curl", "curl", masked.curl, True, secrets.curl if secrets else ""),
+        Snippet("jenkins", "Jenkinsfile", pipelines.write_jenkins_stage(address)),
+        Snippet("github", "GitHub Actions", pipelines.write_github_step(address)),
+        Snippet("gitlab", "GitLab CI", pipelines.write_gitlab_job(address)),
+        Snippet("alertmanager", "Alertmanager", masked.alertmanager, True, secrets.alertmanager if secrets else ""),
+    ]
 
 
 def _describe_example(trigger: Trigger) -> str:
@@ -71,11 +111,8 @@ def _describe_example(trigger: Trigger) -> str:
     return f"adds {EXAMPLE_STEP} {parts(trigger.application)} to {trigger.service}"
 
 
-def _build_curl_line(trigger: Trigger, link: str) -> str:
-    """Quoted for a POSIX shell: unquoted, the shell would cut the link at its first `&`."""
-    if trigger.action == Action.SCALING:
-        link += f"&type=scale_out&step={EXAMPLE_STEP}"
-    return f"curl {shlex.quote(link)}"
+def _example_parameters(trigger: Trigger) -> str:
+    return f"&type=scale_out&step={EXAMPLE_STEP}" if trigger.action == Action.SCALING else ""
 
 
 def remember_shown_trigger(request: HttpRequest, trigger: Trigger) -> None:

@@ -1,7 +1,7 @@
 """A call's story for its page: one sentence, the events with their times, and what changed."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -13,7 +13,7 @@ from triggers.selectors import call_duration
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """`offset` since the call was started (queued, when it never was); `took` until the next entry, None for a last one."""
+    """`offset` since the call was started (queued, when it never was); `took` until the next entry, or now if none is yet."""
 
     event: TriggerCallEvent
     offset: timedelta
@@ -31,9 +31,8 @@ def build_timeline(call: TriggerCall) -> list[TimelineEntry]:
     start = call.started_at or call.queued_at
     entries = []
     for index, event in enumerate(events):
-        following = events[index + 1].time if index + 1 < len(events) else None
-        is_last = following is None
-        until = call.completed_at if is_last else following
+        is_last = index + 1 == len(events)
+        until = _end_of(call) if is_last else events[index + 1].time
         entries.append(
             TimelineEntry(
                 event=event,
@@ -43,6 +42,31 @@ def build_timeline(call: TriggerCall) -> list[TimelineEntry]:
             )
         )
     return entries
+
+
+def _end_of(call: TriggerCall) -> datetime | None:
+    return timezone.now() if call.state == CallState.RUNNING else call.completed_at
+
+
+def measure_wait(call: TriggerCall) -> timedelta | None:
+    """In the queue, until now where it still waits; None for a call that was never started."""
+    until = timezone.now() if call.state == CallState.QUEUED else call.started_at
+    return until - call.queued_at if until else None
+
+
+def measure_run(call: TriggerCall) -> timedelta | None:
+    """From the start to the end, until now while it runs."""
+    until = _end_of(call)
+    return until - call.started_at if until and call.started_at else None
+
+
+def list_parameters(call: TriggerCall) -> list[str]:
+    """What was sent with the request, by the documented names, such as `step=5`. A secret is not kept, so it is not there."""
+    if call.replicas is not None:
+        return [f"replicas={call.replicas}"]
+    if call.step is None:
+        return []
+    return [f"type={'scale_out' if call.step > 0 else 'scale_in'}", f"step={abs(call.step)}"]
 
 
 def summarize_call(call: TriggerCall) -> str:
@@ -95,23 +119,53 @@ class TaskComparison:
 
 
 @dataclass(frozen=True)
+class ImageInUse:
+    """`name` is a `sha256:…` id or digest, or a reference where the engine knows no more; `count` containers run it."""
+
+    name: str
+    count: int
+
+    @property
+    def short(self) -> str:
+        return short_id(self.name) if self.name.startswith("sha256:") else self.name
+
+
+@dataclass(frozen=True)
+class ServiceSide:
+    """A service before or after. `digests` are what a registry calls the images, where `images` are not named so already."""
+
+    running: int | None
+    image: str
+    images: list[ImageInUse]
+    digests: list[str]
+
+    @property
+    def is_mixed(self) -> bool:
+        return len(self.images) > 1
+
+
+@dataclass(frozen=True)
 class ServiceComparison:
     service: str
-    running_before: int | None
-    running_after: int | None
-    image_before: str
-    image_after: str
-    ids_before: str
-    ids_after: str
+    before: ServiceSide
+    after: ServiceSide
     tasks: list[TaskComparison]
 
     @property
     def image_changed(self) -> bool:
-        return bool(self.ids_after) and self.ids_before != self.ids_after
+        return bool(self.after.images) and _names(self.before) != _names(self.after)
+
+    @property
+    def image_kept(self) -> bool:
+        return bool(self.after.images) and not self.image_changed and self.before.image == self.after.image
 
     @property
     def count_changed(self) -> bool:
-        return self.running_after is not None and self.running_before != self.running_after
+        return self.after.running is not None and self.before.running != self.after.running
+
+
+def _names(side: ServiceSide) -> set[str]:
+    return {image.name for image in side.images}
 
 
 def compare_snapshots(before: Any, after: Any) -> list[ServiceComparison]:
@@ -122,15 +176,19 @@ def compare_snapshots(before: Any, after: Any) -> list[ServiceComparison]:
 
 def _compare_service(name: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> ServiceComparison:
     old, new = old or {}, new or {}
-    return ServiceComparison(
-        service=name,
-        running_before=old.get("running"),
-        running_after=new.get("running"),
-        image_before=str(old.get("image", "")),
-        image_after=str(new.get("image", "")),
-        ids_before=_name_images(old),
-        ids_after=_name_images(new),
-        tasks=_compare_tasks(_read_tasks(old), _read_tasks(new)),
+    tasks = _compare_tasks(_read_tasks(old), _read_tasks(new))
+    return ServiceComparison(name, _read_side(old), _read_side(new), tasks)
+
+
+def _read_side(service: dict[str, Any]) -> ServiceSide:
+    running, images, digests = service.get("running"), service.get("images"), service.get("digests")
+    images = images if isinstance(images, dict) else {}
+    named = [str(digest) for digest in digests] if isinstance(digests, list) else []
+    return ServiceSide(
+        running=running if isinstance(running, int) else None,
+        image=str(service.get("image", "")),
+        images=[ImageInUse(str(name), count) for name, count in sorted(images.items())],
+        digests=[digest for digest in named if digest.rpartition("@")[2] not in images],
     )
 
 
@@ -165,13 +223,3 @@ def _read_services(snapshot: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(services, dict):
         return {}
     return {str(name): value for name, value in services.items() if isinstance(value, dict)}
-
-
-def _name_images(service: dict[str, Any]) -> str:
-    """`ab12cd34ef56` alone, or `2 × ab12…, 1 × cd34…` where containers differ."""
-    images = service.get("images")
-    if not isinstance(images, dict):
-        return ""
-    if len(images) == 1:
-        return short_id(next(iter(images)))
-    return ", ".join(f"{count} × {short_id(image)}" for image, count in sorted(images.items()))

@@ -1,9 +1,11 @@
 """What a person can do on the pages: dialogs and their errors, with and without scripts, and the calls that come of it."""
 
 import shlex
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django.utils.html import escape
 
 from clusters.engine.errors import EngineUnreachable
@@ -13,6 +15,7 @@ from clusters.models import Application, AuditEntry, Cluster
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
 from triggers import calls
 from triggers.models import CallState, Trigger, TriggerCall
+from triggers.tests.factories import TriggerCallFactory
 
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 
@@ -165,7 +168,7 @@ class TestReveal:
     def test_scripts_get_what_to_show_and_copy_as_json(self, reader, fleet):
         response = self.reveal(reader, fleet.scaling_trigger, headers={"Accept": "application/json"})
         body = response.json()
-        assert body.keys() == {"secret", "link", "curl"}
+        assert body.keys() == {"secret", "link", "curl", "alertmanager"}
         assert body["secret"] == fleet.scaling_trigger.secret
         assert shlex.split(body["curl"]) == ["curl", f"{body['link']}&type=scale_out&step=5"]
         assert "no-store" in response["Cache-Control"]
@@ -289,6 +292,61 @@ class TestCallPage:
         )
         assert f'href="/calls/{fleet.call.pk}/"' in text_of(reader.get(f"/calls/{covered.pk}/"))
         assert f'href="/calls/{covered.pk}/"' in text_of(reader.get(f"/calls/{fleet.call.pk}/"))
+
+    def test_a_coalesced_call_shows_the_outcome_and_is_followed_until_there_is_one(self, reader, fleet):
+        covered = TriggerCallFactory(trigger=fleet.trigger, state=CallState.COALESCED, coalesced_into=fleet.call)
+        address = f"/calls/{covered.pk}/"
+        assert "Failed after 2.0 s: Nothing was touched." in text_of(reader.get(address))
+        assert reader.get(address, headers=self.PARTIAL).status_code == 286
+        TriggerCall.objects.filter(pk=fleet.call.pk).update(state=CallState.RUNNING, completed_at=None)
+        assert reader.get(address, headers=self.PARTIAL).status_code == 200
+        assert '<meta http-equiv="refresh"' in text_of(reader.get(address))
+
+    def test_a_merged_call_names_its_leader_and_shows_its_operations(self, reader, fleet):
+        member = TriggerCallFactory(
+            trigger=fleet.scaling_trigger, step=2, state=CallState.FAILED, merged_into=fleet.call, started_at=timezone.now()
+        )
+        response = reader.get(f"/calls/{member.pk}/")
+        assert f'href="/calls/{fleet.call.pk}/"' in text_of(response)
+        assert [entry.text for entry in response.context["timeline"]] == ["line 0", "line 1", "line 2"]
+
+    def test_a_running_operation_shows_how_long_it_has_taken_so_far(self, reader, fleet):
+        TriggerCall.objects.filter(pk=fleet.call.pk).update(state=CallState.RUNNING, completed_at=None)
+        fleet.call.events.update(time=timezone.now() - timedelta(seconds=70))
+        last = reader.get(f"/calls/{fleet.call.pk}/").context["timeline"][-1]
+        assert last.is_current
+        assert timedelta(seconds=70) <= last.took < timedelta(seconds=130)
+
+    @pytest.mark.parametrize(
+        ("asked", "parameters"),
+        [
+            ({}, []),
+            ({"step": 5}, ["type=scale_out", "step=5"]),
+            ({"step": -1}, ["type=scale_in", "step=1"]),
+            ({"replicas": 0}, ["replicas=0"]),
+        ],
+    )
+    def test_the_parameters_of_the_request_are_shown_by_their_documented_names(self, reader, fleet, asked, parameters):
+        call = TriggerCallFactory(trigger=fleet.scaling_trigger, **asked)
+        assert reader.get(f"/calls/{call.pk}/").context["parameters"] == parameters
+
+    def test_it_tells_who_called(self, reader, fleet, admin_user):
+        caller = {"source_address": "203.0.113.9", "user_agent": "Jenkins/2", "delivery_id": "72d3162e"}
+        TriggerCall.objects.filter(pk=fleet.call.pk).update(requested_by=admin_user, **caller)
+        text = text_of(reader.get(f"/calls/{fleet.call.pk}/"))
+        for value in ("Trigger link", "<bdi>admin</bdi>", *caller.values()):
+            assert value in text
+
+    def test_images_are_short_with_the_whole_to_copy_and_a_mixed_service_is_counted(self, reader, fleet):
+        old, new, digest = "sha256:" + "a" * 64, "sha256:" + "b" * 64, "shop@sha256:" + "d" * 64
+        before = {"services": {"web": {"running": 2, "image": "shop:1", "images": {old: 1, new: 1}, "digests": []}}}
+        after = {"services": {"web": {"running": 2, "image": "shop:1", "images": {new: 2}, "digests": [digest]}}}
+        TriggerCall.objects.filter(pk=fleet.call.pk).update(before=before, after=after)
+        response = reader.get(f"/calls/{fleet.call.pk}/")
+        (row,) = response.context["comparison"]
+        assert (row.before.is_mixed, row.image_changed, row.image_kept, row.count_changed) == (True, True, False, False)
+        for whole in (old, new, digest):
+            assert f'data-copy="{whole}"' in text_of(response)
 
     def test_the_page_never_shows_a_triggers_secret(self, reader, fleet):
         assert fleet.trigger.secret not in text_of(reader.get(f"/calls/{fleet.call.pk}/"))

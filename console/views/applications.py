@@ -92,7 +92,7 @@ def applications(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def application(request: HttpRequest, application_id: int) -> HttpResponse:
-    """`?tab=` chooses the tab; `?trigger=<id>` opens that trigger's curl line and link, masked unless just asked for."""
+    """`?tab=` chooses the tab; `?trigger=<id>` opens the ways to call that trigger, masked unless just asked for."""
     shown = _get_application(request, application_id)
     context = {
         "title": shown.name,

@@ -12,11 +12,19 @@ from django.views.decorators.http import require_POST, require_safe
 from clusters.models import Application, Service
 from console.context import count_active_calls
 from console.pages import console_page, get_visible, is_partial, list_visible, read_query, redirect_to, require
-from console.timeline import build_timeline, compare_snapshots, read_progress, summarize_call
+from console.timeline import (
+    build_timeline,
+    compare_snapshots,
+    list_parameters,
+    measure_run,
+    measure_wait,
+    read_progress,
+    summarize_call,
+)
 from triggers import acts
 from triggers.calls import QueueFull
 from triggers.models import ACTIVE_STATES, CallState, Trigger, TriggerCall
-from triggers.selectors import calls_with_relations
+from triggers.selectors import calls_with_relations, outcome_of
 
 PAGE_SIZE = 50  # rows
 STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"
@@ -67,22 +75,32 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
-    rows = calls_with_relations().select_related("coalesced_into", "merged_into").prefetch_related("events")
-    shown = get_visible(request, rows, pk=call_id)
+    """A call that ran nothing itself shows the work of the one that did, and is followed until that one has ended."""
+    rows = calls_with_relations().select_related("coalesced_into", "merged_into")
+    shown = get_visible(request, rows.prefetch_related("events", "merged_into__events"), pk=call_id)
+    worked, outcome = shown.merged_into or shown, outcome_of(shown)
+    is_live = shown.is_active or outcome.is_active
     context = {
         "title": f"{shown.get_action_display()} {shown.service or shown.application}",
         "crumbs": [("Activity", reverse("activity"))],
         "call": shown,
+        "is_live": is_live,
         "summary": summarize_call(shown),
-        "timeline": build_timeline(shown),
-        "progress": read_progress(shown),
-        "comparison": compare_snapshots(shown.before, shown.after),
+        "outcome": outcome,
+        "outcome_summary": summarize_call(outcome),
+        "waited": measure_wait(shown),
+        "ran": measure_run(shown),
+        "parameters": list_parameters(shown),
+        "timeline": build_timeline(worked),
+        "plan": worked.plan,
+        "progress": read_progress(worked),
+        "comparison": compare_snapshots(worked.before, worked.after),
         "covered": shown.coalesced_calls.all()[:20],
         "merged": shown.merged_calls.all()[:20],
     }
     if not is_partial(request, "call"):
         return render(request, "console/call.html", context)
-    return render(request, "console/_call.html", context, status=200 if shown.is_active else STOP_POLLING)
+    return render(request, "console/_call.html", context, status=200 if is_live else STOP_POLLING)
 
 
 @require_POST

@@ -97,7 +97,7 @@ def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
 @require_POST
 @console_page
 def trigger_reveal(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    """Link, secret and curl line as JSON for console.js; without scripts they are shown on the application's page."""
+    """The secret and what holds it as JSON for console.js; without scripts they are shown on the application's page."""
     trigger = _get_trigger(request, trigger_id, "triggers.reveal_trigger")
     acts.reveal_secret(request, trigger)
     if request.accepts("text/html"):
@@ -129,7 +129,7 @@ def trigger_delete(request: HttpRequest, trigger_id: int) -> HttpResponse:
 
 
 def _show_trigger(request: HttpRequest, trigger: Trigger) -> HttpResponse:
-    """To the application, with the trigger's link, secret and curl line open, this once."""
+    """To the application, with the trigger's secret and the ways to call it open, this once."""
     remember_shown_trigger(request, trigger)
     return redirect_to(request, "application", trigger.application_id, query=f"?trigger={trigger.pk}#trigger-{trigger.pk}")
 

@@ -102,6 +102,34 @@
     if (popover && event.target.closest("a, button")) popover.hidePopover();
   });
 
+  // Tabs over panels that all stand in the page: arrow keys, Home and End move between them. Without scripts all panels show.
+
+  function openTab(tab) {
+    for (const other of tab.closest("[role=tablist]").querySelectorAll("[role=tab]")) {
+      other.setAttribute("aria-selected", String(other === tab));
+      other.tabIndex = other === tab ? 0 : -1;
+      document.getElementById(other.getAttribute("aria-controls"))?.classList.toggle("is-open", other === tab);
+    }
+    tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest("[role=tab]");
+    if (tab) openTab(tab);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const tab = event.target.closest("[role=tab]");
+    if (!tab || event.altKey || event.ctrlKey || event.metaKey) return;
+    const tabs = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]")];
+    const index = tabs.indexOf(tab);
+    const goals = { ArrowRight: (index + 1) % tabs.length, ArrowLeft: (index || tabs.length) - 1, Home: 0, End: tabs.length - 1 };
+    if (!Object.hasOwn(goals, event.key)) return;
+    event.preventDefault();
+    tabs[goals[event.key]].focus();
+    openTab(tabs[goals[event.key]]);
+  });
+
   // Theme
 
   function chooseTheme(button) {
