@@ -1,14 +1,16 @@
-"""What is wrong first, then clusters, calls that run, calls that ran."""
+"""What is wrong first, then clusters, calls that run, and how the calls of the last day and week went."""
 
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clusters.models import Application, Cluster, Node
+from console.charts import chart_calls
 from console.pages import console_page, is_partial, list_visible
 from console.selection import ClusterSelection, select_cluster
 from console.views.clusters import summarize_clusters
@@ -17,6 +19,7 @@ from triggers.models import ACTIVE_STATES, CallState, TriggerCall
 from triggers.selectors import calls_with_relations
 
 SHOWN = 10  # rows of each kind
+MOST_CALLED = 5  # applications
 
 
 @require_safe
@@ -35,7 +38,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "broken_calls": _find_unmended_calls(calls)[:SHOWN],
         "clusters": list_visible(request, summarize_clusters()),
         "running": calls.filter(state__in=ACTIVE_STATES)[:SHOWN],
-        "recent": calls.exclude(state__in=ACTIVE_STATES)[:SHOWN],
+        "chart": chart_calls(list_visible(request, TriggerCall.objects.all()), timezone.now()),
+        "most_called": list_visible(request, _find_most_called())[:MOST_CALLED],
     }
     return render(request, "console/_overview.html" if is_partial(request, "overview") else "console/overview.html", context)
 
@@ -66,3 +70,24 @@ def _find_unmended_calls(calls: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
         state__in=(CallState.FAILED, CallState.ROLLED_BACK),
         queued_at__gte=timezone.now() - timedelta(days=1),
     )
+
+
+def _find_most_called() -> QuerySet[Application]:
+    """With `call_count` and `broken_count` of the last seven days; those without a call are none."""
+    return (
+        Application.objects.annotate(
+            call_count=_count_calls(*CallState), broken_count=_count_calls(CallState.FAILED, CallState.ROLLED_BACK)
+        )
+        .filter(call_count__gt=0)
+        .select_related("cluster")
+        .defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
+        .order_by("-call_count", "name")
+    )
+
+
+def _count_calls(*states: CallState) -> Coalesce:
+    """Calls of the last seven days, by application. Every state is named, for an index begins with application and state."""
+    calls = TriggerCall.objects.filter(
+        application=OuterRef("pk"), state__in=states, queued_at__gte=timezone.now() - timedelta(days=7)
+    )
+    return Coalesce(Subquery(calls.order_by().values("application").annotate(number=Count("pk")).values("number")), 0)
