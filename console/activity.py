@@ -14,8 +14,8 @@ from clusters import access
 from clusters.models import Application
 from console.pages import read_query
 from console.selection import select_cluster
-from triggers.models import ACTIVE_STATES, Action, CallState, TriggerCall
-from triggers.selectors import calls_with_relations
+from triggers.models import Action, CallState, TriggerCall
+from triggers.selectors import calls_with_relations, only_active
 
 PAGE_SIZE = 50  # rows
 SEARCHED = 20_000  # calls that one page looks through for those that match
@@ -89,7 +89,7 @@ class ActivityFilters:
     def apply(self, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
         """All but `query`, which is a matter of applications, and `before`, which is the page's."""
         if self.state:
-            rows = rows.filter(state__in=ACTIVE_STATES if self.state == "active" else (self.state,))
+            rows = only_active(rows) if self.state == "active" else rows.filter(state=self.state)
         if self.source:
             rows = rows.filter(source=self.source)
         if self.action:
@@ -119,23 +119,38 @@ class Search:
 
 
 def search_calls(request: HttpRequest, filters: ActivityFilters) -> Search:
-    """Calls on the clusters where the reader may see calls, on the selected one if one is."""
     rows = filters.apply(calls_with_relations().order_by("-queued_at", "-pk"))
-    everywhere = Application.objects.order_by()
-    applications = access.scope(everywhere, request.user, access.view_permission(TriggerCall))
-    is_scoped = applications is not everywhere
-    if selected := select_cluster(request).selected:
-        applications = applications.filter(cluster=selected)
-    if filters.query:
-        applications = applications.filter(name__icontains=filters.query)
-    if not (is_scoped or selected or filters.query):
+    applications = _find_applications(request, filters.query)
+    if applications is None:
         return Search(rows, None, bool(filters.state or filters.source or filters.action))
     few = list(applications.values_list("pk", flat=True)[: FEW + 1])
     return Search(
-        by_time=rows.filter(Exists(applications.filter(pk=OuterRef("application_id")))),
+        by_time=_keep_calls_of(applications, rows),
         by_application=rows.filter(application__in=few) if len(few) <= FEW else None,
         is_selective=True,
     )
+
+
+def list_visible_calls(request: HttpRequest, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
+    """As `list_visible` does it, but to be read in the order of time: few of very many calls are wanted."""
+    applications = _find_applications(request)
+    return rows if applications is None else _keep_calls_of(applications, rows)
+
+
+def _find_applications(request: HttpRequest, query: str = "") -> QuerySet[Application] | None:
+    """Those whose calls the reader may see, on the selected cluster if one is, with `query` in their names. None: all."""
+    everything = Application.objects.order_by()
+    found = access.scope(everything, request.user, access.view_permission(TriggerCall))
+    if selected := select_cluster(request).selected:
+        found = found.filter(cluster=selected)
+    if query:
+        found = found.filter(name__icontains=query)
+    return None if found is everything else found
+
+
+def _keep_calls_of(applications: QuerySet[Application], rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
+    """A condition on each row: over a join SQLite begins with the applications and sorts all their calls."""
+    return rows.filter(Exists(applications.filter(pk=OuterRef("application_id"))))
 
 
 def find_page(search: Search, before: Cursor | None) -> ActivityPage:

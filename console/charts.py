@@ -86,7 +86,7 @@ def _count_by_hour(calls: QuerySet[TriggerCall], first: datetime) -> dict[tuple[
     """By `2026-01-31 09` and state. Text, since SQLite truncates times in Python, row by row."""
     hour = Substr(Cast("queued_at", CharField()), 1, 13)
     rows = calls.filter(queued_at__gte=first).order_by().annotate(hour=hour).values_list("hour", "state")
-    return {(hour, state): number for hour, state, number in rows.annotate(number=Count("pk"))}
+    return {(hour, state): number for hour, state, number in rows.annotate(number=Count("*"))}
 
 
 def _add(counts: dict[tuple[str, str], int], hour: datetime, states: tuple[CallState, ...]) -> int:

@@ -31,7 +31,7 @@ POSTED = {  # answer to POST alone
 SENT = {"activity_export", "audit_export"}  # no pages
 OPEN = {"login", "logout", "healthz", "theme"}  # need nobody to be signed in
 QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
-    "overview": 11,
+    "overview": 10,
     "applications": 7,
     "application": 7,
     "application_redeploy": 6,
