@@ -5,7 +5,8 @@ from django.urls import reverse
 
 from clusters.access import has_no_role, scope_visible
 from console.selection import select_cluster
-from triggers.models import ACTIVE_STATES, TriggerCall
+from triggers.models import TriggerCall
+from triggers.selectors import only_active
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "windlass_theme"
@@ -47,7 +48,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
 
 
 def count_active_calls(user: Any) -> int:
-    return scope_visible(TriggerCall.objects.filter(state__in=ACTIVE_STATES), user).count()
+    return scope_visible(only_active(TriggerCall.objects.all()), user).count()
 
 
 def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from clusters.access import visible_clusters
+from clusters.access import scope_visible
 from clusters.models import Cluster
 
 ALL = "all"
@@ -18,14 +19,22 @@ class ClusterSelection:
     selected: Cluster | None
 
 
-def select_cluster(request: HttpRequest) -> ClusterSelection:
-    """Read once a request. `?cluster=all` forgets the selection; one that is gone counts as all."""
+def select_cluster(request: HttpRequest, rows: QuerySet[Cluster] | None = None) -> ClusterSelection:
+    """Read once a request. `?cluster=all` forgets the selection; one that is gone counts as all.
+
+    `rows`: clusters with what a page shows of them besides, by who asks first."""
     known: ClusterSelection | None = getattr(request, "cluster_selection", None)
     if known is None:
-        clusters = list(visible_clusters(request.user).defer("tls_ca", "tls_cert", "tls_key"))
+        clusters = list(_list_clusters(request, rows))
         known = ClusterSelection(clusters, _find_selected(request, clusters))
         request.cluster_selection = known  # type: ignore[attr-defined]
     return known
+
+
+def _list_clusters(request: HttpRequest, rows: QuerySet[Cluster] | None) -> QuerySet[Cluster]:
+    if rows is None:
+        rows = Cluster.objects.defer("tls_ca", "tls_cert", "tls_key")
+    return scope_visible(rows, request.user)
 
 
 def _find_selected(request: HttpRequest, clusters: list[Cluster]) -> Cluster | None:

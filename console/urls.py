@@ -35,6 +35,7 @@ urlpatterns = [
     path("triggers/<int:trigger_id>/switch/", triggers.trigger_switch, name="trigger_switch"),
     path("triggers/<int:trigger_id>/delete/", triggers.trigger_delete, name="trigger_delete"),
     path("activity/", calls.activity, name="activity"),
+    path("activity/export/", calls.activity_export, name="activity_export"),
     path("calls/running/", calls.running_calls, name="running_calls"),
     path("calls/<uuid:call_id>/", calls.call, name="call"),
     path("calls/<uuid:call_id>/again/", calls.call_again, name="call_again"),

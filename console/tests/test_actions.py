@@ -475,7 +475,7 @@ class TestLists:
 
     def test_activity_is_filtered_by_state_source_and_application(self, reader, fleet):
         found = {
-            query: len(reader.get(f"/activity/?{query}").context["calls"])
+            query: len(reader.get(f"/activity/?{query}").context["page"].calls)
             for query in ("state=failed", "state=active", "source=hook", "source=api", f"q={fleet.application.name}", "q=other")
         }
         assert list(found.values()) == [1, 0, 1, 0, 1, 0]

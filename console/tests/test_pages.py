@@ -28,7 +28,7 @@ POSTED = {  # answer to POST alone
     *("trigger_switch", "trigger_reveal", "call_again", "cluster_test", "theme"),
     *("user_role", "grant_create", "grant_delete"),
 }
-SENT = {"audit_export"}  # no pages
+SENT = {"activity_export", "audit_export"}  # no pages
 OPEN = {"login", "logout", "healthz", "theme"}  # need nobody to be signed in
 QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
     "overview": 10,

@@ -87,6 +87,7 @@ PAGES: Table = {
     **dict.fromkeys(("overview", "applications", "services", "nodes", "clusters", "triggers", "activity"), LIST),
     **dict.fromkeys(("application", "service", "node", "cluster", "call"), SHOWN),
     "running_calls": LIST,
+    "activity_export": LIST,
     "application_redeploy": CALLS,
     "service_scale": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
     "trigger_call": CALLS,

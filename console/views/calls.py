@@ -4,14 +4,17 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from clusters.models import Application, Service
+from console.activity import RANGES, ActivityFilters, find_page, read_all, search_calls
 from console.context import count_active_calls
-from console.pages import console_page, get_visible, is_partial, list_visible, read_query, redirect_to, require
+from console.exports import send_csv
+from console.pages import console_page, get_visible, is_partial, redirect_to, require
+from console.templatetags.console import request_of
 from console.timeline import (
     build_timeline,
     compare_snapshots,
@@ -23,11 +26,14 @@ from console.timeline import (
 )
 from triggers import acts
 from triggers.calls import QueueFull
-from triggers.models import ACTIVE_STATES, CallState, Trigger, TriggerCall
+from triggers.models import ACTIVE_STATES, Action, CallState, Trigger, TriggerCall
 from triggers.selectors import calls_with_relations, outcome_of
 
-PAGE_SIZE = 50  # rows
 STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"
+EXPORTED = (
+    *("id", "queued", "started", "completed", "state", "call", "cluster", "application", "service"),
+    *("source", "trigger", "user", "address", "reason", "message"),
+)
 
 
 def start_call(request: HttpRequest, application: Application, service: Service | None = None, **wanted: Any) -> HttpResponse:
@@ -44,32 +50,26 @@ def start_call(request: HttpRequest, application: Application, service: Service 
 @console_page
 def activity(request: HttpRequest) -> HttpResponse:
     """Paged without counting: there may be a million calls."""
-    rows = list_visible(request, calls_with_relations())
-    state, source, query = (read_query(request, name) for name in ("state", "source", "q"))
-    if state == "active":
-        rows = rows.filter(state__in=ACTIVE_STATES)
-    elif state in CallState.values:
-        rows = rows.filter(state=state)
-    if source in TriggerCall.Source.values:
-        rows = rows.filter(source=source)
-    if query:
-        rows = rows.filter(application__name__icontains=query)
-    number = _read_page_number(request)
-    found = list(rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE + 1])
+    filters = ActivityFilters.from_request(request)
     context = {
         "title": "Activity",
         "cluster_filter": True,
-        "calls": found[:PAGE_SIZE],
-        "number": number,
-        "has_older": len(found) > PAGE_SIZE,
-        "state": state,
-        "source": source,
-        "query": query,
-        "is_narrow": bool(state or source or query),
+        "filters": filters,
+        "page": find_page(search_calls(request, filters), filters.before),
         "states": CallState.choices,
         "sources": TriggerCall.Source.choices,
+        "actions": Action.choices,
+        "ranges": [(value, label) for value, (label, _) in RANGES.items()],
     }
     return render(request, "console/_activity.html" if is_partial(request, "list") else "console/activity.html", context)
+
+
+@require_safe
+@console_page
+def activity_export(request: HttpRequest) -> StreamingHttpResponse:
+    """All that the filters let through, newest first, sent as it is read."""
+    calls = read_all(search_calls(request, ActivityFilters.from_request(request)))
+    return send_csv("calls", EXPORTED, map(_cells, calls))
 
 
 @require_safe
@@ -126,11 +126,14 @@ def running_calls(request: HttpRequest) -> HttpResponse:
     return render(request, "console/_running_calls.html", {"active_calls": count_active_calls(request.user)})
 
 
-def _read_page_number(request: HttpRequest) -> int:
-    text = request.GET.get("page", "1")
-    return min(max(int(text), 1), 100_000) if text.isascii() and text.isdigit() and len(text) < 10 else 1
-
-
 def call_trigger(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpResponse:
     """A test call: what the link would do, asked for by the reader."""
     return start_call(request, trigger.application, trigger.service, action=trigger.action, trigger=trigger, **wanted)
+
+
+def _cells(call: TriggerCall) -> tuple[Any, ...]:
+    moments = (call.queued_at, call.started_at, call.completed_at)
+    times = (moment and moment.isoformat(timespec="milliseconds") for moment in moments)
+    target = (call.application.cluster, call.application, call.service)
+    caller = (call.source, call.trigger, call.requested_by, call.source_address)
+    return (call.pk, *times, call.state, request_of(call), *target, *caller, call.reason, call.message)

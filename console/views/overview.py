@@ -1,29 +1,33 @@
-"""What is wrong first, then clusters, calls that run, calls that ran."""
+"""What is wrong first, then clusters, calls that run, and how the calls of the last day and week went."""
 
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clusters.models import Application, Cluster, Node
+from console.activity import list_visible_calls
+from console.charts import chart_calls
 from console.pages import console_page, is_partial, list_visible
 from console.selection import ClusterSelection, select_cluster
 from console.views.clusters import summarize_clusters
 from console.views.nodes import with_cluster
-from triggers.models import ACTIVE_STATES, CallState, TriggerCall
-from triggers.selectors import calls_with_relations
+from triggers.models import CallState, TriggerCall
+from triggers.selectors import calls_with_relations, only_active
 
 SHOWN = 10  # rows of each kind
+MOST_CALLED = 5  # applications
 
 
 @require_safe
 @console_page
 def overview(request: HttpRequest) -> HttpResponse:
-    selection = select_cluster(request)
-    calls = list_visible(request, calls_with_relations())
+    selection = select_cluster(request, summarize_clusters())
+    calls = list_visible_calls(request, calls_with_relations())
     context = {
         "title": "Overview",
         "cluster_filter": True,
@@ -33,9 +37,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         "lost_nodes": list_visible(request, with_cluster()).exclude(state=Node.State.READY)[:SHOWN],
         "short_applications": list_visible(request, _find_short_applications())[:SHOWN],
         "broken_calls": _find_unmended_calls(calls)[:SHOWN],
-        "clusters": list_visible(request, summarize_clusters()),
-        "running": calls.filter(state__in=ACTIVE_STATES)[:SHOWN],
-        "recent": calls.exclude(state__in=ACTIVE_STATES)[:SHOWN],
+        "clusters": _list_clusters(selection),
+        "running": only_active(calls)[:SHOWN],
+        "chart": chart_calls(list_visible_calls(request, TriggerCall.objects.order_by()), timezone.now()),
+        "most_called": _list_most_called(request),
     }
     return render(request, "console/_overview.html" if is_partial(request, "overview") else "console/overview.html", context)
 
@@ -66,3 +71,25 @@ def _find_unmended_calls(calls: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
         state__in=(CallState.FAILED, CallState.ROLLED_BACK),
         queued_at__gte=timezone.now() - timedelta(days=1),
     )
+
+
+def _list_most_called(request: HttpRequest) -> list[Application]:
+    """With `call_count` and `broken_count` of the last seven days; those without a call are none."""
+    counted = (
+        Application.objects.annotate(
+            call_count=_count_calls(*CallState), broken_count=_count_calls(CallState.FAILED, CallState.ROLLED_BACK)
+        )
+        .select_related("cluster")
+        .defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
+        .order_by("-call_count", "name")
+    )
+    return [application for application in list_visible(request, counted)[:MOST_CALLED] if application.call_count]
+
+
+def _count_calls(*states: CallState) -> Coalesce:
+    """Calls of the last seven days, by application. An index of application, state and time answers it alone, as long as every
+    state is named and no other column is counted."""
+    calls = TriggerCall.objects.filter(
+        application=OuterRef("pk"), state__in=states, queued_at__gte=timezone.now() - timedelta(days=7)
+    )
+    return Coalesce(Subquery(calls.order_by().values("application").annotate(number=Count("*")).values("number")), 0)

@@ -1,0 +1,35 @@
+"""Lists as CSV, sent as they are read."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import StreamingHttpResponse
+
+
+def send_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
+    """A file `windlass-<name>-<day of UTC>.csv`. None is an empty cell; text that is a formula to a spreadsheet is defused."""
+    response = StreamingHttpResponse(_write_lines(columns, rows), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="windlass-{name}-{datetime.now(UTC):%Y-%m-%d}.csv"'
+    return response
+
+
+class _Line:
+    """What csv.writer writes to: gives each line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _write_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    yield writer.writerow(columns)
+    for row in rows:
+        yield writer.writerow([_defuse(cell) for cell in row])
+
+
+def _defuse(cell: Any) -> str:
+    """A spreadsheet takes text that begins so for a formula, and anybody may have tried to sign in as one."""
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
