@@ -86,7 +86,7 @@ GLOBAL_PAGE = {"get": everywhere(200), "post": POSTED}
 PAGES: Table = {
     **dict.fromkeys(("overview", "applications", "services", "nodes", "clusters", "triggers", "activity"), LIST),
     **dict.fromkeys(("application", "service", "node", "cluster", "call"), SHOWN),
-    "running_calls": LIST,
+    **dict.fromkeys(("running_calls", "search"), LIST),
     "application_redeploy": CALLS,
     "service_scale": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
     "trigger_call": CALLS,
