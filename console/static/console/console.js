@@ -170,7 +170,7 @@
   const isAnswered = () => palette().querySelector("[data-query]")?.dataset.query === paletteInput().value.trim();
 
   function chooseOption() {
-    chooseSoon = !isAnswered();
+    chooseSoon = !isAnswered() || selectedIndex() < 0;
     if (!chooseSoon) paletteOptions()[selectedIndex()]?.click();
   }
 
@@ -210,7 +210,7 @@
     }
     if (event.target === palette() || event.target.closest("#palette [role=option]")) palette().close(); // its backdrop is itself
   });
-  document.addEventListener("htmx:afterSwap", (event) => {
+  document.addEventListener("htmx:afterSettle", (event) => { // before this an option is not more than its link
     if (event.detail.target.id !== "palette-results") return;
     if (!palette().open) {
       event.detail.target.replaceChildren();
