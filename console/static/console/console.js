@@ -143,6 +143,10 @@
   let opener = null; // has the focus again when the palette closes
   let chooseSoon = false; // Enter came before the answer to what was typed
 
+  for (const key of document.querySelectorAll("[data-palette-key]")) {
+    if (/Mac|iPhone|iPad/.test(navigator.platform)) key.textContent = "⌘K";
+  }
+
   function openPalette() {
     const box = palette();
     if (!box || dialog()?.open) return;
