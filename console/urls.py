@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from console.views import applications, audit, calls, clusters, nodes, overview, services, session, triggers, users
+from console.views import applications, audit, calls, clusters, nodes, overview, search, services, session, triggers, users
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -13,6 +13,7 @@ admin.site.enable_nav_sidebar = False  # the console's own navigation stands the
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("search/", search.search, name="search"),
     path("applications/", applications.applications, name="applications"),
     path("applications/<int:application_id>/", applications.application, name="application"),
     path("applications/<int:application_id>/redeploy/", applications.application_redeploy, name="application_redeploy"),

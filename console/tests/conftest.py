@@ -118,6 +118,7 @@ class Fleet:
         application, service, cluster = self.application.pk, self.service.pk, self.cluster.uid
         return {
             "overview": "/",
+            "search": "/search/",
             "applications": "/applications/",
             "application": f"/applications/{application}/",
             "application_redeploy": f"/applications/{application}/redeploy/",

@@ -32,6 +32,7 @@ SENT = {"activity_export", "audit_export"}  # no pages
 OPEN = {"login", "logout", "healthz", "theme"}  # need nobody to be signed in
 QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
     "overview": 10,
+    "search": 4,
     "applications": 7,
     "application": 7,
     "application_redeploy": 6,

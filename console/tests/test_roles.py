@@ -88,6 +88,7 @@ PAGES: Table = {
     **dict.fromkeys(("application", "service", "node", "cluster", "call"), SHOWN),
     "running_calls": LIST,
     "activity_export": LIST,
+    **dict.fromkeys(("running_calls", "search"), LIST),
     "application_redeploy": CALLS,
     "service_scale": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
     "trigger_call": CALLS,

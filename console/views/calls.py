@@ -26,7 +26,7 @@ from console.timeline import (
 )
 from triggers import acts
 from triggers.calls import QueueFull
-from triggers.models import ACTIVE_STATES, Action, CallState, Trigger, TriggerCall
+from triggers.models import Action, CallState, Trigger, TriggerCall
 from triggers.selectors import calls_with_relations, outcome_of
 
 STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"

@@ -87,10 +87,10 @@
   document.addEventListener("click", (event) => {
     const copy = event.target.closest("[data-copy], [data-copy-of]");
     if (copy) copyFrom(copy);
-    const close = event.target.closest("[data-close]");
-    if (close && dialog()?.open && dialog().contains(close)) {
+    const closed = event.target.closest("[data-close]")?.closest("dialog[open]");
+    if (closed) {
       event.preventDefault();
-      dialog().close();
+      closed.close();
     }
     const theme = event.target.closest("button[name=theme]");
     if (theme) {
@@ -163,6 +163,106 @@
     if (event.target === dialog()) event.target.replaceChildren();
   }, true);
 
+  // Palette: a combobox whose focus stays in its field; the chosen option is the active descendant.
+
+  const palette = () => document.getElementById("palette");
+  const paletteInput = () => document.getElementById("palette-input");
+  const paletteOptions = () => [...palette().querySelectorAll("[role=option]")];
+  let opener = null; // has the focus again when the palette closes
+  let chooseSoon = false; // Enter came before the answer to what was typed
+
+  for (const key of document.querySelectorAll("[data-palette-key]")) {
+    if (/Mac|iPhone|iPad/.test(navigator.platform)) key.textContent = "⌘K";
+  }
+
+  function openPalette() {
+    const box = palette();
+    if (!box || dialog()?.open) return;
+    opener = document.activeElement;
+    box.showModal();
+    paletteInput().focus();
+    window.htmx?.trigger(paletteInput(), "ask");
+  }
+
+  function selectOption(index) {
+    const options = paletteOptions();
+    const chosen = options[(index + options.length) % options.length];
+    options.forEach((option, number) => {
+      option.id = `palette-option-${number}`;
+      option.setAttribute("aria-selected", String(option === chosen));
+    });
+    paletteInput().setAttribute("aria-expanded", String(options.length > 0));
+    if (chosen) paletteInput().setAttribute("aria-activedescendant", chosen.id);
+    else paletteInput().removeAttribute("aria-activedescendant");
+    if (chosen === options[0]) document.getElementById("palette-results").scrollTop = 0; // with its group's name
+    else chosen?.scrollIntoView({ block: "nearest" });
+  }
+
+  const selectedIndex = () => paletteOptions().findIndex((option) => option.getAttribute("aria-selected") === "true");
+  const isAnswered = () => palette().querySelector("[data-query]")?.dataset.query === paletteInput().value.trim();
+
+  function chooseOption() {
+    chooseSoon = !isAnswered() || selectedIndex() < 0;
+    if (!chooseSoon) paletteOptions()[selectedIndex()]?.click();
+  }
+
+  const paletteKeys = {
+    ArrowDown: () => selectOption(selectedIndex() + 1),
+    ArrowUp: () => selectOption(selectedIndex() - 1),
+    Enter: chooseOption,
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const box = palette();
+    if (!box || event.isComposing) return;
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+      event.preventDefault();
+      if (box.open) box.close();
+      else openPalette();
+    } else if (box.open && event.key === "Tab") {
+      event.preventDefault();
+      const other = document.activeElement === paletteInput() ? box.querySelector("[data-close]") : paletteInput();
+      other.focus();
+    } else if (event.target === paletteInput() && Object.hasOwn(paletteKeys, event.key)) {
+      event.preventDefault();
+      paletteKeys[event.key]();
+    }
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target === paletteInput()) chooseSoon = false;
+  });
+  document.addEventListener("mousedown", (event) => {
+    if (event.target.closest("#palette [role=option]")) event.preventDefault(); // the focus stays in the field
+  });
+  document.addEventListener("click", (event) => {
+    const plain = !event.ctrlKey && !event.metaKey && !event.shiftKey;
+    if (plain && event.target.closest("[data-palette-open]") && palette()) {
+      event.preventDefault();
+      openPalette();
+    }
+    if (event.target === palette() || event.target.closest("#palette [role=option]")) palette().close(); // its backdrop is itself
+  });
+  document.addEventListener("htmx:afterSettle", (event) => { // before this an option is not more than its link
+    if (event.detail.target.id !== "palette-results") return;
+    if (!palette().open) {
+      event.detail.target.replaceChildren();
+      return;
+    }
+    selectOption(0);
+    const count = paletteOptions().length;
+    document.getElementById("palette-count").textContent = count === 1 ? "1 found" : `${count} found`;
+    if (chooseSoon && isAnswered()) chooseOption();
+  });
+  document.addEventListener("close", (event) => {
+    if (event.target !== palette()) return;
+    paletteInput().value = "";
+    document.getElementById("palette-results").replaceChildren();
+    document.getElementById("palette-count").textContent = "";
+    selectOption(0);
+    chooseSoon = false;
+    opener?.focus();
+  }, true);
+
   // A session that ended answers with the login page: show it whole instead of swapping it into a corner.
 
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -210,18 +310,22 @@
 
   // What was focused in a swapped element is focused in the new one, so that the keyboard keeps its place.
 
+  // Where the palette is open, that which has the focus after it.
   const describe = (element) =>
     [element.tagName, element.getAttribute("href"), element.getAttribute("aria-label"), element.textContent.trim()].join("|");
   let kept = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target } = event.detail;
-    const inside = target !== dialog() && target.id && target.contains(document.activeElement);
-    kept = inside ? { id: target.id, description: describe(document.activeElement) } : null;
+    const focused = palette()?.open ? opener : document.activeElement;
+    const inside = target !== dialog() && target.id && target.contains(focused);
+    kept = inside ? { id: target.id, description: describe(focused) } : null;
   });
   document.addEventListener("htmx:afterSettle", () => {
     if (!kept) return;
     const candidates = document.getElementById(kept.id)?.querySelectorAll("a, button, summary, [tabindex]") ?? [];
-    [...candidates].find((element) => describe(element) === kept.description)?.focus({ preventScroll: true });
+    const found = [...candidates].find((element) => describe(element) === kept.description);
+    if (palette()?.open) opener = found ?? opener;
+    else found?.focus({ preventScroll: true });
     kept = null;
   });
 
