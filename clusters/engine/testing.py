@@ -414,10 +414,11 @@ class FakeEngine:
 
     def _name(self, container: str) -> str:
         """For the log: the container's name at this moment, as far as it is known."""
-        try:
-            return str(self._find(container)["Name"][1:])
-        except TargetMissing:
-            return container
+        with self._lock:
+            try:
+                return str(self._find(container)["Name"][1:])
+            except TargetMissing:
+                return container
 
     def _claim_name(self, name: str) -> None:
         if any(container["Name"] == f"/{name}" for container in self.containers.values()):
