@@ -45,6 +45,7 @@ from tests.harness.registry import PrivateRegistry, run_registry
 HEARTBEAT = 1_000_000_000  # nanoseconds; a worker that misses three is down
 HISTORY = 5  # ended tasks kept of each slot; Swarm's own default
 READY_WITHIN = 30.0  # seconds for a node to be ready at the manager
+AGREED_WITHIN = 90.0  # seconds for it after managers were lost: they elect, dial each other at ever longer intervals, and agree
 HOW_TO_GET_IT = "`apt-get install docker.io docker-registry iptables iproute2 util-linux hostname` installs them on Debian"
 OWN_NETWORKS = {"bridge", "host", "none", "ingress", "docker_gwbridge"}
 
@@ -133,7 +134,7 @@ class SwarmNode:
         self.launch()
         self.wait_until_ready()
         if self.node_id:
-            self.swarm.wait_for_node(self, "ready")
+            self.swarm.wait_for_node(self, "ready", within=AGREED_WITHIN)
 
     def kill(self) -> None:
         """As if its power failed: engine and containers are gone without a word. Safe to repeat, and from any thread."""
@@ -399,8 +400,18 @@ class PrivateSwarm:
         for node in self.nodes:
             node.wait_until_ready()
         for node in self.nodes:
-            self.wait_for_node(node, "ready")
-            eventually(ignoring_errors(lambda node=node: self._reset_spec(node)), within=READY_WITHIN)
+            self._wait_for_return(node)
+            eventually(ignoring_errors(lambda node=node: self._reset_spec(node)), within=AGREED_WITHIN)
+
+    def _wait_for_return(self, node: SwarmNode) -> None:
+        """Until it is ready. An engine that found no manager for long asks ever more seldom: one started anew asks at once."""
+        try:
+            self.wait_for_node(node, "ready", within=AGREED_WITHIN)
+        except AssertionError:
+            node.kill()
+            node.launch()
+            node.wait_until_ready()
+            self.wait_for_node(node, "ready", within=AGREED_WITHIN)
 
     def remove_node(self, node: SwarmNode) -> None:
         node.is_manager = False

@@ -325,7 +325,7 @@ def test_a_swarm_without_a_leader_says_so_and_the_engine_itself_is_still_followe
     eventually(lambda: "container/redis/redis" in outline(), within=60)
     assert outline()["service/web/web"] == ("running", 1, 1)
     second.start()
-    eventually(lambda: read(cluster).swarm_notice == "", within=90)
+    eventually(lambda: read(cluster).swarm_notice == "", within=120)
 
 
 def test_a_lone_manager_that_becomes_a_worker_says_so_and_keeps_its_rows(managers: PrivateSwarm, watcher):
