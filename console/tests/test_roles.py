@@ -86,7 +86,6 @@ GLOBAL_PAGE = {"get": everywhere(200), "post": POSTED}
 PAGES: Table = {
     **dict.fromkeys(("overview", "applications", "services", "nodes", "clusters", "triggers", "activity"), LIST),
     **dict.fromkeys(("application", "service", "node", "cluster", "call"), SHOWN),
-    "running_calls": LIST,
     "activity_export": LIST,
     **dict.fromkeys(("running_calls", "search"), LIST),
     "application_redeploy": CALLS,

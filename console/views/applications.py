@@ -9,6 +9,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Container
+from console.configuration import describe_configuration
+from console.log_panel import describe_logs
 from console.pages import (
     console_page,
     get_visible,
@@ -28,8 +30,8 @@ from triggers.models import Action
 from triggers.selectors import calls_with_relations, triggers_with_last_call
 
 ONLINE = (Application.Status.RUNNING, Application.Status.DEGRADED)
-TABS = ("services", "containers", "activity")
-SWARM_TABS = ("services", "tasks", "activity")
+TABS = ("services", "containers", "logs", "activity", "configuration")
+SWARM_TABS = ("services", "tasks", "logs", "activity", "configuration")
 SORTS = {"name": "name", "created": "created_at", "updated": "updated_at"}
 CALLS_SHOWN = 25
 
@@ -107,6 +109,10 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
     if context["tab"] == "tasks":
         tasks = tasks_with_nodes().filter(service__application=shown)
         context["page"] = paginate(request, group_slots(tasks.order_by("service__name", "slot", "node_name")))
+    if context["tab"] == "logs":
+        context |= describe_logs(request, shown)
+    if context["tab"] == "configuration":
+        context |= describe_configuration(request, shown)
     if context["tab"] == "activity":
         context["calls"] = calls_with_relations().filter(application=shown)[:CALLS_SHOWN]
     if is_partial(request, "state"):

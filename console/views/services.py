@@ -9,6 +9,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Service
+from console.configuration import describe_configuration
+from console.log_panel import describe_logs
 from console.pages import (
     console_page,
     get_visible,
@@ -28,8 +30,8 @@ from triggers.models import Action
 from triggers.selectors import calls_with_relations
 from triggers.validation import explain_service_refusal
 
-TABS = ("containers", "activity")
-SWARM_TABS = ("tasks", "activity")
+TABS = ("containers", "logs", "configuration", "activity")
+SWARM_TABS = ("tasks", "logs", "configuration", "activity")
 CALLS_SHOWN = 25
 
 
@@ -61,6 +63,10 @@ def service(request: HttpRequest, service_id: int) -> HttpResponse:
         context["containers"] = shown.containers.all()
     elif tab == "tasks":
         context["page"] = paginate(request, group_slots(tasks_with_nodes().filter(service=shown)))
+    elif tab == "logs":
+        context |= describe_logs(request, shown)
+    elif tab == "configuration":
+        context |= describe_configuration(request, shown)
     else:
         about = Q(service=shown) | Q(service=None, application=shown.application)
         context["calls"] = calls_with_relations().filter(about)[:CALLS_SHOWN]

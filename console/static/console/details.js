@@ -1,0 +1,2 @@
+// Live use of a container: its small charts.
+"use strict";

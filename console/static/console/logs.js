@@ -1,0 +1,2 @@
+// Logs: following, searching and showing them without freezing the page.
+"use strict";
