@@ -69,9 +69,7 @@ def read_service_facts(
     spec: Mapping[str, Any], template: Mapping[str, Any], container: Mapping[str, Any], masker: Masker
 ) -> tuple[Setting, ...]:
     placement = as_map(template.get("Placement"))
-    preferences = (
-        as_map(as_map(found).get("Spread")).get("SpreadDescriptor") for found in as_list(placement.get("Preferences"))
-    )
+    spreads = [as_map(as_map(found).get("Spread")) for found in as_list(placement.get("Preferences"))]
     most = number_of(placement.get("MaxReplicas"))
     return keep_facts(
         ("Mode", describe_mode(as_map(spec.get("Mode")))),

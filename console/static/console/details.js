@@ -1,2 +1,0 @@
-// Live use of a container: its small charts.
-"use strict";
