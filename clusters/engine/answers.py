@@ -7,7 +7,7 @@ from typing import Any
 from clusters.engine.cleaning import LARGEST_SIZE, NAME_LENGTH, clean_text, read_time
 
 SECOND = 1_000_000_000  # the engine's durations are nanoseconds
-MOST_TEXTS = 200
+MOST_TEXTS = 50
 
 
 def as_map(value: Any) -> Mapping[str, Any]:
@@ -23,7 +23,7 @@ def raw_text(value: Any) -> str:
 
 
 def text_of(value: Any, length: int) -> str:
-    return clean_text(raw_text(value), length)
+    return clean_text(raw_text(value)[: 4 * length], length)
 
 
 def texts_of(values: Any, length: int = NAME_LENGTH) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from clusters.engine.answers import (
     time_of,
 )
 from clusters.engine.cleaning import IMAGE_LENGTH, LARGEST_SIZE, NAME_LENGTH, TEXT_LENGTH
-from clusters.engine.masking import Masker, Setting
+from clusters.engine.masking import READ_LENGTH, Masker, Setting
 
 Item = TypeVar("Item")
 
@@ -171,19 +171,17 @@ def read_container(
     inspected: Mapping[str, Any], image: Mapping[str, Any] | None = None, revealed: bool = False
 ) -> ContainerDetails:
     """`image`: the inspection of its image, for the digests. Without `revealed` no secret is in what is returned."""
-    config = as_map(inspected.get("Config"))
-    environment = split_environment(config.get("Env"))
+    environment = split_environment(as_map(inspected.get("Config")).get("Env"))
     masker = Masker(environment, revealed)
-    state = as_map(inspected.get("State"))
     configuration = read_configuration(inspected, masker, environment)
-    details = ContainerDetails(
+    state = as_map(inspected.get("State"))
+    return ContainerDetails(
         container_id=text_of(inspected.get("Id"), 64),
         name=text_of(inspected.get("Name"), NAME_LENGTH).lstrip("/"),
         state=read_state(state, inspected.get("RestartCount"), masker),
         health=read_health(as_map(state.get("Health")), masker),
         configuration=replace(configuration, digests=read_digests(image or {})),
     )
-    return replace(details, configuration=replace(details.configuration, masked=masker.count))
 
 
 def read_state(state: Mapping[str, Any], restarts: Any, masker: Masker) -> State:
@@ -220,26 +218,28 @@ def read_probe(entry: Mapping[str, Any], masker: Masker) -> Probe:
 
 def read_configuration(inspected: Mapping[str, Any], masker: Masker, environment: list[tuple[str, str]]) -> Configuration:
     config, host = as_map(inspected.get("Config")), as_map(inspected.get("HostConfig"))
-    return Configuration(
+    short_id = text_of(inspected.get("Id"), 12)
+    configuration = Configuration(
         image=text_of(config.get("Image"), IMAGE_LENGTH),
         image_id=text_of(inspected.get("Image"), 80),
         digests=(),
-        facts=read_facts(config, host, masker),
+        facts=read_facts(config, host, masker, short_id),
         health_check=read_health_check(as_map(config.get("Healthcheck")), masker),
         limits=Limits(number_of(host.get("Memory")), read_cpus(host), number_of(host.get("PidsLimit"))),
         reserved=Limits(memory=number_of(host.get("MemoryReservation"))),
         ports=bound(read_ports(config, host, as_map(inspected.get("NetworkSettings")))),
-        networks=bound(read_networks(as_map(inspected.get("NetworkSettings")))),
+        networks=bound(read_networks(as_map(inspected.get("NetworkSettings")), short_id)),
         mounts=bound(read_mounts(inspected, host)),
         files=Bounded(),
         environment=read_environment(environment, masker),
         labels=read_labels(config.get("Labels"), masker),
-        masked=masker.count,
+        masked=0,
         revealed=masker.revealed,
     )
+    return replace(configuration, masked=masker.count)
 
 
-def read_facts(config: Mapping[str, Any], host: Mapping[str, Any], masker: Masker) -> tuple[Setting, ...]:
+def read_facts(config: Mapping[str, Any], host: Mapping[str, Any], masker: Masker, short_id: str) -> tuple[Setting, ...]:
     logging = as_map(host.get("LogConfig"))
     flags = {"privileged": host.get("Privileged"), "read-only root file system": host.get("ReadonlyRootfs")}
     return keep_facts(
@@ -247,7 +247,7 @@ def read_facts(config: Mapping[str, Any], host: Mapping[str, Any], masker: Maske
         ("Command", masker.read_arguments(arguments_of(config.get("Cmd")))),
         ("User", text_of(config.get("User"), NAME_LENGTH)),
         ("Working directory", text_of(config.get("WorkingDir"), NAME_LENGTH)),
-        ("Host name", text_of(config.get("Hostname"), NAME_LENGTH)),
+        ("Host name", text_of(config.get("Hostname"), NAME_LENGTH) if config.get("Hostname") != short_id else ""),
         ("Restart", describe_restart(as_map(host.get("RestartPolicy")))),
         ("Stop", describe_stop(text_of(config.get("StopSignal"), 32), number_of(config.get("StopTimeout")))),
         ("Rights", ", ".join(word for word, is_set in flags.items() if is_set is True)),
@@ -313,14 +313,15 @@ def describe_bindings(bindings: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(shown))
 
 
-def read_networks(network: Mapping[str, Any]) -> Iterable[Network]:
+def read_networks(network: Mapping[str, Any], short_id: str) -> Iterable[Network]:
+    """The short id, which the engine makes an alias, says nothing."""
     for name, found in as_map(network.get("Networks")).items():
         endpoint = as_map(found)
         addresses = (text_of(endpoint.get(key), 64) for key in ("IPAddress", "GlobalIPv6Address"))
         yield Network(
             name=text_of(name, NAME_LENGTH),
             addresses=tuple(address for address in addresses if address),
-            aliases=texts_of(endpoint.get("Aliases")),
+            aliases=tuple(alias for alias in texts_of(endpoint.get("Aliases")) if alias != short_id),
             mac=text_of(endpoint.get("MacAddress"), 32),
         )
 
@@ -346,7 +347,7 @@ def read_digests(image: Mapping[str, Any]) -> tuple[str, ...]:
 
 def split_environment(entries: Any) -> list[tuple[str, str]]:
     pairs = (raw_text(entry).partition("=") for entry in as_list(entries))
-    return [(name, value) for name, _, value in pairs]
+    return [(name, value[:READ_LENGTH]) for name, _, value in pairs]
 
 
 def read_environment(pairs: list[tuple[str, str]], masker: Masker) -> Bounded[Setting]:

@@ -35,6 +35,7 @@ TOKENS = re.compile(
     re.DOTALL,
 )
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+ESCAPED = re.compile(r"[\"$`\\]")
 PLAIN_ARGUMENT = re.compile(r"[^\s\"'$&|;<>()`\\*?#]+")
 
 
@@ -89,8 +90,13 @@ class Masker:
 
 
 def quote(argument: str) -> str:
-    """For a shell, where it needs that. The mask stays without quotes."""
-    return argument if PLAIN_ARGUMENT.fullmatch(argument) else shlex.quote(argument)
+    """For a shell, where it needs that, and so that a person can read it. The mask stays without quotes."""
+    if PLAIN_ARGUMENT.fullmatch(argument):
+        return argument
+    if "'" not in argument:
+        return shlex.quote(argument)
+    escaped = ESCAPED.sub(lambda found: "\\" + found[0], argument)
+    return f'"{escaped}"'
 
 
 def clean_lines(text: str, length: int) -> str:

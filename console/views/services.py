@@ -103,6 +103,7 @@ def service_reveal(request: HttpRequest, service_id: int) -> HttpResponse:
         remember_revealed(request, shown)
         return redirect_to(request, "service", shown.pk, query="?tab=configuration")
     context = _page_context(shown) | describe_section(shown, revealed=True)
+    context["show_service"] = request.GET.get("of") == "application"
     return render(request, "console/_configuration_section.html", context)
 
 
