@@ -7,7 +7,7 @@ from typing import Any
 from clusters.engine.cleaning import LARGEST_SIZE, NAME_LENGTH, clean_text, read_time
 
 SECOND = 1_000_000_000  # the engine's durations are nanoseconds
-MOST_TEXTS = 50
+MOST_TEXTS, MOST_ARGUMENTS = 50, 200
 
 
 def as_map(value: Any) -> Mapping[str, Any]:
@@ -33,7 +33,7 @@ def texts_of(values: Any, length: int = NAME_LENGTH) -> tuple[str, ...]:
 def arguments_of(value: Any) -> list[str]:
     """A command: a list, and of old engines a single text."""
     found = [value] if isinstance(value, str) and value else as_list(value)
-    return [raw_text(argument) for argument in found[:MOST_TEXTS]]
+    return [raw_text(argument) for argument in found[:MOST_ARGUMENTS]]
 
 
 def number_of(value: Any, largest: int = LARGEST_SIZE) -> int:

@@ -16,6 +16,10 @@ def make_id(*seed: object) -> str:
     return hashlib.sha256(repr(seed).encode()).hexdigest()
 
 
+def make_mac(*seed: object) -> str:
+    return "02:42:" + bytes.fromhex(make_id(*seed)[:8]).hex(":")
+
+
 def new_state(status: str) -> Json:
     return {
         "Status": status,

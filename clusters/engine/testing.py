@@ -38,6 +38,7 @@ from clusters.engine.fake_containers import (
     fixed_ports,
     list_ports,
     make_id,
+    make_mac,
     matches,
     merge_config,
     new_state,
@@ -534,7 +535,7 @@ class FakeEngine:
         if network not in ("host", "none"):
             subnet = ip_network(pools[0]["Subnet"] if pools else "172.31.0.0/16")
             settings["IPAddress"] = wanted or str(subnet[2 + self._next() % (subnet.num_addresses - 3)])
-            settings["MacAddress"] = container["Config"].get("MacAddress") or "02:42:" + make_id(settings["IPAddress"])[:8]
+            settings["MacAddress"] = container["Config"].get("MacAddress") or make_mac(settings["IPAddress"])
 
     def _addresses(self, network: str) -> set[str]:
         running = (c for c in self.containers.values() if c["State"]["Running"])
