@@ -17,7 +17,7 @@ from clusters.engine.details import Configuration, ContainerDetails, read_contai
 from clusters.engine.errors import EngineError, TargetMissing
 from clusters.engine.swarm.details import read_service
 from clusters.models import Application, Cluster, Container, Service
-from console.live import open_engine
+from console.live import open_application_engine
 
 SERVICES_READ = 10  # of an application, for one page
 REVEALED = "revealed_environment"  # the session's key
@@ -69,7 +69,7 @@ def read_sections(application: Application, services: list[Service], revealed: s
     """A section for each service; or none, and a sentence why the engine says nothing. One query."""
     containers = {} if application.is_swarm else find_newest_containers(services)
     try:
-        with open_engine(application) as client:
+        with open_application_engine(application) as client:
             if application.is_swarm:
                 return read_swarm_sections(client, services, revealed), ""
             return [
@@ -119,7 +119,7 @@ def read_swarm_sections(client: EngineClient, services: list[Service], revealed:
 def read_live_container(container: Container, revealed: bool = False, with_image: bool = False) -> LiveContainer:
     """`with_image` asks for the digests too."""
     try:
-        with open_engine(container.service.application) as client:
+        with open_application_engine(container.service.application) as client:
             inspected = client.inspect_container(container.container_id)
             image = inspect_image(client, str(inspected.get("Image"))) if with_image else {}
     except TargetMissing:

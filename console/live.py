@@ -1,23 +1,31 @@
-"""What a page reads from an engine while somebody waits for the page."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Asking an engine while somebody waits for the page: briefly, and what cannot be told is a state of the page."""
 
 from clusters.engine.client import EngineClient
 from clusters.engine.errors import EngineUnreachable
 from clusters.models import Application, Cluster
 
-PATIENCE = 5.0  # seconds for one answer
+LIVE_PATIENCE = 5.0  # seconds for one answer
 
 
-@contextmanager
-def open_engine(application: Application) -> Iterator[EngineClient]:
-    """A connection to the engine that the application runs on, not to be used inside a transaction.
+def open_engine(cluster: Cluster) -> EngineClient:
+    """A connection to the engine at the cluster's own address, to be closed. The cluster's keys are needed: do not defer them.
 
-    Raises EngineError: at once where the watcher knows already that the engine does not answer, so that nobody waits for it.
+    One that the watcher knows to be unreachable is not waited for. Raises EngineError.
     """
-    cluster = application.cluster
+    refuse_unreachable(cluster)
+    return connect(cluster)
+
+
+def connect(cluster: Cluster) -> EngineClient:
+    return EngineClient(cluster.endpoint.at(cluster.url), timeout=LIVE_PATIENCE)
+
+
+def open_application_engine(application: Application) -> EngineClient:
+    """As open_engine; of what runs on a Swarm, at the first of its managers that answers."""
+    refuse_unreachable(application.cluster)
+    return EngineClient(application.endpoint, timeout=LIVE_PATIENCE)
+
+
+def refuse_unreachable(cluster: Cluster) -> None:
     if cluster.status == Cluster.Status.UNREACHABLE:
         raise EngineUnreachable(cluster.status_reason or "The engine does not answer.")
-    with EngineClient(application.endpoint, timeout=PATIENCE) as client:
-        yield client

@@ -175,6 +175,16 @@ class TestPolling:
         changed = self.ask(reader, shown, first.context["seen"])
         assert "Exited" in changed.content.decode()
 
+    def test_the_head_is_sent_only_when_it_is_another(self, reader, shown, fake_engine):
+        """An open menu in it is not closed by each new probe."""
+        seen = self.ask(reader, shown, "").context["seen"]
+        health = fake_engine.containers[shown.container_id]["State"]["Health"]
+        health["Log"] = [{"ExitCode": 0, "Output": "new", "Start": None, "End": None}]
+        answer = self.ask(reader, shown, seen).content.decode()
+        assert ("container-head" in answer, "<pre" in answer) == (False, True)
+        health["Status"] = "unhealthy"
+        assert "container-head" in self.ask(reader, shown, seen).content.decode()
+
 
 class TestSecrets:
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.DEPLOYER, Role.ADMINISTRATOR])

@@ -20,7 +20,7 @@ from console.configuration import (
     record_reveal,
     remember_revealed,
 )
-from console.live import open_engine
+from console.live import open_application_engine
 from console.log_panel import describe_logs
 from console.pages import console_page, get_visible, is_partial, read_tab, redirect_to, require
 from console.use_charts import UseHistory, draw_charts
@@ -47,8 +47,10 @@ def container(request: HttpRequest, container_id: int) -> HttpResponse:
     live = read_live_container(shown, revealed, with_image=is_configuration)
     context = _page_context(shown, live) | {"title": shown.name, "tab": tab}
     if is_poll:
-        if request.GET.get("seen") == context["seen"]:
+        seen = request.GET.get("seen", "")
+        if seen == context["seen"]:
             return HttpResponse(status=204)
+        context["is_head_new"] = seen.partition(".")[0] != context["seen"].partition(".")[0]
         return render(request, "console/_container_overview.html", context | {"is_poll": True})
     if tab == "logs":
         context |= describe_logs(request, shown)
@@ -96,7 +98,7 @@ def container_use(request: HttpRequest, container_id: int) -> HttpResponse:
 def _measure_use(shown: Container, history: UseHistory, wait: bool) -> tuple[Use | None, str]:
     """The use; or none, and a sentence why."""
     try:
-        with open_engine(shown.service.application) as client:
+        with open_application_engine(shown.service.application) as client:
             use = read_use(client.container_stats(shown.container_id, wait=wait), history.counters)
     except TargetMissing:
         return None, "The container is not on the engine any more."
@@ -131,10 +133,11 @@ def _follow_engine(shown: Container, live: LiveContainer) -> None:
 
 
 def _fingerprint(shown: Container, live: LiveContainer) -> str:
-    """Another one whenever the page would show something else; each minute too, since ages are shown."""
-    cluster = shown.service.application.cluster
-    said = (live, shown.name, shown.state, shown.health, cluster.status, f"{timezone.now():%H:%M}")
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+    """`head.rest`: another one whenever the page's head, or the rest, would show something else; each minute too, since ages
+    are shown. An open menu in the head is closed by a new head only."""
+    head = (shown.name, shown.state, shown.health, live.is_gone)
+    rest = (live, shown.service.application.cluster.status, f"{timezone.now():%H:%M}")
+    return ".".join(hashlib.sha256(repr(said).encode()).hexdigest()[:12] for said in (head, rest))
 
 
 def _get_container(request: HttpRequest, container_id: int) -> Container:

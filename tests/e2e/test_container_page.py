@@ -40,6 +40,13 @@ def test_a_container_is_watched_and_its_environment_revealed(signed_in: Page, ap
     points = {chart: count_points(page, chart) for chart in ("CPU", "Memory")}
     eventually(lambda: all(count_points(page, chart) > before for chart, before in points.items()), what="the charts go on")
 
+    page.locator(".probes pre").first.evaluate("output => getSelection().selectAllChildren(output)")
+    for _ in range(2):  # once the second answer is there, the first has been put in
+        with page.expect_response(lambda response: "seen=" in response.url and response.status == 200):
+            pass
+    assert page.evaluate("getSelection().toString().trim()") == "ready"  # what somebody copies is not taken away
+    page.evaluate("getSelection().removeAllRanges()")
+
     api.exec_start(api.exec_create(name, ["/bin/touch", "/tmp/ill"])["Id"])
     expect(head).to_contain_text("Unhealthy", timeout=LIVE)  # without a reload
     expect(page.locator(".probes")).to_contain_text("exit code 1", timeout=LIVE)
@@ -50,7 +57,8 @@ def test_a_container_is_watched_and_its_environment_revealed(signed_in: Page, ap
     page.get_by_role("button", name="Reveal").press("Enter")
     expect(page.get_by_text("pg://shop:s3cret-two@db/shop")).to_be_visible()
     expect(page.get_by_text("s3cret-one")).to_be_visible()
-    page.get_by_role("link", name="Hide").click()
+    expect(page.get_by_role("link", name="Hide")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.get_by_text("pg://shop:••••@db/shop")).to_be_visible()
     assert "s3cret" not in page.content()
 
