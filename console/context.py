@@ -14,7 +14,12 @@ THEME_COOKIE = "windlass_theme"
 # Label, icon and URL name of each entry, and the URL names of the pages below it.
 NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Overview", "overview", "overview", ()),
-    ("Applications", "applications", "applications", ("application", "application_redeploy", "trigger_create")),
+    (
+        "Applications",
+        "applications",
+        "applications",
+        ("application", "application_redeploy", "trigger_create", "container", "container_use"),
+    ),
     ("Services", "services", "services", ("service", "service_scale")),
     ("Clusters", "clusters", "clusters", ("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test")),
     ("Nodes", "nodes", "nodes", ("node",)),

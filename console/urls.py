@@ -5,7 +5,20 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from console.views import applications, audit, calls, clusters, nodes, overview, search, services, session, triggers, users
+from console.views import (
+    applications,
+    audit,
+    calls,
+    clusters,
+    containers,
+    nodes,
+    overview,
+    search,
+    services,
+    session,
+    triggers,
+    users,
+)
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -21,6 +34,10 @@ urlpatterns = [
     path("services/", services.services, name="services"),
     path("services/<int:service_id>/", services.service, name="service"),
     path("services/<int:service_id>/scale/", services.service_scale, name="service_scale"),
+    path("services/<int:service_id>/reveal/", services.service_reveal, name="service_reveal"),
+    path("containers/<int:container_id>/", containers.container, name="container"),
+    path("containers/<int:container_id>/use/", containers.container_use, name="container_use"),
+    path("containers/<int:container_id>/reveal/", containers.container_reveal, name="container_reveal"),
     path("clusters/", clusters.clusters, name="clusters"),
     path("clusters/new/", clusters.cluster_create, name="cluster_create"),
     path("clusters/test/", clusters.cluster_test, name="cluster_test"),

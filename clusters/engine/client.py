@@ -227,6 +227,17 @@ class EngineClient:
             output: bytes = self.api.logs(container, tail=tail, stdout=True, stderr=True)
             return output.decode(errors="replace")
 
+    def container_stats(self, container: str, *, wait: bool = False) -> dict[str, Any]:
+        """One sample of what it uses; of a stopped one a sample of zeros. With `wait` the engine takes two, over 1 to 2 s, and
+        the answer has the first in its precpu_stats; an engine before API 1.41 does so always."""
+        with self._translated():
+            one_shot = None if wait or self.api_version < (1, 41) else True
+            return self.api.stats(container, stream=False, one_shot=one_shot)
+
+    def list_networks(self) -> list[dict[str, Any]]:
+        with self._translated():
+            return self.api.networks()
+
     # Swarm, on a manager. All raise NotManager on another engine, SwarmUnavailable while there is no leader.
 
     def list_services(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -16,6 +16,10 @@ def make_id(*seed: object) -> str:
     return hashlib.sha256(repr(seed).encode()).hexdigest()
 
 
+def make_mac(*seed: object) -> str:
+    return "02:42:" + bytes.fromhex(make_id(*seed)[:8]).hex(":")
+
+
 def new_state(status: str) -> Json:
     return {
         "Status": status,
@@ -29,6 +33,27 @@ def new_state(status: str) -> Json:
         "StartedAt": NEVER,
         "FinishedAt": NEVER,
     }
+
+
+def new_stats(container: Json, second: int) -> Json:
+    """What it has used in so many seconds of a machine with two CPUs: of 0 seconds, as of a stopped one, nothing."""
+    system, used = 2 * second * 10**9, second * 10**8
+    stats: Json = {"id": container["Id"], "name": container["Name"], "read": NEVER, "precpu_stats": {}, "memory_stats": {}}
+    stats["cpu_stats"] = {"cpu_usage": {"total_usage": used}}
+    if not second:
+        return stats
+    stats["cpu_stats"] |= {"system_cpu_usage": system, "online_cpus": 2}
+    limit = container["HostConfig"].get("Memory") or 4 << 30
+    stats["memory_stats"] = {
+        "usage": (12 << 20) + (second % 8 << 20),
+        "limit": limit,
+        "stats": {"total_inactive_file": 1 << 20},
+    }
+    stats["pids_stats"] = {"current": 2}
+    stats["networks"] = {"eth0": {"rx_bytes": second * 2000, "tx_bytes": second * 500}}
+    operations = {"Read": 1 << 20, "Write": second << 10, "Total": (1 << 20) + (second << 10)}
+    stats["blkio_stats"] = {"io_service_bytes_recursive": [{"op": op, "value": value} for op, value in operations.items()]}
+    return stats
 
 
 def merge_config(body: Json, image: Json) -> Json:

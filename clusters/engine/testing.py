@@ -38,9 +38,11 @@ from clusters.engine.fake_containers import (
     fixed_ports,
     list_ports,
     make_id,
+    make_mac,
     matches,
     merge_config,
     new_state,
+    new_stats,
 )
 from clusters.engine.fake_swarm import FakeSwarm
 
@@ -71,6 +73,7 @@ class FakeEngine:
         self.before_request: Callable[[str], None] = lambda method: None  # may raise, such as a test's Killed
         self._api_version, self._server_version = api_version, server_version
         self._serial = 0
+        self._samples = 100
         self._lock = threading.RLock()
 
     # The connection
@@ -204,6 +207,20 @@ class FakeEngine:
         with self._request("container_logs"):
             self._find(container)
             return ""
+
+    def container_stats(self, container: str, *, wait: bool = False) -> Json:
+        """A second of the machine's time passes from sample to sample; a tenth of one CPU is the container's."""
+        with self._request("container_stats"):
+            found = self._find(container)
+            if not found["State"]["Running"]:
+                return new_stats(found, 0)
+            self._samples += 1
+            before = new_stats(found, self._samples - 1)["cpu_stats"] if wait else {}
+            return new_stats(found, self._samples) | {"read": self._now(), "precpu_stats": before}
+
+    def list_networks(self) -> list[Json]:
+        with self._request("list_networks"):
+            return copy.deepcopy(list(self.networks.values()))
 
     # Swarm
 
@@ -518,7 +535,7 @@ class FakeEngine:
         if network not in ("host", "none"):
             subnet = ip_network(pools[0]["Subnet"] if pools else "172.31.0.0/16")
             settings["IPAddress"] = wanted or str(subnet[2 + self._next() % (subnet.num_addresses - 3)])
-            settings["MacAddress"] = container["Config"].get("MacAddress") or "02:42:" + make_id(settings["IPAddress"])[:8]
+            settings["MacAddress"] = container["Config"].get("MacAddress") or make_mac(settings["IPAddress"])
 
     def _addresses(self, network: str) -> set[str]:
         running = (c for c in self.containers.values() if c["State"]["Running"])

@@ -5,6 +5,8 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from clusters.audit import record
+from clusters.engine.errors import EngineUnreachable
+from clusters.engine.testing import FakeEngine
 from clusters.models import Application, Cluster, ClusterGrant
 from clusters.roles import Role
 from clusters.tests.factories import (
@@ -27,6 +29,24 @@ def published(monkeypatch):
     ids: list[str] = []
     monkeypatch.setattr(calls, "publish_call", lambda call_id: ids.append(str(call_id)))
     return ids
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch):
+    """No engine answers the pages that read from one. A test that needs one asks for `fake_engine`."""
+
+    def refuse(endpoint, timeout):
+        raise EngineUnreachable("No engine answers in this test.")
+
+    monkeypatch.setattr("console.live.EngineClient", refuse)
+
+
+@pytest.fixture
+def fake_engine(no_engine, monkeypatch):
+    """The engine in memory that answers the pages."""
+    fake = FakeEngine()
+    monkeypatch.setattr("console.live.EngineClient", lambda endpoint, timeout: fake)
+    return fake
 
 
 @pytest.fixture
@@ -73,7 +93,7 @@ class Fleet:
     def _add_project(self) -> None:
         self.application = ApplicationFactory(cluster=self.cluster)
         self.service = ServiceFactory(application=self.application)
-        ContainerFactory(service=self.service, addresses={"default": "172.19.0.2"})
+        self.container = ContainerFactory(service=self.service, addresses={"default": "172.19.0.2"})
         ContainerFactory(service=self.service)
 
     def _add_stack(self) -> None:
@@ -87,6 +107,7 @@ class Fleet:
             rollback_config=POLICY | {"order": "start-first"},
         )
         self.add_tasks()
+        self.container = ContainerFactory(service__application__cluster=self.cluster)  # of a project beside it
 
     def add_tasks(self) -> None:
         place = {"service": self.service, "node_id": self.node.node_id, "node_name": self.node.hostname}
@@ -126,6 +147,8 @@ class Fleet:
             "services": "/services/",
             "service": f"/services/{service}/",
             "service_scale": f"/services/{service}/scale/",
+            "container": f"/containers/{self.container.pk}/",
+            "container_use": f"/containers/{self.container.pk}/use/",
             "nodes": "/nodes/",
             "node": f"/nodes/{self.node.pk}/",
             "clusters": "/clusters/",

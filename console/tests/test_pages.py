@@ -26,7 +26,7 @@ from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 POSTED = {  # answer to POST alone
     *("trigger_switch", "trigger_reveal", "call_again", "cluster_test", "theme"),
-    *("user_role", "grant_create", "grant_delete"),
+    *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
 }
 SENT = {"activity_export", "audit_export"}  # no pages
 OPEN = {"login", "logout", "healthz", "theme"}  # need nobody to be signed in
@@ -40,6 +40,8 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
     "services": 6,
     "service": 6,
     "service_scale": 5,
+    "container": 5,
+    "container_use": 5,
     "nodes": 6,
     "node": 6,
     "clusters": 5,
@@ -241,6 +243,7 @@ def hostile_fleet(fleet, request):
     group = Group.objects.create(name=HOSTILE)
     fleet.user.groups.add(group)
     ClusterGrant.objects.create(cluster=application.cluster, group=group, role=Role.OPERATOR)
+    fleet.container = service.containers.first() or ContainerFactory(service=service, name=HOSTILE, state=HOSTILE[:16])
     fleet.cluster, fleet.application, fleet.service, fleet.trigger, fleet.call = (
         application.cluster,
         application,

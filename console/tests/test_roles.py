@@ -85,7 +85,8 @@ GLOBAL_PAGE = {"get": everywhere(200), "post": POSTED}
 
 PAGES: Table = {
     **dict.fromkeys(("overview", "applications", "services", "nodes", "clusters", "triggers", "activity"), LIST),
-    **dict.fromkeys(("application", "service", "node", "cluster", "call"), SHOWN),
+    **dict.fromkeys(("application", "service", "container", "container_use", "node", "cluster", "call"), SHOWN),
+    **dict.fromkeys(("container_reveal", "service_reveal"), {"get": POSTED, "post": here(DEPLOYER, 302)}),
     "activity_export": LIST,
     **dict.fromkeys(("running_calls", "search"), LIST),
     "application_redeploy": CALLS,
@@ -264,6 +265,7 @@ def page_path(name: str, world: Any) -> str:
     own = {
         "application_id": world.application.pk,
         "service_id": world.service.pk,
+        "container_id": world.container.pk,
         "node_id": world.node.pk,
         "uid": world.cluster.uid,
         "trigger_id": world.trigger.pk,

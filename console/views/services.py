@@ -6,10 +6,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters.models import Application, Service
-from console.configuration import describe_configuration
+from console.configuration import PERMISSION, describe_configuration, describe_section, record_reveal, remember_revealed
 from console.log_panel import describe_logs
 from console.pages import (
     console_page,
@@ -19,6 +19,7 @@ from console.pages import (
     paginate,
     read_query,
     read_tab,
+    redirect_to,
     render_dialog,
     require,
 )
@@ -89,6 +90,21 @@ def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
     if is_partial(request, "scale-effect"):
         return render(request, "console/_scale_effect.html", context)
     return render_dialog(request, "console/_service_scale.html", context)
+
+
+@require_POST
+@console_page
+def service_reveal(request: HttpRequest, service_id: int) -> HttpResponse:
+    """The settings with their secrets in place of those without; without scripts the service's page shows them, this once."""
+    shown = get_visible(request, Service.objects.select_related("application__cluster"), pk=service_id)
+    require(request, PERMISSION, shown)
+    record_reveal(request, shown)
+    if not is_partial(request, f"settings-{shown.pk}"):
+        remember_revealed(request, shown)
+        return redirect_to(request, "service", shown.pk, query="?tab=configuration")
+    context = _page_context(shown) | describe_section(shown, revealed=True)
+    context["show_service"] = request.GET.get("of") == "application"
+    return render(request, "console/_configuration_section.html", context)
 
 
 def _page_context(shown: Service) -> dict[str, object]:

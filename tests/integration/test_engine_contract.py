@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from clusters.engine.client import EngineClient
+from clusters.engine.details import read_container
 from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
+from clusters.engine.masking import MASK
 from clusters.engine.testing import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
+from clusters.engine.use import Use, read_use
 from tests.harness.eventually import eventually
 from tests.harness.images import SERVE, make_image
+from tests.harness.proc import find_free_port
 from tests.harness.registry import PrivateRegistry
 
 Json = dict[str, Any]
@@ -127,6 +131,7 @@ def test_api_version_is_at_least_what_scaling_needs(bench: Bench) -> None:
         lambda c: c.connect_network("missing", "missing", {}),
         lambda c: c.create_container("fresh", {"Image": "missing:1"}),
         lambda c: c.container_logs("missing"),
+        lambda c: c.container_stats("missing"),
     ],
 )
 def test_what_does_not_exist_is_a_missing_target(bench: Bench, ask: Callable[[Any], Any]) -> None:
@@ -525,3 +530,86 @@ def test_pull_moves_the_tag_to_the_new_image(bench: Bench) -> None:
 def test_unknown_reference_cannot_be_pulled(bench: Bench) -> None:
     with raises(PullFailed, "pull_not_found"):
         bench.client.pull_image(f"{bench.registry_host}/never-pushed:1")
+
+
+# Use
+
+
+def test_use_is_measured_from_two_samples(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("measured", HostConfig={"Memory": 64 << 20})
+    first = read_use(bench.client.container_stats(container))
+    assert first is not None
+    assert first.cpu_percent is None, "one sample tells nothing about the CPU"
+    assert first.memory_limit == 64 << 20
+    assert 0 < first.memory < first.memory_limit
+    assert first.pids >= 1
+
+    def measure() -> Use | None:
+        use = read_use(bench.client.container_stats(container), first.counters)
+        return use if use and use.cpu_percent is not None else None
+
+    second = eventually(measure)
+    assert 0 <= second.cpu_percent <= 100 * second.cpus
+    assert second.read_at > first.read_at
+
+
+def test_an_engine_that_is_waited_for_takes_both_samples(bench: Bench) -> None:
+    bench.add_image()
+    use = read_use(bench.client.container_stats(bench.run("measured"), wait=True))
+    assert use is not None
+    assert use.cpu_percent is not None
+
+
+def test_what_does_not_run_uses_nothing(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("stopped", start=False)
+    assert read_use(bench.client.container_stats(container)) is None
+    bench.client.start_container(container)
+    bench.client.kill_container(container)
+    eventually(lambda: bench.state(container) == "exited")
+    assert read_use(bench.client.container_stats(container)) is None
+
+
+# Details
+
+
+def test_what_a_page_shows_of_a_container_is_told_alike(bench: Bench) -> None:
+    bench.add_image(**OLD_CONFIG)
+    bench.add_network("shop_default", bench.subnet)
+    container = bench.run(
+        "shown",
+        Env=["DB_PASSWORD=s3cret", "COLOR=blue"],
+        Healthcheck=HEALTHY,
+        HostConfig={
+            "NetworkMode": "shop_default",
+            "Memory": 64 << 20,
+            "NanoCpus": 500_000_000,
+            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+            "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(find_free_port())}]},
+            "Binds": ["stuff:/stuff:ro"],
+        },
+        NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": ["web"]}}},
+    )
+    eventually(lambda: bench.inspect(container)["State"]["Health"]["Status"] == "healthy")
+    details = read_container(bench.inspect(container))
+    configuration = details.configuration
+    assert (details.name, details.state.word, details.health.status) == ("shown", "running", "healthy")
+    assert {(one.name, one.value) for one in configuration.environment.shown} >= {("DB_PASSWORD", MASK), ("COLOR", "blue")}
+    assert (configuration.limits.memory, configuration.limits.cpus) == (64 << 20, 0.5)
+    [network] = configuration.networks.shown
+    assert (network.name, network.aliases, len(network.addresses), len(network.mac)) == ("shop_default", ("web",), 1, 17)
+    [port] = configuration.ports.shown
+    assert (port.inside, port.published[0].rpartition(":")[0]) == ("80/tcp", "127.0.0.1")
+    assert {(mount.kind, mount.target, mount.read_only) for mount in configuration.mounts.shown} == {
+        *(("volume", "/stuff", True), ("volume", "/data", False))
+    }
+    facts = {fact.name: fact.value for fact in configuration.facts}
+    assert (facts["Working directory"], facts["Restart"], facts["Stop"]) == ("/srv", "on-failure, at most 3 times", "SIGTERM")
+
+
+def test_networks_are_listed_with_id_and_name(bench: Bench) -> None:
+    bench.add_network("shop_default")
+    found = {network["Name"]: network["Id"] for network in bench.client.list_networks()}
+    assert {"bridge", "host", "none", "shop_default"} <= set(found)
+    assert all(found.values())
