@@ -5,7 +5,20 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from console.views import applications, audit, calls, clusters, nodes, overview, search, services, session, triggers, users
+from console.views import (
+    applications,
+    audit,
+    calls,
+    clusters,
+    images,
+    nodes,
+    overview,
+    search,
+    services,
+    session,
+    triggers,
+    users,
+)
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -24,9 +37,16 @@ urlpatterns = [
     path("clusters/", clusters.clusters, name="clusters"),
     path("clusters/new/", clusters.cluster_create, name="cluster_create"),
     path("clusters/test/", clusters.cluster_test, name="cluster_test"),
+    path("clusters/local/", clusters.cluster_local, name="cluster_local"),
     path("clusters/<str:uid>/", clusters.cluster, name="cluster"),
+    path("clusters/<str:uid>/engine/", clusters.cluster_engine, name="cluster_engine"),
+    path("clusters/<str:uid>/disk/", clusters.cluster_disk, name="cluster_disk"),
+    path("clusters/<str:uid>/events/", clusters.cluster_events, name="cluster_events"),
+    path("clusters/<str:uid>/images/prune/", images.image_prune, name="image_prune"),
+    path("clusters/<str:uid>/images/<str:image_id>/remove/", images.image_remove, name="image_remove"),
     path("clusters/<str:uid>/edit/", clusters.cluster_edit, name="cluster_edit"),
     path("clusters/<str:uid>/delete/", clusters.cluster_delete, name="cluster_delete"),
+    path("images/", images.images, name="images"),
     path("nodes/", nodes.nodes, name="nodes"),
     path("nodes/<int:node_id>/", nodes.node, name="node"),
     path("triggers/", triggers.triggers, name="triggers"),

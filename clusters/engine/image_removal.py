@@ -115,6 +115,13 @@ def explain_stay(image: EngineImage, images: Sequence[EngineImage]) -> str:
     return describe_children(image, {one.image_id: one for one in images}) if image.children else ""
 
 
+def choose_one(images: Sequence[EngineImage], image_id: str) -> PruneChoice:
+    """This one image, chosen by somebody: only what `explain_stay` says holds it."""
+    found = [image for image in images if image.image_id == image_id]
+    kept = tuple(KeptImage(image, reason) for image in found if (reason := explain_stay(image, images)))
+    return PruneChoice(() if kept else tuple(found), kept, 0)
+
+
 def describe_children(image: EngineImage, known: Mapping[str, EngineImage]) -> str:
     names = [known[child].name for child in image.children if child in known]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -141,7 +148,7 @@ def remove_images(
     allowed = {image.image_id for image in choice.going}
     held = {one.image.image_id: one.reason for one in choice.kept}
     kept = [
-        KeptImage(known[image_id], held.get(image_id) or explain_hold(known[image_id], True) or "it has a tag now")
+        KeptImage(known[image_id], held.get(image_id) or explain_hold(known[image_id], named=True) or "it has a tag now")
         for image_id in previewed
         if image_id in known and image_id not in allowed
     ]

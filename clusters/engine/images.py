@@ -65,7 +65,12 @@ class EngineImage:
         """How people call it: its first tag, else its repository, else its short id."""
         if self.tags:
             return self.tags[0]
-        return self.repository or self.image_id.removeprefix("sha256:")[:12]
+        return self.repository or self.hexadecimal[:12]
+
+    @property
+    def hexadecimal(self) -> str:
+        """The id as an address has it."""
+        return self.image_id.removeprefix("sha256:")
 
     @property
     def repository(self) -> str:

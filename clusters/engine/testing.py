@@ -399,7 +399,9 @@ class FakeEngine:
             if named and len(references) > 1:
                 return [self._untag(found, named[0])]
             if not named and not is_single_reference(found):
-                raise conflict(f"unable to delete {image[7:19]} (must be forced) - image is referenced in multiple repositories")
+                raise conflict(
+                    f"unable to delete {image[7:19]} (must be forced) - image is referenced in multiple repositories"
+                )
             self._check_unused(found)
             if self._children(found):
                 if not named:
@@ -422,7 +424,9 @@ class FakeEngine:
         self.events.append({**event, "scope": "local", "time": int(moment), "timeNano": int(moment * 1e9)})
 
     def _emit_container(self, action: str, container: Json, **attributes: str) -> None:
-        self._emit("container", action, container["Id"], container["Name"][1:], image=container["Config"]["Image"], **attributes)
+        self._emit(
+            "container", action, container["Id"], container["Name"][1:], image=container["Config"]["Image"], **attributes
+        )
 
     def _children(self, image: Json) -> list[Json]:
         return [other for other in self.images.values() if other["ParentId"] == image["Id"]]
