@@ -78,6 +78,12 @@ class EngineImage:
         return self.digests[0].partition("@")[0] if self.digests else ""
 
     @property
+    def other_tags(self) -> list[str]:
+        """All but the first; those in its repository without that."""
+        repository = self.name.rpartition(":")[0]
+        return [tag.removeprefix(f"{repository}:") for tag in self.tags[1:]]
+
+    @property
     def is_used(self) -> bool:
         return bool(self.users)
 

@@ -23,7 +23,6 @@ from triggers import calls
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
-
 IMAGE_HEX = make_id("image", 1)  # of a fake engine's first image
 
 
