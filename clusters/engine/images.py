@@ -78,6 +78,12 @@ class EngineImage:
         return self.digests[0].partition("@")[0] if self.digests else ""
 
     @property
+    def name_parts(self) -> tuple[str, str]:
+        """Repository and `:tag`, to shorten between them."""
+        repository, colon, tag = self.name.rpartition(":")
+        return (repository, f":{tag}") if colon else (self.name, "")
+
+    @property
     def other_tags(self) -> list[str]:
         """All but the first; those in its repository without that."""
         repository = self.name.rpartition(":")[0]
