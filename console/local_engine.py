@@ -8,7 +8,6 @@ from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 
 from clusters.engine.client import EngineClient
-from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from clusters.forms import ClusterForm
 from clusters.models import Cluster
@@ -40,7 +39,7 @@ def probe_engine(url: str) -> bool:
         return False
     try:
         certificates = read_environment_certificates(url)
-        endpoint = EngineEndpoint(url, *(certificates.get(name, "") for name in ("tls_ca", "tls_cert", "tls_key")))
+        endpoint = Cluster(url=url, **certificates).endpoint
         with EngineClient(endpoint, timeout=PROBE_PATIENCE) as client:
             return bool(client.version())
     except (EngineError, ImproperlyConfigured):

@@ -85,7 +85,8 @@ def _render_live(request: HttpRequest, uid: str, tab: str, read: Callable[[Engin
     return _render_cluster(request, get_visible(request, summarize_clusters(), uid=uid), tab, live)
 
 
-def _render_cluster(request: HttpRequest, shown: Cluster, tab: str, live: dict[str, Any] | None = None) -> HttpResponse:
+def _render_cluster(request: HttpRequest, shown: Any, tab: str, live: dict[str, Any] | None = None) -> HttpResponse:
+    """`shown`: of summarize_clusters."""
     nodes = shown.nodes.order_by("hostname", "node_id")
     context: dict[str, Any] = {
         "title": shown.name,
@@ -100,8 +101,8 @@ def _render_cluster(request: HttpRequest, shown: Cluster, tab: str, live: dict[s
     return render(request, f"console/{piece}.html", context | (live or {}))
 
 
-def list_tabs(shown: Cluster) -> tuple[str, ...]:
-    """Only a Swarm has nodes."""
+def list_tabs(shown: Any) -> tuple[str, ...]:
+    """Of one of summarize_clusters. Only a Swarm has nodes."""
     return ("engine", "nodes", "disk", "events") if shown.node_count else ("engine", "disk", "events")
 
 
