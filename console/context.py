@@ -21,8 +21,15 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("application", "application_redeploy", "trigger_create", "container", "container_use"),
     ),
     ("Services", "services", "services", ("service", "service_scale")),
-    ("Clusters", "clusters", "clusters", ("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test")),
+    (
+        *("Clusters", "clusters", "clusters"),
+        (
+            *("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test"),
+            *("cluster_engine", "cluster_disk", "cluster_events"),
+        ),
+    ),
     ("Nodes", "nodes", "nodes", ("node",)),
+    ("Images", "images", "images", ("image_remove", "image_prune")),
     ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
     ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),

@@ -148,9 +148,14 @@ def choose_engine() -> EngineChoice | None:
 
 
 def register_local_cluster(url: str) -> None:
-    """Makes the cluster `local`, or lets it point to `url`. For tcp:// with DOCKER_TLS_VERIFY the certificates of
-    DOCKER_CERT_PATH are stored with it."""
-    values = {"url": url}
+    """Makes the cluster `local`, or lets it point to `url`."""
+    values = {"url": url, **read_environment_certificates(url)}
+    Cluster.objects.update_or_create(name=LOCAL_CLUSTER, defaults=values)
+
+
+def read_environment_certificates(url: str) -> dict[str, str]:
+    """For tcp:// with DOCKER_TLS_VERIFY the certificates of DOCKER_CERT_PATH, by the cluster's field; else none."""
+    values: dict[str, str] = {}
     folder = os.environ.get("DOCKER_CERT_PATH", "")
     if url.startswith("tcp:") and os.environ.get("DOCKER_TLS_VERIFY") and folder:
         try:
@@ -160,7 +165,7 @@ def register_local_cluster(url: str) -> None:
             raise ImproperlyConfigured(
                 f"DOCKER_CERT_PATH is {folder!r}, and a certificate there cannot be read: {error}."
             ) from error
-    Cluster.objects.update_or_create(name=LOCAL_CLUSTER, defaults=values)
+    return values
 
 
 def has_applications() -> bool:

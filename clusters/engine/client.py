@@ -3,10 +3,11 @@
 `clusters.engine.testing.FakeEngine` has the same methods and passes the same contract suite.
 """
 
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +38,7 @@ REGISTRY_PATIENCE = 60.0  # seconds for an answer that the engine fetches from a
 VERSION_PATIENCE = 8.0
 INFO_PATIENCE = 25.0
 MANAGER_PATIENCE = 5.0  # seconds for each of several managers to show that it can be worked with
+EVENTS_LIMIT = 4 << 20  # bytes
 PULL_SILENCE = 300.0  # seconds without a line of progress after which a pull is given up
 
 
@@ -209,9 +211,25 @@ class EngineClient:
         with self._translated():
             return self.api.containers(all=True, filters=filters)
 
-    def list_images(self) -> list[dict[str, Any]]:
+    def list_images(self, sizes: bool = False) -> list[dict[str, Any]]:
+        """`sizes`: with the SharedSize of each, from API 1.42 on; before, and without it, that is -1."""
         with self._translated():
-            return self.api.images()
+            return self._get_json("/images/json", {"shared-size": "1"} if sizes else {})
+
+    def disk_usage(self) -> dict[str, Any]:
+        """GET /system/df. The engine measures for it, which may take long."""
+        with self._translated():
+            return self._get_json("/system/df", {})
+
+    def list_events(self, since: float, until: float) -> list[dict[str, Any]]:
+        """Events between two moments of the engine's clock (Unix times, `until` not in the future), oldest first, as far as
+        the engine remembers them: the last 256."""
+        with self._translated():
+            params = {"since": f"{since:.6f}", "until": f"{until:.6f}"}
+            answer = self._raw._get(self._raw._url("/events"), params=params, stream=True)
+            with closing(answer):
+                self._raw._raise_for_status(answer)
+                return read_lines(answer.iter_content(65_536), EVENTS_LIMIT)
 
     def inspect_container(self, container: str) -> dict[str, Any]:
         with self._translated():
@@ -383,6 +401,22 @@ class EngineClient:
         except (EngineRefused, TargetMissing) as error:
             raise classify_pull_failure(reference, error.message) from error
 
+    def remove_image(self, image: str) -> list[dict[str, str]]:
+        """What was done, as `{"Untagged": reference}` and `{"Deleted": id}`. A reference is only taken off where the image has
+        others. Never by force: raises EngineRefused (`conflict`) for what is used, built on, or an id with several tags."""
+        with self._translated():
+            return self.api.remove_image(image)
+
+    def tag_image(self, image: str, reference: str) -> None:
+        repository, tag = parse_repository_tag(reference)
+        with self._translated():
+            self.api.tag(image, repository, tag or "latest")
+
+    def _get_json(self, path: str, params: dict[str, str]) -> Any:
+        answer = self._raw._get(self._raw._url(path), params=params)
+        self._raw._raise_for_status(answer)
+        return answer.json()
+
     def _pull_headers(self, repository: str, auth: Mapping[str, str] | None) -> dict[str, str]:
         if auth is not None:
             return {"X-Registry-Auth": docker_auth.encode_header(dict(auth)).decode()}
@@ -396,6 +430,20 @@ class EngineClient:
 
     def _translated(self) -> Any:
         return translated_errors(self.address)
+
+
+def read_lines(chunks: Iterable[bytes], limit: int) -> list[dict[str, Any]]:
+    """The JSON objects of a stream, one a line, as far as they are whole within `limit` bytes. Raises EngineUnreachable."""
+    text = bytearray()
+    for chunk in chunks:
+        text += chunk
+        if len(text) > limit:
+            break
+    lines = [line for line in bytes(text[:limit]).split(b"\n")[:-1] if line.strip()]
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise EngineUnreachable("The engine's answer cannot be read.") from error
 
 
 def set_timeout(api: Any, seconds: float) -> None:

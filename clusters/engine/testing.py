@@ -13,7 +13,9 @@ What a container does is told by its image and config, as on a real engine with 
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from types import TracebackType
@@ -67,6 +69,8 @@ class FakeEngine:
         self.registry: dict[str, str | EngineError] = {}  # reference -> image id, or what pulling it raises
         self.private: dict[str, str] = {}  # registry host -> the "user:password" that it wants
         self.swarm: FakeSwarm | None = None
+        self.events: list[Json] = []
+        self.build_cache: list[Json] | None = None
         self.unreachable = ""  # a reason: then every request raises EngineUnreachable with it
         self.operations: list[str] = []  # every change asked for, as one line: "create shop-web-1", "pull app:1"
         self.requests: list[str] = []  # every request's method name, reads too
@@ -90,6 +94,10 @@ class FakeEngine:
     def sibling(self) -> Self:
         return self
 
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        yield
+
     @property
     def api_version(self) -> tuple[int, int]:
         major, minor = self._api_version.split(".")
@@ -108,9 +116,12 @@ class FakeEngine:
 
     # Arranging, for tests
 
-    def add_image(self, reference: str, *, digest: str = "", **config: Any) -> str:
-        """A new image under the tag (which moves to it); `config` as the Engine API has it. Its id."""
+    def add_image(self, reference: str, *, digest: str = "", size: int = 0, parent: str = "", **config: Any) -> str:
+        """A new image under the tag (which moves to it); `config` as the Engine API has it. Its id.
+
+        `size` in bytes, that of its parent (an image's id) included."""
         image_id = self._make_image(config)
+        self.images[image_id] |= {"Size": size, "ParentId": parent}
         self._tag(image_id, reference)
         if digest:
             self.images[image_id]["RepoDigests"].append(f"{reference.rpartition(':')[0]}@{digest}")
@@ -184,13 +195,30 @@ class FakeEngine:
             found = [container for container in self.containers.values() if matches(container, filters or {})]
             return [self._describe(container) for container in reversed(found)]
 
-    def list_images(self) -> list[Json]:
+    def list_images(self, sizes: bool = False) -> list[Json]:
         with self._request("list_images"):
             return [
-                {key: copy.deepcopy(image[key]) for key in ("Id", "RepoTags", "RepoDigests")}
-                | {"Labels": image["Config"].get("Labels"), "Created": 0, "Size": 0}
+                describe_image(image)
                 for image in self.images.values()
+                if image["RepoTags"] or image["RepoDigests"] or not self._children(image)
             ]
+
+    def disk_usage(self) -> Json:
+        with self._request("disk_usage"):
+            images = [{**describe_image(image), **self._measure_image(image)} for image in self.images.values()]
+            return {
+                "LayersSize": sum(image["Size"] - image["SharedSize"] for image in images),
+                "Images": images,
+                "Containers": [{**self._describe(one), "SizeRw": 0} for one in self.containers.values()],
+                "Volumes": [
+                    {"Name": name, "UsageData": {"RefCount": int(self._is_used(name)), "Size": 0}} for name in self.volumes
+                ],
+                "BuildCache": self.build_cache,
+            }
+
+    def list_events(self, since: float, until: float) -> list[Json]:
+        with self._request("list_events"):
+            return [copy.deepcopy(event) for event in self.events[-256:] if since <= event["timeNano"] / 1e9 <= until]
 
     def inspect_container(self, container: str) -> Json:
         with self._request("inspect_container"):
@@ -377,9 +405,68 @@ class FakeEngine:
             digest = f"{reference.rpartition(':')[0]}@{self.digest_of(answer)}"
             if digest not in self.images[answer]["RepoDigests"]:
                 self.images[answer]["RepoDigests"].append(digest)
+            self._emit("image", "pull", reference, reference)
         on_progress()
 
+    def remove_image(self, image: str) -> list[Json]:
+        with self._request("remove_image", f"remove-image {image}"):
+            found = self._find_image(image)
+            references = [*found["RepoTags"], *found["RepoDigests"]]
+            named = [one for one in references if image in (one, one.removesuffix(":latest"))]
+            if named and len(references) > 1:
+                return [self._untag(found, named[0])]
+            if not named and not is_single_reference(found):
+                raise conflict(
+                    f"unable to delete {image[7:19]} (must be forced) - image is referenced in multiple repositories"
+                )
+            self._check_unused(found)
+            if self._children(found):
+                if not named:
+                    raise conflict(f"unable to delete {image[7:19]} (cannot be forced) - image has dependent child images")
+                return [self._untag(found, named[0])]
+            untagged = [self._untag(found, one) for one in references]
+            del self.images[found["Id"]]
+            self._emit("image", "delete", found["Id"], found["Id"])
+            return [*untagged, {"Deleted": found["Id"]}]
+
+    def tag_image(self, image: str, reference: str) -> None:
+        with self._request("tag_image", f"tag {reference}"):
+            self._tag(self._find_image(image)["Id"], reference)
+
     # How it works inside
+
+    def _emit(self, kind: str, action: str, actor: str, name: str, **attributes: str) -> None:
+        moment = time.time()
+        event = {"Type": kind, "Action": action, "Actor": {"ID": actor, "Attributes": {"name": name, **attributes}}}
+        self.events.append({**event, "scope": "local", "time": int(moment), "timeNano": int(moment * 1e9)})
+
+    def _emit_container(self, action: str, container: Json, **attributes: str) -> None:
+        self._emit(
+            "container", action, container["Id"], container["Name"][1:], image=container["Config"]["Image"], **attributes
+        )
+
+    def _children(self, image: Json) -> list[Json]:
+        return [other for other in self.images.values() if other["ParentId"] == image["Id"]]
+
+    def _measure_image(self, image: Json) -> Json:
+        """How many containers use it, and how much of it is another image's too: its parent's, or all where it is one."""
+        parent = self.images.get(image["ParentId"])
+        shared = image["Size"] if self._children(image) else parent["Size"] if parent else 0
+        return {"Containers": sum(one["Image"] == image["Id"] for one in self.containers.values()), "SharedSize": shared}
+
+    def _untag(self, image: Json, reference: str) -> Json:
+        image["RepoDigests" if "@" in reference else "RepoTags"].remove(reference)
+        self._emit("image", "untag", image["Id"], image["Id"])
+        return {"Untagged": reference}
+
+    def _check_unused(self, image: Json) -> None:
+        """Raises EngineRefused while a container was created from it."""
+        users = [one for one in self.containers.values() if one["Image"] == image["Id"]]
+        for user in sorted(users, key=lambda one: not one["State"]["Running"]):
+            state, force = ("running", "cannot be forced") if user["State"]["Running"] else ("stopped", "must be forced")
+            raise conflict(
+                f"unable to delete {image['Id'][7:19]} ({force}) - image is being used by {state} container {user['Id'][:12]}"
+            )
 
     def _next(self) -> int:
         self._serial += 1
@@ -393,7 +480,8 @@ class FakeEngine:
     def _make_image(self, config: Json) -> str:
         image_id = f"sha256:{make_id('image', self._next())}"
         full = {"Env": [], "Cmd": RUNS, "Entrypoint": None, "Labels": {}, "WorkingDir": "", "User": "", **copy.deepcopy(config)}
-        self.images[image_id] = {"Id": image_id, "RepoTags": [], "RepoDigests": [], "Config": full, "Created": self._now()}
+        names: Json = {"Id": image_id, "RepoTags": [], "RepoDigests": []}
+        self.images[image_id] = {**names, "Config": full, "Created": self._now(), "Size": 0, "ParentId": ""}
         return image_id
 
     def _tag(self, image_id: str, reference: str) -> None:
@@ -401,6 +489,7 @@ class FakeEngine:
             if reference in image["RepoTags"]:
                 image["RepoTags"].remove(reference)
         self.images[image_id]["RepoTags"].append(reference)
+        self._emit("image", "tag", image_id, reference)
 
     def _find_image(self, name: str) -> Json:
         for image in self.images.values():
@@ -469,6 +558,7 @@ class FakeEngine:
             for network in {first: None, **endpoints}:
                 self._connect(container, network, endpoints.get(network) or endpoints.get(mode) or {})
         self.containers[container_id] = container
+        self._emit_container("create", container)
         return container
 
     def _make_mounts(self, config: Json, host_config: Json) -> list[Json]:
@@ -553,6 +643,7 @@ class FakeEngine:
         for network in container["NetworkSettings"]["Networks"]:
             self._attach(container, network)
         state.update(new_state("running"), StartedAt=self._now())
+        self._emit_container("start", container)
         health_check = (container["Config"].get("Healthcheck") or {}).get("Test") or []
         if health_check and health_check[0] != "NONE":
             is_well = health_check[-1] != "/bin/false"
@@ -592,6 +683,7 @@ class FakeEngine:
             return
         started = container["State"]["StartedAt"]
         container["State"].update(new_state("exited"), ExitCode=exit_code, StartedAt=started, FinishedAt=self._now())
+        self._emit_container("die", container, exitCode=str(exit_code))
         if health := container["State"].get("Health"):
             health["Status"] = "unhealthy"
         for network in container["NetworkSettings"]["Networks"].values():
@@ -601,6 +693,7 @@ class FakeEngine:
 
     def _remove(self, container: Json, volumes: bool) -> None:
         del self.containers[container["Id"]]
+        self._emit_container("destroy", container)
         named = {bind.partition(":")[0] for bind in container["HostConfig"].get("Binds") or []}
         named |= {mount.get("Source", "") for mount in container["HostConfig"].get("Mounts") or []}
         for mount in container["Mounts"]:
@@ -638,6 +731,32 @@ class FakeEngine:
 
 def add_tag(reference: str) -> str:
     return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
+
+
+def describe_image(image: Json) -> Json:
+    """The image's entry in the list. Without a tag or a digest it has a placeholder for each."""
+    nameless = not image["RepoTags"] and not image["RepoDigests"]
+    return {
+        "Id": image["Id"],
+        "ParentId": image["ParentId"],
+        "RepoTags": ["<none>:<none>"] if nameless else list(image["RepoTags"]) or None,
+        "RepoDigests": ["<none>@<none>"] if nameless else list(image["RepoDigests"]) or None,
+        "Created": int(datetime.fromisoformat(image["Created"][:26]).replace(tzinfo=UTC).timestamp()),
+        "Size": image["Size"],
+        "SharedSize": -1,
+        "Containers": -1,
+        "Labels": image["Config"].get("Labels"),
+    }
+
+
+def is_single_reference(image: Json) -> bool:
+    """Whether the engine removes the image by its id: no more than one tag, and digests in that one's repository alone."""
+    names = [*(tag.rpartition(":")[0] for tag in image["RepoTags"]), *(d.partition("@")[0] for d in image["RepoDigests"])]
+    return len(image["RepoTags"]) < 2 and len(set(names)) < 2
+
+
+def conflict(message: str) -> EngineRefused:
+    return EngineRefused(f"conflict: {message}", code="conflict")
 
 
 def join_credentials(auth: Mapping[str, str] | None) -> str:

@@ -2,10 +2,12 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.utils import timezone
 
 from clusters.audit import record
 from clusters.engine.errors import EngineUnreachable
+from clusters.engine.fake_containers import make_id
 from clusters.engine.testing import FakeEngine
 from clusters.models import Application, Cluster, ClusterGrant
 from clusters.roles import Role
@@ -21,6 +23,19 @@ from clusters.tests.users import make_user
 from triggers import calls
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+
+IMAGE_HEX = make_id("image", 1)  # of a fake engine's first image
+
+
+@pytest.fixture(autouse=True)
+def live_engine(monkeypatch):
+    """What every cluster's pages ask; no other engine is asked, and none answers on this machine."""
+    engine = FakeEngine()
+    engine.add_image("shop:1", size=40_000_000)
+    monkeypatch.setattr("console.live.connect", lambda cluster: engine)
+    monkeypatch.setattr("console.local_engine.probe_engine", lambda url: False)
+    cache.clear()
+    return engine
 
 
 @pytest.fixture
@@ -156,6 +171,12 @@ class Fleet:
             "cluster": f"/clusters/{cluster}/",
             "cluster_edit": f"/clusters/{cluster}/edit/",
             "cluster_delete": f"/clusters/{cluster}/delete/",
+            "cluster_engine": f"/clusters/{cluster}/engine/",
+            "cluster_disk": f"/clusters/{cluster}/disk/",
+            "cluster_events": f"/clusters/{cluster}/events/",
+            "images": "/images/",
+            "image_prune": f"/clusters/{cluster}/images/prune/",
+            "image_remove": f"/clusters/{cluster}/images/{IMAGE_HEX}/remove/",
             "triggers": "/triggers/",
             "trigger_call": f"/triggers/{self.scaling_trigger.pk}/call/",
             "trigger_rotate": f"/triggers/{self.trigger.pk}/rotate/",

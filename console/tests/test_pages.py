@@ -25,7 +25,7 @@ from triggers.models import CallState, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 POSTED = {  # answer to POST alone
-    *("trigger_switch", "trigger_reveal", "call_again", "cluster_test", "theme"),
+    *("trigger_switch", "trigger_reveal", "call_again", "cluster_test", "cluster_local", "theme"),
     *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
 }
 SENT = {"activity_export", "audit_export"}  # no pages
@@ -45,10 +45,16 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
     "nodes": 6,
     "node": 6,
     "clusters": 5,
-    "cluster": 6,
+    "cluster": 5,
     "cluster_create": 4,
     "cluster_edit": 5,
     "cluster_delete": 8,
+    "cluster_engine": 6,
+    "cluster_disk": 6,
+    "cluster_events": 6,
+    "images": 7,
+    "image_prune": 7,
+    "image_remove": 7,
     "triggers": 6,
     "trigger_call": 5,
     "trigger_rotate": 5,

@@ -13,6 +13,7 @@ from clusters.models import AuditEntry, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFactory
 from clusters.tests.users import make_user
+from console.tests.conftest import IMAGE_HEX
 from triggers.models import TriggerCallEvent
 
 pytestmark = pytest.mark.django_db
@@ -84,9 +85,13 @@ POSTED = anyone(405)
 GLOBAL_PAGE = {"get": everywhere(200), "post": POSTED}
 
 PAGES: Table = {
-    **dict.fromkeys(("overview", "applications", "services", "nodes", "clusters", "triggers", "activity"), LIST),
     **dict.fromkeys(("application", "service", "container", "container_use", "node", "cluster", "call"), SHOWN),
     **dict.fromkeys(("container_reveal", "service_reveal"), {"get": POSTED, "post": here(DEPLOYER, 302)}),
+    **dict.fromkeys(("overview", "applications", "services", "nodes", "images", "clusters", "triggers", "activity"), LIST),
+    **dict.fromkeys(("cluster_engine", "cluster_disk", "cluster_events"), SHOWN),
+    "image_prune": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
+    "image_remove": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
+    "cluster_local": {"get": POSTED, "post": everywhere(302)},
     "activity_export": LIST,
     **dict.fromkeys(("running_calls", "search"), LIST),
     "application_redeploy": CALLS,
@@ -273,6 +278,7 @@ def page_path(name: str, world: Any) -> str:
         "user_id": world.user.pk,
         "grant_id": world.user.cluster_grants.get().pk,
         "cluster_id": world.cluster.pk,
+        "image_id": IMAGE_HEX,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
     kind = name.split("-")[1] if name.startswith("api-") else ""

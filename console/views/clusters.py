@@ -1,5 +1,6 @@
 """Clusters: the list, one cluster, adding, editing, testing and deleting it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -9,19 +10,29 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters import inventory
 from clusters.access import scope_visible
 from clusters.audit import record_act
+from clusters.engine.client import EngineClient
+from clusters.engine.disk import read_disk_use
 from clusters.engine.errors import EngineError
+from clusters.engine.history import read_history
+from clusters.engine.setup import read_setup
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Node
-from console.pages import console_page, get_visible, is_partial, redirect_to, render_dialog, require
+from console.live import open_engine
+from console.local_engine import find_local_engine, make_local_form
+from console.pages import console_page, get_visible, is_partial, read_tab, redirect_to, render_dialog, require
 from triggers.models import Trigger, TriggerCall
 
 TESTED_FIELDS = ("url", "other_urls", "tls_ca", "tls_cert", "tls_key")
 NODES_SHOWN = 50  # on the cluster's page; the page of nodes has all
+LOST_SHOWN = 5
+PIECES = {"cluster-overview": "_cluster_overview", "state": "_cluster_state"}
+TAB_LABELS = {"engine": "Engine", "nodes": "Nodes", "disk": "Disk use", "events": "Events"}
 
 
 @require_safe
@@ -34,9 +45,81 @@ def clusters(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def cluster(request: HttpRequest, uid: str) -> HttpResponse:
+    """`?tab=` chooses the tab. What the engine has to be asked for comes after the page, from an address of its own."""
     shown = get_visible(request, summarize_clusters(), uid=uid)
-    context = {"title": shown.name, "cluster": shown, "crumbs": _crumbs(), "nodes": shown.nodes.all()[:NODES_SHOWN]}
-    return render(request, "console/_cluster_state.html" if is_partial(request, "state") else "console/cluster.html", context)
+    return _render_cluster(request, shown, read_tab(request, list_tabs(shown)))
+
+
+@require_safe
+@console_page
+def cluster_engine(request: HttpRequest, uid: str) -> HttpResponse:
+    """How the engine is set up: for the cluster's page, or within it."""
+    return _render_live(request, uid, "engine", lambda client: {"setup": read_setup(client)})
+
+
+@require_safe
+@console_page
+def cluster_disk(request: HttpRequest, uid: str) -> HttpResponse:
+    """What its disk is used for. The engine measures first."""
+    return _render_live(request, uid, "disk", lambda client: {"disk": read_disk_use(client), "measured_at": timezone.now()})
+
+
+@require_safe
+@console_page
+def cluster_events(request: HttpRequest, uid: str) -> HttpResponse:
+    """What happened there lately."""
+    return _render_live(request, uid, "events", lambda client: {"events": read_history(client)})
+
+
+def _render_live(request: HttpRequest, uid: str, tab: str, read: Callable[[EngineClient], dict[str, Any]]) -> HttpResponse:
+    """The piece of a tab that htmx asks for, else the whole page with it. `failure`: why the engine could not be asked."""
+    shown = get_visible(request, Cluster.objects.all(), uid=uid)
+    live: dict[str, Any] = {"loaded": True}
+    try:
+        with open_engine(shown) as client:
+            live |= read(client)
+    except EngineError as error:
+        live["failure"] = error.message
+    if is_partial(request, tab):
+        return render(request, f"console/_cluster_{tab}.html", {"cluster": shown, **live})
+    return _render_cluster(request, get_visible(request, summarize_clusters(), uid=uid), tab, live)
+
+
+def _render_cluster(request: HttpRequest, shown: Any, tab: str, live: dict[str, Any] | None = None) -> HttpResponse:
+    """`shown`: of summarize_clusters."""
+    nodes = shown.nodes.order_by("hostname", "node_id")
+    context: dict[str, Any] = {
+        "title": shown.name,
+        "cluster": shown,
+        "crumbs": _crumbs(),
+        "tab": tab,
+        "tabs": [(name, TAB_LABELS[name]) for name in list_tabs(shown)],
+        "nodes": nodes[:NODES_SHOWN] if tab == "nodes" else (),
+        "lost_nodes": nodes.exclude(state=Node.State.READY)[:LOST_SHOWN] if shown.nodes_ready < shown.node_count else (),
+    }
+    piece = next((name for target, name in PIECES.items() if is_partial(request, target)), "cluster")
+    return render(request, f"console/{piece}.html", context | (live or {}))
+
+
+def list_tabs(shown: Any) -> tuple[str, ...]:
+    """Of one of summarize_clusters. Only a Swarm has nodes."""
+    return ("engine", "nodes", "disk", "events") if shown.node_count else ("engine", "disk", "events")
+
+
+@require_POST
+@console_page
+def cluster_local(request: HttpRequest) -> HttpResponse:
+    """Add the engine on the console's own machine, if it answers."""
+    require(request, "clusters.add_cluster")
+    url = find_local_engine()
+    if not url:
+        messages.error(request, "No Docker engine answers on this machine any more. Give the address of one.")
+        return redirect_to(request, "cluster_create")
+    form = make_local_form(url)
+    result = _test_form(form)
+    if "error" in result or not form.is_valid():
+        return _render_form(request, form, "Add cluster", result=result)
+    return _add_cluster(request, form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -45,12 +128,16 @@ def cluster_create(request: HttpRequest) -> HttpResponse:
     require(request, "clusters.add_cluster")
     form = ClusterForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        with transaction.atomic():
-            added = form.save()
-            record_act(request, "cluster.add", added)
-        messages.success(request, f"{added} is added. What runs there appears within seconds.")
-        return redirect_to(request, "cluster", added.uid)
+        return _add_cluster(request, form)
     return _render_form(request, form, "Add cluster")
+
+
+def _add_cluster(request: HttpRequest, form: ClusterForm) -> HttpResponse:
+    with transaction.atomic():
+        added = form.save()
+        record_act(request, "cluster.add", added)
+    messages.success(request, f"{added} is added. What runs there appears within seconds.")
+    return redirect_to(request, "cluster", added.uid)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

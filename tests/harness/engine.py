@@ -108,6 +108,8 @@ def take_number() -> PrivateEngine:
     remove_dead_engines()
     for number in NUMBERS:
         engine = PrivateEngine(number)
+        if Path(f"/sys/class/net/{engine.bridge}").exists():  # of a session with another temp folder: its engine runs
+            continue
         with contextlib.suppress(FileExistsError):
             engine.folder.mkdir()
             pid = os.getpid()

@@ -1,8 +1,10 @@
 """One suite for the real engine, through EngineClient, and for FakeEngine: what the driver builds on holds for both."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -613,3 +615,70 @@ def test_networks_are_listed_with_id_and_name(bench: Bench) -> None:
     found = {network["Name"]: network["Id"] for network in bench.client.list_networks()}
     assert {"bridge", "host", "none", "shop_default"} <= set(found)
     assert all(found.values())
+
+
+# Images
+
+
+def find_entry(bench: Bench, image: str) -> Json:
+    return next(entry for entry in bench.client.list_images() if entry["Id"] == image)
+
+
+def test_an_image_that_lost_its_tag_has_placeholders_and_goes_by_its_id(bench: Bench) -> None:
+    former = bench.add_image("windlass-test/moved:1", Labels={"build": "1"})
+    bench.add_image("windlass-test/moved:1", Labels={"build": "2"})
+    entry = find_entry(bench, former)
+    assert (entry["RepoTags"], entry["RepoDigests"]) == (["<none>:<none>"], ["<none>@<none>"])
+    assert {"Created", "Size", "SharedSize", "ParentId"} <= entry.keys()
+    assert bench.client.remove_image(former)[-1] == {"Deleted": former}
+    with raises(TargetMissing, "not_found"):
+        bench.client.remove_image(former)
+
+
+@pytest.mark.parametrize("start", [True, False])
+def test_an_image_that_a_container_was_made_of_is_not_removed(bench: Bench, start: bool) -> None:
+    image = bench.add_image("windlass-test/used:1", Cmd=SERVE, Labels={"build": "3"})
+    bench.run("user", "windlass-test/used:1", start=start)
+    with pytest.raises(EngineRefused, match=f"being used by {'running' if start else 'stopped'} container") as refused:
+        bench.client.remove_image(image)
+    assert refused.value.code == "conflict"
+    assert find_entry(bench, image)["RepoTags"] == ["windlass-test/used:1"]
+
+
+def test_an_image_with_several_tags_loses_them_one_by_one(bench: Bench) -> None:
+    image = bench.add_image("windlass-test/many:1", Labels={"build": "4"})
+    for other in ("windlass-test/many:2", "windlass-test/other:1"):
+        bench.client.tag_image(image, other)
+    with raises(EngineRefused, "conflict"):
+        bench.client.remove_image(image)
+    for other in ("windlass-test/many:2", "windlass-test/other:1"):
+        assert bench.client.remove_image(other) == [{"Untagged": other}]
+    assert bench.client.remove_image(image) == [{"Untagged": "windlass-test/many:1"}, {"Deleted": image}]
+
+
+def test_disk_usage_counts_an_images_containers_and_its_shared_layers(bench: Bench) -> None:
+    image = bench.add_image("windlass-test/measured:1", Cmd=SERVE, Labels={"build": "5"})
+    bench.run("measured", "windlass-test/measured:1", HostConfig={"Binds": ["windlass-measured:/data"]})
+    usage = bench.client.disk_usage()
+    (entry,) = [entry for entry in usage["Images"] if entry["Id"] == image]
+    assert entry["Containers"] == 1
+    assert 0 <= entry["SharedSize"] <= entry["Size"]
+    assert usage["LayersSize"] >= 0
+    assert [one["State"] for one in usage["Containers"]] == ["running"]
+    (volume,) = [volume for volume in usage["Volumes"] if volume["Name"] == "windlass-measured"]
+    assert volume["UsageData"]["RefCount"] == 1
+
+
+def test_events_between_two_moments_are_told_at_once(bench: Bench) -> None:
+    bench.add_image(Cmd=SERVE)
+    clock = datetime.fromisoformat(bench.client.info()["SystemTime"][:26].rstrip("Z")).replace(tzinfo=UTC).timestamp()
+    container = bench.run("eventful")
+    bench.client.stop_container(container)
+
+    def look() -> list[tuple[str, str, str]]:
+        events = bench.client.list_events(clock - 1, time.time())
+        found = [event for event in events if event["Actor"]["ID"] == container]
+        return [(event["Type"], event["Action"], event["Actor"]["Attributes"]["name"]) for event in found]
+
+    eventually(lambda: ("container", "die", "eventful") in look(), what="the container's end is told")
+    assert [action for _, action, _ in look()][:2] == ["create", "start"]

@@ -1,0 +1,9 @@
+"""What the pages of clusters and images show."""
+
+from django import template
+
+from console.local_engine import find_local_engine
+
+register = template.Library()
+
+register.simple_tag(find_local_engine, name="local_engine")

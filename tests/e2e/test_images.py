@@ -1,0 +1,61 @@
+"""Pruning images by keyboard alone: what will go is shown first, and exactly that is gone afterwards."""
+
+import docker
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import visit
+from tests.harness.images import make_image
+
+LIVE = 30_000  # milliseconds in which discovery shows what runs
+
+
+def test_images_are_pruned_by_keyboard_as_previewed(signed_in: Page, api: docker.APIClient) -> None:
+    page = signed_in
+    former = make_image(api, "windlass-e2e/shop:1", Labels={"build": "1"})
+    current = make_image(api, "windlass-e2e/shop:1", Labels={"build": "2"})
+    api.start(api.create_container("windlass-e2e/shop:1", name="storefront"))
+    visit(page, "/applications/")
+    expect(page.get_by_role("link", name="storefront", exact=True)).to_be_visible(timeout=LIVE)
+
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Images").click()
+    used = page.get_by_role("row").filter(has_text="windlass-e2e/shop:1")
+    expect(used.get_by_role("link", name="storefront")).to_be_visible()
+    expect(page.get_by_text(former[7:19])).to_be_visible()
+
+    prune = page.get_by_role("link", name="Prune")
+    prune.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Dangling images")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(prune).to_be_focused()
+
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_label("Dangling images")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(dialog).to_contain_text("refer")
+    expect(dialog.get_by_label("All unused images")).to_be_checked()
+    page.keyboard.press("ArrowUp")
+    shown = dialog.get_by_role("list", name="Images that will go")
+    expect(shown).to_contain_text(former[7:19])
+    expect(shown).not_to_contain_text(current[7:19])
+    remove = dialog.get_by_role("button", name="Remove")
+    for _ in range(8):
+        if remove.evaluate("button => button === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    expect(remove).to_be_focused()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("became free")).to_be_visible()
+    expect(page.get_by_text(former[7:19])).to_have_count(0)
+    expect(used).to_be_visible()
+    left = {image["Id"] for image in api.images()}
+    assert former not in left
+    assert current in left
+
+    used.get_by_role("link", name="Remove windlass-e2e/shop:1").click()
+    expect(dialog).to_contain_text("It cannot be removed: it is used by the running container storefront.")
+    page.get_by_role("link", name="Close").last.click()
+    expect(dialog).to_be_hidden()
