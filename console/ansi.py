@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 Segment = tuple[str, str]  # classes, text
 
@@ -58,7 +59,7 @@ class Style:
 
 PLAIN = Style()
 ATTRIBUTES = ("bold", "italic", "underlined", "reversed", "struck")
-SWITCHES: dict[int, tuple[str, bool | int | None]] = {
+SWITCHES: dict[int, tuple[str, Any]] = {
     **dict(zip((1, 3, 4, 7, 9), ((name, True) for name in ATTRIBUTES), strict=True)),
     **dict(zip((22, 23, 24, 27, 29), ((name, False) for name in ATTRIBUTES), strict=True)),
     39: ("ink", None),
@@ -114,7 +115,7 @@ def apply_parameters(style: Style, text: str) -> Style:
         elif number in (38, 48, 58):
             colour = read_colour(iter([2, *own[-3:]] if own[0] == 2 else own) if own else map(read_number, parts))
             if number != 58 and colour is not None:
-                style = replace(style, **{"ink" if number == 38 else "ground": colour})
+                style = replace(style, ink=colour) if number == 38 else replace(style, ground=colour)
         elif number == 4 and own:
             style = replace(style, underlined=own[0] != 0)
         elif number in SWITCHES:

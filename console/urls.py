@@ -5,7 +5,20 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from console.views import applications, audit, calls, clusters, nodes, overview, search, services, session, triggers, users
+from console.views import (
+    applications,
+    audit,
+    calls,
+    clusters,
+    logs,
+    nodes,
+    overview,
+    search,
+    services,
+    session,
+    triggers,
+    users,
+)
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -16,11 +29,17 @@ urlpatterns = [
     path("search/", search.search, name="search"),
     path("applications/", applications.applications, name="applications"),
     path("applications/<int:application_id>/", applications.application, name="application"),
+    path("applications/<int:application_id>/logs/", logs.application_logs, name="application_logs"),
+    path("applications/<int:application_id>/logs/download/", logs.application_logs_download, name="application_logs_download"),
     path("applications/<int:application_id>/redeploy/", applications.application_redeploy, name="application_redeploy"),
     path("applications/<int:application_id>/triggers/new/", triggers.trigger_create, name="trigger_create"),
     path("services/", services.services, name="services"),
     path("services/<int:service_id>/", services.service, name="service"),
+    path("services/<int:service_id>/logs/", logs.service_logs, name="service_logs"),
+    path("services/<int:service_id>/logs/download/", logs.service_logs_download, name="service_logs_download"),
     path("services/<int:service_id>/scale/", services.service_scale, name="service_scale"),
+    path("containers/<int:container_id>/logs/", logs.container_logs, name="container_logs"),
+    path("containers/<int:container_id>/logs/download/", logs.container_logs_download, name="container_logs_download"),
     path("clusters/", clusters.clusters, name="clusters"),
     path("clusters/new/", clusters.cluster_create, name="cluster_create"),
     path("clusters/test/", clusters.cluster_test, name="cluster_test"),
