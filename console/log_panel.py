@@ -108,7 +108,7 @@ def find_target(row: Row, query: LogQuery) -> LogTarget:
         application.endpoint,
         tuple(LogSource("tasks", task.task_id, task.name) for task in shown if task.node_id not in lost),
         count_rest(tasks, shown),
-        tuple(LogNotice(task.name, f"Its node {lost[task.node_id]} is down.") for task in shown if task.node_id in lost),
+        tuple(LogNotice(task.name, f"its node {lost[task.node_id]} is down.") for task in shown if task.node_id in lost),
     )
 
 
@@ -292,7 +292,7 @@ def write_file(client: EngineClient, target: LogTarget, query: LogQuery) -> Iter
 
 
 def write_notice(notice: LogNotice) -> str:
-    return f"[{strip_ansi(notice.source)}: {strip_ansi(notice.text)}]\n"
+    return f"[{strip_ansi(notice.source)} is not read: {strip_ansi(notice.text)}]\n"
 
 
 def write_line(line: LogLine, query: LogQuery, is_named: bool) -> str:

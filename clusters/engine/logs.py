@@ -12,10 +12,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from clusters.engine.errors import EngineError, EngineUnreachable, TargetMissing
+from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, TargetMissing
 from clusters.engine.log_cursor import Cursor, Position, make_key
 from clusters.engine.log_stream import SECOND, RawLine, Stream, format_moment, read_lines
 
@@ -35,15 +35,14 @@ SKEW = 60 * SECOND  # by which the clock of another node may be late
 class LogLimits:
     """Of one portion."""
 
-    lines: int = 5_000
+    lines: int = 10_000
     bytes: int = 1_000_000
     short_tail: int = SHORT_TAIL
     long_tail: int = LONG_TAIL
 
     def share(self, sources: int) -> "LogLimits":
         """What each of several logs may give."""
-        lines, size = max(self.lines // sources, 100), max(self.bytes // sources, 50_000)
-        return LogLimits(min(lines, self.lines), min(size, self.bytes), self.short_tail, self.long_tail)
+        return replace(self, bytes=min(max(self.bytes // sources, 200_000), self.bytes))
 
 
 LIMITS = LogLimits()
@@ -103,7 +102,7 @@ class Reading:
 
 class OutOfTime(EngineUnreachable):
     def __init__(self) -> None:
-        super().__init__(f"It did not answer within {DEADLINE:g} s.")
+        super().__init__(f"the engine did not answer for it within {DEADLINE:g} s.")
 
 
 class Deadline:
@@ -304,10 +303,15 @@ class keep_what_is_read:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         if not isinstance(error, EngineError):
             return False
-        gone = isinstance(error, TargetMissing)
-        self.reading.problem = "It is no longer on the engine." if gone else error.message
+        self.reading.problem = describe_problem(error)
         self.reading.more = isinstance(error, OutOfTime)
         return True
+
+
+def describe_problem(error: EngineError) -> str:
+    if isinstance(error, TargetMissing):
+        return "it is no longer on the engine."
+    return f"the engine says: {error.message}" if isinstance(error, EngineRefused) else error.message
 
 
 # Several at once
@@ -360,8 +364,10 @@ class Lanes:
 
 # Everything, for a file
 
+WholeLog = Generator[LogLine | LogNotice, None, None]
 
-def read_whole(client: "EngineClient", sources: Sequence[LogSource], since: int = 0) -> Iterator[LogLine | LogNotice]:
+
+def read_whole(client: "EngineClient", sources: Sequence[LogSource], since: int = 0) -> WholeLog:
     """All lines since a moment, interleaved, a few in memory at a time. Close it, and its connections are closed."""
     with ExitStack() as opened:
         logs = [opened.enter_context(closing(read_one_whole(client, source, since))) for source in sources]
@@ -370,13 +376,13 @@ def read_whole(client: "EngineClient", sources: Sequence[LogSource], since: int 
             yield line
 
 
-def read_one_whole(client: "EngineClient", source: LogSource, since: int) -> Generator[LogLine | LogNotice, None, None]:
+def read_one_whole(client: "EngineClient", source: LogSource, since: int) -> WholeLog:
     try:
         with client.open_logs(source.kind, source.id, None, since) as chunks:
             for raw in read_lines(chunks, LONGEST_IN_FILE):
                 yield LogLine(format_moment(raw.moment), raw.moment, source.name, raw.stream, raw.text)
     except EngineError as error:
-        yield LogNotice(source.name, error.message)
+        yield LogNotice(source.name, describe_problem(error))
 
 
 def number_lines(number: int, lines: Iterator[LogLine | LogNotice]) -> Iterator[tuple[int, int, LogLine | LogNotice]]:

@@ -137,12 +137,17 @@
     restart() {
       this.asking?.abort();
       this.asking = null;
-      Object.assign(this, { lines: [], shown: [], cursor: null, dropped: 0, newer: 0, failures: 0, widest: 0, isRead: false, isAtEnd: true, problem: "", isMore: true });
+      Object.assign(this, { lines: [], shown: [], places: null, rendered: null, cursor: null, dropped: 0, newer: 0, failures: 0, widest: 0 });
+      Object.assign(this, { isRead: false, isMore: true, isAtEnd: true, problem: "" });
+      this.linkDownload();
+      this.describe();
+      this.ask();
+    }
+
+    linkDownload() {
       const query = this.query(["since", "only", "stream"]);
       query.set("times", "1");
       this.parts.download.href = `${this.root.dataset.download}?${query}`;
-      this.describe();
-      this.ask();
     }
 
     query(names) {
@@ -220,9 +225,10 @@
       if (!this.isAtEnd) this.newer += found.length;
       if (isLate) this.shown = this.lines.filter(this.matcher());
       else for (const line of found) this.shown.push(line);
+      this.places = null;
       const gone = this.drop();
       this.rules.setWidth(this.widest);
-      this.render(isLate || gone || this.rendered === undefined || this.isAtEnd);
+      this.render(isLate || gone || this.isAtEnd && found.length > 0 || !this.rendered);
     }
 
     // The oldest lines beyond what a page keeps. Whether any of those shown is gone.
@@ -233,8 +239,9 @@
       const gone = new Set(this.lines.splice(0, excess));
       const kept = this.shown.findIndex((line) => !gone.has(line));
       const removed = kept < 0 ? this.shown.length : kept;
-      const height = this.offsets()[removed];
+      const height = this.placeOf(removed);
       this.shown.splice(0, removed);
+      this.places = null;
       if (!this.isAtEnd) this.view.scrollTop -= height;
       return removed > 0;
     }
@@ -251,12 +258,10 @@
 
     filter() {
       this.shown = this.lines.filter(this.matcher());
+      this.places = null;
       this.newer = 0;
-      const query = this.query(["since", "only", "stream"]);
-      query.set("times", "1");
-      this.parts.download.href = `${this.root.dataset.download}?${query}`;
+      this.linkDownload();
       this.goToEnd();
-      this.describe();
     }
 
     // Showing
@@ -265,16 +270,31 @@
       return this.view.classList.contains("is-wrapped");
     }
 
-    // The place of each line shown, and after the last one the height of all.
-    offsets() {
-      const offsets = new Float64Array(this.shown.length + 1);
+    // Where a line begins, in pixels from the first one; of the number of all lines: their height.
+    placeOf(index) {
+      if (!this.isWrapped) return index * LINE_HEIGHT;
+      this.places ??= this.addHeights();
+      return this.places[index];
+    }
+
+    addHeights() {
+      const places = new Float64Array(this.shown.length + 1);
       const columns = Math.max(Math.floor(this.view.clientWidth / CHARACTER_WIDTH) - 20, 20);
-      for (let index = 0; index < this.shown.length; index += 1) {
-        const line = this.shown[index];
-        const height = this.isFlat ? LINE_HEIGHT : line.height || LINE_HEIGHT * Math.max(Math.ceil(line.text.length / columns), 1);
-        offsets[index + 1] = offsets[index] + height;
+      this.shown.forEach((line, index) => {
+        places[index + 1] = places[index] + (line.height || LINE_HEIGHT * Math.max(Math.ceil(line.text.length / columns), 1));
+      });
+      return places;
+    }
+
+    indexAt(place) {
+      if (!this.isWrapped) return Math.max(Math.min(Math.floor(place / LINE_HEIGHT), this.shown.length - 1), 0);
+      let [low, high] = [0, Math.max(this.shown.length - 1, 0)];
+      while (low < high) {
+        const middle = (low + high + 1) >> 1;
+        if (this.placeOf(middle) <= place) low = middle;
+        else high = middle - 1;
       }
-      return offsets;
+      return low;
     }
 
     renderSoon() {
@@ -288,40 +308,36 @@
     // Puts the lines in sight into the document: again where they are others than those that are there, or by force.
     render(isForced) {
       if (!this.isRead) return;
-      this.isFlat = !this.isWrapped;
-      let offsets = this.offsets();
       const total = this.shown.length;
-      const top = this.isAtEnd ? Math.max(offsets[total] - this.view.clientHeight, 0) : this.view.scrollTop;
-      const first = this.indexAt(offsets, top);
-      const last = Math.min(this.indexAt(offsets, top + this.view.clientHeight) + 1, total);
-      const [begin, end] = this.rendered ?? [0, 0];
-      if (isForced || first < begin || last > end) {
-        const from = Math.max(first - MARGIN, 0);
-        const to = Math.min(last + MARGIN, total);
-        const needle = this.needle;
+      const sight = this.view.clientHeight;
+      const top = this.isAtEnd ? Math.max(this.placeOf(total) - sight, 0) : this.view.scrollTop;
+      const first = this.indexAt(top);
+      const last = Math.min(this.indexAt(top + sight) + 1, total);
+      if (isForced || first < this.rendered[0] || last > this.rendered[1]) {
+        const [from, to] = [Math.max(first - MARGIN, 0), Math.min(last + MARGIN, total)];
+        const { needle } = this;
         this.box.replaceChildren(...this.shown.slice(from, to).map((line) => this.makeRow(line, needle)));
         this.rendered = [from, to];
-        if (!this.isFlat) {
-          const before = offsets[first];
-          [...this.box.children].forEach((row, index) => { this.shown[from + index].height = row.getBoundingClientRect().height; });
-          offsets = this.offsets();
-          this.rules.setSpace(offsets[from], offsets[total] - offsets[to]);
-          if (!this.isAtEnd && offsets[first] !== before) this.view.scrollTop += offsets[first] - before;
-        }
+        if (this.isWrapped) this.measure(first);
       }
       const [from, to] = this.rendered;
-      this.rules.setSpace(offsets[from], offsets[total] - offsets[Math.min(to, total)]);
+      this.rules.setSpace(this.placeOf(from), this.placeOf(total) - this.placeOf(to));
       if (this.isAtEnd) this.view.scrollTop = this.view.scrollHeight;
     }
 
-    indexAt(offsets, place) {
-      let [low, high] = [0, Math.max(this.shown.length - 1, 0)];
-      while (low < high) {
-        const middle = (low + high + 1) >> 1;
-        if (offsets[middle] <= place) low = middle;
-        else high = middle - 1;
+    // Takes the true heights of what is in the document; the line `first` stays where it is in sight.
+    measure(first) {
+      const [before, [from]] = [this.placeOf(first), this.rendered];
+      [...this.box.children].forEach((row, index) => {
+        this.shown[from + index].height = row.offsetHeight;
+      });
+      this.places = null;
+      const moved = this.placeOf(first) - before;
+      if (moved && !this.isAtEnd) {
+        const [begin, end] = this.rendered;
+        this.rules.setSpace(this.placeOf(begin), this.placeOf(this.shown.length) - this.placeOf(end));
+        this.view.scrollTop += moved;
       }
-      return low;
     }
 
     makeRow(line, needle) {
@@ -338,7 +354,8 @@
     }
 
     relayOut() {
-      for (const line of this.shown) line.height = 0;
+      for (const line of this.lines) line.height = 0;
+      this.places = null;
       this.render(true);
     }
 
@@ -389,7 +406,7 @@
       this.parts.notices.replaceChildren(...notices.map(([source, text]) => {
         const item = makeElement("li", "note note-warn");
         const words = document.createElement("span");
-        words.append(makeElement("bdi", "strong", source), ": ", makeElement("bdi", "", text));
+        words.append(makeElement("bdi", "strong", source), " is not read: ", makeElement("bdi", "", text));
         item.append(words);
         return item;
       }));
@@ -401,16 +418,18 @@
       const all = isNarrow ? `${this.shown.length.toLocaleString("en")} of ${count(this.lines.length)}` : count(this.lines.length);
       parts.count.textContent = this.isRead ? all + (this.dropped ? `; older ones are left out, a page keeps ${this.most.toLocaleString("en")}` : "") : "";
       parts.empty.hidden = this.shown.length > 0 || !this.isRead && this.box.childElementCount > 0;
-      parts.empty.textContent = !this.isRead || this.isMore ? "Reading…" : this.lines.length ? "No line is like that." : this.problem ? "Nothing could be read." : this.isPeriod() ? "Nothing was written in that time." : "Nothing has been written yet.";
+      parts.empty.textContent = this.describeEmptiness();
       parts.newer.hidden = this.newer === 0;
       parts.newer.textContent = `${count(this.newer).replace(" ", " new ")} ↓`;
       parts.state.classList.toggle("is-bad", Boolean(this.problem));
       parts.state.textContent = this.describeState();
-      parts.follow.classList.toggle("is-on", this.isFollowing);
     }
 
-    isPeriod() {
-      return this.form.elements.namedItem("since").value !== "";
+    describeEmptiness() {
+      if (this.problem) return "Nothing could be read.";
+      if (!this.isRead || this.isMore) return "Reading…";
+      if (this.lines.length) return "No line is like that.";
+      return this.form.elements.namedItem("since").value ? "Nothing was written in that time." : "Nothing has been written yet.";
     }
 
     describeState() {
