@@ -7,7 +7,7 @@ title or makes a link. Colours are the sixteen of logs.css; others become the ne
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 Segment = tuple[str, str]  # classes, text
@@ -46,7 +46,7 @@ class Style:
     struck: bool = False
     reversed: bool = False
 
-    @property
+    @cached_property
     def classes(self) -> str:
         if self.reversed:  # the ground's colour on the ink's
             ink, ground = name_colour("ansi-pale", self.ground), name_colour("ansi-full", self.ink)
@@ -102,6 +102,7 @@ def walk(text: str) -> Iterator[tuple[Style, str]]:
         yield style, text[start:].translate(PICTURES)
 
 
+@lru_cache(maxsize=4096)
 def apply_parameters(style: Style, text: str) -> Style:
     """ECMA-48's Select Graphic Rendition. What is unknown changes nothing; private ones (`>4;2m`) are not it."""
     if text[:1] in ("<", "=", ">", "?"):
