@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import docker
@@ -39,6 +39,7 @@ VERSION_PATIENCE = 8.0
 INFO_PATIENCE = 25.0
 MANAGER_PATIENCE = 5.0  # seconds for each of several managers to show that it can be worked with
 EVENTS_LIMIT = 4 << 20  # bytes
+LOG_CHUNK = 1 << 16  # bytes
 PULL_SILENCE = 300.0  # seconds without a line of progress after which a pull is given up
 
 
@@ -255,6 +256,26 @@ class EngineClient:
     def list_networks(self) -> list[dict[str, Any]]:
         with self._translated():
             return self.api.networks()
+
+    @contextmanager
+    def open_logs(
+        self, kind: Literal["containers", "tasks"], name: str, tail: int | None, since: int = 0
+    ) -> Iterator[Iterator[bytes]]:
+        """The output of a container or a Swarm's task with times, as `clusters.engine.log_stream` reads it: the last `tail`
+        lines, of these those from a moment on (nanoseconds since 1970). Leave it early and the connection is closed.
+
+        Raises EngineRefused where the logging driver cannot be read, TargetMissing, EngineUnreachable.
+        """
+        query = {"stdout": 1, "stderr": 1, "timestamps": 1, "tail": "all" if tail is None else tail}
+        if since:
+            query["since"] = f"{since // 10**9}.{since % 10**9:09d}"
+        with self._translated():
+            answer = self._raw._get(self._raw._url(f"/{kind}/{{0}}/logs", name), params=query, stream=True)
+            try:
+                self._raw._raise_for_status(answer)
+                yield answer.iter_content(LOG_CHUNK)
+            finally:
+                answer.close()
 
     # Swarm, on a manager. All raise NotManager on another engine, SwarmUnavailable while there is no leader.
 

@@ -243,6 +243,13 @@ class FakeSwarm:
                 return service
         raise TargetMissing(f"service {name} not found")
 
+    def find_task(self, task_id: str) -> FakeTask:
+        """Raises TargetMissing."""
+        for task in self.tasks:
+            if task.id == task_id:
+                return task
+        raise TargetMissing(f"task {task_id} not found")
+
     def tasks_of(self, service: str) -> list[FakeTask]:
         found = self.find_service(service)
         return [task for task in self.tasks if task.service_id == found.id]

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import (
@@ -46,7 +46,9 @@ from clusters.engine.fake_containers import (
     new_state,
     new_stats,
 )
+from clusters.engine.fake_logs import FIRST_MOMENT, FakeLine, cut_pieces, send_logs
 from clusters.engine.fake_swarm import FakeSwarm
+from clusters.engine.log_stream import SECOND, Stream
 
 __all__ = ["CANNOT_START", "COMPLETES", "CRASHES", "HEALTHY", "RUNS", "UNHEALTHY", "FakeEngine"]
 
@@ -71,6 +73,7 @@ class FakeEngine:
         self.swarm: FakeSwarm | None = None
         self.events: list[Json] = []
         self.build_cache: list[Json] | None = None
+        self.logs: dict[str, list[FakeLine]] = {}  # by the id of the container or the task
         self.unreachable = ""  # a reason: then every request raises EngineUnreachable with it
         self.operations: list[str] = []  # every change asked for, as one line: "create shop-web-1", "pull app:1"
         self.requests: list[str] = []  # every request's method name, reads too
@@ -149,6 +152,16 @@ class FakeEngine:
             if start:
                 self._start(container)
             return str(container["Id"])
+
+    def write_log(self, name: str, *texts: str, stream: Stream = "stdout", moment: int = 0) -> None:
+        """What a container or a Swarm's task (by its id) writes: each text a line, at a moment of nanoseconds since 1970, or
+        later than everything before."""
+        is_task = self.swarm is not None and any(task.id == name for task in self.swarm.tasks)
+        log_id = name if is_task else str(self._find(name)["Id"])
+        with self._lock:
+            for text in texts:
+                written = cut_pieces(moment or FIRST_MOMENT + self._next() * SECOND, stream, text.encode() + b"\n")
+                self.logs.setdefault(log_id, []).extend(written)
 
     def init_swarm(self, *workers: str) -> FakeSwarm:
         """The engine becomes the manager `manager1`, with a node for each of `workers`."""
@@ -233,8 +246,27 @@ class FakeEngine:
 
     def container_logs(self, container: str, tail: int = 20) -> str:
         with self._request("container_logs"):
-            self._find(container)
-            return ""
+            lines = self.logs.get(str(self._find(container)["Id"]), [])
+            return b"".join(line.text for line in lines[-tail:]).decode(errors="replace")
+
+    @contextmanager
+    def open_logs(
+        self, kind: Literal["containers", "tasks"], name: str, tail: int | None, since: int = 0
+    ) -> Iterator[Iterator[bytes]]:
+        with self._request("open_logs"):
+            if kind == "containers":
+                log_id, has_terminal = self._find_log(name)
+            else:
+                task = self._manager().find_task(name)
+                log_id, has_terminal = task.id, bool(task.spec["ContainerSpec"].get("TTY"))
+            lines = list(self.logs.get(log_id, []))
+        yield send_logs(lines, tail, since, has_terminal)
+
+    def _find_log(self, container: str) -> tuple[str, bool]:
+        found = self._find(container)
+        if (found["HostConfig"].get("LogConfig") or {}).get("Type") == "none":
+            raise EngineRefused("configured logging driver does not support reading")
+        return str(found["Id"]), bool(found["Config"].get("Tty"))
 
     def container_stats(self, container: str, *, wait: bool = False) -> Json:
         """A second of the machine's time passes from sample to sample; a tenth of one CPU is the container's."""
@@ -694,6 +726,7 @@ class FakeEngine:
     def _remove(self, container: Json, volumes: bool) -> None:
         del self.containers[container["Id"]]
         self._emit_container("destroy", container)
+        self.logs.pop(container["Id"], None)
         named = {bind.partition(":")[0] for bind in container["HostConfig"].get("Binds") or []}
         named |= {mount.get("Source", "") for mount in container["HostConfig"].get("Mounts") or []}
         for mount in container["Mounts"]:

@@ -28,7 +28,10 @@ POSTED = {  # answer to POST alone
     *("trigger_switch", "trigger_reveal", "call_again", "cluster_test", "cluster_local", "theme"),
     *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
 }
-SENT = {"activity_export", "audit_export"}  # no pages
+SENT = {  # no pages
+    *("activity_export", "audit_export"),
+    *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
+}
 OPEN = {"login", "logout", "healthz", "theme"}  # need nobody to be signed in
 QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
     "overview": 10,

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 
+from clusters.engine.testing import FakeEngine
 from clusters.models import AuditEntry, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFactory
@@ -79,6 +80,7 @@ VIEWER, OPERATOR, DEPLOYER, ADMINISTRATOR = Role
 REFUSED = anyone(403)
 LIST = {"get": anyone(200), "post": anyone(405)}
 SHOWN = {"get": here(VIEWER, 200), "post": anyone(405)}
+LOGS = {"get": here(OPERATOR, 200), "post": anyone(405)}
 CALLS = {"get": here(OPERATOR, 200), "post": here(OPERATOR, 302)}
 CHANGES = {"get": here(DEPLOYER, 200), "post": here(DEPLOYER, 302)}
 POSTED = anyone(405)
@@ -94,6 +96,8 @@ PAGES: Table = {
     "cluster_local": {"get": POSTED, "post": everywhere(302)},
     "activity_export": LIST,
     **dict.fromkeys(("running_calls", "search"), LIST),
+    **dict.fromkeys((f"{kind}_logs" for kind in ("application", "service", "container")), LOGS),
+    **dict.fromkeys((f"{kind}_logs_download" for kind in ("application", "service", "container")), LOGS),
     "application_redeploy": CALLS,
     "service_scale": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
     "trigger_call": CALLS,
@@ -233,6 +237,8 @@ def test_the_table_has_every_address():
 def world(fleet, published, monkeypatch):
     """The fleet, and one of what it lacks."""
     monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: pytest.fail("no engine is asked"))
+    monkeypatch.setattr("console.log_panel.open_engine", lambda endpoint: FakeEngine())
+    monkeypatch.setattr("console.views.logs.open_engine", lambda endpoint: FakeEngine())
     fleet.container = Container.objects.filter(service=fleet.service).first() or ContainerFactory(service=fleet.service)
     fleet.task = TaskFactory(service=fleet.service)
     fleet.event = TriggerCallEvent.objects.filter(call=fleet.call).first()

@@ -12,6 +12,7 @@ import pytest
 from clusters.engine.client import EngineClient
 from clusters.engine.details import read_container
 from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
+from clusters.engine.log_stream import RawLine, read_lines
 from clusters.engine.masking import MASK
 from clusters.engine.testing import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from clusters.engine.use import Use, read_use
@@ -43,6 +44,7 @@ class Bench:
     publish: Callable[..., str]  # publish(**config) -> reference of an image that only the registry has
     registry_host: str
     subnet: str
+    write_log: Callable[..., None] = lambda container, *texts, stream="stdout": None  # what the container's command writes
 
     def run(self, name: str, image: str = IMAGE, *, start: bool = True, **config: Any) -> str:
         container = self.client.create_container(name, {"Image": image, **config})
@@ -91,7 +93,7 @@ def fake_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
     add_image = lambda reference=IMAGE, **config: fake.add_image(reference, **config)  # noqa: E731
     with fake as client:
-        yield Bench(client, add_image, fake.add_network, publish, "127.0.0.1:5", "10.9.8.0/24")
+        yield Bench(client, add_image, fake.add_network, publish, "127.0.0.1:5", "10.9.8.0/24", fake.write_log)
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -682,3 +684,45 @@ def test_events_between_two_moments_are_told_at_once(bench: Bench) -> None:
 
     eventually(lambda: ("container", "die", "eventful") in look(), what="the container's end is told")
     assert [action for _, action, _ in look()][:2] == ["create", "start"]
+
+
+# Logs
+
+
+def read_log(bench: Bench, container: str, tail: int | None = None, since: int = 0) -> list[RawLine]:
+    with bench.client.open_logs("containers", container, tail, since) as chunks:
+        return list(read_lines(chunks))
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_log_has_its_lines_with_times_and_streams(bench: Bench, terminal: bool) -> None:
+    bench.add_image()
+    container = bench.run("talker", Tty=terminal, Cmd=["/bin/sh", "-c", "echo one; echo zwölf; echo three"])
+    bench.write_log(container, "one", "zwölf", "three")
+    lines = eventually(lambda: [line for line in read_log(bench, container) if len(read_log(bench, container)) == 3])
+    assert [line.text.rstrip("\r") for line in lines] == ["one", "zwölf", "three"]
+    assert {line.stream for line in lines} == {"stdout"}
+    moments = [line.moment for line in lines]
+    assert moments == sorted(moments)
+    assert read_log(bench, container, since=moments[1]) == lines[1:]  # inclusive, to the nanosecond
+    assert read_log(bench, container, since=moments[1] + 1) == lines[moments.count(moments[1]) + 1 :]
+    assert read_log(bench, container, tail=2) == lines[1:]
+    assert read_log(bench, container, tail=1, since=moments[0]) == lines[2:]  # the tail first, then the time
+
+
+def test_streams_are_kept_apart_and_a_long_line_comes_whole(bench: Bench) -> None:
+    bench.add_image()
+    script = 's=abcdefgh; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do s=$s$s; done; echo "$s" >&2'
+    container = bench.run("talker", Cmd=["/bin/sh", "-c", script])
+    bench.write_log(container, "abcdefgh" * 4096, stream="stderr")
+    [line] = eventually(lambda: read_log(bench, container))
+    assert (line.stream, line.text, line.pieces) == ("stderr", ("abcdefgh" * 4096)[:10_000] + "…", 3)
+
+
+def test_a_log_that_cannot_be_read_is_refused(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("silent", HostConfig={"LogConfig": {"Type": "none"}})
+    with raises(EngineRefused, "engine_refused"):
+        read_log(bench, container)
+    with raises(TargetMissing, "not_found"):
+        read_log(bench, "missing")
