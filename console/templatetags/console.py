@@ -47,7 +47,7 @@ register.simple_tag(badges.render_shape, name="shape")
 
 @register.simple_tag
 def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
-    """Relative, with the exact time on hover; console.js turns the exact time into the reader's zone."""
+    """Relative, with the exact time on hover; console.js turns that into the reader's zone, and keeps the words fresh."""
     if moment is None:
         return empty
     age = timezone.now() - moment
@@ -57,20 +57,22 @@ def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
         words = f"{describe_age(age)} ago"
     else:
         words = moment.strftime("%-d %b %Y")
-    return format_time(moment, words)
+    return format_time(moment, words, "when")
 
 
 @register.simple_tag
 def lasting(moment: datetime | None) -> SafeString | str:
     """How long it has been so: `14 min`."""
-    return "" if moment is None else format_time(moment, describe_age(timezone.now() - moment))
+    return "" if moment is None else format_time(moment, describe_age(timezone.now() - moment), "lasting")
 
 
-def format_time(moment: datetime, words: str) -> SafeString:
+def format_time(moment: datetime, words: str, wording: str) -> SafeString:
+    """`wording` names the tag, for console.js to write the words as it does."""
     exact = timezone.localtime(moment)
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
+        '<time datetime="{}" data-words="{}" title="{}">{}</time>',
         exact.isoformat(timespec="seconds"),
+        wording,
         exact.strftime("%Y-%m-%d %H:%M:%S %Z"),
         words,
     )
