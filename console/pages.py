@@ -95,6 +95,11 @@ def read_tab(request: HttpRequest, tabs: tuple[str, ...]) -> str:
     return tab if tab in tabs else tabs[0]
 
 
-def paginate(request: HttpRequest, rows: QuerySet[Any] | list[Any], size: int = PAGE_SIZE) -> Page[Any]:
-    """The asked page; a number that is wrong or beyond the end gives the nearest one."""
-    return Paginator(rows, size).get_page(request.GET.get("page"))
+def paginate(
+    request: HttpRequest, rows: QuerySet[Any] | list[Any], size: int = PAGE_SIZE, count: int | None = None
+) -> Page[Any]:
+    """The asked page; a number that is wrong or beyond the end gives the nearest one. `count`: of the rows, where it is known."""
+    paginator = Paginator(rows, size)
+    if count is not None:
+        paginator.count = count  # type: ignore[misc]
+    return paginator.get_page(request.GET.get("page"))

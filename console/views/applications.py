@@ -1,14 +1,13 @@
 """Applications: the list, one application with its triggers, and its redeploy."""
 
-from dataclasses import dataclass
-
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Container
+from console.application_filters import ApplicationFilters
 from console.configuration import describe_configuration
 from console.log_panel import describe_logs
 from console.pages import (
@@ -17,7 +16,6 @@ from console.pages import (
     is_partial,
     list_visible,
     paginate,
-    read_query,
     read_tab,
     render_dialog,
     require,
@@ -29,63 +27,26 @@ from console.views.calls import start_call
 from triggers.models import Action
 from triggers.selectors import calls_with_relations, triggers_with_last_call
 
-ONLINE = (Application.Status.RUNNING, Application.Status.DEGRADED)
 TABS = ("services", "containers", "logs", "activity", "configuration")
 SWARM_TABS = ("services", "tasks", "logs", "activity", "configuration")
-SORTS = {"name": "name", "created": "created_at", "updated": "updated_at"}
 CALLS_SHOWN = 25
-
-
-@dataclass(frozen=True)
-class ApplicationFilters:
-    """As the address has them. Before the form was used once, system applications are hidden."""
-
-    query: str
-    hide_system: bool
-    hide_offline: bool
-    hide_online: bool
-    sort: str
-
-    @classmethod
-    def from_request(cls, request: HttpRequest) -> "ApplicationFilters":
-        used = "filtered" in request.GET
-        sort = request.GET.get("sort", "name")
-        return cls(
-            query=read_query(request, "q"),
-            hide_system="hide_system" in request.GET or not used,
-            hide_offline="hide_offline" in request.GET,
-            hide_online="hide_online" in request.GET,
-            sort=sort if sort.removeprefix("-") in SORTS else "name",
-        )
-
-    @property
-    def is_narrow(self) -> bool:
-        return bool(self.query or self.hide_offline or self.hide_online)
-
-    def apply(self, rows: QuerySet[Application]) -> QuerySet[Application]:
-        if self.query:
-            rows = rows.filter(Q(name__icontains=self.query) | Q(services__image__icontains=self.query)).distinct()
-        if self.hide_system:
-            rows = rows.filter(system=False)
-        if self.hide_offline:
-            rows = rows.filter(status__in=ONLINE)
-        if self.hide_online:
-            rows = rows.exclude(status__in=ONLINE)
-        field = SORTS[self.sort.removeprefix("-")]
-        return rows.order_by(f"-{field}" if self.sort.startswith("-") else field, "pk")
 
 
 @require_safe
 @console_page
 def applications(request: HttpRequest) -> HttpResponse:
     filters = ApplicationFilters.from_request(request)
-    rows = filters.apply(_with_cluster(list_visible(request, Application.objects.all())))
+    seen = list_visible(request, Application.objects.all())
+    counts = filters.count(seen)
+    rows = filters.apply(_with_cluster(seen)).prefetch_related("services")
     context = {
         "title": "Applications",
         "cluster_filter": True,
         "selection": select_cluster(request),
         "filters": filters,
-        "page": paginate(request, rows.prefetch_related("services")),
+        "sorting": filters.sorting,
+        "counts": counts,
+        "page": paginate(request, rows, count=counts.shown),
     }
     template = "console/_applications.html" if is_partial(request, "list") else "console/applications.html"
     return render(request, template, context)
