@@ -18,7 +18,7 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Services", "services", "services", ("service", "service_scale")),
     ("Clusters", "clusters", "clusters", ("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test")),
     ("Nodes", "nodes", "nodes", ("node",)),
-    ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_rotate", "trigger_delete")),
+    ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
     ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),
     ("Audit log", "audit", "audit", ()),

@@ -98,7 +98,7 @@ def read_tab(request: HttpRequest, tabs: tuple[str, ...]) -> str:
 def paginate(
     request: HttpRequest, rows: QuerySet[Any] | list[Any], size: int = PAGE_SIZE, count: int | None = None
 ) -> Page[Any]:
-    """The asked page; a number that is wrong or beyond the end gives the nearest one. `count`: of the rows, where it is known."""
+    """The asked page; a number that is wrong or beyond the end gives the nearest one. `count`: how many rows, where known."""
     paginator = Paginator(rows, size)
     if count is not None:
         paginator.count = count  # type: ignore[misc]

@@ -30,8 +30,8 @@ class ClusterSelection:
 
 
 def select_cluster(request: HttpRequest, rows: QuerySet[Cluster] | None = None) -> ClusterSelection:
-    """Read once a request. `?cluster=all` forgets the selection; one that is gone counts as all. A poll remembers nothing: a page
-    in another tab goes on with its own cluster.
+    """Read once a request. `?cluster=all` forgets the selection; one that is gone counts as all. A poll remembers nothing: a
+    page in another tab goes on with its own cluster.
 
     `rows`: clusters with what a page shows of them besides, by who asks first."""
     known: ClusterSelection | None = getattr(request, "cluster_selection", None)

@@ -39,9 +39,9 @@ class Sorting:
         return "" if first else f"{'-' if self.descending else ''}{self.column}"
 
     def apply(self, rows: QuerySet[Row]) -> QuerySet[Row]:
-        """Rows that are equal in the column follow the first of the columns."""
-        first = next(iter(self.columns.values()))
-        return rows.order_by(self._order(self.columns[self.column]), _expression(first), "pk")
+        """Rows that are equal in the column follow the first two of the columns."""
+        first = list(self.columns.values())[:2]
+        return rows.order_by(self._order(self.columns[self.column]), *map(_expression, first), "pk")
 
     def next_word(self, column: str) -> str:
         """What a click on the column's heading asks for: the other direction, or that in which the column is read first."""

@@ -1,9 +1,12 @@
 """Applications: the list, one application with its triggers, and its redeploy."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Container
@@ -23,6 +26,7 @@ from console.pages import (
 from console.selection import select_cluster
 from console.slots import group_slots, tasks_with_nodes
 from console.snippets import describe_triggers, forget_shown_trigger
+from console.sparklines import add_sparklines
 from console.views.calls import start_call
 from triggers.models import Action
 from triggers.selectors import calls_with_relations, triggers_with_last_call
@@ -62,24 +66,13 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
         "crumbs": [("Applications", reverse("applications"))],
         "application": shown,
         "cluster": shown.cluster,
-        "tab": read_tab(request, SWARM_TABS if shown.is_swarm else TABS),
-        "services": shown.services.all(),
     }
-    if context["tab"] == "containers":
-        context["containers"] = Container.objects.filter(service__application=shown).select_related("service")
-    if context["tab"] == "tasks":
-        tasks = tasks_with_nodes().filter(service__application=shown)
-        context["page"] = paginate(request, group_slots(tasks.order_by("service__name", "slot", "node_name")))
-    if context["tab"] == "logs":
-        context |= describe_logs(request, shown)
-    if context["tab"] == "configuration":
-        context |= describe_configuration(request, shown)
-    if context["tab"] == "activity":
-        context["calls"] = calls_with_relations().filter(application=shown)[:CALLS_SHOWN]
+    if is_partial(request, "about"):
+        return render(request, "console/_application_about.html", context | _describe_triggers(request, shown))
+    context |= _describe_tab(request, shown)
     if is_partial(request, "state"):
         return render(request, "console/_application_state.html", context)
-    triggers = triggers_with_last_call().filter(application=shown)
-    context["triggers"] = describe_triggers(request, triggers, forget_shown_trigger(request))
+    context |= _describe_triggers(request, shown, forget_shown_trigger(request))
     return render(request, "console/application.html", context)
 
 
@@ -92,6 +85,29 @@ def application_redeploy(request: HttpRequest, application_id: int) -> HttpRespo
         return start_call(request, shown, action=Action.REDEPLOY)
     context = {"title": f"Redeploy {shown.name}", "application": shown, "crumbs": [("Applications", reverse("applications"))]}
     return render_dialog(request, "console/_application_redeploy.html", context)
+
+
+def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
+    tab = read_tab(request, SWARM_TABS if shown.is_swarm else TABS)
+    context: dict[str, Any] = {"tab": tab, "services": shown.services.all()}
+    if tab == "containers":
+        context["containers"] = Container.objects.filter(service__application=shown).select_related("service")
+    elif tab == "tasks":
+        tasks = tasks_with_nodes().filter(service__application=shown)
+        context["page"] = paginate(request, group_slots(tasks.order_by("service__name", "slot", "node_name")))
+    elif tab == "logs":
+        context |= describe_logs(request, shown)
+    elif tab == "configuration":
+        context |= describe_configuration(request, shown)
+    elif tab == "activity":
+        context["calls"] = calls_with_relations().filter(application=shown)[:CALLS_SHOWN]
+    return context
+
+
+def _describe_triggers(request: HttpRequest, shown: Application, just_made: int | None = None) -> dict[str, Any]:
+    """`just_made`: the trigger whose secret is shown, this once."""
+    triggers = triggers_with_last_call().filter(application=shown)
+    return {"triggers": describe_triggers(request, add_sparklines(triggers, timezone.now()), just_made)}
 
 
 def _with_cluster(rows: QuerySet[Application]) -> QuerySet[Application]:
