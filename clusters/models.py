@@ -254,7 +254,9 @@ class Service(models.Model):
     @property
     def can_be_scaled(self) -> bool:
         """As far as the inventory knows; its engine may be too old for it."""
-        return self.mode == self.Mode.REPLICATED and self.status != Application.Status.ABSENT and self.application.can_be_changed
+        return (
+            self.mode == self.Mode.REPLICATED and self.status != Application.Status.ABSENT and self.application.can_be_changed
+        )
 
     @property
     def is_job(self) -> bool:
