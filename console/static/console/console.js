@@ -425,12 +425,18 @@
       element.querySelectorAll(SCROLLED).forEach((part, index) => { part.scrollLeft = scrolled[index] ?? 0; });
     }]);
   });
-  document.addEventListener("htmx:afterSwap", () => {
-    fillSecrets();
+  const restoreKept = () => {
     for (const [id, restore] of kept) {
       const element = document.getElementById(id);
       if (element) restore(element);
     }
+  };
+  document.addEventListener("htmx:afterSwap", () => {
+    fillSecrets();
+    restoreKept();
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    restoreKept(); // settling has set the server's classes
     kept = [];
   });
   document.addEventListener("htmx:afterSettle", () => {
