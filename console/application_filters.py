@@ -8,10 +8,10 @@ from django.http import HttpRequest
 
 from clusters.models import Application, Service
 from console.pages import read_query
-from console.sorting import Sorting, by_severity
+from console.sorting import Columns, Sorting, by_severity
 
 ONLINE = (Application.Status.RUNNING, Application.Status.DEGRADED)
-COLUMNS = {
+COLUMNS: Columns = {
     "name": "name",
     "cluster": "cluster__name",
     "status": by_severity(),

@@ -101,5 +101,5 @@ def paginate(
     """The asked page; a number that is wrong or beyond the end gives the nearest one. `count`: how many rows, where known."""
     paginator = Paginator(rows, size)
     if count is not None:
-        paginator.count = count  # type: ignore[misc]
+        paginator.count = count
     return paginator.get_page(request.GET.get("page"))

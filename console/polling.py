@@ -24,7 +24,7 @@ def answer_changes(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
-        if not _is_piece(request, response):
+        if not isinstance(response, HttpResponse) or not _is_piece(request, response):
             return response
         state = hash_piece(response.content)
         if request.headers.get(STATE_HEADER) == state:
@@ -40,6 +40,6 @@ def hash_piece(content: bytes) -> str:
     return hashlib.blake2b(PASSING.sub(rb"\1", content), digest_size=16).hexdigest()
 
 
-def _is_piece(request: HttpRequest, response: HttpResponseBase) -> bool:
+def _is_piece(request: HttpRequest, response: HttpResponse) -> bool:
     asked = request.method == "GET" and bool(request.htmx)  # type: ignore[attr-defined]
-    return asked and response.status_code == 200 and not response.streaming and getattr(response, "is_rendered", True)
+    return asked and response.status_code == 200 and getattr(response, "is_rendered", True)

@@ -24,7 +24,7 @@ from console.pages import (
 )
 from console.selection import select_cluster
 from console.slots import group_slots, tasks_with_nodes
-from console.sorting import Sorting, by_severity
+from console.sorting import Columns, Sorting, by_severity
 from console.views.calls import start_call
 from triggers.forms import ScaleForm
 from triggers.models import Action
@@ -34,7 +34,7 @@ from triggers.validation import explain_service_refusal
 TABS = ("containers", "logs", "configuration", "activity")
 SWARM_TABS = ("tasks", "logs", "configuration", "activity")
 CALLS_SHOWN = 25
-COLUMNS = {"application": "application__name", "name": "name", "status": by_severity()}
+COLUMNS: Columns = {"application": "application__name", "name": "name", "status": by_severity()}
 
 
 @require_safe
