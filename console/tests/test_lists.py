@@ -128,6 +128,12 @@ class TestShared:
         assert f'form="filters" name="cluster" value="{harbour.uid}"' in text
         assert 'hx-get="/applications/?cluster=all"' in text_of(reader.get("/applications/?cluster=all"))
 
+    def test_the_navigation_keeps_the_cluster_in_the_address(self, reader, applications, harbour):
+        assert 'href="/services/"' in text_of(reader.get("/applications/"))
+        text = text_of(reader.get(f"/applications/?cluster={harbour.uid}"))
+        assert f'href="/services/?cluster={harbour.uid}"' in text
+        assert 'href="/clusters/"' in text
+
     def test_a_poll_does_not_change_which_cluster_is_selected(self, reader, applications, harbour):
         reader.get("/applications/?cluster=all")
         assert names_in(reader.get(f"/applications/?cluster={harbour.uid}", headers=LIST)) == ["b", "c"]
@@ -172,6 +178,14 @@ class TestPageStates:
         fleet.application.triggers.all().delete()
         client.force_login(make_user("viewer", Role.VIEWER, fleet.cluster))
         assert "Who has the Deployer role" in text_of(client.get(fleet.pages["application"]))
+
+
+def test_the_page_of_an_application_names_the_calls_that_wait_or_run(reader, fleet):
+    TriggerCallFactory(trigger=fleet.trigger, state=CallState.RUNNING)
+    TriggerCallFactory(trigger=fleet.scaling_trigger, step=2)
+    text = " ".join(re.sub(r"<[^>]+>", "", text_of(reader.get(fleet.pages["application"]))).split())
+    assert f"Redeploy is running, asked for by {fleet.trigger} just now" in text
+    assert f"Scale out by 2 of {fleet.service.name} waits for its turn, asked for by {fleet.scaling_trigger}" in text
 
 
 class TestTriggersList:

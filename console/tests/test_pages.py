@@ -34,7 +34,7 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
     "overview": 10,
     "search": 4,
     "applications": 7,
-    "application": 8,
+    "application": 9,
     "application_redeploy": 6,
     "trigger_create": 8,
     "services": 6,

@@ -29,11 +29,12 @@ from console.snippets import describe_triggers, forget_shown_trigger
 from console.sparklines import add_sparklines
 from console.views.calls import start_call
 from triggers.models import Action
-from triggers.selectors import calls_with_relations, triggers_with_last_call
+from triggers.selectors import calls_with_relations, only_active, triggers_with_last_call
 
 TABS = ("services", "containers", "logs", "activity", "configuration")
 SWARM_TABS = ("services", "tasks", "logs", "activity", "configuration")
 CALLS_SHOWN = 25
+RUNNING_SHOWN = 3
 
 
 @require_safe
@@ -68,11 +69,11 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
         "cluster": shown.cluster,
     }
     if is_partial(request, "about"):
-        return render(request, "console/_application_about.html", context | _describe_triggers(request, shown))
+        return render(request, "console/_application_about.html", context | _describe_about(request, shown))
     context |= _describe_tab(request, shown)
     if is_partial(request, "state"):
         return render(request, "console/_application_state.html", context)
-    context |= _describe_triggers(request, shown, forget_shown_trigger(request))
+    context |= _describe_about(request, shown, forget_shown_trigger(request))
     return render(request, "console/application.html", context)
 
 
@@ -104,10 +105,13 @@ def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
     return context
 
 
-def _describe_triggers(request: HttpRequest, shown: Application, just_made: int | None = None) -> dict[str, Any]:
+def _describe_about(request: HttpRequest, shown: Application, just_made: int | None = None) -> dict[str, Any]:
     """`just_made`: the trigger whose secret is shown, this once."""
     triggers = triggers_with_last_call().filter(application=shown)
-    return {"triggers": describe_triggers(request, add_sparklines(triggers, timezone.now()), just_made)}
+    return {
+        "triggers": describe_triggers(request, add_sparklines(triggers, timezone.now()), just_made),
+        "running": only_active(calls_with_relations().filter(application=shown))[:RUNNING_SHOWN],
+    }
 
 
 def _with_cluster(rows: QuerySet[Application]) -> QuerySet[Application]:
