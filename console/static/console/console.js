@@ -408,45 +408,45 @@
     || [element.tagName, element.getAttribute("href"), element.getAttribute("aria-label"), element.textContent.trim()].join("|");
   const isCovered = () => Boolean(palette()?.open || dialog()?.open);
   const SCROLLED = ".table-wrap, .tabs, pre";
-  let focused = null;
-  let kept = [];
+  const kept = new Map(); // by the id of a swapped element; pieces are swapped side by side
 
   document.addEventListener("htmx:beforeSwap", ({ detail: { shouldSwap, target } }) => {
-    if (!shouldSwap || target === dialog()) return;
+    if (!shouldSwap || !target.id || target === dialog()) return;
     const active = isCovered() ? opener : document.activeElement;
-    focused = target.id && target.contains(active) ? { id: target.id, description: describe(active) } : null;
-    kept = [
-      ...[...target.querySelectorAll("details[id]")].map(({ id, open }) => [id, (details) => { details.open = open; }]),
-      ...[...target.querySelectorAll("[data-trigger].revealed")].map(({ id }) => [id, (row) => showSecret(row, true)]),
-      ...[...target.querySelectorAll("[role=tab][aria-selected=true]")].map(({ id }) => [id, openTab]),
-    ];
     const scrolled = [...target.querySelectorAll(SCROLLED)].map((element) => element.scrollLeft);
-    kept.push([target.id, (element) => {
-      element.querySelectorAll(SCROLLED).forEach((part, index) => { part.scrollLeft = scrolled[index] ?? 0; });
-    }]);
+    kept.set(target.id, {
+      focused: target.contains(active) ? describe(active) : null,
+      parts: [
+        ...[...target.querySelectorAll("details[id]")].map(({ id, open }) => [id, (details) => { details.open = open; }]),
+        ...[...target.querySelectorAll("[data-trigger].revealed")].map(({ id }) => [id, (row) => showSecret(row, true)]),
+        ...[...target.querySelectorAll("[role=tab][aria-selected=true]")].map(({ id }) => [id, openTab]),
+        [target.id, (element) => {
+          element.querySelectorAll(SCROLLED).forEach((part, index) => { part.scrollLeft = scrolled[index] ?? 0; });
+        }],
+      ],
+    });
   });
-  const restoreKept = () => {
-    for (const [id, restore] of kept) {
+
+  function restoreParts({ detail }) {
+    for (const [id, restore] of kept.get(detail.target.id)?.parts ?? []) {
       const element = document.getElementById(id);
       if (element) restore(element);
     }
-  };
-  document.addEventListener("htmx:afterSwap", () => {
-    fillSecrets();
-    restoreKept();
-  });
-  document.addEventListener("htmx:afterSettle", () => {
-    restoreKept(); // settling has set the server's classes
-    kept = [];
-  });
-  document.addEventListener("htmx:afterSettle", () => {
+  }
+
+  function restoreFocus({ detail }) {
+    const { focused } = kept.get(detail.target.id) ?? {};
     if (!focused) return;
-    const candidates = document.getElementById(focused.id)?.querySelectorAll("a, button, summary, [tabindex]") ?? [];
-    const found = [...candidates].find((element) => describe(element) === focused.description);
+    const candidates = document.getElementById(detail.target.id)?.querySelectorAll("a, button, summary, [tabindex]") ?? [];
+    const found = [...candidates].find((element) => describe(element) === focused);
     if (isCovered()) opener = found ?? opener;
     else found?.focus({ preventScroll: true });
-    focused = null;
-  });
+  }
+
+  document.addEventListener("htmx:afterSwap", fillSecrets);
+  document.addEventListener("htmx:afterSwap", restoreParts);
+  document.addEventListener("htmx:afterSettle", restoreParts); // settling has set the server's classes
+  document.addEventListener("htmx:afterSettle", restoreFocus);
 
   // Times: exact in the reader's zone, and in words as the server writes them (the tags `when` and `lasting`), kept fresh
 
