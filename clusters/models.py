@@ -183,6 +183,11 @@ class Application(models.Model):
         return self.source in {self.Source.STACK, self.Source.SERVICE}
 
     @property
+    def can_be_changed(self) -> bool:
+        """Whether there is something to act on, and acting is allowed to anybody."""
+        return not self.protected and self.status != self.Status.ABSENT
+
+    @property
     def endpoint(self) -> EngineEndpoint:
         """Where to work at it: what runs on the engine at the cluster's first address is on no other manager."""
         endpoint = self.cluster.endpoint
@@ -245,6 +250,13 @@ class Service(models.Model):
     @property
     def stopped(self) -> int:
         return max(self.replicas - self.running, 0)
+
+    @property
+    def can_be_scaled(self) -> bool:
+        """As far as the inventory knows; its engine may be too old for it."""
+        return (
+            self.mode == self.Mode.REPLICATED and self.status != Application.Status.ABSENT and self.application.can_be_changed
+        )
 
     @property
     def is_job(self) -> bool:

@@ -30,11 +30,13 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ),
     ("Nodes", "nodes", "nodes", ("node",)),
     ("Images", "images", "images", ("image_remove", "image_prune")),
-    ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_rotate", "trigger_delete")),
+    ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
     ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),
     ("Audit log", "audit", "audit", ()),
 )
+# Entries of pages that are seen through the selected cluster: their addresses name it, so that they can be shared.
+SEEN_THROUGH = {"overview", "applications", "services", "nodes", "triggers", "activity"}
 # Entries for those who have the permission for all clusters.
 RESTRICTED = {"users": "auth.view_user", "audit": "clusters.view_auditentry"}
 
@@ -66,8 +68,15 @@ def count_active_calls(user: Any) -> int:
 def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
     match = request.resolver_match
     name = match.url_name if match and not match.namespaces else ""
+    selected = select_cluster(request).selected
+    query = f"?cluster={selected.uid}" if selected else ""
     items = [
-        {"label": label, "icon": icon, "url": reverse(url_name), "current": name == url_name or name in below}
+        {
+            "label": label,
+            "icon": icon,
+            "url": reverse(url_name) + (query if url_name in SEEN_THROUGH else ""),
+            "current": name == url_name or name in below,
+        }
         for label, icon, url_name, below in NAVIGATION
         if url_name not in RESTRICTED or request.user.has_perm(RESTRICTED[url_name])
     ]

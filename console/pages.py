@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Page, Paginator
@@ -10,10 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
 from clusters import access
+from console.polling import answer_changes
 from console.selection import select_cluster
 
 PAGE_SIZE = 50  # rows
@@ -22,8 +25,10 @@ View = Callable[..., HttpResponseBase]
 
 
 def console_page(view: View) -> View:
-    """Only for those signed in, and kept by no cache: pages show secrets, and a partial shares its page's address."""
-    return never_cache(login_required(view))
+    """Only for those signed in, and kept by no cache: pages show secrets, and a partial shares its page's address.
+
+    A poll for a piece that has not changed is answered with 204 (console.polling)."""
+    return never_cache(login_required(answer_changes(view)))
 
 
 def list_visible(request: HttpRequest, rows: QuerySet[Row]) -> QuerySet[Row]:
@@ -59,8 +64,24 @@ def render_dialog(request: HttpRequest, template: str, context: dict[str, Any]) 
 
 def redirect_to(request: HttpRequest, view_name: str, *arguments: Any, query: str = "") -> HttpResponse:
     """A redirect; from a dialog htmx makes the whole page follow it."""
-    url = reverse(view_name, args=arguments) + query
-    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)  # type: ignore[attr-defined]
+    return _lead_to(request, reverse(view_name, args=arguments) + query)
+
+
+def return_from(request: HttpRequest, view_name: str, *arguments: Any) -> HttpResponse:
+    """A redirect to the page on which a dialog or a form with its address in `next` was used; else to the view."""
+    opened_on: str = request.htmx.current_url_abs_path or request.POST.get("next", "")  # type: ignore[attr-defined]
+    if not url_has_allowed_host_and_scheme(opened_on, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        return redirect_to(request, view_name, *arguments)
+    return _lead_to(request, urlsplit(opened_on)._replace(scheme="", netloc="", fragment="").geturl())
+
+
+def _lead_to(request: HttpRequest, url: str) -> HttpResponse:
+    """A browser that is sent to the very address that it shows, `#part` included, would stay as it is: it reloads instead."""
+    if not request.htmx:  # type: ignore[attr-defined]
+        return redirect(url)
+    if url == request.htmx.current_url_abs_path:  # type: ignore[attr-defined]
+        return HttpResponseClientRefresh()
+    return HttpResponseClientRedirect(url)
 
 
 def read_query(request: HttpRequest, name: str) -> str:
@@ -74,6 +95,11 @@ def read_tab(request: HttpRequest, tabs: tuple[str, ...]) -> str:
     return tab if tab in tabs else tabs[0]
 
 
-def paginate(request: HttpRequest, rows: QuerySet[Any] | list[Any], size: int = PAGE_SIZE) -> Page[Any]:
-    """The asked page; a number that is wrong or beyond the end gives the nearest one."""
-    return Paginator(rows, size).get_page(request.GET.get("page"))
+def paginate(
+    request: HttpRequest, rows: QuerySet[Any] | list[Any], size: int = PAGE_SIZE, count: int | None = None
+) -> Page[Any]:
+    """The asked page; a number that is wrong or beyond the end gives the nearest one. `count`: how many rows, where known."""
+    paginator = Paginator(rows, size)
+    if count is not None:
+        paginator.count = count
+    return paginator.get_page(request.GET.get("page"))

@@ -18,9 +18,20 @@ class ClusterSelection:
     clusters: list[Cluster]
     selected: Cluster | None
 
+    @property
+    def word(self) -> str:
+        """As it stands in an address."""
+        return self.selected.uid if self.selected else ALL
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether rows of several clusters may stand in one list."""
+        return self.selected is None and len(self.clusters) > 1
+
 
 def select_cluster(request: HttpRequest, rows: QuerySet[Cluster] | None = None) -> ClusterSelection:
-    """Read once a request. `?cluster=all` forgets the selection; one that is gone counts as all.
+    """Read once a request. `?cluster=all` forgets the selection; one that is gone counts as all. A poll remembers nothing: a
+    page in another tab goes on with its own cluster.
 
     `rows`: clusters with what a page shows of them besides, by who asks first."""
     known: ClusterSelection | None = getattr(request, "cluster_selection", None)
@@ -42,6 +53,6 @@ def _find_selected(request: HttpRequest, clusters: list[Cluster]) -> Cluster | N
     uid = request.GET.get("cluster") or remembered
     selected = next((cluster for cluster in clusters if cluster.uid == uid), None)
     wanted = selected.uid if selected else ALL
-    if wanted != remembered:
+    if wanted != remembered and not getattr(request, "htmx", False):
         request.session["cluster"] = wanted
     return selected

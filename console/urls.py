@@ -63,6 +63,7 @@ urlpatterns = [
     path("nodes/<int:node_id>/", nodes.node, name="node"),
     path("triggers/", triggers.triggers, name="triggers"),
     path("triggers/<int:trigger_id>/call/", triggers.trigger_call, name="trigger_call"),
+    path("triggers/<int:trigger_id>/edit/", triggers.trigger_edit, name="trigger_edit"),
     path("triggers/<int:trigger_id>/reveal/", triggers.trigger_reveal, name="trigger_reveal"),
     path("triggers/<int:trigger_id>/rotate/", triggers.trigger_rotate, name="trigger_rotate"),
     path("triggers/<int:trigger_id>/switch/", triggers.trigger_switch, name="trigger_switch"),

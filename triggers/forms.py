@@ -9,26 +9,18 @@ from django.db.models import QuerySet
 from clusters.models import Application, Service
 from triggers.models import Action, OnFailure, Trigger
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM
-from triggers.validation import REPLICAS_MAXIMUM
-
-NO_REGISTRY = "No registry is connected yet, so Windlass is not told of new images."
+from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 
 
-class TriggerForm(forms.ModelForm):
-    """The Create Trigger dialog. Scaling names its service; a redeploy may be narrowed to one under More options."""
+class TriggerOptionsForm(forms.ModelForm):
+    """What can be chosen of a trigger beside what it does: the Edit dialog, and More options of the Create Trigger dialog."""
 
-    action = forms.ChoiceField(choices=Action.choices, initial=Action.REDEPLOY)
-    image_update = forms.BooleanField(
-        label="Associated with Image Update", required=False, disabled=True, help_text=NO_REGISTRY
-    )
-    service = forms.ModelChoiceField(Service.objects.none(), required=False, empty_label="Choose a service")
-    only_service = forms.ModelChoiceField(
-        Service.objects.none(), label="Only this service", required=False, empty_label="All services"
-    )
+    OPTIONS = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "on_failure")
+
     cooldown_seconds = forms.IntegerField(
         label="Cool-down",
         min_value=0,
-        max_value=86_400,
+        max_value=COOLDOWN_MAXIMUM,
         initial=0,
         required=False,
         help_text="Seconds after an accepted call in which further calls in the same direction are rejected.",
@@ -36,27 +28,63 @@ class TriggerForm(forms.ModelForm):
 
     class Meta:
         model = Trigger
-        fields = ("action", "service", "name", "min_replicas", "max_replicas", "cooldown_seconds", "on_failure")
+        fields: tuple[str, ...] = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "on_failure")
         labels = {"min_replicas": "Minimum", "max_replicas": "Maximum", "on_failure": "On failure"}
         help_texts = {
             "name": "For people: who calls it, for example.",
             "on_failure": "What becomes of a change that fails, where the service's own update policy does not say.",
         }
 
+    def __init__(self, data: Any = None, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        is_swarm = self.instance.application.is_swarm
+        self.fields["min_replicas"].widget.attrs["min"] = 0 if is_swarm else 1
+        self.fields["max_replicas"].widget.attrs["min"] = 1
+        if is_swarm:
+            self.fields["on_failure"].required = False  # a form that does not send it means the default
+        else:
+            del self.fields["on_failure"]  # a plain engine always goes back
+        if self.instance.action == Action.REDEPLOY:
+            del self.fields["min_replicas"], self.fields["max_replicas"]
+
+    def list_changes(self) -> list[str]:
+        """The fields whose values are others than the trigger had; what was only written differently is none."""
+        return [name for name in self.fields if self.cleaned_data[name] != self.initial.get(name)]
+
+    def clean_on_failure(self) -> str:
+        return self.cleaned_data["on_failure"] or OnFailure.ROLLBACK
+
+    def clean_cooldown_seconds(self) -> int:
+        return self.cleaned_data["cooldown_seconds"] or 0
+
+    def _update_errors(self, errors: ValidationError) -> None:
+        """The model also judges fields that the dialog does not have: what it says of them stands above the fields."""
+        by_field = errors.update_error_dict({})
+        shown: dict[str, list[Any]] = {}
+        for name, problems in by_field.items():
+            shown.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(problems)
+        super()._update_errors(ValidationError(shown))  # type: ignore[misc]
+
+
+class TriggerForm(TriggerOptionsForm):
+    """The Create Trigger dialog. Scaling names its service; a redeploy may be narrowed to one under More options."""
+
+    action = forms.ChoiceField(choices=Action.choices, initial=Action.REDEPLOY)
+    service = forms.ModelChoiceField(Service.objects.none(), required=False, empty_label="Choose a service")
+    only_service = forms.ModelChoiceField(
+        Service.objects.none(), label="Only this service", required=False, empty_label="All services"
+    )
+
+    class Meta(TriggerOptionsForm.Meta):
+        fields = ("action", "service", *TriggerOptionsForm.OPTIONS)
+
     def __init__(self, application: Application, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, instance=Trigger(application=application), **kwargs)
-        self.application = application
         services = application.services.all()
         self._limit_services("service", services)
         self._limit_services("only_service", services)
         if len(services) == 1:
             self.fields["service"].initial = services[0].pk
-        self.fields["min_replicas"].widget.attrs["min"] = 0 if application.is_swarm else 1
-        self.fields["max_replicas"].widget.attrs["min"] = 1
-        if application.is_swarm:
-            self.fields["on_failure"].required = False  # a form that does not send it means the default
-        else:
-            del self.fields["on_failure"]  # a plain engine always goes back
 
     def _limit_services(self, name: str, services: QuerySet[Service]) -> None:
         field = self.fields[name]
@@ -66,14 +94,7 @@ class TriggerForm(forms.ModelForm):
     @property
     def has_wrong_options(self) -> bool:
         """Whether an error hides under More options, which must then be open."""
-        hidden = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "only_service", "on_failure")
-        return any(name in self.errors for name in hidden)
-
-    def clean_on_failure(self) -> str:
-        return self.cleaned_data["on_failure"] or OnFailure.ROLLBACK
-
-    def clean_cooldown_seconds(self) -> int:
-        return self.cleaned_data["cooldown_seconds"] or 0
+        return any(name in self.errors for name in (*self.OPTIONS, "only_service"))
 
     def clean(self) -> dict[str, Any]:
         """Only what the dialog showed counts; whether it is acceptable is the model's to say."""
@@ -82,14 +103,6 @@ class TriggerForm(forms.ModelForm):
             cleaned["service"] = cleaned.get("only_service")
             cleaned["min_replicas"] = cleaned["max_replicas"] = None
         return cleaned
-
-    def _update_errors(self, errors: ValidationError) -> None:
-        """The model also judges fields that the dialog does not have: what it says of them stands above the fields."""
-        by_field = errors.update_error_dict({})
-        shown: dict[str, list[Any]] = {}
-        for name, problems in by_field.items():
-            shown.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(problems)
-        super()._update_errors(ValidationError(shown))  # type: ignore[misc]
 
 
 class ScaleForm(forms.Form):

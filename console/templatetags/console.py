@@ -45,9 +45,30 @@ register.simple_tag(badges.render_badge, name="badge")
 register.simple_tag(badges.render_shape, name="shape")
 
 
+@register.inclusion_tag("console/_sort_heading.html", takes_context=True)
+def sort_heading(context: template.Context, column: str, label: str, css_class: str = "") -> dict[str, str]:
+    """The heading of a column of `sorting` (console.sorting), as a link that sorts by it; the filters of the address stay."""
+    request, sorting = context["request"], context["sorting"]
+    query = request.GET.copy()
+    query.pop("page", None)
+    query["sort"] = sorting.next_word(column)
+    address = f"{request.path}?{query.urlencode()}"
+    direction = sorting.direction(column)
+    return {"column": column, "label": label, "css_class": css_class, "address": address, "direction": direction}
+
+
+@register.simple_tag(takes_context=True)
+def live_address(context: template.Context) -> str:
+    """Where a list asks for itself: the page's address with the cluster it is seen through, whatever is selected elsewhere."""
+    request = context["request"]
+    query = request.GET.copy()
+    query["cluster"] = context["selection"].word
+    return f"{request.path}?{query.urlencode()}"
+
+
 @register.simple_tag
 def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
-    """Relative, with the exact time on hover; console.js turns the exact time into the reader's zone."""
+    """Relative, with the exact time on hover; console.js turns that into the reader's zone, and keeps the words fresh."""
     if moment is None:
         return empty
     age = timezone.now() - moment
@@ -57,20 +78,22 @@ def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
         words = f"{describe_age(age)} ago"
     else:
         words = moment.strftime("%-d %b %Y")
-    return format_time(moment, words)
+    return format_time(moment, words, "when")
 
 
 @register.simple_tag
 def lasting(moment: datetime | None) -> SafeString | str:
     """How long it has been so: `14 min`."""
-    return "" if moment is None else format_time(moment, describe_age(timezone.now() - moment))
+    return "" if moment is None else format_time(moment, describe_age(timezone.now() - moment), "lasting")
 
 
-def format_time(moment: datetime, words: str) -> SafeString:
+def format_time(moment: datetime, words: str, wording: str) -> SafeString:
+    """`wording` names the tag, for console.js to write the words as it does."""
     exact = timezone.localtime(moment)
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
+        '<time datetime="{}" data-words="{}" title="{}">{}</time>',
         exact.isoformat(timespec="seconds"),
+        wording,
         exact.strftime("%Y-%m-%d %H:%M:%S %Z"),
         words,
     )

@@ -179,6 +179,7 @@ class Fleet:
             "image_remove": f"/clusters/{cluster}/images/{IMAGE_HEX}/remove/",
             "triggers": "/triggers/",
             "trigger_call": f"/triggers/{self.scaling_trigger.pk}/call/",
+            "trigger_edit": f"/triggers/{self.scaling_trigger.pk}/edit/",
             "trigger_rotate": f"/triggers/{self.trigger.pk}/rotate/",
             "trigger_delete": f"/triggers/{self.trigger.pk}/delete/",
             "activity": "/activity/",

@@ -92,11 +92,6 @@ class TestCreateTriggerDialog:
         assert "action" in response.context["form"].errors
         assert reader.post(new_trigger_url(application), {"action": "redeploy"}).status_code == 302
 
-    def test_image_update_is_shown_disabled_with_its_reason(self, reader, fleet):
-        text = text_of(reader.get(new_trigger_url(fleet.application)))
-        assert "Associated with Image Update" in text
-        assert "No registry is connected yet" in text
-
     def test_what_the_model_refuses_beside_the_fields_is_said_above_them(self, reader, fleet):
         Application.objects.filter(pk=fleet.application.pk).update(protected=True)
         response = reader.post(new_trigger_url(fleet.application), {"action": "redeploy"})
@@ -128,6 +123,23 @@ class TestTriggerActs:
             fleet.trigger.refresh_from_db()
             assert fleet.trigger.enabled is state
 
+    def test_switching_leads_back_to_the_list_it_was_done_on_and_nowhere_else(self, reader, fleet):
+        address = f"/triggers/{fleet.trigger.pk}/switch/"
+        for back, led_to in (
+            ("/triggers/?q=shop", "/triggers/?q=shop"),
+            ("https://elsewhere.example/", fleet.pages["application"]),
+            ("//elsewhere.example/", fleet.pages["application"]),
+        ):
+            assert reader.post(address, {"enabled": "1", "next": back})["Location"] == led_to
+
+    def test_a_page_that_shows_the_very_address_it_is_led_to_is_reloaded(self, reader, fleet):
+        shown = f"/applications/{fleet.application.pk}/?trigger={fleet.trigger.pk}#trigger-{fleet.trigger.pk}"
+        address = f"/triggers/{fleet.trigger.pk}/rotate/"
+        response = reader.post(address, headers=DIALOG | {"HX-Current-URL": f"http://testserver{shown}"})
+        assert (response["HX-Refresh"], "HX-Redirect" in response) == ("true", False)
+        response = reader.post(address, headers=DIALOG | {"HX-Current-URL": "http://testserver/triggers/"})
+        assert response["HX-Redirect"] == shown
+
     def test_deleting_keeps_the_calls(self, reader, fleet):
         response = reader.post(f"/triggers/{fleet.trigger.pk}/delete/")
         assert response["Location"] == f"/applications/{fleet.application.pk}/"
@@ -147,6 +159,78 @@ class TestTriggerActs:
         assert not TriggerCall.objects.filter(source="console").exists()
         reader.post(address, {"type": "scale_in", "step": "2"})
         assert console_call().step == -2
+
+
+class TestEditTrigger:
+    @pytest.fixture
+    def address(self, fleet):
+        return f"/triggers/{fleet.scaling_trigger.pk}/edit/"
+
+    def test_name_bounds_and_cool_down_change_and_the_link_stays(self, reader, fleet, address):
+        AuditEntry.objects.all().delete()
+        trigger = fleet.scaling_trigger
+        link = (trigger.public_id, trigger.secret)
+        body = {"name": "night shift", "min_replicas": "2", "max_replicas": "9", "cooldown_seconds": "60"}
+        assert reader.post(address, body)["Location"] == fleet.pages["application"]
+        trigger.refresh_from_db()
+        assert (trigger.name, trigger.min_replicas, trigger.max_replicas, trigger.cooldown_seconds) == ("night shift", 2, 9, 60)
+        assert (trigger.public_id, trigger.secret) == link
+        entry = AuditEntry.objects.get()
+        assert entry.action == "trigger.change"
+        assert entry.details["fields"] == ["cooldown_seconds", "max_replicas", "min_replicas", "name"]
+
+    def test_what_stays_as_it_was_is_neither_saved_nor_recorded(self, reader, fleet, address):
+        AuditEntry.objects.all().delete()
+        reader.post(address, {"name": f" {fleet.scaling_trigger.name} ", "min_replicas": "", "cooldown_seconds": ""})
+        assert not AuditEntry.objects.exists()
+
+    @pytest.mark.parametrize("headers", [{}, DIALOG])
+    def test_errors_stand_at_their_fields_and_nothing_typed_is_lost(self, reader, fleet, address, headers):
+        body = {"name": "half typed", "min_replicas": "7", "max_replicas": "3", "cooldown_seconds": "-1"}
+        response = reader.post(address, body, headers=headers)
+        text = text_of(response)
+        assert response.context["form"].errors.keys() == {"max_replicas", "cooldown_seconds"}
+        assert 'id="id_max_replicas_error"' in text
+        assert 'aria-invalid="true"' in text
+        assert 'value="half typed"' in text
+        assert Trigger.objects.get(pk=fleet.scaling_trigger.pk).name != "half typed"
+
+    def test_a_redeploy_has_no_bounds_and_a_plain_engine_no_choice_on_failure(self, reader, fleet):
+        address = f"/triggers/{fleet.trigger.pk}/edit/"
+        assert reader.get(address).context["form"].fields.keys() == {"name", "cooldown_seconds"}
+        reader.post(address, {"name": "n", "min_replicas": "2", "on_failure": "pause"})
+        fleet.trigger.refresh_from_db()
+        assert (fleet.trigger.name, fleet.trigger.min_replicas, fleet.trigger.on_failure) == ("n", None, "rollback")
+
+    def test_on_a_swarm_what_becomes_of_a_failure_can_be_chosen(self, reader, swarm_fleet):
+        reader.post(f"/triggers/{swarm_fleet.trigger.pk}/edit/", {"name": "n", "on_failure": "pause"})
+        swarm_fleet.trigger.refresh_from_db()
+        assert swarm_fleet.trigger.on_failure == "pause"
+
+    def test_a_trigger_whose_application_is_gone_for_now_can_be_renamed(self, reader, fleet, address):
+        Application.objects.update(status="absent")
+        reader.post(address, {"name": "still mine"})
+        assert Trigger.objects.filter(name="still mine").exists()
+
+    def test_the_dialog_leads_back_to_the_page_it_was_opened_on(self, reader, address):
+        page = {"HX-Current-URL": "http://testserver/triggers/?q=shop#trigger-1"}
+        assert reader.post(address, {"name": "n"}, headers=DIALOG | page)["HX-Redirect"] == "/triggers/?q=shop"
+
+
+class TestScaleStepper:
+    def test_one_more_and_one_fewer_open_the_dialog_filled(self, reader, fleet):
+        text = text_of(reader.get(fleet.pages["service"]))
+        for count in (1, 3):
+            address = f"{fleet.pages['service_scale']}?how=to&count={count}"
+            assert f'href="{escape(address)}"' in text
+            form = reader.get(address, headers=DIALOG).context["form"]
+            assert (form["how"].value(), form["count"].value()) == ("to", str(count))
+        assert "2 will be added" not in text_of(reader.get(address, headers=DIALOG))
+        assert "1 will be added: 3 in all." in text_of(reader.get(address, headers=DIALOG))
+
+    def test_the_last_one_of_a_plain_engine_stays(self, reader, fleet):
+        fleet.service.__class__.objects.filter(pk=fleet.service.pk).update(replicas=1, running=1)
+        assert "count=0" not in text_of(reader.get(fleet.pages["service"]))
 
 
 class TestReveal:

@@ -1,14 +1,16 @@
 """Applications: the list, one application with its triggers, and its redeploy."""
 
-from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Container
+from console.application_filters import ApplicationFilters
 from console.configuration import describe_configuration
 from console.log_panel import describe_logs
 from console.pages import (
@@ -17,7 +19,6 @@ from console.pages import (
     is_partial,
     list_visible,
     paginate,
-    read_query,
     read_tab,
     render_dialog,
     require,
@@ -25,67 +26,32 @@ from console.pages import (
 from console.selection import select_cluster
 from console.slots import group_slots, tasks_with_nodes
 from console.snippets import describe_triggers, forget_shown_trigger
+from console.sparklines import add_sparklines
 from console.views.calls import start_call
 from triggers.models import Action
-from triggers.selectors import calls_with_relations, triggers_with_last_call
+from triggers.selectors import calls_with_relations, only_active, triggers_with_last_call
 
-ONLINE = (Application.Status.RUNNING, Application.Status.DEGRADED)
 TABS = ("services", "containers", "logs", "activity", "configuration")
 SWARM_TABS = ("services", "tasks", "logs", "activity", "configuration")
-SORTS = {"name": "name", "created": "created_at", "updated": "updated_at"}
 CALLS_SHOWN = 25
-
-
-@dataclass(frozen=True)
-class ApplicationFilters:
-    """As the address has them. Before the form was used once, system applications are hidden."""
-
-    query: str
-    hide_system: bool
-    hide_offline: bool
-    hide_online: bool
-    sort: str
-
-    @classmethod
-    def from_request(cls, request: HttpRequest) -> "ApplicationFilters":
-        used = "filtered" in request.GET
-        sort = request.GET.get("sort", "name")
-        return cls(
-            query=read_query(request, "q"),
-            hide_system="hide_system" in request.GET or not used,
-            hide_offline="hide_offline" in request.GET,
-            hide_online="hide_online" in request.GET,
-            sort=sort if sort.removeprefix("-") in SORTS else "name",
-        )
-
-    @property
-    def is_narrow(self) -> bool:
-        return bool(self.query or self.hide_offline or self.hide_online)
-
-    def apply(self, rows: QuerySet[Application]) -> QuerySet[Application]:
-        if self.query:
-            rows = rows.filter(Q(name__icontains=self.query) | Q(services__image__icontains=self.query)).distinct()
-        if self.hide_system:
-            rows = rows.filter(system=False)
-        if self.hide_offline:
-            rows = rows.filter(status__in=ONLINE)
-        if self.hide_online:
-            rows = rows.exclude(status__in=ONLINE)
-        field = SORTS[self.sort.removeprefix("-")]
-        return rows.order_by(f"-{field}" if self.sort.startswith("-") else field, "pk")
+RUNNING_SHOWN = 3
 
 
 @require_safe
 @console_page
 def applications(request: HttpRequest) -> HttpResponse:
     filters = ApplicationFilters.from_request(request)
-    rows = filters.apply(_with_cluster(list_visible(request, Application.objects.all())))
+    seen = list_visible(request, Application.objects.all())
+    counts = filters.count(seen)
+    rows = filters.apply(_with_cluster(seen)).prefetch_related("services")
     context = {
         "title": "Applications",
         "cluster_filter": True,
         "selection": select_cluster(request),
         "filters": filters,
-        "page": paginate(request, rows.prefetch_related("services")),
+        "sorting": filters.sorting,
+        "counts": counts,
+        "page": paginate(request, rows, count=counts.shown),
     }
     template = "console/_applications.html" if is_partial(request, "list") else "console/applications.html"
     return render(request, template, context)
@@ -101,24 +67,13 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
         "crumbs": [("Applications", reverse("applications"))],
         "application": shown,
         "cluster": shown.cluster,
-        "tab": read_tab(request, SWARM_TABS if shown.is_swarm else TABS),
-        "services": shown.services.all(),
     }
-    if context["tab"] == "containers":
-        context["containers"] = Container.objects.filter(service__application=shown).select_related("service")
-    if context["tab"] == "tasks":
-        tasks = tasks_with_nodes().filter(service__application=shown)
-        context["page"] = paginate(request, group_slots(tasks.order_by("service__name", "slot", "node_name")))
-    if context["tab"] == "logs":
-        context |= describe_logs(request, shown)
-    if context["tab"] == "configuration":
-        context |= describe_configuration(request, shown)
-    if context["tab"] == "activity":
-        context["calls"] = calls_with_relations().filter(application=shown)[:CALLS_SHOWN]
+    if is_partial(request, "about"):
+        return render(request, "console/_application_about.html", context | _describe_about(request, shown))
+    context |= _describe_tab(request, shown)
     if is_partial(request, "state"):
         return render(request, "console/_application_state.html", context)
-    triggers = triggers_with_last_call().filter(application=shown)
-    context["triggers"] = describe_triggers(request, triggers, forget_shown_trigger(request))
+    context |= _describe_about(request, shown, forget_shown_trigger(request))
     return render(request, "console/application.html", context)
 
 
@@ -131,6 +86,32 @@ def application_redeploy(request: HttpRequest, application_id: int) -> HttpRespo
         return start_call(request, shown, action=Action.REDEPLOY)
     context = {"title": f"Redeploy {shown.name}", "application": shown, "crumbs": [("Applications", reverse("applications"))]}
     return render_dialog(request, "console/_application_redeploy.html", context)
+
+
+def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
+    tab = read_tab(request, SWARM_TABS if shown.is_swarm else TABS)
+    context: dict[str, Any] = {"tab": tab, "services": shown.services.all()}
+    if tab == "containers":
+        context["containers"] = Container.objects.filter(service__application=shown).select_related("service")
+    elif tab == "tasks":
+        tasks = tasks_with_nodes().filter(service__application=shown)
+        context["page"] = paginate(request, group_slots(tasks.order_by("service__name", "slot", "node_name")))
+    elif tab == "logs":
+        context |= describe_logs(request, shown)
+    elif tab == "configuration":
+        context |= describe_configuration(request, shown)
+    elif tab == "activity":
+        context["calls"] = calls_with_relations().filter(application=shown)[:CALLS_SHOWN]
+    return context
+
+
+def _describe_about(request: HttpRequest, shown: Application, just_made: int | None = None) -> dict[str, Any]:
+    """`just_made`: the trigger whose secret is shown, this once."""
+    triggers = triggers_with_last_call().filter(application=shown)
+    return {
+        "triggers": describe_triggers(request, add_sparklines(triggers, timezone.now()), just_made),
+        "running": only_active(calls_with_relations().filter(application=shown))[:RUNNING_SHOWN],
+    }
 
 
 def _with_cluster(rows: QuerySet[Application]) -> QuerySet[Application]:

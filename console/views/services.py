@@ -25,6 +25,7 @@ from console.pages import (
 )
 from console.selection import select_cluster
 from console.slots import group_slots, tasks_with_nodes
+from console.sorting import Columns, Sorting, by_severity
 from console.views.calls import start_call
 from triggers.forms import ScaleForm
 from triggers.models import Action
@@ -34,12 +35,14 @@ from triggers.validation import explain_service_refusal
 TABS = ("containers", "logs", "configuration", "activity")
 SWARM_TABS = ("tasks", "logs", "configuration", "activity")
 CALLS_SHOWN = 25
+COLUMNS: Columns = {"application": "application__name", "name": "name", "status": by_severity()}
 
 
 @require_safe
 @console_page
 def services(request: HttpRequest) -> HttpResponse:
     query = read_query(request, "q")
+    sorting = Sorting.from_request(request, COLUMNS)
     rows = _with_application(list_visible(request, Service.objects.all()))
     rows = rows.exclude(application__status=Application.Status.ABSENT)
     if query:
@@ -49,7 +52,8 @@ def services(request: HttpRequest) -> HttpResponse:
         "cluster_filter": True,
         "selection": select_cluster(request),
         "query": query,
-        "page": paginate(request, rows.order_by("application__name", "name", "pk")),
+        "sorting": sorting,
+        "page": paginate(request, sorting.apply(rows)),
     }
     return render(request, "console/_services.html" if is_partial(request, "list") else "console/services.html", context)
 
@@ -58,20 +62,13 @@ def services(request: HttpRequest) -> HttpResponse:
 @console_page
 def service(request: HttpRequest, service_id: int) -> HttpResponse:
     shown = _get_service(request, service_id)
-    tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
-    context = _page_context(shown) | {"title": shown.name, "tab": tab, "policies": _list_policies(shown)}
-    if tab == "containers":
-        context["containers"] = shown.containers.all()
-    elif tab == "tasks":
-        context["page"] = paginate(request, group_slots(tasks_with_nodes().filter(service=shown)))
-    elif tab == "logs":
-        context |= describe_logs(request, shown)
-    elif tab == "configuration":
-        context |= describe_configuration(request, shown)
-    else:
-        about = Q(service=shown) | Q(service=None, application=shown.application)
-        context["calls"] = calls_with_relations().filter(about)[:CALLS_SHOWN]
-    return render(request, "console/_service_state.html" if is_partial(request, "state") else "console/service.html", context)
+    context = _page_context(shown) | {"title": shown.name}
+    if is_partial(request, "about"):
+        return render(request, "console/_service_about.html", context | _describe_service(shown))
+    context |= _describe_tab(request, shown)
+    if is_partial(request, "state"):
+        return render(request, "console/_service_state.html", context)
+    return render(request, "console/service.html", context | _describe_service(shown))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -118,6 +115,35 @@ def _page_context(shown: Service) -> dict[str, object]:
             (application.name, reverse("application", args=[application.pk])),
         ],
     }
+
+
+def _describe_service(shown: Service) -> dict[str, Any]:
+    """`fewer` and `more`: the counts that one click asks for; fewer than the least there may be is None."""
+    least = 0 if shown.application.is_swarm else 1
+    return {
+        "policies": _list_policies(shown),
+        "trigger_count": shown.triggers.count(),
+        "scalable": shown.can_be_scaled,
+        "fewer": shown.replicas - 1 if shown.replicas > least else None,
+        "more": shown.replicas + 1,
+    }
+
+
+def _describe_tab(request: HttpRequest, shown: Service) -> dict[str, Any]:
+    tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
+    context: dict[str, Any] = {"tab": tab}
+    if tab == "containers":
+        context["containers"] = shown.containers.all()
+    elif tab == "tasks":
+        context["page"] = paginate(request, group_slots(tasks_with_nodes().filter(service=shown)))
+    elif tab == "logs":
+        context |= describe_logs(request, shown)
+    elif tab == "configuration":
+        context |= describe_configuration(request, shown)
+    else:
+        about = Q(service=shown) | Q(service=None, application=shown.application)
+        context["calls"] = calls_with_relations().filter(about)[:CALLS_SHOWN]
+    return context
 
 
 def _list_policies(shown: Service) -> list[tuple[str, dict[str, Any]]]:

@@ -1,14 +1,17 @@
 """Triggers: the list, the Create Trigger dialog, and what can be done with one."""
 
-from dataclasses import asdict
+import re
+from dataclasses import asdict, dataclass
 
 from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clusters.models import Application
+from clusters.models import Application, Service
 from console.pages import (
     console_page,
     get_visible,
@@ -19,30 +22,64 @@ from console.pages import (
     redirect_to,
     render_dialog,
     require,
+    return_from,
 )
+from console.selection import select_cluster
 from console.snippets import build_secrets, describe_triggers, remember_shown_trigger
+from console.sparklines import add_sparklines
 from console.views.calls import call_trigger
 from triggers import acts
-from triggers.forms import TestCallForm, TriggerForm
+from triggers.forms import TestCallForm, TriggerForm, TriggerOptionsForm
 from triggers.models import Action, Trigger
 from triggers.selectors import triggers_with_last_call
 from triggers.validation import explain_scaling_refusal
 
 
+@dataclass(frozen=True)
+class TriggerFilters:
+    """As the address has them. `service_id`: of which service, None for all."""
+
+    query: str
+    service_id: int | None
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> "TriggerFilters":
+        service = request.GET.get("service", "")
+        return cls(read_query(request, "q"), int(service) if re.fullmatch(r"[0-9]{1,18}", service) else None)
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.query) or self.service_id is not None
+
+    def apply(self, rows: QuerySet[Trigger]) -> QuerySet[Trigger]:
+        if self.service_id is not None:
+            rows = rows.filter(service=self.service_id)
+        if self.query:
+            named = Q(name__icontains=self.query) | Q(application__name__icontains=self.query)
+            rows = rows.filter(named | Q(service__name__icontains=self.query))
+        return rows
+
+    def find_service(self, request: HttpRequest) -> Service | None:
+        """That which the list is narrowed to, if the reader may see it."""
+        if self.service_id is None:
+            return None
+        return list_visible(request, Service.objects.select_related("application")).filter(pk=self.service_id).first()
+
+
 @require_safe
 @console_page
 def triggers(request: HttpRequest) -> HttpResponse:
-    query = read_query(request, "q")
-    rows = list_visible(request, triggers_with_last_call())
-    if query:
-        rows = rows.filter(application__name__icontains=query) | rows.filter(name__icontains=query)
-    page = paginate(request, rows)
+    filters = TriggerFilters.from_request(request)
+    seen = list_visible(request, triggers_with_last_call())
+    page = paginate(request, filters.apply(seen))
     context = {
         "title": "Triggers",
         "cluster_filter": True,
-        "query": query,
+        "selection": select_cluster(request),
+        "filters": filters,
+        "service": filters.find_service(request),
         "page": page,
-        "triggers": describe_triggers(request, page.object_list),
+        "triggers": describe_triggers(request, add_sparklines(page.object_list, timezone.now())),
         "show_application": True,
     }
     return render(request, "console/_triggers.html" if is_partial(request, "list") else "console/triggers.html", context)
@@ -94,6 +131,22 @@ def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
     return _render_trigger_dialog(request, trigger, "console/_trigger_rotate.html", "Rotate secret")
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def trigger_edit(request: HttpRequest, trigger_id: int) -> HttpResponse:
+    """What it does and the link stay; only what differs is saved and recorded."""
+    trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
+    known_as = str(trigger)
+    form = TriggerOptionsForm(request.POST if request.method == "POST" else None, instance=trigger)
+    if request.method == "POST" and form.is_valid():
+        if changed := form.list_changes():
+            acts.change_trigger(request, trigger, changed)
+            messages.success(request, f"{trigger} is changed. Its link stays the same.")
+        return return_from(request, "application", trigger.application_id)
+    context = {"form": form, "known_as": known_as}
+    return _render_trigger_dialog(request, trigger, "console/_trigger_edit.html", "Edit trigger", **context)
+
+
 @require_POST
 @console_page
 def trigger_reveal(request: HttpRequest, trigger_id: int) -> HttpResponse:
@@ -114,7 +167,7 @@ def trigger_switch(request: HttpRequest, trigger_id: int) -> HttpResponse:
     acts.change_trigger(request, trigger, ["enabled"])
     word = "answers calls again" if trigger.enabled else "is disabled; its link is answered, but nothing is run"
     messages.success(request, f"{trigger} {word}.")
-    return redirect_to(request, "application", trigger.application_id)
+    return return_from(request, "application", trigger.application_id)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -124,7 +177,7 @@ def trigger_delete(request: HttpRequest, trigger_id: int) -> HttpResponse:
     if request.method == "POST":
         acts.delete_trigger(request, trigger)
         messages.success(request, f"{trigger} is deleted. Its link is dead; the calls it made stay in Activity.")
-        return redirect_to(request, "application", trigger.application_id)
+        return return_from(request, "application", trigger.application_id)
     return _render_trigger_dialog(request, trigger, "console/_trigger_delete.html", "Delete trigger")
 
 

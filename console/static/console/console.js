@@ -43,39 +43,54 @@
 
   // Reveal: the page holds no secret before it is asked for. Asking is a form, sent here without leaving the page.
 
-  const rowsOf = (element) => document.querySelectorAll(`[data-trigger="${element.closest("[data-trigger]").dataset.trigger}"]`);
+  const secrets = new Map(); // by trigger id: what was asked for, or shown once by the server, while this page is open
+  const rowsOf = (id) => [...document.querySelectorAll(`[data-trigger="${id}"]`)];
+
+  for (const form of document.querySelectorAll("form[data-known]")) {
+    const { trigger } = form.closest("[data-trigger]").dataset;
+    const buttons = rowsOf(trigger).flatMap((row) => [...row.querySelectorAll("[data-copy-of]")]);
+    secrets.set(trigger, Object.fromEntries(buttons.map((button) => [button.dataset.copyOf, button.dataset.copy])));
+  }
+
+  function fillSecrets() {
+    for (const [trigger, known] of secrets) {
+      for (const row of rowsOf(trigger)) {
+        for (const place of row.querySelectorAll("[data-fill]")) place.textContent = known[place.dataset.fill];
+        for (const button of row.querySelectorAll("[data-copy-of]")) button.dataset.copy = known[button.dataset.copyOf];
+      }
+    }
+  }
+
+  function showSecret(row, shown) {
+    row.classList.toggle("revealed", shown);
+    row.querySelector("[data-reveal] [aria-pressed]")?.setAttribute("aria-pressed", String(shown));
+  }
 
   // False where there is nothing to show: the reader was signed out, or the trigger or the right to see it is gone.
   async function fetchSecrets(element) {
-    const rows = [...rowsOf(element)];
-    const form = rows.map((row) => row.querySelector("form[data-reveal]")).find(Boolean);
-    if (form.hasAttribute("data-known")) return true;
+    const { trigger } = element.closest("[data-trigger]").dataset;
+    if (secrets.has(trigger)) return true;
+    const form = rowsOf(trigger).map((row) => row.querySelector("form[data-reveal]")).find(Boolean);
     const response = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
     if (!response.ok || response.redirected) {
       window.location.reload();
       return false;
     }
-    const secrets = await response.json();
-    for (const row of rows) {
-      for (const place of row.querySelectorAll("[data-fill]")) place.textContent = secrets[place.dataset.fill];
-      for (const button of row.querySelectorAll("[data-copy-of]")) button.dataset.copy = secrets[button.dataset.copyOf];
-      for (const known of row.querySelectorAll("form[data-reveal]")) known.toggleAttribute("data-known", true);
-    }
+    secrets.set(trigger, await response.json());
+    fillSecrets();
     return true;
   }
 
   async function toggleReveal(form) {
+    const row = form.closest("[data-trigger]");
+    const shown = !row.classList.contains("revealed");
     try {
       if (!await fetchSecrets(form)) return;
     } catch {
       announce("The console does not answer. Try again in a moment.");
       return;
     }
-    const shown = !form.closest("[data-trigger]").classList.contains("revealed");
-    for (const row of rowsOf(form)) {
-      row.classList.toggle("revealed", shown);
-      row.querySelector("[data-reveal] [aria-pressed]")?.setAttribute("aria-pressed", String(shown));
-    }
+    for (const other of rowsOf(row.dataset.trigger)) showSecret(other, shown);
   }
 
   document.addEventListener("submit", (event) => {
@@ -110,12 +125,16 @@
       other.tabIndex = other === tab ? 0 : -1;
       document.getElementById(other.getAttribute("aria-controls"))?.classList.toggle("is-open", other === tab);
     }
+  }
+
+  function chooseTab(tab) {
+    openTab(tab);
     tab.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   document.addEventListener("click", (event) => {
     const tab = event.target.closest("[role=tab]");
-    if (tab) openTab(tab);
+    if (tab) chooseTab(tab);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -127,7 +146,7 @@
     if (!Object.hasOwn(goals, event.key)) return;
     event.preventDefault();
     tabs[goals[event.key]].focus();
-    openTab(tabs[goals[event.key]]);
+    chooseTab(tabs[goals[event.key]]);
   });
 
   // Theme
@@ -148,10 +167,13 @@
 
   // Dialogs
 
+  let opener = null; // has the focus again when the dialog or the palette closes
+
   document.addEventListener("htmx:afterSwap", (event) => {
     const box = dialog();
-    if (!box || event.detail.target !== box) return;
-    if (!box.open) box.showModal();
+    if (!box || event.detail.target !== box || box.open) return;
+    opener = document.activeElement;
+    box.showModal();
   });
   document.addEventListener("htmx:afterSettle", (event) => { // htmx gives the focus back before this
     const box = dialog();
@@ -160,7 +182,9 @@
     choices.map((choice) => box.querySelector(choice)).find(Boolean)?.focus();
   });
   document.addEventListener("close", (event) => {
-    if (event.target === dialog()) event.target.replaceChildren();
+    if (event.target !== dialog()) return;
+    event.target.replaceChildren();
+    opener?.focus({ preventScroll: true });
   }, true);
 
   // Palette: a combobox whose focus stays in its field; the chosen option is the active descendant.
@@ -168,7 +192,6 @@
   const palette = () => document.getElementById("palette");
   const paletteInput = () => document.getElementById("palette-input");
   const paletteOptions = () => [...palette().querySelectorAll("[role=option]")];
-  let opener = null; // has the focus again when the palette closes
   let chooseSoon = false; // Enter came before the answer to what was typed
 
   for (const key of document.querySelectorAll("[data-palette-key]")) {
@@ -287,64 +310,165 @@
     document.body.classList.remove("offline");
   });
 
-  // Polling: an element with data-poll (milliseconds) gets the event `poll`, except while its page is hidden or somebody works in it.
+  // Polling: an element with data-poll (milliseconds) gets the event `poll`, except while its page is hidden or somebody works in
+  // it. The poll says which state of the element is shown; where that is still so, the answer has no body and nothing is swapped.
 
-  const polled = new WeakMap();
+  const STATE = "Windlass-State";
+  const states = new WeakMap(); // by polled element
+  const polled = new WeakMap(); // when it was asked for last
+  const awaited = new WeakMap(); // by target: a request that somebody made, which a poll must not forestall
+  let pressed = null; // a press and its release must meet the same element
+
+  const isPoll = (detail) => (detail.requestConfig ?? detail).triggeringEvent?.type === "poll";
   const isInUse = (element) => {
     const selection = document.getSelection();
     return element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
       || element.querySelector(":popover-open") !== null
+      || pressed !== null && element.contains(pressed)
       || selection !== null && !selection.isCollapsed && element.contains(selection.anchorNode);
   };
+
+  function poll(element) {
+    polled.set(element, Date.now());
+    window.htmx?.trigger(element, "poll");
+  }
+
   setInterval(() => {
     if (document.hidden) return;
     const now = Date.now();
     for (const element of document.querySelectorAll("[data-poll]")) {
       if (!polled.has(element)) polled.set(element, now);
-      else if (now - polled.get(element) >= Number(element.dataset.poll) && !isInUse(element)) {
-        polled.set(element, now);
-        window.htmx?.trigger(element, "poll");
-      }
+      else if (now - polled.get(element) >= Number(element.dataset.poll) && !isInUse(element)) poll(element);
     }
   }, 250);
 
-  // What was focused in a swapped element is focused in the new one, so that the keyboard keeps its place.
-
-  // Where the palette is open, that which has the focus after it.
-  const describe = (element) =>
-    [element.tagName, element.getAttribute("href"), element.getAttribute("aria-label"), element.textContent.trim()].join("|");
-  let kept = null;
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const { target } = event.detail;
-    const focused = palette()?.open ? opener : document.activeElement;
-    const inside = target !== dialog() && target.id && target.contains(focused);
-    kept = inside ? { id: target.id, description: describe(focused) } : null;
-  });
-  document.addEventListener("htmx:afterSettle", () => {
-    if (!kept) return;
-    const candidates = document.getElementById(kept.id)?.querySelectorAll("a, button, summary, [tabindex]") ?? [];
-    const found = [...candidates].find((element) => describe(element) === kept.description);
-    if (palette()?.open) opener = found ?? opener;
-    else found?.focus({ preventScroll: true });
-    kept = null;
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    refreshTimes();
+    for (const element of document.querySelectorAll("[data-poll]")) if (!isInUse(element)) poll(element);
   });
 
-  // What was unfolded in a swapped element stays so: a `details` with an id.
+  document.addEventListener("pointerdown", (event) => { pressed = event.target; });
+  for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, () => { pressed = null; });
 
-  let unfolded = new Map();
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const known = event.detail.target.querySelectorAll("details[id]");
-    unfolded = new Map([...known].map((details) => [details.id, details.open]));
+  // What an element shows, without what scripts and the passing of time make of it.
+  function describeShown(element) {
+    const copy = element.cloneNode(true);
+    copy.classList.remove("htmx-request");
+    copy.removeAttribute("hx-swap-oob");
+    for (const time of copy.querySelectorAll("time")) time.replaceWith(time.dateTime);
+    for (const token of copy.querySelectorAll("[name=csrfmiddlewaretoken]")) token.remove();
+    return copy.outerHTML;
+  }
+
+  function isShown(html) {
+    const piece = document.createElement("template");
+    piece.innerHTML = html;
+    return [...piece.content.children].every((fresh) => {
+      const shown = document.getElementById(fresh.id);
+      return shown !== null && describeShown(shown) === describeShown(fresh);
+    });
+  }
+
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (isPoll(detail) && states.has(detail.target)) detail.headers[STATE] = states.get(detail.target);
   });
-  document.addEventListener("htmx:afterSwap", () => {
-    for (const [id, open] of unfolded) {
-      const details = document.getElementById(id);
-      if (details) details.open = open;
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (!isPoll(detail)) awaited.set(detail.target, detail.xhr);
+  });
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => { // before the other listeners, which keep what a swap would lose
+    if (!detail.shouldSwap || !isPoll(detail)) return;
+    const isAwaited = [1, 2, 3].includes(awaited.get(detail.target)?.readyState);
+    if (isAwaited || isInUse(detail.target)) {
+      detail.shouldSwap = false;
+    } else if (isShown(detail.serverResponse)) {
+      detail.shouldSwap = false;
+      keepState(detail.target, detail.xhr);
     }
-    unfolded.clear();
+  });
+  document.addEventListener("htmx:afterSwap", ({ detail }) => keepState(document.getElementById(detail.target.id), detail.xhr));
+
+  function keepState(element, xhr) {
+    const state = xhr.getResponseHeader(STATE);
+    if (element && state) states.set(element, state);
+  }
+
+  // Whoever searched or sorted hears how much there is now.
+
+  document.addEventListener("htmx:afterSettle", ({ detail }) => {
+    if (isPoll(detail) || detail.target.id !== "list") return;
+    const summary = document.querySelector("#list [data-summary]");
+    if (summary) announce(summary.textContent.trim().replace(/\s+/g, " "));
   });
 
-  // Exact times in the reader's zone
+  // What the reader did in a swapped element stays: the focus, and behind a dialog or the palette what has it after them; what was
+  // unfolded, revealed, opened or scrolled.
+
+  const describe = (element) => element.id
+    || [element.tagName, element.getAttribute("href"), element.getAttribute("aria-label"), element.textContent.trim()].join("|");
+  const isCovered = () => Boolean(palette()?.open || dialog()?.open);
+  const SCROLLED = ".table-wrap, .tabs, pre";
+  const kept = new Map(); // by the id of a swapped element; pieces are swapped side by side
+
+  document.addEventListener("htmx:beforeSwap", ({ detail: { shouldSwap, target } }) => {
+    if (!shouldSwap || !target.id || target === dialog()) return;
+    const active = isCovered() ? opener : document.activeElement;
+    const scrolled = [...target.querySelectorAll(SCROLLED)].map((element) => element.scrollLeft);
+    kept.set(target.id, {
+      focused: target.contains(active) ? describe(active) : null,
+      parts: [
+        ...[...target.querySelectorAll("details[id]")].map(({ id, open }) => [id, (details) => { details.open = open; }]),
+        ...[...target.querySelectorAll("[data-trigger].revealed")].map(({ id }) => [id, (row) => showSecret(row, true)]),
+        ...[...target.querySelectorAll("[role=tab][aria-selected=true]")].map(({ id }) => [id, openTab]),
+        [target.id, (element) => {
+          element.querySelectorAll(SCROLLED).forEach((part, index) => { part.scrollLeft = scrolled[index] ?? 0; });
+        }],
+      ],
+    });
+  });
+
+  function restoreParts({ detail }) {
+    for (const [id, restore] of kept.get(detail.target.id)?.parts ?? []) {
+      const element = document.getElementById(id);
+      if (element) restore(element);
+    }
+  }
+
+  function restoreFocus({ detail }) {
+    const { focused } = kept.get(detail.target.id) ?? {};
+    if (!focused) return;
+    const candidates = document.getElementById(detail.target.id)?.querySelectorAll("a, button, summary, [tabindex]") ?? [];
+    const found = [...candidates].find((element) => describe(element) === focused);
+    if (isCovered()) opener = found ?? opener;
+    else found?.focus({ preventScroll: true });
+  }
+
+  document.addEventListener("htmx:afterSwap", fillSecrets);
+  document.addEventListener("htmx:afterSwap", restoreParts);
+  document.addEventListener("htmx:afterSettle", restoreParts); // settling has set the server's classes
+  document.addEventListener("htmx:afterSettle", restoreFocus);
+
+  // Times: exact in the reader's zone, and in words as the server writes them (the tags `when` and `lasting`), kept fresh
+
+  const ahead = (Date.parse(document.body.dataset.now) || Date.now()) - Date.now(); // milliseconds by which the server's clock is
+
+  function describeAge(seconds) {
+    const [, size, unit] = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [Infinity, 86400, "d"]].find(([limit]) => seconds < limit);
+    return `${Math.floor(seconds / size)} ${unit}`;
+  }
+
+  function refreshTimes() {
+    for (const time of document.querySelectorAll("time[data-words]")) {
+      const age = Math.max(Math.floor((Date.now() + ahead - Date.parse(time.dateTime)) / 1000), 0);
+      if (time.dataset.words === "lasting") setWords(time, describeAge(age));
+      else if (age < 5) setWords(time, "just now");
+      else if (age < 30 * 86400) setWords(time, `${describeAge(age)} ago`);
+    }
+  }
+
+  function setWords(time, words) {
+    if (time.textContent !== words) time.textContent = words;
+  }
 
   function localizeTimes(root) {
     for (const time of root.querySelectorAll("time[datetime]")) {
@@ -353,4 +477,7 @@
   }
   localizeTimes(document);
   document.addEventListener("htmx:load", (event) => localizeTimes(event.detail.elt));
+  setInterval(() => {
+    if (!document.hidden) refreshTimes();
+  }, 1000);
 })();

@@ -1,0 +1,102 @@
+"""The calls of a trigger in seven days as a row of small bars: one a day, what went wrong in a colour of its own."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.db.models import CharField, Count
+from django.db.models.functions import Cast, Substr
+
+from triggers.models import CallState, Trigger, TriggerCall
+
+DAYS = 7
+STEP, BAR, HEIGHT = 8, 6, 26  # of a bar with its gap, of a bar, of the whole; in the drawing's own units
+# Outcomes as a bar stacks them, from the bottom: word, css class, states.
+OUTCOMES: tuple[tuple[str, str, tuple[CallState, ...]], ...] = (
+    ("succeeded", "ok", (CallState.SUCCEEDED,)),
+    ("rolled back", "warn", (CallState.ROLLED_BACK,)),
+    ("failed", "bad", (CallState.FAILED,)),
+    ("coalesced or rejected", "idle", (CallState.COALESCED, CallState.REJECTED)),
+    ("under way", "busy", (CallState.QUEUED, CallState.RUNNING)),
+)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The calls of one day with one outcome."""
+
+    tone: str
+    x: int
+    y: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """`text` says in words what `bars` show; `days` what each day's place says under the pointer."""
+
+    bars: list[Bar]
+    days: list[tuple[int, str]]
+    total: int
+    text: str
+    width: int = STEP * DAYS - (STEP - BAR)
+    height: int = HEIGHT
+    bar: int = BAR
+
+
+def add_sparklines(triggers: Iterable[Trigger], now: datetime) -> list[Trigger]:
+    """The triggers, each with `week`: its calls by day (of UTC), the present one and the six before it. One query for all."""
+    described = list(triggers)
+    today = now.astimezone(UTC).date()
+    days = [today - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
+    counts = _count_by_day([trigger.pk for trigger in described], days[0])
+    for trigger in described:
+        trigger.week = _draw(days, counts[trigger.pk])  # type: ignore[attr-defined]
+    return described
+
+
+def describe_calls(numbers: list[int]) -> str:
+    """`12 calls: 10 succeeded, 2 failed`."""
+    total = sum(numbers)
+    if not total:
+        return "no call"
+    said = [f"{number} {word}" for (word, *_), number in zip(OUTCOMES, numbers, strict=True) if number]
+    return f"{total} call{'' if total == 1 else 's'}: {', '.join(said)}"
+
+
+def _count_by_day(trigger_ids: list[int], first: date) -> dict[int, dict[tuple[str, str], int]]:
+    """By trigger, and then by `2026-01-31` and state. Text, since SQLite truncates times in Python, row by row."""
+    since = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    calls = TriggerCall.objects.filter(trigger__in=trigger_ids, queued_at__gte=since).order_by()
+    rows = calls.annotate(day=Substr(Cast("queued_at", CharField()), 1, 10)).values_list("trigger_id", "day", "state")
+    counts: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+    for trigger_id, day, state, number in rows.annotate(number=Count("*")):
+        counts[trigger_id][day, state] = number
+    return counts
+
+
+def _draw(days: list[date], counts: dict[tuple[str, str], int]) -> Sparkline:
+    numbers = [[sum(counts.get((str(day), state), 0) for state in states) for *_, states in OUTCOMES] for day in days]
+    sums = [sum(outcome) for outcome in zip(*numbers, strict=True)]
+    most = max(map(sum, numbers))
+    return Sparkline(
+        bars=[bar for index, outcomes in enumerate(numbers) for bar in _stack(index * STEP, outcomes, most)],
+        days=[
+            (index * STEP, f"{day:%a} {day.day} {day:%b}: {describe_calls(outcomes)}")
+            for index, (day, outcomes) in enumerate(zip(days, numbers, strict=True))
+        ],
+        total=sum(sums),
+        text=f"In {DAYS} days {describe_calls(sums)}.",
+    )
+
+
+def _stack(x: int, numbers: list[int], most: int) -> list[Bar]:
+    """One upon another; what there is can be seen, if it is one among thousands."""
+    bars, below = [], float(HEIGHT)
+    for (_, tone, _), number in zip(OUTCOMES, numbers, strict=True):
+        if number:
+            height = max(number / most * (HEIGHT - 2 * len(OUTCOMES)), 2)
+            below = round(below - height, 2)
+            bars.append(Bar(tone, x, below, round(height, 2)))
+    return bars
