@@ -36,7 +36,7 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Audit log", "audit", "audit", ()),
 )
 # Entries of pages that are seen through the selected cluster: their addresses name it, so that they can be shared.
-SEEN_THROUGH = {"overview", "applications", "services", "nodes", "triggers", "activity"}
+SEEN_THROUGH = {"overview", "applications", "services", "nodes", "images", "triggers", "activity"}
 # Entries for those who have the permission for all clusters.
 RESTRICTED = {"users": "auth.view_user", "audit": "clusters.view_auditentry"}
 
