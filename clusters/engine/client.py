@@ -209,6 +209,10 @@ class EngineClient:
         with self._translated():
             return self.api.containers(all=True, filters=filters)
 
+    def list_networks(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        with self._translated():
+            return self.api.networks(filters=filters)
+
     def list_images(self) -> list[dict[str, Any]]:
         with self._translated():
             return self.api.images()
@@ -246,6 +250,30 @@ class EngineClient:
     def list_nodes(self) -> list[dict[str, Any]]:
         with self._translated():
             return self.api.nodes()
+
+    def list_configs(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        with self._translated():
+            return self.api.configs(filters=filters)
+
+    def list_secrets(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Without what they hold, which no engine tells."""
+        with self._translated():
+            return self.api.secrets(filters=filters)
+
+    def remove_service(self, service: str) -> None:
+        """Its tasks end after that."""
+        with self._translated():
+            self.api.remove_service(service)
+
+    def remove_config(self, config: str) -> None:
+        """Raises EngineRefused while a service uses it."""
+        with self._translated():
+            self.api.remove_config(config)
+
+    def remove_secret(self, secret: str) -> None:
+        """Raises EngineRefused while a service uses it."""
+        with self._translated():
+            self.api.remove_secret(secret)
 
     def resolve_digest(self, reference: str, auth: Mapping[str, str] | None = None) -> str:
         """The digest (`sha256:…`, of the index where there is one) that a registry has under the reference now.
@@ -321,9 +349,16 @@ class EngineClient:
     def stop_container(self, container: str, grace: float | None = None) -> None:
         """Stop signal, grace period, SIGKILL. `grace` in seconds is how long this container's own stop timeout lets it take;
         it is waited for, not sent, so that the engine applies the container's own."""
-        seconds = DEFAULT_GRACE if grace is None else grace
+        self._end_container("stop", container, grace)
+
+    def restart_container(self, container: str, grace: float | None = None) -> None:
+        """Stop and start by the engine itself, which goes on with it whoever asked is gone. `grace` as in stop_container."""
+        self._end_container("restart", container, grace)
+
+    def _end_container(self, way: str, container: str, grace: float | None) -> None:
+        patience = self.timeout + max(DEFAULT_GRACE if grace is None else grace, 0)
         with self._translated():
-            answer = self._raw._post(self._raw._url("/containers/{0}/stop", container), timeout=self.timeout + max(seconds, 0))
+            answer = self._raw._post(self._raw._url(f"/containers/{{0}}/{way}", container), timeout=patience)
             self._raw._raise_for_status(answer)
 
     def kill_container(self, container: str, signal: str = "SIGKILL") -> None:
@@ -339,6 +374,11 @@ class EngineClient:
         """`volumes`: its anonymous volumes too; named ones always stay."""
         with self._translated():
             self.api.remove_container(container, force=force, v=volumes)
+
+    def remove_network(self, network: str) -> None:
+        """Raises EngineRefused while a running container, or a Swarm's task, is attached to it."""
+        with self._translated():
+            self.api.remove_network(network)
 
     def remove_volume(self, volume: str) -> None:
         """Raises EngineRefused (`conflict`) while a container uses it."""
