@@ -2,10 +2,25 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import include, path
+from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from console.views import applications, audit, calls, clusters, nodes, overview, search, services, session, triggers, users
+from console.views import (
+    acts,
+    applications,
+    audit,
+    calls,
+    clusters,
+    nodes,
+    overview,
+    search,
+    services,
+    session,
+    triggers,
+    users,
+)
+
+register_converter(acts.ActConverter, "act")
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -17,10 +32,12 @@ urlpatterns = [
     path("applications/", applications.applications, name="applications"),
     path("applications/<int:application_id>/", applications.application, name="application"),
     path("applications/<int:application_id>/redeploy/", applications.application_redeploy, name="application_redeploy"),
+    path("applications/<int:application_id>/<act:act>/", acts.application_act, name="application_act"),
     path("applications/<int:application_id>/triggers/new/", triggers.trigger_create, name="trigger_create"),
     path("services/", services.services, name="services"),
     path("services/<int:service_id>/", services.service, name="service"),
     path("services/<int:service_id>/scale/", services.service_scale, name="service_scale"),
+    path("containers/<int:container_id>/<act:act>/", acts.container_act, name="container_act"),
     path("clusters/", clusters.clusters, name="clusters"),
     path("clusters/new/", clusters.cluster_create, name="cluster_create"),
     path("clusters/test/", clusters.cluster_test, name="cluster_test"),

@@ -7,7 +7,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 
 from clusters.models import Application, Service
-from triggers.models import Action, OnFailure, Trigger
+from triggers.models import TRIGGER_CHOICES, Action, OnFailure, Trigger
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM
 from triggers.validation import REPLICAS_MAXIMUM
 
@@ -17,7 +17,7 @@ NO_REGISTRY = "No registry is connected yet, so Windlass is not told of new imag
 class TriggerForm(forms.ModelForm):
     """The Create Trigger dialog. Scaling names its service; a redeploy may be narrowed to one under More options."""
 
-    action = forms.ChoiceField(choices=Action.choices, initial=Action.REDEPLOY)
+    action = forms.ChoiceField(choices=TRIGGER_CHOICES, initial=Action.REDEPLOY)
     image_update = forms.BooleanField(
         label="Associated with Image Update", required=False, disabled=True, help_text=NO_REGISTRY
     )

@@ -27,8 +27,8 @@ from clusters.engine.plan import (
     Pull,
     Ref,
     Remove,
-    RemoveVolume,
     RemoveNetwork,
+    RemoveVolume,
     Rename,
     Restart,
     SetRestartPolicy,
@@ -244,9 +244,7 @@ class Execution:
             raise EngineRefused(f"{ref} stopped, but the engine does not remove it.")
 
     def _watch(self, client: "EngineClient", operation: Watch) -> None:
-        watched = [
-            Watched(self._id_of(ref), shown_name(ref.name), may_end=operation.may_end) for ref in operation.containers
-        ]
+        watched = [Watched(self._id_of(ref), shown_name(ref.name), may_end=operation.may_end) for ref in operation.containers]
         try:
             watch_containers(client, watched, operation.monitor, self._lanes.pause)
         except NotWell as error:

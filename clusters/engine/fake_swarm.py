@@ -720,7 +720,9 @@ def task_matches(task: FakeTask, filters: Json) -> bool:
         words = {value} if isinstance(value, str) else set(value)
         if kind == "label":
             parted = (word.partition("=") for word in words)
-            if not all(task.service_labels.get(key) == text if sign else key in task.service_labels for key, sign, text in parted):
+            if not all(
+                task.service_labels.get(key) == text if sign else key in task.service_labels for key, sign, text in parted
+            ):
                 return False
             continue
         if kind == "name":

@@ -46,8 +46,8 @@ AWAITED = {"service_healthy", "service_completed_successfully"}  # conditions of
 
 @dataclass(frozen=True)
 class Scene:
-    """What an act is about. `container`: the name of the only one, or empty. `chosen`: the containers as they are once the recovery is done. `rest`: all others that the engine
-    runs. `before`: what the call's first attempt found, by container id; empty at the first one."""
+    """What an act is about. `container`: the name of the only one, or empty. `chosen`: the containers as they are once the
+    recovery is done. `rest`: all others of the engine. `before`: what the call's first attempt found, by container id."""
 
     observed: ObservedTarget
     act: Act

@@ -287,6 +287,7 @@ def test_a_snapshot_tells_tasks_images_and_how_far_updates_have_come():
     assert observe(details, tasks=tasks).snapshot() == {
         "services": {
             "web": {
+                "id": details["ID"],
                 "running": 2,
                 "wanted": 2,
                 "mode": "replicated",
