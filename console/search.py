@@ -66,9 +66,8 @@ class Act:
         return words
 
     def describe(self, row: Application | Service) -> Entry:
-        return Entry(
-            row.name, reverse(self.url_name, args=[row.pk, *self.more]), self.icon, self.label, name_place(row), in_dialog=True
-        )
+        url = reverse(self.url_name, args=[row.pk, *self.more])
+        return Entry(row.name, url, self.icon, self.label, name_place(row), in_dialog=True)
 
     def describe_allowed(self, rows: Iterable[Application | Service], user: Any) -> list[Entry]:
         return [self.describe(row) for row in rows if user.has_perm(self.permission, row)]

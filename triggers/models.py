@@ -22,7 +22,7 @@ class Action(models.TextChoices):
     DELETE = "delete", _("Delete")
 
 
-# What a trigger's link can ask for; the others (clusters.engine.driver.Act) are asked for by people, on the pages and in the API.
+# What a trigger's link can ask for; the others (clusters.engine.driver.Act) are for people, on the pages and in the API.
 TRIGGER_ACTIONS = (Action.REDEPLOY, Action.SCALING)
 TRIGGER_CHOICES = [(action.value, action.label) for action in TRIGGER_ACTIONS]
 
@@ -125,7 +125,7 @@ class TriggerCall(models.Model):
     action = models.CharField(max_length=12, choices=Action.choices)
     source = models.CharField(max_length=12, choices=Source.choices)
 
-    # What was asked: of one container alone, by its name; for scaling either a signed step (scale_out positive) or a wanted count.
+    # What was asked: of one container alone, by its name; for scaling either a signed step (scale_out positive) or a count.
     container = models.CharField(max_length=255, blank=True)
     step = models.IntegerField(null=True, blank=True)
     replicas = models.PositiveIntegerField(null=True, blank=True)

@@ -253,7 +253,7 @@ class EngineClient:
 
     def list_configs(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         with self._translated():
-            return self.api.configs(filters=filters)
+            return list(self.api.configs(filters=filters))
 
     def list_secrets(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Without what they hold, which no engine tells."""

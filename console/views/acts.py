@@ -52,12 +52,10 @@ def container_act(request: HttpRequest, container_id: int, act: str) -> HttpResp
     require(request, permission_for(act, name), shown)
     if request.method == "POST" and is_confirmed(request, act, name):
         return start_call(request, application, shown.service, action=Action(act), container=name)
+    applications = ("Applications", reverse("applications"))
     context = describe_act(request, act, application, name) | {
         "title": f"{'Remove' if act == Action.DELETE else Action(act).label} {name}",
-        "crumbs": [
-            ("Applications", reverse("applications")),
-            (application.name, reverse("application", args=[application.pk])),
-        ],
+        "crumbs": [applications, (application.name, reverse("application", args=[application.pk]))],
         "container": shown,
         "name": name,
     }
