@@ -211,7 +211,7 @@ class EngineClient:
 
     def list_networks(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         with self._translated():
-            return self.api.networks(filters=filters)
+            return list(self.api.networks(filters=filters))
 
     def list_images(self) -> list[dict[str, Any]]:
         with self._translated():

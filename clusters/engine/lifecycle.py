@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
+from clusters.engine.cleaning import read_time
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Intent, Losses, Target
 from clusters.engine.errors import PlanRefused
 from clusters.engine.observed import (
@@ -41,6 +42,7 @@ from clusters.engine.update_rules import read_monitor
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
 
+JOINED = "it runs in a namespace of what is restarted before it"
 AWAITED = {"service_healthy", "service_completed_successfully"}  # conditions of Compose's depends_on that take time
 
 
@@ -230,7 +232,16 @@ def plan_restart(scene: Scene) -> EnginePlan:
     refuse_paused(scene)
     joining = [item for item in scene.joining if item.running]
     ordered = [item for wave in sort_waves([*scene.chosen, *joining]) for item in wave]
-    steps = [Step(restart(scene, item, item in joining)) for item in ordered if item.running or was_running(scene, item)]
+    steps: list[Step] = []
+    renewed: list[ObservedContainer] = []
+    for item in ordered:
+        if item in joining:
+            operations = renew(item) if is_outlived(item, ordered, renewed) else ()
+        else:
+            operations = restart(scene, item) if item.running or was_running(scene, item) else ()
+        if any(not isinstance(operation, Watch) for operation in operations):
+            renewed.append(item)
+        steps += [Step(operations)] if operations else []
     return scene.make_plan(steps)
 
 
@@ -239,15 +250,29 @@ def was_running(scene: Scene, container: ObservedContainer) -> bool:
     return container.id in scene.before and not was_stopped(scene, container)
 
 
-def restart(scene: Scene, container: ObservedContainer, joins: bool) -> tuple[Operation, ...]:
+def restart(scene: Scene, container: ObservedContainer) -> tuple[Operation, ...]:
     """What an earlier attempt has restarted is watched only."""
-    cause = "it runs in a namespace of what is restarted before it" if joins else scene.cause
     if not container.running:
-        return (Start(container=ref(container), cause=cause), *watch([container], cause))
+        return (Start(container=ref(container), cause=scene.cause), *watch([container], scene.cause))
     former = scene.before.get(container.id, {}).get("started_at", container.started_at)
-    if container.started_at != former:
-        return watch([container], cause)
+    return watch([container], scene.cause) if container.started_at != former else renew(container, scene.cause)
+
+
+def renew(container: ObservedContainer, cause: str = JOINED) -> tuple[Operation, ...]:
     return (Restart(container=ref(container), grace=container.grace, cause=cause), *watch([container], cause))
+
+
+def is_outlived(item: ObservedContainer, others: Iterable[ObservedContainer], renewed: Iterable[ObservedContainer]) -> bool:
+    """Whether one whose namespaces it joins is started anew before it, or was so by an earlier attempt."""
+    joined = set(item.joined_containers())
+    parents = [other for other in others if joined.intersection(other.keys)]
+    return any(parent in renewed or parent.runs_now and is_older(item, parent) for parent in parents)
+
+
+def is_older(container: ObservedContainer, other: ObservedContainer) -> bool:
+    """By the moments they were started."""
+    mine, others = read_time(container.started_at), read_time(other.started_at)
+    return mine is not None and others is not None and mine < others
 
 
 # Delete
@@ -271,7 +296,8 @@ def plan_delete(scene: Scene) -> EnginePlan:
     if kept := sorted({name for item in scene.chosen for name in item.named_volumes}):
         notes.append(f"named volumes stay: {', '.join(kept)}")
     steps += [Step(tuple(remains))] if remains else []
-    return scene.make_plan(steps, notes, warn_of_lost_networks(scene))
+    plan = scene.make_plan(steps, notes, warn_of_lost_networks(scene))
+    return replace(plan, replicas=len({container.id for container in scene.chosen} | find_removed(scene).keys()))
 
 
 def discard(container: ObservedContainer, cause: str) -> list[Operation]:
@@ -281,12 +307,16 @@ def discard(container: ObservedContainer, cause: str) -> list[Operation]:
     return [*operations, Remove(container=ref(container), volumes=container.owns_anonymous_volumes, cause=cause)]
 
 
+def find_removed(scene: Scene) -> dict[str, Mapping[str, Any]]:
+    """What an earlier attempt found, and may have removed by now, by container id."""
+    return {key: item for key, item in scene.before.items() if scene.container in {"", item["name"]}}
+
+
 def find_loose_volumes(scene: Scene) -> list[str]:
     """Also those of containers that an earlier attempt has removed already."""
     found = {volume for item in scene.chosen for volume in item.loose_volumes}
-    for item in scene.before.values():
-        if scene.container in {"", item["name"]}:
-            found.update(item.get("volumes") or [])
+    for item in find_removed(scene).values():
+        found.update(item.get("volumes") or [])
     return sorted(found - {volume for item in scene.rest for volume in item.anonymous_volumes})
 
 

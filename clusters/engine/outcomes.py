@@ -46,15 +46,18 @@ def describe_rollback(plan: EnginePlan, reason: str, problems: Sequence[str], cr
 
 
 def describe_act(plan: EnginePlan, asides: Sequence[str]) -> str:
-    """`asides`: sentences about what came otherwise than most."""
-    done = find_worked_at(plan)
-    what = plan.subject if len(plan.affected) == 1 and plan.affected[0].name == plan.subject else ""
+    """`asides`: sentences about what came otherwise than most. A delete's count is `plan.replicas`: with those that an earlier
+    attempt has removed."""
+    own = {base_name(container.name) for container in plan.affected}
+    worked_at = find_worked_at(plan)
+    done, along_with = worked_at & own, sorted(worked_at - own)
+    what = plan.subject if own == {plan.subject} else ""
     whole = what or f"{count_containers(len(done))} of {plan.subject}"
     is_one = len(done) == 1
     if plan.action == "delete":
         networks = [f"the network {operation.name}" for operation in plan.operations() if isinstance(operation, RemoveNetwork)]
         along = f", {', '.join(networks)}" if networks else ""
-        named = f"{what} is removed" if what else f"{plan.subject} is deleted: {count_containers(len(done))}{along}"
+        named = f"{what} is removed" if what else f"{plan.subject} is deleted: {count_containers(plan.replicas)}{along}"
         text = f"{named}. Named volumes and images stay."
     elif not done:
         text = f"What an unfinished redeploy of {plan.subject} had left was put right."
@@ -64,6 +67,9 @@ def describe_act(plan: EnginePlan, asides: Sequence[str]) -> str:
         verb = "started" if plan.action == "start" else "restarted"
         well = "" if asides else f" and {'is' if is_one else 'are'} well"
         text = f"{whole} {'was' if is_one else 'were'} {verb}{well}."
+        if along_with:
+            text += f" With {'it' if is_one else 'them'} what runs in {'its' if is_one else 'their'} namespaces: "
+            text += f"{', '.join(along_with)}."
     return " ".join([text, *asides])
 
 

@@ -5,6 +5,7 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from clusters.audit import record
+from clusters.engine.errors import EngineUnreachable
 from clusters.models import Application, Cluster, ClusterGrant
 from clusters.roles import Role
 from clusters.tests.factories import (
@@ -45,6 +46,16 @@ POLICY = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_engine(monkeypatch):
+    """No page of these tests asks an engine."""
+
+    def refuse(endpoint, timeout=0.0):
+        raise EngineUnreachable("The engine does not answer: connection refused.")
+
+    monkeypatch.setattr("console.losses.EngineClient", refuse)
+
+
 class Fleet:
     """Some of everything that the pages show: on a plain engine with containers, or on a Swarm with tasks."""
 
@@ -73,7 +84,7 @@ class Fleet:
     def _add_project(self) -> None:
         self.application = ApplicationFactory(cluster=self.cluster)
         self.service = ServiceFactory(application=self.application)
-        ContainerFactory(service=self.service, addresses={"default": "172.19.0.2"})
+        self.container = ContainerFactory(service=self.service, addresses={"default": "172.19.0.2"})
         ContainerFactory(service=self.service)
 
     def _add_stack(self) -> None:
@@ -87,6 +98,7 @@ class Fleet:
             rollback_config=POLICY | {"order": "start-first"},
         )
         self.add_tasks()
+        self.container = ContainerFactory(service=self.service)  # no Swarm's inventory has one; its pages show nevertheless
 
     def add_tasks(self) -> None:
         place = {"service": self.service, "node_id": self.node.node_id, "node_name": self.node.hostname}
@@ -122,6 +134,8 @@ class Fleet:
             "applications": "/applications/",
             "application": f"/applications/{application}/",
             "application_redeploy": f"/applications/{application}/redeploy/",
+            "application_act": f"/applications/{application}/delete/",
+            "container_act": f"/containers/{self.container.pk}/delete/",
             "trigger_create": f"/applications/{application}/triggers/new/",
             "services": "/services/",
             "service": f"/services/{service}/",

@@ -36,6 +36,8 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
     "applications": 7,
     "application": 7,
     "application_redeploy": 6,
+    "application_act": 6,
+    "container_act": 5,
     "trigger_create": 8,
     "services": 6,
     "service": 6,
@@ -241,6 +243,7 @@ def hostile_fleet(fleet, request):
     group = Group.objects.create(name=HOSTILE)
     fleet.user.groups.add(group)
     ClusterGrant.objects.create(cluster=application.cluster, group=group, role=Role.OPERATOR)
+    fleet.container = service.containers.first() or ContainerFactory(service=service, name=HOSTILE)
     fleet.cluster, fleet.application, fleet.service, fleet.trigger, fleet.call = (
         application.cluster,
         application,

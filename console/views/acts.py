@@ -28,15 +28,11 @@ class ActConverter(StringConverter):
 @console_page
 def application_act(request: HttpRequest, application_id: int, act: str) -> HttpResponse:
     """A delete asks for the application's name."""
-    rows = Application.objects.select_related("cluster").defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
-    shown = get_visible(request, rows, pk=application_id)
+    shown = get_visible(request, Application.objects.select_related("cluster"), pk=application_id)
     require(request, permission_for(act), shown)
     if request.method == "POST" and is_confirmed(request, act, shown.name):
         return start_call(request, shown, action=Action(act))
-    context = describe_act(request, act, shown) | {
-        "title": f"{Action(act).label} {shown.name}",
-        "crumbs": [("Applications", reverse("applications"))],
-    }
+    context = describe_act(request, act, shown) | {"crumbs": [("Applications", reverse("applications"))]}
     return render_dialog(request, "console/_application_act.html", context)
 
 
@@ -44,17 +40,13 @@ def application_act(request: HttpRequest, application_id: int, act: str) -> Http
 @console_page
 def container_act(request: HttpRequest, container_id: int, act: str) -> HttpResponse:
     """A removal asks for the container's name."""
-    rows = Container.objects.select_related("service__application__cluster").defer(
-        *(f"service__application__cluster__{name}" for name in ("tls_ca", "tls_cert", "tls_key"))
-    )
-    shown = get_visible(request, rows, pk=container_id)
+    shown = get_visible(request, Container.objects.select_related("service__application__cluster"), pk=container_id)
     application, name = shown.service.application, base_name(shown.name)
     require(request, permission_for(act, name), shown)
     if request.method == "POST" and is_confirmed(request, act, name):
         return start_call(request, application, shown.service, action=Action(act), container=name)
     applications = ("Applications", reverse("applications"))
     context = describe_act(request, act, application, name) | {
-        "title": f"{'Remove' if act == Action.DELETE else Action(act).label} {name}",
         "crumbs": [applications, (application.name, reverse("application", args=[application.pk]))],
         "container": shown,
         "name": name,
@@ -73,7 +65,10 @@ def read_typed(request: HttpRequest) -> str:
 def describe_act(request: HttpRequest, act: str, application: Application, container: str = "") -> dict[str, Any]:
     """What both dialogs show. `losses`, of a delete: see console.losses."""
     refusal = explain_act_refusal(application, act, container)
+    label = "Remove" if container and act == Action.DELETE else Action(act).label
     return {
+        "heading": f"{label} {'container' if container else 'application'}",
+        "title": f"{label} {container or application.name}",
         "act": act,
         "application": application,
         "cluster": application.cluster,

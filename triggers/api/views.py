@@ -158,7 +158,7 @@ class RedeployView(CallView):
 class ActView(CallView):
     """One class for stop, start, restart and delete, so that each is an endpoint of its own."""
 
-    act: Action
+    act = Action.STOP  # as_view(act=…) says which
 
     @extend_schema(request=ActSerializer, responses=CALL_RESPONSES)
     def post(self, request: Request, pk: int) -> Response:
