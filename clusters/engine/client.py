@@ -258,7 +258,7 @@ class EngineClient:
     def list_secrets(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Without what they hold, which no engine tells."""
         with self._translated():
-            return self.api.secrets(filters=filters)
+            return list(self.api.secrets(filters=filters))
 
     def remove_service(self, service: str) -> None:
         """Its tasks end after that."""
