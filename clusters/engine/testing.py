@@ -366,6 +366,8 @@ class FakeEngine:
     def remove_network(self, network: str) -> None:
         with self._request("remove_network", f"remove-network {network}"):
             found = self._find_network(network)
+            if self.swarm:
+                self.swarm.step()
             if self.swarm and self.swarm.uses("network", found["Id"]):
                 raise EngineRefused(f"rpc error: network {found['Id']} is in use by service")
             running = (c for c in self.containers.values() if c["State"]["Running"])

@@ -883,4 +883,4 @@ def test_network_of_a_stack_is_free_once_its_tasks_have_ended(bench: Bench) -> N
         return True
 
     bench.until(remove)
-    assert bench.client.list_networks({"label": ["com.docker.stack.namespace=shop"]}) == []
+    bench.until(lambda: bench.client.list_networks({"label": ["com.docker.stack.namespace=shop"]}) == [])
