@@ -81,7 +81,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
     worked, outcome = shown.merged_into or shown, outcome_of(shown)
     is_live = shown.is_active or outcome.is_active
     context = {
-        "title": f"{shown.get_action_display()} {shown.service or shown.application}",
+        "title": f"{request_of(shown)} {shown.container or shown.service or shown.application}",
         "crumbs": [("Activity", reverse("activity"))],
         "call": shown,
         "is_live": is_live,
