@@ -9,11 +9,12 @@ from functools import reduce
 from operator import or_
 from typing import Any, TypeVar
 
-from django.db.models import Case, Model, Q, QuerySet, When
+from django.db.models import Case, F, Model, Q, QuerySet, When
 from django.http import HttpRequest
 from django.urls import reverse
 
 from clusters import access
+from clusters.inventory import PLAIN_SOURCES
 from clusters.models import Application, Cluster, Node, Service
 from console.context import list_navigation_items
 from console.selection import select_cluster
@@ -52,6 +53,8 @@ class Act:
     icon: str
     url_name: str
     permission: str
+    more: tuple[str, ...] = ()  # of the address, after the row
+    fits: Q = Q()  # of applications
 
     def without(self, words: Sequence[str]) -> Sequence[str]:
         """What is left of the words after those that speak of the act: `redeploy shop` leaves `shop`."""
@@ -63,7 +66,8 @@ class Act:
         return words
 
     def describe(self, row: Application | Service) -> Entry:
-        return Entry(row.name, reverse(self.url_name, args=[row.pk]), self.icon, self.label, name_place(row), in_dialog=True)
+        url = reverse(self.url_name, args=[row.pk, *self.more])
+        return Entry(row.name, url, self.icon, self.label, name_place(row), in_dialog=True)
 
     def describe_allowed(self, rows: Iterable[Application | Service], user: Any) -> list[Entry]:
         return [self.describe(row) for row in rows if user.has_perm(self.permission, row)]
@@ -72,6 +76,19 @@ class Act:
 REDEPLOY = Act("Redeploy", "redeploy", "application_redeploy", "triggers.add_triggercall")
 CREATE_TRIGGER = Act("Create Trigger for", "plus", "trigger_create", "triggers.add_trigger")
 SCALE = Act("Scale", "scale", "service_scale", "triggers.add_triggercall")
+
+ON_ENGINE = Q(source__in=PLAIN_SOURCES)
+TOUCHABLE = Q(protected=False) & ~Q(status=Application.Status.ABSENT)
+WHOLE_ACTS = (
+    Act("Stop", "stop", "application_act", "triggers.add_triggercall", ("stop",), TOUCHABLE & ON_ENGINE & Q(running__gt=0)),
+    Act(
+        *("Start", "play", "application_act", "triggers.add_triggercall"),
+        more=("start",),
+        fits=TOUCHABLE & ON_ENGINE & Q(running__lt=F("wanted")),
+    ),
+    Act("Restart", "restart", "application_act", "triggers.add_triggercall", ("restart",), TOUCHABLE & Q(running__gt=0)),
+    Act("Delete", "trash", "application_act", "clusters.delete_application", ("delete",), TOUCHABLE),
+)
 
 # Label, icon, URL name and the permission for all clusters.
 GENERAL_ACTS = (
@@ -120,7 +137,7 @@ class _Rows:
 def find_acts(rows: _Rows) -> tuple[bool, list[Entry]]:
     """Whether the words speak of an act, and the acts: that one on what the other words name, else all on what was found."""
     user, words = rows.user, rows.words
-    for act in (REDEPLOY, CREATE_TRIGGER, SCALE):
+    for act in (REDEPLOY, CREATE_TRIGGER, SCALE, *WHOLE_ACTS):
         if len(rest := act.without(words)) < len(words):
             return True, [act.describe(row) for row in match_allowed(act, rest, user)]
     redeploys = REDEPLOY.describe_allowed(rows.applications, user)[:3]
@@ -131,7 +148,7 @@ def find_acts(rows: _Rows) -> tuple[bool, list[Entry]]:
 def match_allowed(act: Act, words: Sequence[str], user: Any) -> Sequence[Application | Service]:
     if act is SCALE:
         return match_services(access.scope(list_services(), user, act.permission), words)
-    return match_applications(access.scope(list_applications(), user, act.permission), words)
+    return match_applications(access.scope(list_applications().filter(act.fits), user, act.permission), words)
 
 
 def find_pages(request: HttpRequest, words: Sequence[str]) -> list[Entry]:

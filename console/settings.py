@@ -201,6 +201,8 @@ SPECTACULAR_SETTINGS = {
         "ApplicationStatusEnum": "clusters.models.Application.Status",
         "ApplicationSourceEnum": "clusters.models.Application.Source",
         "TriggerCallSourceEnum": "triggers.models.TriggerCall.Source",
+        "TriggerActionEnum": "triggers.models.TRIGGER_CHOICES",
+        "TriggerCallActionEnum": "triggers.models.Action",
     },
 }
 

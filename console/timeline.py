@@ -62,6 +62,8 @@ def measure_run(call: TriggerCall) -> timedelta | None:
 
 def list_parameters(call: TriggerCall) -> list[str]:
     """What was sent with the request, by the documented names, such as `step=5`. A secret is not kept, so it is not there."""
+    if call.container:
+        return [f"container={call.container}"]
     if call.replicas is not None:
         return [f"replicas={call.replicas}"]
     if call.step is None:
@@ -104,7 +106,7 @@ def describe_progress(call: TriggerCall) -> str:
     """`3 of 5 tasks updated`, of all services together; empty while nothing is known."""
     services = read_progress(call)
     done, wanted = sum(one.done for one in services), sum(one.wanted for one in services)
-    word = "updated" if call.action == Action.REDEPLOY else "running"
+    word = "running" if call.action == Action.SCALING else "updated"
     return f"{done} of {wanted} {parts(call.application, wanted)} {word}" if services else ""
 
 
@@ -171,7 +173,8 @@ def _names(side: ServiceSide) -> set[str]:
 def compare_snapshots(before: Any, after: Any) -> list[ServiceComparison]:
     """A row a service, from two `Observation.snapshot()`s; either may be missing."""
     old, new = _read_services(before), _read_services(after)
-    return [_compare_service(name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())]
+    gone = {"running": 0} if isinstance(after, dict) else None  # it was looked for, and nothing of it was there
+    return [_compare_service(name, old.get(name), new.get(name, gone)) for name in sorted(old.keys() | new.keys())]
 
 
 def _compare_service(name: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> ServiceComparison:

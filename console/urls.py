@@ -2,10 +2,11 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import include, path
+from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
 from console.views import (
+    acts,
     applications,
     audit,
     calls,
@@ -22,6 +23,8 @@ from console.views import (
     users,
 )
 
+register_converter(acts.ActConverter, "act")
+
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
 admin.site.enable_nav_sidebar = False  # the console's own navigation stands there
@@ -34,6 +37,7 @@ urlpatterns = [
     path("applications/<int:application_id>/logs/", logs.application_logs, name="application_logs"),
     path("applications/<int:application_id>/logs/download/", logs.application_logs_download, name="application_logs_download"),
     path("applications/<int:application_id>/redeploy/", applications.application_redeploy, name="application_redeploy"),
+    path("applications/<int:application_id>/<act:act>/", acts.application_act, name="application_act"),
     path("applications/<int:application_id>/triggers/new/", triggers.trigger_create, name="trigger_create"),
     path("services/", services.services, name="services"),
     path("services/<int:service_id>/", services.service, name="service"),
@@ -46,6 +50,7 @@ urlpatterns = [
     path("containers/<int:container_id>/reveal/", containers.container_reveal, name="container_reveal"),
     path("containers/<int:container_id>/logs/", logs.container_logs, name="container_logs"),
     path("containers/<int:container_id>/logs/download/", logs.container_logs_download, name="container_logs_download"),
+    path("containers/<int:container_id>/<act:act>/", acts.container_act, name="container_act"),
     path("clusters/", clusters.clusters, name="clusters"),
     path("clusters/new/", clusters.cluster_create, name="cluster_create"),
     path("clusters/test/", clusters.cluster_test, name="cluster_test"),

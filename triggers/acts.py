@@ -7,13 +7,14 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Model
 from django.http import HttpRequest
 
 from clusters.audit import record_act
 from clusters.callers import client_address
-from clusters.models import Application, Service
+from clusters.models import Application, Container, Service
 from triggers.calls import accept_call
-from triggers.models import Trigger, TriggerCall
+from triggers.models import Action, Trigger, TriggerCall
 from triggers.requests import CallRequest
 
 
@@ -38,13 +39,38 @@ def start_call(
         call = accept_call(call_request)
         asked = {
             "service": service and service.name,
+            "container": call.container,
             "step": call.step,
             "replicas": call.replicas,
             "trigger": str(call.trigger or ""),
         }
         known = {name: value for name, value in asked.items() if value not in (None, "")}
-        record_act(request, "call", application, call=str(call.pk), asked=call.action, source=source.value, **known)
+        word, target = describe_act(call)
+        record_act(request, word, target, call=str(call.pk), asked=call.action, source=source.value, **known)
     return call
+
+
+def permission_for(act: str, container: str = "") -> str:
+    """The permission that an act on an application, or on a container of it, asks for."""
+    if act == Action.DELETE:
+        return "clusters.delete_container" if container else "clusters.delete_application"
+    return "triggers.add_triggercall"
+
+
+def find_service_of(application: Application, container: str) -> Service | None:
+    """Of the container by that name, as last seen."""
+    return Service.objects.filter(application=application, containers__name=container).first() if container else None
+
+
+def describe_act(call: TriggerCall) -> tuple[str, Model]:
+    """The log's word, and what it is about: what is lost by a call is found there by a word of its own."""
+    if call.action != Action.DELETE:
+        return "call", call.application
+    if not call.container:
+        return "application.delete", call.application
+    known = Container.objects.select_related("service__application")
+    container = known.filter(service__application=call.application, name=call.container).first()
+    return "container.remove", container or call.application
 
 
 def create_trigger(request: HttpRequest, trigger: Trigger) -> None:

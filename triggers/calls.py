@@ -87,6 +87,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         service_id=request.service_id,
         action=request.action,
         source=request.source,
+        container=request.container,
         step=request.step,
         replicas=request.replicas,
         requested_by=request.requested_by,

@@ -7,7 +7,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 
 from clusters.models import Application, Service
-from triggers.models import Action, OnFailure, Trigger
+from triggers.models import TRIGGER_CHOICES, Action, OnFailure, Trigger
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM
 from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 
@@ -69,7 +69,7 @@ class TriggerOptionsForm(forms.ModelForm):
 class TriggerForm(TriggerOptionsForm):
     """The Create Trigger dialog. Scaling names its service; a redeploy may be narrowed to one under More options."""
 
-    action = forms.ChoiceField(choices=Action.choices, initial=Action.REDEPLOY)
+    action = forms.ChoiceField(choices=TRIGGER_CHOICES, initial=Action.REDEPLOY)
     service = forms.ModelChoiceField(Service.objects.none(), required=False, empty_label="Choose a service")
     only_service = forms.ModelChoiceField(
         Service.objects.none(), label="Only this service", required=False, empty_label="All services"

@@ -16,6 +16,15 @@ from triggers.validation import validate_trigger
 class Action(models.TextChoices):
     REDEPLOY = "redeploy", _("Redeploy")
     SCALING = "scaling", _("Resource Scaling")
+    STOP = "stop", _("Stop")
+    START = "start", _("Start")
+    RESTART = "restart", _("Restart")
+    DELETE = "delete", _("Delete")
+
+
+# What a trigger's link can ask for; the others (clusters.engine.driver.Act) are for people, on the pages and in the API.
+TRIGGER_ACTIONS = (Action.REDEPLOY, Action.SCALING)
+TRIGGER_CHOICES = [(action.value, action.label) for action in TRIGGER_ACTIONS]
 
 
 class OnFailure(models.TextChoices):
@@ -33,7 +42,7 @@ class Trigger(models.Model):
     name = models.CharField(max_length=64, blank=True, help_text="For people; who calls it, for example.")
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="triggers")
     service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, blank=True, related_name="triggers")
-    action = models.CharField(max_length=12, choices=Action.choices)
+    action = models.CharField(max_length=12, choices=TRIGGER_CHOICES)
     enabled = models.BooleanField(default=True)
     min_replicas = models.PositiveIntegerField(null=True, blank=True, help_text="scale_in goes no lower.")
     max_replicas = models.PositiveIntegerField(null=True, blank=True, help_text="scale_out goes no higher.")
@@ -56,6 +65,7 @@ class Trigger(models.Model):
         ordering = ["-created_at"]
         permissions = [("reveal_trigger", "Can reveal link and secret")]
         constraints = [
+            models.CheckConstraint(condition=Q(action__in=TRIGGER_ACTIONS), name="trigger_redeploys_or_scales"),
             models.CheckConstraint(
                 condition=~Q(action=Action.SCALING) | Q(service__isnull=False), name="scaling_trigger_has_service"
             ),
@@ -115,7 +125,8 @@ class TriggerCall(models.Model):
     action = models.CharField(max_length=12, choices=Action.choices)
     source = models.CharField(max_length=12, choices=Source.choices)
 
-    # What was asked: for scaling either a signed step (scale_out positive) or a wanted count.
+    # What was asked: of one container alone, by its name; for scaling either a signed step (scale_out positive) or a count.
+    container = models.CharField(max_length=255, blank=True)
     step = models.IntegerField(null=True, blank=True)
     replicas = models.PositiveIntegerField(null=True, blank=True)
     # Who asked.
@@ -179,6 +190,11 @@ class TriggerCall(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in ACTIVE_STATES
+
+    @property
+    def may_run_again(self) -> bool:
+        """A delete is asked for with the name of what is to go, each time."""
+        return self.action != Action.DELETE
 
 
 class TriggerCallEvent(models.Model):

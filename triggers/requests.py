@@ -13,13 +13,17 @@ SCALE_TYPES = {"scale_in": -1, "scale_out": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class CallRequest:
-    """For scaling give `service_id` and either `step` (signed, 1-100 in size) or `replicas` (a wanted count)."""
+    """`container`: the name of the only one that a stop, start, restart or delete is about.
+
+    For scaling give `service_id` and either `step` (signed, 1-100 in size) or `replicas` (a wanted count).
+    """
 
     source: TriggerCall.Source
     action: str
     application_id: int
     service_id: int | None = None
     trigger: Trigger | None = None
+    container: str = ""
     step: int | None = None
     replicas: int | None = None
     requested_by: Any = None

@@ -7,7 +7,7 @@ import time
 import uuid
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import structlog
 from django.conf import settings
@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from clusters.engine.client import EngineClient
-from clusters.engine.driver import Driver, Intent, Observation, Outcome, Plan, Target
+from clusters.engine.driver import ACTS, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineError, EngineUnreachable, PlanRefused
 from triggers import calls
@@ -24,6 +24,7 @@ from triggers.scaling import Step, apply_steps, describe_step
 
 log = structlog.get_logger("windlass.runner")
 
+UNCHANGED = {"stop": "is stopped", "start": "runs", "restart": "has nothing that runs", "delete": "is not on the engine"}
 ENGINE_PATIENCE = 30.0  # seconds an unreachable engine is waited for before the call fails
 
 
@@ -141,31 +142,37 @@ class Run:
         except EngineError as error:
             return Outcome("failed", error.code, error.message), None
 
+    def _observe(self, driver: Driver, client: EngineClient) -> Observation:
+        is_delete = self.call.action == Action.DELETE
+        return driver.observe_remains(client, self.target) if is_delete else driver.observe(client, self.target)
+
     def _run_on(self, driver: Driver, client: EngineClient) -> tuple[Outcome, Any]:
-        observation = driver.observe(client, self.target)
+        observation = self._observe(driver, client)
         self._lost_since = None
         plan = self._plan(driver, observation)
         calls.save_progress(self.call, self.owner, plan=plan.as_text())
         if plan.is_empty():
-            return Outcome("succeeded", "unchanged", self._describe_unchanged(observation)), observation.snapshot()
+            return self._conclude_unchanged(observation), observation.snapshot()
         outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress)
         return outcome, self._observe_after(driver, client)
 
     def _observe_after(self, driver: Driver, client: EngineClient) -> Any:
         """None when the engine cannot tell any more: the work is done, and must not be done again for that."""
         try:
-            return driver.observe(client, self.target).snapshot()
+            return self._observe(driver, client).snapshot()
         except EngineError as error:
             self.report("warning", "observe", f"What runs now could not be read: {error.message}")
             return None
 
     def _plan(self, driver: Driver, observation: Observation) -> Plan:
+        if self.call.action == Action.SCALING:
+            replicas = self._target_replicas(observation, driver.minimum_replicas)
+            return driver.plan_scale(observation, self.target.service, replicas, self._intent())
+        if self.call.before is None:
+            calls.save_progress(self.call, self.owner, before=observation.snapshot())
         if self.call.action == Action.REDEPLOY:
-            if self.call.before is None:
-                calls.save_progress(self.call, self.owner, before=observation.snapshot())
             return driver.plan_redeploy(observation, self._intent())
-        replicas = self._target_replicas(observation, driver.minimum_replicas)
-        return driver.plan_scale(observation, self.target.service, replicas, self._intent())
+        return driver.plan_act(observation, cast(Act, self.call.action), self.call.container, self._intent())
 
     def _intent(self) -> Intent:
         trigger = self.call.trigger
@@ -184,6 +191,17 @@ class Run:
         target = members[-1].target_replicas
         return base if target is None else target
 
+    def _conclude_unchanged(self, observation: Observation) -> Outcome:
+        """An act that an earlier attempt has done to its end did change something."""
+        if self.call.action in ACTS:
+            is_unchanged = self.call.before == observation.snapshot()
+            end = " Nothing was changed." if is_unchanged else ""
+            sentence = (
+                f"{self.call.container or self.target.name_part(self.target.service)} {UNCHANGED[self.call.action]}.{end}"
+            )
+            return Outcome("succeeded", "unchanged" if is_unchanged else "", sentence)
+        return Outcome("succeeded", "unchanged", self._describe_unchanged(observation))
+
     def _describe_unchanged(self, observation: Observation) -> str:
         if self.call.action == Action.REDEPLOY:
             return f"{self.target.application} has nothing to redeploy."
@@ -200,6 +218,8 @@ class Run:
             calls.save_progress(self.call, self.owner, progress={**self.call.progress, service: [done, wanted]})
 
     def _last_known(self) -> str:
+        if self.call.plan and self.call.action in ACTS:
+            return "The last event says how far it came; the same call once more goes on from there."
         if self.call.plan:
             return "The last event says how far it came; a redeploy finishes or undoes what is half done."
         return "Nothing was touched."

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
+from clusters.engine.driver import ACTS
+from clusters.engine.swarm.lifecycle import explain_refusal
 from clusters.models import Application, Cluster, Service
 
 if TYPE_CHECKING:
@@ -38,12 +40,18 @@ def explain_service_refusal(service: Service) -> str:
     return explain_scaling_refusal(service.application.cluster)
 
 
+def explain_act_refusal(application: Application, act: str, container: str = "") -> str:
+    """Why this cannot be done to the application, or to that container of it, as a sentence; empty when it can."""
+    return explain_refusal(act, container) if application.is_swarm else ""
+
+
 def find_problems(trigger: "Trigger") -> dict[str, str]:
     """Why the trigger could not work, as a sentence by field; empty when it can."""
     if trigger.application_id is None:
         return {}  # the field itself says that it is required
     target = find_target_problems(trigger) if trigger._state.adding else {}
     return {
+        **find_action_problems(trigger),
         **target,
         **find_service_problems(trigger),
         **find_bound_problems(trigger),
@@ -57,6 +65,10 @@ def validate_trigger(trigger: "Trigger") -> None:
     problems = find_problems(trigger)
     if problems:
         raise ValidationError({NON_FIELD_ERRORS if name == "application" else name: text for name, text in problems.items()})
+
+
+def find_action_problems(trigger: "Trigger") -> dict[str, str]:
+    return {"action": "A trigger redeploys or scales; the rest is for people to ask for."} if trigger.action in ACTS else {}
 
 
 def find_target_problems(trigger: "Trigger") -> dict[str, str]:

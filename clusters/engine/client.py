@@ -212,6 +212,10 @@ class EngineClient:
         with self._translated():
             return self.api.containers(all=True, filters=filters)
 
+    def list_networks(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        with self._translated():
+            return list(self.api.networks(filters=filters))
+
     def list_images(self, sizes: bool = False) -> list[dict[str, Any]]:
         """`sizes`: with the SharedSize of each, from API 1.42 on; before, and without it, that is -1."""
         with self._translated():
@@ -253,10 +257,6 @@ class EngineClient:
             one_shot = None if wait or self.api_version < (1, 41) else True
             return self.api.stats(container, stream=False, one_shot=one_shot)
 
-    def list_networks(self) -> list[dict[str, Any]]:
-        with self._translated():
-            return self.api.networks()
-
     @contextmanager
     def open_logs(
         self, kind: Literal["containers", "tasks"], name: str, tail: int | None, since: int = 0
@@ -296,6 +296,30 @@ class EngineClient:
     def list_nodes(self) -> list[dict[str, Any]]:
         with self._translated():
             return self.api.nodes()
+
+    def list_configs(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        with self._translated():
+            return list(self.api.configs(filters=filters))
+
+    def list_secrets(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Without what they hold, which no engine tells."""
+        with self._translated():
+            return list(self.api.secrets(filters=filters))
+
+    def remove_service(self, service: str) -> None:
+        """Its tasks end after that."""
+        with self._translated():
+            self.api.remove_service(service)
+
+    def remove_config(self, config: str) -> None:
+        """Raises EngineRefused while a service uses it."""
+        with self._translated():
+            self.api.remove_config(config)
+
+    def remove_secret(self, secret: str) -> None:
+        """Raises EngineRefused while a service uses it."""
+        with self._translated():
+            self.api.remove_secret(secret)
 
     def resolve_digest(self, reference: str, auth: Mapping[str, str] | None = None) -> str:
         """The digest (`sha256:…`, of the index where there is one) that a registry has under the reference now.
@@ -371,9 +395,16 @@ class EngineClient:
     def stop_container(self, container: str, grace: float | None = None) -> None:
         """Stop signal, grace period, SIGKILL. `grace` in seconds is how long this container's own stop timeout lets it take;
         it is waited for, not sent, so that the engine applies the container's own."""
-        seconds = DEFAULT_GRACE if grace is None else grace
+        self._end_container("stop", container, grace)
+
+    def restart_container(self, container: str, grace: float | None = None) -> None:
+        """Stop and start by the engine itself, which goes on with it whoever asked is gone. `grace` as in stop_container."""
+        self._end_container("restart", container, grace)
+
+    def _end_container(self, way: str, container: str, grace: float | None) -> None:
+        patience = self.timeout + max(DEFAULT_GRACE if grace is None else grace, 0)
         with self._translated():
-            answer = self._raw._post(self._raw._url("/containers/{0}/stop", container), timeout=self.timeout + max(seconds, 0))
+            answer = self._raw._post(self._raw._url(f"/containers/{{0}}/{way}", container), timeout=patience)
             self._raw._raise_for_status(answer)
 
     def kill_container(self, container: str, signal: str = "SIGKILL") -> None:
@@ -389,6 +420,11 @@ class EngineClient:
         """`volumes`: its anonymous volumes too; named ones always stay."""
         with self._translated():
             self.api.remove_container(container, force=force, v=volumes)
+
+    def remove_network(self, network: str) -> None:
+        """Raises EngineRefused while a running container, or a Swarm's task, is attached to it."""
+        with self._translated():
+            self.api.remove_network(network)
 
     def remove_volume(self, volume: str) -> None:
         """Raises EngineRefused (`conflict`) while a container uses it."""

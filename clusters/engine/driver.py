@@ -6,12 +6,15 @@ stands in for the engine's client below them. The caller (triggers.runner) knows
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
     from clusters.engine.client import EngineClient
 
 Level = Literal["info", "warning", "error"]
+# What can be done to an application or to one of its containers as a whole. On a Swarm nothing is stopped or started.
+Act = Literal["stop", "start", "restart", "delete"]
+ACTS: tuple[Act, ...] = get_args(Act)
 # report(level, operation, text): told each operation as it happens. `operation` is a word such as "pull", "create", "stop",
 # "start", "watch", "rename", "remove", "rollback".
 Report = Callable[[Level, str, str], None]
@@ -63,10 +66,11 @@ class Observation(Protocol):
 
     def snapshot(self) -> dict[str, Any]:
         """JSON for people and the API: `{"services": {name: {"running": 2, "wanted": 2, "image": "app:1",
-        "images": {"sha256:…": 2}, "digests": ["app@sha256:…"], "containers": [{"name", "id", "image_id", "state"}]}}}`.
+        "images": {"sha256:…": 2}, "digests": ["app@sha256:…"],
+        "containers": [{"name", "id", "image_id", "state", "started_at"}]}}}`.
 
-        A Swarm service's `containers` are its tasks (`name` is "web.1", `node` the host name), and it has `update` besides:
-        `{"force_update": 3, "version": 1234, "started_at": "…"}`, see Intent.before."""
+        A Swarm service's `containers` are its tasks (`name` is "web.1", `node` the host name), and it has its `id` and `update`
+        besides: `{"force_update": 3, "version": 1234, "started_at": "…"}`, see Intent.before."""
 
 
 class Plan(Protocol):
@@ -87,17 +91,41 @@ class Outcome:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What a delete takes away, by names, and the named volumes that it leaves. `parts`: containers, on a Swarm services.
+    `volumes` are anonymous ones."""
+
+    parts: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    kept_volumes: tuple[str, ...] = ()
+
+
 class Driver(Protocol):
     minimum_replicas: int  # the least that a service may be scaled to
 
     def observe(self, client: "EngineClient", target: Target) -> Observation:
         """Raises TargetMissing, EngineUnreachable, EngineRefused."""
 
+    def observe_remains(self, client: "EngineClient", target: Target) -> Observation:
+        """As observe, for a delete: that nothing is there any more is no error, and what goes along with the application (its
+        own networks, a stack's configs and secrets) is read too. Raises EngineUnreachable, EngineRefused."""
+
+    def read_losses(self, client: "EngineClient", target: Target, container: str = "") -> Losses:
+        """What a delete would take away at this moment, in a few list requests. Raises EngineUnreachable, EngineRefused."""
+
     def plan_redeploy(self, observation: Observation, intent: Intent = FIRST_ATTEMPT) -> Plan:
         """Raises PlanRefused."""
 
     def plan_scale(self, observation: Observation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> Plan:
         """Bring the service's count to `replicas` (at least `minimum_replicas`). Raises PlanRefused."""
+
+    def plan_act(self, observation: Observation, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> Plan:
+        """Stop, start, restart or delete the target, or the one container of it that is named. A delete is planned on what
+        `observe_remains` gave. Raises PlanRefused."""
 
     def execute(
         self, client: "EngineClient", plan: Plan, report: Report, check: Check, progress: Progress = ignore_progress

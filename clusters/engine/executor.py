@@ -8,10 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
-from clusters.engine.driver import Check, Outcome, Report
+from clusters.engine.driver import ACTS, Check, Outcome, Report
 from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed, TargetMissing
-from clusters.engine.lanes import LaneRunner
-from clusters.engine.outcomes import describe_failure, describe_rollback, describe_success
+from clusters.engine.lanes import Abandoned, LaneRunner
+from clusters.engine.outcomes import (
+    describe_act,
+    describe_act_failure,
+    describe_failure,
+    describe_rollback,
+    describe_success,
+)
 from clusters.engine.plan import (
     Connect,
     Create,
@@ -21,8 +27,10 @@ from clusters.engine.plan import (
     Pull,
     Ref,
     Remove,
+    RemoveNetwork,
     RemoveVolume,
     Rename,
+    Restart,
     SetRestartPolicy,
     Start,
     Stop,
@@ -76,6 +84,8 @@ class Execution:
         self._ids: dict[str, str] = {}  # of the containers created here, by the name they were created under
         self._image_ids: dict[str, str] = {}  # what they run, by the same
         self._journal = Journal()
+        self._failed: Operation | None = None  # the first that the engine, or the container, did not let through
+        self._asides: list[str] = []  # what the outcome of an act has to say besides
 
     def run(self) -> Outcome:
         for note in self.plan.notes:
@@ -95,8 +105,10 @@ class Execution:
         except EngineUnreachable:
             raise
         except EngineError as error:
-            return self._take_back(error)
+            return self._conclude_act(error) if self.plan.action in ACTS else self._take_back(error)
         self._clean_up([*self.plan.cleanup, *self.plan.leftovers])
+        if self.plan.action in ACTS:
+            return Outcome("succeeded", "", describe_act(self.plan, self._asides))
         return Outcome("succeeded", "", describe_success(self.plan, self._read_images()))
 
     # The way forward
@@ -115,7 +127,12 @@ class Execution:
             for operation in operations:
                 self._lanes.pause(0)
                 self._journal.begin(operation)
-                self._perform(client, operation)
+                try:
+                    self._perform(client, operation)
+                except EngineError as error:
+                    if not isinstance(error, Abandoned):
+                        self._failed = self._failed or operation
+                    raise
                 self._journal.complete()
 
         return work
@@ -148,6 +165,8 @@ class Execution:
                 client.start_container(self._id_of(operation.container))
             case Stop():
                 self._stop(client, operation)
+            case Restart():
+                client.restart_container(self._id_of(operation.container), operation.grace)
             case Watch():
                 self._watch(client, operation)
             case Rename():
@@ -156,6 +175,8 @@ class Execution:
                 self._remove(client, operation)
             case RemoveVolume():
                 self._remove_volume(client, operation)
+            case RemoveNetwork():
+                self._remove_network(client, operation)
             case SetRestartPolicy():
                 self._set_restart_policy(client, operation)
             case _:
@@ -223,7 +244,7 @@ class Execution:
             raise EngineRefused(f"{ref} stopped, but the engine does not remove it.")
 
     def _watch(self, client: "EngineClient", operation: Watch) -> None:
-        watched = [Watched(self._id_of(ref), shown_name(ref.name)) for ref in operation.containers]
+        watched = [Watched(self._id_of(ref), shown_name(ref.name), may_end=operation.may_end) for ref in operation.containers]
         try:
             watch_containers(client, watched, operation.monitor, self._lanes.pause)
         except NotWell as error:
@@ -231,6 +252,8 @@ class Execution:
             raise
         for ref, item in zip(operation.containers, watched, strict=True):
             self._image_ids[ref.name] = item.image_id
+            if item.has_ended:
+                self._asides.append(f"{item.name} has done its work and ended (exit code 0).")
         self._lanes.report("info", "watch", f"{', '.join(item.name for item in watched)}: well")
 
     def _report_logs(self, client: "EngineClient", failed: Sequence[Watched]) -> None:
@@ -268,6 +291,15 @@ class Execution:
         except EngineRefused as error:
             self._lanes.report("warning", "remove", f"the volume {operation.volume[:12]} stays: {cut(error.message)}")
 
+    def _remove_network(self, client: "EngineClient", operation: RemoveNetwork) -> None:
+        try:
+            client.remove_network(operation.network)
+        except TargetMissing:
+            return
+        except EngineRefused as error:
+            self._asides.append(f"The network {operation.name} stays: it is in use.")
+            self._lanes.report("warning", "remove", f"the network {operation.name} stays: {cut(error.message)}")
+
     def _set_restart_policy(self, client: "EngineClient", operation: SetRestartPolicy) -> None:
         """A container in a crash loop whose process ends in this very moment refuses: it is asked again."""
         for attempt in range(POLICY_ATTEMPTS):
@@ -280,6 +312,17 @@ class Execution:
                 self._lanes.pause(0.2)
 
     # The way back, and the end
+
+    def _conclude_act(self, error: EngineError) -> Outcome:
+        """Nothing is taken back: it says what there is now."""
+        states = [self._read_state(container) for container in self.plan.affected]
+        return Outcome("failed", error.code, describe_act_failure(self.plan, error.message, self._failed, states))
+
+    def _read_state(self, container: Ref) -> str:
+        try:
+            return str(self.client.inspect_container(self._id_of(container))["State"]["Status"])
+        except TargetMissing:
+            return "gone"
 
     def _take_back(self, error: EngineError) -> Outcome:
         """Steps in their own order, each step's operations backwards."""
@@ -324,10 +367,7 @@ class Execution:
     def _find_not_running(self, containers: Sequence[Ref]) -> list[str]:
         problems = []
         for ref in containers:
-            try:
-                state = self.client.inspect_container(self._id_of(ref))["State"]["Status"]
-            except TargetMissing:
-                state = "gone"
+            state = self._read_state(ref)
             if state not in RUNNING:
                 problems.append(f"{names.base_name(ref.name)} is {state}")
         return problems

@@ -49,6 +49,8 @@ class FakeTask:
     updated: str = ""
     iteration: int | None = None  # of a job
     hold: int = 0  # steps until it may run
+    service_name: str = ""
+    service_labels: Json = field(default_factory=dict)  # of its service, as it was made
     waits_for: "FakeTask | None" = None  # the one it takes the place of, stop-first
 
     @property
@@ -173,6 +175,7 @@ class FakeSwarm:
         self.services: dict[str, FakeService] = {}
         self.tasks: list[FakeTask] = []
         self.is_manager = True  # of the engine's own node
+        self.objects: dict[str, tuple[str, Json]] = {}  # configs and secrets: id -> kind and what the list answers
         self.leaderless = ""  # what a manager says while there is no leader
         self._find_image = find_image
         self._serial = itertools.count(1)
@@ -226,7 +229,14 @@ class FakeSwarm:
         self.services[service_id] = FakeService(service_id, complete_spec(spec, credentials), index, index, now, now)
         return service_id
 
+    def add_object(self, kind: Literal["config", "secret"], name: str, labels: Json | None = None) -> str:
+        """The id. A service uses it where its ContainerSpec names it."""
+        object_id = self._make_id(kind)
+        self.objects[object_id] = (kind, {"ID": object_id, "Spec": {"Name": name, "Labels": labels or {}}})
+        return object_id
+
     def remove_service(self, name: str) -> None:
+        """With its tasks, as if a long time had passed since."""
         service = self.find_service(name)
         del self.services[service.id]
         self.tasks = [task for task in self.tasks if task.service_id != service.id]
@@ -308,6 +318,38 @@ class FakeSwarm:
         service.status = {"State": "rollback_started", "StartedAt": started, "Message": "manually requested rollback"}
         self._restart_rollout(service)
         self._touch(service)
+
+    def delete_service(self, name: str) -> None:
+        service = self.find_service(name)
+        del self.services[service.id]
+        for task in self.tasks:
+            if task.service_id == service.id:
+                self._change(task, desired="remove")
+
+    def list_objects(self, kind: str, filters: Json | None) -> list[Json]:
+        wanted = [word.partition("=") for word in (filters or {}).get("label") or []]
+        return [
+            copy.deepcopy(found)
+            for found_kind, found in self.objects.values()
+            if found_kind == kind and all(found["Spec"]["Labels"].get(key) == text for key, _, text in wanted)
+        ]
+
+    def remove_object(self, kind: str, object_id: str) -> None:
+        if self.objects.get(object_id, ("",))[0] != kind:
+            raise TargetMissing(f"{kind} {object_id} not found")
+        if self.uses(kind, object_id):
+            raise EngineRefused(f"rpc error: code = InvalidArgument desc = {kind} '{object_id}' is in use by a service")
+        del self.objects[object_id]
+
+    def uses(self, kind: str, object_id: str) -> bool:
+        """Whether a service, or of a network a task that has not ended, refers to it."""
+        specs = [service.spec["TaskTemplate"] for service in self.services.values()]
+        if kind == "network":
+            specs += [task.spec for task in self.tasks if not task.has_ended]
+            return any(entry.get("Target") == object_id for spec in specs for entry in spec.get("Networks") or [])
+        key = {"config": "Configs", "secret": "Secrets"}[kind]
+        used = [entry for spec in specs for entry in spec["ContainerSpec"].get(key) or []]
+        return any(entry.get(f"{kind.capitalize()}ID") == object_id for entry in used)
 
     def _checked(self, name: str, version: int) -> FakeService:
         service = self.find_service(name)
@@ -516,6 +558,8 @@ class FakeSwarm:
             version=self._next_index(),
             iteration=service.iteration if service.is_job else None,
             hold=hold,
+            service_name=service.name,
+            service_labels=dict(service.spec["Labels"]),
         )
         self.tasks.append(task)
         return task
@@ -678,9 +722,20 @@ def service_matches(service: FakeService, filters: Json) -> bool:
 
 
 def task_matches(task: FakeTask, filters: Json) -> bool:
-    """`service` (ids), `node` (ids), `id` and `desired-state`."""
+    """`service` (ids), `node` (ids), `id`, `desired-state`, and of its service `label` and `name` (a beginning is enough)."""
     for kind, value in filters.items():
         words = {value} if isinstance(value, str) else set(value)
+        if kind == "label":
+            parted = (word.partition("=") for word in words)
+            if not all(
+                task.service_labels.get(key) == text if sign else key in task.service_labels for key, sign, text in parted
+            ):
+                return False
+            continue
+        if kind == "name":
+            if not any(f"{task.service_name}.{task.slot}".startswith(word) for word in words):
+                return False
+            continue
         facts = {"service": task.service_id, "node": task.node_id, "id": task.id, "desired-state": task.desired}
         if kind not in facts:
             raise NotImplementedError(f"FakeSwarm knows no filter {kind!r} of tasks.")

@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,11 @@ class ObservedContainer:
     @property
     def state(self) -> str:
         return str(self.details["State"]["Status"])
+
+    @property
+    def started_at(self) -> str:
+        """As the engine writes it; with a year of 1 where it was never started."""
+        return str(self.details["State"].get("StartedAt") or "")
 
     @property
     def runs_now(self) -> bool:
@@ -117,6 +122,26 @@ class ObservedContainer:
         return 10 if seconds is None else float(seconds)
 
     @property
+    def _volumes(self) -> list[str]:
+        return sorted({str(mount["Name"]) for mount in self.mounts if mount.get("Type") == "volume" and mount.get("Name")})
+
+    @property
+    def named_volumes(self) -> list[str]:
+        return [volume for volume in self._volumes if not is_anonymous_volume(volume)]
+
+    @property
+    def anonymous_volumes(self) -> list[str]:
+        return [volume for volume in self._volumes if is_anonymous_volume(volume)]
+
+    @property
+    def loose_volumes(self) -> list[str]:
+        """Anonymous volumes that the engine leaves when it removes the container with its own: a recreate attached them by
+        name, or they may be another container's (VolumesFrom)."""
+        attached = {str(bind).split(":", 1)[0] for bind in self.host_config.get("Binds") or []}
+        attached |= {str(mount.get("Source")) for mount in self.host_config.get("Mounts") or []}
+        return [volume for volume in self.anonymous_volumes if volume in attached or not self.owns_anonymous_volumes]
+
+    @property
     def is_protected(self) -> bool:
         return names.is_true(self.labels.get(names.PROTECTED_LABEL)) or self.id == names.find_own_container_id()
 
@@ -146,6 +171,11 @@ class ObservedContainer:
         return self.former_ids | {self.short_id, self.engine_name, self.name}
 
 
+def is_anonymous_volume(name: str) -> bool:
+    """The engine gave it its name: 64 hex digits, as ids have."""
+    return WHOLE_ID.fullmatch(name) is not None
+
+
 def read_joined(mode: Any) -> str | None:
     """`abc` of `container:abc`."""
     kind, colon, container = str(mode or "").partition(":")
@@ -169,7 +199,8 @@ def make_container(details: dict[str, Any]) -> ObservedContainer | None:
 
 @dataclass(frozen=True)
 class ObservedTarget:
-    """`containers`: the application's, all services. `others`: the rest of the engine's. `images`: by id, and by reference."""
+    """`containers`: the application's, all services. `others`: the rest of the engine's. `images`: by id, and by reference.
+    `networks`: a Compose project's own, names by ids, where a delete asked for them."""
 
     target: Target
     api_version: tuple[int, int]
@@ -177,6 +208,7 @@ class ObservedTarget:
     others: tuple[ObservedContainer, ...] = ()
     images: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     taken_names: frozenset[str] = frozenset()
+    networks: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def services(self) -> dict[str, list[ObservedContainer]]:
@@ -220,9 +252,17 @@ class ObservedTarget:
         }
 
 
-def describe_container(container: ObservedContainer) -> dict[str, str]:
+def describe_container(container: ObservedContainer) -> dict[str, Any]:
+    """`volumes`, where there are any: see ObservedContainer.loose_volumes."""
     name = names.base_name(container.engine_name)[:255]
-    return {"name": name, "id": container.id, "image_id": container.image_id, "state": container.state}
+    described: dict[str, Any] = {
+        "name": name,
+        "id": container.id,
+        "image_id": container.image_id,
+        "state": container.state,
+        "started_at": container.started_at,
+    }
+    return described | ({"volumes": volumes} if (volumes := container.loose_volumes) else {})
 
 
 def observe_target(client: "EngineClient", target: Target) -> ObservedTarget:
@@ -231,13 +271,31 @@ def observe_target(client: "EngineClient", target: Target) -> ObservedTarget:
     The other containers are inspected too: the list does not tell whose namespaces they share or what they are linked to.
     Raises TargetMissing, EngineUnreachable, EngineRefused.
     """
+    observed = observe_what_is_there(client, target)
+    if not observed.containers:
+        raise TargetMissing(f"There is no container of {target.application} on the engine.")
+    if target.service and target.service not in observed.services:
+        raise TargetMissing(f"{target.application} has no container of the service {target.service}.")
+    return observed
+
+
+def observe_remains(client: "EngineClient", target: Target) -> ObservedTarget:
+    """See driver.Driver.observe_remains."""
+    return replace(observe_what_is_there(client, target), networks=list_project_networks(client, target))
+
+
+def list_project_networks(client: "EngineClient", target: Target) -> dict[str, str]:
+    """Names by ids of the networks that Compose made for the project."""
+    if target.source != "compose":
+        return {}
+    found = client.list_networks({"label": [f"{names.PROJECT_LABEL}={target.application}"]})
+    return {str(network["Id"]): str(network["Name"]) for network in sorted(found, key=lambda network: str(network["Name"]))}
+
+
+def observe_what_is_there(client: "EngineClient", target: Target) -> ObservedTarget:
     entries = client.list_containers()
     inspected = [container for entry in entries if (container := inspect_container(client, entry["Id"]))]
     ours = [item for item in inspected if (item.place.source, item.place.application) == (target.source, target.application)]
-    if not ours:
-        raise TargetMissing(f"There is no container of {target.application} on the engine.")
-    if target.service and all(container.place.service != target.service for container in ours):
-        raise TargetMissing(f"{target.application} has no container of the service {target.service}.")
     others = [item for item in inspected if item not in ours]
     related = ours + find_dependants(ours, others)
     return ObservedTarget(

@@ -99,12 +99,26 @@ class Stop(Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Restart(Operation):
+    """`grace`: as Stop's."""
+
+    word = "restart"
+    container: Ref
+    grace: float
+
+    def describe(self) -> str:
+        return f"restart {self.container}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Watch(Operation):
-    """Until every container is well: its health check says so, or it ran for `monitor` seconds without a restart."""
+    """Until every container is well: its health check says so, or it ran for `monitor` seconds without a restart. `may_end`:
+    one whose restart policy leaves it at that may also end by itself with exit code 0."""
 
     word = "watch"
     containers: tuple[Ref, ...]
     monitor: float
+    may_end: bool = False
 
     def describe(self) -> str:
         return f"watch {', '.join(map(str, self.containers))} until healthy, or for {self.monitor:g} s"
@@ -141,6 +155,18 @@ class RemoveVolume(Operation):
 
     def describe(self) -> str:
         return f"remove the anonymous volume {self.volume[:12]} unless it is used elsewhere"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveNetwork(Operation):
+    """`network` is its id."""
+
+    word = "remove"
+    network: str
+    name: str
+
+    def describe(self) -> str:
+        return f"remove the network {self.name} unless it is used elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +210,7 @@ class Change:
 @dataclass(frozen=True)
 class EnginePlan:
     """`recovery` puts right what an earlier plan left; then `pulls`; then `steps`; `cleanup` when all is well; `leftovers`
-    of the earlier plan go at the end, also after the steps were taken back."""
+    of the earlier plan go at the end, also after the steps were taken back. `affected`: the containers that an act is about."""
 
     title: str
     subject: str
@@ -198,6 +224,7 @@ class EnginePlan:
     warnings: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     replicas: int = 0
+    affected: tuple[Ref, ...] = ()
 
     def operations(self) -> Iterator[Operation]:
         yield from self.recovery

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from clusters.engine import names
 from clusters.engine.errors import PlanRefused
@@ -29,7 +29,6 @@ class Work:
     image: str
     follows_image: bool
     cause: str
-    after: set[str] = field(default_factory=set)
 
 
 def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
@@ -43,7 +42,6 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
     refuse_untouchable(chosen, dependants)
     references = {container.id: find_reference(observed, container, chosen) for container in chosen}
     pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen])
-    dependencies = read_service_dependencies(recovered.containers)
     works = [
         Work(container, references[container.id], True, f"redeploy of {container.place.service}") for container in chosen
     ] + [
@@ -56,7 +54,7 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
         for container in dependants
     ]
     restarts = find_restarts([item.place.service for item in chosen], [item for item in rest if item not in dependants])
-    steps, replacements, changes = plan_steps(observed, sort_works(works, dependencies), restarts)
+    steps, replacements, changes = plan_steps(observed, sort_works(works), restarts)
     missing = [item.name for item in chosen if observed.image_of(item) is None]
     return EnginePlan(
         title=f"redeploy {target.name_part(target.service)}",
@@ -145,11 +143,6 @@ def decide_pull(observed: ObservedTarget, reference: str, policies: set[str]) ->
 # In which order
 
 
-def read_service_dependencies(containers: Iterable[ObservedContainer]) -> dict[str, dict[str, bool]]:
-    """By service: the services it depends on, and whether it is to be restarted with them."""
-    return {item.place.service: parse_depends_on(item.labels.get(names.DEPENDS_ON_LABEL, "")) for item in containers}
-
-
 def parse_depends_on(text: str) -> dict[str, bool]:
     """Compose's label: `db:service_healthy:true,cache:service_started:false`."""
     found = {}
@@ -159,21 +152,36 @@ def parse_depends_on(text: str) -> dict[str, bool]:
     return found
 
 
-def sort_works(works: list[Work], dependencies: dict[str, dict[str, bool]]) -> list[Work]:
+def parse_conditions(text: str) -> dict[str, str]:
+    """Of the same label, by service: `service_healthy`."""
+    parted = [entry.split(":") for entry in text.split(",")]
+    return {parts[0]: parts[1] for parts in parted if len(parts) > 1}
+
+
+def find_predecessors(containers: Iterable[ObservedContainer]) -> dict[str, set[str]]:
+    """By container id: the ids of those among them whose namespaces it joins, that it is linked to, or that are of a service
+    which its own depends on."""
+    containers = list(containers)
+    by_key = {key: container.id for container in containers for key in container.keys}
+    members: dict[tuple[str, str], set[str]] = {}
+    for container in containers:
+        members.setdefault((container.place.application, container.place.service), set()).add(container.id)
+    found: dict[str, set[str]] = {}
+    for container in containers:
+        found[container.id] = {by_key[key] for key in container.joined_containers() if key in by_key}
+        for service in parse_depends_on(container.labels.get(names.DEPENDS_ON_LABEL, "")):
+            found[container.id] |= members.get((container.place.application, service), set())
+    return found
+
+
+def sort_works(works: list[Work]) -> list[Work]:
     """Whom others depend on first; else by service and number. A circle is cut where the order meets it."""
-    by_key = {key: work for work in works for key in work.container.keys}
-    applications = {(work.container.place.application, work.container.place.service) for work in works}
-    for work in works:
-        work.after = {by_key[key].container.id for key in work.container.joined_containers() if key in by_key}
-        place = work.container.place
-        for service in dependencies.get(place.service, {}):
-            if (place.application, service) in applications:
-                work.after |= {item.container.id for item in works if item.container.place.service == service}
+    after = find_predecessors([work.container for work in works])
     ordered: list[Work] = []
     done: set[str] = set()
     waiting = sorted(works, key=lambda work: (work.container.place.service, work.container.number, work.container.name))
     while waiting:
-        work = next((work for work in waiting if work.after - {work.container.id} <= done), waiting[0])
+        work = next((work for work in waiting if after[work.container.id] - {work.container.id} <= done), waiting[0])
         waiting.remove(work)
         ordered.append(work)
         done.add(work.container.id)

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, cast
 
 from clusters.engine.driver import (
     FIRST_ATTEMPT,
+    Act,
     Check,
     Intent,
+    Losses,
     Observation,
     Outcome,
     Plan,
@@ -15,7 +17,8 @@ from clusters.engine.driver import (
     ignore_progress,
 )
 from clusters.engine.executor import execute_plan
-from clusters.engine.observed import ObservedTarget, observe_target
+from clusters.engine.lifecycle import plan_act, read_losses
+from clusters.engine.observed import ObservedTarget, observe_remains, observe_target
 from clusters.engine.plan import EnginePlan
 from clusters.engine.redeploy import plan_redeploy
 from clusters.engine.scale import plan_scale
@@ -32,11 +35,20 @@ class StandaloneDriver:
     def observe(self, client: "EngineClient", target: Target) -> Observation:
         return observe_target(client, target)
 
+    def observe_remains(self, client: "EngineClient", target: Target) -> Observation:
+        return observe_remains(client, target)
+
+    def read_losses(self, client: "EngineClient", target: Target, container: str = "") -> Losses:
+        return read_losses(client, target, container)
+
     def plan_redeploy(self, observation: Observation, intent: Intent = FIRST_ATTEMPT) -> Plan:
         return plan_redeploy(cast(ObservedTarget, observation))
 
     def plan_scale(self, observation: Observation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> Plan:
         return plan_scale(cast(ObservedTarget, observation), service, replicas)
+
+    def plan_act(self, observation: Observation, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> Plan:
+        return plan_act(cast(ObservedTarget, observation), act, container, intent)
 
     def execute(
         self, client: "EngineClient", plan: Plan, report: Report, check: Check, progress: Progress = ignore_progress

@@ -139,10 +139,10 @@ class FakeEngine:
     def fail_pull(self, reference: str, code: str = "pull_failed") -> None:
         self.registry[reference] = PullFailed(f"{reference} could not be pulled: scripted.", code=code)
 
-    def add_network(self, name: str, subnet: str = "") -> str:
+    def add_network(self, name: str, subnet: str = "", labels: Json | None = None) -> str:
         """`subnet` allows addresses to be asked for."""
         pools = [{"Subnet": subnet}] if subnet else []
-        self.networks[name] = {"Name": name, "Id": make_id(name), "IPAM": {"Config": pools}}
+        self.networks[name] = {"Name": name, "Id": make_id(name), "IPAM": {"Config": pools}, "Labels": labels or {}}
         return name
 
     def run(self, name: str, image: str, *, start: bool = True, **config: Any) -> str:
@@ -207,6 +207,10 @@ class FakeEngine:
         with self._request("list_containers"):
             found = [container for container in self.containers.values() if matches(container, filters or {})]
             return [self._describe(container) for container in reversed(found)]
+
+    def list_networks(self, filters: Json | None = None) -> list[Json]:
+        with self._request("list_networks"):
+            return [copy.deepcopy(network) for network in self.networks.values() if has_labels(network, filters or {})]
 
     def list_images(self, sizes: bool = False) -> list[Json]:
         with self._request("list_images"):
@@ -278,10 +282,6 @@ class FakeEngine:
             before = new_stats(found, self._samples - 1)["cpu_stats"] if wait else {}
             return new_stats(found, self._samples) | {"read": self._now(), "precpu_stats": before}
 
-    def list_networks(self) -> list[Json]:
-        with self._request("list_networks"):
-            return copy.deepcopy(list(self.networks.values()))
-
     # Swarm
 
     def _manager(self) -> FakeSwarm:
@@ -307,6 +307,26 @@ class FakeEngine:
     def list_nodes(self) -> list[Json]:
         with self._request("list_nodes"):
             return self._manager().list_nodes()
+
+    def list_configs(self, filters: Json | None = None) -> list[Json]:
+        with self._request("list_configs"):
+            return self._manager().list_objects("config", filters)
+
+    def list_secrets(self, filters: Json | None = None) -> list[Json]:
+        with self._request("list_secrets"):
+            return self._manager().list_objects("secret", filters)
+
+    def remove_service(self, service: str) -> None:
+        with self._request("remove_service", f"remove service {self._service_name(service)}"):
+            self._manager().delete_service(service)
+
+    def remove_config(self, config: str) -> None:
+        with self._request("remove_config", f"remove config {config}"):
+            self._manager().remove_object("config", config)
+
+    def remove_secret(self, secret: str) -> None:
+        with self._request("remove_secret", f"remove secret {secret}"):
+            self._manager().remove_object("secret", secret)
 
     def resolve_digest(self, reference: str, auth: Mapping[str, str] | None = None) -> str:
         with self._request("resolve_digest"):
@@ -379,11 +399,20 @@ class FakeEngine:
 
     def start_container(self, container: str) -> None:
         with self._request("start_container", f"start {self._name(container)}"):
-            self._start(self._find(container))
+            self._start_by_hand(self._find(container))
 
     def stop_container(self, container: str, grace: float | None = None) -> None:
         with self._request("stop_container", f"stop {self._name(container)}"):
             self._end(self._find(container), 0)
+
+    def restart_container(self, container: str, grace: float | None = None) -> None:
+        with self._request("restart_container", f"restart {self._name(container)}"):
+            found = self._find(container)
+            removes_itself = found["HostConfig"]["AutoRemove"]
+            found["HostConfig"]["AutoRemove"] = False
+            self._end(found, 0)
+            found["HostConfig"]["AutoRemove"] = removes_itself
+            self._start_by_hand(found)
 
     def kill_container(self, container: str, signal: str = "SIGKILL") -> None:
         with self._request("kill_container", f"kill {self._name(container)}"):
@@ -406,6 +435,18 @@ class FakeEngine:
             if found["State"]["Running"] and not force:
                 raise EngineRefused(f"You cannot remove a running container {found['Id']}.", code="conflict")
             self._remove(found, volumes)
+
+    def remove_network(self, network: str) -> None:
+        with self._request("remove_network", f"remove-network {network}"):
+            found = self._find_network(network)
+            if self.swarm:
+                self.swarm.step()
+            if self.swarm and self.swarm.uses("network", found["Id"]):
+                raise EngineRefused(f"rpc error: network {found['Id']} is in use by service")
+            running = (c for c in self.containers.values() if c["State"]["Running"])
+            if any(found["Name"] in container["NetworkSettings"]["Networks"] for container in running):
+                raise EngineRefused(f"error while removing network: network {found['Name']} has active endpoints")
+            del self.networks[found["Name"]]
 
     def remove_volume(self, volume: str) -> None:
         with self._request("remove_volume", f"remove-volume {volume}"):
@@ -683,6 +724,12 @@ class FakeEngine:
         if find_command(container)[:1] == CRASHES:
             self._crash(container)
 
+    def _start_by_hand(self, container: Json) -> None:
+        """The count of the restarts that its policy made begins anew."""
+        if not container["State"]["Running"]:
+            container["RestartCount"] = 0
+        self._start(container)
+
     def _check_start(self, container: Json) -> None:
         mode: str = container["HostConfig"]["NetworkMode"]
         if mode.startswith("container:"):
@@ -760,6 +807,13 @@ class FakeEngine:
             "NetworkSettings": copy.deepcopy(container["NetworkSettings"]),
             "Mounts": copy.deepcopy(container["Mounts"]),
         }
+
+
+def has_labels(found: Json, filters: Json) -> bool:
+    """Whether it passes a list's filter `label`."""
+    labels = found.get("Labels") or {}
+    parted = [word.partition("=") for word in filters.get("label") or []]
+    return all(labels.get(key) == text if sign else key in labels for key, sign, text in parted)
 
 
 def add_tag(reference: str) -> str:

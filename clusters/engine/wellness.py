@@ -26,13 +26,15 @@ class NotWell(EngineError):
 
 @dataclass
 class Watched:
-    """`image_id` is filled in by looking."""
+    """`image_id` and `has_ended` are filled in by looking. `may_end`: see plan.Watch."""
 
     container_id: str
     name: str
     seen_since: float = 0.0
     started_at: str = ""
+    may_end: bool = False
     image_id: str = field(default="", compare=False)
+    has_ended: bool = field(default=False, compare=False)
 
 
 def watch_containers(client: "EngineClient", containers: list[Watched], monitor: float, pause: Callable[[float], None]) -> None:
@@ -54,6 +56,9 @@ def look_at(client: "EngineClient", watched: Watched, monitor: float) -> bool:
     watched.image_id = details.get("Image", "")
     watched.seen_since = watched.seen_since or now
     watched.started_at = watched.started_at or state.get("StartedAt", "")
+    if watched.may_end and has_completed(details):
+        watched.has_ended = True
+        return True
     refuse_unsteady(watched, details)
     health = ((state.get("Health") or {}).get("Status") or "none") if not has_no_check(details) else "none"
     if health == "unhealthy":
@@ -66,6 +71,13 @@ def look_at(client: "EngineClient", watched: Watched, monitor: float) -> bool:
             f"{watched.name} did not get healthy within {limit:.0f} s: {last_probe(state)}", code="not_healthy_in_time"
         )
     return False
+
+
+def has_completed(details: Mapping[str, Any]) -> bool:
+    """It ended as it should, and the engine leaves it at that."""
+    state, policy = details["State"], (details.get("HostConfig") or {}).get("RestartPolicy") or {}
+    is_left = (policy.get("Name") or "no") in {"no", "on-failure"} and not details.get("RestartCount")
+    return is_left and state.get("Status") == "exited" and state.get("ExitCode") == 0 and not state.get("OOMKilled")
 
 
 def has_no_check(details: Mapping[str, Any]) -> bool:

@@ -174,9 +174,10 @@ def percent(value: float) -> str:
 
 @register.filter
 def request_of(call: TriggerCall) -> str:
-    """What was asked: `Redeploy`, `Scale out by 5`, `Scale to 3`."""
-    if call.action == Action.REDEPLOY:
-        return "Redeploy"
+    """What was asked: `Redeploy`, `Scale out by 5`, `Scale to 3`, `Stop`, `Remove container`."""
+    if call.action != Action.SCALING:
+        label = call.get_action_display()
+        return f"{'Remove' if call.action == Action.DELETE else label} container" if call.container else label
     if call.replicas is not None:
         return f"Scale to {call.replicas}"
     if call.step is None:

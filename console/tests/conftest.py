@@ -158,6 +158,8 @@ class Fleet:
             "applications": "/applications/",
             "application": f"/applications/{application}/",
             "application_redeploy": f"/applications/{application}/redeploy/",
+            "application_act": f"/applications/{application}/delete/",
+            "container_act": f"/containers/{self.container.pk}/delete/",
             "trigger_create": f"/applications/{application}/triggers/new/",
             "services": "/services/",
             "service": f"/services/{service}/",

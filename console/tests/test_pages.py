@@ -39,6 +39,8 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
     "applications": 7,
     "application": 9,
     "application_redeploy": 6,
+    "application_act": 6,
+    "container_act": 5,
     "trigger_create": 8,
     "services": 6,
     "service": 7,

@@ -98,7 +98,7 @@ PAGES: Table = {
     **dict.fromkeys(("running_calls", "search"), LIST),
     **dict.fromkeys((f"{kind}_logs" for kind in ("application", "service", "container")), LOGS),
     **dict.fromkeys((f"{kind}_logs_download" for kind in ("application", "service", "container")), LOGS),
-    "application_redeploy": CALLS,
+    **dict.fromkeys(("application_redeploy", "application_act", "container_act"), CALLS),
     "service_scale": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
     "trigger_call": CALLS,
     "call_again": {"get": POSTED, "post": here(OPERATOR, 302)},
@@ -145,7 +145,11 @@ API: Table = {
     "api-node-list": SHOWN,
     "api-application-list": LIST,
     "api-application-detail": SHOWN,
-    "api-application-redeploy": {"get": POSTED, "post": here(OPERATOR, 202)},
+    **dict.fromkeys(
+        (f"api-application-{act}" for act in ("redeploy", "stop", "start", "restart")),
+        {"get": POSTED, "post": here(OPERATOR, 202)},
+    ),
+    "api-application-delete": {"get": POSTED, "post": here(ADMINISTRATOR, 202)},
     "api-service-list": LIST,
     "api-service-detail": SHOWN,
     "api-service-scale": {"get": POSTED, "post": here(OPERATOR, 400)},
@@ -278,6 +282,7 @@ def page_path(name: str, world: Any) -> str:
         "application_id": world.application.pk,
         "service_id": world.service.pk,
         "container_id": world.container.pk,
+        "act": "restart",
         "node_id": world.node.pk,
         "uid": world.cluster.uid,
         "trigger_id": world.trigger.pk,
@@ -355,6 +360,14 @@ def test_admin(asker, world):
     check(asker, client, table, path_of, secrets_of(world))
 
 
+@pytest.mark.parametrize("kind", ["applications", "containers"])
+def test_deleting_takes_a_right_of_its_own(asker, world, kind):
+    row = world.application if kind == "applications" else world.container
+    client, rule = sign_in(asker, world), here(ADMINISTRATOR, 200)
+    for method in ("get", "post"):
+        assert ask(client, method, f"/{kind}/{row.pk}/delete/")[0] == rule(asker), method
+
+
 def test_the_admin_is_for_staff(world):
     client = sign_in("administrator-everywhere", world)
     assert client.get("/admin/")["Location"].startswith("/admin/login/")
@@ -406,7 +419,7 @@ def test_somebody_without_a_role_is_told_what_to_do(world):
     assert "Present password" in client.get("/password/").content.decode()
 
 
-OPERATOR_ACTS = {"/redeploy/", "/scale/", "/call/", "/again/"}
+OPERATOR_ACTS = {"/redeploy/", "/scale/", "/call/", "/again/", "/stop/", "/restart/"}
 DEPLOYER_ACTS = {"/new/", "/reveal/", "/edit/", "/rotate/", "/switch/", "/delete/"}
 CLUSTER_EDIT = "of the cluster: /edit"
 

@@ -31,7 +31,7 @@ from triggers.selectors import calls_with_relations, outcome_of
 
 STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"
 EXPORTED = (
-    *("id", "queued", "started", "completed", "state", "call", "cluster", "application", "service"),
+    *("id", "queued", "started", "completed", "state", "call", "cluster", "application", "service", "container"),
     *("source", "trigger", "user", "address", "reason", "message"),
 )
 
@@ -81,7 +81,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
     worked, outcome = shown.merged_into or shown, outcome_of(shown)
     is_live = shown.is_active or outcome.is_active
     context = {
-        "title": f"{shown.get_action_display()} {shown.service or shown.application}",
+        "title": f"{request_of(shown)} {shown.container or shown.service or shown.application}",
         "crumbs": [("Activity", reverse("activity"))],
         "call": shown,
         "is_live": is_live,
@@ -109,12 +109,16 @@ def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
     """The same request once more, on behalf of the reader."""
     former = get_visible(request, calls_with_relations(), pk=call_id)
     require(request, "triggers.add_triggercall", former)
+    if not former.may_run_again:
+        messages.error(request, "A delete is not run again. Ask for it where what is to go is shown, with its name.")
+        return redirect_to(request, "call", former.pk)
     return start_call(
         request,
         former.application,
         former.service,
         action=former.action,
         trigger=former.trigger,
+        container=former.container,
         step=former.step,
         replicas=former.replicas,
     )
@@ -134,6 +138,6 @@ def call_trigger(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpR
 def _cells(call: TriggerCall) -> tuple[Any, ...]:
     moments = (call.queued_at, call.started_at, call.completed_at)
     times = (moment and moment.isoformat(timespec="milliseconds") for moment in moments)
-    target = (call.application.cluster, call.application, call.service)
+    target = (call.application.cluster, call.application, call.service, call.container)
     caller = (call.source, call.trigger, call.requested_by, call.source_address)
     return (call.pk, *times, call.state, request_of(call), *target, *caller, call.reason, call.message)

@@ -2,12 +2,12 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clusters.engine.client import EngineClient
-from clusters.engine.driver import FIRST_ATTEMPT, Driver, Intent, Observation, Outcome, Plan, Target
+from clusters.engine.driver import FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineUnreachable
@@ -147,3 +147,20 @@ def scale(
 ) -> Drive:
     with EngineClient(engine.endpoint) as client:
         return scale_with(client, replicas, application, service, source, intent=intent)
+
+
+def act(
+    engine: PrivateEngine | PrivateSwarm,
+    word: Act,
+    application: str = "shop",
+    container: str = "",
+    source: str = "compose",
+    before: Mapping[str, Any] | None = None,
+) -> Drive:
+    """Stop, start, restart or delete."""
+    driver = driver_for(source)
+    with EngineClient(engine.endpoint) as client:
+        observation = driver.observe_remains(client, Target(application, source))
+        before = before or json.loads(json.dumps(observation.snapshot()))
+        plan = driver.plan_act(observation, word, container, Intent(before=before))
+        return execute(client, plan, source, no_check)

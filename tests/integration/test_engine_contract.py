@@ -65,9 +65,9 @@ def real_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     registry: PrivateRegistry = request.getfixturevalue("registry")
     subnet = engine.new_subnet()
 
-    def add_network(name: str, subnet: str = "") -> str:
+    def add_network(name: str, subnet: str = "", labels: Json | None = None) -> str:
         config = [{"Subnet": subnet}] if subnet else []
-        api.create_network(name, ipam={"Driver": "default", "Config": config})
+        api.create_network(name, ipam={"Driver": "default", "Config": config}, labels=labels)
         return name
 
     def publish(**config: Any) -> str:
@@ -131,6 +131,8 @@ def test_api_version_is_at_least_what_scaling_needs(bench: Bench) -> None:
         lambda c: c.rename_container("missing", "other"),
         lambda c: c.remove_container("missing"),
         lambda c: c.remove_volume("missing"),
+        lambda c: c.remove_network("missing"),
+        lambda c: c.restart_container("missing"),
         lambda c: c.update_restart_policy("missing", {"Name": "no"}),
         lambda c: c.connect_network("missing", "missing", {}),
         lambda c: c.create_container("fresh", {"Image": "missing:1"}),
@@ -349,7 +351,55 @@ def test_restart_policy_is_updated(bench: Bench) -> None:
     assert bench.inspect(container)["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
 
 
+def test_restarted_container_is_the_same_and_started_anew(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("living", HostConfig={"AutoRemove": True})
+    before = bench.inspect(container)
+    bench.client.restart_container(container)
+    after = bench.inspect("living")
+    assert (after["Id"], after["State"]["Status"], after["RestartCount"]) == (container, "running", 0)
+    assert after["State"]["StartedAt"] > before["State"]["StartedAt"]
+    assert after["HostConfig"]["AutoRemove"] is True
+
+
+def test_stopped_container_is_started_by_a_restart(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("resting")
+    bench.client.stop_container(container)
+    bench.client.restart_container(container)
+    assert bench.state(container) == "running"
+
+
+def test_start_by_hand_begins_the_count_of_restarts_anew(bench: Bench) -> None:
+    bench.add_image(Cmd=CRASHES)
+    container = bench.run("looping", HostConfig={"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}})
+    eventually(lambda: bench.inspect(container)["RestartCount"] >= 4)
+    bench.client.stop_container(container)
+    bench.client.start_container(container)
+    assert bench.inspect(container)["RestartCount"] < 4
+
+
 # Networks
+
+
+def test_networks_are_found_by_label_and_removed(bench: Bench) -> None:
+    mine = {"com.docker.compose.project": "shop"}
+    bench.add_network("shop_default", labels=mine)
+    bench.add_network("other", labels={"com.docker.compose.project": "other"})
+    [network] = bench.client.list_networks({"label": ["com.docker.compose.project=shop"]})
+    assert (network["Name"], network["Labels"]) == ("shop_default", mine)
+    bench.client.remove_network(network["Id"])
+    assert bench.client.list_networks({"label": ["com.docker.compose.project=shop"]}) == []
+
+
+def test_network_of_a_running_container_stays_and_one_of_a_stopped_container_does_not(bench: Bench) -> None:
+    bench.add_image()
+    network = bench.add_network("front")
+    container = bench.run("member", HostConfig={"NetworkMode": network})
+    with pytest.raises(EngineRefused):
+        bench.client.remove_network(network)
+    bench.client.stop_container(container)
+    bench.client.remove_network(network)
 
 
 def test_endpoint_has_its_aliases_and_an_address(bench: Bench) -> None:

@@ -33,6 +33,9 @@ class Bench:
     publish_private: Callable[..., str]
     digest_of: Callable[[str], str]  # of a published reference
     silent_host: str  # of a registry that does not answer
+    add_network: Callable[[str, Json], str]  # name, labels -> id
+    add_config: Callable[[str, Json], str]
+    add_secret: Callable[[str, Json], str]
     pause: float = 0.05  # seconds between looks
     created: list[str] = field(default_factory=list)
 
@@ -130,6 +133,9 @@ def real_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             publish_private,
             lambda reference: swarm.registry.read_digest(*reference.partition("/")[2].split(":")),
             f"{swarm.host_address}:9",
+            lambda name, labels: str(client.api.create_network(name, driver="overlay", labels=labels)["Id"]),
+            lambda name, labels: str(client.api.create_config(name, b"x", labels)["ID"]),
+            lambda name, labels: str(client.api.create_secret(name, b"x", labels)["ID"]),
         )
 
 
@@ -153,6 +159,9 @@ def fake_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         lambda name, **config: publish(name, "10.0.0.1:5001", **config),
         lambda reference: fake.digest_of(str(fake.registry[reference])),
         "10.0.0.1:9",
+        lambda name, labels: str(fake.networks[fake.add_network(name, labels=labels)]["Id"]),
+        lambda name, labels: swarm.add_object("config", name, labels),
+        lambda name, labels: swarm.add_object("secret", name, labels),
         pause=0.0,
     )
 
@@ -816,3 +825,62 @@ def test_tasks_leave_a_drained_node(cluster: Cluster) -> None:
     cluster.drain(drained)
     cluster.bench.until(lambda: len(cluster.places(service)) == 3 and drained not in cluster.places(service))
     assert cluster.node(drained)["Spec"]["Availability"] == "drain"
+
+
+# Removal
+
+
+STACK: Json = {"com.docker.stack.namespace": "shop"}
+
+
+def test_tasks_of_a_removed_service_end_and_are_forgotten(bench: Bench) -> None:
+    service = bench.run("shop_web", Labels=STACK)
+    bench.run("other")
+    by_label, by_name = {"label": ["com.docker.stack.namespace=shop"]}, {"name": ["shop_web"]}
+    assert {task["ServiceID"] for task in bench.client.list_tasks(by_label)} == {service}
+    assert ids(bench.client.list_tasks(by_label)) == ids(bench.client.list_tasks(by_name))
+    bench.client.remove_service(service)
+    with raises(TargetMissing, "not_found"):
+        bench.client.remove_service(service)
+    bench.until(lambda: bench.client.list_tasks(by_label) == [] == bench.client.list_tasks(by_name))
+    assert len(bench.running("other")) == 2
+
+
+@pytest.mark.parametrize("kind", ["config", "secret"])
+def test_configs_and_secrets_are_found_by_label_and_removed_once_no_service_uses_them(bench: Bench, kind: str) -> None:
+    add = {"config": bench.add_config, "secret": bench.add_secret}[kind]
+    found, used = add("shop_settings", STACK), add("shop_used", STACK)
+    add("other_settings", {"com.docker.stack.namespace": "other"})
+    list_them, remove = getattr(bench.client, f"list_{kind}s"), getattr(bench.client, f"remove_{kind}")
+    names = {entry["ID"]: entry["Spec"]["Name"] for entry in list_them({"label": ["com.docker.stack.namespace=shop"]})}
+    assert names == {found: "shop_settings", used: "shop_used"}
+    place = {"Name": "settings", "UID": "0", "GID": "0", "Mode": 0o444}
+    word = kind.capitalize()
+    reference = {"File": place, f"{word}ID": used, f"{word}Name": "shop_used"}
+    service = bench.run("shop_web", container={f"{word}s": [reference]})
+    remove(found)
+    with raises(TargetMissing, "not_found"):
+        remove(found)
+    with pytest.raises(EngineRefused):
+        remove(used)
+    bench.client.remove_service(service)
+    remove(used)
+    assert [entry["Spec"]["Name"] for entry in list_them()] == ["other_settings"]
+
+
+def test_network_of_a_stack_is_free_once_its_tasks_have_ended(bench: Bench) -> None:
+    network = bench.add_network("shop_back", STACK)
+    service = bench.run("shop_web", template={"Networks": [{"Target": network}]}, Labels=STACK)
+    with pytest.raises(EngineRefused):
+        bench.client.remove_network(network)
+    bench.client.remove_service(service)
+
+    def remove() -> bool:
+        try:
+            bench.client.remove_network(network)
+        except EngineRefused:
+            return False
+        return True
+
+    bench.until(remove)
+    bench.until(lambda: bench.client.list_networks({"label": ["com.docker.stack.namespace=shop"]}) == [])

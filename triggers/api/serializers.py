@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from clusters.access import scope_visible
-from clusters.models import Application, Service
+from clusters.models import Application, Container, Service
 from triggers.models import Trigger, TriggerCall, TriggerCallEvent
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, InvalidParameter, parse_step
 from triggers.selectors import build_trigger_link, public_base_url
@@ -104,7 +104,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
     class Meta:
         model = TriggerCall
         fields = [
-            *("id", "state", "reason", "message", "source", "trigger", "application", "service", "action"),
+            *("id", "state", "reason", "message", "source", "trigger", "application", "service", "container", "action"),
             *("step", "replicas", "target_replicas", "coalesced_into", "queued_at", "started_at", "completed_at"),
             *("plan", "progress", "events", "before", "after"),
         ]
@@ -124,6 +124,18 @@ class RedeploySerializer(serializers.Serializer[Any]):
         if service is None:
             raise serializers.ValidationError(f"Not the id of a service of {application.name}.")
         return service
+
+
+class ActSerializer(serializers.Serializer[Any]):
+    container = serializers.CharField(
+        required=False, max_length=255, help_text="The name of one container; without it the whole application is meant."
+    )
+
+    def validate_container(self, name: str) -> str:
+        application: Application = self.context["application"]
+        if not Container.objects.filter(service__application=application, name=name).exists():
+            raise serializers.ValidationError(f"Not the name of a container of {application.name}.")
+        return name
 
 
 class ScaleSerializer(serializers.Serializer[Any]):

@@ -3,7 +3,8 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from triggers.api.views import RedeployView, ScaleView, TriggerCallViewSet, TriggerViewSet
+from triggers.api.views import ActView, RedeployView, ScaleView, TriggerCallViewSet, TriggerViewSet
+from triggers.models import Action
 
 router = SimpleRouter()
 router.register("triggers", TriggerViewSet, basename="api-trigger")
@@ -11,6 +12,10 @@ router.register("calls", TriggerCallViewSet, basename="api-call")
 
 urlpatterns = [
     path("applications/<int:pk>/redeploy/", RedeployView.as_view(), name="api-application-redeploy"),
+    *(
+        path(f"applications/<int:pk>/{act}/", ActView.as_view(act=act), name=f"api-application-{act}")
+        for act in (Action.STOP, Action.START, Action.RESTART, Action.DELETE)
+    ),
     path("services/<int:pk>/scale/", ScaleView.as_view(), name="api-service-scale"),
     *router.urls,
 ]

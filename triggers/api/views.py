@@ -20,6 +20,7 @@ from clusters.api.permissions import VisibleRows
 from clusters.models import Application, Service
 from triggers import acts
 from triggers.api.serializers import (
+    ActSerializer,
     RedeploySerializer,
     ScaleSerializer,
     TriggerCallSerializer,
@@ -28,7 +29,7 @@ from triggers.api.serializers import (
 )
 from triggers.calls import QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall
-from triggers.validation import explain_service_refusal
+from triggers.validation import explain_act_refusal, explain_service_refusal
 
 
 @extend_schema_view(
@@ -152,6 +153,34 @@ class RedeployView(CallView):
         serializer = RedeploySerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
         return self.accept(request, application, serializer.validated_data.get("service"), action=Action.REDEPLOY)
+
+
+class ActView(CallView):
+    """One class for stop, start, restart and delete, so that each is an endpoint of its own."""
+
+    act = Action.STOP  # as_view(act=…) says which
+
+    @extend_schema(request=ActSerializer, responses=CALL_RESPONSES)
+    def post(self, request: Request, pk: int) -> Response:
+        """Do it to an application, or to one of its containers. Answers at once; read the call for the outcome.
+
+        On a Swarm a restart starts every task anew, and nothing is stopped or started: 409 says why. A delete keeps named
+        volumes and images.
+        """
+        application = get_visible(Application.objects.select_related("cluster"), request.user, pk=pk)
+        serializer = ActSerializer(data=request.data, context={"application": application})
+        serializer.is_valid(raise_exception=True)
+        container = serializer.validated_data.get("container", "")
+        require(request.user, acts.permission_for(self.act, container), application)
+        if refusal := explain_act_refusal(application, self.act, container):
+            raise ActRefused(refusal)
+        service = acts.find_service_of(application, container)
+        return self.accept(request, application, service, action=self.act, container=container)
+
+
+class ActRefused(APIException):
+    status_code = 409
+    default_code = "act_refused"
 
 
 class ScaleView(CallView):

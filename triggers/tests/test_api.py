@@ -292,7 +292,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
     assert set(body) == {
         *("id", "state", "reason", "message", "source", "trigger", "queued_at", "started_at", "completed_at"),
         *("plan", "progress", "events", "before", "after"),
-        *("application", "service", "action", "step", "replicas", "target_replicas", "coalesced_into"),
+        *("application", "service", "container", "action", "step", "replicas", "target_replicas", "coalesced_into"),
     }
     assert (body["id"], body["trigger"], body["plan"]) == (str(call.pk), call.trigger_id, "pull app:1")
     assert [(event["operation"], event["text"]) for event in body["events"]] == [("pull", "pulled app:1")]

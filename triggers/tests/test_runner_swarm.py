@@ -7,6 +7,7 @@ import pytest
 
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.swarm import follow
+from clusters.engine.swarm.execute import WOKEN_LABEL
 from clusters.engine.testing import COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
@@ -490,6 +491,30 @@ class TestLostNode:
         assert call.state == CallState.ROLLED_BACK, (call.reason, call.message)
         running = [task for task in shop.running("web") if task.node_id != node2]
         assert [task.spec["ContainerSpec"]["Image"] for task in running] == shop.before["web"][1]
+
+
+def test_a_woken_update_that_fails_goes_back_by_sending_the_former_image(make_shop):
+    """Swarm's previous spec is the update itself by then."""
+    shop = make_shop(nodes=["node2", "node3"])
+    shop.publish()
+    node2 = lose_node(shop, "assigned")
+    lose = shop.fake.before_request
+
+    def lose_and_crash(method):
+        lose(method)
+        if WOKEN_LABEL in shop.swarm.find_service("shop_web").spec["Labels"]:
+            for task in shop.tasks("web"):
+                if task.spec["ForceUpdate"]:
+                    task.spec["ContainerSpec"]["Command"] = CRASHES
+
+    shop.fake.before_request = lose_and_crash
+    call = shop.redeploy(service="web")
+    assert call.state == CallState.ROLLED_BACK, (call.reason, call.message)
+    assert any("woken up by a label" in text for text in events_of(call))
+    assert (shop.requested("update service shop_web"), shop.requested("roll back service shop_web")) == (3, 0)
+    assert shop.swarm.find_service("shop_web").spec["TaskTemplate"]["ForceUpdate"] == 0
+    running = [task for task in shop.running("web") if task.node_id != node2]
+    assert [task.spec["ContainerSpec"]["Image"] for task in running] == shop.before["web"][1]
 
 
 # Deaths

@@ -1,8 +1,10 @@
 import pytest
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import IntegrityError
 
 from clusters.models import Application, Service
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
+from triggers.forms import TriggerForm
 from triggers.models import Trigger
 from triggers.validation import explain_scaling_refusal, explain_service_refusal
 
@@ -62,3 +64,12 @@ def test_only_on_a_swarm_can_a_failure_be_left_as_it_is():
         application=ApplicationFactory(source=Application.Source.SERVICE), action="redeploy", on_failure="pause"
     ).full_clean()
     assert problems(application=ApplicationFactory(), action="redeploy", on_failure="pause") == {"on_failure"}
+
+
+@pytest.mark.parametrize("action", ["stop", "start", "restart", "delete"])
+def test_a_trigger_redeploys_or_scales_and_nothing_else(action):
+    application = ApplicationFactory()
+    assert problems(application=application, action=action) == {"action"}
+    assert "action" in TriggerForm(application, {"action": action}).errors
+    with pytest.raises(IntegrityError, match="trigger_redeploys_or_scales"):
+        Trigger.objects.create(application=application, action=action)

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, cast
 
 from clusters.engine.driver import (
     FIRST_ATTEMPT,
+    Act,
     Check,
     Intent,
+    Losses,
     Observation,
     Outcome,
     Plan,
@@ -15,7 +17,8 @@ from clusters.engine.driver import (
     ignore_progress,
 )
 from clusters.engine.swarm.execute import execute_plan
-from clusters.engine.swarm.observed import SwarmTarget, observe_target
+from clusters.engine.swarm.lifecycle import plan_act, read_losses
+from clusters.engine.swarm.observed import SwarmTarget, observe_remains, observe_target
 from clusters.engine.swarm.plan import SwarmPlan
 from clusters.engine.swarm.redeploy import plan_redeploy
 from clusters.engine.swarm.scale import plan_scale
@@ -33,11 +36,22 @@ class SwarmDriver:
         """Raises NotManager besides."""
         return observe_target(client, target)
 
+    def observe_remains(self, client: "EngineClient", target: Target) -> Observation:
+        """Raises NotManager besides."""
+        return observe_remains(client, target)
+
+    def read_losses(self, client: "EngineClient", target: Target, container: str = "") -> Losses:
+        """Raises NotManager besides. A task's container is never deleted by itself."""
+        return read_losses(client, target)
+
     def plan_redeploy(self, observation: Observation, intent: Intent = FIRST_ATTEMPT) -> Plan:
         return plan_redeploy(cast(SwarmTarget, observation), intent)
 
     def plan_scale(self, observation: Observation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> Plan:
         return plan_scale(cast(SwarmTarget, observation), service, replicas, intent)
+
+    def plan_act(self, observation: Observation, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> Plan:
+        return plan_act(cast(SwarmTarget, observation), act, container, intent)
 
     def execute(
         self, client: "EngineClient", plan: Plan, report: Report, check: Check, progress: Progress = ignore_progress

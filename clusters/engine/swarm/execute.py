@@ -9,6 +9,7 @@ from clusters.engine.driver import Check, Outcome, Progress, Report
 from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.swarm import outcomes
+from clusters.engine.swarm.deletion import execute_deletion
 from clusters.engine.swarm.follow import Follower, Run
 from clusters.engine.swarm.images import pin
 from clusters.engine.swarm.observed import SwarmService, make_service
@@ -31,11 +32,13 @@ def execute_plan(client: "EngineClient", plan: SwarmPlan, report: Report, check:
         report("info", "plan", note)
     for warning in plan.warnings:
         report("warning", "plan", warning)
+    if plan.action == "delete":
+        return execute_deletion(client, plan, report, check)
     return execution.scale() if plan.action == "scale" else execution.redeploy()
 
 
 def with_update(service: SwarmService, image: str, force_update: int) -> dict[str, Any]:
-    """The whole spec, with these two changed."""
+    """The whole spec, with these two as given."""
     spec = deepcopy(dict(service.spec))
     spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
     spec["TaskTemplate"]["ForceUpdate"] = force_update
@@ -129,7 +132,7 @@ class Execution:
         def send(service: SwarmService) -> None:
             if expected and service.force_update == expected[-1] and service.image == image:
                 return
-            if service.reference != part.reference:
+            if part.reference not in {service.reference, service.image}:
                 raise EngineRefused(f"its image was changed to {service.reference[:200]} meanwhile", code="superseded")
             spec = with_update(service, image, service.force_update + 1)
             run.image_before = service.image

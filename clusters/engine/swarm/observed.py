@@ -4,8 +4,8 @@ Fields are named as in the Engine API's Service, Task and Node, of which only wh
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -278,13 +278,24 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Belonging:
+    """What a stack has beside its services. `kind`: network, config or secret."""
+
+    kind: Literal["network", "config", "secret"]
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class SwarmTarget:
-    """Implements driver.Observation. `services` are all of the application's, in the order of their names."""
+    """Implements driver.Observation. `services` are all of the application's, in the order of their names. `belongings`:
+    where a delete asked for them."""
 
     target: Target
     services: tuple[SwarmService, ...]
     tasks: tuple[Task, ...]
     nodes: Mapping[str, Node]
+    belongings: tuple[Belonging, ...] = ()
 
     @property
     def chosen(self) -> list[SwarmService]:
@@ -319,6 +330,7 @@ def describe_service(look: Look, service: SwarmService) -> dict[str, Any]:
         images[digest_of(task.image) or task.image[:512]] += 1
     pinned = {task.image[:512] for task in look.running if digest_of(task.image)}
     return {
+        "id": service.id,
         "running": len(look.running),
         "wanted": look.wanted,
         "mode": service.mode,
@@ -357,15 +369,45 @@ def observe_target(client: "EngineClient", target: Target) -> SwarmTarget:
     if not services:
         kind = "stack" if target.source == "stack" else "service"
         raise TargetMissing(f"There is no {kind} {target.application} in the Swarm.")
-    observed = SwarmTarget(
-        target=target,
-        services=tuple(sorted(services, key=lambda service: service.name)),
-        tasks=list_tasks(client, [service.id for service in services]),
-        nodes=list_nodes(client),
-    )
+    observed = complete_target(client, target, services)
     if target.service:
         observed.find_service(target.service)
     return observed
+
+
+def observe_remains(client: "EngineClient", target: Target) -> SwarmTarget:
+    """See driver.Driver.observe_remains."""
+    observed = complete_target(client, target, list_services(client, target))
+    return replace(observed, belongings=tuple(list_belongings(client, target)))
+
+
+def complete_target(client: "EngineClient", target: Target, services: list[SwarmService]) -> SwarmTarget:
+    return SwarmTarget(
+        target=target,
+        services=tuple(sorted(services, key=lambda service: service.name)),
+        tasks=list_tasks(client, [service.id for service in services]) if services else (),
+        nodes=list_nodes(client),
+    )
+
+
+def list_belongings(client: "EngineClient", target: Target) -> Iterator[Belonging]:
+    """What `docker stack deploy` made for the stack."""
+    if target.source != "stack":
+        return
+    wanted = {"label": [f"{STACK_LABEL}={target.application}"]}
+    yield from sort_belongings(
+        Belonging("network", str(entry["Id"]), str(entry["Name"])) for entry in client.list_networks(wanted)
+    )
+    yield from sort_belongings(
+        Belonging("config", str(entry["ID"]), str(entry["Spec"]["Name"])) for entry in client.list_configs(wanted)
+    )
+    yield from sort_belongings(
+        Belonging("secret", str(entry["ID"]), str(entry["Spec"]["Name"])) for entry in client.list_secrets(wanted)
+    )
+
+
+def sort_belongings(found: Iterable[Belonging]) -> list[Belonging]:
+    return sorted(found, key=lambda belonging: belonging.name)
 
 
 def list_services(client: "EngineClient", target: Target) -> list[SwarmService]:

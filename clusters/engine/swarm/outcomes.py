@@ -107,6 +107,9 @@ def describe_state(run: Run) -> str:
 
 
 def describe_updated(plan: SwarmPlan, runs: Sequence[Run]) -> str:
+    if plan.action == "restart":
+        total = sum(run.look.wanted for run in runs if run.look)
+        return f"{count_tasks(total)} of {plan.subject} {'was' if total == 1 else 'were'} started anew."
     images: dict[str, list[str]] = defaultdict(list)
     total, idle, jobs = 0, [], []
     for run in runs:

@@ -1,10 +1,11 @@
 """Operations of a Swarm's plan. Swarm does the rolling: an update is one request, and the rest is following it to its end."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from clusters.engine.plan import Operation
+from clusters.engine.swarm.observed import Belonging
 from clusters.engine.swarm.rules import Limits
 from clusters.engine.swarm.wording import count_tasks
 from clusters.engine.wellness import cut
@@ -15,7 +16,8 @@ REMEDIES: dict[Remedy, str] = {"swarm": "Swarm goes back by itself", "back": "go
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A service as the plan found it. `wanted`: its tasks, None where the nodes decide. `remedy`: what follows a failure.
+    """A service as the plan found it. `reference`: the image to run, by its tag or, where that is to stay, as the spec has it.
+    `wanted`: its tasks, None where the nodes decide. `remedy`: what follows a failure.
     `previous` and `stale`: its ForceUpdate and UpdateStatus.StartedAt from before the call."""
 
     name: str
@@ -59,10 +61,15 @@ class Resolve(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Update(Operation):
+    """`restarts`: to the very image that it has."""
+
     word = "update"
     part: Part
+    restarts: bool = False
 
     def describe(self) -> str:
+        if self.restarts:
+            return f"start the tasks of {self.part.full_name} anew"
         return f"update {self.part.full_name} to {cut(self.part.reference)}"
 
 
@@ -125,7 +132,41 @@ class FollowScale(Operation):
         return f"follow {self.part.full_name} until {tasks}{end}; {back}"
 
 
-AnyOperation = Resolve | Update | Follow | GoBack | Scale | FollowScale
+@dataclass(frozen=True, kw_only=True)
+class RemoveService(Operation):
+    word = "remove"
+    service: str  # its id
+    full_name: str
+
+    def describe(self) -> str:
+        return f"remove the service {self.full_name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitEnd(Operation):
+    """Until no task of the removed services is left. `filters`: of the list of tasks, which may hold others too. `silent`:
+    seconds in which nothing may change."""
+
+    word = "follow"
+    subject: str
+    services: frozenset[str]  # ids
+    filters: Mapping[str, list[str]] = field(repr=False)
+    silent: float
+
+    def describe(self) -> str:
+        return f"follow the tasks of {self.subject} until all have ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveBelonging(Operation):
+    word = "remove"
+    belonging: Belonging
+
+    def describe(self) -> str:
+        return f"remove the {self.belonging.kind} {self.belonging.name} unless it is used elsewhere"
+
+
+AnyOperation = Resolve | Update | Follow | GoBack | Scale | FollowScale | RemoveService | AwaitEnd | RemoveBelonging
 
 
 @dataclass(frozen=True)
@@ -135,7 +176,7 @@ class SwarmPlan:
 
     title: str
     subject: str
-    action: Literal["redeploy", "scale"]
+    action: Literal["redeploy", "scale", "restart", "delete"]
     operations: tuple[AnyOperation, ...]
     goes_back: bool
     notes: tuple[str, ...] = ()

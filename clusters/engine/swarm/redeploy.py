@@ -15,8 +15,8 @@ from clusters.engine.wellness import cut
 Stage = Literal["update", "follow", "return"]
 
 
-def plan_redeploy(observed: SwarmTarget, intent: Intent) -> SwarmPlan:
-    """Raises PlanRefused."""
+def plan_redeploy(observed: SwarmTarget, intent: Intent, restarts: bool = False) -> SwarmPlan:
+    """`restarts`: every service keeps the very image that it has, and no registry is asked. Raises PlanRefused."""
     target = observed.target
     refuse_untouchable(observed)
     stages = {service.name: read_stage(service, read_before(intent, service)) for service in observed.chosen}
@@ -26,12 +26,12 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent) -> SwarmPlan:
     if is_returning and goes_back:
         operations = plan_way_back(observed.chosen, stages, intent)
     else:
-        operations = plan_way_forward(waves, stages, intent, begins=not is_returning)
+        operations = plan_way_forward(waves, stages, intent, begins=not is_returning, restarts=restarts)
     unbegun = tuple(service.name for service in observed.chosen if is_returning and stages[service.name] == "update")
     return SwarmPlan(
-        title=f"redeploy {target.name_part(target.service)}",
+        title=f"{'restart' if restarts else 'redeploy'} {target.name_part(target.service)}",
         subject=target.name_part(target.service),
-        action="redeploy",
+        action="restart" if restarts else "redeploy",
         operations=operations,
         goes_back=goes_back,
         notes=tuple(describe_stages(stages)),
@@ -79,16 +79,17 @@ def describe_stages(stages: Mapping[str, Stage]) -> Iterable[str]:
 
 
 def plan_way_forward(
-    waves: list[list[SwarmService]], stages: Mapping[str, Stage], intent: Intent, begins: bool
+    waves: list[list[SwarmService]], stages: Mapping[str, Stage], intent: Intent, begins: bool, restarts: bool
 ) -> tuple[AnyOperation, ...]:
     """`begins`: services whose update was not sent yet are updated too."""
     operations: list[AnyOperation] = []
     to_update = [service for wave in waves for service in wave if stages[service.name] == "update" and begins]
-    operations += plan_resolves(to_update)
+    operations += [] if restarts else plan_resolves(to_update)
+    word = "restart" if restarts else "redeploy"
     for number, wave in enumerate(waves, 1):
-        parts = [make_part(service, intent) for service in wave if begins or stages[service.name] != "update"]
-        cause = "redeploy" if len(waves) == 1 else f"redeploy, wave {number} of {len(waves)}"
-        operations += [Update(part=part, cause=cause) for part in parts if stages[part.name] == "update"]
+        parts = [make_part(service, intent, restarts) for service in wave if begins or stages[service.name] != "update"]
+        cause = word if len(waves) == 1 else f"{word}, wave {number} of {len(waves)}"
+        operations += [Update(part=part, restarts=restarts, cause=cause) for part in parts if stages[part.name] == "update"]
         if parts:
             operations.append(Follow(parts=tuple(parts), cause=cause))
     return tuple(operations)
@@ -104,7 +105,7 @@ def plan_resolves(services: Iterable[SwarmService]) -> list[Resolve]:
     return [Resolve(reference=reference, pinned=pinned[reference], cause=cause) for reference in sorted(pinned)]
 
 
-def make_part(service: SwarmService, intent: Intent) -> Part:
+def make_part(service: SwarmService, intent: Intent, restarts: bool = False) -> Part:
     before = read_before(intent, service)
     is_sent = read_stage(service, before) == "follow"
     remedy = choose_remedy(service, intent)
@@ -112,7 +113,7 @@ def make_part(service: SwarmService, intent: Intent) -> Part:
         name=service.name,
         full_name=service.full_name,
         id=service.id,
-        reference=service.reference,
+        reference=service.image if restarts else service.reference,
         previous=before["force_update"]
         if before and (is_sent or read_stage(service, before) == "return")
         else service.force_update,

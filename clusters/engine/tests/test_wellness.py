@@ -79,3 +79,23 @@ def test_the_deadline_follows_the_health_checks_own_settings():
     own = {"StartPeriod": 60 * second, "Interval": 5 * second, "Timeout": 1 * second, "Retries": 2}
     assert health_deadline(own) == 60 + 3 * 6 + 10
     assert health_deadline({}) == 4 * 60 + 10
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "is_well"),
+    [("no", 0, True), ("on-failure", 0, True), ("always", 0, False), ("unless-stopped", 0, False), ("no", 1, False)],
+)
+def test_what_may_end_is_well_when_it_did_its_work_and_its_policy_leaves_it_at_that(policy, code, is_well):
+    engine = Engine({}, {"Status": "exited", "ExitCode": code}, HostConfig={"RestartPolicy": {"Name": policy}})
+    watched = Watched("abc", "web_1", may_end=True)
+    if is_well:
+        watch_containers(engine, [watched], 3600, lambda seconds: None)
+    else:
+        with pytest.raises(NotWell):
+            watch_containers(engine, [watched], 3600, lambda seconds: None)
+    assert watched.has_ended is is_well
+
+
+def test_what_is_to_stay_is_not_well_when_it_ends():
+    with pytest.raises(NotWell):
+        watch(Engine({"Status": "exited", "ExitCode": 0}, HostConfig={"RestartPolicy": {"Name": "no"}}))
