@@ -15,7 +15,14 @@ PRODUCTS = (
     *("prices", "invoices", "ratings", "uploads", "feeds", "alerts", "sessions", "stock", "labels", "returns"),
 )
 PARTS = ("web", "api", "worker", "db", "cache", "queue", "cron", "proxy", "metrics", "migrate")
-POLICY = {"parallelism": 1, "order": "start-first", "delay": 10, "monitor": 5, "failure_action": "rollback"}
+POLICY = {
+    "parallelism": 1,
+    "order": "start-first",
+    "delay": 10,
+    "monitor": 5,
+    "failure_action": "rollback",
+    "max_failure_ratio": 0,
+}
 STATES = {"running": 90, "degraded": 4, "stopped": 4, "absent": 2}  # of applications, in per cent
 MEMORY = 64 * 1024**3
 

@@ -27,9 +27,8 @@ class RowWriter:
         self._defaults = {name: self.prepare(name, field.get_default()) for name, field in self._fields.items()}
         self._converted = {name for name, field in self._fields.items() if isinstance(field, CONVERTED)}
         quote = connection.ops.quote_name
-        columns = ", ".join(quote(field.column) for field in fields)
-        places = ", ".join(["%s"] * len(fields))
-        self._statement = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({places})"  # noqa: S608
+        self._table = f"{quote(model._meta.db_table)} ({', '.join(quote(field.column) for field in fields)})"
+        self._places = ", ".join(["%s"] * len(fields))
 
     def prepare(self, name: str, value: Any) -> Any:
         """The value as the database takes it. JSON must be prepared by the caller: the same value is often used again."""
@@ -37,9 +36,16 @@ class RowWriter:
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for chunk in split(rows, CHUNK):
-            values = [self._line_up(row) for row in chunk]
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.executemany(self._statement, values)
+                self._insert(cursor, [self._line_up(row) for row in chunk])
+
+    def _insert(self, cursor: Any, rows: list[list[Any]]) -> None:
+        if connection.vendor != "postgresql":
+            cursor.executemany(f"INSERT INTO {self._table} VALUES ({self._places})", rows)  # noqa: S608 - no value
+            return
+        with cursor.copy(f"COPY {self._table} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def _line_up(self, row: Mapping[str, Any]) -> list[Any]:
         given = {name: self.prepare(name, value) if name in self._converted else value for name, value in row.items()}
