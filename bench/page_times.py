@@ -7,6 +7,7 @@ DATABASE_URL with WINDLASS_ENCRYPTION_KEY one that was filled before.
 """
 
 import argparse
+import base64
 import logging
 import os
 import statistics
@@ -111,6 +112,7 @@ def list_pages(user: User) -> list[Page]:
     since = call.queued_at - timedelta(days=60)
     old = TriggerCall.objects.filter(queued_at__lte=since).order_by("-queued_at").first()
     before = f"{int(old.queued_at.timestamp() * 1_000_000)}.{old.pk.hex}"
+    cursor = quote(base64.b64encode(f"p={quote(str(since))}".encode()).decode())
     application_page, service_page = f"/applications/{largest.pk}/", f"/services/{service.pk}/"
     name = quote(largest.name)
     pages = [
@@ -141,6 +143,7 @@ def list_pages(user: User) -> list[Page]:
         Page("services, searched", "/services/?q=web"),
         Page("service", service_page),
         Page("service, polled", service_page, "state"),
+        Page("service, containers, last page", f"{service_page}?page=999"),
         Page("service, activity", f"{service_page}?tab=activity"),
         *([Page("service, tasks", f"/services/{swarm_service.pk}/")] if swarm_service else []),
         Page("service, scale", f"{service_page}scale/"),
@@ -194,6 +197,13 @@ def list_pages(user: User) -> list[Page]:
             Page("audit, of days", "/audit/?cluster=all&since=2020-01-01&until=2030-01-01"),
             Page("audit, oldest", f"/audit/?before={entry.pk}"),
             Page("audit, export begins", "/audit/export/"),
+            *(
+                Page(f"admin, {name}", f"/admin/{name}/")
+                for name in (
+                    *("triggers/triggercall", "triggers/triggercallevent", "triggers/trigger", "clusters/auditentry"),
+                    *("clusters/application", "clusters/service", "clusters/container", "clusters/task"),
+                )
+            ),
             Page("users", "/users/"),
             Page("user", f"/users/{user.pk}/"),
         ]
@@ -208,7 +218,7 @@ def list_pages(user: User) -> list[Page]:
         Page("api calls, application", f"/api/v1/calls/?application={largest.pk}"),
         Page("api calls, trigger", f"/api/v1/calls/?trigger={trigger.pk}"),
         *(Page(f"api calls, {state}", f"/api/v1/calls/?state={state}") for state in ("queued", "failed", "succeeded")),
-        Page("api calls, far", "/api/v1/calls/?offset=900000"),
+        Page("api calls, 60 days ago", f"/api/v1/calls/?cursor={cursor}"),
         Page("api call", f"/api/v1/calls/{call.pk}/"),
     ]
     return pages

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clusters.models import Application, Container
+from clusters.models import Application, Container, Task
 from console.configuration import describe_configuration
 from console.log_panel import describe_logs
 from console.pages import (
@@ -23,7 +23,7 @@ from console.pages import (
     require,
 )
 from console.selection import select_cluster
-from console.slots import group_slots, tasks_with_nodes
+from console.slots import SlotList
 from console.snippets import describe_triggers, forget_shown_trigger
 from console.views.calls import start_call
 from triggers.models import Action
@@ -105,10 +105,11 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
         "services": shown.services.all(),
     }
     if context["tab"] == "containers":
-        context["containers"] = Container.objects.filter(service__application=shown).select_related("service")
+        context["page"] = paginate(request, Container.objects.filter(service__application=shown).select_related("service"))
+        context["containers"] = context["page"].object_list
     if context["tab"] == "tasks":
-        tasks = tasks_with_nodes().filter(service__application=shown)
-        context["page"] = paginate(request, group_slots(tasks.order_by("service__name", "slot", "node_name")))
+        tasks = Task.objects.filter(service__application=shown).order_by("service__name", "slot", "node_name")
+        context["page"] = paginate(request, SlotList(tasks))
     if context["tab"] == "logs":
         context |= describe_logs(request, shown)
     if context["tab"] == "configuration":
