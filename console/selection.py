@@ -1,4 +1,4 @@
-"""The cluster that the console is seen through: `?cluster=<uid>` in the address, remembered in a cookie: that costs no query."""
+"""The cluster that the console is seen through: `?cluster=<uid>` in the address, remembered in a cookie, at no query."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -65,13 +65,14 @@ def _find_short_applications() -> QuerySet[Application]:
 
 def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
     """Failed and rolled-back calls of the last day that were their application's newest to end so or well."""
+    since = timezone.now() - DAY
     ended = TriggerCall.objects.filter(
-        application=OuterRef("pk"), state__in=(CallState.SUCCEEDED, *BROKEN), queued_at__gte=timezone.now() - DAY
+        application=OuterRef("pk"), state__in=(CallState.SUCCEEDED, *BROKEN), queued_at__gte=since
     )
     seen = find_called_applications(request)
     applications = Application.objects.order_by() if seen is None else seen
     newest = applications.annotate(newest=Subquery(ended.order_by("-queued_at").values("pk")[:1])).values("newest")
-    return calls_with_relations().filter(pk__in=newest, state__in=BROKEN)
+    return calls_with_relations().filter(pk__in=newest, state__in=BROKEN, queued_at__gte=since)
 
 
 def _list_most_called(request: HttpRequest) -> list[Application]:
