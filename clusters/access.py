@@ -9,7 +9,7 @@ exist for them (`get_visible`); what they see but may not do is refused (`requir
 from collections import defaultdict
 from typing import Any, TypeVar
 
-from django.contrib.auth.backends import BaseBackend
+from django.contrib.auth.backends import BaseBackend, ModelBackend
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet, Value
@@ -37,8 +37,22 @@ PATHS = {
 }
 
 
+class AllClustersBackend(ModelBackend):
+    """Django's own users and their permissions without an object: those of the user and of all groups in one query."""
+
+    def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        if not user_obj.is_active or user_obj.is_anonymous or user_obj.is_superuser or obj is not None:
+            return super().get_all_permissions(user_obj, obj)
+        known: set[str] | None = getattr(user_obj, "_permissions_for_all_clusters", None)
+        if known is None:
+            permissions = Permission.objects.order_by().values_list("content_type__app_label", "codename")
+            found = permissions.filter(user=user_obj).union(permissions.filter(group__user=user_obj))
+            known = user_obj._permissions_for_all_clusters = {f"{app}.{codename}" for app, codename in found}
+        return known
+
+
 class ClusterGrantBackend(BaseBackend):
-    """Permissions on objects; those without an object are ModelBackend's to answer, which knows none on objects."""
+    """Permissions on objects; those without an object are AllClustersBackend's to answer, which knows none on objects."""
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         if obj is None or not user_obj.is_active or user_obj.is_anonymous:

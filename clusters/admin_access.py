@@ -5,9 +5,11 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.filters import RelatedFieldListFilter
 from django.contrib.auth import get_permission_codename
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
 from clusters.access import has_anywhere, scope, visible_clusters
 from clusters.audit import record_act
@@ -47,8 +49,21 @@ class ScopedAdmin(admin.ModelAdmin):
         return f"{self.opts.app_label}.{get_permission_codename(verb, self.opts)}"
 
 
+class BoundedPaginator(Paginator):
+    """Counts no further than COUNTED rows: of a million the newest are looked at, and the others searched for."""
+
+    COUNTED = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list.order_by()[: self.COUNTED].count()  # type: ignore[union-attr]
+
+
 class ReadOnlyAdmin(ScopedAdmin):
     """What was observed or has happened: nobody edits it."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from clusters.access import PATHS, find_cluster_id
+from clusters.batches import delete_in_batches
 from clusters.callers import client_address
 from clusters.models import AuditEntry
 
@@ -80,4 +81,4 @@ def record(
 def prune_entries() -> int:
     """Delete entries older than AUDIT_RETENTION_DAYS. Returns how many went."""
     horizon = timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS)
-    return AuditEntry.objects.filter(time__lt=horizon).delete()[0]
+    return delete_in_batches(AuditEntry.objects.filter(time__lt=horizon).order_by("time"))

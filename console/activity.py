@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -15,12 +15,12 @@ from clusters.models import Application
 from console.pages import read_query
 from console.selection import select_cluster
 from triggers.models import Action, CallState, TriggerCall
-from triggers.selectors import calls_with_relations, only_active
+from triggers.selectors import calls_with_relations, find_newest, keep_calls_of, only_active
 
 PAGE_SIZE = 50  # rows
 SEARCHED = 20_000  # calls that one page looks through for those that match
 FEW = 5  # applications, whose calls are found by themselves instead of among all others
-EXPORT_CHUNK = 1000  # rows of one query
+EXPORT_CHUNK = 500  # rows of one query
 RANGES = {
     "hour": ("Last hour", timedelta(hours=1)),
     "day": ("Last 24 hours", timedelta(days=1)),
@@ -110,34 +110,31 @@ class ActivityPage:
 
 @dataclass(frozen=True)
 class Search:
-    """The calls that match, as two queries with the same answer: `by_time` is quick where many match, `by_application` (None:
-    too many applications) where few do. No planner can be relied on to know which."""
+    """The calls that match: `by_time` is quick where many match. Where few do it is `by_application`, the same calls in parts,
+    one an application; empty where these are too many. No planner can be relied on to know which."""
 
     by_time: QuerySet[TriggerCall]
-    by_application: QuerySet[TriggerCall] | None
+    by_application: list[QuerySet[TriggerCall]]
     is_selective: bool
 
 
 def search_calls(request: HttpRequest, filters: ActivityFilters) -> Search:
     rows = filters.apply(calls_with_relations().order_by("-queued_at", "-pk"))
-    applications = _find_applications(request, filters.query)
+    applications = find_called_applications(request, filters.query)
     if applications is None:
-        return Search(rows, None, bool(filters.state or filters.source or filters.action))
+        return Search(rows, [], bool(filters.state or filters.source or filters.action))
     few = list(applications.values_list("pk", flat=True)[: FEW + 1])
-    return Search(
-        by_time=_keep_calls_of(applications, rows),
-        by_application=rows.filter(application__in=few) if len(few) <= FEW else None,
-        is_selective=True,
-    )
+    parts = [filters.apply(TriggerCall.objects.filter(application=pk)) for pk in few]
+    return Search(keep_calls_of(applications, rows), parts if len(few) <= FEW else [], is_selective=True)
 
 
 def list_visible_calls(request: HttpRequest, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
     """As `list_visible` does it, but to be read in the order of time: few of very many calls are wanted."""
-    applications = _find_applications(request)
-    return rows if applications is None else _keep_calls_of(applications, rows)
+    applications = find_called_applications(request)
+    return rows if applications is None else keep_calls_of(applications, rows)
 
 
-def _find_applications(request: HttpRequest, query: str = "") -> QuerySet[Application] | None:
+def find_called_applications(request: HttpRequest, query: str = "") -> QuerySet[Application] | None:
     """Those whose calls the reader may see, on the selected cluster if one is, with `query` in their names. None: all."""
     everything = Application.objects.order_by()
     found = access.scope(everything, request.user, access.view_permission(TriggerCall))
@@ -148,18 +145,13 @@ def _find_applications(request: HttpRequest, query: str = "") -> QuerySet[Applic
     return None if found is everything else found
 
 
-def _keep_calls_of(applications: QuerySet[Application], rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
-    """A condition on each row: over a join SQLite begins with the applications and sorts all their calls."""
-    return rows.filter(Exists(applications.filter(pk=OuterRef("application_id"))))
-
-
 def find_page(search: Search, before: Cursor | None) -> ActivityPage:
     """At most PAGE_SIZE calls, found among SEARCHED ones, or among all of a few applications."""
     horizon = _find_horizon(before) if search.is_selective else None
     rows = search.by_time.filter(queued_at__gte=horizon) if horizon else search.by_time
-    found = _take(rows, before)
-    if horizon and len(found) <= PAGE_SIZE and search.by_application is not None:
-        found, horizon = _take(search.by_application, before), None
+    found = list(_continue(rows, before)[: PAGE_SIZE + 1])
+    if horizon and len(found) <= PAGE_SIZE and search.by_application:
+        found, horizon = _take_parts(search, before, PAGE_SIZE + 1), None
     if len(found) > PAGE_SIZE:
         last = found[PAGE_SIZE - 1]
         return ActivityPage(found[:PAGE_SIZE], Cursor(last.queued_at, last.pk))
@@ -168,11 +160,16 @@ def find_page(search: Search, before: Cursor | None) -> ActivityPage:
 
 def read_all(search: Search) -> Iterator[TriggerCall]:
     """Every call that matches, newest first, a chunk at a time."""
-    rows = search.by_time if search.by_application is None else search.by_application
-    chunk = list(rows[:EXPORT_CHUNK])
-    while chunk:
+    before = None
+    while chunk := _take_chunk(search, before):
         yield from chunk
-        chunk = list(Cursor(chunk[-1].queued_at, chunk[-1].pk).apply(rows)[:EXPORT_CHUNK])
+        before = Cursor(chunk[-1].queued_at, chunk[-1].pk)
+
+
+def _take_chunk(search: Search, before: Cursor | None) -> list[TriggerCall]:
+    if search.by_application:
+        return _take_parts(search, before, EXPORT_CHUNK)
+    return list(_continue(search.by_time, before)[:EXPORT_CHUNK])
 
 
 def _find_horizon(before: Cursor | None) -> datetime | None:
@@ -183,5 +180,9 @@ def _find_horizon(before: Cursor | None) -> datetime | None:
     return rows.values_list("queued_at", flat=True)[SEARCHED : SEARCHED + 1].first()
 
 
-def _take(rows: QuerySet[TriggerCall], before: Cursor | None) -> list[TriggerCall]:
-    return list((before.apply(rows) if before else rows)[: PAGE_SIZE + 1])
+def _take_parts(search: Search, before: Cursor | None, number: int) -> list[TriggerCall]:
+    return list(find_newest([_continue(part, before) for part in search.by_application], number))
+
+
+def _continue(rows: QuerySet[TriggerCall], before: Cursor | None) -> QuerySet[TriggerCall]:
+    return before.apply(rows) if before else rows

@@ -1,12 +1,14 @@
 """Small charts, drawn on the server as SVG: numbers in, rectangles out. Colours are the style sheet's."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import CharField, Count, QuerySet
-from django.db.models.functions import Cast, Substr
+from django.db.models import QuerySet
 
-from triggers.models import CallState, TriggerCall
+from clusters.models import Application
+from triggers.models import CallState
+from triggers.tallies import APPLICATION, count_calls, count_calls_of
 
 HOURS = 24
 STEP, BAR, HEIGHT = 10, 8, 60  # of a bar with its gap, of a bar, of the chart; in the chart's own units
@@ -57,12 +59,13 @@ class CallChart:
         return sum(number for *_, number in self.totals)
 
 
-def chart_calls(calls: QuerySet[TriggerCall], now: datetime) -> CallChart:
-    """Calls by the hour (of UTC) they were queued in and by outcome: the present hour and the 23 before it. One query."""
+def chart_calls(applications: QuerySet[Application] | None, now: datetime) -> CallChart:
+    """Calls of the applications (None: of all) by the hour (of UTC) they were queued in and by outcome: the present hour and
+    the 23 before it. One query."""
     first = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     hours = [first + timedelta(hours=number) for number in range(HOURS)]
-    counts = _count_by_hour(calls, first)
-    numbers = [[_add(counts, hour, states) for *_, states in OUTCOMES] for hour in hours]
+    counts = _count_by_hour(applications, hours)
+    numbers = [[sum(counts.get((place, state), 0) for state in states) for *_, states in OUTCOMES] for place in range(HOURS)]
     most = max(map(sum, numbers))
     sums = [sum(column) for column in zip(*numbers, strict=True)]
     totals = [(word, tone, number) for (word, tone, _), number in zip(OUTCOMES, sums, strict=True) if number]
@@ -82,15 +85,13 @@ def describe(numbers: list[int]) -> str:
     return ", ".join([f"{total} call{'' if total == 1 else 's'}", *said]) if total else "no call"
 
 
-def _count_by_hour(calls: QuerySet[TriggerCall], first: datetime) -> dict[tuple[str, str], int]:
-    """By `2026-01-31 09` and state. Text, since SQLite truncates times in Python, row by row."""
-    hour = Substr(Cast("queued_at", CharField()), 1, 13)
-    rows = calls.filter(queued_at__gte=first).order_by().annotate(hour=hour).values_list("hour", "state")
-    return {(hour, state): number for hour, state, number in rows.annotate(number=Count("*"))}
-
-
-def _add(counts: dict[tuple[str, str], int], hour: datetime, states: tuple[CallState, ...]) -> int:
-    return sum(counts.get((f"{hour:%Y-%m-%d %H}", state), 0) for state in states)
+def _count_by_hour(applications: QuerySet[Application] | None, hours: list[datetime]) -> dict[tuple[int, str], int]:
+    if applications is None:
+        return count_calls(hours)
+    counts: dict[tuple[int, str], int] = defaultdict(int)
+    for (_, place, state), number in count_calls_of(APPLICATION, applications, hours).items():
+        counts[place, state] += number
+    return counts
 
 
 def _stack(x: int, numbers: list[int], most: int) -> list[Part]:

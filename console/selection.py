@@ -1,14 +1,17 @@
-"""The cluster that the console is seen through: `?cluster=<uid>` in the address, remembered in the session."""
+"""The cluster that the console is seen through: `?cluster=<uid>` in the address, remembered in a cookie, at no query."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from clusters.access import scope_visible
 from clusters.models import Cluster
 
 ALL = "all"
+COOKIE = "windlass_cluster"
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,23 @@ def _list_clusters(request: HttpRequest, rows: QuerySet[Cluster] | None) -> Quer
 
 
 def _find_selected(request: HttpRequest, clusters: list[Cluster]) -> Cluster | None:
-    remembered = request.session.get("cluster", ALL)
+    remembered = request.COOKIES.get(COOKIE, ALL)
     uid = request.GET.get("cluster") or remembered
     selected = next((cluster for cluster in clusters if cluster.uid == uid), None)
     wanted = selected.uid if selected else ALL
     if wanted != remembered and not getattr(request, "htmx", False):
-        request.session["cluster"] = wanted
+        request.cluster_to_remember = wanted  # type: ignore[attr-defined]
     return selected
+
+
+class RememberCluster:
+    """Middleware: the answer to a request that chose another cluster says so."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if chosen := getattr(request, "cluster_to_remember", ""):
+            response.set_cookie(COOKIE, chosen, secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax")
+        return response

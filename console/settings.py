@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "console.selection.RememberCluster",
 ]
 
 ROOT_URLCONF = "console.urls"
@@ -138,7 +139,7 @@ if BROKER_URL.startswith("filesystem:"):
         "control_folder": str(QUEUE_DIR / "control"),
     }
 
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "clusters.access.ClusterGrantBackend"]
+AUTHENTICATION_BACKENDS = ["clusters.access.AllClustersBackend", "clusters.access.ClusterGrantBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

@@ -1,12 +1,15 @@
 """Tasks as a Swarm keeps them: by the slot of the service that each one fills, or filled."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from clusters.models import Node, Task
+from clusters.models import Node, Service, Task
 
+GLOBAL_MODES = {Service.Mode.GLOBAL, Service.Mode.GLOBAL_JOB}
 ENDED_WELL = {"running", "complete"}
 
 
@@ -54,6 +57,36 @@ def group_slots(tasks: Iterable[Task]) -> list[Slot]:
     for task in tasks:
         slots.setdefault(find_place(task), []).append(task)
     return [make_slot(members) for members in slots.values()]
+
+
+class SlotList(Sequence[Slot]):
+    """The slots in the order in which `tasks` names them first, for a paginator: of all tasks only the places are read, and the
+    tasks themselves where a slice is asked for."""
+
+    def __init__(self, tasks: QuerySet[Task]) -> None:
+        self._tasks = tasks
+
+    @cached_property
+    def _places(self) -> list[list[int]]:
+        """The ids of each slot's tasks."""
+        places: dict[tuple[int, int, str], list[int]] = {}
+        for pk, service, slot, node, mode in self._tasks.values_list("pk", "service", "slot", "node_id", "service__mode"):
+            places.setdefault((service, slot, node if mode in GLOBAL_MODES else ""), []).append(pk)
+        return list(places.values())
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Slot: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Slot]: ...
+    def __getitem__(self, index: int | slice) -> Slot | list[Slot]:
+        if isinstance(index, int):
+            return self[index : index + 1 or None][0]
+        wanted = [pk for place in self._places[index] for pk in place]
+        tasks = tasks_with_nodes().in_bulk(wanted)
+        return group_slots(tasks[pk] for pk in wanted if pk in tasks)
 
 
 def make_slot(tasks: list[Task]) -> Slot:

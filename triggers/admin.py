@@ -119,10 +119,9 @@ class TriggerAdmin(ScopedAdmin):
 @admin.register(TriggerCall)
 class TriggerCallAdmin(ReadOnlyAdmin):
     list_display = ("id", "action", "application", "service", "state_badge", "reason", "source", "queued_at", "completed_at")
-    list_filter = ("state", "action", "source", ("application__cluster", ClusterFilter))
+    list_filter = ("state", "action", "source", "queued_at", ("application__cluster", ClusterFilter))
     list_select_related = ("application", "service")
     search_fields = ("=id", "application__name", "service__name", "trigger__name", "trigger__public_id", "reason")
-    date_hierarchy = "queued_at"
 
     @admin.display(description="State", ordering="state")
     def state_badge(self, call: TriggerCall) -> SafeString:
@@ -132,7 +131,8 @@ class TriggerCallAdmin(ReadOnlyAdmin):
 @admin.register(TriggerCallEvent)
 class TriggerCallEventAdmin(ReadOnlyAdmin):
     list_display = ("time", "call", "level_badge", "operation", "text")
-    list_filter = ("level", "operation")
+    list_filter = ("level",)
+    ordering = ("-pk",)
     list_select_related = ("call",)
     search_fields = ("=call__id", "text")
 

@@ -18,9 +18,11 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from clusters.batches import delete_in_batches
 from clusters.models import Application
 from triggers.models import ACTIVE_STATES, TERMINAL_STATES, Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.requests import CallRequest
+from triggers.selectors import only_active
 
 log = structlog.get_logger("windlass.calls")
 
@@ -301,7 +303,8 @@ def sweep_calls() -> int:
     )
     waiting = Q(state=CallState.QUEUED, queued_at__lt=now - UNTAKEN_AFTER)
     expired = Q(state=CallState.RUNNING, merged_into__isnull=True, lease_expires_at__lte=now)
-    idle = TriggerCall.objects.filter(waiting | expired).exclude(Exists(busy)).order_by("application_id", "queued_at")
+    live = only_active(TriggerCall.objects.order_by("application_id", "queued_at"))
+    idle = live.filter(waiting | expired).exclude(Exists(busy))
     chosen: dict[int, Any] = {}
     for application_id, call_id in idle.values_list("application_id", "pk"):
         chosen.setdefault(application_id, call_id)
@@ -312,12 +315,10 @@ def sweep_calls() -> int:
 
 def prune_calls() -> int:
     """Delete ended calls by age and count (settings), never a live one. Returns how many calls went."""
-    ended = TriggerCall.objects.filter(state__in=TERMINAL_STATES)
     horizon = timezone.now() - timedelta(days=settings.CALL_RETENTION_DAYS)
-    surplus = ended.order_by("-queued_at").values_list("queued_at", flat=True)[settings.CALL_RETENTION_COUNT :][:1]
-    for newest_surplus in surplus:
+    times = TriggerCall.objects.order_by("-queued_at").values_list("queued_at", flat=True)
+    for newest_surplus in times[settings.CALL_RETENTION_COUNT :][:1]:
         horizon = max(horizon, newest_surplus)
     still_covered = TriggerCall.objects.filter(state__in=ACTIVE_STATES, coalesced_calls=OuterRef("pk"))
-    old = ended.filter(queued_at__lte=horizon).exclude(Exists(still_covered))
-    _, by_model = old.delete()
-    return by_model.get(TriggerCall._meta.label, 0)
+    old = TriggerCall.objects.filter(queued_at__lte=horizon, state__in=TERMINAL_STATES).exclude(Exists(still_covered))
+    return delete_in_batches(old.order_by("queued_at"))

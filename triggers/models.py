@@ -119,9 +119,10 @@ class TriggerCall(models.Model):
         POLL = "poll", _("Polling")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    trigger = models.ForeignKey(Trigger, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls")
-    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="calls")
-    service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, blank=True, related_name="calls")
+    # Without indexes of their own: those in Meta begin with the same columns, or leave out the many rows that name nothing.
+    trigger = models.ForeignKey(Trigger, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls", db_index=False)
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="calls", db_index=False)
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, blank=True, related_name="calls", db_index=False)
     action = models.CharField(max_length=12, choices=Action.choices)
     source = models.CharField(max_length=12, choices=Source.choices)
 
@@ -131,7 +132,7 @@ class TriggerCall(models.Model):
     replicas = models.PositiveIntegerField(null=True, blank=True)
     # Who asked.
     requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
     source_address = models.GenericIPAddressField(null=True, blank=True)
     user_agent = models.CharField(max_length=255, blank=True)
@@ -147,9 +148,13 @@ class TriggerCall(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True)
 
     # A coalesced call names the queued call whose outcome is also its own.
-    coalesced_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="coalesced_calls")
+    coalesced_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="coalesced_calls", db_index=False
+    )
     # Scaling calls of one service that are taken together run under one leader, as one change.
-    merged_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged_calls")
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged_calls", db_index=False
+    )
     target_replicas = models.PositiveIntegerField(null=True, blank=True, help_text="The count after this call's own step.")
 
     lease_owner = models.CharField(max_length=64, blank=True)
@@ -176,12 +181,24 @@ class TriggerCall(models.Model):
             ),
         ]
         indexes = [
+            # Counts by state within a span of time, and what waits.
+            models.Index(fields=["state", "queued_at"], name="call_by_state"),
             models.Index(fields=["application", "state", "queued_at"], name="call_by_application_state"),
-            models.Index(fields=["trigger", "-queued_at"], name="call_by_trigger"),
+            models.Index(
+                fields=["trigger", "state", "queued_at"], condition=Q(trigger__isnull=False), name="call_by_trigger_state"
+            ),
+            # The newest calls of each.
             models.Index(fields=["-queued_at"], name="call_by_time"),
+            models.Index(fields=["application", "-queued_at"], name="call_by_application"),
+            models.Index(fields=["service", "-queued_at"], condition=Q(service__isnull=False), name="call_by_service"),
+            models.Index(fields=["trigger", "-queued_at"], name="call_by_trigger"),
             models.Index(
                 fields=["state", "lease_expires_at"], condition=Q(state__in=["queued", "running"]), name="call_active"
             ),
+            # What is looked for when the other row is deleted.
+            models.Index(fields=["requested_by"], condition=Q(requested_by__isnull=False), name="call_by_user"),
+            models.Index(fields=["coalesced_into"], condition=Q(coalesced_into__isnull=False), name="call_by_covering"),
+            models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="call_by_leader"),
         ]
 
     def __str__(self) -> str:

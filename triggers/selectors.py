@@ -1,14 +1,23 @@
 """What pages, the API and the hook read of triggers and calls."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
+from clusters.access import scope, view_permission
+from clusters.models import Application, Service
 from triggers import links
 from triggers.models import ACTIVE_STATES, Trigger, TriggerCall
+
+# What no list shows: long, or a secret whose decryption takes its time.
+SECRETS = ("trigger__secret", *(f"application__cluster__{name}" for name in ("tls_ca", "tls_cert", "tls_key")))
+UNLISTED = ("plan", "before", "after", *SECRETS)
 
 
 def public_base_url(request: HttpRequest) -> str:
@@ -28,9 +37,41 @@ def build_status_url(call: TriggerCall, base_url: str, secret: str = "") -> str:
 
 def calls_with_relations() -> QuerySet[TriggerCall]:
     """Calls, newest first, with all that a list row shows."""
-    return TriggerCall.objects.select_related(
-        "trigger", "application", "application__cluster", "service", "requested_by"
-    ).order_by("-queued_at")
+    rows = TriggerCall.objects.select_related("trigger", "application", "application__cluster", "service", "requested_by")
+    return rows.defer(*UNLISTED).order_by("-queued_at")
+
+
+def whole_calls() -> QuerySet[TriggerCall]:
+    """Calls with all that a call's own page shows."""
+    return calls_with_relations().select_related("coalesced_into", "merged_into").defer(None).defer(*SECRETS)
+
+
+def find_newest(parts: Sequence[QuerySet[TriggerCall]], number: int) -> QuerySet[TriggerCall]:
+    """The `number` newest of all calls in the parts. Each part has a query of its own within the one, and so its own index:
+    for the calls of one application or another a planner would read all that both have."""
+    chosen = [part.order_by("-queued_at", "-pk").values("pk")[:number].query.sql_with_params() for part in parts]
+    union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS part_{place}" for place, (sql, _) in enumerate(chosen))
+    found = RawSQL(union, [value for _, values in chosen for value in values])  # noqa: S611 - the querysets' own
+    return calls_with_relations().filter(pk__in=found).order_by("-queued_at", "-pk")[:number]
+
+
+def list_calls_about(service: Service, number: int) -> QuerySet[TriggerCall]:
+    """The newest calls of the service, and of its application as a whole."""
+    whole = TriggerCall.objects.filter(application=service.application_id, service=None)
+    return find_newest([TriggerCall.objects.filter(service=service), whole], number)
+
+
+def keep_calls_of(applications: QuerySet[Application], rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
+    """To be read in the order of time, few of very many. A condition on each row: over a join SQLite begins with the
+    applications and sorts all their calls."""
+    return rows.filter(Exists(applications.filter(pk=OuterRef("application_id"))))
+
+
+def scope_calls(rows: QuerySet[TriggerCall], user: Any) -> QuerySet[TriggerCall]:
+    """As `access.scope_visible`, to be read in the order of time."""
+    everything = Application.objects.order_by()
+    applications = scope(everything, user, view_permission(TriggerCall))
+    return rows if applications is everything else keep_calls_of(applications, rows)
 
 
 def only_active(rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:

@@ -15,7 +15,7 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory
 from clusters.tests.users import make_user
 from console import activity
-from console.charts import chart_calls
+from console.charts import HOURS, chart_calls
 from triggers.models import CallState, TriggerCall
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
@@ -159,10 +159,10 @@ class TestExport:
 class TestChart:
     NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
-    def chart(self, shop, *calls):
+    def chart(self, shop, *calls, applications=None):
         for age, state in calls:
             TriggerCallFactory(trigger=TriggerFactory(application=shop), queued_at=self.NOW - age, state=state)
-        return chart_calls(TriggerCall.objects.all(), self.NOW)
+        return chart_calls(applications, self.NOW)
 
     def test_calls_stand_in_their_hours_stacked_by_outcome(self, shop):
         failed, well = CallState.FAILED, CallState.SUCCEEDED
@@ -178,7 +178,7 @@ class TestChart:
     def test_one_among_thousands_is_seen(self, shop, monkeypatch):
         monkeypatch.setattr(
             "console.charts._count_by_hour",
-            lambda *_: {("2026-03-01 12", s): 1 for s in CallState} | {("2026-03-01 12", CallState.SUCCEEDED): 90_000},
+            lambda *_: {(HOURS - 1, state): 1 for state in CallState} | {(HOURS - 1, CallState.SUCCEEDED): 90_000},
         )
         chart = self.chart(shop)
         assert len(chart.parts) == 5
@@ -190,14 +190,14 @@ class TestChart:
 
 
 class TestOverview:
-    def test_the_most_called_applications_of_seven_days_come_first(self, reader, shop):
+    def test_the_most_called_applications_of_the_last_day_come_first(self, reader, shop):
         calm = ApplicationFactory(cluster=shop.cluster, name="calm")
         ApplicationFactory(cluster=shop.cluster, name="silent")
         add_call(calm)
         for age in (0, 1, 2):
-            add_call(shop, timedelta(days=age), state=CallState.FAILED if age else CallState.SUCCEEDED)
+            add_call(shop, timedelta(hours=age), state=CallState.FAILED if age else CallState.SUCCEEDED)
         for _ in range(5):
-            add_call(calm, timedelta(days=8))
+            add_call(calm, timedelta(days=2))
         found = reader.get("/").context["most_called"]
         assert [(one.name, one.call_count, one.broken_count) for one in found] == [("shop", 3, 2), ("calm", 1, 0)]
 

@@ -538,7 +538,7 @@ def test_lists_take_a_fixed_number_of_queries_for_who_sees_a_part(world, django_
     def count() -> dict[str, int]:
         counts = {}
         for name in names:
-            with django_assert_max_num_queries(14) as queries:
+            with django_assert_max_num_queries(12) as queries:
                 client.get(page_path(name, world))
             counts[name] = len(queries)
         return counts

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clusters.models import Application, Container
+from clusters.models import Application, Container, Task
 from console.application_filters import ApplicationFilters
 from console.configuration import describe_configuration
 from console.log_panel import describe_logs
@@ -24,7 +24,7 @@ from console.pages import (
     require,
 )
 from console.selection import select_cluster
-from console.slots import group_slots, tasks_with_nodes
+from console.slots import SlotList
 from console.snippets import describe_triggers, forget_shown_trigger
 from console.sparklines import add_sparklines
 from console.views.calls import start_call
@@ -92,10 +92,11 @@ def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
     tab = read_tab(request, SWARM_TABS if shown.is_swarm else TABS)
     context: dict[str, Any] = {"tab": tab, "services": shown.services.all()}
     if tab == "containers":
-        context["containers"] = Container.objects.filter(service__application=shown).select_related("service")
+        context["page"] = paginate(request, Container.objects.filter(service__application=shown).select_related("service"))
+        context["containers"] = context["page"].object_list
     elif tab == "tasks":
-        tasks = tasks_with_nodes().filter(service__application=shown)
-        context["page"] = paginate(request, group_slots(tasks.order_by("service__name", "slot", "node_name")))
+        tasks = Task.objects.filter(service__application=shown).order_by("service__name", "slot", "node_name")
+        context["page"] = paginate(request, SlotList(tasks))
     elif tab == "logs":
         context |= describe_logs(request, shown)
     elif tab == "configuration":

@@ -27,7 +27,7 @@ from console.timeline import (
 from triggers import acts
 from triggers.calls import QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall
-from triggers.selectors import calls_with_relations, outcome_of
+from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
 
 STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"
 EXPORTED = (
@@ -76,8 +76,7 @@ def activity_export(request: HttpRequest) -> StreamingHttpResponse:
 @console_page
 def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
     """A call that ran nothing itself shows the work of the one that did, and is followed until that one has ended."""
-    rows = calls_with_relations().select_related("coalesced_into", "merged_into")
-    shown = get_visible(request, rows.prefetch_related("events", "merged_into__events"), pk=call_id)
+    shown = get_visible(request, whole_calls().prefetch_related("events", "merged_into__events"), pk=call_id)
     worked, outcome = shown.merged_into or shown, outcome_of(shown)
     is_live = shown.is_active or outcome.is_active
     context = {
@@ -95,8 +94,8 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "plan": worked.plan,
         "progress": read_progress(worked),
         "comparison": compare_snapshots(worked.before, worked.after),
-        "covered": shown.coalesced_calls.all()[:20],
-        "merged": shown.merged_calls.all()[:20],
+        "covered": shown.coalesced_calls.defer(*UNLISTED)[:20],
+        "merged": shown.merged_calls.defer(*UNLISTED)[:20],
     }
     if not is_partial(request, "call"):
         return render(request, "console/call.html", context)

@@ -1,8 +1,8 @@
-"""What is wrong first, then clusters, calls that run, and how the calls of the last day and week went."""
+"""What is wrong first, then clusters, calls that run, and how the calls of the last day went."""
 
 from datetime import timedelta
 
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clusters.models import Application, Cluster, Node
-from console.activity import list_visible_calls
+from console.activity import find_called_applications, list_visible_calls
 from console.charts import chart_calls
 from console.pages import console_page, is_partial, list_visible
 from console.selection import ClusterSelection, select_cluster
@@ -21,6 +21,8 @@ from triggers.selectors import calls_with_relations, only_active
 
 SHOWN = 10  # rows of each kind
 MOST_CALLED = 5  # applications
+DAY = timedelta(days=1)
+BROKEN = (CallState.FAILED, CallState.ROLLED_BACK)
 
 
 @require_safe
@@ -36,10 +38,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         "noticed": [cluster for cluster in _list_clusters(selection) if cluster.swarm_notice],
         "lost_nodes": list_visible(request, with_cluster()).exclude(state=Node.State.READY)[:SHOWN],
         "short_applications": list_visible(request, _find_short_applications())[:SHOWN],
-        "broken_calls": _find_unmended_calls(calls)[:SHOWN],
+        "broken_calls": _find_unmended_calls(request)[:SHOWN],
         "clusters": _list_clusters(selection),
         "running": only_active(calls)[:SHOWN],
-        "chart": chart_calls(list_visible_calls(request, TriggerCall.objects.order_by()), timezone.now()),
+        "chart": chart_calls(find_called_applications(request), timezone.now()),
         "most_called": _list_most_called(request),
     }
     return render(request, "console/_overview.html" if is_partial(request, "overview") else "console/overview.html", context)
@@ -61,24 +63,22 @@ def _find_short_applications() -> QuerySet[Application]:
     )
 
 
-def _find_unmended_calls(calls: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
-    """Failed and rolled-back calls of the last day that no later success of the application has mended."""
-    later_success = TriggerCall.objects.filter(
-        application=OuterRef("application"), state=CallState.SUCCEEDED, queued_at__gt=OuterRef("queued_at")
+def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
+    """Failed and rolled-back calls of the last day that were their application's newest to end so or well."""
+    since = timezone.now() - DAY
+    ended = TriggerCall.objects.filter(
+        application=OuterRef("pk"), state__in=(CallState.SUCCEEDED, *BROKEN), queued_at__gte=since
     )
-    return calls.filter(
-        ~Exists(later_success),
-        state__in=(CallState.FAILED, CallState.ROLLED_BACK),
-        queued_at__gte=timezone.now() - timedelta(days=1),
-    )
+    seen = find_called_applications(request)
+    applications = Application.objects.order_by() if seen is None else seen
+    newest = applications.annotate(newest=Subquery(ended.order_by("-queued_at").values("pk")[:1])).values("newest")
+    return calls_with_relations().filter(pk__in=newest, state__in=BROKEN, queued_at__gte=since)
 
 
 def _list_most_called(request: HttpRequest) -> list[Application]:
-    """With `call_count` and `broken_count` of the last seven days; those without a call are none."""
+    """With `call_count` and `broken_count` of the last day; those without a call are none."""
     counted = (
-        Application.objects.annotate(
-            call_count=_count_calls(*CallState), broken_count=_count_calls(CallState.FAILED, CallState.ROLLED_BACK)
-        )
+        Application.objects.annotate(call_count=_count_calls(*CallState), broken_count=_count_calls(*BROKEN))
         .select_related("cluster")
         .defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
         .order_by("-call_count", "name")
@@ -87,9 +87,7 @@ def _list_most_called(request: HttpRequest) -> list[Application]:
 
 
 def _count_calls(*states: CallState) -> Coalesce:
-    """Calls of the last seven days, by application. An index of application, state and time answers it alone, as long as every
-    state is named and no other column is counted."""
-    calls = TriggerCall.objects.filter(
-        application=OuterRef("pk"), state__in=states, queued_at__gte=timezone.now() - timedelta(days=7)
-    )
+    """Calls of the last day, by application. An index of application, state and time answers it alone, as long as every state
+    is named and no other column is counted."""
+    calls = TriggerCall.objects.filter(application=OuterRef("pk"), state__in=states, queued_at__gte=timezone.now() - DAY)
     return Coalesce(Subquery(calls.order_by().values("application").annotate(number=Count("*")).values("number")), 0)

@@ -24,12 +24,12 @@ from console.pages import (
     require,
 )
 from console.selection import select_cluster
-from console.slots import group_slots, tasks_with_nodes
+from console.slots import SlotList
 from console.sorting import Columns, Sorting, by_severity
 from console.views.calls import start_call
 from triggers.forms import ScaleForm
 from triggers.models import Action
-from triggers.selectors import calls_with_relations
+from triggers.selectors import list_calls_about
 from triggers.validation import explain_service_refusal
 
 TABS = ("containers", "logs", "configuration", "activity")
@@ -133,16 +133,16 @@ def _describe_tab(request: HttpRequest, shown: Service) -> dict[str, Any]:
     tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
     context: dict[str, Any] = {"tab": tab}
     if tab == "containers":
-        context["containers"] = shown.containers.all()
+        context["page"] = paginate(request, shown.containers.all())
+        context["containers"] = context["page"].object_list
     elif tab == "tasks":
-        context["page"] = paginate(request, group_slots(tasks_with_nodes().filter(service=shown)))
+        context["page"] = paginate(request, SlotList(shown.tasks.all()))
     elif tab == "logs":
         context |= describe_logs(request, shown)
     elif tab == "configuration":
         context |= describe_configuration(request, shown)
     else:
-        about = Q(service=shown) | Q(service=None, application=shown.application)
-        context["calls"] = calls_with_relations().filter(about)[:CALLS_SHOWN]
+        context["calls"] = list_calls_about(shown, CALLS_SHOWN)
     return context
 
 

@@ -19,6 +19,7 @@ from clusters.api.parameters import read_id_parameter
 from clusters.api.permissions import VisibleRows
 from clusters.models import Application, Service
 from triggers import acts
+from triggers.api.paging import CallPagination
 from triggers.api.serializers import (
     ActSerializer,
     RedeploySerializer,
@@ -29,6 +30,7 @@ from triggers.api.serializers import (
 )
 from triggers.calls import QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall
+from triggers.selectors import scope_calls
 from triggers.validation import explain_act_refusal, explain_service_refusal
 
 
@@ -100,8 +102,12 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
 class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
     """Calls and all that came of them, newest first."""
 
-    queryset = TriggerCall.objects.prefetch_related("events").order_by("-queued_at", "pk")
+    queryset = TriggerCall.objects.prefetch_related("events").order_by("-queued_at", "-pk")
     serializer_class = TriggerCallSerializer
+    pagination_class = CallPagination
+
+    def get_queryset(self) -> QuerySet[TriggerCall]:
+        return scope_calls(self.queryset.all(), self.request.user)
 
     @extend_schema(
         parameters=[

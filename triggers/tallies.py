@@ -1,0 +1,47 @@
+"""How many calls there were: ranges of an index are counted, in many small steps within one query. Grouping rows by their hour
+takes ten times as long."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from triggers.models import CallState, TriggerCall
+
+APPLICATION, TRIGGER = "application_id", "trigger_id"
+
+
+def count_calls(moments: Sequence[datetime]) -> dict[tuple[int, str], int]:
+    """By the place of the moment that a call was queued at or after, before the next one, and by state. None are left out."""
+    return {(place, state): number for _, place, state, number in _count(moments, "SELECT 0", (), "")}
+
+
+def count_calls_of(column: str, rows: QuerySet, moments: Sequence[datetime]) -> dict[tuple[int, int, str], int]:
+    """The same for each of the rows: applications or triggers, as `column` says. The key begins with a row's id."""
+    sql, values = rows.order_by().values("pk").query.sql_with_params()
+    condition = f"counted.{connection.ops.quote_name(column)} = owners.id AND"
+    return {(owner, place, state): number for owner, place, state, number in _count(moments, sql, values, condition)}
+
+
+def _count(
+    moments: Sequence[datetime], owners: str, values: Sequence[object], condition: str
+) -> list[tuple[int, int, str, int]]:
+    adapt = connection.ops.adapt_datetimefield_value
+    ends = [*map(adapt, moments[1:]), adapt(datetime.max.replace(tzinfo=moments[0].tzinfo))]
+    spans = [(place, adapt(moment), ends[place]) for place, moment in enumerate(moments)]
+    states = [state.value for state in CallState]
+    statement = f"""
+        WITH owners (id) AS ({owners}),
+            spans (place, first, last) AS (VALUES {", ".join(["(%s, %s, %s)"] * len(spans))}),
+            states (state) AS (VALUES {", ".join(["(%s)"] * len(states))})
+        SELECT owners.id, spans.place, states.state, (
+            SELECT COUNT(*) FROM {TriggerCall._meta.db_table} counted
+            WHERE {condition} counted.state = states.state
+                AND counted.queued_at >= spans.first AND counted.queued_at < spans.last
+        )
+        FROM owners, spans, states
+    """  # noqa: S608 - names alone; the values are parameters
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*values, *(part for span in spans for part in span), *states])
+        return [row for row in cursor.fetchall() if row[-1]]
