@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
 
+from tests.e2e.site import Site, run_site
 from tests.harness.console import PASSWORD, RunningConsole, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.proc import find_program
@@ -43,15 +46,36 @@ def running_console(engine: PrivateEngine, tmp_path: Path) -> Iterator[RunningCo
         yield running
 
 
-@pytest.fixture
-def page(running_console: RunningConsole) -> Iterator[Page]:
-    """A page of the console, signed out. Whatever the browser complains of (an error, a policy violation) fails the test."""
+@contextmanager
+def run_chromium() -> Iterator[Browser]:
     chromium = find_program("chromium")
     if not chromium:
         pytest.fail("The browser scenarios need Chromium: `apt-get install chromium` installs it on Debian.", pytrace=False)
-    complaints: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(site: Site) -> Iterator[Browser]:
+    """One for all tests of a module. It starts after the site and ends before it, since its event loop is in Django's way."""
+    with run_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def site(django_db_blocker: Any) -> Iterator[Site]:
+    """The console in this process, without an engine: for scenarios about pages alone."""
+    with run_site(django_db_blocker) as site:
+        yield site
+
+
+@pytest.fixture
+def page(running_console: RunningConsole) -> Iterator[Page]:
+    """A page of the console, signed out. Whatever the browser complains of (an error, a policy violation) fails the test."""
+    complaints: list[str] = []
+    with run_chromium() as browser:
         context = browser.new_context(base_url=running_console.url, viewport={"width": 1280, "height": 900})
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=running_console.url)
         page = context.new_page()
@@ -59,7 +83,6 @@ def page(running_console: RunningConsole) -> Iterator[Page]:
         page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
-        browser.close()
     assert complaints == []
 
 

@@ -1,0 +1,100 @@
+"""A web server of the console inside the test process: filled with rows of every kind, without an engine behind it.
+
+For scenarios about pages alone. The browser's event loop runs in the test's thread, where Django refuses its database: what
+a test does with rows goes through `Site.do`."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection, connections
+from django.test import Client
+from django.test.utils import setup_databases, teardown_databases
+from pytest_django.live_server_helper import LiveServer
+
+from clusters.models import Cluster
+from clusters.roles import Role
+from clusters.tests.users import make_user
+from console.tests.conftest import Fleet
+from console.tests.test_pages import OPEN, POSTED, SENT, console_url_names
+
+Result = TypeVar("Result")
+PASSWORD = "a password for tests"
+NOBODY = "nobody"  # signed in, without a role
+READERS = ("admin", *Role.values, NOBODY)
+UNANSWERED = "unix:///nonexistent/docker.sock"  # no engine of this machine is asked, whatever a page does
+PIECES = {"running_calls"}  # of a page, fetched alone
+PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # every URL that a GET shows as a page
+
+
+class Site:
+    """`fleets`: some of everything, on a plain engine and on a Swarm, once `fill` was called."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.fleets: list[Fleet] = []
+        self.sessions = self.do(self._make_readers)
+
+    @staticmethod
+    def do(work: Callable[[], Result]) -> Result:
+        """What `work` returns, with its database connection closed."""
+
+        def work_and_close() -> Result:
+            try:
+                return work()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(work_and_close).result()
+
+    def _make_readers(self) -> dict[str, str]:
+        """The session of each reader: an administrator who is staff, and one of each role for all clusters."""
+        User.objects.create_superuser("admin", password=PASSWORD)
+        sessions = {}
+        for name in READERS:
+            user = User.objects.filter(username=name).first() or make_user(
+                name, Role(name) if name in Role.values else None, password=PASSWORD
+            )
+            client = Client()
+            client.force_login(user)
+            sessions[name] = client.session.session_key
+        return sessions
+
+    def fill(self, make: Callable[[], list[Fleet]] = lambda: [Fleet(), Fleet(swarm=True)]) -> None:
+        self.fleets = self.do(make)
+        self.do(lambda: Cluster.objects.update(url=UNANSWERED, other_urls=""))
+
+    def list_paths(self, name: str) -> list[str]:
+        """Of the page `name`, about something of each fleet."""
+        return list(dict.fromkeys(self.do(lambda: [fleet.pages[name] for fleet in self.fleets])))
+
+    def cookies(self, reader: str) -> list[Any]:
+        return [{"name": settings.SESSION_COOKIE_NAME, "value": self.sessions[reader], "url": self.url}]
+
+    def secrets(self) -> set[str]:
+        """What only some may see: of every trigger."""
+        triggers = [trigger for fleet in self.fleets for trigger in (fleet.trigger, fleet.scaling_trigger)]
+        return {trigger.secret for trigger in triggers}
+
+
+@contextmanager
+def run_site(blocker: Any) -> Iterator[Site]:
+    """On a database of its own. `blocker`: pytest-django's, which refuses databases to the threads of the server too."""
+    own_name = {"NAME": str(settings.DATA_DIR / "site.sqlite3")}
+    with (
+        blocker.unblock(),
+        patch.dict(connection.settings_dict["TEST"], own_name),
+        patch("triggers.calls.publish_call"),
+    ):
+        databases = setup_databases(verbosity=0, interactive=False)
+        server = LiveServer("127.0.0.1")
+        try:
+            yield Site(server.url)
+        finally:
+            server.stop()
+            teardown_databases(databases, verbosity=0)
