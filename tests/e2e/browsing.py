@@ -21,14 +21,35 @@ RUN_AXE = """async ([where, rules]) => {
 STICKING_OUT = """() => {
   const room = window.innerWidth;
   if (document.scrollingElement.scrollWidth <= room) return [];
-  const wide = [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > room + 1);
-  return wide.slice(0, 4).map((element) => element.outerHTML.slice(0, 200));
+  const isCut = (element) => element && element !== document.body
+    && (getComputedStyle(element).overflowX !== "visible" || isCut(element.parentElement));
+  const wide = [...document.querySelectorAll("body *")].filter((element) =>
+    element.getBoundingClientRect().right > room + 1 && !isCut(element.parentElement));
+  return [`${document.scrollingElement.scrollWidth} px`, ...wide.slice(0, 3).map((element) => element.outerHTML.slice(0, 300))];
 }"""
-# What a page ran or let in, where names came from others: see tests/e2e/test_hostile_names.py.
-WATCH_POLICY = """() => {
-  window.violations = [];
-  document.addEventListener("securitypolicyviolation", (event) => window.violations.push(
-    `${event.effectiveDirective} ${event.blockedURI} ${event.sample}`));
+# Before any page's own scripts: what the policy refuses is kept for FIND_HARM.
+WATCH = """
+  window.refused = [];
+  document.addEventListener("securitypolicyviolation", (event) => window.refused.push(
+    `${event.effectiveDirective} refused ${event.blockedURI} ${event.sample}`));
+"""
+# A script of a payload sets `pwned`. Text that turns its direction must end with the element that holds it alone.
+FIND_HARM = """(ours) => {
+  const found = [...window.refused];
+  if ("pwned" in window) found.push(`ran ${window.pwned}`);
+  for (const element of document.querySelectorAll("img:not([src^='/static/']), iframe, object, embed, base, script:not([src])"))
+    found.push(element.outerHTML.slice(0, 200));
+  for (const element of document.querySelectorAll("*"))
+    for (const { name, value } of element.attributes)
+      if (/^on/.test(name) || ours && name === "style" || /^\\s*javascript:/i.test(value) && /href|src|action|^hx-(get|post)/.test(name))
+        found.push(`${name} in ${element.outerHTML.slice(0, 200)}`);
+  const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
+  while (ours && texts.nextNode()) {
+    const holder = texts.currentNode.parentElement;
+    if (texts.currentNode.data.includes("\u202e") && !holder.closest("bdi, option, title, pre, textarea"))
+      found.push(`not isolated: ${holder.outerHTML.slice(0, 200)}`);
+  }
+  return found;
 }"""
 
 
@@ -81,17 +102,29 @@ class Visitor:
     def measure_narrow(self) -> list[str]:
         """What makes the page scroll sideways on a phone, and targets too small for a thumb there."""
         self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-        found = [f"sticks out: {line}" for line in self.page.evaluate(STICKING_OUT)]
-        found += self.read_with_axe(rules={"type": "rule", "values": ["target-size"]})
+        found = self.find_what_sticks_out()
+        small = self.read_with_axe(rules={"type": "rule", "values": ["target-size"]})
         self.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
-        return [f"{self.page.url} (390 px) {line}" for line in found]
+        return found + [f"{self.page.url} (390 px) {line}" for line in small]
+
+    def find_what_sticks_out(self) -> list[str]:
+        """What makes the page, as wide as it is now, scroll sideways."""
+        return [f"{self.page.url} sticks out: {line}" for line in self.page.evaluate(STICKING_OUT)]
+
+    def find_harm(self, ours: bool = True) -> list[str]:
+        """What became of the page through names that others chose; the context's script must be WATCH.
+
+        `ours`: a page of our own templates, where nothing has a style and every name stands alone."""
+        return [f"{self.page.url} {line}" for line in self.page.evaluate(FIND_HARM, ours)]
 
 
 @contextmanager
-def open_browser(browser: Browser, site: Site, reader: str = "", **options: Any) -> Iterator[Visitor]:
-    """Signed in as `reader`, one of tests.e2e.site.READERS; without one signed out. Fails if the browser complained."""
+def open_browser(browser: Browser, site: Site, reader: str = "", script: str = AXE_SCRIPT, **options: Any) -> Iterator[Visitor]:
+    """Signed in as `reader`, one of tests.e2e.site.READERS; without one signed out. Fails if the browser complained.
+
+    `script` runs before each page's own, in the debugger's way, past the policy that the page keeps."""
     context = browser.new_context(base_url=site.url, **{"viewport": DESKTOP, "reduced_motion": "reduce"} | options)
-    context.add_init_script(AXE_SCRIPT)  # in the debugger's way, past the policy that the page keeps
+    context.add_init_script(script)
     if reader:
         context.add_cookies(site.cookies(reader))
     visitor = Visitor(site, context)
