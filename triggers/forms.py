@@ -50,7 +50,7 @@ class TriggerForm(forms.ModelForm):
         self._limit_services("service", services)
         self._limit_services("only_service", services)
         if len(services) == 1:
-            self.fields["service"].initial = services[0].pk
+            self.initial["service"] = services[0].pk  # before what the new instance says: none
         self.fields["min_replicas"].widget.attrs["min"] = 0 if application.is_swarm else 1
         self.fields["max_replicas"].widget.attrs["min"] = 1
         if application.is_swarm:
