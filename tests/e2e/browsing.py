@@ -7,9 +7,9 @@ from typing import Any
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from tests.e2e.chromium import DESKTOP, PHONE
 from tests.e2e.site import Site
 
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # The levels of WCAG 2.2 AA, and axe-core's own advice. In the other theme a page is the same but for its colours.
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
@@ -101,10 +101,10 @@ class Visitor:
 
     def measure_narrow(self) -> list[str]:
         """What makes the page scroll sideways on a phone, and targets too small for a thumb there."""
-        self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        self.page.set_viewport_size(PHONE)
         found = self.find_what_sticks_out()
         small = self.read_with_axe(rules={"type": "rule", "values": ["target-size"]})
-        self.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+        self.page.set_viewport_size(DESKTOP)
         return found + [f"{self.page.url} (390 px) {line}" for line in small]
 
     def find_what_sticks_out(self) -> list[str]:

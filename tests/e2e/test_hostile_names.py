@@ -7,7 +7,8 @@ from django.contrib import admin
 from django.urls import reverse
 from playwright.sync_api import Browser
 
-from tests.e2e.browsing import PHONE, WATCH, Visitor, open_browser
+from tests.e2e.browsing import WATCH, Visitor, open_browser
+from tests.e2e.chromium import PHONE
 from tests.e2e.hostile import EVALUATED, make_hostile_fleets
 from tests.e2e.site import PAGE_NAMES, Site
 
