@@ -15,8 +15,9 @@ RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "
 COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 RUN_AXE = """async ([where, rules]) => {
   const found = await axe.run(where || document, { runOnly: rules, resultTypes: ["violations"], elementRef: false });
+  const explain = (node) => node.any.concat(node.all).map((check) => check.message).join("; ");
   return found.violations.flatMap(({ id, help, nodes }) => nodes.map((node) =>
-    `${id}: ${help}\\n    ${node.html.slice(0, 300)}\\n    ${node.any.concat(node.all).map((check) => check.message).join("; ")}`));
+    `${id}: ${help}\\n    ${node.html.slice(0, 300)}\\n    ${explain(node)}`));
 }"""
 STICKING_OUT = """() => {
   const room = window.innerWidth;
@@ -39,9 +40,10 @@ FIND_HARM = """(ours) => {
   if ("pwned" in window) found.push(`ran ${window.pwned}`);
   for (const element of document.querySelectorAll("img:not([src^='/static/']), iframe, object, embed, base, script:not([src])"))
     found.push(element.outerHTML.slice(0, 200));
+  const isAddress = (name) => /href|src|action|^hx-(get|post)/.test(name);
   for (const element of document.querySelectorAll("*"))
     for (const { name, value } of element.attributes)
-      if (/^on/.test(name) || ours && name === "style" || /^\\s*javascript:/i.test(value) && /href|src|action|^hx-(get|post)/.test(name))
+      if (/^on/.test(name) || ours && name === "style" || isAddress(name) && /^\\s*javascript:/i.test(value))
         found.push(`${name} in ${element.outerHTML.slice(0, 200)}`);
   const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
   while (ours && texts.nextNode()) {

@@ -45,7 +45,7 @@ def chromium(site: Site) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(django_db_blocker: Any) -> Iterator[Site]:
-    """The console in this process, without an engine: for scenarios about pages alone."""
+    """The console in this process, before an engine in memory: for scenarios about pages alone."""
     with run_site(django_db_blocker) as site:
         yield site
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.db import models
 
 from clusters.roles import Role
-from console.tests.conftest import Fleet
+from console.tests.conftest import POLICY, Fleet
 from tests.e2e.site import READERS
 
 PAYLOADS = (
@@ -26,6 +26,23 @@ EVALUATED = str(7777 * 7777)
 LONGEST = 10_000  # characters, where the model sets no bound
 # What is ours alone: made here, checked on the way in, or a secret.
 OURS = {"uid", "public_id", "secret", "url", "other_urls", "password", "email", "tls_ca", "tls_cert", "tls_key"}
+
+
+# The keys that our own code gives to what it stores as JSON.
+OUR_KEYS = {"services", "running", "image", "images", "containers", "name", "node", "state", "host", "container", "protocol"}
+OUR_KEYS |= {*POLICY}
+
+
+def make_text(turn: int, length: int) -> str:
+    """Each payload once from the `turn`th on, as far as there is room; a long text repeats them. No two are the same."""
+    start = turn % len(PAYLOADS)
+    once = "".join(PAYLOADS[start:] + PAYLOADS[:start])
+    return (once * (length // len(once) + 1))[: length - 3] + f"{turn:03}"
+
+
+# Of every container. A page may cut them, and must not choke on them.
+HOSTILE_LABELS = {make_text(turn, 300): make_text(turn + 1, LONGEST) for turn in range(len(PAYLOADS))}
+HOSTILE_ENVIRONMENT = {make_text(turn, 100).replace("=", ":"): make_text(turn + 1, LONGEST) for turn in range(len(PAYLOADS))}
 
 
 def make_hostile_fleets() -> list[Fleet]:
@@ -64,13 +81,6 @@ def is_free_text(field: "models.Field[Any, Any]") -> bool:
     return isinstance(field, models.CharField | models.TextField) and not field.choices and field.name not in OURS
 
 
-def make_text(turn: int, length: int) -> str:
-    """Each payload once from the `turn`th on, as far as there is room; a long text repeats them. No two are the same."""
-    start = turn % len(PAYLOADS)
-    once = "".join(PAYLOADS[start:] + PAYLOADS[:start])
-    return (once * (length // len(once) + 1))[: length - 3] + f"{turn:03}"
-
-
 def poison_json(value: Any, turn: int) -> Any:
     """Every string in it, names that others choose too: of labels, networks and services."""
     if isinstance(value, str):
@@ -78,10 +88,8 @@ def poison_json(value: Any, turn: int) -> Any:
     if isinstance(value, list):
         return [poison_json(one, turn + place) for place, one in enumerate(value)]
     if isinstance(value, dict):
-        known = {"services", "running", "image", "images", "containers", "name", "node", "state", "host", "container", "protocol"}
-        known |= {"parallelism", "order", "delay", "monitor", "failure_action", "max_failure_ratio"}
         return {
-            (name if name in known else make_text(turn, 255)): poison_json(one, turn + place)
+            (name if name in OUR_KEYS else make_text(turn, 255)): poison_json(one, turn + place)
             for place, (name, one) in enumerate(value.items())
         }
     return value

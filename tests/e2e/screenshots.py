@@ -84,7 +84,11 @@ def main() -> None:
 
 def hide_the_machine(context: BrowserContext, demo: Demo) -> None:
     """Names and folders of the machine that takes the pictures are not the reader's concern."""
-    texts = {str(demo.engine.folder): "/var/run", str(demo.swarm.managers[0].folder): "/var/run", os.uname().nodename: "harbour-1"}
+    texts = {
+        str(demo.engine.folder): "/var/run",
+        str(demo.swarm.managers[0].folder): "/var/run",
+        os.uname().nodename: "harbour-1",
+    }
 
     def answer(route: Any) -> None:
         response = route.fetch()

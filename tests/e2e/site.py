@@ -1,4 +1,4 @@
-"""A web server of the console inside the test process: filled with rows of every kind, without an engine behind it.
+"""A web server of the console inside the test process: filled with rows of every kind, before an engine in memory.
 
 For scenarios about pages alone. The browser's event loop runs in the test's thread, where Django refuses its database: what
 a test does with rows goes through `Site.do`."""
@@ -16,7 +16,9 @@ from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django.live_server_helper import LiveServer
 
-from clusters.models import Cluster
+from clusters.engine.client import EngineClient
+from clusters.engine.testing import FakeEngine
+from clusters.models import Container
 from clusters.roles import Role
 from clusters.tests.users import make_user
 from console.tests.conftest import Fleet
@@ -26,16 +28,17 @@ Result = TypeVar("Result")
 PASSWORD = "a password for tests"
 NOBODY = "nobody"  # signed in, without a role
 READERS = ("admin", *Role.values, NOBODY)
-UNANSWERED = "unix:///nonexistent/docker.sock"  # no engine of this machine is asked, whatever a page does
+ENVIRONMENT = {"GREETING": "hello", "DATABASE_PASSWORD": "4711-is-the-secret-of-the-environment"}
 PIECES = {"running_calls"}  # of a page, fetched alone
 PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # every URL that a GET shows as a page
 
 
 class Site:
-    """`fleets`: some of everything, on a plain engine and on a Swarm, once `fill` was called."""
+    """`fleets`: some of everything, on a plain engine and on a Swarm, once `fill` was called. `engine` answers every page."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, engine: FakeEngine) -> None:
         self.url = url
+        self.engine = engine
         self.fleets: list[Fleet] = []
         self.sessions = self.do(self._make_readers)
 
@@ -65,9 +68,21 @@ class Site:
             sessions[name] = client.session.session_key
         return sessions
 
-    def fill(self, make: Callable[[], list[Fleet]] = lambda: [Fleet(), Fleet(swarm=True)]) -> None:
+    def fill(
+        self,
+        make: Callable[[], list[Fleet]] = lambda: [Fleet(), Fleet(swarm=True)],
+        environment: dict[str, str] = ENVIRONMENT,
+        labels: dict[str, str] | None = None,
+    ) -> None:
+        """`environment` and `labels` are those of every container."""
         self.fleets = self.do(make)
-        self.do(lambda: Cluster.objects.update(url=UNANSWERED, other_urls=""))
+        self.do(lambda: self._run_containers([f"{name}={value}" for name, value in environment.items()], labels or {}))
+
+    def _run_containers(self, environment: list[str], labels: dict[str, str]) -> None:
+        """On the engine, one for each container's row."""
+        for container in Container.objects.all():
+            known = self.engine.run(f"container-{container.pk}", "shop:1", Env=environment, Labels=labels)
+            Container.objects.filter(pk=container.pk).update(container_id=known)
 
     def list_paths(self, name: str) -> list[str]:
         """Of the page `name`, about something of each fleet."""
@@ -77,24 +92,27 @@ class Site:
         return [{"name": settings.SESSION_COOKIE_NAME, "value": self.sessions[reader], "url": self.url}]
 
     def secrets(self) -> set[str]:
-        """What only some may see: of every trigger."""
+        """What only some may see: of every trigger, and of the containers' environment."""
         triggers = [trigger for fleet in self.fleets for trigger in (fleet.trigger, fleet.scaling_trigger)]
-        return {trigger.secret for trigger in triggers}
+        return {trigger.secret for trigger in triggers} | {ENVIRONMENT["DATABASE_PASSWORD"]}
 
 
 @contextmanager
 def run_site(blocker: Any) -> Iterator[Site]:
     """On a database of its own. `blocker`: pytest-django's, which refuses databases to the threads of the server too."""
     own_name = {"NAME": str(settings.DATA_DIR / "site.sqlite3")}
+    engine = FakeEngine()
+    engine.add_image("shop:1")
     with (
         blocker.unblock(),
         patch.dict(connection.settings_dict["TEST"], own_name),
         patch("triggers.calls.publish_call"),
+        patch.object(EngineClient, "__new__", lambda *_args, **_kwargs: engine),  # whoever connects, and from where
     ):
         databases = setup_databases(verbosity=0, interactive=False)
         server = LiveServer("127.0.0.1")
         try:
-            yield Site(server.url)
+            yield Site(server.url, engine)
         finally:
             server.stop()
             teardown_databases(databases, verbosity=0)

@@ -50,7 +50,9 @@ def test_a_trigger_is_created_by_keyboard_alone(visitor: Visitor, filled: Site) 
     seen = []  # the focus goes round in the dialog, with the browser's own bar at its end
     for _ in range(12):
         page.keyboard.press("Tab")
-        seen.append(page.evaluate("document.activeElement === document.body || document.activeElement.closest('#dialog') !== null"))
+        seen.append(
+            page.evaluate("document.activeElement === document.body || document.activeElement.closest('#dialog') !== null")
+        )
     assert all(seen)
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()

@@ -126,7 +126,9 @@ def start_projects(api: docker.APIClient) -> None:
     Project(api, "search").add("indexer", "search/indexer:1.9", labels=QUICK)
     make_image(api, "acme/backup:3", Cmd=serve())
     create_container(api, "backup", "acme/backup:3", labels=QUICK, start=False)
-    create_container(api, "mail-relay", "acme/backup:3", labels=QUICK, HostConfig={"PortBindings": {"25/tcp": [{"HostPort": "2525"}]}})
+    create_container(
+        api, "mail-relay", "acme/backup:3", labels=QUICK, HostConfig={"PortBindings": {"25/tcp": [{"HostPort": "2525"}]}}
+    )
 
 
 def start_project(api: docker.APIClient, name: str, images: dict[str, str], labels: dict[str, str]) -> None:
@@ -139,7 +141,10 @@ def start_project(api: docker.APIClient, name: str, images: dict[str, str], labe
 def start_stack(swarm: PrivateSwarm) -> None:
     update = {"parallelism": 1, "monitor": "1s", "failure_action": "rollback"}
     services = {
-        name: {"image": swarm.publish(f"checkout/{name}", "5.1", Cmd=serve()), "deploy": {"replicas": count, "update_config": update}}
+        name: {
+            "image": swarm.publish(f"checkout/{name}", "5.1", Cmd=serve()),
+            "deploy": {"replicas": count, "update_config": update},
+        }
         for name, count in (("gateway", 3), ("payments", 2))
     }
     swarm.deploy_stack("checkout", {"services": services})
