@@ -44,6 +44,8 @@ def make_text(turn: int, length: int) -> str:
 HOSTILE_LABELS = {make_text(turn, 300): make_text(turn + 1, LONGEST) for turn in range(len(PAYLOADS))}
 HOSTILE_ENVIRONMENT = {make_text(turn, 100).replace("=", ":"): make_text(turn + 1, LONGEST) for turn in range(len(PAYLOADS))}
 
+HOSTILE_LOGS = tuple(make_text(turn, LONGEST) for turn in range(len(PAYLOADS)))
+
 
 def make_hostile_fleets() -> list[Fleet]:
     fleets = [Fleet(), Fleet(swarm=True)]

@@ -84,11 +84,8 @@ def main() -> None:
 
 def hide_the_machine(context: BrowserContext, demo: Demo) -> None:
     """Names and folders of the machine that takes the pictures are not the reader's concern."""
-    texts = {
-        str(demo.engine.folder): "/var/run",
-        str(demo.swarm.managers[0].folder): "/var/run",
-        os.uname().nodename: "harbour-1",
-    }
+    folders = (demo.engine.folder, *(node.folder for node in demo.swarm.nodes))
+    texts = {os.uname().nodename: "harbour-1", **{str(folder): "/var/run" for folder in folders}}
 
     def answer(route: Any) -> None:
         response = route.fetch()

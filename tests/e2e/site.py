@@ -29,6 +29,8 @@ PASSWORD = "a password for tests"
 NOBODY = "nobody"  # signed in, without a role
 READERS = ("admin", *Role.values, NOBODY)
 ENVIRONMENT = {"GREETING": "hello", "DATABASE_PASSWORD": "4711-is-the-secret-of-the-environment"}
+# Every colour of a terminal, plain and bold: all of them must be readable.
+LOGS = tuple(f"\x1b[{code}mline in {code}\x1b[1m and bold\x1b[0m" for code in (0, *range(30, 38), *range(90, 98)))
 PIECES = {"running_calls"}  # of a page, fetched alone
 PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # every URL that a GET shows as a page
 
@@ -73,15 +75,20 @@ class Site:
         make: Callable[[], list[Fleet]] = lambda: [Fleet(), Fleet(swarm=True)],
         environment: dict[str, str] = ENVIRONMENT,
         labels: dict[str, str] | None = None,
+        logs: tuple[str, ...] = LOGS,
     ) -> None:
-        """`environment` and `labels` are those of every container."""
+        """`environment`, `labels` and `logs` are those of every container."""
         self.fleets = self.do(make)
-        self.do(lambda: self._run_containers([f"{name}={value}" for name, value in environment.items()], labels or {}))
+        variables = [f"{name}={value}" for name, value in environment.items()]
+        self.do(lambda: self._run_containers(variables, labels or {}, logs))
 
-    def _run_containers(self, environment: list[str], labels: dict[str, str]) -> None:
+    def _run_containers(self, environment: list[str], labels: dict[str, str], logs: tuple[str, ...]) -> None:
         """On the engine, one for each container's row."""
         for container in Container.objects.all():
-            known = self.engine.run(f"container-{container.pk}", "shop:1", Env=environment, Labels=labels)
+            name = f"container-{container.pk}"
+            known = self.engine.run(name, "shop:1", Env=environment, Labels=labels)
+            if hasattr(self.engine, "write_log"):
+                self.engine.write_log(name, *logs)
             Container.objects.filter(pk=container.pk).update(container_id=known)
 
     def list_paths(self, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every page there is, each tab and each dialog: axe-core finds nothing in light or dark, and a phone scrolls nothing sideways."""
+"""Every page there is, each tab and each dialog: axe-core finds nothing in light or dark, and nothing is wider than a phone."""
 
 from collections.abc import Iterator
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from tests.e2e.browsing import WATCH, Visitor, open_browser
 from tests.e2e.chromium import PHONE
-from tests.e2e.hostile import EVALUATED, HOSTILE_ENVIRONMENT, HOSTILE_LABELS, make_hostile_fleets
+from tests.e2e.hostile import EVALUATED, HOSTILE_ENVIRONMENT, HOSTILE_LABELS, HOSTILE_LOGS, make_hostile_fleets
 from tests.e2e.site import PAGE_NAMES, Site
 
 SEARCHES = ("<img src=x onerror=pwned=7>", '"><script>pwned=8</script>\u202e')
@@ -17,7 +17,7 @@ SEARCHES = ("<img src=x onerror=pwned=7>", '"><script>pwned=8</script>\u202e')
 
 @pytest.fixture(scope="module")
 def hostile(site: Site) -> Site:
-    site.fill(make_hostile_fleets, HOSTILE_ENVIRONMENT, HOSTILE_LABELS)
+    site.fill(make_hostile_fleets, HOSTILE_ENVIRONMENT, HOSTILE_LABELS, HOSTILE_LOGS)
     return site
 
 
@@ -75,11 +75,8 @@ def test_hostile_names_are_inert_in_the_admin(visitor: Visitor, hostile: Site) -
         paths = ["/admin/"]
         for model in admin.site._registry:
             name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-            paths.append(reverse(f"{name}_changelist"))
-            paths += [
-                reverse(f"{name}_change", args=[pk])
-                for pk in model._default_manager.order_by("-pk").values_list("pk", flat=True)[:1]
-            ]
+            last = model._default_manager.order_by("pk").last()
+            paths += [reverse(f"{name}_changelist"), *([reverse(f"{name}_change", args=[last.pk])] if last else [])]
         return paths
 
     found = []

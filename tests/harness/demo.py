@@ -126,9 +126,9 @@ def start_projects(api: docker.APIClient) -> None:
     Project(api, "search").add("indexer", "search/indexer:1.9", labels=QUICK)
     make_image(api, "acme/backup:3", Cmd=serve())
     create_container(api, "backup", "acme/backup:3", labels=QUICK, start=False)
-    create_container(
-        api, "mail-relay", "acme/backup:3", labels=QUICK, HostConfig={"PortBindings": {"25/tcp": [{"HostPort": "2525"}]}}
-    )
+    make_image(api, "acme/postfix:3.9", Cmd=serve())
+    ports = {"PortBindings": {"25/tcp": [{"HostPort": "2525"}]}}
+    create_container(api, "mail-relay", "acme/postfix:3.9", labels=QUICK, HostConfig=ports)
 
 
 def start_project(api: docker.APIClient, name: str, images: dict[str, str], labels: dict[str, str]) -> None:
@@ -153,7 +153,7 @@ def start_stack(swarm: PrivateSwarm) -> None:
 def make_calls(demo: Demo) -> None:
     """Of every kind: succeeded, clamped, coalesced, rolled back, failed, rejected; and one that still runs."""
     jenkins, alertmanager, actions, curl = "Jenkins/2.462", "Alertmanager/0.27.0", "GitHub-Actions", "curl/8.9.1"
-    deploy = demo.create_trigger("shop", "redeploy", "Jenkins, after docker push")
+    deploy = demo.create_trigger("shop", "redeploy", "Jenkins, after docker push", "web")
     scale = demo.create_trigger("shop", "scaling", "Alertmanager: slow orders", "api", min_replicas=2, max_replicas=6)
     demo.create_trigger("shop", "scaling", "Sale weekends", "web", min_replicas=3, max_replicas=12, cooldown_seconds=300)
     blog = demo.create_trigger("blog", "redeploy", "GitHub Actions")
@@ -172,4 +172,5 @@ def make_calls(demo: Demo) -> None:
     demo.finish(demo.call(scale, alertmanager, type="scale_in", step=3))
     demo.console.request("PATCH", f"/api/v1/triggers/{mail['id']}/", {"enabled": False})
     demo.call(mail, curl, type="scale_out", step=1)
+    demo.finish(demo.call(deploy, jenkins))
     demo.call(metrics, "cron")

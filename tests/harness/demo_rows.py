@@ -29,8 +29,8 @@ def copy_calls_to_days_before() -> dict[str, Any]:
     ended = list(TriggerCall.objects.filter(state__in=[CallState.SUCCEEDED, CallState.ROLLED_BACK, CallState.FAILED]))
     weights = [12 if call.state == CallState.SUCCEEDED else 1 for call in ended]
     for day in range(DAYS):
-        for _ in range(dice.randint(5, 16)):
-            copy_call(dice.choices(ended, weights)[0], timedelta(days=day, seconds=dice.randint(1800, 86_000)), dice)
+        for _ in range(dice.randint(12, 36)):
+            copy_call(dice.choices(ended, weights)[0], timedelta(days=day, seconds=dice.randint(3600, 86_000)), dice)
     return {"calls": TriggerCall.objects.count()}
 
 
