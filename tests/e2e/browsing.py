@@ -76,7 +76,9 @@ class Visitor:
         self.complaints.append(f"{self.page.url}: {text}")
 
     def visit(self, path: str) -> Page:
+        """The page with what it fetches at once by itself."""
         self.page.goto(path)
+        self.page.wait_for_function("() => !document.querySelector('[hx-trigger=load]')")
         return self.page
 
     def open_dialog(self, path: str) -> None:
