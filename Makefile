@@ -1,6 +1,6 @@
 # What there is to do with a clone. Each target makes the environment it needs (.venv) first.
 
-.PHONY: run test lint format lock
+.PHONY: run test lint format lock screenshots
 
 run: ## Start the console with its worker, its watcher and, where there is none, a Docker engine
 	@sh scripts/environment.sh && exec .venv/bin/python manage.py up
@@ -16,3 +16,6 @@ format: ## Write the code as ruff formats it
 
 lock: ## Pin requirements.in and requirements-dev.in with their hashes
 	@sh scripts/environment.sh dev && exec sh scripts/lock.sh
+
+screenshots: ## Take the pictures in docs/images anew, of a console with a private engine and a private Swarm: as root
+	@sh scripts/screenshots.sh

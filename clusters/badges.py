@@ -77,12 +77,13 @@ BADGES: dict[str, tuple[str, str, str]] = {
 
 
 def render_badge(state: str, kind: str = "") -> SafeString:
-    """A status: shape and word. An unknown state shows as its own word.
+    """A status: shape and word. An unknown state shows as its own word, which is the engine's.
 
     `kind` where the same word means another thing elsewhere: "call", "task", "node", "update".
     """
     tone, _, word = find_badge(state, kind)
-    return format_html('<span class="badge badge-{}">{}{}</span>', tone, render_shape(state, kind), word)
+    shown = format_html("<bdi>{}</bdi>", word) if word == state else word
+    return format_html('<span class="badge badge-{}">{}{}</span>', tone, render_shape(state, kind), shown)
 
 
 def render_shape(state: str, kind: str = "") -> SafeString:

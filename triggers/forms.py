@@ -84,7 +84,7 @@ class TriggerForm(TriggerOptionsForm):
         self._limit_services("service", services)
         self._limit_services("only_service", services)
         if len(services) == 1:
-            self.fields["service"].initial = services[0].pk
+            self.initial["service"] = services[0].pk  # before what the new instance says: none
 
     def _limit_services(self, name: str, services: QuerySet[Service]) -> None:
         field = self.fields[name]

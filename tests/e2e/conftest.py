@@ -3,25 +3,18 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 
+from tests.e2e.chromium import DESKTOP, run_chromium
+from tests.e2e.site import Site, run_site
 from tests.harness.console import PASSWORD, RunningConsole, run_console
 from tests.harness.engine import PrivateEngine
-from tests.harness.proc import find_program
 
 # The engine's new network interfaces make the browser drop requests it has under way. The page asks again; so does `visit`.
 DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:afterRequest")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
@@ -43,23 +36,32 @@ def running_console(engine: PrivateEngine, tmp_path: Path) -> Iterator[RunningCo
         yield running
 
 
+@pytest.fixture(scope="module")
+def chromium(site: Site) -> Iterator[Browser]:
+    """One for all tests of a module. It starts after the site and ends before it, since its event loop is in Django's way."""
+    with run_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def site(django_db_blocker: Any) -> Iterator[Site]:
+    """The console in this process, before an engine in memory: for scenarios about pages alone."""
+    with run_site(django_db_blocker) as site:
+        yield site
+
+
 @pytest.fixture
 def page(running_console: RunningConsole) -> Iterator[Page]:
     """A page of the console, signed out. Whatever the browser complains of (an error, a policy violation) fails the test."""
-    chromium = find_program("chromium")
-    if not chromium:
-        pytest.fail("The browser scenarios need Chromium: `apt-get install chromium` installs it on Debian.", pytrace=False)
     complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        context = browser.new_context(base_url=running_console.url, viewport={"width": 1280, "height": 900})
+    with run_chromium() as browser:
+        context = browser.new_context(base_url=running_console.url, viewport=DESKTOP)
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=running_console.url)
         page = context.new_page()
         page.set_default_timeout(15_000)
         page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
-        browser.close()
     assert complaints == []
 
 

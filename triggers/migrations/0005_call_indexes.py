@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('clusters', '0003_access'),
-        ('triggers', '0003_access'),
+        ('triggers', '0004_acts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Takes the pictures in docs/images/ anew, of a console with a private engine and a private Swarm: as root.
+set -eu
+cd "$(dirname "$0")/.."
+
+sh scripts/packages.sh docker.io docker-registry busybox-static iptables iproute2 util-linux chromium
+sh scripts/environment.sh dev
+exec .venv/bin/python -m tests.e2e.screenshots "$@"

@@ -1,0 +1,139 @@
+"""Visits of a browser: what it complains of, what axe-core finds, and what sticks out of a narrow screen."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from tests.e2e.chromium import DESKTOP, PHONE
+from tests.e2e.site import Site
+
+# The levels of WCAG 2.2 AA, and axe-core's own advice. In the other theme a page is the same but for its colours.
+RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+RUN_AXE = """async ([where, rules]) => {
+  const found = await axe.run(where || document, { runOnly: rules, resultTypes: ["violations"], elementRef: false });
+  const explain = (node) => node.any.concat(node.all).map((check) => check.message).join("; ");
+  return found.violations.flatMap(({ id, help, nodes }) => nodes.map((node) =>
+    `${id}: ${help}\\n    ${node.html.slice(0, 300)}\\n    ${explain(node)}`));
+}"""
+STICKING_OUT = """() => {
+  const room = window.innerWidth;
+  if (document.scrollingElement.scrollWidth <= room) return [];
+  const isCut = (element) => element && element !== document.body
+    && (getComputedStyle(element).overflowX !== "visible" || isCut(element.parentElement));
+  const wide = [...document.querySelectorAll("body *")].filter((element) =>
+    element.getBoundingClientRect().right > room + 1 && !isCut(element.parentElement));
+  return [`${document.scrollingElement.scrollWidth} px`, ...wide.slice(0, 3).map((element) => element.outerHTML.slice(0, 300))];
+}"""
+# Before any page's own scripts: what the policy refuses is kept for FIND_HARM.
+WATCH = """
+  window.refused = [];
+  document.addEventListener("securitypolicyviolation", (event) => window.refused.push(
+    `${event.effectiveDirective} refused ${event.blockedURI} ${event.sample}`));
+"""
+# A script of a payload sets `pwned`. Text that turns its direction must end with the element that holds it alone.
+FIND_HARM = """(ours) => {
+  const found = [...window.refused];
+  if ("pwned" in window) found.push(`ran ${window.pwned}`);
+  for (const element of document.querySelectorAll("img:not([src^='/static/']), iframe, object, embed, base, script:not([src])"))
+    found.push(element.outerHTML.slice(0, 200));
+  const isAddress = (name) => /href|src|action|^hx-(get|post)/.test(name);
+  for (const element of document.querySelectorAll("*"))
+    for (const { name, value } of element.attributes)
+      if (/^on/.test(name) || ours && name === "style" || isAddress(name) && /^\\s*javascript:/i.test(value))
+        found.push(`${name} in ${element.outerHTML.slice(0, 200)}`);
+  const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
+  while (ours && texts.nextNode()) {
+    const holder = texts.currentNode.parentElement;
+    if (texts.currentNode.data.includes("\u202e") && !holder.closest("bdi, option, title, pre, textarea"))
+      found.push(`not isolated: ${holder.outerHTML.slice(0, 200)}`);
+  }
+  return found;
+}"""
+
+
+def is_complaint(message: ConsoleMessage) -> bool:
+    return message.type in ("error", "warning")
+
+
+class Visitor:
+    """A reader's browser window on a site. `complaints`: whatever the browser said was wrong, with the page it was on."""
+
+    def __init__(self, site: Site, context: BrowserContext) -> None:
+        self.site = site
+        self.context = context
+        self.complaints: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.page.on("console", lambda message: self._complain(message.text) if is_complaint(message) else None)
+        self.page.on("pageerror", lambda error: self._complain(str(error)))
+        self.page.on("dialog", lambda dialog: (self._complain(f"{dialog.type}: {dialog.message}"), dialog.dismiss()))
+
+    def _complain(self, text: str) -> None:
+        self.complaints.append(f"{self.page.url}: {text}")
+
+    def visit(self, path: str) -> Page:
+        """The page with what it fetches at once by itself."""
+        self.page.goto(path)
+        self.page.wait_for_function("() => !document.querySelector('[hx-trigger=load]')")
+        return self.page
+
+    def open_dialog(self, path: str) -> None:
+        """The dialog at `path`, over the page that is shown."""
+        self.page.evaluate("path => htmx.ajax('GET', path, '#dialog')", path)
+        self.page.locator("#dialog[open]").wait_for()
+
+    def find_tabs(self) -> list[str]:
+        """Addresses of the page's tabs but the open one."""
+        links = self.page.locator("nav.tabs a:not([aria-current])")
+        return [str(link) for link in links.evaluate_all("links => links.map((link) => link.href)")]
+
+    def read_with_axe(self, where: str = "", rules: dict[str, Any] = RULES) -> list[str]:
+        """What is wrong on the page as it is shown now, or in the element that `where` selects."""
+        found: list[str] = self.page.evaluate(RUN_AXE, [where, rules])
+        return found
+
+    def read_in_both_themes(self, where: str = "") -> list[str]:
+        found = []
+        for theme, rules in (("light", RULES), ("dark", COLOUR_RULES)):
+            self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            found += [f"{self.page.url} ({theme}) {line}" for line in self.read_with_axe(where, rules)]
+        return found
+
+    def measure_narrow(self) -> list[str]:
+        """What makes the page scroll sideways on a phone, and targets too small for a thumb there."""
+        self.page.set_viewport_size(PHONE)
+        found = self.find_what_sticks_out()
+        small = self.read_with_axe(rules={"type": "rule", "values": ["target-size"]})
+        self.page.set_viewport_size(DESKTOP)
+        return found + [f"{self.page.url} (390 px) {line}" for line in small]
+
+    def find_what_sticks_out(self) -> list[str]:
+        """What makes the page, as wide as it is now, scroll sideways."""
+        return [f"{self.page.url} sticks out: {line}" for line in self.page.evaluate(STICKING_OUT)]
+
+    def find_harm(self, ours: bool = True) -> list[str]:
+        """What became of the page through names that others chose; the context's script must be WATCH.
+
+        `ours`: a page of our own templates, where nothing has a style and every name stands alone."""
+        return [f"{self.page.url} {line}" for line in self.page.evaluate(FIND_HARM, ours)]
+
+
+@contextmanager
+def open_browser(browser: Browser, site: Site, reader: str = "", script: str = AXE_SCRIPT, **options: Any) -> Iterator[Visitor]:
+    """Signed in as `reader`, one of tests.e2e.site.READERS; without one signed out. Fails if the browser complained.
+
+    `script` runs before each page's own, in the debugger's way, past the policy that the page keeps."""
+    context = browser.new_context(base_url=site.url, **{"viewport": DESKTOP, "reduced_motion": "reduce"} | options)
+    context.add_init_script(script)
+    if reader:
+        context.add_cookies(site.cookies(reader))
+    visitor = Visitor(site, context)
+    try:
+        yield visitor
+    finally:
+        context.close()
+    assert visitor.complaints == []

@@ -1,0 +1,125 @@
+"""A web server of the console inside the test process: filled with rows of every kind, before an engine in memory.
+
+For scenarios about pages alone. The browser's event loop runs in the test's thread, where Django refuses its database: what
+a test does with rows goes through `Site.do`."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection, connections
+from django.test import Client
+from django.test.utils import setup_databases, teardown_databases
+from pytest_django.live_server_helper import LiveServer
+
+from clusters.engine.client import EngineClient
+from clusters.engine.testing import FakeEngine
+from clusters.models import Container
+from clusters.roles import Role
+from clusters.tests.users import make_user
+from console.tests.conftest import Fleet
+from console.tests.test_pages import OPEN, POSTED, SENT, console_url_names
+
+Result = TypeVar("Result")
+PASSWORD = "a password for tests"
+NOBODY = "nobody"  # signed in, without a role
+READERS = ("admin", *Role.values, NOBODY)
+ENVIRONMENT = {"GREETING": "hello", "DATABASE_PASSWORD": "4711-is-the-secret-of-the-environment"}
+# Every colour of a terminal, plain and bold: all of them must be readable.
+LOGS = tuple(f"\x1b[{code}mline in {code}\x1b[1m and bold\x1b[0m" for code in (0, *range(30, 38), *range(90, 98)))
+PIECES = {"running_calls"}  # of a page, fetched alone
+PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # every URL that a GET shows as a page
+
+
+class Site:
+    """`fleets`: some of everything, on a plain engine and on a Swarm, once `fill` was called. `engine` answers every page."""
+
+    def __init__(self, url: str, engine: FakeEngine) -> None:
+        self.url = url
+        self.engine = engine
+        self.fleets: list[Fleet] = []
+        self.sessions = self.do(self._make_readers)
+
+    @staticmethod
+    def do(work: Callable[[], Result]) -> Result:
+        """What `work` returns, with its database connection closed."""
+
+        def work_and_close() -> Result:
+            try:
+                return work()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(work_and_close).result()
+
+    def _make_readers(self) -> dict[str, str]:
+        """The session of each reader: an administrator who is staff, and one of each role for all clusters."""
+        User.objects.create_superuser("admin", password=PASSWORD)
+        sessions = {}
+        for name in READERS:
+            user = User.objects.filter(username=name).first() or make_user(
+                name, Role(name) if name in Role.values else None, password=PASSWORD
+            )
+            client = Client()
+            client.force_login(user)
+            sessions[name] = client.session.session_key
+        return sessions
+
+    def fill(
+        self,
+        make: Callable[[], list[Fleet]] = lambda: [Fleet(), Fleet(swarm=True)],
+        environment: dict[str, str] = ENVIRONMENT,
+        labels: dict[str, str] | None = None,
+        logs: tuple[str, ...] = LOGS,
+    ) -> None:
+        """`environment`, `labels` and `logs` are those of every container."""
+        self.fleets = self.do(make)
+        variables = [f"{name}={value}" for name, value in environment.items()]
+        self.do(lambda: self._run_containers(variables, labels or {}, logs))
+
+    def _run_containers(self, environment: list[str], labels: dict[str, str], logs: tuple[str, ...]) -> None:
+        """On the engine, one for each container's row."""
+        for container in Container.objects.all():
+            name = f"container-{container.pk}"
+            known = self.engine.run(name, "shop:1", Env=environment, Labels=labels)
+            if hasattr(self.engine, "write_log"):
+                self.engine.write_log(name, *logs)
+            Container.objects.filter(pk=container.pk).update(container_id=known)
+
+    def list_paths(self, name: str) -> list[str]:
+        """Of the page `name`, about something of each fleet."""
+        return list(dict.fromkeys(self.do(lambda: [fleet.pages[name] for fleet in self.fleets])))
+
+    def cookies(self, reader: str) -> list[Any]:
+        return [{"name": settings.SESSION_COOKIE_NAME, "value": self.sessions[reader], "url": self.url}]
+
+    def secrets(self) -> set[str]:
+        """What only some may see: of every trigger, and of the containers' environment."""
+        triggers = [trigger for fleet in self.fleets for trigger in (fleet.trigger, fleet.scaling_trigger)]
+        return {trigger.secret for trigger in triggers} | {ENVIRONMENT["DATABASE_PASSWORD"]}
+
+
+@contextmanager
+def run_site(blocker: Any) -> Iterator[Site]:
+    """On a database of its own. `blocker`: pytest-django's, which refuses databases to the threads of the server too."""
+    own_name = {"NAME": str(settings.DATA_DIR / "site.sqlite3")}
+    engine = FakeEngine()
+    engine.add_image("shop:1")
+    with (
+        blocker.unblock(),
+        patch.dict(connection.settings_dict["TEST"], own_name),
+        patch("triggers.calls.publish_call"),
+        patch.object(EngineClient, "__new__", lambda *_args, **_kwargs: engine),  # whoever connects, and from where
+    ):
+        databases = setup_databases(verbosity=0, interactive=False)
+        server = LiveServer("127.0.0.1")
+        try:
+            yield Site(server.url, engine)
+        finally:
+            server.stop()
+            teardown_databases(databases, verbosity=0)

@@ -1,0 +1,72 @@
+"""The demo's rows that no engine brings, written inside the console's own Django: see tests.harness.demo."""
+
+import random
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import Group, User
+
+from clusters.models import Cluster, ClusterGrant
+from clusters.roles import Role
+from triggers.models import CallState, TriggerCall, TriggerCallEvent
+
+DAYS = 7
+
+
+def add_people_and_swarm(swarm_url: str) -> dict[str, Any]:
+    Cluster.objects.update(name="production")
+    swarm = Cluster.objects.create(name="checkout-swarm", url=swarm_url)
+    for name, role in (("maria", Role.DEPLOYER), ("jonas", Role.OPERATOR), ("lea", Role.VIEWER)):
+        User.objects.create_user(name).groups.add(Group.objects.get(name=role.label))
+    ClusterGrant.objects.create(cluster=swarm, user=User.objects.create_user("tomas"), role=Role.ADMINISTRATOR)
+    return {}
+
+
+def copy_calls_to_days_before() -> dict[str, Any]:
+    """Ended calls again on the days before, mostly those that succeeded; the same on every run."""
+    dice = random.Random(7)  # noqa: S311
+    ended = list(TriggerCall.objects.filter(state__in=[CallState.SUCCEEDED, CallState.ROLLED_BACK, CallState.FAILED]))
+    weights = [12 if call.state == CallState.SUCCEEDED else 1 for call in ended]
+    for day in range(DAYS):
+        for _ in range(dice.randint(12, 36)):
+            copy_call(dice.choices(ended, weights)[0], timedelta(days=day, seconds=dice.randint(3600, 86_000)), dice)
+    return {"calls": TriggerCall.objects.count()}
+
+
+def copy_call(call: TriggerCall, age: timedelta, dice: random.Random) -> None:
+    events = list(call.events.all())
+    times = {name: getattr(call, name) - age for name in ("queued_at", "started_at", "completed_at") if getattr(call, name)}
+    copy = TriggerCall.objects.get(pk=call.pk)
+    copy.pk, copy._state.adding = UUID(int=dice.getrandbits(128), version=4), True
+    for name, moment in times.items():
+        setattr(copy, name, moment)
+    copy.save()
+    TriggerCallEvent.objects.bulk_create(
+        TriggerCallEvent(call=copy, time=event.time - age, level=event.level, operation=event.operation, text=event.text)
+        for event in events
+    )
+
+
+def find_rows() -> dict[str, Any]:
+    """What the addresses of the pictures name."""
+    from clusters.models import Application, Container, Node, Service
+
+    def find_call(**which: Any) -> str:
+        return str(TriggerCall.objects.filter(**which).latest("queued_at").pk)
+
+    return {
+        "shop": Application.objects.get(name="shop").pk,
+        "checkout": Application.objects.get(name="checkout").pk,
+        "api": Service.objects.get(application__name="shop", name="api").pk,
+        "gateway": Service.objects.get(application__name="checkout", name__contains="gateway").pk,
+        "container": Container.objects.filter(service__name="web", service__application__name="shop").first().pk,
+        "cluster": Cluster.objects.get(name="production").uid,
+        "swarm": Cluster.objects.get(name="checkout-swarm").uid,
+        "node": Node.objects.filter(role="manager").first().pk,
+        "user": User.objects.get(username="tomas").pk,
+        "succeeded": find_call(state="succeeded", action="redeploy", application__name="shop"),
+        "rolled_back": find_call(state="rolled_back"),
+        "failed": find_call(state="failed"),
+        "running": find_call(application__name="metrics"),
+    }
