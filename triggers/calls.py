@@ -316,7 +316,8 @@ def prune_calls() -> int:
     """Delete ended calls by age and count (settings), never a live one. Returns how many calls went."""
     horizon = timezone.now() - timedelta(days=settings.CALL_RETENTION_DAYS)
     times = TriggerCall.objects.order_by("-queued_at").values_list("queued_at", flat=True)
-    for newest_surplus in times[settings.CALL_RETENTION_COUNT :][:1]:
+    live = only_active(TriggerCall.objects.all()).count()
+    for newest_surplus in times[settings.CALL_RETENTION_COUNT + live :][:1]:
         horizon = max(horizon, newest_surplus)
     still_covered = TriggerCall.objects.filter(state__in=ACTIVE_STATES, coalesced_calls=OuterRef("pk"))
     old = TriggerCall.objects.filter(queued_at__lte=horizon, state__in=TERMINAL_STATES).exclude(Exists(still_covered))
