@@ -1,6 +1,6 @@
 """What the views share: who may see a page, dialogs that are pages too, redirects that htmx follows, and paging."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_required
@@ -74,6 +74,6 @@ def read_tab(request: HttpRequest, tabs: tuple[str, ...]) -> str:
     return tab if tab in tabs else tabs[0]
 
 
-def paginate(request: HttpRequest, rows: QuerySet[Any] | list[Any], size: int = PAGE_SIZE) -> Page[Any]:
+def paginate(request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int = PAGE_SIZE) -> Page[Any]:
     """The asked page; a number that is wrong or beyond the end gives the nearest one."""
     return Paginator(rows, size).get_page(request.GET.get("page"))

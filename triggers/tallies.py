@@ -3,6 +3,7 @@ takes ten times as long."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -28,9 +29,7 @@ def count_calls_of(column: str, rows: QuerySet, moments: Sequence[datetime]) -> 
     return {(owner, place, state): number for owner, place, state, number in _count(moments, sql, values, condition)}
 
 
-def _count(
-    moments: Sequence[datetime], owners: str, values: Sequence[object], condition: str
-) -> list[tuple[int, int, str, int]]:
+def _count(moments: Sequence[datetime], owners: str, values: Sequence[Any], condition: str) -> list[tuple[int, int, str, int]]:
     adapt = connection.ops.adapt_datetimefield_value
     ends = [*map(adapt, moments[1:]), adapt(datetime.max.replace(tzinfo=moments[0].tzinfo))]
     spans = [(place, adapt(moment), ends[place]) for place, moment in enumerate(moments)]

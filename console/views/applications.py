@@ -105,8 +105,8 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
         "services": shown.services.all(),
     }
     if context["tab"] == "containers":
-        context["page"] = paginate(request, Container.objects.filter(service__application=shown).select_related("service"))
-        context["containers"] = context["page"].object_list
+        page = paginate(request, Container.objects.filter(service__application=shown).select_related("service"))
+        context |= {"page": page, "containers": page.object_list}
     if context["tab"] == "tasks":
         tasks = Task.objects.filter(service__application=shown).order_by("service__name", "slot", "node_name")
         context["page"] = paginate(request, SlotList(tasks))

@@ -60,8 +60,8 @@ def service(request: HttpRequest, service_id: int) -> HttpResponse:
     tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
     context = _page_context(shown) | {"title": shown.name, "tab": tab, "policies": _list_policies(shown)}
     if tab == "containers":
-        context["page"] = paginate(request, shown.containers.all())
-        context["containers"] = context["page"].object_list
+        page = paginate(request, shown.containers.all())
+        context |= {"page": page, "containers": page.object_list}
     elif tab == "tasks":
         context["page"] = paginate(request, SlotList(shown.tasks.all()))
     elif tab == "logs":
