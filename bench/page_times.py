@@ -110,7 +110,7 @@ def list_pages(user: User) -> list[Page]:
     calls = seen(TriggerCall)
     call = calls.filter(state="succeeded").order_by("-queued_at").first()
     since = call.queued_at - timedelta(days=60)
-    old = TriggerCall.objects.filter(queued_at__lte=since).order_by("-queued_at").first()
+    old = TriggerCall.objects.filter(queued_at__lte=since).latest("queued_at")
     before = f"{int(old.queued_at.timestamp() * 1_000_000)}.{old.pk.hex}"
     cursor = quote(base64.b64encode(f"p={quote(str(since))}".encode()).decode())
     application_page, service_page = f"/applications/{largest.pk}/", f"/services/{service.pk}/"
@@ -234,7 +234,8 @@ def measure(client: Client, page: Page, rounds: int) -> Figures:
             raise SystemExit(f"{page.address} answers {response.status_code}")
         if not response.streaming:
             return len(response.content)
-        size, parts = 0, iter(response.streaming_content)
+        streamed: Any = response
+        size, parts = 0, iter(streamed.streaming_content)
         while size < STREAMED and (part := next(parts, b"")):
             size += len(part)
         return size

@@ -56,7 +56,8 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return self.object_list.order_by()[: self.COUNTED].count()  # type: ignore[union-attr]
+        rows: Any = self.object_list
+        return int(rows.order_by()[: self.COUNTED].count())
 
 
 class ReadOnlyAdmin(ScopedAdmin):

@@ -1,5 +1,7 @@
 """Status badges: the same shape, tone and word in the pages and in the admin."""
 
+from functools import lru_cache
+
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -76,6 +78,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
 }
 
 
+@lru_cache(maxsize=512)  # the states in a long table are few
 def render_badge(state: str, kind: str = "") -> SafeString:
     """A status: shape and word. An unknown state shows as its own word, which is the engine's.
 
@@ -86,6 +89,7 @@ def render_badge(state: str, kind: str = "") -> SafeString:
     return format_html('<span class="badge badge-{}">{}{}</span>', tone, render_shape(state, kind), shown)
 
 
+@lru_cache(maxsize=512)
 def render_shape(state: str, kind: str = "") -> SafeString:
     """A status's shape alone, where the words beside it name the state."""
     tone, name, _ = find_badge(state, kind)

@@ -1,6 +1,6 @@
 """What the views share: who may see a page, dialogs that are pages too, redirects that htmx follows, and paging."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -96,7 +96,7 @@ def read_tab(request: HttpRequest, tabs: tuple[str, ...]) -> str:
 
 
 def paginate(
-    request: HttpRequest, rows: QuerySet[Any] | list[Any], size: int = PAGE_SIZE, count: int | None = None
+    request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int = PAGE_SIZE, count: int | None = None
 ) -> Page[Any]:
     """The asked page; a number that is wrong or beyond the end gives the nearest one. `count`: how many rows, where known."""
     paginator = Paginator(rows, size)

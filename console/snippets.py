@@ -3,8 +3,9 @@
 A page's source holds no secret before it was asked for; each asking is recorded (triggers.acts.reveal_secret).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.http import HttpRequest
 
@@ -42,7 +43,12 @@ class TriggerSnippets:
     head: str
     tail: str
     example: str
-    ways: list[Snippet]
+    list_ways: Callable[[], list[Snippet]]
+
+    @cached_property
+    def ways(self) -> list[Snippet]:
+        """Made when they are shown: of a long list of triggers one at most is open."""
+        return self.list_ways()
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,9 @@ def build_snippets(request: HttpRequest, trigger: Trigger, secrets: TriggerSecre
         head=public[: -TAIL - len("&secret=")],
         tail=public[-TAIL - len("&secret=") :],
         example=_describe_example(trigger),
-        ways=_list_ways(trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets),
+        list_ways=lambda: _list_ways(
+            trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets
+        ),
     )
 
 

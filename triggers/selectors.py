@@ -16,7 +16,8 @@ from triggers import links
 from triggers.models import ACTIVE_STATES, Trigger, TriggerCall
 
 # What no list shows: long, or a secret whose decryption takes its time.
-SECRETS = ("trigger__secret", *(f"application__cluster__{name}" for name in ("tls_ca", "tls_cert", "tls_key")))
+KEYS = tuple(f"application__cluster__{name}" for name in ("tls_ca", "tls_cert", "tls_key"))
+SECRETS = ("trigger__secret", *KEYS)
 UNLISTED = ("plan", "before", "after", *SECRETS)
 
 
@@ -84,7 +85,8 @@ def only_active(rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
 def triggers_with_last_call() -> QuerySet[Trigger]:
     """Triggers with `last_call_id`, `last_call_state` and `last_call_at` annotated."""
     newest = TriggerCall.objects.filter(trigger=OuterRef("pk")).order_by("-queued_at")
-    return Trigger.objects.select_related("application", "application__cluster", "service", "created_by").annotate(
+    rows = Trigger.objects.select_related("application", "application__cluster", "service", "created_by").defer(*KEYS)
+    return rows.annotate(
         last_call_id=Subquery(newest.values("pk")[:1]),
         last_call_state=Subquery(newest.values("state")[:1]),
         last_call_at=Subquery(newest.values("queued_at")[:1]),

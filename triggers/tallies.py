@@ -3,7 +3,9 @@ takes ten times as long."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
@@ -19,14 +21,15 @@ def count_calls(moments: Sequence[datetime]) -> dict[tuple[int, str], int]:
 
 def count_calls_of(column: str, rows: QuerySet, moments: Sequence[datetime]) -> dict[tuple[int, int, str], int]:
     """The same for each of the rows: applications or triggers, as `column` says. The key begins with a row's id."""
-    sql, values = rows.order_by().values("pk").query.sql_with_params()
+    try:
+        sql, values = rows.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:
+        return {}
     condition = f"counted.{connection.ops.quote_name(column)} = owners.id AND"
     return {(owner, place, state): number for owner, place, state, number in _count(moments, sql, values, condition)}
 
 
-def _count(
-    moments: Sequence[datetime], owners: str, values: Sequence[object], condition: str
-) -> list[tuple[int, int, str, int]]:
+def _count(moments: Sequence[datetime], owners: str, values: Sequence[Any], condition: str) -> list[tuple[int, int, str, int]]:
     adapt = connection.ops.adapt_datetimefield_value
     ends = [*map(adapt, moments[1:]), adapt(datetime.max.replace(tzinfo=moments[0].tzinfo))]
     spans = [(place, adapt(moment), ends[place]) for place, moment in enumerate(moments)]

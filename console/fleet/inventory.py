@@ -184,7 +184,7 @@ class Inventory:
         for node in Node.objects.all():
             nodes.setdefault(node.cluster_id, []).append(node)
         for service in services:
-            places = nodes.get(service.application.cluster_id, [None])  # type: ignore[list-item]
+            places: list[Node | None] = [*nodes.get(service.application.cluster_id, ())] or [None]
             for number in range(service.task_total):  # type: ignore[attr-defined]
                 earlier = number >= service.replicas
                 slot = (number - service.replicas) * 2 + 1 if earlier else number + 1

@@ -27,7 +27,7 @@ class RowWriter:
         self._defaults = {name: self.prepare(name, field.get_default()) for name, field in self._fields.items()}
         self._converted = {name for name, field in self._fields.items() if isinstance(field, CONVERTED)}
         quote = connection.ops.quote_name
-        self._table = f"{quote(model._meta.db_table)} ({', '.join(quote(field.column) for field in fields)})"
+        self._table = f"{quote(model._meta.db_table)} ({', '.join(quote(str(field.column)) for field in fields)})"
         self._places = ", ".join(["%s"] * len(fields))
 
     def prepare(self, name: str, value: Any) -> Any:

@@ -356,3 +356,32 @@ def test_a_theme_form_leads_nowhere_else(reader, theme, next_page):
     response = reader.post("/theme/", {"theme": theme, "next": next_page})
     assert response["Location"] == "/"
     assert Application.objects.count() == 0
+
+
+class TestSelectedCluster:
+    def test_it_is_remembered_without_a_query_by_a_cookie_that_scripts_do_not_see(self, reader, fleet):
+        few = count_queries(reader, "/applications/")
+        address = f"/applications/?cluster={fleet.cluster.uid}"
+        assert count_queries(reader, address) == few
+        assert reader.get("/services/").context["selection"].selected == fleet.cluster
+        cookie = reader.cookies["windlass_cluster"]
+        assert (cookie.value, cookie["httponly"], cookie["samesite"]) == (fleet.cluster.uid, True, "Lax")
+        reader.get("/services/?cluster=all")
+        assert reader.get("/applications/").context["selection"].selected is None
+
+    def test_one_that_the_reader_may_not_see_counts_as_all(self, client, fleet):
+        client.force_login(make_user("elsewhere", Role.VIEWER, ClusterFactory(name="elsewhere")))
+        client.cookies["windlass_cluster"] = fleet.cluster.uid
+        assert client.get("/applications/").context["selection"].selected is None
+
+
+def test_containers_come_in_pages(reader, fleet):
+    for _ in range(60):
+        ContainerFactory(service=fleet.service)
+    for name in ("application", "service"):
+        address = f"{fleet.pages[name]}?tab=containers"
+        first, second = reader.get(address), reader.get(f"{address}&page=2")
+        shown = [container.pk for page in (first, second) for container in page.context["containers"]]
+        assert (len(shown), len(set(shown))) == (62, 62)
+        assert "51–62 of 62" in second.content.decode()
+        assert "tab=containers&amp;page=2" in first.content.decode()

@@ -92,8 +92,8 @@ def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
     tab = read_tab(request, SWARM_TABS if shown.is_swarm else TABS)
     context: dict[str, Any] = {"tab": tab, "services": shown.services.all()}
     if tab == "containers":
-        context["page"] = paginate(request, Container.objects.filter(service__application=shown).select_related("service"))
-        context["containers"] = context["page"].object_list
+        page = paginate(request, Container.objects.filter(service__application=shown).select_related("service"))
+        context |= {"page": page, "containers": page.object_list}
     elif tab == "tasks":
         tasks = Task.objects.filter(service__application=shown).order_by("service__name", "slot", "node_name")
         context["page"] = paginate(request, SlotList(tasks))

@@ -133,8 +133,8 @@ def _describe_tab(request: HttpRequest, shown: Service) -> dict[str, Any]:
     tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
     context: dict[str, Any] = {"tab": tab}
     if tab == "containers":
-        context["page"] = paginate(request, shown.containers.all())
-        context["containers"] = context["page"].object_list
+        page = paginate(request, shown.containers.all())
+        context |= {"page": page, "containers": page.object_list}
     elif tab == "tasks":
         context["page"] = paginate(request, SlotList(shown.tasks.all()))
     elif tab == "logs":

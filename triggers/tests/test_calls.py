@@ -1,12 +1,13 @@
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from triggers import calls
 from triggers.calls import accept_call, claim_call
-from triggers.models import Action, CallState, TriggerCall
+from triggers.models import Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.requests import CallRequest
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
@@ -224,6 +225,28 @@ class TestPrune:
         TriggerCallFactory(state=CallState.SUCCEEDED, queued_at=old)
         assert calls.prune_calls() == 1
         assert set(TriggerCall.objects.values_list("pk", flat=True)) == {live.pk, covered.pk, young.pk}
+
+    def test_many_go_in_small_transactions_and_take_their_events_along(self, settings, monkeypatch):
+        monkeypatch.setattr("clusters.batches.BATCH", 2)
+        settings.CALL_RETENTION_DAYS = 30
+        old = timezone.now() - timedelta(days=31)
+        first = TriggerCallFactory(state=CallState.SUCCEEDED, queued_at=old)
+        gone = TriggerCallFactory.create_batch(4, trigger=first.trigger, state=CallState.FAILED, queued_at=old)
+        TriggerCallEvent.objects.create(call=gone[0], time=old, operation="pull", text="")
+        young = TriggerCallFactory(trigger=first.trigger, state=CallState.COALESCED, coalesced_into=first)
+        with CaptureQueriesContext(connection) as queries:
+            assert calls.prune_calls() == 5
+        assert not TriggerCallEvent.objects.exists()
+        young.refresh_from_db()
+        assert young.coalesced_into is None
+        deletions = [one["sql"] for one in queries if one["sql"].startswith('DELETE FROM "triggers_triggercall"')]
+        assert len(deletions) == 3
+
+    def test_live_calls_do_not_push_ended_ones_out(self, settings):
+        settings.CALL_RETENTION_COUNT = 2
+        ended = TriggerCallFactory.create_batch(2, state=CallState.SUCCEEDED, queued_at=timezone.now() - timedelta(hours=1))
+        TriggerCallFactory.create_batch(3, trigger=ended[0].trigger)
+        assert calls.prune_calls() == 0
 
     def test_the_count_is_kept_by_dropping_the_oldest(self, settings):
         settings.CALL_RETENTION_COUNT = 2
