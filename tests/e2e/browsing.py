@@ -75,6 +75,10 @@ class Visitor:
     def _complain(self, text: str) -> None:
         self.complaints.append(f"{self.page.url}: {text}")
 
+    def check_complaints(self) -> None:
+        complaints, self.complaints = self.complaints, []
+        assert complaints == []
+
     def visit(self, path: str) -> Page:
         """The page with what it fetches at once by itself."""
         self.page.goto(path)
@@ -126,6 +130,8 @@ class Visitor:
 def open_browser(browser: Browser, site: Site, reader: str = "", script: str = AXE_SCRIPT, **options: Any) -> Iterator[Visitor]:
     """Signed in as `reader`, one of tests.e2e.site.READERS; without one signed out. Fails if the browser complained.
 
+    One for many tests keeps what it has loaded; each should then end with `check_complaints`.
+
     `script` runs before each page's own, in the debugger's way, past the policy that the page keeps."""
     context = browser.new_context(base_url=site.url, **{"viewport": DESKTOP, "reduced_motion": "reduce"} | options)
     context.add_init_script(script)
@@ -136,4 +142,4 @@ def open_browser(browser: Browser, site: Site, reader: str = "", script: str = A
         yield visitor
     finally:
         context.close()
-    assert visitor.complaints == []
+    visitor.check_complaints()

@@ -17,10 +17,16 @@ def filled(site: Site) -> Site:
     return site
 
 
-@pytest.fixture
-def visitor(chromium: Browser, site: Site) -> Iterator[Visitor]:
+@pytest.fixture(scope="module")
+def window(chromium: Browser, site: Site) -> Iterator[Visitor]:
     with open_browser(chromium, site, "admin") as visitor:
         yield visitor
+
+
+@pytest.fixture
+def visitor(window: Visitor) -> Iterator[Visitor]:
+    yield window
+    window.check_complaints()
 
 
 def report(found: list[str]) -> None:

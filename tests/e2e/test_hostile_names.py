@@ -21,10 +21,16 @@ def hostile(site: Site) -> Site:
     return site
 
 
-@pytest.fixture
-def visitor(chromium: Browser, hostile: Site) -> Iterator[Visitor]:
+@pytest.fixture(scope="module")
+def window(chromium: Browser, hostile: Site) -> Iterator[Visitor]:
     with open_browser(chromium, hostile, "admin", script=WATCH, viewport=PHONE) as visitor:
         yield visitor
+
+
+@pytest.fixture
+def visitor(window: Visitor) -> Iterator[Visitor]:
+    yield window
+    window.check_complaints()
 
 
 def look_at(visitor: Visitor) -> list[str]:
