@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import cached_property
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -9,7 +10,7 @@ from clusters.audit import record
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fake_containers import make_id
 from clusters.engine.testing import FakeEngine
-from clusters.models import Application, Cluster, ClusterGrant
+from clusters.models import Application, Cluster, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import (
     ApplicationFactory,
@@ -122,7 +123,6 @@ class Fleet:
             rollback_config=POLICY | {"order": "start-first"},
         )
         self.add_tasks()
-        self.container = ContainerFactory(service__application__cluster=self.cluster)  # of a project beside it
 
     def add_tasks(self) -> None:
         place = {"service": self.service, "node_id": self.node.node_id, "node_name": self.node.hostname}
@@ -131,6 +131,11 @@ class Fleet:
             TaskFactory(slot=slot, state="failed", desired_state="shutdown", error="task: non-zero exit (1)", **place)
         pending = {"state": "pending", "error": "no suitable node (insufficient memory)", "node_id": "", "node_name": ""}
         TaskFactory(slot=3, **place | pending)
+
+    @cached_property
+    def container(self) -> Container:
+        """Beside a stack one of a project on the same engine, made when it is asked for."""
+        return ContainerFactory(service__application__cluster=self.cluster)
 
     def _add_triggers(self) -> None:
         self.trigger: Trigger = TriggerFactory(application=self.application)

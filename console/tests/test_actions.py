@@ -469,7 +469,7 @@ class TestClusters:
 
         monkeypatch.setattr("clusters.inventory.test_connection", answer)
         response = reader.post("/clusters/test/", self.DATA, headers=headers)
-        assert "Docker 27.5.1, API 1.47" in text_of(response)
+        assert "Docker <bdi>27.5.1</bdi>, API <bdi>1.47</bdi>" in text_of(response)
         assert tried == [self.DATA["url"]]
         assert not Cluster.objects.exists()
 

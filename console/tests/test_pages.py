@@ -43,7 +43,7 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
     "container_act": 5,
     "trigger_create": 8,
     "services": 6,
-    "service": 7,
+    "service": 8,
     "service_scale": 5,
     "container": 5,
     "container_use": 5,
@@ -144,10 +144,10 @@ def test_a_get_changes_nothing(reader, fleet):
 @pytest.mark.parametrize("swarm", [False, True])
 def test_a_page_takes_a_fixed_number_of_queries(reader, db, name, swarm):
     fleet = Fleet(swarm)
-    with CaptureQueriesContext(connection) as first:
-        reader.get(fleet.pages[name])
-    assert len(first) == QUERIES[name], [query["sql"] for query in first]
     address = fleet.pages[name]
+    with CaptureQueriesContext(connection) as first:
+        reader.get(address)
+    assert len(first) == QUERIES[name], [query["sql"] for query in first]
     for _ in range(12):
         fleet.add_application()
         TriggerFactory(application=fleet.application)

@@ -66,8 +66,10 @@ class TestTasks:
 
     def test_a_job_that_is_done_is_complete_not_stopped(self, reader, swarm_fleet):
         Service.objects.update(mode=Service.Mode.REPLICATED_JOB, status="stopped", replicas=0, running=0)
+        pages = swarm_fleet.pages
+        swarm_fleet.container.service.application.delete()
         for name in ("service", "services", "application"):
-            words = words_of(reader.get(swarm_fleet.pages[name]))
+            words = words_of(reader.get(pages[name]))
             assert "Complete" in words
             assert "Stopped" not in words
 
@@ -106,8 +108,10 @@ class TestTasks:
             assert not re.search(r"\btasks?\b", words, re.IGNORECASE), name
 
     def test_a_swarm_has_tasks_and_no_containers(self, reader, swarm_fleet):
+        pages = swarm_fleet.pages
+        swarm_fleet.container.service.application.delete()
         for name in ("application", "service", "applications", "services", "application_redeploy", "service_scale"):
-            words = words_of(reader.get(swarm_fleet.pages[name]))
+            words = words_of(reader.get(pages[name]))
             assert not re.search(r"\bcontainers?\b", words, re.IGNORECASE), name
 
     def test_a_list_of_both_counts_both(self, reader, swarm_fleet):
