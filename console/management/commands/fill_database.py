@@ -81,7 +81,7 @@ def prepare_connection() -> None:
 
 
 def settle_database() -> None:
-    """What PostgreSQL's autovacuum does within minutes after so many new rows."""
-    if connection.vendor == "postgresql":
+    """What PostgreSQL's autovacuum does within minutes after so many new rows. Nothing can be vacuumed in a transaction."""
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
