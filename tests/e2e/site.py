@@ -87,8 +87,7 @@ class Site:
         for container in Container.objects.all():
             name = f"container-{container.pk}"
             known = self.engine.run(name, "shop:1", Env=environment, Labels=labels)
-            if hasattr(self.engine, "write_log"):
-                self.engine.write_log(name, *logs)
+            self.engine.write_log(name, *logs)
             Container.objects.filter(pk=container.pk).update(container_id=known)
 
     def list_paths(self, name: str) -> list[str]:
