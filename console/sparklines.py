@@ -5,10 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from django.db.models import CharField, Count
-from django.db.models.functions import Cast, Substr
-
-from triggers.models import CallState, Trigger, TriggerCall
+from triggers.models import CallState, Trigger
+from triggers.tallies import TRIGGER, count_calls_of
 
 DAYS = 7
 STEP, BAR, HEIGHT = 8, 6, 26  # of a bar with its gap, of a bar, of the whole; in the drawing's own units
@@ -50,7 +48,7 @@ def add_sparklines(triggers: Iterable[Trigger], now: datetime) -> list[Trigger]:
     described = list(triggers)
     today = now.astimezone(UTC).date()
     days = [today - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
-    counts = _count_by_day([trigger.pk for trigger in described], days[0])
+    counts = _count_by_day([trigger.pk for trigger in described], days)
     for trigger in described:
         trigger.week = _draw(days, counts[trigger.pk])  # type: ignore[attr-defined]
     return described
@@ -65,19 +63,19 @@ def describe_calls(numbers: list[int]) -> str:
     return f"{total} call{'' if total == 1 else 's'}: {', '.join(said)}"
 
 
-def _count_by_day(trigger_ids: list[int], first: date) -> dict[int, dict[tuple[str, str], int]]:
-    """By trigger, and then by `2026-01-31` and state. Text, since SQLite truncates times in Python, row by row."""
-    since = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    calls = TriggerCall.objects.filter(trigger__in=trigger_ids, queued_at__gte=since).order_by()
-    rows = calls.annotate(day=Substr(Cast("queued_at", CharField()), 1, 10)).values_list("trigger_id", "day", "state")
-    counts: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
-    for trigger_id, day, state, number in rows.annotate(number=Count("*")):
-        counts[trigger_id][day, state] = number
+def _count_by_day(trigger_ids: list[int], days: list[date]) -> dict[int, dict[tuple[int, str], int]]:
+    """By trigger, and then by the day's place among the days and by state."""
+    midnights = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]
+    counts: dict[int, dict[tuple[int, str], int]] = defaultdict(dict)
+    for (trigger_id, place, state), number in count_calls_of(
+        TRIGGER, Trigger.objects.filter(pk__in=trigger_ids), midnights
+    ).items():
+        counts[trigger_id][place, state] = number
     return counts
 
 
-def _draw(days: list[date], counts: dict[tuple[str, str], int]) -> Sparkline:
-    numbers = [[sum(counts.get((str(day), state), 0) for state in states) for *_, states in OUTCOMES] for day in days]
+def _draw(days: list[date], counts: dict[tuple[int, str], int]) -> Sparkline:
+    numbers = [[sum(counts.get((place, state), 0) for state in states) for *_, states in OUTCOMES] for place in range(DAYS)]
     sums = [sum(outcome) for outcome in zip(*numbers, strict=True)]
     most = max(map(sum, numbers))
     return Sparkline(

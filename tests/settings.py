@@ -1,11 +1,14 @@
 """The console's settings for the tests: a data folder of their own, and a database that may forget."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 _data = Path(tempfile.mkdtemp(prefix="windlass-tests-"))
 os.environ["WINDLASS_DATA_DIR"] = str(_data)
+atexit.register(shutil.rmtree, _data, ignore_errors=True)
 
 from console.settings import *  # noqa: E402, F403
 from console.settings import DATABASES, STORAGES  # noqa: E402

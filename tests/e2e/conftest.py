@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
 
 from tests.e2e.chromium import DESKTOP, run_chromium
 from tests.e2e.site import Site, run_site
@@ -15,6 +15,8 @@ from tests.harness.engine import PrivateEngine
 
 # The engine's new network interfaces make the browser drop requests it has under way. The page asks again; so does `visit`.
 DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:afterRequest")
+
+expect.set_options(timeout=20_000)  # milliseconds: the machine is busy with engines
 
 
 def is_complaint(message: ConsoleMessage) -> bool:

@@ -5,7 +5,7 @@ a test does with rows goes through `Site.do`."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -16,7 +16,6 @@ from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django.live_server_helper import LiveServer
 
-from clusters.engine.client import EngineClient
 from clusters.engine.testing import FakeEngine
 from clusters.models import Container
 from clusters.roles import Role
@@ -31,6 +30,7 @@ READERS = ("admin", *Role.values, NOBODY)
 ENVIRONMENT = {"GREETING": "hello", "DATABASE_PASSWORD": "4711-is-the-secret-of-the-environment"}
 # Every colour of a terminal, plain and bold: all of them must be readable.
 LOGS = tuple(f"\x1b[{code}mline in {code}\x1b[1m and bold\x1b[0m" for code in (0, *range(30, 38), *range(90, 98)))
+CONNECTING = ("console.live", "console.local_engine", "console.log_panel", "clusters.inventory")  # modules that open engines
 PIECES = {"running_calls"}  # of a page, fetched alone
 PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # every URL that a GET shows as a page
 
@@ -109,12 +109,12 @@ def run_site(blocker: Any) -> Iterator[Site]:
     own_name = {"NAME": str(settings.DATA_DIR / "site.sqlite3")}
     engine = FakeEngine()
     engine.add_image("shop:1")
-    with (
-        blocker.unblock(),
-        patch.dict(connection.settings_dict["TEST"], own_name),
-        patch("triggers.calls.publish_call"),
-        patch.object(EngineClient, "__new__", lambda *_args, **_kwargs: engine),  # whoever connects, and from where
-    ):
+    with ExitStack() as patches:
+        patches.enter_context(blocker.unblock())
+        patches.enter_context(patch.dict(connection.settings_dict["TEST"], own_name))
+        patches.enter_context(patch("triggers.calls.publish_call"))
+        for module in CONNECTING:
+            patches.enter_context(patch(f"{module}.EngineClient", lambda *_args, **_kwargs: engine))
         databases = setup_databases(verbosity=0, interactive=False)
         server = LiveServer("127.0.0.1")
         try:

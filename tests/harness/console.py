@@ -97,7 +97,7 @@ def run_console(data_dir: Path, engine_url: str, **environment: str) -> Iterator
     process = start_process([sys.executable, str(BASE_DIR / "manage.py"), "up"], log_file, variables)
     url = f"http://127.0.0.1:{port}"
     try:
-        eventually(lambda: is_served(f"{url}/login/"), within=30, what="the login page is served")
+        eventually(lambda: is_served(f"{url}/login/"), within=90, what="the login page is served")
         yield RunningConsole(url, data_dir, log_file, process, variables)
     finally:
         stop_process(process, grace=30)

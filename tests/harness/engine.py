@@ -8,6 +8,7 @@ next engine that starts. The machine's firewall is left to whoever has it: the e
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -44,7 +45,7 @@ class PrivateEngine:
 
     def __post_init__(self) -> None:
         # The engine itself takes networks from the upper half; tests that need a subnet of their own get one of these.
-        self._subnets = IPv4Network(f"10.{self.number}.64.0/18").subnets(new_prefix=24)
+        self._subnets = itertools.cycle(IPv4Network(f"10.{self.number}.64.0/18").subnets(new_prefix=24))
 
     @property
     def folder(self) -> Path:
@@ -67,7 +68,7 @@ class PrivateEngine:
         return f"wltest{self.number}"
 
     def new_subnet(self) -> str:
-        """A /24 that no other network of this machine's test engines has."""
+        """A /24 that no other network of this machine's test engines has; they come round again after 64."""
         return str(next(self._subnets))
 
     def connect(self, timeout: float = 60) -> docker.APIClient:

