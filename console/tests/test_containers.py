@@ -155,35 +155,36 @@ class TestEngineThatSaysNothing:
         address = f"/containers/{shown.pk}/"
         shown.delete()
         assert reader.get(address).status_code == 404
-        text = read(reader, address, headers=HTMX | {"HX-Target": "container-overview"})
+        text = read(reader, address, headers=HTMX | {"HX-Target": "container-about"})
         assert "is not on the engine any more" in text
         assert "data-poll" not in text
 
 
 class TestPolling:
-    def ask(self, client, container, seen):
-        headers = HTMX | {"HX-Target": "container-overview"}
-        return client.get(f"/containers/{container.pk}/", {"tab": "overview", "seen": seen}, headers=headers)
+    def ask(self, client, container, piece, state=""):
+        headers = HTMX | {"HX-Target": piece, "Windlass-State": state}
+        return client.get(f"/containers/{container.pk}/", headers=headers)
 
-    def test_nothing_is_sent_while_nothing_changed(self, reader, shown, fake_engine, monkeypatch):
-        monkeypatch.setattr("console.views.containers.timezone.now", lambda: shown.created_at)  # or a minute might pass
-        first = self.ask(reader, shown, "")
-        assert 'hx-swap-oob="true"' in first.content.decode()
-        again = self.ask(reader, shown, first.context["seen"])
+    @pytest.mark.parametrize("piece", ["container-about", "container-details"])
+    def test_nothing_is_sent_while_nothing_changed(self, reader, shown, fake_engine, piece):
+        first = self.ask(reader, shown, piece)
+        again = self.ask(reader, shown, piece, first["Windlass-State"])
         assert (again.status_code, again.content) == (204, b"")
-        fake_engine.stop_container(shown.container_id)
-        changed = self.ask(reader, shown, first.context["seen"])
-        assert "Exited" in changed.content.decode()
+        fake_engine.remove_container(shown.container_id, force=True)
+        changed = self.ask(reader, shown, piece, first["Windlass-State"])
+        assert changed.status_code == 200
+        assert f'id="{piece}"' in changed.content.decode()
 
-    def test_the_head_is_sent_only_when_it_is_another(self, reader, shown, fake_engine):
+    def test_the_head_stays_when_a_probe_ends(self, reader, shown, fake_engine):
         """An open menu in it is not closed by each new probe."""
-        seen = self.ask(reader, shown, "").context["seen"]
+        pieces = ("container-about", "container-details")
+        states = [self.ask(reader, shown, piece)["Windlass-State"] for piece in pieces]
         health = fake_engine.containers[shown.container_id]["State"]["Health"]
         health["Log"] = [{"ExitCode": 0, "Output": "new", "Start": None, "End": None}]
-        answer = self.ask(reader, shown, seen).content.decode()
-        assert ("container-head" in answer, "<pre" in answer) == (False, True)
+        answers = [self.ask(reader, shown, piece, state) for piece, state in zip(pieces, states, strict=True)]
+        assert [answer.status_code for answer in answers] == [204, 200]
         health["Status"] = "unhealthy"
-        assert "container-head" in self.ask(reader, shown, seen).content.decode()
+        assert "Unhealthy" in self.ask(reader, shown, "container-about", states[0]).content.decode()
 
 
 class TestSecrets:

@@ -1,12 +1,10 @@
 """One container: what its engine says about it now, its logs and configuration, and what it uses."""
 
-import hashlib
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from clusters.engine.errors import EngineError, TargetMissing
@@ -26,37 +24,33 @@ from console.pages import console_page, get_visible, is_partial, read_tab, redir
 from console.use_charts import UseHistory, draw_charts
 
 TABS = ("overview", "logs", "configuration")
+# By the ids of the pieces that follow the engine.
+PIECES = {"container-about": "console/_container_about.html", "container-details": "console/_container_details.html"}
 
 
 @require_safe
 @console_page
 def container(request: HttpRequest, container_id: int) -> HttpResponse:
-    """Its facts as last seen, and what the engine says now. The overview asks again by itself: `?seen=` says what it shows."""
-    is_poll = is_partial(request, "container-overview")
+    """Its facts as last seen, and what the engine says now. Two pieces of it ask again by themselves."""
+    piece = next((piece for piece in PIECES if is_partial(request, piece)), "")
     try:
         shown = _get_container(request, container_id)
     except Http404:
-        if not is_poll:
+        if not piece:
             raise
-        return render(request, "console/_container_gone.html")
+        return render(request, "console/_container_gone.html", {"piece": piece})
     tab = read_tab(request, TABS)
     if tab == "logs":
         require(request, "clusters.view_logs", shown)
-    is_configuration = tab == "configuration" and not is_poll
+    is_configuration = tab == "configuration" and not piece
     revealed = is_configuration and is_to_be_revealed(request, shown)
     live = read_live_container(shown, revealed, with_image=is_configuration)
     context = _page_context(shown, live) | {"title": shown.name, "tab": tab}
-    if is_poll:
-        seen = request.GET.get("seen", "")
-        if seen == context["seen"]:
-            return HttpResponse(status=204)
-        context["is_head_new"] = seen.partition(".")[0] != context["seen"].partition(".")[0]
-        return render(request, "console/_container_overview.html", context | {"is_poll": True})
+    if piece:
+        return render(request, PIECES[piece], context)
     if tab == "logs":
         context |= describe_logs(request, shown)
-    return render(
-        request, "console/_container_state.html" if is_partial(request, "state") else "console/container.html", context
-    )
+    return render(request, "console/container.html", context)
 
 
 @require_POST
@@ -117,7 +111,6 @@ def _page_context(shown: Container, live: LiveContainer) -> dict[str, Any]:
         "application": application,
         "cluster": application.cluster,
         "live": live,
-        "seen": _fingerprint(shown, live),
         "crumbs": [
             ("Applications", reverse("applications")),
             (application.name, reverse("application", args=[application.pk])),
@@ -130,14 +123,6 @@ def _follow_engine(shown: Container, live: LiveContainer) -> None:
     if details := live.details:
         shown.state = details.state.word
         shown.health = details.health.status if details.health and details.state.is_running else ""
-
-
-def _fingerprint(shown: Container, live: LiveContainer) -> str:
-    """`head.rest`: another one whenever the page's head, or the rest, would show something else; each minute too, since ages
-    are shown. An open menu in the head is closed by a new head only."""
-    head = (shown.name, shown.state, shown.health, live.is_gone)
-    rest = (live, shown.service.application.cluster.status, f"{timezone.now():%H:%M}")
-    return ".".join(hashlib.sha256(repr(said).encode()).hexdigest()[:12] for said in (head, rest))
 
 
 def _get_container(request: HttpRequest, container_id: int) -> Container:

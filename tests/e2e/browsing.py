@@ -77,7 +77,7 @@ class Visitor:
 
     def check_complaints(self) -> None:
         complaints, self.complaints = self.complaints, []
-        assert complaints == []
+        assert not complaints, "\n".join(complaints)
 
     def visit(self, path: str) -> Page:
         """The page with what it fetches at once by itself."""

@@ -41,9 +41,11 @@ def test_a_container_is_watched_and_its_environment_revealed(signed_in: Page, ap
     eventually(lambda: all(count_points(page, chart) > before for chart, before in points.items()), what="the charts go on")
 
     page.locator(".probes pre").first.evaluate("output => getSelection().selectAllChildren(output)")
-    for _ in range(2):  # once the second answer is there, the first has been put in
-        with page.expect_response(lambda response: "seen=" in response.url and response.status == 200):
+    page.locator(".probes").evaluate("probes => { probes.isTheSame = true; }")
+    for _ in range(3):
+        with page.expect_response(lambda response: response.request.headers.get("hx-target") == "container-about"):
             pass
+    assert page.locator(".probes").evaluate("probes => probes.isTheSame")
     assert page.evaluate("getSelection().toString().trim()") == "ready"  # what somebody copies is not taken away
     page.evaluate("getSelection().removeAllRanges()")
 
