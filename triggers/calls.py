@@ -8,6 +8,7 @@ Work on the engine is guarded by the lease: who lost it must stop.
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from kombu.exceptions import OperationalError
 
 from clusters.batches import delete_in_batches
 from clusters.models import Application
-from triggers.models import ACTIVE_STATES, TERMINAL_STATES, Action, CallState, TriggerCall, TriggerCallEvent
+from triggers.models import ACTIVE_STATES, TERMINAL_STATES, TRIGGER_ACTIONS, Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.requests import CallRequest
 from triggers.selectors import only_active
 
@@ -64,7 +65,7 @@ def accept_call(request: CallRequest) -> TriggerCall:
             call.state, (call.reason, call.message) = CallState.REJECTED, refusal
             call.completed_at = call.queued_at
         elif covering:
-            call.state, call.coalesced_into = CallState.COALESCED, covering
+            call.state, call.coalesced_into_id = CallState.COALESCED, covering
             call.message = "An equal redeploy was waiting already; its outcome is this call's outcome."
             call.completed_at = call.queued_at
         else:
@@ -135,18 +136,24 @@ def remaining_cooldown(request: CallRequest, now: datetime) -> int:
     return max(math.ceil((last + timedelta(seconds=trigger.cooldown_seconds) - now).total_seconds()), 0)
 
 
-def _find_covering_redeploy(request: CallRequest) -> TriggerCall | None:
-    """A queued redeploy of the same service or of the whole application. A running one does not count: its pull may be
-    older than the push that this call is about."""
+def _find_covering_redeploy(request: CallRequest) -> Any | None:
+    """The id of a queued redeploy of the same service or of the whole application. A running one does not count: its pull may
+    be older than the push that this call is about; nor does one that runs before a stop or a delete asked for meanwhile."""
     if request.action != Action.REDEPLOY:
         return None
-    return (
-        TriggerCall.objects.filter(application_id=request.application_id, state=CallState.QUEUED, action=Action.REDEPLOY)
-        .filter(Q(service__isnull=True) | Q(service__pk=request.service_id))
-        .only("pk")
-        .order_by("queued_at")
-        .first()
-    )
+    covering = None
+    for pk, action, service_id in _list_queued(request.application_id):
+        if action not in TRIGGER_ACTIONS:
+            covering = None
+        elif covering is None and action == Action.REDEPLOY and service_id in (None, request.service_id):
+            covering = pk
+    return covering
+
+
+def _list_queued(application_id: int) -> Iterable[tuple[Any, str, int | None]]:
+    """Id, action and service of the calls that wait for their turn at the application, in its order."""
+    queued = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
+    return queued.order_by("queued_at", "pk").values_list("pk", "action", "service_id")
 
 
 def _check_queue_limits(request: CallRequest) -> None:
@@ -199,9 +206,10 @@ def claim_call(application_id: int, owner: str) -> TriggerCall | None:
 
 
 def _list_waiting_scalings(application_id: int, service_id: int | None) -> list[Any]:
-    """Ids. Asked for by application: given the service too, SQLite would read all calls that the service ever had."""
-    waiting = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED, action=Action.SCALING)
-    return [pk for pk, service in waiting.values_list("pk", "service") if service == service_id]
+    """Ids; those behind a stop, a delete or their like wait for it. Asked for by application: given the service too, SQLite
+    would read all calls that the service ever had."""
+    before = takewhile(lambda queued: queued[1] in TRIGGER_ACTIONS, _list_queued(application_id))
+    return [pk for pk, action, service in before if action == Action.SCALING and service == service_id]
 
 
 def _take_over(call: TriggerCall, owner: str, now: datetime) -> TriggerCall | None:

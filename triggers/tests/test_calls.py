@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,14 @@ class TestAccept:
         scaling = ScalingTriggerFactory()
         accept_call(request_of(TriggerFactory(application=scaling.application, service=scaling.service)))
         assert accept_call(request_of(TriggerFactory(application=scaling.application))).state == CallState.QUEUED
+
+    def test_a_redeploy_asked_for_after_a_stop_is_not_covered_by_one_before_it(self, published):
+        trigger = TriggerFactory()
+        accept_call(request_of(trigger))
+        accept_call(replace(request_of(trigger), trigger=None, action=Action.STOP))
+        after = accept_call(request_of(trigger))
+        assert (after.state, after.coalesced_into) == (CallState.QUEUED, None)
+        assert accept_call(request_of(trigger)).coalesced_into == after
 
     def test_a_running_redeploy_covers_nothing(self, published):
         trigger = TriggerFactory()
@@ -148,6 +157,16 @@ class TestClaim:
         leader = claim_call(trigger.application_id, "a")
         assert [member.pk for member in calls.merged_calls(leader)] == [call.pk for call in accepted]
         assert set(trigger.calls.values_list("state", flat=True)) == {CallState.RUNNING}
+
+    def test_scalings_behind_a_restart_wait_for_it(self, published):
+        trigger = ScalingTriggerFactory()
+        first, second = (accept_call(request_of(trigger, step=1)) for _ in range(2))
+        accept_call(replace(request_of(trigger), trigger=None, service_id=None, action=Action.RESTART))
+        behind = accept_call(request_of(trigger, step=1))
+        leader = claim_call(trigger.application_id, "worker")
+        assert [member.pk for member in calls.merged_calls(leader)] == [first.pk, second.pk]
+        behind.refresh_from_db()
+        assert behind.state == CallState.QUEUED
 
     def test_an_expired_lease_is_taken_over_once(self, published):
         trigger = TriggerFactory()
