@@ -14,7 +14,7 @@ from tests.harness.console import PASSWORD, RunningConsole, run_console
 from tests.harness.engine import PrivateEngine
 
 # The engine's new network interfaces make the browser drop requests it has under way. The page asks again; so does `visit`.
-DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:afterRequest")
+DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
 
 expect.set_options(timeout=20_000)  # milliseconds: the machine is busy with engines
 

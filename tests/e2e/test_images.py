@@ -1,13 +1,23 @@
 """Pruning images by keyboard alone: what will go is shown first, and exactly that is gone afterwards."""
 
+import contextlib
+
 import docker
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import visit
 from tests.harness.eventually import eventually
-from tests.harness.images import make_image
+from tests.harness.images import BASE, make_image
 
 LIVE = 30_000  # milliseconds in which an engine or a worker's answer is on the page
+
+
+def remove_images_of_other_tests(api: docker.APIClient) -> None:
+    """They would fill the first page."""
+    for image in api.images():
+        if BASE not in (image["RepoTags"] or []):
+            with contextlib.suppress(docker.errors.APIError):
+                api.remove_image(image["Id"], force=True)
 
 
 def choose(page: Page, key: str, label: str, shown: Locator) -> None:
@@ -29,6 +39,7 @@ def choose(page: Page, key: str, label: str, shown: Locator) -> None:
 
 def test_images_are_pruned_by_keyboard_as_previewed(signed_in: Page, api: docker.APIClient) -> None:
     page = signed_in
+    remove_images_of_other_tests(api)
     former = make_image(api, "windlass-e2e/shop:1", Labels={"build": "1"})
     current = make_image(api, "windlass-e2e/shop:1", Labels={"build": "2"})
     api.start(api.create_container("windlass-e2e/shop:1", name="storefront"))

@@ -67,7 +67,7 @@ class Bench:
         self.client.update_service(service, found["Version"]["Index"], found["Spec"], auth)
 
     def until(self, probe: Callable[[], Any]) -> Any:
-        return eventually(probe, within=30.0 if self.pause else 2.0, every=self.pause)
+        return eventually(probe, within=60.0 if self.pause else 2.0, every=self.pause)
 
     def until_status(self, service: str, state: str) -> Json:
         self.until(lambda: self.status(service) == state)
