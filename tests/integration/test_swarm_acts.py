@@ -65,8 +65,8 @@ def test_a_stack_is_restarted_with_its_very_images_and_deleted_with_all_that_was
     with swarm.connect() as api:
         [other] = api.services()
         assert {task["ServiceID"] for task in api.tasks() if task["Status"]["State"] == "running"} == {other["ID"]}
-        eventually(lambda: {task["ServiceID"] for task in api.tasks()} == {other["ID"]})
-        eventually(lambda: "shop" not in str([*api.networks(), *api.configs(), *api.secrets()]))
+        eventually(lambda: {task["ServiceID"] for task in api.tasks()} == {other["ID"]}, within=60)
+        eventually(lambda: "shop" not in str([*api.networks(), *api.configs(), *api.secrets()]), within=60)
     assert task_ids(swarm, "other")
 
 
@@ -83,4 +83,4 @@ def test_a_lone_service_is_restarted_and_deleted_and_never_stopped(swarm: Privat
     assert act(swarm, "delete", "lone", source="service").state == "succeeded"
     with swarm.connect() as api:
         assert api.services() == []
-        eventually(lambda: api.tasks() == [])
+        eventually(lambda: api.tasks() == [], within=60)

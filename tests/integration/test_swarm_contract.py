@@ -459,7 +459,8 @@ def test_swarm_takes_a_failed_update_back_where_its_policy_says_so(bench: Bench)
 
 def test_rollback_that_fails_is_paused(bench: Bench) -> None:
     config = {**FAST_UPDATE, "FailureAction": "rollback"}
-    service = bench.run("web", replicas=1, UpdateConfig=config, RollbackConfig=FAST_UPDATE)
+    rollback = {**FAST_UPDATE, "Monitor": 8 * SECOND}  # a busy machine is late to tell of a task's end
+    service = bench.run("web", replicas=1, UpdateConfig=config, RollbackConfig=rollback)
     bench.update(service, lambda spec: (set_command(*CRASHES)(spec), spec["UpdateConfig"].update(FailureAction="continue")))
     bench.until_status(service, "completed")
     bench.update(
