@@ -5,36 +5,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from triggers.models import CallState, Trigger
+from console.outcomes import Part, describe_outcomes, stack_outcomes, sum_outcomes
+from triggers.models import Trigger
 from triggers.tallies import TRIGGER, count_calls_of
 
 DAYS = 7
 STEP, BAR, HEIGHT = 8, 6, 26  # of a bar with its gap, of a bar, of the whole; in the drawing's own units
-# Outcomes as a bar stacks them, from the bottom: word, css class, states.
-OUTCOMES: tuple[tuple[str, str, tuple[CallState, ...]], ...] = (
-    ("succeeded", "ok", (CallState.SUCCEEDED,)),
-    ("rolled back", "warn", (CallState.ROLLED_BACK,)),
-    ("failed", "bad", (CallState.FAILED,)),
-    ("coalesced or rejected", "idle", (CallState.COALESCED, CallState.REJECTED)),
-    ("under way", "busy", (CallState.QUEUED, CallState.RUNNING)),
-)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """The calls of one day with one outcome."""
-
-    tone: str
-    x: int
-    y: float
-    height: float
 
 
 @dataclass(frozen=True)
 class Sparkline:
     """`text` says in words what `bars` show; `days` what each day's place says under the pointer."""
 
-    bars: list[Bar]
+    bars: list[Part]
     days: list[tuple[int, str]]
     total: int
     text: str
@@ -54,15 +37,6 @@ def add_sparklines(triggers: Iterable[Trigger], now: datetime) -> list[Trigger]:
     return described
 
 
-def describe_calls(numbers: list[int]) -> str:
-    """`12 calls: 10 succeeded, 2 failed`."""
-    total = sum(numbers)
-    if not total:
-        return "no call"
-    said = [f"{number} {word}" for (word, *_), number in zip(OUTCOMES, numbers, strict=True) if number]
-    return f"{total} call{'' if total == 1 else 's'}: {', '.join(said)}"
-
-
 def _count_by_day(trigger_ids: list[int], days: list[date]) -> dict[int, dict[tuple[int, str], int]]:
     """By trigger, and then by the day's place among the days and by state."""
     midnights = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]
@@ -75,26 +49,15 @@ def _count_by_day(trigger_ids: list[int], days: list[date]) -> dict[int, dict[tu
 
 
 def _draw(days: list[date], counts: dict[tuple[int, str], int]) -> Sparkline:
-    numbers = [[sum(counts.get((place, state), 0) for state in states) for *_, states in OUTCOMES] for place in range(DAYS)]
+    numbers = sum_outcomes(counts, DAYS)
     sums = [sum(outcome) for outcome in zip(*numbers, strict=True)]
     most = max(map(sum, numbers))
     return Sparkline(
-        bars=[bar for index, outcomes in enumerate(numbers) for bar in _stack(index * STEP, outcomes, most)],
+        bars=[bar for index, outcomes in enumerate(numbers) for bar in stack_outcomes(index * STEP, outcomes, most, HEIGHT)],
         days=[
-            (index * STEP, f"{day:%a} {day.day} {day:%b}: {describe_calls(outcomes)}")
+            (index * STEP, f"{day:%a} {day.day} {day:%b}: {describe_outcomes(outcomes)}")
             for index, (day, outcomes) in enumerate(zip(days, numbers, strict=True))
         ],
         total=sum(sums),
-        text=f"In {DAYS} days {describe_calls(sums)}.",
+        text=f"In {DAYS} days: {describe_outcomes(sums)}.",
     )
-
-
-def _stack(x: int, numbers: list[int], most: int) -> list[Bar]:
-    """One upon another; what there is can be seen, if it is one among thousands."""
-    bars, below = [], float(HEIGHT)
-    for (_, tone, _), number in zip(OUTCOMES, numbers, strict=True):
-        if number:
-            height = max(number / most * (HEIGHT - 2 * len(OUTCOMES)), 2)
-            below = round(below - height, 2)
-            bars.append(Bar(tone, x, below, round(height, 2)))
-    return bars

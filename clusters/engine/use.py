@@ -35,10 +35,6 @@ class Use:
     written: int
     pids: int
 
-    @property
-    def memory_percent(self) -> float:
-        return self.memory / self.memory_limit * 100 if self.memory_limit else 0.0
-
 
 def read_use(stats: Mapping[str, Any], before: Counters | None = None) -> Use | None:
     """None where the container does not run. `before`: the counters of a sample taken earlier, where the engine gives none."""

@@ -90,7 +90,7 @@ def test_a_trigger_panel_follows_its_calls_and_keeps_what_was_revealed_and_opene
     status, answer = call_link(trigger)
     assert status == 200, answer
     expect(row).to_contain_text("Succeeded", timeout=LIVE)
-    expect(row.get_by_role("img", name="In 7 days 1 call: 1 succeeded.")).to_be_visible()
+    expect(row.get_by_role("img", name="In 7 days: 1 call, 1 succeeded.")).to_be_visible()
     expect(secret).to_have_text(trigger["secret"])
     expect(secret).to_be_visible()
     tab = page.get_by_role("tab", name="GitLab CI")
