@@ -245,12 +245,14 @@ def test_taken_name_is_a_conflict(bench: Bench) -> None:
 
 def test_running_container_is_stopped_started_and_removed(bench: Bench) -> None:
     bench.add_image()
-    container = bench.run("living")
+    container = bench.run("living", Cmd=["/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; sleep 100000 & wait"])
+    bench.write_log(container, "ready")
     assert bench.inspect("living")["Id"] == container
     assert bench.inspect(container[:12])["State"]["Running"]
     bench.client.start_container(container)  # running already: no error
     with raises(EngineRefused, "conflict"):
         bench.client.remove_container(container)
+    eventually(lambda: read_log(bench, container))  # from now on it knows what to do when it is to stop
     bench.client.stop_container(container)
     assert (bench.state(container), bench.inspect(container)["State"]["ExitCode"]) == ("exited", 0)
     bench.client.stop_container(container)  # stopped already: no error
