@@ -34,6 +34,8 @@ PATHS = {
     "triggers.Trigger": "application__cluster_id",
     "triggers.TriggerCall": "application__cluster_id",
     "triggers.TriggerCallEvent": "call__application__cluster_id",
+    "triggers.ImageSubscription": "trigger__application__cluster_id",
+    "triggers.DeliveryLine": "trigger__application__cluster_id",
 }
 
 

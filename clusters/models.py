@@ -1,9 +1,14 @@
-"""What is known of the engines: clusters and, as last seen, their applications, services and containers.
+"""What is known of the engines: clusters and, as last seen, their applications, services and containers; and of registries.
 
-`clusters.inventory` is the only writer of everything but Cluster's own settings.
+`clusters.inventory` is the only writer of everything but Cluster's and Registry's own settings.
 """
 
+import hashlib
+import ipaddress
+import re
+import secrets
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -14,6 +19,8 @@ from django.utils.translation import gettext_lazy as _
 from clusters.encryption import EncryptedTextField
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
+from clusters.registry.client import RegistryAccess
+from clusters.registry.reference import BadReference, normalize_host
 from clusters.roles import Role
 
 
@@ -332,6 +339,134 @@ class Task(models.Model):
     def is_present(self) -> bool:
         """Whether Swarm wants it to run, or a job's task to complete; the others are its slot's history."""
         return self.desired_state not in {"shutdown", "remove"}
+
+
+def make_hook_token() -> str:
+    """48 hex digits: the secret in a registry's inbound link."""
+    return secrets.token_hex(24)
+
+
+def hash_hook_token(token: str) -> str:
+    """The look-up key of an inbound link. A hash, so that the look-up's own time tells nothing about the token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Registry(models.Model):
+    """An image registry: its credentials for pulls, digests and Swarm, and its inbound link for pushes.
+
+    It belongs to no cluster. `clusters.registries` chooses the one for an image and writes what was last seen of it.
+    """
+
+    class Kind(models.TextChoices):
+        DISTRIBUTION = "distribution", _("Distribution (registry:2, registry:3)")
+        DOCKERHUB = "dockerhub", _("Docker Hub")
+        HARBOR = "harbor", _("Harbor")
+        QUAY = "quay", _("Quay")
+        GHCR = "ghcr", _("GitHub Packages")
+        GITEA = "gitea", _("Gitea or Forgejo")
+        GITLAB = "gitlab", _("GitLab")
+        ACR = "acr", _("Azure Container Registry")
+        ALIBABA = "alibaba", _("Alibaba Cloud ACR")
+        ECR = "ecr", _("Amazon ECR")
+        ARTIFACT_REGISTRY = "artifact_registry", _("Google Artifact Registry")
+        ARTIFACTORY = "artifactory", _("JFrog Artifactory")
+        NEXUS = "nexus", _("Sonatype Nexus")
+        OTHER = "other", _("Another")
+
+    host = models.CharField(max_length=255, unique=True, help_text="As images name it: docker.io, registry.example.com:5000.")
+    kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.DISTRIBUTION)
+    aliases = models.TextField(
+        "other hosts",
+        blank=True,
+        help_text="Further hosts of the same registry, one a line: an internal name, for example.",
+    )
+    username = models.CharField("user name", max_length=255, blank=True)
+    password = EncryptedTextField("password or token", blank=True, help_text="Stored encrypted.")
+    password_expires_at = models.DateTimeField(null=True, blank=True, help_text="For tokens that are refreshed from outside.")
+    credential_helper = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="The end of a docker-credential-… program's name on the worker's PATH, asked anew for each use: ecr-login.",
+    )
+    ca = models.TextField("CA certificate", blank=True, help_text="PEM; for a certificate that the system does not trust.")
+    plain_http = models.BooleanField("plain HTTP", default=False, help_text="Without TLS: on this machine's loopback only.")
+    hook_token = EncryptedTextField(default=make_hook_token, editable=False)
+    hook_key = models.CharField(max_length=64, unique=True, editable=False)
+    signing_secret = EncryptedTextField(
+        blank=True, help_text="The webhook's secret at senders that sign: without its signature a push is then refused."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    checked_at = models.DateTimeField(null=True, editable=False)
+    problem = models.CharField(max_length=500, blank=True, editable=False, help_text="What the last test or use met.")
+    pull_limit = models.PositiveIntegerField(null=True, editable=False, help_text="Of the registry's own: pulls in a window.")
+    pull_remaining = models.PositiveIntegerField(null=True, editable=False)
+    pull_window_seconds = models.PositiveIntegerField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["host"]
+        verbose_name_plural = "registries"
+        permissions = [("reveal_registry", "Can reveal inbound link and its secret")]
+
+    def __str__(self) -> str:
+        return self.host
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """`hook_key` follows the token."""
+        self.hook_key = hash_hook_token(self.hook_token)
+        super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        validate_registry(self)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Its own and the others', normalised."""
+        return (self.host, *(normalize_host(line) for line in self.aliases.split()))
+
+    @property
+    def access(self) -> RegistryAccess:
+        """With the stored password; `clusters.registries.open_access` asks a credential helper where there is one."""
+        return RegistryAccess(self.host, self.username, self.password, self.ca, self.plain_http)
+
+    def rotate_token(self) -> None:
+        """Give the inbound link a new token; the old link is dead at once."""
+        self.hook_token = make_hook_token()
+        self.save(update_fields=["hook_token", "hook_key"])
+
+
+HELPER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def validate_registry(registry: Registry) -> None:
+    """Brings the hosts into one form. Raises ValidationError by field."""
+    problems: dict[str, str] = {}
+    try:
+        registry.host = normalize_host(registry.host)
+    except BadReference as error:
+        problems["host"] = str(error)
+    try:
+        registry.aliases = "\n".join(dict.fromkeys(normalize_host(line) for line in registry.aliases.split()))
+    except BadReference as error:
+        problems["aliases"] = str(error)
+    if registry.plain_http and not is_loopback(registry.host):
+        problems["plain_http"] = "Only a registry on this machine's loopback (127.0.0.1, localhost) may be used without TLS."
+    if registry.credential_helper and not HELPER_NAME.fullmatch(registry.credential_helper):
+        problems["credential_helper"] = "Lower-case letters, digits, dots and dashes: the end of a program's name, no path."
+    if registry.username and not (registry.password or registry.credential_helper):
+        problems["password"] = "A user name needs a password or a token."  # noqa: S105 - a sentence
+    if problems:
+        raise ValidationError(problems)
+
+
+def is_loopback(host: str) -> bool:
+    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 class ClusterGrant(models.Model):

@@ -17,7 +17,10 @@ class Role(models.TextChoices):
 VIEWER = frozenset(
     {
         *(f"clusters.view_{model}" for model in ("cluster", "node", "application", "service", "container", "task")),
-        *(f"triggers.view_{model}" for model in ("trigger", "triggercall", "triggercallevent")),
+        *(
+            f"triggers.view_{model}"
+            for model in ("trigger", "triggercall", "triggercallevent", "imagesubscription", "deliveryline")
+        ),
     }
 )
 # Also redeploys, scales, stops and starts, calls triggers and reads logs.
@@ -25,6 +28,7 @@ OPERATOR = VIEWER | {"triggers.add_triggercall", "clusters.view_logs"}
 # Also makes triggers, and sees and changes their secrets and those of containers.
 DEPLOYER = OPERATOR | {
     *(f"triggers.{verb}_trigger" for verb in ("add", "change", "delete", "reveal")),
+    *(f"triggers.{verb}_imagesubscription" for verb in ("add", "change", "delete")),
     "clusters.reveal_environment",
 }
 # Also deletes what runs, and manages the cluster.
@@ -32,18 +36,24 @@ CLUSTER_ADMINISTRATOR = DEPLOYER | {
     *("clusters.change_cluster", "clusters.delete_cluster"),
     *("clusters.delete_application", "clusters.delete_container"),
 }
-# For all clusters: also adds clusters, manages users and their roles, and reads the audit log.
+# Registries belong to no cluster: only a role for all clusters shows them and what they sent.
+REGISTRIES = frozenset({"clusters.view_registry", "triggers.view_delivery"})
+# For all clusters: also adds clusters and registries, manages users and their roles, and reads the audit log.
 ADMINISTRATOR = CLUSTER_ADMINISTRATOR | {
     "clusters.add_cluster",
     "clusters.view_auditentry",
+    *(f"clusters.{verb}_registry" for verb in ("add", "change", "delete", "reveal")),
     *(f"clusters.{verb}_clustergrant" for verb in ("view", "add", "change", "delete")),
     *(f"auth.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in ("user", "group")),
 }
 
-FOR_ALL_CLUSTERS: dict[str, frozenset[str]] = {
+FOR_ONE_CLUSTER: dict[str, frozenset[str]] = {
     Role.VIEWER: VIEWER,
     Role.OPERATOR: OPERATOR,
     Role.DEPLOYER: DEPLOYER,
-    Role.ADMINISTRATOR: ADMINISTRATOR,
+    Role.ADMINISTRATOR: CLUSTER_ADMINISTRATOR,
 }
-FOR_ONE_CLUSTER: dict[str, frozenset[str]] = {**FOR_ALL_CLUSTERS, Role.ADMINISTRATOR: CLUSTER_ADMINISTRATOR}
+FOR_ALL_CLUSTERS: dict[str, frozenset[str]] = {
+    **{role: permissions | REGISTRIES for role, permissions in FOR_ONE_CLUSTER.items()},
+    Role.ADMINISTRATOR: ADMINISTRATOR | REGISTRIES,
+}

@@ -91,6 +91,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         action=request.action,
         source=request.source,
         container=request.container,
+        tag=request.tag,
         step=request.step,
         replicas=request.replicas,
         requested_by=request.requested_by,
@@ -142,18 +143,18 @@ def _find_covering_redeploy(request: CallRequest) -> Any | None:
     if request.action != Action.REDEPLOY:
         return None
     covering = None
-    for pk, action, service_id in _list_queued(request.application_id):
-        if action not in TRIGGER_ACTIONS:
+    for pk, action, service_id, tag in _list_queued(request.application_id):
+        if action not in TRIGGER_ACTIONS or (action == Action.REDEPLOY and tag != request.tag):
             covering = None
         elif covering is None and action == Action.REDEPLOY and service_id in (None, request.service_id):
             covering = pk
     return covering
 
 
-def _list_queued(application_id: int) -> Iterable[tuple[Any, str, int | None]]:
-    """Id, action and service of the calls that wait for their turn at the application, in its order."""
+def _list_queued(application_id: int) -> Iterable[tuple[Any, str, int | None, str]]:
+    """Id, action, service and tag of the calls that wait for their turn at the application, in its order."""
     queued = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
-    return queued.order_by("queued_at", "pk").values_list("pk", "action", "service_id")
+    return queued.order_by("queued_at", "pk").values_list("pk", "action", "service_id", "tag")
 
 
 def _check_queue_limits(request: CallRequest) -> None:
@@ -209,7 +210,7 @@ def _list_waiting_scalings(application_id: int, service_id: int | None) -> list[
     """Ids; those behind a stop, a delete or their like wait for it. Asked for by application: given the service too, SQLite
     would read all calls that the service ever had."""
     before = takewhile(lambda queued: queued[1] in TRIGGER_ACTIONS, _list_queued(application_id))
-    return [pk for pk, action, service in before if action == Action.SCALING and service == service_id]
+    return [pk for pk, action, service, _ in before if action == Action.SCALING and service == service_id]
 
 
 def _take_over(call: TriggerCall, owner: str, now: datetime) -> TriggerCall | None:

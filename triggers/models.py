@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from clusters.encryption import EncryptedTextField
 from clusters.models import Application, Service
 from triggers import links
-from triggers.validation import validate_trigger
+from triggers.validation import validate_subscription, validate_trigger
 
 
 class Action(models.TextChoices):
@@ -48,6 +48,12 @@ class Trigger(models.Model):
     max_replicas = models.PositiveIntegerField(null=True, blank=True, help_text="scale_out goes no higher.")
     cooldown_seconds = models.PositiveIntegerField(
         default=0, help_text="After an accepted call, further calls in the same direction are rejected for this long."
+    )
+    tag_pattern = models.CharField(
+        "allowed tags",
+        max_length=200,
+        blank=True,
+        help_text="An expression. A redeploy call whose tag parameter it matches changes the image to that tag for good.",
     )
     on_failure = models.CharField(
         max_length=12,
@@ -126,8 +132,10 @@ class TriggerCall(models.Model):
     action = models.CharField(max_length=12, choices=Action.choices)
     source = models.CharField(max_length=12, choices=Source.choices)
 
-    # What was asked: of one container alone, by its name; for scaling either a signed step (scale_out positive) or a count.
+    # What was asked: of one container alone, by its name; with another tag; for scaling either a signed step (scale_out
+    # positive) or a count.
     container = models.CharField(max_length=255, blank=True)
+    tag = models.CharField(max_length=128, blank=True, help_text="A redeploy changes the image to this tag.")
     step = models.IntegerField(null=True, blank=True)
     replicas = models.PositiveIntegerField(null=True, blank=True)
     # Who asked.
@@ -212,6 +220,117 @@ class TriggerCall(models.Model):
     def may_run_again(self) -> bool:
         """A delete is asked for with the name of what is to go, each time."""
         return self.action != Action.DELETE
+
+
+class ImageSubscription(models.Model):
+    """Associated with Image Update: a push to the repository calls the trigger, if the condition holds for its tag."""
+
+    class Condition(models.TextChoices):
+        SERVICE_TAG = "service_tag", _("The tag that runs")
+        EVERY = "every", _("Every tag")
+        PATTERN = "pattern", _("Tags that match an expression")
+        TAGS = "tags", _("These tags")
+
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="subscriptions")
+    repository = models.CharField(max_length=512, db_index=True, help_text="docker.io/library/app: ImageReference.repository.")
+    condition = models.CharField(max_length=12, choices=Condition.choices, default=Condition.SERVICE_TAG)
+    pattern = models.CharField(max_length=200, blank=True, help_text="RE2 syntax; it must match the whole tag.")
+    tags = models.JSONField(default=list, blank=True, help_text="At most 10.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    # Polling, for registries that cannot reach the console.
+    poll_seconds = models.PositiveIntegerField(default=0, help_text="0: the registry is not asked.")
+    poll_due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    polled_at = models.DateTimeField(null=True, editable=False)
+    polled = models.JSONField(default=dict, editable=False, help_text='By tag: `{"1": {"digest": "sha256:…", "etag": "…"}}`.')
+    poll_failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row: they lengthen the interval.")
+    poll_problem = models.CharField(max_length=500, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["repository"]
+        constraints = [models.UniqueConstraint(fields=["trigger", "repository"], name="one_subscription_a_repository")]
+        indexes = [models.Index(fields=["poll_due_at"], condition=Q(poll_seconds__gt=0), name="subscription_by_due_poll")]
+
+    def __str__(self) -> str:
+        return self.repository
+
+    def clean(self) -> None:
+        validate_subscription(self)
+
+
+class Decision(models.TextChoices):
+    """What became of one image of a delivery."""
+
+    TRIGGERED = "triggered", _("Triggered")
+    UNCHANGED = "unchanged", _("Unchanged")
+    TAG = "tag", _("Not triggered: tag")
+    IMAGE = "image", _("Not triggered: image")
+    DUPLICATE = "duplicate", _("Duplicate")
+    REJECTED = "rejected", _("Rejected")
+    UNSUPPORTED = "unsupported", _("Unsupported event")
+    UNREADABLE = "unreadable", _("Not understood")
+    SIGNATURE = "bad_signature", _("Bad signature")
+
+
+class Delivery(models.Model):
+    """The access log: one message of a registry, or one find of polling. `triggers.deliveries` is the only writer."""
+
+    class Source(models.TextChoices):
+        REGISTRY = "registry", _("Registry's link")
+        TRIGGER = "trigger", _("Trigger's link")
+        POLL = "poll", _("Polling")
+        REPLAY = "replay", _("Replay")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    received_at = models.DateTimeField()
+    source = models.CharField(max_length=12, choices=Source.choices)
+    registry = models.ForeignKey(
+        "clusters.Registry", on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries"
+    )
+    trigger = models.ForeignKey(
+        Trigger, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries", help_text="Whose own link it was."
+    )
+    sender = models.CharField(max_length=32, blank=True, help_text="By shape and headers: harbor, dockerhub, …")
+    event = models.CharField(max_length=64, blank=True, help_text="The sender's own word.")
+    delivery_id = models.CharField(max_length=255, blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="Of the raw body: a repetition has the same.")
+    source_address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=255, blank=True)
+    decision = models.CharField(max_length=16, choices=Decision.choices, help_text="The most telling one of its lines.")
+    message = models.CharField(max_length=500, blank=True)
+    body = models.TextField(blank=True, help_text="Redacted and cut.")
+    replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replays")
+
+    class Meta:
+        ordering = ["-received_at"]
+        verbose_name_plural = "deliveries"
+        indexes = [
+            models.Index(fields=["-received_at"], name="delivery_by_time"),
+            models.Index(fields=["registry", "-received_at"], name="delivery_by_registry"),
+            models.Index(fields=["decision", "-received_at"], name="delivery_by_decision"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sender or self.source} {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+
+class DeliveryLine(models.Model):
+    """One image of a delivery and what became of it: a line for each trigger that it matched, without one for none."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="lines")
+    image = models.CharField(max_length=512, blank=True, help_text="The repository, normalised where it could be.")
+    tag = models.CharField(max_length=128, blank=True)
+    digest = models.CharField(max_length=160, blank=True)
+    decision = models.CharField(max_length=16, choices=Decision.choices)
+    message = models.CharField(max_length=500, blank=True)
+    trigger = models.ForeignKey(Trigger, on_delete=models.SET_NULL, null=True, blank=True, related_name="delivery_lines")
+    call = models.ForeignKey(TriggerCall, on_delete=models.SET_NULL, null=True, blank=True, related_name="delivery_lines")
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.image}:{self.tag} {self.decision}"
 
 
 class TriggerCallEvent(models.Model):

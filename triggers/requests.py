@@ -15,6 +15,8 @@ SCALE_TYPES = {"scale_in": -1, "scale_out": 1}
 class CallRequest:
     """`container`: the name of the only one that a stop, start, restart or delete is about.
 
+    `tag`: a redeploy changes the image to it.
+
     For scaling give `service_id` and either `step` (signed, 1-100 in size) or `replicas` (a wanted count).
     """
 
@@ -24,6 +26,7 @@ class CallRequest:
     service_id: int | None = None
     trigger: Trigger | None = None
     container: str = ""
+    tag: str = ""
     step: int | None = None
     replicas: int | None = None
     requested_by: Any = None

@@ -3,20 +3,25 @@
 Trigger.clean() calls `validate_trigger`; the create dialog asks `explain_scaling_refusal` before it offers scaling.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import re2
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from clusters.engine.driver import ACTS
 from clusters.engine.swarm.lifecycle import explain_refusal
 from clusters.models import Application, Cluster, Service
+from clusters.registry.reference import BadReference, is_tag, parse_reference
 
 if TYPE_CHECKING:
-    from triggers.models import Trigger
+    from triggers.models import ImageSubscription, Trigger
 
 SCALING_API_VERSION = (1, 41)
 REPLICAS_MAXIMUM = 10_000
 COOLDOWN_MAXIMUM = 86_400  # seconds: a day
+TAGS_MAXIMUM = 10  # of a subscription
+PATTERN_MEMORY = 1 << 20  # bytes that an expression may take
+POLL_MINIMUM, POLL_MAXIMUM = 60, 86_400  # seconds between two looks at a registry
 
 
 def explain_scaling_refusal(cluster: Cluster) -> str:
@@ -57,6 +62,7 @@ def find_problems(trigger: "Trigger") -> dict[str, str]:
         **find_bound_problems(trigger),
         **find_cooldown_problems(trigger),
         **find_failure_problems(trigger),
+        **find_tag_problems(trigger),
     }
 
 
@@ -124,3 +130,66 @@ def find_failure_problems(trigger: "Trigger") -> dict[str, str]:
     if trigger.on_failure == "pause" and not trigger.application.is_swarm:
         return {"on_failure": "A plain engine always goes back to how it was; only on a Swarm can a failure be left as it is."}
     return {}
+
+
+def find_tag_problems(trigger: "Trigger") -> dict[str, str]:
+    if not trigger.tag_pattern:
+        return {}
+    if trigger.action != "redeploy":
+        return {"tag_pattern": "Only a redeploy can change the tag."}
+    problem = explain_bad_pattern(trigger.tag_pattern)
+    return {"tag_pattern": problem} if problem else {}
+
+
+def validate_subscription(subscription: "ImageSubscription") -> None:
+    """Brings the repository into its one form. Raises ValidationError by field."""
+    problems: dict[str, str] = {}
+    try:
+        reference = parse_reference(subscription.repository)
+    except BadReference as error:
+        problems["repository"] = str(error)
+    else:
+        if reference.tag or reference.digest:
+            problems["repository"] = "The repository alone, without a tag or a digest."
+        subscription.repository = reference.repository
+    if subscription.condition == "pattern" and (problem := explain_bad_pattern(subscription.pattern)):
+        problems["pattern"] = problem
+    if subscription.condition == "tags" and (problem := explain_bad_tags(subscription.tags)):
+        problems["tags"] = problem
+    if subscription.poll_seconds and not POLL_MINIMUM <= subscription.poll_seconds <= POLL_MAXIMUM:
+        problems["poll_seconds"] = f"0, or from {POLL_MINIMUM} to {POLL_MAXIMUM} seconds."
+    if problems:
+        raise ValidationError(problems)
+
+
+def explain_bad_tags(tags: Any) -> str:
+    if not isinstance(tags, list) or not tags:
+        return "Give at least one tag."
+    if len(tags) > TAGS_MAXIMUM:
+        return f"At most {TAGS_MAXIMUM} tags; an expression can match more."
+    wrong = next((tag for tag in tags if not isinstance(tag, str) or not is_tag(tag)), None)
+    return f"'{str(wrong)[:60]}' is not a tag." if wrong is not None else ""
+
+
+def explain_bad_pattern(pattern: str) -> str:
+    """Why the expression cannot be used, as a sentence; empty when it can. RE2 takes none whose time could explode."""
+    if not pattern:
+        return "Give an expression, such as v[0-9]+."
+    try:
+        compile_pattern(pattern)
+    except re2.error as error:
+        return f"This expression cannot be used: {error_text(error)}."
+    return ""
+
+
+def compile_pattern(pattern: str) -> Any:
+    """`compile_pattern(text).fullmatch(tag)`. Raises re2.error. Time is linear in the tag, memory bounded."""
+    options = re2.Options()
+    options.max_mem = PATTERN_MEMORY
+    options.log_errors = False
+    return re2.compile(pattern, options=options)
+
+
+def error_text(error: Exception) -> str:
+    text = error.args[0] if error.args else ""
+    return (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).rstrip(".")

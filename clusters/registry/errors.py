@@ -1,0 +1,13 @@
+"""What can go wrong between Windlass and a registry. Errors of HTTP libraries never leave `clusters.registry`."""
+
+
+class RegistryError(Exception):
+    """`message` is a sentence for people, `code` a word for machines; `permanent`: trying again will not help.
+
+    Codes: unreachable, timeout, tls, unauthorized, forbidden, not_found, rate_limited, server_error, bad_answer, helper_failed.
+    `retry_after`: seconds that the registry asked to wait, if it did.
+    """
+
+    def __init__(self, message: str, code: str, *, permanent: bool = False, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.message, self.code, self.permanent, self.retry_after = message, code, permanent, retry_after
