@@ -3,6 +3,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sh scripts/packages.sh docker.io docker-registry busybox-static iptables iproute2 util-linux chromium
+sh scripts/packages.sh docker.io docker-registry busybox-static iptables iproute2 util-linux chromium-headless-shell
 sh scripts/environment.sh dev
 exec .venv/bin/python -m tests.e2e.screenshots "$@"

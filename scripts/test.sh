@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux \
-    chromium postgresql redis-server
+    chromium-headless-shell postgresql redis-server
 sh scripts/environment.sh dev
 sh scripts/lint.sh
 

@@ -91,9 +91,10 @@ class Visitor:
         self.page.locator("#dialog[open]").wait_for()
 
     def find_tabs(self) -> list[str]:
-        """Addresses of the page's tabs but the open one."""
+        """Paths of the page's tabs but the open one."""
         links = self.page.locator("nav.tabs a:not([aria-current])")
-        return [str(link) for link in links.evaluate_all("links => links.map((link) => link.href)")]
+        addresses = [str(link) for link in links.evaluate_all("links => links.map((link) => link.href)")]
+        return [address.removeprefix(self.site.url) for address in addresses]
 
     def read_with_axe(self, where: str = "", rules: dict[str, Any] = RULES) -> list[str]:
         """What is wrong on the page as it is shown now, or in the element that `where` selects."""

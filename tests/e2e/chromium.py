@@ -1,4 +1,4 @@
-"""Debian's Chromium, without a window, and the two sizes in which pages are looked at."""
+"""Debian's Chromium, its build without a window, and the two sizes in which pages are looked at."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +22,9 @@ FLAGS = (
 
 @contextmanager
 def run_chromium() -> Iterator[Browser]:
-    program = find_program("chromium")
+    program = find_program("chromium-headless-shell")
     if not program:
-        raise AssertionError("The browser scenarios need Chromium: `apt-get install chromium` installs it on Debian.")
+        raise AssertionError("There is no browser: `apt-get install chromium-headless-shell` installs it on Debian.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         yield browser

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,10 +31,18 @@ def visit(page: Page, path: str) -> None:
         page.goto(path)
 
 
-@pytest.fixture
-def running_console(engine: PrivateEngine, tmp_path: Path) -> Iterator[RunningConsole]:
-    with run_console(tmp_path / "data", engine.endpoint_url) as running:
+@pytest.fixture(scope="package")
+def lasting_console(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
+    """To start one takes longer than most scenarios. It ends with the last of them: its watcher is work for the engine."""
+    with run_console(tmp_path_factory.mktemp("console") / "data", session_engine.endpoint_url) as running:
         yield running
+
+
+@pytest.fixture
+def running_console(lasting_console: RunningConsole, engine: PrivateEngine) -> Iterator[RunningConsole]:
+    """Nobody has made or called a trigger there."""
+    yield lasting_console
+    lasting_console.forget_triggers()
 
 
 @pytest.fixture(scope="module")

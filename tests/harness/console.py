@@ -1,17 +1,20 @@
 """A whole console as a user starts it: `manage.py up` in a data folder of its own, on a free port, against a given engine."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from tests.harness.eventually import eventually
 from tests.harness.proc import find_free_port, start_process, stop_process
@@ -29,7 +32,7 @@ class RunningConsole:
     log_file: Path
     process: subprocess.Popen[bytes]
     environment: dict[str, str]
-    token: str = ""
+    session: requests.Session | None = None
 
     def manage(self, *arguments: str) -> str:
         """What a manage.py command prints, run beside the console."""
@@ -38,12 +41,17 @@ class RunningConsole:
         return done.stdout.strip()
 
     def request(self, method: str, path: str, data: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """An API request as `admin`, by token; status and JSON."""
-        if not self.token:
-            self.token = self.manage("drf_create_token", "admin").split()[2]
-        body = json.dumps(data).encode() if data is not None else None
-        headers = {"Authorization": f"Token {self.token}", "Content-Type": "application/json"}
-        return open_url(urllib.request.Request(f"{self.url}{path}", body, headers, method=method))
+        """An API request as `admin`, who signs in at the first one; status and JSON."""
+        self.session = self.session or sign_in(self.url)
+        headers = {"X-CSRFToken": self.session.cookies["csrftoken"], "Referer": self.url}
+        answer = self.session.request(method, f"{self.url}{path}", json=data, headers=headers, timeout=120)
+        return answer.status_code, answer.json()
+
+    def forget_triggers(self) -> None:
+        """Their calls too, and what people did. Only for SQLite, and while no call runs."""
+        with contextlib.closing(sqlite3.connect(self.data_dir / "windlass.sqlite3", timeout=30)) as database, database:
+            for table in ("triggers_triggercallevent", "triggers_triggercall", "triggers_trigger", "clusters_auditentry"):
+                database.execute(f"DELETE FROM {table}")
 
     def create_trigger(self, application: str, action: str, service: str = "", **more: Any) -> dict[str, Any]:
         """Through the API, once discovery has found the application."""
@@ -64,6 +72,16 @@ class RunningConsole:
         return trigger
 
 
+def sign_in(url: str) -> requests.Session:
+    """As `admin`."""
+    session = requests.Session()
+    page = f"{url}/login/"
+    session.get(page, timeout=60)
+    fields = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+    session.post(page, fields, headers={"Referer": page}, timeout=60).raise_for_status()
+    return session
+
+
 def open_url(target: urllib.request.Request | str, timeout: float = 120) -> tuple[int, dict[str, Any]]:
     """Status and JSON, whatever the status."""
     try:
@@ -80,7 +98,7 @@ def call_link(trigger: dict[str, Any], **parameters: Any) -> tuple[int, dict[str
     return open_url(trigger["link"] + more)
 
 
-@contextmanager
+@contextlib.contextmanager
 def run_console(data_dir: Path, engine_url: str, **environment: str) -> Iterator[RunningConsole]:
     """Yields when the login page is served; stops all of it at the end."""
     port = find_free_port()

@@ -5,14 +5,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Value = TypeVar("Value")
+MOST = 0.3  # seconds between two probes: asking an engine is work for it, and who has waited for long can wait a little more
 
 
 def eventually(probe: Callable[[], Value], *, within: float = 10.0, every: float = 0.05, what: str = "") -> Value:
     """Calls `probe` until it returns something true and returns that; AssertionError after `within` seconds.
 
+    It waits `every` seconds between two calls at first, and longer the longer it takes.
     An AssertionError of the probe counts as "not yet", and the last one is the cause of the failure.
     """
-    deadline = time.monotonic() + within
+    begin = time.monotonic()
+    deadline = begin + within
     while True:
         failure: AssertionError | None = None
         try:
@@ -20,6 +23,7 @@ def eventually(probe: Callable[[], Value], *, within: float = 10.0, every: float
                 return value
         except AssertionError as error:
             failure = error
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= deadline:
             raise AssertionError(f"Not within {within:g} s: {what or getattr(probe, '__name__', 'the probe')}") from failure
-        time.sleep(every)
+        time.sleep(max(every, min((now - begin) / 20, MOST)))

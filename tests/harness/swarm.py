@@ -61,6 +61,7 @@ class SwarmNode:
     daemon: DaemonProcess | None = None
     space: NetworkSpace | None = None
     is_cut: bool = False
+    api_version: str = ""
 
     @property
     def name(self) -> str:
@@ -100,7 +101,8 @@ class SwarmNode:
 
     def connect(self, timeout: float = 60) -> docker.APIClient:
         """The SDK's client, for tests to arrange and to look; the code under test has its own."""
-        return docker.APIClient(base_url=self.endpoint_url, version="auto", timeout=timeout)
+        self.api_version = self.api_version or read_api_version(self.endpoint_url)
+        return docker.APIClient(base_url=self.endpoint_url, version=self.api_version, timeout=timeout)
 
     def launch(self) -> None:
         """Starts its engine without waiting. The engine ends with the calling thread: call it from a lasting one."""
@@ -472,6 +474,11 @@ def clear_node(node: SwarmNode) -> bool:
 def import_base_image(node: SwarmNode) -> None:
     with node.connect() as api:
         create_base_image(api)
+
+
+def read_api_version(endpoint_url: str) -> str:
+    with docker.APIClient(base_url=endpoint_url, version="auto") as api:
+        return str(api.api_version)
 
 
 def read_node_id(api: docker.APIClient) -> str:

@@ -87,7 +87,7 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> 
         assert word in text
 
 
-def test_a_part_that_is_killed_starts_again(console: RunningConsole) -> None:
+def test_a_part_that_is_killed_starts_again_and_a_signal_stops_all(console: RunningConsole) -> None:
     before = wait_for_parts(console)
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
@@ -97,21 +97,16 @@ def test_a_part_that_is_killed_starts_again(console: RunningConsole) -> None:
         what="every part runs again",
     )
     eventually(lambda: is_served(f"{console.url}/login/"), within=30, what="the login page is served again")
+    assert_stops(console, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_every_part_and_up_ends_well(console: RunningConsole, number: signal.Signals) -> None:
+def assert_stops(console: RunningConsole, number: signal.Signals) -> None:
+    """Every part, and `up` ends well."""
     parts = wait_for_parts(console)
     console.process.send_signal(number)
     assert console.process.wait(20) == 0
     assert all(is_gone(pid) for pid in parts.values())
     assert "Traceback" not in console.log_file.read_text()
-
-
-def test_no_part_outlives_a_killed_supervisor(console: RunningConsole) -> None:
-    parts = wait_for_parts(console)
-    console.process.kill()
-    eventually(lambda: all(is_gone(pid) for pid in parts.values()), within=10, what="the parts are gone")
 
 
 def test_a_second_console_in_the_data_folder_is_refused(quiet_console: RunningConsole) -> None:
@@ -142,6 +137,7 @@ def test_a_generated_password_is_printed_at_the_first_start_alone(tmp_path: Path
     data_dir = tmp_path / "data"
     with run_console(data_dir, engine.endpoint_url, WINDLASS_ADMIN_PASSWORD="") as first:
         password = re.search(r"^ +password +(\S+)$", first.log_file.read_text(), re.MULTILINE)
+        assert_stops(first, signal.SIGINT)
     assert password
     with run_console(data_dir, engine.endpoint_url, WINDLASS_ADMIN_PASSWORD="") as second:
         second.process.terminate()
@@ -190,15 +186,17 @@ def running_commands(supervisor: int) -> str:
     return " ".join(" ".join(read_command(int(pid))) for pid in children)
 
 
-def test_the_console_starts_without_an_engine(tmp_path: Path) -> None:
+def test_the_console_starts_without_an_engine_and_no_part_outlives_its_supervisor(tmp_path: Path) -> None:
     with run_console(tmp_path / "data", f"unix://{tmp_path}/none.sock") as console:
-        wait_for_parts(console)
+        parts = wait_for_parts(console)
 
         def status() -> str:
             with sqlite3.connect(console.data_dir / "windlass.sqlite3") as database:
                 return database.execute("SELECT status FROM clusters_cluster").fetchone()[0]
 
         eventually(lambda: status() == "unreachable", within=30, what="the cluster is shown as unreachable")
+        console.process.kill()
+        eventually(lambda: all(is_gone(pid) for pid in parts.values()), within=10, what="the parts are gone")
 
 
 @pytest.mark.parametrize(
