@@ -25,6 +25,13 @@ def refuse_several_repositories(subject: str, references: Iterable[str]) -> None
         )
 
 
+def is_one_repository(references: Iterable[str]) -> bool:
+    try:
+        return len({find_repository(reference) for reference in references}) == 1
+    except PlanRefused:
+        return False
+
+
 def find_repository(reference: str) -> str:
     """Raises PlanRefused."""
     try:
