@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from clusters.engine.tags import is_one_repository
 from clusters.models import Application, Service
 from triggers.models import TRIGGER_CHOICES, Action, OnFailure, Trigger
-from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, InvalidParameter, parse_tag
+from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_tag
 from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 
 
@@ -133,7 +133,7 @@ class RedeployForm(forms.Form):
         try:
             return parse_tag(self.cleaned_data["tag"] or None)
         except InvalidParameter as error:
-            raise ValidationError(error.message) from error
+            raise ValidationError(f"Only {TAG_RULE}") from error
 
 
 class ScaleForm(forms.Form):

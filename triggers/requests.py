@@ -10,7 +10,7 @@ from triggers.models import Trigger, TriggerCall
 STEP_MINIMUM, STEP_MAXIMUM = 1, 100  # containers, as documented
 WAIT_MAXIMUM = 600  # seconds
 SCALE_TYPES = {"scale_in": -1, "scale_out": 1}
-TAG_RULE = "it must be letters, digits, dots, dashes and underscores, at most 128, and begin with no dot or dash."
+TAG_RULE = "letters, digits, dots, dashes and underscores, at most 128, beginning with no dot or dash."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def parse_tag(value: Any) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not is_tag(text):
         what = "is empty" if value == "" else f"is {_shown(value)}"
-        raise InvalidParameter("tag", f"The tag parameter {what}; {TAG_RULE}")
+        raise InvalidParameter("tag", f"The tag parameter {what}; it must be {TAG_RULE}")
     return text
 
 

@@ -103,9 +103,7 @@ def fake_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
     add_image = lambda reference=IMAGE, **config: fake.add_image(reference, **config)  # noqa: E731
     with fake as client:
-        yield Bench(
-            client, add_image, fake.add_network, publish, publish_private, "127.0.0.1:5", "10.9.8.0/24", fake.write_log
-        )
+        yield Bench(client, add_image, fake.add_network, publish, publish_private, "127.0.0.1:5", "10.9.8.0/24", fake.write_log)
 
 
 @pytest.fixture(scope="module")

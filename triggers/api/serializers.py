@@ -9,7 +9,7 @@ from rest_framework.fields import empty
 from clusters.access import scope_visible
 from clusters.models import Application, Container, Service
 from triggers.models import Trigger, TriggerCall, TriggerCallEvent
-from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, InvalidParameter, parse_step, parse_tag
+from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_step, parse_tag
 from triggers.selectors import build_trigger_link, public_base_url
 from triggers.validation import REPLICAS_MAXIMUM, find_problems
 
@@ -125,7 +125,7 @@ class RedeploySerializer(serializers.Serializer[Any]):
         try:
             return parse_tag(tag)
         except InvalidParameter as error:
-            raise serializers.ValidationError(error.message) from error
+            raise serializers.ValidationError(f"Only {TAG_RULE}") from error
 
     def validate_service(self, service_id: int | None) -> Service | None:
         application: Application = self.context["application"]
