@@ -64,6 +64,8 @@ def list_parameters(call: TriggerCall) -> list[str]:
     """What was sent with the request, by the documented names, such as `step=5`. A secret is not kept, so it is not there."""
     if call.container:
         return [f"container={call.container}"]
+    if call.tag:
+        return [f"tag={call.tag}"]
     if call.replicas is not None:
         return [f"replicas={call.replicas}"]
     if call.step is None:

@@ -40,6 +40,7 @@ def start_call(
         asked = {
             "service": service and service.name,
             "container": call.container,
+            "tag": call.tag,
             "step": call.step,
             "replicas": call.replicas,
             "trigger": str(call.trigger or ""),

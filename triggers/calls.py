@@ -24,6 +24,7 @@ from clusters.models import Application
 from triggers.models import ACTIVE_STATES, TERMINAL_STATES, TRIGGER_ACTIONS, Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.requests import CallRequest
 from triggers.selectors import only_active
+from triggers.validation import explain_tag_refusal
 
 log = structlog.get_logger("windlass.calls")
 
@@ -118,6 +119,8 @@ def _find_refusal(request: CallRequest, now: datetime) -> tuple[str, str] | None
     application = trigger.application if trigger else Application.objects.get(pk=request.application_id)
     if application.protected:
         return "protected", f"{application.name} is protected: the console runs in it, or its label says so. Nothing was done."
+    if trigger and request.tag and (problem := explain_tag_refusal(trigger.tag_pattern, request.tag)):
+        return "tag", problem
     if remaining := remaining_cooldown(request, now):
         return "cooldown", f"This trigger is cooling down; it accepts the next call in {remaining} s."
     return None

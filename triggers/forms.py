@@ -6,16 +6,17 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 
+from clusters.engine.tags import is_one_repository
 from clusters.models import Application, Service
 from triggers.models import TRIGGER_CHOICES, Action, OnFailure, Trigger
-from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM
+from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_tag
 from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 
 
 class TriggerOptionsForm(forms.ModelForm):
     """What can be chosen of a trigger beside what it does: the Edit dialog, and More options of the Create Trigger dialog."""
 
-    OPTIONS = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "on_failure")
+    OPTIONS = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure")
 
     cooldown_seconds = forms.IntegerField(
         label="Cool-down",
@@ -28,10 +29,12 @@ class TriggerOptionsForm(forms.ModelForm):
 
     class Meta:
         model = Trigger
-        fields: tuple[str, ...] = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "on_failure")
+        fields: tuple[str, ...] = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure")
         labels = {"min_replicas": "Minimum", "max_replicas": "Maximum", "on_failure": "On failure"}
         help_texts = {
             "name": "For people: who calls it, for example.",
+            "tag_pattern": "An expression such as v[0-9.]+: a call with tag=… that it matches whole changes the image to that "
+            "tag, for good. Empty: the tag stays.",
             "on_failure": "What becomes of a change that fails, where the service's own update policy does not say.",
         }
 
@@ -46,6 +49,8 @@ class TriggerOptionsForm(forms.ModelForm):
             del self.fields["on_failure"]  # a plain engine always goes back
         if self.instance.action == Action.REDEPLOY:
             del self.fields["min_replicas"], self.fields["max_replicas"]
+        elif self.instance.action == Action.SCALING:
+            del self.fields["tag_pattern"]
 
     def list_changes(self) -> list[str]:
         """The fields whose values are others than the trigger had; what was only written differently is none."""
@@ -102,7 +107,33 @@ class TriggerForm(TriggerOptionsForm):
         if cleaned.get("action") == Action.REDEPLOY:
             cleaned["service"] = cleaned.get("only_service")
             cleaned["min_replicas"] = cleaned["max_replicas"] = None
+        elif cleaned.get("action") == Action.SCALING:
+            cleaned["tag_pattern"] = ""
         return cleaned
+
+
+class RedeployForm(forms.Form):
+    """Redeploy an application; where all of it is of one repository, to another tag if one is given."""
+
+    tag = forms.CharField(
+        label="Tag",
+        max_length=128,
+        required=False,
+        help_text="Changes the image to this tag, for good. Empty: the tag stays.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+    def __init__(self, application: Application, data: Any = None, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        images = [service.image for service in application.services.all() if service.status != Application.Status.ABSENT]
+        if not is_one_repository(images):
+            del self.fields["tag"]
+
+    def clean_tag(self) -> str:
+        try:
+            return parse_tag(self.cleaned_data["tag"] or None)
+        except InvalidParameter as error:
+            raise ValidationError(f"Only {TAG_RULE}") from error
 
 
 class ScaleForm(forms.Form):

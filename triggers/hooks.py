@@ -19,7 +19,7 @@ from triggers import links
 from triggers.bodies import BodyTooLarge, Parameters
 from triggers.calls import QueueFull, accept_call, remaining_cooldown
 from triggers.models import Action, CallState, Trigger, TriggerCall
-from triggers.requests import CallRequest, InvalidParameter, parse_step, parse_wait
+from triggers.requests import CallRequest, InvalidParameter, parse_step, parse_tag, parse_wait
 from triggers.selectors import build_status_url, outcome_of, public_base_url
 from triggers.waiting import TooManyWaiters, waiters
 
@@ -33,7 +33,7 @@ DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 
 # All that a call needs of its trigger: the hook reads no column more.
 TRIGGER_FIELDS = (
-    *("public_id", "secret", "action", "enabled", "cooldown_seconds", "application_id", "service_id"),
+    *("public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
     *("application__name", "application__protected", "application__cluster__uid"),
 )
 
@@ -132,6 +132,7 @@ def call_trigger(request: HttpRequest) -> Response:
         application_id=trigger.application_id,
         service_id=trigger.service_id,
         trigger=trigger,
+        tag=read_tag(trigger, parameters),
         step=parse_step(parameters.get("type"), parameters.get("step")) if trigger.action == Action.SCALING else None,
         source_address=client_address(request),
         user_agent=request.headers.get("User-Agent", ""),
@@ -143,6 +144,14 @@ def call_trigger(request: HttpRequest) -> Response:
     if wait:
         return answer_with_outcome(request, call, wait)
     return answer_with_state(request, call)
+
+
+def read_tag(trigger: Trigger, parameters: Parameters) -> str:
+    """Raises InvalidParameter."""
+    tag = parse_tag(parameters.get_own("tag"))
+    if tag and trigger.action != Action.REDEPLOY:
+        raise InvalidParameter("tag", "This link scales; only a redeploy can change the tag.")
+    return tag
 
 
 def check_body_size(request: HttpRequest) -> None:

@@ -4,11 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from clusters.registry.reference import is_tag
 from triggers.models import Trigger, TriggerCall
 
 STEP_MINIMUM, STEP_MAXIMUM = 1, 100  # containers, as documented
 WAIT_MAXIMUM = 600  # seconds
 SCALE_TYPES = {"scale_in": -1, "scale_out": 1}
+TAG_RULE = "letters, digits, dots, dashes and underscores, at most 128, beginning with no dot or dash."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,17 @@ def parse_step(type_value: Any, step_value: Any) -> int:
         what = "is missing" if type_value in (None, "") else f"is {_shown(type_value)}"
         raise InvalidParameter("type", f"The type parameter {what}; it must be scale_in or scale_out.")
     return sign * _parse_number("step", step_value, STEP_MINIMUM, STEP_MAXIMUM)
+
+
+def parse_tag(value: Any) -> str:
+    """The tag that a redeploy is to change to; empty without the parameter. Raises InvalidParameter."""
+    if value is None:
+        return ""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not is_tag(text):
+        what = "is empty" if value == "" else f"is {_shown(value)}"
+        raise InvalidParameter("tag", f"The tag parameter {what}; it must be {TAG_RULE}")
+    return text
 
 
 def parse_wait(value: Any) -> int:

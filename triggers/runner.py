@@ -18,6 +18,7 @@ from clusters.engine.client import EngineClient
 from clusters.engine.driver import ACTS, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineError, EngineUnreachable, PlanRefused
+from clusters.registries import engine_credentials
 from triggers import calls
 from triggers.models import Action, CallState, OnFailure, TriggerCall
 from triggers.scaling import Step, apply_steps, describe_step
@@ -46,6 +47,16 @@ def run_call(call_id: Any) -> None:
             Run(call, owner, lease).run()
         except calls.LeaseLost:
             log.warning("another worker has taken the call over")
+
+
+def find_credentials(reference: str) -> dict[str, str] | None:
+    """A CredentialSource. It is asked in threads of the engine's code too: what was opened in one for it is closed."""
+    is_open = connection.connection is not None
+    try:
+        return engine_credentials(reference)
+    finally:
+        if not is_open:
+            connection.close()
 
 
 class Lease:
@@ -133,7 +144,7 @@ class Run:
         self.lease.check()
         try:
             driver = driver_for(self.target.source)
-            with EngineClient(self.call.application.endpoint) as client:
+            with EngineClient(self.call.application.endpoint, credentials=find_credentials) as client:
                 return self._run_on(driver, client)
         except EngineUnreachable:
             raise
@@ -177,7 +188,7 @@ class Run:
     def _intent(self) -> Intent:
         trigger = self.call.trigger
         leave = trigger is not None and trigger.on_failure == OnFailure.PAUSE
-        return Intent("pause" if leave else "rollback", self.call.before)
+        return Intent("pause" if leave else "rollback", self.call.before, self.call.tag)
 
     def _target_replicas(self, observation: Observation, minimum: int) -> int:
         members = calls.merged_calls(self.call)

@@ -182,6 +182,19 @@ def explain_bad_pattern(pattern: str) -> str:
     return ""
 
 
+def explain_tag_refusal(pattern: str, tag: str) -> str:
+    """Why a trigger with these allowed tags does not change the image to this one, as a sentence; empty when it does."""
+    if not pattern:
+        return "This trigger changes no tags; Allowed tags, in the console, names those that it may change to."
+    try:
+        is_allowed = compile_pattern(pattern).fullmatch(tag) is not None
+    except re2.error:
+        is_allowed = False
+    if not is_allowed:
+        return f"This trigger does not change to the tag {tag}: the expression in its Allowed tags does not match it."
+    return ""
+
+
 def compile_pattern(pattern: str) -> Any:
     """`compile_pattern(text).fullmatch(tag)`. Raises re2.error. Time is linear in the tag, memory bounded."""
     options = re2.Options()

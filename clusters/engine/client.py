@@ -20,6 +20,7 @@ from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 from docker.utils import parse_repository_tag
 
+from clusters.engine.credentials import CredentialSource, choose_auth, credentials_failed, no_credentials
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import (
     EngineError,
@@ -93,14 +94,22 @@ class EngineClient:
     it answers (what runs on that engine alone can be worked with), else a manager whose Swarm has no leader.
     """
 
-    def __init__(self, endpoint: EngineEndpoint, timeout: float = REQUEST_TIMEOUT, version: str = "auto") -> None:
-        """Connects and, unless `version` names it, negotiates the API version.
+    def __init__(
+        self,
+        endpoint: EngineEndpoint,
+        timeout: float = REQUEST_TIMEOUT,
+        version: str = "auto",
+        credentials: CredentialSource = no_credentials,
+    ) -> None:
+        """Connects and, unless `version` names it, negotiates the API version. `credentials` is asked for a registry's at each
+        use; where it has none, the console user's own Docker config is.
 
         Raises EngineUnreachable, EngineError (`bad_address`, `bad_other_address`).
         """
         endpoint.validate()
         self.endpoint = endpoint
         self.timeout = timeout
+        self.credentials = credentials
         self.address = endpoint.url
         self.passed_over: tuple[str, ...] = ()
         self._resources = ExitStack()
@@ -173,7 +182,7 @@ class EngineClient:
 
     def sibling(self) -> Self:
         """Another connection to the same engine, for another thread; it has to be closed too."""
-        return type(self)(self.endpoint.at(self.address), self.timeout, self.api.api_version)
+        return type(self)(self.endpoint.at(self.address), self.timeout, self.api.api_version, self.credentials)
 
     @contextmanager
     def patience(self, seconds: float) -> Iterator[None]:
@@ -327,11 +336,11 @@ class EngineClient:
         The engine asks the registry (GET /distribution/…/json): since API 1.30 nobody else does for an update, and Swarm would
         keep the digest it knows. `auth` as in pull_image. Raises PullFailed.
         """
-        repository, _ = parse_repository_tag(reference)
+        headers = self._pull_headers(reference, auth)
         try:
             with self._translated():
                 url = self._raw._url("/distribution/{0}/json", reference)
-                answer = self._raw._get(url, headers=self._pull_headers(repository, auth), timeout=REGISTRY_PATIENCE)
+                answer = self._raw._get(url, headers=headers, timeout=REGISTRY_PATIENCE)
                 self._raw._raise_for_status(answer)
                 return str(answer.json()["Descriptor"]["digest"])
         except EngineUnreachable as error:
@@ -340,18 +349,23 @@ class EngineClient:
             silence = f"its registry did not answer the engine within {REGISTRY_PATIENCE:.0f} s"
             raise PullFailed(f"{reference} could not be resolved: {silence}.") from error
         except (EngineRefused, TargetMissing) as error:
-            raise classify_pull_failure(reference, error.message) from error
+            raise classify_pull_failure(reference, error.message, had_credentials=bool(headers)) from error
+
+    def check_credentials(self, reference: str) -> None:
+        """Raises PullFailed (`credentials_failed`) where a use of them would."""
+        self._pull_headers(reference, None)
 
     def update_service(
         self, service: str, version: int, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None
     ) -> list[str]:
         """Send a whole spec, based on what was read at `version`. Returns the engine's warnings.
 
-        The credentials for the spec's image go along; without any, Swarm is told to keep those it has. Not the SDK's own
-        method: it rebuilds the spec and loses what it does not know. Raises EngineRefused (`out_of_sequence`).
+        The credentials for the spec's image go along, as in pull_image; without any, Swarm is told to keep those it has. Not
+        the SDK's own method: it rebuilds the spec and loses what it does not know. Raises EngineRefused (`out_of_sequence`),
+        PullFailed (`credentials_failed`).
         """
         image = spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", "")
-        headers = self._pull_headers(parse_repository_tag(image)[0], auth)
+        headers = self._pull_headers(image, auth)
         return self._update_service(service, {"version": version, "registryAuthFrom": "spec"}, spec, headers)
 
     def roll_back_service(self, service: str, version: int, spec: Mapping[str, Any]) -> list[str]:
@@ -438,25 +452,24 @@ class EngineClient:
     def pull_image(
         self, reference: str, auth: Mapping[str, str] | None = None, on_progress: Callable[[], None] = lambda: None
     ) -> None:
-        """Returns when the image is there. `auth` is an AuthConfig; without one the console user's own Docker config is used.
+        """Returns when the image is there. `auth` is an AuthConfig; without one `credentials` is asked.
 
         `on_progress` is called with each line of progress; what it raises ends the pull. Raises PullFailed.
         """
         repository, tag = parse_repository_tag(reference)
         query = {"fromImage": repository, "tag": tag or "latest"}
+        headers = self._pull_headers(reference, auth)
         try:
             with self._translated():
-                answer = self._raw._post(
-                    self._raw._url("/images/create"), params=query, headers=self._pull_headers(repository, auth),
-                    stream=True, timeout=PULL_SILENCE,
-                )  # fmt: skip
+                url = self._raw._url("/images/create")
+                answer = self._raw._post(url, params=query, headers=headers, stream=True, timeout=PULL_SILENCE)
                 self._raw._raise_for_status(answer)
                 for line in self._raw._stream_helper(answer, decode=True):
                     if message := line.get("error"):
-                        raise classify_pull_failure(reference, str(message))
+                        raise classify_pull_failure(reference, str(message), had_credentials=bool(headers))
                     on_progress()
         except (EngineRefused, TargetMissing) as error:
-            raise classify_pull_failure(reference, error.message) from error
+            raise classify_pull_failure(reference, error.message, had_credentials=bool(headers)) from error
 
     def remove_image(self, image: str) -> list[dict[str, str]]:
         """What was done, as `{"Untagged": reference}` and `{"Deleted": id}`. A reference is only taken off where the image has
@@ -474,11 +487,16 @@ class EngineClient:
         self._raw._raise_for_status(answer)
         return answer.json()
 
-    def _pull_headers(self, repository: str, auth: Mapping[str, str] | None) -> dict[str, str]:
-        if auth is not None:
-            return {"X-Registry-Auth": docker_auth.encode_header(dict(auth)).decode()}
-        registry, _ = docker_auth.resolve_repository_name(repository)
-        header = docker_auth.get_config_header(self.api, registry)
+    def _pull_headers(self, reference: str, auth: Mapping[str, str] | None) -> dict[str, str]:
+        """Raises PullFailed (`credentials_failed`)."""
+        chosen = choose_auth(reference, auth, self.credentials)
+        if chosen is not None:
+            return {"X-Registry-Auth": docker_auth.encode_header(dict(chosen)).decode()}
+        try:
+            registry, _ = docker_auth.resolve_repository_name(parse_repository_tag(reference)[0])
+            header = docker_auth.get_config_header(self.api, registry)
+        except DockerException as error:
+            raise credentials_failed(reference, str(error)) from error
         return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header} if header else {}
 
     def _post(self, path: str, name: str, body: dict[str, Any]) -> None:
@@ -527,8 +545,9 @@ PULL_FAILURES = (
 )
 
 
-def classify_pull_failure(reference: str, message: str) -> PullFailed:
+def classify_pull_failure(reference: str, message: str, *, had_credentials: bool = False) -> PullFailed:
     """A typed error from the engine's words; registries and engine versions word the same refusal differently."""
     lowered = message.lower()
     code = next((code for code, words in PULL_FAILURES if any(word in lowered for word in words)), "pull_failed")
-    return PullFailed(f"{reference} could not be pulled: {message.strip()[:500].rstrip('.')}.", code=code)
+    sentence = f"{reference} could not be pulled: {message.strip()[:500].rstrip('.')}."
+    return PullFailed(sentence, code=code, had_credentials=had_credentials)

@@ -43,11 +43,13 @@ class Intent:
 
     `on_failure`: whether a change that fails is taken back or left as it is, where the engine does not decide that itself (a
     plain engine's plan always goes back). `before`: the target's snapshot from when the call was first claimed; a call that
-    was taken over reads from it how far the work had come. None: this is the first attempt.
+    was taken over reads from it how far the work had come. None: this is the first attempt. `tag`: a redeploy changes the
+    image references to it for good, digests go.
     """
 
     on_failure: Literal["rollback", "pause"] = "rollback"
     before: Mapping[str, Any] | None = None
+    tag: str = ""
 
 
 FIRST_ATTEMPT = Intent()

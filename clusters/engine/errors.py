@@ -44,19 +44,25 @@ class TargetMissing(EngineError):
 
 
 class PullFailed(EngineError):
-    """The registry or the engine refused a pull.
+    """The registry or the engine refused a pull, or nobody was asked, for want of credentials that could be read.
 
-    Codes: `pull_unauthorized`, `pull_not_found`, `pull_rate_limited`, `pull_failed`.
+    Codes: `pull_unauthorized`, `pull_not_found`, `pull_rate_limited`, `pull_failed`, `credentials_failed`.
+    `had_credentials`: some were sent along.
     """
 
     code = "pull_failed"
+
+    def __init__(self, message: str, code: str = "", *, had_credentials: bool = False) -> None:
+        super().__init__(message, code)
+        self.had_credentials = had_credentials
 
 
 class PlanRefused(EngineError):
     """The request cannot be planned on this target, and nothing was touched.
 
     Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `shared_network`, `global_mode`, `protected`,
-    `no_image_reference`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`.
+    `no_image_reference`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`,
+    `several_repositories`.
     """
 
     code = "refused"

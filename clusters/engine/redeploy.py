@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from clusters.engine import names
+from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.observed import ObservedContainer, ObservedTarget, find_dependants
 from clusters.engine.plan import Change, EnginePlan, Operation, Pull, Ref, Start, Step, Stop
@@ -18,6 +19,7 @@ from clusters.engine.recreate import (
     unchanged_image,
 )
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
+from clusters.engine.tags import refuse_several_repositories, with_tag
 from clusters.engine.update_rules import read_parallelism, read_pull_policy
 
 
@@ -31,9 +33,10 @@ class Work:
     cause: str
 
 
-def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
+def plan_redeploy(observed: ObservedTarget, intent: Intent = FIRST_ATTEMPT) -> EnginePlan:
     """Raises PlanRefused."""
     target = observed.target
+    subject = target.name_part(target.service)
     recovered = recover(observed.containers)
     chosen = [item for item in recovered.containers if target.service in {"", item.place.service}]
     rest = [item for item in recovered.containers if item not in chosen]
@@ -41,7 +44,10 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
     dependants = find_dependants(chosen, [*rest, *elsewhere.containers])
     refuse_untouchable(chosen, dependants)
     references = {container.id: find_reference(observed, container, chosen) for container in chosen}
-    pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen])
+    if intent.tag:
+        refuse_several_repositories(subject, references.values())
+        references = {key: with_tag(reference, intent.tag) for key, reference in references.items()}
+    pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen], intent.tag)
     works = [
         Work(container, references[container.id], True, f"redeploy of {container.place.service}") for container in chosen
     ] + [
@@ -57,8 +63,8 @@ def plan_redeploy(observed: ObservedTarget) -> EnginePlan:
     steps, replacements, changes = plan_steps(observed, sort_works(works), restarts)
     missing = [item.name for item in chosen if observed.image_of(item) is None]
     return EnginePlan(
-        title=f"redeploy {target.name_part(target.service)}",
-        subject=target.name_part(target.service),
+        title=f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
+        subject=subject,
         action="redeploy",
         recovery=(*recovered.operations, *elsewhere.operations),
         pulls=tuple(pulls),
@@ -104,14 +110,16 @@ def find_reference(observed: ObservedTarget, container: ObservedContainer, chose
     )
 
 
-def plan_pulls(observed: ObservedTarget, wanted: Iterable[tuple[ObservedContainer, str]]) -> tuple[list[Pull], list[str]]:
-    """Each reference once, and what is to be said of those that are not pulled."""
+def plan_pulls(
+    observed: ObservedTarget, wanted: Iterable[tuple[ObservedContainer, str]], tag: str = ""
+) -> tuple[list[Pull], list[str]]:
+    """Each reference once, and what is to be said of those that are not pulled. `tag`: the one that was asked for."""
     services: dict[str, list[ObservedContainer]] = {}
     for container, reference in wanted:
         services.setdefault(reference, []).append(container)
     pulls, notes = [], []
     for reference, containers in services.items():
-        decided = decide_pull(observed, reference, {policy for item in containers if (policy := read_pull_policy(item))})
+        decided = decide_pull(observed, reference, {policy for item in containers if (policy := read_pull_policy(item))}, tag)
         if isinstance(decided, str):
             notes.append(decided)
         else:
@@ -119,7 +127,7 @@ def plan_pulls(observed: ObservedTarget, wanted: Iterable[tuple[ObservedContaine
     return pulls, notes
 
 
-def decide_pull(observed: ObservedTarget, reference: str, policies: set[str]) -> Pull | str:
+def decide_pull(observed: ObservedTarget, reference: str, policies: set[str], tag: str) -> Pull | str:
     """The pull, or the sentence that says why there is none."""
     known = observed.images.get(reference)
     policy = next((policy for policy in ("always", "missing", "never") if policy in policies), "")
@@ -128,7 +136,7 @@ def decide_pull(observed: ObservedTarget, reference: str, policies: set[str]) ->
     if policy == "never":
         return f"{reference} is not pulled: its label says never"
     if known is None:
-        return Pull(reference=reference, cause="the engine does not have it")
+        return Pull(reference=reference, cause="its tag was asked for" if tag else "the engine does not have it")
     if policy == "always":
         return pull
     if policy == "missing":

@@ -42,7 +42,7 @@ class StandaloneDriver:
         return read_losses(client, target, container)
 
     def plan_redeploy(self, observation: Observation, intent: Intent = FIRST_ATTEMPT) -> Plan:
-        return plan_redeploy(cast(ObservedTarget, observation))
+        return plan_redeploy(cast(ObservedTarget, observation), intent)
 
     def plan_scale(self, observation: Observation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> Plan:
         return plan_scale(cast(ObservedTarget, observation), service, replicas)

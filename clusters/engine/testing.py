@@ -21,6 +21,7 @@ from ipaddress import ip_network
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from clusters.engine.credentials import CredentialSource, choose_auth, no_credentials
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import (
     EngineError,
@@ -70,6 +71,7 @@ class FakeEngine:
         self.volumes: set[str] = set()
         self.registry: dict[str, str | EngineError] = {}  # reference -> image id, or what pulling it raises
         self.private: dict[str, str] = {}  # registry host -> the "user:password" that it wants
+        self.credentials: CredentialSource = no_credentials  # as EngineClient's
         self.swarm: FakeSwarm | None = None
         self.events: list[Json] = []
         self.build_cache: list[Json] | None = None
@@ -329,9 +331,9 @@ class FakeEngine:
             self._manager().remove_object("secret", secret)
 
     def resolve_digest(self, reference: str, auth: Mapping[str, str] | None = None) -> str:
+        auth = choose_auth(reference, auth, self.credentials)
         with self._request("resolve_digest"):
-            if not self._may_pull(reference, join_credentials(auth)):
-                raise PullFailed(f"{reference} could not be pulled: no basic auth credentials.", code="pull_unauthorized")
+            self._check_login(reference, auth)
             answer = self.registry.get(add_tag(reference))
             if isinstance(answer, EngineError):
                 raise answer
@@ -342,6 +344,7 @@ class FakeEngine:
     def update_service(
         self, service: str, version: int, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None
     ) -> list[str]:
+        auth = choose_auth(spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", ""), auth, self.credentials)
         with self._request("update_service", f"update service {self._service_name(service)}"):
             self._manager().update_service(service, version, spec, join_credentials(auth))
             return []
@@ -354,6 +357,14 @@ class FakeEngine:
     def _service_name(self, service: str) -> str:
         found = (self.swarm.services if self.swarm else {}).get(service)
         return found.name if found else service
+
+    def check_credentials(self, reference: str) -> None:
+        choose_auth(reference, None, self.credentials)
+
+    def _check_login(self, reference: str, auth: Mapping[str, str] | None) -> None:
+        if not self._may_pull(reference, join_credentials(auth)):
+            problem = f"{reference} could not be pulled: no basic auth credentials."
+            raise PullFailed(problem, code="pull_unauthorized", had_credentials=auth is not None)
 
     def _may_pull(self, reference: str, credentials: str) -> bool:
         return self.private.get(reference.partition("/")[0], credentials) == credentials
@@ -468,7 +479,9 @@ class FakeEngine:
     def pull_image(
         self, reference: str, auth: Mapping[str, str] | None = None, on_progress: Callable[[], None] = lambda: None
     ) -> None:
+        auth = choose_auth(reference, auth, self.credentials)
         with self._request("pull_image", f"pull {reference}"):
+            self._check_login(reference, auth)
             answer = self.registry.get(reference)
             if isinstance(answer, EngineError):
                 raise answer

@@ -58,6 +58,15 @@ class TestCreateTriggerDialog:
         assert command == "curl"
         assert link.endswith(f"&secret={trigger.secret}&type=scale_out&step=5")
 
+    def test_allowed_tags_are_a_redeploys_alone(self, reader, fleet):
+        for name, action in (("one", "redeploy"), ("two", "scaling")):
+            data = {"action": action, "name": name, "service": fleet.service.pk, "tag_pattern": "v[0-9]+"}
+            reader.post(new_trigger_url(fleet.application), data)
+        assert [Trigger.objects.get(name=name).tag_pattern for name in ("one", "two")] == ["v[0-9]+", ""]
+        response = reader.post(new_trigger_url(fleet.application), {"action": "redeploy", "tag_pattern": "v["})
+        assert response.context["form"].errors.keys() == {"tag_pattern"}
+        assert response.context["form"].has_wrong_options
+
     def test_a_redeploy_may_be_narrowed_to_one_service_and_keeps_no_bounds(self, reader, fleet):
         data = {"action": "redeploy", "name": "one", "only_service": fleet.service.pk, "min_replicas": 2}
         reader.post(new_trigger_url(fleet.application), data)
@@ -197,7 +206,7 @@ class TestEditTrigger:
 
     def test_a_redeploy_has_no_bounds_and_a_plain_engine_no_choice_on_failure(self, reader, fleet):
         address = f"/triggers/{fleet.trigger.pk}/edit/"
-        assert reader.get(address).context["form"].fields.keys() == {"name", "cooldown_seconds"}
+        assert reader.get(address).context["form"].fields.keys() == {"name", "cooldown_seconds", "tag_pattern"}
         reader.post(address, {"name": "n", "min_replicas": "2", "on_failure": "pause"})
         fleet.trigger.refresh_from_db()
         assert (fleet.trigger.name, fleet.trigger.min_replicas, fleet.trigger.on_failure) == ("n", None, "rollback")
@@ -331,6 +340,25 @@ class TestCallsFromThePages:
         monkeypatch.setattr("triggers.acts.accept_call", refuse)
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", follow=True)
         assert "10000 calls wait already. Nothing was started. Try again in 7 s." in text_of(response)
+
+    def test_a_redeploy_may_go_to_another_tag_which_the_call_shows_and_run_again_keeps(self, reader, fleet):
+        address = f"/applications/{fleet.application.pk}/redeploy/"
+        assert 'name="tag"' in text_of(reader.get(address))
+        response = reader.post(address, {"tag": " 2.0 "}, follow=True)
+        assert "<code><bdi>tag=2.0</bdi></code>" in text_of(response)
+        reader.post(f"/calls/{console_call().pk}/again/")
+        assert [call.tag for call in TriggerCall.objects.filter(source="console")] == ["2.0", "2.0"]
+
+    def test_what_is_no_tag_stands_at_its_field_and_starts_nothing(self, reader, fleet):
+        response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", {"tag": "a b"}, headers=DIALOG)
+        text = text_of(response)
+        assert 'id="id_tag_error"' in text
+        assert '<details class="more-options" open>' in text
+        assert not TriggerCall.objects.filter(source="console").exists()
+
+    def test_an_application_of_several_repositories_is_offered_no_tag(self, reader, fleet):
+        ServiceFactory(application=fleet.application, image="other:1")
+        assert 'name="tag"' not in text_of(reader.get(f"/applications/{fleet.application.pk}/redeploy/"))
 
     def test_run_again_asks_for_the_same_once_more(self, reader, fleet):
         first = TriggerCall.objects.create(

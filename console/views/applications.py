@@ -28,6 +28,7 @@ from console.slots import SlotList
 from console.snippets import describe_triggers, forget_shown_trigger
 from console.sparklines import add_sparklines
 from console.views.calls import start_call
+from triggers.forms import RedeployForm
 from triggers.models import Action
 from triggers.selectors import calls_with_relations, only_active, triggers_with_last_call
 
@@ -82,9 +83,15 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
 def application_redeploy(request: HttpRequest, application_id: int) -> HttpResponse:
     shown = _get_application(request, application_id)
     require(request, "triggers.add_triggercall", shown)
-    if request.method == "POST":
-        return start_call(request, shown, action=Action.REDEPLOY)
-    context = {"title": f"Redeploy {shown.name}", "application": shown, "crumbs": [("Applications", reverse("applications"))]}
+    form = RedeployForm(shown, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        return start_call(request, shown, action=Action.REDEPLOY, tag=form.cleaned_data.get("tag", ""))
+    context = {
+        "title": f"Redeploy {shown.name}",
+        "application": shown,
+        "form": form,
+        "crumbs": [("Applications", reverse("applications"))],
+    }
     return render_dialog(request, "console/_application_redeploy.html", context)
 
 

@@ -118,6 +118,7 @@ def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
         action=former.action,
         trigger=former.trigger,
         container=former.container,
+        tag=former.tag,
         step=former.step,
         replicas=former.replicas,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clusters.engine.client import EngineClient
+from clusters.engine.credentials import CredentialSource, no_credentials
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.endpoint import EngineEndpoint
@@ -132,8 +133,9 @@ def redeploy(
     service: str = "",
     source: str = "compose",
     intent: Intent = FIRST_ATTEMPT,
+    credentials: CredentialSource = no_credentials,
 ) -> Drive:
-    with EngineClient(engine.endpoint) as client:
+    with EngineClient(engine.endpoint, credentials=credentials) as client:
         return redeploy_with(client, application, service, source, intent=intent)
 
 

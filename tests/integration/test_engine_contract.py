@@ -16,10 +16,11 @@ from clusters.engine.log_stream import RawLine, read_lines
 from clusters.engine.masking import MASK
 from clusters.engine.testing import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from clusters.engine.use import Use, read_use
+from clusters.registry.errors import RegistryError
 from tests.harness.eventually import eventually
 from tests.harness.images import SERVE, make_image
 from tests.harness.proc import find_free_port
-from tests.harness.registry import PrivateRegistry
+from tests.harness.registry import LOGIN, PrivateRegistry, run_registry
 
 Json = dict[str, Any]
 IMAGE = "windlass-test/contract:1"
@@ -42,6 +43,7 @@ class Bench:
     add_image: Callable[..., str]
     add_network: Callable[..., str]
     publish: Callable[..., str]  # publish(**config) -> reference of an image that only the registry has
+    publish_private: Callable[..., str]  # as publish, in a registry that wants LOGIN
     registry_host: str
     subnet: str
     write_log: Callable[..., None] = lambda container, *texts, stream="stdout": None  # what the container's command writes
@@ -70,16 +72,19 @@ def real_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         api.create_network(name, ipam={"Driver": "default", "Config": config}, labels=labels)
         return name
 
-    def publish(**config: Any) -> str:
+    def publish(place: PrivateRegistry = registry, **config: Any) -> str:
         make_image(api, "windlass-test/published:1", **config)
-        reference = registry.push(api, "contract", "windlass-test/published:1", "1")
+        reference = place.push(api, "contract", "windlass-test/published:1", "1")
         api.remove_image("windlass-test/published:1")
         return reference
 
+    def publish_private(**config: Any) -> str:
+        return publish(request.getfixturevalue("private_registry"), **config)
+
     with EngineClient(engine.endpoint) as client:
         add_image = lambda reference=IMAGE, **config: make_image(api, reference, **config)  # noqa: E731
-        yield Bench(client, add_image, add_network, publish, registry.host, subnet)
-    for image in api.images(name=f"{registry.host}/contract"):
+        yield Bench(client, add_image, add_network, publish, publish_private, registry.host, subnet)
+    for image in api.images(name="127.0.0.1:*/contract"):
         api.remove_image(image["Id"], force=True)
 
 
@@ -87,13 +92,24 @@ def real_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 def fake_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     fake = FakeEngine()
 
-    def publish(**config: Any) -> str:
-        fake.publish("127.0.0.1:5/contract:1", **config)
-        return "127.0.0.1:5/contract:1"
+    fake.private["127.0.0.1:6"] = f"{LOGIN['user']}:{LOGIN['password']}"
+
+    def publish(host: str = "127.0.0.1:5", **config: Any) -> str:
+        fake.publish(f"{host}/contract:1", **config)
+        return f"{host}/contract:1"
+
+    def publish_private(**config: Any) -> str:
+        return publish("127.0.0.1:6", **config)
 
     add_image = lambda reference=IMAGE, **config: fake.add_image(reference, **config)  # noqa: E731
     with fake as client:
-        yield Bench(client, add_image, fake.add_network, publish, "127.0.0.1:5", "10.9.8.0/24", fake.write_log)
+        yield Bench(client, add_image, fake.add_network, publish, publish_private, "127.0.0.1:5", "10.9.8.0/24", fake.write_log)
+
+
+@pytest.fixture(scope="module")
+def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
+    with run_registry(tmp_path_factory.mktemp("private"), **LOGIN) as registry:
+        yield registry
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -586,6 +602,36 @@ def test_pull_moves_the_tag_to_the_new_image(bench: Bench) -> None:
 def test_unknown_reference_cannot_be_pulled(bench: Bench) -> None:
     with raises(PullFailed, "pull_not_found"):
         bench.client.pull_image(f"{bench.registry_host}/never-pushed:1")
+
+
+def test_stored_credentials_are_asked_at_each_pull_by_siblings_too_and_after_given_ones(bench: Bench) -> None:
+    reference = bench.publish_private(Env=["VERSION=2"])
+    stored: list[Json | None] = [None]
+    right, wrong = ({"username": LOGIN["user"], "password": text} for text in (LOGIN["password"], "wrong"))
+    bench.client.credentials = lambda asked: stored[0] if asked == reference else None
+    for refused in (None, wrong):
+        stored[0] = refused
+        with raises(PullFailed, "pull_unauthorized"):
+            bench.client.pull_image(reference)
+    bench.client.pull_image(reference, right)
+    bench.client.remove_image(reference)
+    stored[0] = right
+    with raises(PullFailed, "pull_unauthorized"):
+        bench.client.pull_image(reference, wrong)
+    with bench.client.sibling() as sibling:
+        sibling.pull_image(reference)
+    assert "VERSION=2" in bench.client.inspect_image(reference)["Config"]["Env"]
+
+
+def test_credentials_that_cannot_be_read_are_a_failed_pull(bench: Bench) -> None:
+    def fail(reference: str) -> None:
+        raise RegistryError("The credential helper ecr-login is not installed.", "helper_failed")
+
+    bench.client.credentials = fail
+    reference = f"{bench.registry_host}/contract:1"
+    for ask in (bench.client.pull_image, bench.client.resolve_digest, bench.client.check_credentials):
+        with raises(PullFailed, "credentials_failed"):
+            ask(reference)
 
 
 # Use

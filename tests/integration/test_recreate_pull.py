@@ -8,6 +8,7 @@ import docker
 import pytest
 
 from clusters.engine.client import EngineClient
+from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from tests.harness.driving import Drive, observe, redeploy
 from tests.harness.engine import PrivateEngine
@@ -117,6 +118,56 @@ def test_nothing_is_touched_when_the_registry_wants_a_login(
     assert_nothing_touched(api, before, drive)
     assert drive.outcome
     assert drive.outcome.reason == "pull_unauthorized"
+
+
+def test_stored_credentials_pull_and_a_change_of_them_counts_at_once(
+    engine: PrivateEngine, api: docker.APIClient, project: Project, private_registry: PrivateRegistry, image: ImageMaker
+) -> None:
+    reference = private_registry.push(api, "secret", image())
+    api.pull(reference, auth_config=private_registry.auth)
+    project.add("web", reference)
+    newer = image(Env=["VERSION=2"])
+    private_registry.push(api, "secret", newer)
+    before = read_ids(api)
+    stored = {"username": LOGIN["user"], "password": "outdated", "serveraddress": private_registry.host}
+    drive = redeploy(engine, credentials=lambda asked: stored)
+    assert_nothing_touched(api, before, drive)
+    assert drive.outcome
+    assert drive.outcome.reason == "pull_unauthorized"
+    assert "outdated" not in str(drive)
+    stored["password"] = LOGIN["password"]
+    assert redeploy(engine, credentials=lambda asked: stored).state == "succeeded"
+    assert api.inspect_container("shop-web-1")["Image"] == api.inspect_image(newer)["Id"]
+
+
+def test_another_tag_stays_also_for_plain_redeploys_and_one_that_fails_leaves_it(
+    engine: PrivateEngine, api: docker.APIClient, project: Project, registry: PrivateRegistry, image: ImageMaker
+) -> None:
+    first = registry.push(api, "tagged", image(), "1")
+    api.pull(first)
+    project.add("web", first)
+    second = registry.push(api, "tagged", image(), "2")
+    registry.push(api, "tagged", image(Cmd=CRASH), "3")
+
+    def look() -> tuple[str, str, str]:
+        found = api.inspect_container("shop-web-1")
+        return found["Config"]["Image"], found["Image"], found["Config"]["Labels"]["com.docker.compose.image"]
+
+    assert redeploy(engine, intent=Intent(tag="2")).state == "succeeded"
+    image_id = api.inspect_image(second)["Id"]
+    assert look() == (second, image_id, image_id)
+    newer = image()
+    registry.push(api, "tagged", newer, "2")
+    assert redeploy(engine).state == "succeeded"
+    image_id = api.inspect_image(newer)["Id"]
+    assert look() == (second, image_id, image_id)
+    assert redeploy(engine, intent=Intent(tag="3")).state == "rolled_back"
+    assert look() == (second, image_id, image_id)
+    before = read_ids(api)
+    drive = redeploy(engine, intent=Intent(tag="nowhere"))
+    assert_nothing_touched(api, before, drive)
+    assert drive.outcome
+    assert drive.outcome.reason == "pull_not_found"
 
 
 def test_image_known_by_id_alone_is_refused(engine: PrivateEngine, api: docker.APIClient, image: ImageMaker) -> None:

@@ -665,9 +665,15 @@ def test_registry_that_does_not_answer_is_a_failed_pull(bench: Bench) -> None:
 @pytest.mark.parametrize("auth", [None, {**AUTH, "password": "wrong"}], ids=["none", "wrong"])
 def test_private_registry_tells_no_digest_without_its_credentials(bench: Bench, auth: Json | None) -> None:
     image = bench.publish_private("app")
-    with raises(PullFailed, "pull_unauthorized"):
+    with pytest.raises(PullFailed) as refusal:
         bench.client.resolve_digest(image, auth)
+    assert (refusal.value.code, refusal.value.had_credentials) == ("pull_unauthorized", auth is not None)
     assert bench.client.resolve_digest(image, AUTH).startswith("sha256:")
+    bench.client.credentials = lambda reference: auth
+    with raises(PullFailed, "pull_unauthorized"):
+        bench.client.resolve_digest(image)
+    bench.client.credentials = lambda reference: AUTH
+    assert bench.client.resolve_digest(image).startswith("sha256:")
 
 
 def test_update_without_credentials_keeps_those_that_swarm_has(bench: Bench) -> None:
@@ -694,11 +700,12 @@ def test_rollback_keeps_the_credentials_for_what_comes_after(bench: Bench) -> No
     assert len(bench.running(service)) == 1
 
 
-def test_task_without_credentials_is_rejected_by_a_private_registry(bench: Bench) -> None:
+def test_task_is_rejected_by_a_private_registry_until_an_update_brings_stored_credentials(bench: Bench) -> None:
     image = bench.publish_private("secret")
     service = bench.run("web", image, replicas=1, settled=False)
     bench.until(lambda: any(task["Status"]["State"] == "rejected" for task in bench.tasks(service)))
-    bench.update(service, force, AUTH)
+    bench.client.credentials = lambda reference: AUTH if reference == image else None
+    bench.update(service, force)
     bench.until(lambda: len(bench.running(service)) == 1)
 
 

@@ -186,6 +186,47 @@ def test_credentials_that_swarm_has_survive_an_update_without_any(swarm: Private
     assert images_of(swarm) == {f"{latest}@{private.read_digest('app', '1')}"}
 
 
+def test_stored_credentials_are_sent_and_a_change_of_them_counts_at_once(swarm: PrivateSwarm) -> None:
+    private = swarm.run_registry(**LOGIN)
+    reference = swarm.publish("app", registry=private)
+    swarm.log_in(private)
+    create(swarm, reference, "--with-registry-auth", replicas=1)
+    swarm.publish("app", registry=private)
+    stored = {"username": LOGIN["user"], "password": "outdated", "serveraddress": private.host}
+    version = swarm.inspect_service("web")["Version"]
+    drive = redeploy(swarm, "web", source="service", credentials=lambda asked: stored)
+    assert drive.outcome
+    assert (drive.state, drive.outcome.reason) == ("failed", "pull_unauthorized")
+    assert "Nothing was touched." in drive.outcome.message
+    assert swarm.inspect_service("web")["Version"] == version
+    stored["password"] = LOGIN["password"]
+    drive = redeploy(swarm, "web", source="service", credentials=lambda asked: stored)
+    assert drive.state == "succeeded", drive.outcome
+    assert images_of(swarm) == {f"{reference}@{private.read_digest('app', '1')}"}
+
+
+def test_another_tag_stays_also_for_plain_redeploys_and_one_that_fails_leaves_it(swarm: PrivateSwarm) -> None:
+    first = swarm.publish("app", tag="1")
+    by_digest = f"{first.rpartition(':')[0]}@{digest(swarm, 'app')}"
+    create(swarm, by_digest, replicas=1)
+    second = swarm.publish("app", tag="2")
+    swarm.publish("app", tag="3", Cmd=CRASH)
+    drive = redeploy_service(swarm, intent=Intent(tag="2"))
+    assert drive.state == "succeeded", drive.outcome
+    assert images_of(swarm) == {f"{second}@{digest(swarm, 'app', '2')}"}
+    swarm.publish("app", tag="2")
+    assert redeploy_service(swarm).state == "succeeded"
+    pinned = f"{second}@{digest(swarm, 'app', '2')}"
+    assert images_of(swarm) == {pinned}
+    assert redeploy_service(swarm, intent=Intent(tag="3")).state == "rolled_back"
+    assert images_of(swarm) == {pinned}
+    version = swarm.inspect_service("web")["Version"]
+    drive = redeploy_service(swarm, intent=Intent(tag="nowhere"))
+    assert drive.outcome
+    assert (drive.state, drive.outcome.reason) == ("failed", "pull_not_found")
+    assert swarm.inspect_service("web")["Version"] == version
+
+
 def test_going_back_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
     private = swarm.run_registry(**LOGIN)
     swarm.log_in(private)

@@ -9,7 +9,7 @@ from rest_framework.fields import empty
 from clusters.access import scope_visible
 from clusters.models import Application, Container, Service
 from triggers.models import Trigger, TriggerCall, TriggerCallEvent
-from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, InvalidParameter, parse_step
+from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_step, parse_tag
 from triggers.selectors import build_trigger_link, public_base_url
 from triggers.validation import REPLICAS_MAXIMUM, find_problems
 
@@ -46,7 +46,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
         model = Trigger
         fields = [
             *("id", "application", "action", "service", "name", "enabled"),
-            *("min_replicas", "max_replicas", "cooldown_seconds", "on_failure"),
+            *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure"),
             *("created_by", "created_at"),
         ]
         read_only_fields = ["created_at"]
@@ -105,7 +105,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
         model = TriggerCall
         fields = [
             *("id", "state", "reason", "message", "source", "trigger", "application", "service", "container", "action"),
-            *("step", "replicas", "target_replicas", "coalesced_into", "queued_at", "started_at", "completed_at"),
+            *("tag", "step", "replicas", "target_replicas", "coalesced_into", "queued_at", "started_at", "completed_at"),
             *("plan", "progress", "events", "before", "after"),
         ]
         read_only_fields = fields
@@ -115,6 +115,17 @@ class RedeploySerializer(serializers.Serializer[Any]):
     service = serializers.IntegerField(
         required=False, allow_null=True, help_text="The id of one service; without it all services are redeployed."
     )
+    tag = serializers.CharField(
+        required=False,
+        max_length=128,
+        help_text="Changes the image to this tag, for good. All that is redeployed must be of one repository.",
+    )
+
+    def validate_tag(self, tag: str) -> str:
+        try:
+            return parse_tag(tag)
+        except InvalidParameter as error:
+            raise serializers.ValidationError(f"Only {TAG_RULE}") from error
 
     def validate_service(self, service_id: int | None) -> Service | None:
         application: Application = self.context["application"]

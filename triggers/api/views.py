@@ -158,7 +158,8 @@ class RedeployView(CallView):
         require(request.user, "triggers.add_triggercall", application)
         serializer = RedeploySerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
-        return self.accept(request, application, serializer.validated_data.get("service"), action=Action.REDEPLOY)
+        asked = serializer.validated_data
+        return self.accept(request, application, asked.get("service"), action=Action.REDEPLOY, tag=asked.get("tag", ""))
 
 
 class ActView(CallView):

@@ -111,6 +111,7 @@ def refused_creations():
     yield "negative cool-down", {}, {}, {"cooldown_seconds": -1}, "cooldown_seconds"
     yield "cool-down of more than a day", {}, {}, {"cooldown_seconds": 86_401}, "cooldown_seconds"
     yield "bounds of a redeploy", {}, {}, {"max_replicas": 3}, "max_replicas"
+    yield "an expression that is none", {}, {}, {"tag_pattern": "v["}, "tag_pattern"
     yield "leaving a failure on a plain engine", {}, {}, {"on_failure": "pause"}, "on_failure"
     yield "unknown way to fail", {}, {}, {"on_failure": "retry"}, "on_failure"
     yield "long name", {}, {}, {"name": "n" * 65}, "name"
@@ -295,7 +296,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
     assert set(body) == {
         *("id", "state", "reason", "message", "source", "trigger", "queued_at", "started_at", "completed_at"),
         *("plan", "progress", "events", "before", "after"),
-        *("application", "service", "container", "action", "step", "replicas", "target_replicas", "coalesced_into"),
+        *("application", "service", "container", "action", "tag", "step", "replicas", "target_replicas", "coalesced_into"),
     }
     assert (body["id"], body["trigger"], body["plan"]) == (str(call.pk), call.trigger_id, "pull app:1")
     assert [(event["operation"], event["text"]) for event in body["events"]] == [("pull", "pulled app:1")]
@@ -363,6 +364,19 @@ def test_redeploying_one_service(admin, service, published):
     path = f"/api/v1/applications/{service.application_id}/redeploy/"
     assert admin.post(path, {"service": service.pk}).status_code == 202
     assert TriggerCall.objects.get().service == service
+
+
+def test_redeploying_to_any_tag(admin, service, published):
+    response = admin.post(f"/api/v1/applications/{service.application_id}/redeploy/", {"tag": "2.0"})
+    assert (response.status_code, response.json()["tag"]) == (202, "2.0")
+    assert TriggerCall.objects.get().tag == "2.0"
+
+
+@pytest.mark.parametrize("value", ["", "a b", "t" * 129, None, ["2"]])
+def test_a_redeploy_to_what_is_no_tag_is_refused(admin, service, value):
+    response = admin.post(f"/api/v1/applications/{service.application_id}/redeploy/", {"tag": value}, format="json")
+    assert (response.status_code, list(response.json())) == (400, ["tag"])
+    assert not TriggerCall.objects.exists()
 
 
 @pytest.mark.parametrize("value", [0, 999_999, 10**30, "web", True])

@@ -206,6 +206,73 @@ class TestScaling:
         assert not trigger.calls.exists()
 
 
+class TestTag:
+    @pytest.fixture
+    def trigger(self):
+        return TriggerFactory(tag_pattern=r"v[0-9.]+|latest")
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda client, link: client.get(PATH, query_params={**link, "tag": "v1.2"}),
+            lambda client, link: client.post(PATH, {"tag": "v1.2"}, query_params=link),
+            lambda client, link: client.post(PATH, {"tag": "v1.2"}, "application/json", query_params=link),
+            lambda client, link: client.post(PATH, {**link, "tag": "v1.2", "wait": "1"}),
+        ],
+        ids=["query", "form", "json", "all in a form"],
+    )
+    def test_a_tag_that_matches_goes_with_the_call(self, client, trigger, monkeypatch, call):
+        monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda call_id, seconds: None)
+        assert call(client, link_parameters(trigger)).json()["code"] in {"200", "504"}
+        assert trigger.calls.get().tag == "v1.2"
+
+    @pytest.mark.parametrize("tag", ["v1.2-rc", "xv1", "latest2", "1"])
+    def test_a_tag_that_does_not_match_as_a_whole_is_a_403_and_recorded(self, client, trigger, tag):
+        response = client.get(PATH, query_params={**link_parameters(trigger), "tag": tag})
+        assert (response.status_code, response.json()["reason"]) == (403, "tag")
+        assert f"does not change to the tag {tag}" in response.json()["message"]
+        assert [(call.state, call.tag) for call in trigger.calls.all()] == [(CallState.REJECTED, tag)]
+
+    def test_without_allowed_tags_none_is_taken(self, client):
+        trigger = TriggerFactory()
+        response = client.get(PATH, query_params={**link_parameters(trigger), "tag": "v1"})
+        assert (response.status_code, response.json()["reason"]) == (403, "tag")
+        assert "changes no tags" in response.json()["message"]
+
+    @pytest.mark.parametrize("tag", ["", "a b", "-x", "t" * 129, "a@sha256:0"])
+    def test_what_is_no_tag_is_a_400_and_not_recorded(self, client, trigger, tag):
+        response = client.get(PATH, query_params={**link_parameters(trigger), "tag": tag})
+        assert response.status_code == 400
+        assert "The tag parameter" in response.json()["message"]
+        assert not trigger.calls.exists()
+
+    def test_a_scaling_link_takes_no_tag(self, client):
+        parameters = {**link_parameters(ScalingTriggerFactory()), "type": "scale_out", "step": "1", "tag": "v1"}
+        response = client.get(PATH, query_params=parameters)
+        assert (response.status_code, response.json()["message"]) == (
+            400,
+            "This link scales; only a redeploy can change the tag.",
+        )
+
+    @pytest.mark.parametrize(
+        ("body", "content_type"),
+        [
+            (b'{"image": "registry.example.com/app", "tag": "v9"}', "application/json"),
+            (b'{"tag": {"name": "v9"}, "action": "published"}', "application/json"),
+            (b"payload=%7B%22tag%22%3A%22v9%22%7D", "application/x-www-form-urlencoded"),
+            (b"image=app&tag=v9", "application/x-www-form-urlencoded"),
+        ],
+    )
+    def test_a_registrys_own_message_names_no_tag(self, client, trigger, body, content_type):
+        response = client.post(PATH, body, content_type=content_type, query_params=link_parameters(trigger))
+        assert response.status_code == 200
+        assert trigger.calls.get().tag == ""
+
+    def test_two_tags_that_wait_are_two_calls(self, client, trigger):
+        answers = [client.get(PATH, query_params={**link_parameters(trigger), "tag": tag}).json() for tag in ("v1", "v2", "v2")]
+        assert [answer["state"] for answer in answers] == ["queued", "queued", "coalesced"]
+
+
 class TestRefused:
     @pytest.mark.parametrize("method", ["head", "options", "patch", "delete", "trace"])
     def test_other_methods_never_act(self, client, method):

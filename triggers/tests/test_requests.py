@@ -2,7 +2,7 @@ import pytest
 from django.test import RequestFactory
 
 from clusters.callers import client_address
-from triggers.requests import InvalidParameter, parse_step, parse_wait
+from triggers.requests import InvalidParameter, parse_step, parse_tag, parse_wait
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,16 @@ def test_only_a_trusted_proxy_may_name_the_caller(settings, remote, forwarded, a
     settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
     request = RequestFactory().get("/", REMOTE_ADDR=remote, headers={"X-Forwarded-For": forwarded})
     assert client_address(request) == address
+
+
+@pytest.mark.parametrize(("value", "tag"), [(None, ""), ("2.0-rc.1", "2.0-rc.1"), ("1234", "1234"), (1234, "1234")])
+def test_a_tag_is_taken_as_it_is(value, tag):
+    assert parse_tag(value) == tag
+
+
+@pytest.mark.parametrize("value", ["", " 2", "-2", ".2", "a:b", "a@sha256", "é", "2\n", "2\0", "t" * 129, 1.0, True, ["2"], {}])
+def test_what_is_no_tag_is_refused_with_what_one_is(value):
+    with pytest.raises(InvalidParameter, match="letters, digits, dots") as refusal:
+        parse_tag(value)
+    assert refusal.value.parameter == "tag"
+    assert len(refusal.value.message) < 200

@@ -86,7 +86,7 @@ class ScriptedDriver:
 def driver(monkeypatch, published):
     scripted = ScriptedDriver()
     monkeypatch.setattr(runner, "driver_for", lambda source: scripted)
-    monkeypatch.setattr(runner, "EngineClient", lambda endpoint: nullcontext())
+    monkeypatch.setattr(runner, "EngineClient", lambda endpoint, credentials: nullcontext())
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
     return scripted
 
@@ -103,6 +103,12 @@ def test_a_redeploy_ends_as_its_outcome_says_with_plan_events_before_and_after(d
     assert call.before == call.after == {"services": {"web": {"running": 3}}}
     assert [event.text for event in call.events.all()] == ["web_4 created", "Done."]
     assert call.queued_at <= call.started_at <= call.completed_at
+
+
+def test_the_plan_is_asked_for_with_the_calls_tag(driver):
+    run(accept_call(request_of(TriggerFactory(tag_pattern="2"), tag="2")))
+    run(accept_call(request_of(TriggerFactory())))
+    assert [intent.tag for intent in driver.intents] == ["2", ""]
 
 
 @pytest.mark.parametrize("state", ["failed", "rolled_back"])

@@ -42,7 +42,7 @@ class Shop:
 
     def __init__(self, monkeypatch):
         self.fake = FakeEngine()
-        monkeypatch.setattr(runner, "EngineClient", lambda endpoint: self.fake)
+        monkeypatch.setattr(runner, "EngineClient", lambda endpoint, credentials: self.fake)
         self.application = ApplicationFactory(name="shop", source=Application.Source.COMPOSE)
         self.fake.add_image("app:1")
         self.fake.add_image("db:1", Volumes={"/cache": {}})
@@ -321,7 +321,7 @@ class Stack:
     def __init__(self, monkeypatch):
         self.fake = FakeEngine()
         self.swarm = self.fake.init_swarm("node2")
-        monkeypatch.setattr(runner, "EngineClient", lambda endpoint: self.fake)
+        monkeypatch.setattr(runner, "EngineClient", lambda endpoint, credentials: self.fake)
         self.application = ApplicationFactory(name="shop", source=Application.Source.STACK)
         own = {STACK: "shop"}
         self.fake.add_network("shop_default", labels=own)

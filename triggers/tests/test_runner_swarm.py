@@ -47,7 +47,7 @@ class Shop:
     def __init__(self, monkeypatch, *, nodes=(), worker_goes_last=False, template=None, labels=None, update=None):
         self.fake = FakeEngine()
         self.swarm = self.fake.init_swarm(*nodes)
-        monkeypatch.setattr(runner, "EngineClient", lambda endpoint: self.fake)
+        monkeypatch.setattr(runner, "EngineClient", lambda endpoint, credentials: self.fake)
         self.application = ApplicationFactory(name="shop", source=Application.Source.STACK)
         self.services = {
             name: ServiceFactory(application=self.application, name=name, replicas=count)

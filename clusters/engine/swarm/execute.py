@@ -11,7 +11,7 @@ from clusters.engine.lanes import LaneRunner
 from clusters.engine.swarm import outcomes
 from clusters.engine.swarm.deletion import execute_deletion
 from clusters.engine.swarm.follow import Follower, Run
-from clusters.engine.swarm.images import pin
+from clusters.engine.swarm.images import STACK_IMAGE_LABEL, pin
 from clusters.engine.swarm.observed import SwarmService, make_service
 from clusters.engine.swarm.plan import Follow, FollowScale, GoBack, Part, Resolve, Scale, SwarmPlan, Update
 from clusters.engine.swarm.progress import JobGoal, ReturnGoal, ScaleGoal, UpdateGoal
@@ -37,12 +37,23 @@ def execute_plan(client: "EngineClient", plan: SwarmPlan, report: Report, check:
     return execution.scale() if plan.action == "scale" else execution.redeploy()
 
 
-def with_update(service: SwarmService, image: str, force_update: int) -> dict[str, Any]:
-    """The whole spec, with these two as given."""
+def with_update(service: SwarmService, image: str, force_update: int, written: str = "") -> dict[str, Any]:
+    """The whole spec, with these as given. `written`: the reference that a stack's label is to tell from now on."""
     spec = deepcopy(dict(service.spec))
     spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
     spec["TaskTemplate"]["ForceUpdate"] = force_update
+    if written and STACK_IMAGE_LABEL in service.labels:
+        spec["Labels"] = {**service.labels, STACK_IMAGE_LABEL: written}
     return spec
+
+
+def is_final(operation: Resolve, error: EngineError) -> bool:
+    """Whether an update would be in vain, or lead elsewhere. Else each node may know more than the manager: an image that no
+    registry has, or credentials that Swarm holds."""
+    if operation.required or error.code == "credentials_failed":
+        return True
+    is_refused = error.code == "pull_unauthorized" and isinstance(error, PullFailed) and error.had_credentials
+    return operation.pinned and (error.code == "pull_not_found" or is_refused)
 
 
 class Execution:
@@ -61,7 +72,7 @@ class Execution:
 
     def redeploy(self) -> Outcome:
         resolves = [operation for operation in self.plan.operations if isinstance(operation, Resolve)]
-        if failure := self._resolve(resolves):
+        if failure := self._resolve(resolves) or self._check_credentials(resolves):
             return failure
         for operation in self.plan.operations:
             match operation:
@@ -80,7 +91,7 @@ class Execution:
         return outcomes.conclude_redeploy(self.plan, list(self._runs.values()), names, self._warnings)
 
     def _resolve(self, operations: Sequence[Resolve]) -> Outcome | None:
-        """The outcome when a registry does not know a reference that it knew."""
+        """The outcome when a registry does not know a reference that it knew, or that has to be known."""
         found: dict[str, str | EngineError] = {}
 
         def make_job(reference: str) -> Any:
@@ -101,11 +112,21 @@ class Execution:
                 self._images[operation.reference] = pin(operation.reference, digest)
                 self._report("info", operation.word, f"{operation.reference} is {digest}")
                 continue
-            if isinstance(digest, PullFailed) and digest.code == "pull_not_found" and operation.pinned:
-                return Outcome("failed", digest.code, outcomes.describe_untouched(digest.message))
             if isinstance(digest, EngineUnreachable):
                 self._follower.ask(self._client.version)  # the manager answers: it was the registry that did not
+            if is_final(operation, digest):
+                return Outcome("failed", digest.code, outcomes.describe_untouched(digest.message))
             self._warn(operation.word, outcomes.describe_unresolved(operation.reference, digest))
+        return None
+
+    def _check_credentials(self, resolves: Sequence[Resolve]) -> Outcome | None:
+        """The outcome when an update without a look-up before it would find no credentials, with others updated already."""
+        updated = {operation.part.reference for operation in self.plan.operations if isinstance(operation, Update)}
+        for reference in sorted(updated - {operation.reference for operation in resolves}):
+            try:
+                self._client.check_credentials(reference)
+            except PullFailed as error:
+                return Outcome("failed", error.code, outcomes.describe_untouched(error.message))
         return None
 
     def _warn(self, word: str, text: str) -> None:
@@ -132,10 +153,10 @@ class Execution:
         def send(service: SwarmService) -> None:
             if expected and service.force_update == expected[-1] and service.image == image:
                 return
-            if part.reference not in {service.reference, service.image}:
+            if (part.replaces or part.reference) not in {service.reference, service.image}:
                 raise EngineRefused(f"its image was changed to {service.reference[:200]} meanwhile", code="superseded")
-            spec = with_update(service, image, service.force_update + 1)
-            run.image_before = service.image
+            spec = with_update(service, image, service.force_update + 1, part.reference if part.replaces else "")
+            run.image_before, run.written_before = service.image, service.labels.get(STACK_IMAGE_LABEL, "")
             expected.append(service.force_update + 1)
             try:
                 self._take_warnings(part, self._client.update_service(part.id, service.version, spec))
@@ -240,7 +261,7 @@ class Execution:
             if is_ours and previous == run.previous:
                 warnings = self._client.roll_back_service(part.id, service.version, service.spec)
             elif is_ours and run.wakings and run.image_before:  # the previous spec is the update itself by now
-                spec = with_update(service, run.image_before, run.previous)
+                spec = with_update(service, run.image_before, run.previous, run.written_before)
                 warnings = self._client.update_service(part.id, service.version, spec)
             else:
                 raise EngineRefused("Swarm does not hold what it ran before any more", code="no_way_back")

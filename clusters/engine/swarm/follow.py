@@ -41,6 +41,7 @@ class Run:
     was_touched: bool = False
     is_returning: bool = False
     image_before: str = ""  # in the spec before our update; empty where an earlier attempt has sent that
+    written_before: str = ""  # and what a stack's label told of it
     wakings: int = 0
     shown: tuple[int, int] | None = None  # the progress that was told last
     previous: int = field(init=False)  # its ForceUpdate from before the update that is followed

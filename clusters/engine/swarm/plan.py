@@ -18,7 +18,8 @@ REMEDIES: dict[Remedy, str] = {"swarm": "Swarm goes back by itself", "back": "go
 class Part:
     """A service as the plan found it. `reference`: the image to run, by its tag or, where that is to stay, as the spec has it.
     `wanted`: its tasks, None where the nodes decide. `remedy`: what follows a failure.
-    `previous` and `stale`: its ForceUpdate and UpdateStatus.StartedAt from before the call."""
+    `previous` and `stale`: its ForceUpdate and UpdateStatus.StartedAt from before the call.
+    `replaces`: the reference that the update changes for good, where a tag was asked for."""
 
     name: str
     full_name: str
@@ -31,6 +32,7 @@ class Part:
     limits: Limits
     remedy: Remedy
     patience: int | None  # as UpdateGoal has it
+    replaces: str = ""
 
     def describe_end(self) -> str:
         if self.is_job:
@@ -49,11 +51,13 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolve(Operation):
-    """`pinned`: a service has a digest of it by now, so that the registry did know it."""
+    """`pinned`: a service has a digest of it by now, so that the registry did know it. `required`: without one nothing is
+    updated."""
 
     word = "resolve"
     reference: str
     pinned: bool
+    required: bool = False
 
     def describe(self) -> str:
         return f"ask for the digest of {cut(self.reference)}"

@@ -10,6 +10,7 @@ from clusters.engine.swarm.observed import SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, Follow, GoBack, Part, Remedy, Resolve, SwarmPlan, Update
 from clusters.engine.swarm.progress import FAILURES_LEFT_TO_SWARM, FAILURES_OF_A_PLACE
 from clusters.engine.swarm.rules import continues_on_failure, goes_back_by_itself, read_depends, read_limits
+from clusters.engine.tags import refuse_several_repositories, with_tag
 from clusters.engine.wellness import cut
 
 Stage = Literal["update", "follow", "return"]
@@ -18,7 +19,10 @@ Stage = Literal["update", "follow", "return"]
 def plan_redeploy(observed: SwarmTarget, intent: Intent, restarts: bool = False) -> SwarmPlan:
     """`restarts`: every service keeps the very image that it has, and no registry is asked. Raises PlanRefused."""
     target = observed.target
+    subject = target.name_part(target.service)
     refuse_untouchable(observed)
+    if intent.tag:
+        refuse_several_repositories(subject, [service.reference for service in observed.chosen])
     stages = {service.name: read_stage(service, read_before(intent, service)) for service in observed.chosen}
     waves, warnings = sort_waves(observed.chosen, observed.services)
     goes_back = intent.on_failure == "rollback"
@@ -29,8 +33,8 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent, restarts: bool = False)
         operations = plan_way_forward(waves, stages, intent, begins=not is_returning, restarts=restarts)
     unbegun = tuple(service.name for service in observed.chosen if is_returning and stages[service.name] == "update")
     return SwarmPlan(
-        title=f"{'restart' if restarts else 'redeploy'} {target.name_part(target.service)}",
-        subject=target.name_part(target.service),
+        title=f"{'restart' if restarts else 'redeploy'} {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
+        subject=subject,
         action="restart" if restarts else "redeploy",
         operations=operations,
         goes_back=goes_back,
@@ -84,7 +88,7 @@ def plan_way_forward(
     """`begins`: services whose update was not sent yet are updated too."""
     operations: list[AnyOperation] = []
     to_update = [service for wave in waves for service in wave if stages[service.name] == "update" and begins]
-    operations += [] if restarts else plan_resolves(to_update)
+    operations += [] if restarts else plan_resolves(to_update, intent.tag)
     word = "restart" if restarts else "redeploy"
     for number, wave in enumerate(waves, 1):
         parts = [make_part(service, intent, restarts) for service in wave if begins or stages[service.name] != "update"]
@@ -95,14 +99,18 @@ def plan_way_forward(
     return tuple(operations)
 
 
-def plan_resolves(services: Iterable[SwarmService]) -> list[Resolve]:
+def plan_resolves(services: Iterable[SwarmService], tag: str) -> list[Resolve]:
     """Each reference once."""
     pinned: dict[str, bool] = {}
     for service in services:
-        if not is_digest_pinned(service.reference):
-            pinned[service.reference] = pinned.get(service.reference, False) or is_digest_pinned(service.image)
+        reference = with_tag(service.reference, tag)
+        if not is_digest_pinned(reference):
+            is_known = reference == service.reference and is_digest_pinned(service.image)
+            pinned[reference] = pinned.get(reference, False) or is_known
     cause = "an update runs the digest it is given"
-    return [Resolve(reference=reference, pinned=pinned[reference], cause=cause) for reference in sorted(pinned)]
+    return [
+        Resolve(reference=reference, pinned=pinned[reference], required=bool(tag), cause=cause) for reference in sorted(pinned)
+    ]
 
 
 def make_part(service: SwarmService, intent: Intent, restarts: bool = False) -> Part:
@@ -113,7 +121,8 @@ def make_part(service: SwarmService, intent: Intent, restarts: bool = False) -> 
         name=service.name,
         full_name=service.full_name,
         id=service.id,
-        reference=service.image if restarts else service.reference,
+        reference=service.image if restarts else with_tag(service.reference, intent.tag),
+        replaces=service.reference if intent.tag else "",
         previous=before["force_update"]
         if before and (is_sent or read_stage(service, before) == "return")
         else service.force_update,

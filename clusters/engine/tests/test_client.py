@@ -8,8 +8,10 @@ import pytest
 import requests
 
 from clusters.engine.client import EngineClient, classify_refusal
+from clusters.engine.credentials import no_credentials
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineRefused, EngineUnreachable, NotManager, PullFailed, SwarmUnavailable, TargetMissing
+from clusters.registry.errors import RegistryError
 
 NO_LEADER = "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online."
 
@@ -56,9 +58,10 @@ class RecordedApi:
         pass
 
 
-def client_of(api):
+def client_of(api, credentials=no_credentials):
     client = EngineClient.__new__(EngineClient)
     client.endpoint, client.address, client.api = EngineEndpoint("unix:///run/docker.sock"), "unix:///run/docker.sock", api
+    client.credentials = credentials
     return client
 
 
@@ -80,6 +83,33 @@ def test_without_credentials_swarm_is_told_to_keep_its_own(monkeypatch):
     client_of(api).update_service("id1", 7, SPEC)
     assert api.sent["headers"] == {}
     assert api.sent["params"]["registryAuthFrom"] == "spec"
+
+
+def test_stored_credentials_are_asked_anew_come_after_given_ones_and_before_the_docker_config(monkeypatch):
+    monkeypatch.setattr("clusters.engine.client.docker_auth.get_config_header", lambda api, registry: b"config")
+    asked, answers = [], [{"username": "me", "password": "1"}, {"username": "me", "password": "2"}, None]
+    client = client_of(RecordedApi({}), lambda reference: asked.append(reference) or answers.pop(0))
+    sent = []
+    for auth in (None, {"username": "given"}, None, None):
+        client.update_service("id1", 7, SPEC, auth)
+        header = client.api.sent["headers"]["X-Registry-Auth"]
+        sent.append(header if header == "config" else json.loads(base64.urlsafe_b64decode(header)))
+    assert sent == [{"username": "me", "password": "1"}, {"username": "given"}, {"username": "me", "password": "2"}, "config"]
+    assert asked == [SPEC["TaskTemplate"]["ContainerSpec"]["Image"]] * 3
+
+
+def test_credentials_that_cannot_be_read_are_a_failed_pull_and_the_engine_is_not_asked():
+    def fail(reference):
+        raise RegistryError("The credential helper ecr-login is not installed.", "helper_failed")
+
+    client = client_of(RecordedApi({}), fail)
+    for ask in (client.pull_image, client.resolve_digest, client.check_credentials):
+        with pytest.raises(PullFailed, match=r"for app:1 could not be read: The credential helper .* installed\.") as caught:
+            ask("app:1")
+        assert caught.value.code == "credentials_failed"
+    with pytest.raises(PullFailed):
+        client.update_service("id1", 7, SPEC)
+    assert client.api.sent == {}
 
 
 def test_the_way_back_is_swarms_own_with_the_previous_credentials():

@@ -4,11 +4,12 @@ import time
 import pytest
 
 from clusters.engine import executor
-from clusters.engine.driver import Target
+from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused, EngineUnreachable
 from clusters.engine.lanes import LaneRunner
-from clusters.engine.testing import FakeEngine
+from clusters.engine.testing import CRASHES, FakeEngine
+from clusters.registry.errors import RegistryError
 
 LABELS = {
     "com.docker.compose.project": "shop",
@@ -58,6 +59,60 @@ def test_success_says_how_many_run_which_image(fake):
 
 def test_scaling_says_the_count(fake):
     assert execute(fake, plan(fake, 3))[0].message == "shop/web now runs 3 containers."
+
+
+def redeploy(fake, intent):
+    driver = driver_for("compose")
+    return execute(fake, driver.plan_redeploy(driver.observe(fake, Target("shop", "compose")), intent))[0]
+
+
+def image_of(fake):
+    found = fake.inspect_container("shop-web-1")
+    return found["Config"]["Image"], found["Image"]
+
+
+def test_another_tag_is_the_containers_own_from_then_on(fake):
+    second = fake.publish("app:2")
+    assert redeploy(fake, Intent(tag="2")).state == "succeeded"
+    assert image_of(fake) == ("app:2", second)
+    rebuilt = fake.publish("app:2")
+    assert redeploy(fake, Intent()).state == "succeeded"
+    assert image_of(fake) == ("app:2", rebuilt)
+
+
+def test_another_tag_that_fails_leaves_the_old_reference(fake):
+    before = image_of(fake)
+    fake.publish("app:2", Cmd=CRASHES)
+    assert redeploy(fake, Intent(tag="2")).state == "rolled_back"
+    assert image_of(fake) == before
+
+
+def test_a_tag_that_no_registry_has_touches_nothing(fake):
+    before = fake.inspect_container("shop-web-1")
+    outcome = redeploy(fake, Intent(tag="2"))
+    assert (outcome.state, outcome.reason) == ("failed", "pull_not_found")
+    assert fake.inspect_container("shop-web-1") == before
+
+
+def test_credentials_are_asked_anew_for_each_pull_and_touch_nothing_while_they_are_wrong(fake):
+    fake.private["app:2"] = "me:right"
+    fake.publish("app:2")
+    answers = [None, {"username": "me", "password": "wrong"}, {"username": "me", "password": "right"}]
+    fake.credentials = lambda reference: answers.pop(0)
+    states = [redeploy(fake, Intent(tag="2")) for _ in range(3)]
+    assert [outcome.state for outcome in states] == ["failed", "failed", "succeeded"]
+    assert states[0].reason == states[1].reason == "pull_unauthorized"
+
+
+def test_credentials_that_cannot_be_read_touch_nothing(fake):
+    def fail(reference):
+        raise RegistryError("The credential helper ecr-login did not answer within 10 s.", "helper_failed")
+
+    fake.credentials = fail
+    outcome = redeploy(fake, Intent(tag="2"))
+    assert (outcome.state, outcome.reason) == ("failed", "credentials_failed")
+    assert "ecr-login did not answer within 10 s. Nothing was touched." in outcome.message
+    assert not fake.operations
 
 
 def test_a_hiccup_of_the_engine_is_waited_for(fake, monkeypatch):

@@ -1,5 +1,6 @@
 import pytest
 
+from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.plan import Create, Pull
 from clusters.engine.redeploy import parse_depends_on, plan_redeploy
@@ -262,3 +263,32 @@ def test_a_gone_image_is_warned_of():
 def test_an_unchanged_observation_gives_the_same_text():
     containers = [web(1), web(2), worker()]
     assert plan_redeploy(hello(*containers)).as_text() == plan_redeploy(hello(*reversed(containers))).as_text()
+
+
+# Another tag
+
+
+def images_of(plan):
+    return {operation.config["Image"] for operation in created(plan).values()}
+
+
+def test_a_tag_changes_every_reference_of_the_repository_and_is_pulled_without_excuse():
+    plan = plan_redeploy(hello(web(), worker()), Intent(tag="2.0"))
+    assert images_of(plan) == {"app:2.0"}
+    assert [(pull.reference, pull.optional) for pull in plan.pulls] == [("app:2.0", False)]
+    assert plan.as_text().startswith("redeploy hello with the tag 2.0\n1. pull app:2.0 (its tag was asked for)\n")
+
+
+def test_a_tag_replaces_a_digest_that_was_pinned():
+    pinned = web()
+    pinned["Config"]["Image"] = "app@sha256:" + "a" * 64
+    assert images_of(plan_redeploy(hello(pinned), Intent(tag="2"))) == {"app:2"}
+
+
+def test_a_tag_is_refused_where_the_services_have_several_repositories_and_taken_for_one_of_them():
+    other = worker()
+    other["Config"]["Image"] = "other:1"
+    with pytest.raises(PlanRefused, match=r"docker\.io/library/app, docker\.io/library/other") as refusal:
+        plan_redeploy(hello(web(), other), Intent(tag="2"))
+    assert refusal.value.code == "several_repositories"
+    assert images_of(plan_redeploy(hello(web(), other, service="web"), Intent(tag="2"))) == {"app:2"}

@@ -9,6 +9,7 @@ from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineUnreachable, PullFailed
 from clusters.engine.swarm import follow
 from clusters.engine.testing import CRASHES, RUNS, FakeEngine
+from clusters.registry.errors import RegistryError
 
 LABELS = {"com.docker.stack.namespace": "shop", "windlass.update.monitor": "0s"}
 STACK = Target("shop", "stack")
@@ -122,6 +123,83 @@ def test_a_refused_login_is_told_and_the_nodes_are_left_to_it(fake):
     drive = run(fake, Target("shop", "stack", "web"))
     assert drive.outcome.state == "succeeded"
     assert "each node resolves it itself, with the credentials that Swarm has." in drive.outcome.message
+
+
+def test_credentials_that_are_refused_for_a_known_image_touch_nothing(fake):
+    fake.private["web:1"] = "me:right"
+    fake.credentials = lambda reference: {"username": "me", "password": "wrong"}
+    drive = run(fake)
+    assert (drive.outcome.state, drive.outcome.reason) == ("failed", "pull_unauthorized")
+    assert count(fake, "update service") == 0
+
+
+def fail_to_read(reference):
+    raise RegistryError("The credential helper ecr-login did not answer within 10 s.", "helper_failed")
+
+
+@pytest.mark.parametrize("act", ["redeploy", "restart", "scale"])
+def test_credentials_that_cannot_be_read_touch_nothing(fake, act):
+    fake.credentials = fail_to_read
+    driver = driver_for("stack")
+    observation = driver.observe(fake, STACK)
+    plans = {
+        "redeploy": lambda: driver.plan_redeploy(observation),
+        "restart": lambda: driver.plan_act(observation, "restart"),
+        "scale": lambda: driver.plan_scale(observation, "web", 3),
+    }
+    outcome = driver.execute(fake, plans[act](), lambda *event: None, lambda: None)
+    assert (outcome.state, outcome.reason) == ("failed", "credentials_failed")
+    assert "The credential helper ecr-login did not answer within 10 s." in outcome.message
+    assert count(fake, "update service") == 0
+
+
+def test_credentials_are_asked_anew_for_the_look_up_and_for_each_update(fake):
+    asked = []
+    fake.credentials = lambda reference: asked.append(reference.partition("@")[0])
+    run(fake)
+    assert sorted(asked) == ["api:1", "api:1", "web:1", "web:1"]
+    run(fake, Target("shop", "stack", "web"), replicas=3)
+    assert sorted(asked) == ["api:1", "api:1", "web:1", "web:1", "web:1"]
+
+
+WEB = Target("shop", "stack", "web")
+STACK_IMAGE = "com.docker.stack.image"
+
+
+def spec_of(fake, name="shop_web"):
+    return fake.swarm.find_service(name).spec
+
+
+def test_another_tag_stays_for_later_redeploys_also_in_place_of_a_written_digest(fake):
+    spec = spec_of(fake)
+    spec["Labels"][STACK_IMAGE] = spec["TaskTemplate"]["ContainerSpec"]["Image"]
+    fake.publish("web:2", Cmd=RUNS)
+    assert run(fake, WEB, intent=Intent(tag="2")).outcome.state == "succeeded"
+    assert spec_of(fake)["Labels"][STACK_IMAGE] == "web:2"
+    rebuilt = fake.publish("web:2", Cmd=RUNS)
+    assert run(fake, WEB).outcome.state == "succeeded"
+    assert spec_of(fake)["TaskTemplate"]["ContainerSpec"]["Image"] == f"web:2@{fake.digest_of(rebuilt)}"
+
+
+def test_another_tag_that_fails_goes_back_to_the_old_reference(fake):
+    spec = spec_of(fake)
+    spec["Labels"][STACK_IMAGE] = "web:1"
+    before = json.loads(json.dumps(spec))
+    fake.publish("web:2", Cmd=CRASHES)
+    assert run(fake, WEB, intent=Intent(tag="2")).outcome.state == "rolled_back"
+    assert spec_of(fake) == before
+
+
+@pytest.mark.parametrize("problem", ["unknown", "silent registry", "silent engine"])
+def test_another_tag_that_cannot_be_resolved_touches_nothing(fake, problem):
+    if problem == "silent registry":
+        fake.fail_pull("web:2")
+    elif problem == "silent engine":
+        fail(fake, "resolve_digest", EngineUnreachable("The engine did not answer in time."))
+    drive = run(fake, WEB, intent=Intent(tag="2"))
+    assert drive.outcome.state == "failed"
+    assert "Nothing was touched." in drive.outcome.message
+    assert count(fake, "update service") == 0
 
 
 def test_a_hiccup_is_waited_for(fake):

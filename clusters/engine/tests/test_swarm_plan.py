@@ -129,6 +129,29 @@ def test_a_digest_that_a_person_wrote_is_not_asked_for():
     assert f"update shop_web to {PINNED}" in plan_redeploy(observe(stack), FIRST_ATTEMPT).as_text()
 
 
+def test_a_tag_is_resolved_without_excuse_and_replaces_a_pin():
+    text = plan_redeploy(observe(service()), Intent(tag="2")).as_text()
+    assert (
+        text
+        == """\
+redeploy web with the tag 2
+1. ask for the digest of registry:5000/app:2 (an update runs the digest it is given)
+2. update web to registry:5000/app:2 (redeploy)
+3. follow web until 2 tasks run the update and stay for 2 s; on failure go back (redeploy)
+"""
+    )
+    by_digest = service("api", image=f"registry:5000/app@sha256:{'c' * 64}", stack="shop")
+    written = service(stack="shop", labels={"com.docker.stack.image": PINNED})
+    [resolve, *_] = plan_redeploy(observe(by_digest, written), Intent(tag="2")).operations
+    assert (resolve.reference, resolve.required) == ("registry:5000/app:2", True)
+
+
+def test_a_tag_is_refused_where_the_services_have_several_repositories():
+    stack = [service("api", stack="shop", image="registry:5000/api:1"), service("web", stack="shop")]
+    assert refusal(plan_redeploy, observe(*stack), Intent(tag="2")) == "several_repositories"
+    assert "update shop_web" in plan_redeploy(observe(*stack, service="web"), Intent(tag="2")).as_text()
+
+
 def test_what_is_protected_is_refused(monkeypatch):
     label = {names.PROTECTED_LABEL: "true"}
     assert refusal(plan_redeploy, observe(service(labels=label)), FIRST_ATTEMPT) == "protected"
