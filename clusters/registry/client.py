@@ -164,7 +164,8 @@ class RegistryClient:
         try:
             location = urlsplit(urljoin(opened.url, opened.headers.get("Location", "")))
             is_own = location.netloc == urlsplit(self.access.api_url).netloc
-            if not is_own or not location.path.startswith(f"/v2/{path}/blobs/uploads/") or ".." in location.path:
+            session = location.path.removeprefix(f"/v2/{path}/blobs/uploads/")
+            if not is_own or not session or session == location.path or ".." in session:
                 return
             rest = location.path.removeprefix("/v2/") + (f"?{location.query}" if location.query else "")
             self._ask("DELETE", rest, f"repository:{path}:pull,push,delete")

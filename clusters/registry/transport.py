@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -111,6 +112,7 @@ class RegistryAdapter(HTTPAdapter):
         """The context does; requests would add its own bundle to it."""
 
 
+@lru_cache(maxsize=32)  # reading what the system trusts takes longer than a request
 def make_context(ca: str) -> ssl.SSLContext:
     """Trusts what the system trusts (requests' bundle on a system without one) and `ca`, in PEM. Raises RegistryError."""
     context = ssl.create_default_context()
