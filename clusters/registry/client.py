@@ -25,6 +25,7 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 HUB_LIMIT_PATH = "ratelimitpreview/test"  # a HEAD of it tells Docker Hub's limit and counts for nothing
+BASIC = "basic"
 ETAG = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -40,7 +41,7 @@ class RegistryClient:
             raise RegistryError("Plain HTTP is for this machine's loopback only.", "tls", permanent=True)
         self.access, self.timeout = access, timeout
         self._transport = Transport(access.ca)
-        self._authorizations: dict[str, str] = {}  # by scope
+        self._authorizations: dict[str, str] = {}  # by scope; Basic, which has none, under BASIC
         self._deadline = 0.0
 
     def __enter__(self) -> Self:
@@ -178,13 +179,13 @@ class RegistryClient:
     def _ask(self, method: str, path: str, scope: str = "", headers: dict[str, str] | None = None) -> Answer:
         """The answer, after one try without credentials or with those that served the scope before, and one with those that
         the registry asks for."""
-        known = self._authorizations.get(scope, "")
+        known = self._authorizations.get(scope) or self._authorizations.get(BASIC, "")
         answer = self._send(method, path, known, headers)
         challenge = self._find_challenge(answer)
         fresh = self._authorize(challenge, scope) if challenge else ""
         if not fresh or fresh == known:
             return answer
-        self._authorizations[scope] = fresh
+        self._authorizations[BASIC if fresh.startswith("Basic") else scope] = fresh
         return self._send(method, path, fresh, headers)
 
     def _send(self, method: str, path: str, authorization: str = "", headers: dict[str, str] | None = None) -> Answer:
