@@ -14,7 +14,7 @@ from clusters.registry.credentials import read_helper_credentials
 from clusters.registry.errors import RegistryError
 from clusters.registry.failures import describe_status, read_limit
 from clusters.registry.reference import DOCKER_HUB, PATH, is_digest, is_loopback, is_tag
-from clusters.registry.transport import Answer, Transport, find_origin
+from clusters.registry.transport import Answer, Transport, find_origin, name_place
 
 __all__ = ["PullLimit", "RegistryAccess", "RegistryClient", "TagState", "read_helper_credentials"]
 
@@ -62,6 +62,8 @@ class RegistryClient:
             return read_limit(answer.headers)  # it gives tokens to everyone, and its front page to nobody without an account
         self._require_registry(answer, {200})
         self._require_data(answer)
+        if "Docker-Distribution-Api-Version" not in answer.headers and answer.body.strip() and read_json(answer.body) is None:
+            raise RegistryError(f"{self.access.host} does not answer as a registry does.", "bad_answer")
         return read_limit(answer.headers) or (self._read_hub_limit() if self.access.host == DOCKER_HUB else None)
 
     def _read_hub_limit(self) -> PullLimit | None:
@@ -211,7 +213,7 @@ class RegistryClient:
     def _fetch_token(self, challenge: Challenge, scope: str) -> str:
         """Raises RegistryError: the endpoint refuses, does not answer, or may not be given credentials."""
         answer = self._ask_for_token(challenge, scope)
-        place = urlsplit(answer.url).netloc
+        place = name_place(answer.url)
         if answer.status != 200:
             raise self._refusal(answer, f"a token for {scope}" if scope else "a token", place=place)
         self._require_data(answer)
@@ -233,7 +235,7 @@ class RegistryClient:
 
     def _require_data(self, answer: Answer) -> None:
         """Raises RegistryError for a page, and for JSON that is broken."""
-        place = urlsplit(answer.url).netloc
+        place = name_place(answer.url)
         if answer.is_page:
             raise RegistryError(f"{place} answers with a web page: it is no registry, or behind a log-in.", "bad_answer")
         if "json" in answer.headers.get("Content-Type", "") and answer.body.strip() and read_json(answer.body) is None:
@@ -272,7 +274,7 @@ def require_realm(realm: str, access: RegistryAccess) -> str:
     """
     try:
         parts = urlsplit(realm)
-        scheme, host = parts.scheme.lower(), parts.hostname or ""
+        scheme, host = parts.scheme.lower(), "" if "@" in parts.netloc else parts.hostname or ""
     except ValueError:
         scheme = host = ""
     if host and (scheme == "https" or (scheme == "http" and access.plain_http and is_loopback(host))):

@@ -20,7 +20,6 @@ from clusters.registry.errors import RegistryError
 QUOTE_LIMIT = 200  # characters of a registry's own words in a sentence
 LONGEST_WAIT = 86400  # seconds that a registry may ask for
 LARGEST_NUMBER = 2**31 - 1  # what the database keeps
-UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\u1fff\u3001-\uffef]+")
 
 
 def walk_causes(error: BaseException) -> Iterator[BaseException]:
@@ -64,8 +63,9 @@ def describe_failure(error: BaseException, place: str) -> RegistryError:
 
 def describe_tls_failure(cause: BaseException, place: str) -> RegistryError:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        advice = " Store its CA certificate." if "issuer" in cause.verify_message or "self" in cause.verify_message else ""
-        return RegistryError(f"The certificate of {place} is refused: {cause.verify_message}.{advice}", "tls", permanent=True)
+        why = cause.verify_message.rstrip(".")
+        advice = " Store its CA certificate." if "issuer" in why or "self" in why else ""
+        return RegistryError(f"The certificate of {place} is refused: {why}.{advice}", "tls", permanent=True)
     if getattr(cause, "reason", "") in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
         return RegistryError(f"{place} answers without TLS.", "tls", permanent=True)
     return RegistryError(f"No TLS connection to {place}: {getattr(cause, 'reason', None) or 'it failed'}.", "tls")
@@ -120,7 +120,7 @@ def quote_reason(body: bytes) -> str:
     errors = answer.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else answer
     words = (first.get("message") or first.get("details") or first.get("code")) if isinstance(first, dict) else None
-    text = UNPRINTABLE.sub(" ", words).strip().rstrip(".")[:QUOTE_LIMIT] if isinstance(words, str) else ""
+    text = words.strip().rstrip(".")[:QUOTE_LIMIT] if isinstance(words, str) else ""
     return f': "{text}"' if text else ""
 
 

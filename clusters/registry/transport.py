@@ -171,14 +171,14 @@ class Transport:
             if find_origin(target) != find_origin(url):
                 headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
             url = target
-        raise RegistryError(f"{urlsplit(url).hostname} redirects in a circle.", "bad_answer")
+        raise RegistryError(f"{name_place(url)} redirects in a circle.", "bad_answer")
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], deadline: float, form: Mapping[str, str] | None
     ) -> Answer:
         """One request in the client's thread, so that the caller waits no longer than the deadline, not for a name either."""
         patience = deadline - time.monotonic()
-        place = urlsplit(url).netloc
+        place = name_place(url)
         if patience <= 0:
             raise make_timeout(place)
         lifeline = Lifeline()
@@ -232,18 +232,21 @@ def read_body(response: requests.Response) -> bytes:
     while chunk := response.raw.read(1 << 16, decode_content=False):
         body += chunk
         if len(body) > BODY_LIMIT:
-            host = urlsplit(response.url).netloc
-            raise RegistryError(f"{host} answers with more than {BODY_LIMIT >> 20} MB, which no registry does.", "bad_answer")
+            place = name_place(response.url)
+            raise RegistryError(f"{place} answers with more than {BODY_LIMIT >> 20} MB, which no registry does.", "bad_answer")
     return bytes(body)
 
 
 def choose_redirect(method: str, answer: Answer) -> str:
     """Where a redirect may be followed to: https, or the same place. Raises RegistryError."""
-    place = urlsplit(answer.url).netloc
+    place = name_place(answer.url)
     try:
-        target = urlsplit(urljoin(answer.url, answer.headers.get("Location", ""))).geturl()
+        target = urljoin(answer.url, answer.headers.get("Location", ""))
+        is_address = "@" not in urlsplit(target).netloc  # requests would send what stands before it as credentials
     except ValueError as error:
         raise RegistryError(f"{place} redirects to an address that is none.", "bad_answer") from error
+    if not is_address:
+        raise RegistryError(f"{place} redirects to an address with credentials, which is not followed.", "bad_answer")
     if method not in {"GET", "HEAD"}:
         raise RegistryError(f"{place} redirects a {method} to {name_place(target)}: is the host the right one?", "bad_answer")
     if urlsplit(target).scheme != "https" and find_origin(target) != find_origin(answer.url):
@@ -265,9 +268,8 @@ def find_port(parts: SplitResult) -> int:
 
 
 def name_place(url: str) -> str:
-    """Host and port for a sentence, without the rest of a URL that another wrote."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'nowhere'}:{find_port(parts)}"[:100]
+    """The host for a sentence, with the port where it is written: without the rest of a URL that another wrote."""
+    return urlsplit(url).netloc.rpartition("@")[2][:100] or "nowhere"
 
 
 def make_timeout(place: str) -> RegistryError:

@@ -132,6 +132,7 @@ def test_refresh_token_is_posted():
         ("ftp://auth.example/token", True, "bad_answer"),
         ("/token", True, "bad_answer"),
         ("https://[", True, "bad_answer"),
+        ("https://user:word@auth.example/token", True, "bad_answer"),
     ],
 )
 def test_credentials_go_to_a_token_endpoint_by_tls(realm, plain_http, code):
@@ -232,6 +233,20 @@ def test_name_that_would_be_another_address_is_not_asked(path, tag):
     assert (caught.value.code, registry.asked) == ("not_found", [])
 
 
+def test_docker_hub_tells_its_limit_at_a_repository_of_its_own(monkeypatch):
+    script = TokenRegistry({"": "t1", "repository:ratelimitpreview/test:pull": "t2"})
+    with serve(script) as registry:
+        monkeypatch.setattr("clusters.registry.access.HUB_API_HOST", registry.host)
+        monkeypatch.setattr("clusters.registry.client.is_loopback", lambda host: True)
+        with RegistryClient(RegistryAccess("docker.io", USER, PASSWORD, plain_http=True)) as client:
+            assert client.check() == PullLimit(100, 76, 21600)
+    assert registry.lines[-1] == "HEAD /v2/ratelimitpreview/test/manifests/latest"
+
+
+def test_docker_hub_is_asked_at_its_api_host():
+    assert RegistryAccess("docker.io").api_url == "https://registry-1.docker.io"
+
+
 # --- Failures
 
 
@@ -286,11 +301,12 @@ def test_wait_until_a_moment_becomes_seconds(write):
     [
         ({"Content-Type": "text/html"}, b"<p>Sign in"),
         ({}, b"\n<!DOCTYPE html><title>Sign in</title>"),
+        ({}, b"hello"),
         (JSON, b"{broken"),
         (JSON, b"[" * 100_000),
         (JSON, b" " * (BODY_LIMIT + 1)),
     ],
-    ids=["page", "page without type", "broken", "deep", "oversized"],
+    ids=["page", "page without type", "text", "broken", "deep", "oversized"],
 )
 @pytest.mark.parametrize("act", [RegistryClient.check, read_tag])
 def test_what_no_registry_says_is_a_bad_answer(act, headers, body):
@@ -368,7 +384,9 @@ def test_redirect_on_the_same_host_is_followed():
     assert registry.lines == ["GET /v2/", "GET /elsewhere"]
 
 
-@pytest.mark.parametrize("place", ["http://127.0.0.1:1/v2/", "ftp://127.0.0.1/", "//127.0.0.1:1/", "https://[", "", "/v2/"])
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:1/v2/", "ftp://127.0.0.1/", "//127.0.0.1:1/", "https://a:b@[::1]/", "https://[", "", "/v2/"]
+)
 def test_redirect_elsewhere_without_tls_is_not_followed(place):
     assert refuse(redirect_to(place)).code == "bad_answer"
 
