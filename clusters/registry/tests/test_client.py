@@ -23,6 +23,7 @@ from tests.harness.eventually import eventually
 
 DIGEST = "sha256:" + "a" * 64
 LIMITS = {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "76;w=21600"}
+PUSH, PULL = "repository:team/app:pull,push", "repository:team/app:pull"
 JSON = {"Content-Type": "application/json"}
 USER, PASSWORD = "ann", "not-a-real-one"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -110,6 +111,18 @@ def test_anonymous_token_is_fetched_without_credentials():
     _, registry = ask(TokenRegistry({"repository:team/app:pull": "t1"}), read_tag, username="")
     assert registry.asked[1].authorization == ""
     assert "account" not in registry.asked[1].path
+
+
+def test_front_page_is_asked_for_with_its_own_scope_where_there_is_no_account():
+    def want_scope(asked: Asked) -> Reply:
+        answer = script(asked)
+        if "WWW-Authenticate" in answer.headers:
+            answer.headers["WWW-Authenticate"] += f',scope="{PULL}"'
+        return answer
+
+    script = TokenRegistry({PULL: "t1"})
+    ask(want_scope, RegistryClient.check, username="")
+    assert refuse(want_scope).code == "unauthorized"
 
 
 def test_refresh_token_is_posted():
@@ -417,6 +430,23 @@ def test_credentials_do_not_follow_to_another_host(tmp_path):
     assert [each.authorization for each in other.asked] == [""]
 
 
+def test_whoever_is_redirected_to_does_not_name_the_token_endpoint(tmp_path):
+    authority = make_authority("tests")
+
+    def demand_token(asked: Asked) -> Reply:
+        realm = f"https://{asked.headers['Host']}/token"
+        return answer_json({"token": "t1"}, 401, **{"WWW-Authenticate": f'Bearer realm="{realm}"'})
+
+    def lead_astray(asked: Asked) -> Reply:
+        return Reply(307, {"Location": f"https://{other.host}/v2/"})
+
+    with serve(demand_token, serve_tls(tmp_path, authority)) as other, serve(lead_astray) as registry:
+        access = RegistryAccess(registry.host, USER, PASSWORD, authority.certificate_pem, plain_http=True)
+        with RegistryClient(access) as client, pytest.raises(RegistryError):
+            client.check()
+    assert [each.authorization for each in other.asked] == [""]
+
+
 # --- TLS
 
 
@@ -447,9 +477,14 @@ def test_registry_that_wants_tls_says_so():
     assert error.code == "tls"
 
 
-# --- Permission to push
+def test_certificate_that_is_stored_itself_is_trusted(tmp_path):
+    with serve(reply(200, JSON, b"{}"), serve_tls(tmp_path, make_authority("tests"))) as registry:
+        stored = (tmp_path / "server.pem").read_text().partition("-----BEGIN CERTIFICATE")
+        with RegistryClient(RegistryAccess(registry.host, ca="".join(stored[1:]))) as client:
+            client.check()
 
-PUSH, PULL = "repository:team/app:pull,push", "repository:team/app:pull"
+
+# --- Permission to push
 
 
 @pytest.mark.parametrize(

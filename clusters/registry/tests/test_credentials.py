@@ -1,9 +1,11 @@
 import os
+from pathlib import Path
 
 import pytest
 
 from clusters.registry.credentials import read_helper_credentials
 from clusters.registry.errors import RegistryError
+from tests.harness.eventually import eventually
 
 
 @pytest.fixture
@@ -47,10 +49,21 @@ def test_helper_that_gives_none_says_why(install_helper, script, words):
     assert caught.value.code == "helper_failed"
 
 
-def test_helper_that_hangs_is_ended_with_what_it_started(install_helper):
+def test_helper_that_hangs_is_ended_with_what_it_started(install_helper, tmp_path):
+    environment = install_helper(f"sleep 60 & echo $! > {tmp_path}/pid; sleep 60")
     with pytest.raises(RegistryError, match="did not answer") as caught:
-        read_helper_credentials("test", "registry.example.com", install_helper("sleep 60 & sleep 60"), patience=0.2)
+        read_helper_credentials("test", "registry.example.com", environment, patience=1)
     assert caught.value.code == "helper_failed"
+    started = int((tmp_path / "pid").read_text())
+    eventually(lambda: not is_alive(started))
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie, whose parent has not asked for it yet, is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize("name", ["nowhere-installed", "../test", "a/b", "", "A", "-x", "a b"])
