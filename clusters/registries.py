@@ -80,8 +80,10 @@ def test_registry(registry: Registry) -> str:
         keep_outcome(registry, error.limit, error.message)
         raise
     keep_outcome(registry, limit)
-    who = "gives access to everyone; no user name is stored" if access.is_anonymous else "accepts the stored credentials"
-    return f"{registry} answers and {who}.{f' {limit}.' if limit else ''}"
+    words = "answers. No user name is stored: only what it gives to everyone can be pulled."
+    if not access.is_anonymous:
+        words = "answers and accepts the stored credentials."
+    return f"{registry} {words}{f' {limit}.' if limit else ''}"
 
 
 def keep_outcome(registry: Registry, limit: PullLimit | None, problem: str = "") -> None:
