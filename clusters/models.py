@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import ipaddress
 import re
 import secrets
 import uuid
@@ -20,7 +19,7 @@ from clusters.encryption import EncryptedTextField
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from clusters.registry.client import RegistryAccess
-from clusters.registry.reference import BadReference, normalize_host
+from clusters.registry.reference import BadReference, is_loopback, normalize_host
 from clusters.roles import Role
 
 
@@ -457,16 +456,6 @@ def validate_registry(registry: Registry) -> None:
         problems["password"] = "A user name needs a password or a token."  # noqa: S105 - a sentence
     if problems:
         raise ValidationError(problems)
-
-
-def is_loopback(host: str) -> bool:
-    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class ClusterGrant(models.Model):

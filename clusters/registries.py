@@ -3,10 +3,22 @@
 Nothing here is asked inside a transaction: registries are slow.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from django.core.cache import cache
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from clusters.models import Registry
-from clusters.registry.client import RegistryAccess
+from clusters.registry.access import TOKEN_USER, PullLimit, RegistryAccess, name_server
+from clusters.registry.client import RegistryClient
+from clusters.registry.credentials import read_helper_credentials
+from clusters.registry.errors import RegistryError
+from clusters.registry.reference import BadReference, ImageReference, parse_reference
+
+PERMISSION_SECONDS = 60  # that a registry's word about a push is kept
+PERMISSION_PATIENCE = 8.0  # seconds for that word: a dialog waits for it
+PROBLEM_LENGTH = 500  # characters, as Registry.problem keeps
 
 
 @dataclass(frozen=True)
@@ -21,26 +33,127 @@ class PushPermission:
 def find_registry(reference: str) -> Registry | None:
     """The registry that an image reference names by its host, or by one of the other hosts. None: none is stored, or the
     reference cannot be read."""
-    raise NotImplementedError
+    try:
+        host = parse_reference(reference).host
+    except BadReference:
+        return None
+    if registry := Registry.objects.filter(host=host).first():
+        return registry
+    return next((each for each in Registry.objects.exclude(aliases="") if host in each.hosts), None)
 
 
 def open_access(registry: Registry) -> RegistryAccess:
-    """With credentials that are fresh: a credential helper is asked. Raises RegistryError."""
-    raise NotImplementedError
+    """With credentials that are fresh: a credential helper is asked.
+
+    Raises RegistryError: `helper_failed`, or `unauthorized` for a stored token that has expired.
+    """
+    if registry.credential_helper:
+        username, password = read_helper_credentials(registry.credential_helper, registry.host)
+        return replace(registry.access, username=username, password=password)
+    if registry.password and registry.password_expires_at and registry.password_expires_at <= timezone.now():
+        when = timezone.localtime(registry.password_expires_at).strftime("%Y-%m-%d %H:%M")
+        raise RegistryError(f"The token stored for {registry} expired on {when}.", "unauthorized", permanent=True)
+    return registry.access
 
 
 def engine_credentials(reference: str) -> dict[str, str] | None:
-    """What an engine needs to pull it (`username`, `password`, `serveraddress`); None without a stored registry or user.
-    Raises RegistryError when a credential helper fails."""
-    raise NotImplementedError
+    """What an engine needs to pull it: `serveraddress` with `username` and `password`, or with `identitytoken`. None without a
+    stored registry or user. Raises RegistryError as open_access does."""
+    registry = find_registry(reference)
+    access = open_access(registry) if registry else None
+    if access is None or access.is_anonymous:
+        return None
+    server = {"serveraddress": name_server(parse_reference(reference).host)}
+    if access.username == TOKEN_USER:
+        return {"identitytoken": access.password, **server}
+    return {"username": access.username, "password": access.password, **server}
 
 
 def test_registry(registry: Registry) -> str:
     """Ask it with the stored credentials and keep what was seen (`checked_at`, `problem`, limits). A sentence for people.
     Raises RegistryError."""
-    raise NotImplementedError
+    try:
+        access = open_access(registry)
+        with RegistryClient(access) as client:
+            limit = client.check()
+    except RegistryError as error:
+        keep_outcome(registry, error.limit, error.message)
+        raise
+    keep_outcome(registry, limit)
+    words = "answers. No user name is stored: only what it gives to everyone can be pulled."
+    if not access.is_anonymous:
+        words = "answers and accepts the stored credentials."
+    return f"{registry} {words}{f' {limit}.' if limit else ''}"
+
+
+def keep_outcome(registry: Registry, limit: PullLimit | None, problem: str = "") -> None:
+    """What a test or a use met, for the registry's page. A limit that was not told now stays what it was."""
+    seen: dict[str, object] = {"checked_at": timezone.now(), "problem": problem[:PROBLEM_LENGTH].replace("\0", "")}
+    if limit:
+        seen |= {
+            "pull_limit": limit.limit,
+            "pull_remaining": limit.remaining,
+            "pull_window_seconds": limit.window_seconds,
+        }
+    for name, value in seen.items():
+        setattr(registry, name, value)
+    Registry.objects.filter(pk=registry.pk).update(**seen)
 
 
 def find_push_permission(repository: str) -> PushPermission:
-    """Kept for PERMISSION_SECONDS by registry, user and repository. `repository` as ImageReference has it."""
-    raise NotImplementedError
+    """Kept for PERMISSION_SECONDS by registry, credentials and repository. `repository` as ImageReference has it."""
+    try:
+        image = parse_reference(repository)
+    except BadReference as error:
+        return PushPermission(False, str(error))
+    registry = find_registry(repository)
+    if registry is None:
+        how = f"Store {image.host} among the registries, with an account that may push to {image.path}."
+        return PushPermission(False, f"No registry is stored for {image.host}. {how}")
+    key = make_permission_key(registry, image.path)
+    permission = cache.get(key)
+    if not isinstance(permission, PushPermission):
+        permission = ask_push_permission(registry, image)
+        cache.set(key, permission, PERMISSION_SECONDS)
+    return permission
+
+
+def make_permission_key(registry: Registry, path: str) -> str:
+    """Changes with everything that the answer depends on, so that mended credentials count at once. Tells nothing of them."""
+    parts = (registry.host, registry.username, registry.password, registry.credential_helper, registry.ca, path)
+    told = "\0".join([str(registry.pk), str(registry.plain_http), str(registry.password_expires_at), *parts])
+    return f"push-permission-{salted_hmac('clusters.registries', told, algorithm='sha256').hexdigest()}"
+
+
+def ask_push_permission(registry: Registry, image: ImageReference) -> PushPermission:
+    try:
+        access = open_access(registry)
+        with RegistryClient(access, PERMISSION_PATIENCE) as client:
+            allowed = client.may_push(image.path)
+    except RegistryError as error:
+        return PushPermission(False, f"{error.message} {advise(registry, error)}")
+    if allowed:
+        return PushPermission(True)
+    if access.is_anonymous:
+        how = f"Store the user name and password of an account that may push to {image.path}."
+        return PushPermission(False, f"No credentials are stored for {registry}. {how}")
+    how = "Give it write permission there, or store the credentials of an account that has it."
+    return PushPermission(False, f"{registry} does not let {name_account(access)} push to {image.path}. {how}")
+
+
+def name_account(access: RegistryAccess) -> str:
+    return "the stored token's account" if access.username == TOKEN_USER else f"'{access.username}'"
+
+
+def advise(registry: Registry, error: RegistryError) -> str:
+    """What mends it, as a sentence."""
+    advices = {
+        "tls": f"Correct the CA certificate or the plain HTTP setting of {registry} among the registries.",
+        "unauthorized": f"Store credentials for {registry} that it accepts.",
+        "forbidden": f"Store credentials for {registry} that may push.",
+        "not_found": "Create the repository there, or correct the registry's host.",
+        "helper_failed": f"Correct the credential helper of {registry}, or store a user name and password.",
+        "bad_answer": f"Check the host of {registry} among the registries.",
+    }
+    again = "Try again in a minute, or test the registry among the registries."
+    return advices.get(error.code, again)

@@ -3,6 +3,7 @@
 The grammar is that of the Distribution project's `reference` package; which first part is a host is Docker's rule.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 
@@ -57,6 +58,17 @@ def normalize_host(host: str) -> str:
     if not HOST.fullmatch(text) or len(text) > 255:
         raise BadReference(f"'{host[:60]}' is not the host of a registry, such as registry.example.com:5000.")
     return DOCKER_HUB if text in HUB_ALIASES else text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine's own."""
+    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) and host.count(":") == 1 or "]:" in host else host
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_reference(text: str) -> ImageReference:

@@ -1,6 +1,7 @@
 """A real Distribution registry for one test session, on 127.0.0.1 or an address that a Swarm's nodes reach."""
 
 import contextlib
+import hashlib
 import json
 import subprocess
 import time
@@ -12,6 +13,8 @@ from typing import Any
 import docker
 import requests
 
+from clusters.registry.access import RegistryAccess
+from tests.harness.certificates import Signed, sign
 from tests.harness.proc import find_free_port, find_program, start_process, stop_process
 
 READY_WITHIN = 15.0  # seconds
@@ -32,6 +35,7 @@ class PrivateRegistry:
     password: str = ""
     process: "subprocess.Popen[bytes] | None" = None
     address: str = "127.0.0.1"
+    ca_file: str = ""  # of the authority that signed its certificate; empty: it speaks plain HTTP
 
     @property
     def host(self) -> str:
@@ -40,7 +44,11 @@ class PrivateRegistry:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}"
+        return f"{'https' if self.ca_file else 'http'}://{self.host}"
+
+    def access(self, username: str = "", password: str = "", ca: str = "") -> RegistryAccess:
+        """For the console's own client; anonymous, unless a user is named."""
+        return RegistryAccess(self.host, username, password, ca, plain_http=not self.ca_file)
 
     @property
     def auth(self) -> dict[str, str] | None:
@@ -49,7 +57,8 @@ class PrivateRegistry:
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         login = (self.user, self.password) if self.user else None
-        return requests.request(method, f"{self.url}/v2/{path}", auth=login, timeout=10, **options)
+        address = path if path.startswith(self.url) else f"{self.url}/v2/{path}"
+        return requests.request(method, address, auth=login, timeout=10, verify=self.ca_file or True, **options)
 
     def read_digest(self, name: str, tag: str) -> str:
         """`sha256:…` of the manifest that the tag names now."""
@@ -74,6 +83,20 @@ class PrivateRegistry:
             api.remove_image(reference, noprune=True)
         return reference
 
+    def put_image(self, name: str, tag: str = "latest", content: bytes = b"{}", token: str = "") -> str:
+        """Makes an image without layers whose configuration is `content`, without any engine. Its digest."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        opened = self.request("POST", f"{name}/blobs/uploads/", headers=headers)
+        opened.raise_for_status()
+        place = opened.headers["Location"]
+        self.request("PUT", place, params={"digest": digest}, data=content, headers=headers).raise_for_status()
+        config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(content), "digest": digest}
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []})
+        put = self.request("PUT", f"{name}/manifests/{tag}", data=manifest, headers={**headers, "Content-Type": MANIFEST})
+        put.raise_for_status()
+        return put.headers["Docker-Content-Digest"]
+
     def stop(self) -> None:
         """Goes down; `start` brings it back with everything that was pushed."""
         if self.process:
@@ -86,7 +109,7 @@ class PrivateRegistry:
         deadline = time.monotonic() + READY_WITHIN
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(requests.RequestException):
-                if self.request("GET", "").status_code == 200:
+                if self.request("GET", "").status_code in {200, 401}:
                     return
             time.sleep(0.05)
         log = (self.folder / "registry.log").read_text(errors="replace")[-2000:]
@@ -108,11 +131,14 @@ def run_registry(
     password: str = "",
     notify: list[dict[str, Any]] | None = None,
     address: str = "127.0.0.1",
+    token: dict[str, str] | None = None,
+    tls: Signed | None = None,
 ) -> Iterator[PrivateRegistry]:
     """A ready registry that allows deletes.
 
     `htpasswd` is that file's text (bcrypt only), `notify` Distribution's `notifications.endpoints`.
-    `address` is one of this machine's.
+    `address` is one of this machine's. `token` is its `auth.token`, as tests.harness.token_server gives it. `tls` is the
+    authority that signs its certificate.
     """
     if not find_program("docker-registry", "registry"):
         raise AssertionError("These tests need an image registry: `apt-get install docker-registry` installs it on Debian.")
@@ -126,6 +152,11 @@ def run_registry(
     if htpasswd:
         (folder / "htpasswd").write_text(htpasswd)
         config["auth"] = {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
+    if token:
+        config["auth"] = {"token": token}
+    if tls:
+        config["http"]["tls"] = write_certificates(folder, tls)
+        registry.ca_file = str(folder / "ca.pem")
     if notify:
         config["notifications"] = {"endpoints": notify}
     (folder / "config.json").write_text(json.dumps(config))  # every JSON text is YAML too
@@ -134,3 +165,12 @@ def run_registry(
         yield registry
     finally:
         registry.stop()
+
+
+def write_certificates(folder: Path, authority: Signed) -> dict[str, str]:
+    """The registry's `http.tls`."""
+    server = sign("registry", authority)
+    texts = {"ca": authority.certificate_pem, "certificate": server.certificate_pem, "key": server.key_pem}
+    for name, text in texts.items():
+        (folder / f"{name}.pem").write_text(text)
+    return {name: str(folder / f"{name}.pem") for name in ("certificate", "key")}
