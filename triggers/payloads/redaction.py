@@ -31,7 +31,8 @@ KNOWN_TOKEN = re.compile(
     r"\beyJ[\w-]{8,2000}\.[\w.-]+|\b(?:gh[pousr]_|github_pat_|glpat-|dckr_pat_|AKIA|xox[abprs]-|hvs\.)[\w-]{8,}"
 )
 ASSIGNMENT = re.compile(
-    r"((?:secret|token|passw(?:or)?d|passphrase|pwd|signature|authorization|credential|api[_-]?key|access[_-]?key)[\w-]{0,40}"
+    r"((?:secret|token|passw(?:or)?d|passphrase|pwd|signature|authorization|credential|callback|cookie|api[_-]?key"
+    r"|access[_-]?key|private[_-]?key|event-auth)[\w-]{0,40}"
     r"""(?:\\?["']?\s{0,5}=\s{0,5}|\\?["']\s{0,5}:\s{0,5}|\s{0,5}:?\s{1,5}))"""
     r"""(?:\\?"[^"]*"?|\\?'[^']*'?|[^\s"'&,;]+)""",
     re.IGNORECASE,
