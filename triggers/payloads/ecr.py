@@ -38,9 +38,7 @@ def read(headers: Headers, body: Body) -> Payload:
     reading = Reading(NAME, body["Type"], body.get("MessageId"))
     message = parse_object(text(body.get("Message"))) if body["Type"] == "Notification" else {}
     if body["Type"] != "Notification":
-        reading.pass_over(
-            "Amazon SNS asks to confirm a subscription, which is not done by itself: its address is in the message."
-        )
+        reading.pass_over("Amazon SNS asks to confirm a subscription: let EventBridge call the link itself, as an API destination.")
     elif recognizes({}, message) and not is_wrapped(message):
         read_message(reading, message)
     else:

@@ -39,6 +39,7 @@ ASSIGNMENT = re.compile(
 )
 # The token in a registry's inbound link, which senders repeat in what they tell of their webhook.
 INBOUND_LINK = re.compile(r"(/hook/registry/)[^/\s\"'<>?#\\]+")
+PLAIN = re.compile(r"[\w.:@+-]*")  # what alone can be no secret, but a token that is known by its beginning
 BASE64 = re.compile(r"ey?[A-Za-z0-9+/_-]{10,}={0,2}")
 
 
@@ -141,6 +142,8 @@ def redact_text(text: str) -> str:
     text = text.replace("\0", "").encode("utf-8", "replace").decode()
     if len(text) > BODY_LENGTH:
         text = text[:BODY_LENGTH].rpartition(" ")[0] + CUT
+    if PLAIN.fullmatch(text):
+        return KNOWN_TOKEN.sub(REDACTED, text)
     text = PEM.sub(REDACTED, text)
     text = INBOUND_LINK.sub(rf"\1{REDACTED}", text)
     text = URL.sub(lambda match: redact_url(match.group()), text)

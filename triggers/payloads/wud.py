@@ -3,7 +3,7 @@
 """
 
 from triggers.payloads import signatures
-from triggers.payloads.fields import dig, is_object, text
+from triggers.payloads.fields import dig, is_object, show
 from triggers.payloads.payload import Body, Headers, Payload
 from triggers.payloads.reading import Reading
 
@@ -19,7 +19,7 @@ def read(headers: Headers, body: Body) -> Payload:
     image, result = body.get("image"), body.get("result")
     reading = Reading(NAME, dig(body, "updateKind", "kind"))
     if body.get("updateAvailable") is False:
-        reading.pass_over(f"Nothing is new for the container {text(body.get('name'))[:60]!r}.")
+        reading.pass_over(f"Nothing is new for the container {show(body.get('name'))}.")
         return reading.finish()
     tag = dig(result, "tag") or dig(image, "tag", "value")
     reading.push(dig(image, "name"), tag, dig(result, "digest"), dig(image, "registry", "url"))
