@@ -38,7 +38,7 @@ def read(headers: Headers, body: Body) -> Payload:
     reading = Reading(NAME, body["Type"], body.get("MessageId"))
     message = parse_object(text(body.get("Message"))) if body["Type"] == "Notification" else {}
     if body["Type"] != "Notification":
-        reading.pass_over("Amazon SNS asks to confirm a subscription: let EventBridge call the link itself, as an API destination.")
+        reading.pass_over("Amazon SNS asks to confirm a subscription: let EventBridge call this link itself.")
     elif recognizes({}, message) and not is_wrapped(message):
         read_message(reading, message)
     else:
