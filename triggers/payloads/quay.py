@@ -4,7 +4,7 @@ Its other notifications, of builds and of vulnerabilities, have the same first f
 """
 
 from triggers.payloads import signatures
-from triggers.payloads.fields import split_reference, text
+from triggers.payloads.fields import is_object, split_reference, text
 from triggers.payloads.payload import Body, Headers, Payload
 from triggers.payloads.reading import Reading
 
@@ -20,10 +20,12 @@ def read(headers: Headers, body: Body) -> Payload:
     reading = Reading(NAME, find_event(body))
     host, path, _, _ = split_reference(text(body.get("docker_url"))[:1000])
     path = path or text(body.get("repository"))
+    tags = body.get("updated_tags")
     if "updated_tags" not in body:
         reading.pass_over_event(reading.event or "A notification", path)
         return reading.finish()
-    for tag in reading.take(body["updated_tags"]) or [None]:
+    # Older releases have an object of tags.
+    for tag in reading.take(list(tags) if is_object(tags) else tags) or [None]:
         reading.push(path, tag, host=host)
     return reading.finish()
 

@@ -421,6 +421,7 @@ EXAMPLES = [
         [("quay.example.com:8443/team/app", "1.2", "")],
         "repo_push",
     ),
+    Example("quay", "an object of tags", quay(updated_tags={"1.2": "a1b2"}), [("quay.io/team/app", "1.2", "")], "repo_push"),
     Example("quay", "no tags", quay(updated_tags=[]), [("quay.io/team/app", "", "")], "repo_push"),
     Example(
         "quay",
