@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 REGION = re.compile(r"[a-z]{2,12}(?:-[a-z0-9]{1,20}){1,4}")  # of a cloud: eu-west-1, cn-hangzhou
 
@@ -19,7 +19,7 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def is_object(value: Any) -> bool:
+def is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping)
 
 
