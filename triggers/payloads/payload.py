@@ -20,13 +20,16 @@ class Push:
 
 @dataclass(frozen=True)
 class Payload:
-    """`event`: the sender's own word. `pushes` may be empty; `passed_over` says, for people, what else was in the message."""
+    """`event`: the sender's own word. `pushes` may be empty; `passed_over` says, for people, what else was in the message.
+    `concerns_images` is false where the message is about something else altogether, such as a push of commits: for a trigger's
+    own link that is a plain call, as from any caller."""
 
     sender: str
     event: str = ""
     delivery_id: str = ""
     pushes: tuple[Push, ...] = ()
     passed_over: tuple[str, ...] = ()
+    concerns_images: bool = True
 
 
 class Sender(Protocol):

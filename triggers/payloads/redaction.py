@@ -1,0 +1,163 @@
+"""What of a message is kept and shown: its JSON without secrets, short enough to read."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from triggers.payloads.fields import clean
+
+BODY_LENGTH = 20_000  # characters kept of a body
+KEY_LENGTH = 200
+DEPTH_MAXIMUM = 30
+PREVIEW_LENGTH = 200  # of what is no JSON
+REDACTED = "[redacted]"
+CUT = "[…]"
+
+# Of names without anything but letters and digits, in lower case.
+SECRET_NAME = re.compile(
+    r"secret|token|passw|passphrase|pwd|signature|authorization|credential|apikey|accesskey|privatekey|signingkey|sharedkey"
+    r"|subscriptionkey|callback|cookie|session|bearer|basicauth|auth$|^pass$|^pw$"
+)
+# What carries a secret in any text. Repetitions are bounded where something must follow: time stays linear in the text.
+PEM = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END|\Z)", re.DOTALL)
+URL = re.compile(r"""\b[a-z][a-z0-9+.-]{0,20}://[^\s"'<>\\]+""", re.IGNORECASE)
+QUERY = re.compile(r"""([?&][\w.-]{1,60})=[^\s&"'<>\\]+""")
+SCHEME = re.compile(r"\b(bearer|basic)\s{1,5}[\w.~+/=-]{6,}", re.IGNORECASE)
+KNOWN_TOKEN = re.compile(
+    r"\beyJ[\w-]{8,2000}\.[\w.-]+|\b(?:gh[pousr]_|github_pat_|glpat-|dckr_pat_|AKIA|xox[abprs]-|hvs\.)[\w-]{8,}"
+)
+ASSIGNMENT = re.compile(
+    r"((?:secret|token|passw(?:or)?d|passphrase|pwd|signature|authorization|credential|callback|cookie|api[_-]?key"
+    r"|access[_-]?key|private[_-]?key|event-auth)[\w-]{0,40}"
+    r"""(?:\\?["']?\s{0,5}=\s{0,5}|\\?["']\s{0,5}:\s{0,5}|\s{0,5}:?\s{1,5}))"""
+    r"""(?:\\?"[^"]*"?|\\?'[^']*'?|[^\s"'&,;]+)""",
+    re.IGNORECASE,
+)
+# The token in a registry's inbound link, which senders repeat in what they tell of their webhook.
+INBOUND_LINK = re.compile(r"(/hook/registry/)[^/\s\"'<>?#\\]+")
+PLAIN = re.compile(r"[\w.:@+-]*")  # what alone can be no secret, but a token that is known by its beginning
+BASE64 = re.compile(r"ey?[A-Za-z0-9+/_-]{10,}={0,2}")
+
+
+def redact(body: bytes | Mapping[str, Any] | list[Any]) -> str:
+    """Of a raw body, or of what it held: compact JSON with secrets replaced, at most BODY_LENGTH characters of it; a short
+    description of what is neither JSON nor a form. Without NUL, and always to be written as UTF-8."""
+    if not isinstance(body, bytes):
+        return dump(Redactor().redact(body))[:BODY_LENGTH]
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = parse_form(body)
+        if not value:
+            return describe(body)
+    return dump(Redactor().redact(value))[:BODY_LENGTH]
+
+
+def parse_form(raw: bytes) -> dict[str, str]:
+    """The fields of a form; none where the body is no form."""
+    if not re.match(rb"[\w.%+\[\]-]{1,100}=", raw):
+        return {}
+    return dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, errors="replace"))
+
+
+def describe(raw: bytes) -> str:
+    preview = clean(redact_text(raw[: 4 * BODY_LENGTH].decode("utf-8", "replace")), PREVIEW_LENGTH)
+    return f"No JSON, {len(raw):,} bytes{f': {preview}' if preview else '.'}"
+
+
+def dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class Redactor:
+    """Goes through a value until as much is kept as a body may have: the rest would be cut in any case."""
+
+    def __init__(self) -> None:
+        self.left = BODY_LENGTH
+
+    def redact(self, value: Any, depth: int = 0) -> Any:
+        if self.left <= 0 or depth > DEPTH_MAXIMUM:
+            return CUT
+        self.left -= 1
+        if isinstance(value, Mapping):
+            return self._redact_object(value, depth)
+        if isinstance(value, list):
+            return self._redact_list(value, depth)
+        return self._redact_string(value, depth) if isinstance(value, str) else value
+
+    def _redact_object(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, item in value.items():
+            if self.left <= 0:
+                kept[CUT] = CUT
+                break
+            name = redact_text(key[:KEY_LENGTH])
+            self.left -= len(name)
+            kept[name] = REDACTED if is_secret_name(key) and item not in (None, "") else self.redact(item, depth + 1)
+        return kept
+
+    def _redact_list(self, value: list[Any], depth: int) -> list[Any]:
+        kept: list[Any] = []
+        for item in value:
+            if self.left <= 0:
+                return [*kept, CUT]
+            kept.append(self.redact(item, depth + 1))
+        return kept
+
+    def _redact_string(self, value: str, depth: int) -> str:
+        inner = parse_inner(value)
+        if inner is not None:
+            return dump(self.redact(inner, depth + 1))
+        kept = redact_text(value)
+        self.left -= len(kept)
+        return kept
+
+
+def is_secret_name(name: str) -> bool:
+    return bool(SECRET_NAME.search(re.sub(r"[^a-z0-9]", "", name[:KEY_LENGTH].lower())))
+
+
+def parse_inner(value: str) -> Any:
+    """JSON within a string, as SNS and forms have it, also in base64, as Pub/Sub has it; None for any other text."""
+    source: str | bytes = value.strip()
+    if len(value) % 4 == 0 and BASE64.fullmatch(value):
+        try:
+            source = base64.b64decode(value, altchars=b"-_" if "-" in value or "_" in value else None)
+        except binascii.Error:
+            return None
+    if source[:1] not in ("{", "[", b"{", b"["):
+        return None
+    try:
+        return json.loads(source)
+    except (ValueError, RecursionError):
+        return None
+
+
+def redact_text(text: str) -> str:
+    """Without NUL and lone surrogates. A long text is cut between words, so that no part of a secret remains at its end."""
+    text = text.replace("\0", "").encode("utf-8", "replace").decode()
+    if len(text) > BODY_LENGTH:
+        text = text[:BODY_LENGTH].rpartition(" ")[0] + CUT
+    if PLAIN.fullmatch(text):
+        return KNOWN_TOKEN.sub(REDACTED, text)
+    text = PEM.sub(REDACTED, text)
+    text = INBOUND_LINK.sub(rf"\1{REDACTED}", text)
+    text = URL.sub(lambda match: redact_url(match.group()), text)
+    text = QUERY.sub(rf"\1={REDACTED}", text)
+    text = SCHEME.sub(rf"\1 {REDACTED}", text)
+    text = KNOWN_TOKEN.sub(REDACTED, text)
+    return ASSIGNMENT.sub(rf"\1{REDACTED}", text)
+
+
+def redact_url(url: str) -> str:
+    """Without user, password, query and fragment."""
+    scheme, _, rest = url.partition("://")
+    address = re.split(r"[?#]", rest, maxsplit=1)
+    authority, slash, path = address[0].partition("/")
+    host = authority.rpartition("@")[2]
+    user = f"{REDACTED}@" if host != authority else ""
+    return f"{scheme}://{user}{host}{slash}{path}{f'?{REDACTED}' if len(address) > 1 else ''}"
