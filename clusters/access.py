@@ -76,6 +76,8 @@ def permissions_by_cluster(user: Any) -> dict[int, set[str]]:
 
 def find_cluster_id(row: Model) -> Any:
     """The cluster that a row belongs to; None for what belongs to none. Follows relations: select them where it matters."""
+    if row._meta.label not in PATHS:
+        return None
     value: Any = row
     for name in PATHS[row._meta.label].split("__"):
         value = getattr(value, name)
@@ -95,6 +97,8 @@ def scope(rows: QuerySet[Row], user: Any, permission: str) -> QuerySet[Row]:
         return rows.none()
     if user.has_perm(permission):
         return rows
+    if rows.model._meta.label not in PATHS:
+        return rows.none()  # what belongs to no cluster: a role on single ones does not show it
     allowed = [cluster_id for cluster_id, found in permissions_by_cluster(user).items() if permission in found]
     return rows.filter(**{f"{PATHS[rows.model._meta.label]}__in": allowed})
 

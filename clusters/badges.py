@@ -72,6 +72,16 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "info": ("idle", "hollow", "Info"),
     "warning": ("warn", "half", "Warning"),
     "error": ("bad", "triangle", "Error"),
+    # what became of a delivery
+    "decision-triggered": ("ok", "filled", "Triggered"),
+    "decision-unchanged": ("idle", "half", "Unchanged"),
+    "decision-tag": ("idle", "hollow", "Not triggered: tag"),
+    "decision-image": ("idle", "hollow", "Not triggered: image"),
+    "decision-duplicate": ("idle", "half", "Duplicate"),
+    "decision-rejected": ("idle", "cross", "Rejected"),
+    "decision-unsupported": ("idle", "hollow", "Unsupported event"),
+    "decision-unreadable": ("warn", "half", "Not understood"),
+    "decision-bad_signature": ("bad", "triangle", "Bad signature"),
     # users
     "active": ("ok", "filled", "Active"),
     "inactive": ("idle", "hollow", "Deactivated"),
@@ -82,7 +92,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
 def render_badge(state: str, kind: str = "") -> SafeString:
     """A status: shape and word. An unknown state shows as its own word, which is the engine's.
 
-    `kind` where the same word means another thing elsewhere: "call", "task", "node", "update".
+    `kind` where the same word means another thing elsewhere: "call", "task", "node", "update", "decision".
     """
     tone, _, word = find_badge(state, kind)
     shown = format_html("<bdi>{}</bdi>", word) if word == state else word

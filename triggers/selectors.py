@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from clusters.access import scope, view_permission
 from clusters.models import Application, Service
 from triggers import links
-from triggers.models import ACTIVE_STATES, Trigger, TriggerCall
+from triggers.models import ACTIVE_STATES, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 
 # What no list shows: long, or a secret whose decryption takes its time.
 KEYS = tuple(f"application__cluster__{name}" for name in ("tls_ca", "tls_cert", "tls_key"))
@@ -90,6 +90,17 @@ def triggers_with_last_call() -> QuerySet[Trigger]:
         last_call_id=Subquery(newest.values("pk")[:1]),
         last_call_state=Subquery(newest.values("state")[:1]),
         last_call_at=Subquery(newest.values("queued_at")[:1]),
+    )
+
+
+def subscriptions_with_last_delivery() -> QuerySet[ImageSubscription]:
+    """Subscriptions with `last_decision`, `last_at`, `last_call` and `last_delivery` (ids) of their newest delivery annotated."""
+    lines = DeliveryLine.objects.filter(trigger=OuterRef("trigger"), image=OuterRef("repository")).order_by("-pk")
+    return ImageSubscription.objects.annotate(
+        last_decision=Subquery(lines.values("decision")[:1]),
+        last_at=Subquery(lines.values("delivery__received_at")[:1]),
+        last_call=Subquery(lines.values("call")[:1]),
+        last_delivery=Subquery(lines.values("delivery")[:1]),
     )
 
 
