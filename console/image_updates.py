@@ -51,18 +51,19 @@ def add_image_updates(request: HttpRequest, triggers: Iterable[Trigger]) -> list
     seen = {trigger.pk for trigger in shown if request.user.has_perm("triggers.view_imagesubscription", trigger)}
     rows = list(subscriptions_with_last_delivery().filter(trigger__in=seen)) if seen else []
     links = find_setup_links(request, {row.repository for row in rows})
-    by_trigger = defaultdict(list)
+    by_trigger: dict[int, list[ImageUpdate]] = defaultdict(list)
     for row in rows:
-        delivery = find_address("delivery", row.last_delivery) if _may_read_deliveries(request, row.last_delivery) else ""
-        update = ImageUpdate(row, describe_condition(row), links.get(row.repository), delivery)
-        by_trigger[row.trigger_id].append(update)
+        delivery = find_delivery_address(request, row.last_delivery)  # type: ignore[attr-defined]
+        by_trigger[row.trigger_id].append(ImageUpdate(row, describe_condition(row), links.get(row.repository), delivery))
     for trigger in shown:
         trigger.image_updates = by_trigger[trigger.pk]  # type: ignore[attr-defined]
     return shown
 
 
-def _may_read_deliveries(request: HttpRequest, delivery: Any) -> bool:
-    return delivery is not None and request.user.has_perm("triggers.view_delivery")
+def find_delivery_address(request: HttpRequest, delivery: Any) -> str:
+    """Of a delivery's id in the access log; empty without one, and where the reader may not see it."""
+    may_see = delivery is not None and request.user.has_perm("triggers.view_delivery")
+    return find_address("delivery", delivery) if may_see else ""
 
 
 def add_setup_links(request: HttpRequest, boxes: SubscriptionForms) -> SubscriptionForms:

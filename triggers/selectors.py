@@ -94,7 +94,7 @@ def triggers_with_last_call() -> QuerySet[Trigger]:
 
 
 def subscriptions_with_last_delivery() -> QuerySet[ImageSubscription]:
-    """Subscriptions with `last_decision`, `last_at`, `last_call` and `last_delivery` (ids) of their newest delivery annotated."""
+    """Subscriptions with `last_decision`, `last_at`, `last_call` and `last_delivery` (ids) of the newest delivery annotated."""
     lines = DeliveryLine.objects.filter(trigger=OuterRef("trigger"), image=OuterRef("repository")).order_by("-pk")
     return ImageSubscription.objects.annotate(
         last_decision=Subquery(lines.values("decision")[:1]),

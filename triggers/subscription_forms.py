@@ -28,7 +28,7 @@ BOX = re.compile(r"image-[0-9a-f]{12}-associated")
 
 
 class SubscriptionForm(forms.Form):
-    """One repository. `instance`: the trigger's subscription to it, which can be changed and removed whatever the registry says.
+    """One repository. `instance`: the trigger's subscription, which can be changed and removed whatever the registry says.
 
     `shown` tells a box that was not ticked from one that was not there, which says nothing about its subscription."""
 
@@ -196,7 +196,8 @@ class SubscriptionForms:
         """Asks the registries where a box was newly ticked: what the dialog offered does not count."""
         if any(form.is_new and form.is_ticked for form in self.forms):
             self.ask()
-        return all([form.is_valid() for form in self.forms if form.is_bound]) and not self.problem
+        judged = [form.is_valid() for form in self.forms if form.is_bound]
+        return all(judged) and not self.problem
 
     def find_changes(self) -> SubscriptionChanges:
         """Of valid boxes."""

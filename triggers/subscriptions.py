@@ -1,4 +1,5 @@
-"""Associated with Image Update: the repositories that a trigger can follow, whether it may, and how its subscriptions change."""
+"""Associated with Image Update: the repositories that a trigger can follow, whether it may, and how its subscriptions
+change."""
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
