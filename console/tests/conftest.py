@@ -11,6 +11,7 @@ from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fake_containers import make_id
 from clusters.engine.testing import FakeEngine
 from clusters.models import Application, Cluster, ClusterGrant, Container
+from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.factories import (
     ApplicationFactory,
@@ -23,7 +24,7 @@ from clusters.tests.factories import (
 from clusters.tests.users import make_user
 from triggers import calls
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
-from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+from triggers.tests.factories import ImageSubscriptionFactory, ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 IMAGE_HEX = make_id("image", 1)  # of a fake engine's first image
 
@@ -37,6 +38,18 @@ def live_engine(monkeypatch):
     monkeypatch.setattr("console.local_engine.probe_engine", lambda url: False)
     cache.clear()
     return engine
+
+
+@pytest.fixture(autouse=True)
+def permissions(monkeypatch):
+    """What registries say, by repository: a push is allowed, or the reason why not. No real one is asked."""
+    known: dict[str, str] = {}
+    monkeypatch.setattr("triggers.subscriptions.find_push_permission", lambda name: answer_for(known.get(name, "")))
+    return known
+
+
+def answer_for(reason: str) -> PushPermission:
+    return PushPermission(not reason, reason)
 
 
 @pytest.fixture
@@ -139,6 +152,7 @@ class Fleet:
 
     def _add_triggers(self) -> None:
         self.trigger: Trigger = TriggerFactory(application=self.application)
+        self.subscription = ImageSubscriptionFactory(trigger=self.trigger, repository="docker.io/library/shop")
         self.scaling_trigger: Trigger = ScalingTriggerFactory(application=self.application, service=self.service)
         now = timezone.now()
         self.call: TriggerCall = TriggerCallFactory(
@@ -166,6 +180,7 @@ class Fleet:
             "application_act": f"/applications/{application}/delete/",
             "container_act": f"/containers/{self.container.pk}/delete/",
             "trigger_create": f"/applications/{application}/triggers/new/",
+            "trigger_repositories": f"/applications/{application}/triggers/repositories/",
             "services": "/services/",
             "service": f"/services/{service}/",
             "service_scale": f"/services/{service}/scale/",

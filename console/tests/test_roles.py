@@ -103,6 +103,7 @@ PAGES: Table = {
     "trigger_call": CALLS,
     "call_again": {"get": POSTED, "post": here(OPERATOR, 302)},
     "trigger_create": {"get": here(DEPLOYER, 200), "post": here(DEPLOYER, 200)},
+    "trigger_repositories": {"get": here(DEPLOYER, 200), "post": POSTED},
     "trigger_reveal": {"get": POSTED, "post": here(DEPLOYER, 302)},
     "trigger_edit": CHANGES,
     "trigger_rotate": CHANGES,
