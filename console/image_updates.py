@@ -40,6 +40,10 @@ class ImageUpdate:
     delivery: str = ""
 
     @property
+    def host(self) -> str:
+        return parse_reference(self.subscription.repository).host
+
+    @property
     def waits(self) -> bool:
         """Nothing was ever heard of this image: somebody may have to set its registry up."""
         return self.subscription.last_decision is None and not self.subscription.poll_seconds

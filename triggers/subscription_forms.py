@@ -17,6 +17,7 @@ from triggers.subscriptions import (
     SubscriptionChanges,
     UsedRepository,
     compare_subscriptions,
+    explain_refused,
     explain_unused,
     find_permissions,
     list_used_repositories,
@@ -36,10 +37,18 @@ class SubscriptionForm(forms.Form):
     associated = forms.BooleanField(required=False)
     condition = forms.ChoiceField(label="Redeploys for", choices=ImageSubscription.Condition.choices, required=False)
     pattern = forms.CharField(
-        label="Expression", max_length=200, required=False, help_text="RE2 syntax. It must match the whole tag: v[0-9.]+"
+        label="Expression",
+        max_length=200,
+        required=False,
+        help_text="RE2 syntax. It must match the whole tag.",
+        widget=forms.TextInput(attrs={"placeholder": "v[0-9.]+", "spellcheck": "false", "autocapitalize": "none"}),
     )
     tags = forms.CharField(
-        label="Tags", max_length=1500, required=False, help_text=f"At most {TAGS_MAXIMUM}, with commas or spaces between."
+        label="Tags",
+        max_length=1500,
+        required=False,
+        help_text=f"At most {TAGS_MAXIMUM}, with commas or spaces between.",
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
     )
     poll_minutes = forms.FloatField(
         label="Look for new images every … minutes",
@@ -85,7 +94,7 @@ class SubscriptionForm(forms.Form):
             return unused
         if self.permission is None or self.permission.allowed:
             return ""
-        return self.permission.reason or "The registry does not allow these credentials a push."
+        return explain_refused(self.permission)
 
     @property
     def is_new(self) -> bool:

@@ -13,7 +13,7 @@ from clusters.models import Application, Service
 from clusters.registries import PushPermission, find_push_permission
 from clusters.registry.errors import RegistryError
 from clusters.registry.reference import BadReference, parse_reference
-from triggers.models import ImageSubscription, Trigger
+from triggers.models import Action, ImageSubscription, Trigger
 
 LOOKUP_SECONDS = 8.0  # how long somebody waits for registries to answer
 LOOKUPS_AT_ONCE = 8
@@ -95,6 +95,20 @@ def read_permission(repository: str, answer: "Future[PushPermission]") -> PushPe
         return answer.result()
     host = parse_reference(repository).host
     return PushPermission(False, f"{host} has not answered within {LOOKUP_SECONDS:g} seconds. Ask again in a moment.")
+
+
+def explain_refusals(trigger: Trigger, repositories: Collection[str]) -> dict[str, str]:
+    """Why the trigger may not be subscribed anew to some of them, as sentences. Asks registries: not in a transaction."""
+    if trigger.action != Action.REDEPLOY:
+        return dict.fromkeys(repositories, "Only a redeploy trigger follows images.")
+    used = {one.name: one for one in list_used_repositories(list_services(trigger.application, trigger.service))}
+    unused = {name: reason for name in repositories if (reason := explain_unused(used.get(name)))}
+    permissions = find_permissions([name for name in repositories if name not in unused])
+    return unused | {name: explain_refused(one) for name, one in permissions.items() if not one.allowed}
+
+
+def explain_refused(permission: PushPermission) -> str:
+    return permission.reason or "The registry does not allow these credentials a push."
 
 
 @dataclass
