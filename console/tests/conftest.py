@@ -18,13 +18,20 @@ from clusters.tests.factories import (
     ClusterFactory,
     ContainerFactory,
     NodeFactory,
+    RegistryFactory,
     ServiceFactory,
     TaskFactory,
 )
 from clusters.tests.users import make_user
 from triggers import calls
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
-from triggers.tests.factories import ImageSubscriptionFactory, ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+from triggers.tests.factories import (
+    DeliveryLineFactory,
+    ImageSubscriptionFactory,
+    ScalingTriggerFactory,
+    TriggerCallFactory,
+    TriggerFactory,
+)
 
 IMAGE_HEX = make_id("image", 1)  # of a fake engine's first image
 
@@ -153,6 +160,9 @@ class Fleet:
     def _add_triggers(self) -> None:
         self.trigger: Trigger = TriggerFactory(application=self.application)
         self.subscription = ImageSubscriptionFactory(trigger=self.trigger, repository="docker.io/library/shop")
+        if not hasattr(self, "registry"):
+            self.registry = RegistryFactory(signing_secret="signing secret of the robot")
+            self.delivery = DeliveryLineFactory(delivery__registry=self.registry, trigger=self.trigger).delivery
         self.scaling_trigger: Trigger = ScalingTriggerFactory(application=self.application, service=self.service)
         now = timezone.now()
         self.call: TriggerCall = TriggerCallFactory(
