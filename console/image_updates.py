@@ -10,11 +10,10 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from clusters.models import Registry
-from clusters.registry.reference import parse_reference
 from triggers.models import Trigger
 from triggers.selectors import subscriptions_with_last_delivery
 from triggers.subscription_forms import SubscriptionForms
-from triggers.subscriptions import describe_condition
+from triggers.subscriptions import describe_condition, host_of
 
 SHOWN = ("host", "aliases")  # of a registry: what else it has is secret or long
 
@@ -41,7 +40,7 @@ class ImageUpdate:
 
     @property
     def host(self) -> str:
-        return parse_reference(self.subscription.repository).host
+        return host_of(self.subscription.repository)
 
     @property
     def waits(self) -> bool:
@@ -81,7 +80,7 @@ def add_setup_links(request: HttpRequest, boxes: SubscriptionForms) -> Subscript
 
 def find_setup_links(request: HttpRequest, repositories: Iterable[str]) -> dict[str, SetupLink]:
     """By repository, those that the reader may open. One query at most, and no secret is read."""
-    wanted = {repository: parse_reference(repository).host for repository in repositories}
+    wanted = {repository: host_of(repository) for repository in repositories}
     if not wanted or not request.user.has_perm("clusters.view_registry"):
         return {}
     known = {host: registry for registry in Registry.objects.only(*SHOWN) for host in registry.hosts}

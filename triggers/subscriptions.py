@@ -41,6 +41,11 @@ def list_services(application: Application, service: Service | None) -> list[Ser
     return [service] if service else list(application.services.all())
 
 
+def host_of(repository: str) -> str:
+    """Of a repository as ImageReference has it."""
+    return repository.partition("/")[0]
+
+
 def list_used_repositories(services: Iterable[Service]) -> list[UsedRepository]:
     """By name. A service that is gone, or whose image cannot be read, has none."""
     found: dict[str, UsedRepository] = {}
@@ -93,8 +98,9 @@ def find_permission(repository: str) -> PushPermission:
 def read_permission(repository: str, answer: "Future[PushPermission]") -> PushPermission:
     if answer.done() and not answer.cancelled():
         return answer.result()
-    host = parse_reference(repository).host
-    return PushPermission(False, f"{host} has not answered within {LOOKUP_SECONDS:g} seconds. Ask again in a moment.")
+    return PushPermission(
+        False, f"{host_of(repository)} has not answered within {LOOKUP_SECONDS:g} seconds. Ask again in a moment."
+    )
 
 
 def explain_refusals(trigger: Trigger, repositories: Collection[str]) -> dict[str, str]:

@@ -24,8 +24,9 @@ from clusters.tests.factories import (
 )
 from clusters.tests.users import make_user
 from triggers import calls
-from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
+from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
+    DeliveryFactory,
     DeliveryLineFactory,
     ImageSubscriptionFactory,
     ScalingTriggerFactory,
@@ -159,10 +160,6 @@ class Fleet:
 
     def _add_triggers(self) -> None:
         self.trigger: Trigger = TriggerFactory(application=self.application)
-        self.subscription = ImageSubscriptionFactory(trigger=self.trigger, repository="docker.io/library/shop")
-        if not hasattr(self, "registry"):
-            self.registry = RegistryFactory(signing_secret="signing secret of the robot")
-            self.delivery = DeliveryLineFactory(delivery__registry=self.registry, trigger=self.trigger).delivery
         self.scaling_trigger: Trigger = ScalingTriggerFactory(application=self.application, service=self.service)
         now = timezone.now()
         self.call: TriggerCall = TriggerCallFactory(
@@ -176,6 +173,28 @@ class Fleet:
             TriggerCallEvent.objects.create(
                 call=self.call, time=now + timedelta(seconds=number), operation="pull", text=f"line {number}"
             )
+        self._add_registry()
+
+    def _add_registry(self) -> None:
+        """With a subscription that is polled, and a delivery that called one trigger and matched nothing else."""
+        now = timezone.now()
+        self.registry = RegistryFactory(
+            kind="harbor",
+            aliases="registry.internal:5000",
+            signing_secret="secret of the signature",
+            checked_at=now,
+            pull_limit=200,
+            pull_remaining=187,
+            pull_window_seconds=21_600,
+        )
+        image = f"{self.registry.host}/team/app"
+        self.subscription = ImageSubscriptionFactory(
+            trigger=self.trigger, repository=image, poll_seconds=300, polled_at=now, poll_due_at=now + timedelta(minutes=5)
+        )
+        self.delivery = DeliveryFactory(registry=self.registry, message="Called 1 trigger.", source_address="203.0.113.7")
+        told = {"delivery": self.delivery, "image": image}
+        DeliveryLineFactory(trigger=self.trigger, call=self.call, message="The tag 1.2 runs here.", **told)
+        DeliveryLineFactory(decision=Decision.IMAGE, tag="", message="No trigger is subscribed to it.", **told)
 
     @property
     def pages(self) -> dict[str, str]:

@@ -360,7 +360,8 @@ class TestEdit:
 class TestPanel:
     @pytest.fixture
     def subscription(self, fleet):
-        return fleet.subscription
+        ImageSubscription.objects.all().delete()
+        return ImageSubscriptionFactory(trigger=fleet.trigger, repository=SHOP)
 
     def show(self, reader, fleet):
         both = [text_of(reader.get(path)) for path in (f"/applications/{fleet.application.pk}/", "/triggers/")]
@@ -377,6 +378,7 @@ class TestPanel:
         call = TriggerCallFactory(trigger=fleet.trigger)
         DeliveryLineFactory(trigger=fleet.trigger, image=SHOP, call=call)
         DeliveryLineFactory(trigger=fleet.trigger, image=API, decision=Decision.UNCHANGED)
+        DeliveryLineFactory(trigger=fleet.scaling_trigger, image=SHOP, decision=Decision.UNCHANGED)
         for text in self.show(reader, fleet):
             assert re.search(rf'href="/calls/{call.pk}/"><span class="badge badge-ok">.*?Triggered', text)
             assert "no push yet" not in text
