@@ -391,5 +391,13 @@ class TestPanel:
             assert "&lt;b&gt;Too many pulls.&lt;/b&gt;" in text
             assert "no push yet" not in text
 
+    def test_whatever_is_stored_is_shown_as_text(self, reader, fleet, subscription):
+        odd = "<script>no image</script>"
+        words = {"repository": odd, "condition": "tags", "tags": [odd], "poll_problem": odd}
+        ImageSubscription.objects.filter(pk=subscription.pk).update(**words)
+        for text in (*self.show(reader, fleet), text_of(reader.get(f"/triggers/{fleet.trigger.pk}/edit/"))):
+            assert "<script>no image" not in text
+            assert "&lt;script&gt;no image" in text
+
     def test_a_page_that_is_not_there_is_no_link(self):
         assert find_address("no such page") == ""
