@@ -15,7 +15,7 @@ from clusters.registry.errors import RegistryError
 from clusters.registry.reference import BadReference, parse_reference
 from triggers.models import Action, ImageSubscription, Trigger
 
-LOOKUP_SECONDS = 8.0  # how long somebody waits for registries to answer
+LOOKUP_SECONDS = 10.0  # how long somebody waits for registries to answer
 LOOKUPS_AT_ONCE = 8
 CHOSEN = ("condition", "pattern", "tags", "poll_seconds")  # what people choose of a subscription
 RIGHTS = tuple(f"triggers.{verb}_imagesubscription" for verb in ("add", "change", "delete"))
