@@ -1,4 +1,4 @@
-"""Where a request came from."""
+"""Where a request came from, and where callers reach the console."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -14,6 +14,11 @@ def client_address(request: HttpRequest) -> str | None:
             break
         address = hop.strip()
     return address if _parse_address(address) else None
+
+
+def public_base_url(request: HttpRequest) -> str:
+    """WINDLASS_PUBLIC_URL, else the address the page was opened at; without a trailing slash."""
+    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
 
 
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:

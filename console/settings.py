@@ -191,7 +191,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Windlass",
-    "DESCRIPTION": "Redeploy and scale containers; read clusters, applications, triggers and calls.",
+    "DESCRIPTION": "Redeploy and scale containers; read clusters, applications, triggers, calls and what registries sent.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -202,6 +202,7 @@ SPECTACULAR_SETTINGS = {
         "ApplicationStatusEnum": "clusters.models.Application.Status",
         "ApplicationSourceEnum": "clusters.models.Application.Source",
         "TriggerCallSourceEnum": "triggers.models.TriggerCall.Source",
+        "DeliverySourceEnum": "triggers.models.Delivery.Source",
         "TriggerActionEnum": "triggers.models.TRIGGER_CHOICES",
         "TriggerCallActionEnum": "triggers.models.Action",
     },

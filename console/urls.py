@@ -39,6 +39,9 @@ urlpatterns = [
     path("applications/<int:application_id>/redeploy/", applications.application_redeploy, name="application_redeploy"),
     path("applications/<int:application_id>/<act:act>/", acts.application_act, name="application_act"),
     path("applications/<int:application_id>/triggers/new/", triggers.trigger_create, name="trigger_create"),
+    path(
+        "applications/<int:application_id>/triggers/repositories/", triggers.trigger_repositories, name="trigger_repositories"
+    ),
     path("services/", services.services, name="services"),
     path("services/<int:service_id>/", services.service, name="service"),
     path("services/<int:service_id>/logs/", logs.service_logs, name="service_logs"),

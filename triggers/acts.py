@@ -16,6 +16,7 @@ from clusters.models import Application, Container, Service
 from triggers.calls import accept_call
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.requests import CallRequest
+from triggers.subscriptions import SubscriptionChanges
 
 
 def start_call(
@@ -74,21 +75,29 @@ def describe_act(call: TriggerCall) -> tuple[str, Model]:
     return "container.remove", container or call.application
 
 
-def create_trigger(request: HttpRequest, trigger: Trigger) -> None:
+def create_trigger(request: HttpRequest, trigger: Trigger, subscriptions: SubscriptionChanges | None = None) -> None:
     trigger.created_by = request.user  # type: ignore[assignment]
+    subscriptions = subscriptions or SubscriptionChanges()
     with transaction.atomic():
         trigger.save()
-        record_trigger_act(request, "create", trigger, type=trigger.action)
+        subscriptions.save(trigger)
+        record_trigger_act(request, "create", trigger, type=trigger.action, **subscriptions.describe())
 
 
-def change_trigger(request: HttpRequest, trigger: Trigger, fields: Collection[str]) -> None:
-    """Save the fields that were set. Switching it on and off has words of its own in the log."""
+def change_trigger(
+    request: HttpRequest, trigger: Trigger, fields: Collection[str], subscriptions: SubscriptionChanges | None = None
+) -> None:
+    """Save the fields that were set, and the subscriptions. Switching it on and off has words of its own in the log."""
+    subscriptions = subscriptions or SubscriptionChanges()
     with transaction.atomic():
         trigger.save(update_fields=fields)
+        subscriptions.save(trigger)
         if "enabled" in fields:
             record_trigger_act(request, "enable" if trigger.enabled else "disable", trigger)
-        if others := sorted(set(fields) - {"enabled"}):
-            record_trigger_act(request, "change", trigger, fields=others)
+        others = sorted(set(fields) - {"enabled"})
+        if others or subscriptions:
+            known = {"fields": others} if others else {}
+            record_trigger_act(request, "change", trigger, **known, **subscriptions.describe())
 
 
 def rotate_secret(request: HttpRequest, trigger: Trigger) -> None:

@@ -5,25 +5,19 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.expressions import RawSQL
-from django.http import HttpRequest
 
 from clusters.access import scope, view_permission
+from clusters.callers import public_base_url as public_base_url
 from clusters.models import Application, Service
 from triggers import links
-from triggers.models import ACTIVE_STATES, Trigger, TriggerCall
+from triggers.models import ACTIVE_STATES, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 
 # What no list shows: long, or a secret whose decryption takes its time.
 KEYS = tuple(f"application__cluster__{name}" for name in ("tls_ca", "tls_cert", "tls_key"))
 SECRETS = ("trigger__secret", *KEYS)
 UNLISTED = ("plan", "before", "after", *SECRETS)
-
-
-def public_base_url(request: HttpRequest) -> str:
-    """WINDLASS_PUBLIC_URL, else the address the page was opened at; without a trailing slash."""
-    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
 
 
 def build_trigger_link(trigger: Trigger, base_url: str) -> str:
@@ -90,6 +84,17 @@ def triggers_with_last_call() -> QuerySet[Trigger]:
         last_call_id=Subquery(newest.values("pk")[:1]),
         last_call_state=Subquery(newest.values("state")[:1]),
         last_call_at=Subquery(newest.values("queued_at")[:1]),
+    )
+
+
+def subscriptions_with_last_delivery() -> QuerySet[ImageSubscription]:
+    """Subscriptions with `last_decision`, `last_at`, `last_call` and `last_delivery` (ids) of the newest delivery annotated."""
+    lines = DeliveryLine.objects.filter(trigger=OuterRef("trigger"), image=OuterRef("repository")).order_by("-pk")
+    return ImageSubscription.objects.annotate(
+        last_decision=Subquery(lines.values("decision")[:1]),
+        last_at=Subquery(lines.values("delivery__received_at")[:1]),
+        last_call=Subquery(lines.values("call")[:1], output_field=UUIDField()),
+        last_delivery=Subquery(lines.values("delivery")[:1], output_field=UUIDField()),
     )
 
 

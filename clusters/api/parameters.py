@@ -1,5 +1,7 @@
 """Filters in a list's query. A value that cannot be one is refused under the parameter's name, not ignored."""
 
+from collections.abc import Sequence
+
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -14,3 +16,11 @@ def read_id_parameter(request: Request, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and int(text[:20]) <= LARGEST_ID):
         raise serializers.ValidationError({name: ["A whole number is required: the id."]})
     return int(text)
+
+
+def read_word_parameter(request: Request, name: str, words: Sequence[str]) -> str | None:
+    """The word in `?<name>=`, one of `words`; None without it. Raises ValidationError."""
+    word = request.query_params.get(name)
+    if word is not None and word not in words:
+        raise serializers.ValidationError({name: [f"One of {', '.join(words)}."]})
+    return word

@@ -5,7 +5,10 @@ from typing import Any
 from django.core.exceptions import ValidationError as ModelValidationError
 from rest_framework import serializers
 
-from clusters.models import Application, Cluster, Node, Service, Task
+from clusters.callers import public_base_url
+from clusters.models import Application, Cluster, Node, Registry, Service, Task
+
+NOT_SEEN_YET = {"checked_at": None, "problem": "", "pull_limit": None, "pull_remaining": None, "pull_window_seconds": None}
 
 
 def check_model(instance: Any) -> None:
@@ -14,6 +17,13 @@ def check_model(instance: Any) -> None:
         instance.clean()
     except ModelValidationError as error:
         raise serializers.ValidationError(serializers.as_serializer_error(error)) from error
+
+
+class SecretField(serializers.CharField):
+    """Kept encrypted, taken as it is, never shown."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(write_only=True, required=False, allow_blank=True, trim_whitespace=False, **kwargs)
 
 
 class ClusterSerializer(serializers.ModelSerializer[Cluster]):
@@ -66,6 +76,72 @@ class ConnectionTestSerializer(serializers.Serializer[Any]):
     operating_system = serializers.CharField(required=False)
     swarm_role = serializers.CharField(required=False, allow_blank=True, help_text="manager, worker or empty.")
     addresses = AddressTestSerializer(many=True, required=False, help_text="Where the cluster has several.")
+
+
+class RegistrySerializer(serializers.ModelSerializer[Registry]):
+    """Tokens that expire are refreshed from outside: PATCH `password` and `password_expires_at`."""
+
+    host = serializers.CharField(max_length=255, help_text="As images name it: docker.io, registry.example.com:5000.")
+    password = SecretField(max_length=20_000, help_text="Or a token; never shown again.")
+    signing_secret = SecretField(
+        max_length=1000,
+        help_text="The webhook's secret at senders that sign: without its signature a push is then refused. Never shown again.",
+    )
+    has_password = serializers.SerializerMethodField()
+    has_signing_secret = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Registry
+        fields = [
+            *("host", "kind", "aliases", "username", "password", "password_expires_at", "credential_helper"),
+            *("ca", "plain_http", "signing_secret"),
+            *("id", "has_password", "has_signing_secret", "created_at"),
+            *("checked_at", "problem", "pull_limit", "pull_remaining", "pull_window_seconds"),
+        ]
+        read_only_fields = fields[10:]
+
+    def get_has_password(self, registry: Registry) -> bool:
+        return bool(registry.password)
+
+    def get_has_signing_secret(self, registry: Registry) -> bool:
+        return bool(registry.signing_secret)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Hosts get their one form, so that the same registry is not stored twice."""
+        chosen = [name for name, field in self.fields.items() if not field.read_only]
+        present = {name: getattr(self.instance, name) for name in chosen} if self.instance else {}
+        registry = Registry(**{**present, **attrs})
+        check_model(registry)
+        self._check_hosts(registry, "password" in attrs)
+        return attrs | {name: getattr(registry, name) for name in ("host", "aliases") if name in attrs}
+
+    def _check_hosts(self, registry: Registry, has_new_password: bool) -> None:
+        others = Registry.objects.exclude(pk=self.instance.pk) if self.instance else Registry.objects.all()
+        if others.filter(host=registry.host).exists():
+            raise serializers.ValidationError({"host": ["This registry is stored already."]})
+        known = self.instance
+        if known and known.password and not has_new_password and not set(registry.hosts) <= set(known.hosts):
+            raise serializers.ValidationError({"password": ["Give it again: it is sent to no host that it was not given for."]})
+
+    def update(self, instance: Registry, validated_data: dict[str, Any]) -> Registry:
+        """What was seen with other settings is forgotten."""
+        return super().update(instance, {**validated_data, **NOT_SEEN_YET})
+
+
+class RegistryWithLinkSerializer(RegistrySerializer):
+    """`hook_link` is null for users who may not reveal it."""
+
+    hook_link = serializers.SerializerMethodField(help_text="Where the registry tells of pushes; it is its own secret.")
+
+    class Meta(RegistrySerializer.Meta):
+        fields = [*RegistrySerializer.Meta.fields, "hook_link"]
+        read_only_fields = [*RegistrySerializer.Meta.read_only_fields, "hook_link"]
+
+    def get_hook_link(self, registry: Registry) -> str | None:
+        request = self.context["request"]
+        if not request.user.has_perm("clusters.reveal_registry"):
+            return None
+        return f"{public_base_url(request)}/hook/registry/{registry.hook_token}"
 
 
 class NodeSerializer(serializers.ModelSerializer[Node]):

@@ -27,12 +27,14 @@ from clusters.api.serializers import (
     ClusterSerializer,
     ConnectionTestSerializer,
     NodeSerializer,
+    RegistrySerializer,
+    RegistryWithLinkSerializer,
     ServiceDetailSerializer,
     ServiceSerializer,
 )
 from clusters.audit import record_act
 from clusters.engine.errors import EngineError
-from clusters.models import Application, Cluster, Node, Service
+from clusters.models import Application, Cluster, Node, Registry, Service
 
 
 class ClusterViewSet(
@@ -84,6 +86,72 @@ def describe_connection(cluster: Cluster) -> dict[str, Any]:
         return {"reachable": False, "message": error.message, "reason": error.code}
     wanted = ConnectionTestSerializer().fields
     return {"reachable": True, "message": "", "reason": ""} | {k: v for k, v in asdict(facts).items() if k in wanted}
+
+
+class RegistryViewSet(
+    CreateModelMixin,
+    RetrieveModelMixin,
+    UpdateModelMixin,
+    DestroyModelMixin,
+    ListModelMixin,
+    VisibleRows,
+):
+    """Image registries: their credentials and their inbound links. They belong to no cluster, so a role on single clusters
+    does not show them. The link is not among what is listed: adding a registry answers with it, and `reveal` does, which the
+    audit log records.
+
+    A token that expires is refreshed from outside, by cron for example: PATCH `password` and `password_expires_at`."""
+
+    queryset = Registry.objects.order_by("host")
+    serializer_class = RegistrySerializer
+    permissions = {
+        "create": "clusters.add_registry",
+        "partial_update": "clusters.change_registry",
+        "destroy": "clusters.delete_registry",
+        "reveal": "clusters.reveal_registry",
+        "rotate": "clusters.change_registry",
+    }
+    http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+
+    @extend_schema(responses={201: RegistryWithLinkSerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        with transaction.atomic():
+            added = serializer.save()
+            record_act(request._request, "registry.add", added)
+        return Response(self._with_link(added), status=201)
+
+    @transaction.atomic
+    def perform_update(self, serializer: BaseSerializer[Registry]) -> None:
+        saved = serializer.save()
+        record_act(self.request._request, "registry.change", saved, fields=sorted(serializer.validated_data))
+
+    @transaction.atomic
+    def perform_destroy(self, instance: Registry) -> None:
+        record_act(self.request._request, "registry.delete", instance)
+        instance.delete()
+
+    @extend_schema(request=None, responses=RegistryWithLinkSerializer)
+    @action(detail=True, methods=["post"])
+    def reveal(self, request: Request, pk: str) -> Response:
+        """The registry with its inbound link. The audit log records who asked."""
+        registry = self.get_object()
+        record_act(request._request, "registry.reveal", registry)
+        return Response(self._with_link(registry))
+
+    @extend_schema(request=None, responses=RegistryWithLinkSerializer)
+    @action(detail=True, methods=["post"])
+    def rotate(self, request: Request, pk: str) -> Response:
+        """Give the inbound link a new token: the old link is dead at once."""
+        registry = self.get_object()
+        with transaction.atomic():
+            registry.rotate_token()
+            record_act(request._request, "registry.rotate", registry)
+        return Response(self._with_link(registry))
+
+    def _with_link(self, registry: Registry) -> Any:
+        return RegistryWithLinkSerializer(registry, context=self.get_serializer_context()).data
 
 
 class NodeViewSet(ListModelMixin, VisibleRows):

@@ -11,19 +11,28 @@ from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fake_containers import make_id
 from clusters.engine.testing import FakeEngine
 from clusters.models import Application, Cluster, ClusterGrant, Container
+from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.factories import (
     ApplicationFactory,
     ClusterFactory,
     ContainerFactory,
     NodeFactory,
+    RegistryFactory,
     ServiceFactory,
     TaskFactory,
 )
 from clusters.tests.users import make_user
 from triggers import calls
-from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
-from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
+from triggers.tests.factories import (
+    DeliveryFactory,
+    DeliveryLineFactory,
+    ImageSubscriptionFactory,
+    ScalingTriggerFactory,
+    TriggerCallFactory,
+    TriggerFactory,
+)
 
 IMAGE_HEX = make_id("image", 1)  # of a fake engine's first image
 
@@ -37,6 +46,18 @@ def live_engine(monkeypatch):
     monkeypatch.setattr("console.local_engine.probe_engine", lambda url: False)
     cache.clear()
     return engine
+
+
+@pytest.fixture(autouse=True)
+def permissions(monkeypatch):
+    """What registries say, by repository: a push is allowed, or the reason why not. No real one is asked."""
+    known: dict[str, str] = {}
+    monkeypatch.setattr("triggers.subscriptions.find_push_permission", lambda name: answer_for(known.get(name, "")))
+    return known
+
+
+def answer_for(reason: str) -> PushPermission:
+    return PushPermission(not reason, reason)
 
 
 @pytest.fixture
@@ -152,6 +173,28 @@ class Fleet:
             TriggerCallEvent.objects.create(
                 call=self.call, time=now + timedelta(seconds=number), operation="pull", text=f"line {number}"
             )
+        self._add_registry()
+
+    def _add_registry(self) -> None:
+        """With a subscription that is polled, and a delivery that called one trigger and matched nothing else."""
+        now = timezone.now()
+        self.registry = RegistryFactory(
+            kind="harbor",
+            aliases="registry.internal:5000",
+            signing_secret="secret of the signature",
+            checked_at=now,
+            pull_limit=200,
+            pull_remaining=187,
+            pull_window_seconds=21_600,
+        )
+        image = f"{self.registry.host}/team/app"
+        self.subscription = ImageSubscriptionFactory(
+            trigger=self.trigger, repository=image, poll_seconds=300, polled_at=now, poll_due_at=now + timedelta(minutes=5)
+        )
+        self.delivery = DeliveryFactory(registry=self.registry, message="Called 1 trigger.", source_address="203.0.113.7")
+        told = {"delivery": self.delivery, "image": image}
+        DeliveryLineFactory(trigger=self.trigger, call=self.call, message="The tag 1.2 runs here.", **told)
+        DeliveryLineFactory(decision=Decision.IMAGE, tag="", message="No trigger is subscribed to it.", **told)
 
     @property
     def pages(self) -> dict[str, str]:
@@ -166,6 +209,7 @@ class Fleet:
             "application_act": f"/applications/{application}/delete/",
             "container_act": f"/containers/{self.container.pk}/delete/",
             "trigger_create": f"/applications/{application}/triggers/new/",
+            "trigger_repositories": f"/applications/{application}/triggers/repositories/",
             "services": "/services/",
             "service": f"/services/{service}/",
             "service_scale": f"/services/{service}/scale/",

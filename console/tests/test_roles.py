@@ -54,6 +54,15 @@ def somewhere(least: Role, status: int) -> Rule:
     return here(least, status, unseen=403)
 
 
+def of_all(least: Role, status: int, unseen: int = 404) -> Rule:
+    """About what belongs to no cluster: for who has at least this role for all clusters; others of those are refused."""
+
+    def rule(asker: str) -> int:
+        return here(least, status, unseen)(asker) if asker.endswith("-everywhere") else unseen
+
+    return rule
+
+
 def everywhere(status: int) -> Rule:
     """For Administrators of all clusters."""
     return lambda asker: status if asker == "administrator-everywhere" else 403
@@ -103,6 +112,7 @@ PAGES: Table = {
     "trigger_call": CALLS,
     "call_again": {"get": POSTED, "post": here(OPERATOR, 302)},
     "trigger_create": {"get": here(DEPLOYER, 200), "post": here(DEPLOYER, 200)},
+    "trigger_repositories": {"get": here(DEPLOYER, 200), "post": POSTED},
     "trigger_reveal": {"get": POSTED, "post": here(DEPLOYER, 302)},
     "trigger_edit": CHANGES,
     "trigger_rotate": CHANGES,
@@ -162,6 +172,16 @@ API: Table = {
     },
     "api-trigger-reveal": {"get": POSTED, "post": here(DEPLOYER, 200)},
     "api-trigger-rotate": {"get": POSTED, "post": here(DEPLOYER, 200)},
+    "api-registry-list": {"get": anyone(200), "post": of_all(ADMINISTRATOR, 400, unseen=403)},
+    "api-registry-detail": {
+        "get": of_all(VIEWER, 200),
+        "post": POSTED,
+        "patch": of_all(ADMINISTRATOR, 200),
+        "delete": of_all(ADMINISTRATOR, 204),
+    },
+    **dict.fromkeys(("api-registry-reveal", "api-registry-rotate"), {"get": POSTED, "post": of_all(ADMINISTRATOR, 200)}),
+    "api-delivery-list": LIST,
+    "api-delivery-detail": {"get": of_all(VIEWER, 200), "post": POSTED},
     "api-call-list": LIST,
     "api-call-detail": SHOWN,
 }
@@ -293,8 +313,9 @@ def page_path(name: str, world: Any) -> str:
         "image_id": IMAGE_HEX,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
+    rows |= {"call": world.call, "registry": world.registry, "delivery": world.delivery}
     kind = name.split("-")[1] if name.startswith("api-") else ""
-    own["pk"] = (rows | {"call": world.call})[kind].pk if kind in rows or kind == "call" else None
+    own["pk"] = rows[kind].pk if kind in rows else None
     wanted = next(iter(get_resolver().reverse_dict.getlist(name)))[0][0][1]
     return reverse(name, kwargs={key: own[key] for key in wanted if key != "format"})
 
@@ -313,7 +334,7 @@ def check(asker: str, client: Client, table: Table, path_of: Callable[[str], str
 
 
 def secrets_of(world: Any) -> set[str]:
-    return {world.trigger.secret, world.scaling_trigger.secret}
+    return {world.trigger.secret, world.scaling_trigger.secret, world.registry.password, world.registry.hook_token}
 
 
 def test_pages(asker, world):

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from clusters.models import Application, Container, Task
 from console.application_filters import ApplicationFilters
 from console.configuration import describe_configuration
+from console.image_updates import add_image_updates
 from console.log_panel import describe_logs
 from console.pages import (
     console_page,
@@ -115,9 +116,9 @@ def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
 
 def _describe_about(request: HttpRequest, shown: Application, just_made: int | None = None) -> dict[str, Any]:
     """`just_made`: the trigger whose secret is shown, this once."""
-    triggers = triggers_with_last_call().filter(application=shown)
+    triggers = add_sparklines(triggers_with_last_call().filter(application=shown), timezone.now())
     return {
-        "triggers": describe_triggers(request, add_sparklines(triggers, timezone.now()), just_made),
+        "triggers": describe_triggers(request, add_image_updates(request, triggers), just_made),
         "running": only_active(calls_with_relations().filter(application=shown))[:RUNNING_SHOWN],
     }
 

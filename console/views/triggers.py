@@ -2,16 +2,19 @@
 
 import re
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters.models import Application, Service
+from console.image_updates import add_image_updates, add_setup_links
 from console.pages import (
     console_page,
     get_visible,
@@ -32,7 +35,13 @@ from triggers import acts
 from triggers.forms import TestCallForm, TriggerForm, TriggerOptionsForm
 from triggers.models import Action, Trigger
 from triggers.selectors import triggers_with_last_call
+from triggers.subscription_forms import SubscriptionForms
+from triggers.subscriptions import list_services, may_subscribe
 from triggers.validation import explain_scaling_refusal
+
+
+def is_id(text: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]{1,18}", text))
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class TriggerFilters:
     @classmethod
     def from_request(cls, request: HttpRequest) -> "TriggerFilters":
         service = request.GET.get("service", "")
-        return cls(read_query(request, "q"), int(service) if re.fullmatch(r"[0-9]{1,18}", service) else None)
+        return cls(read_query(request, "q"), int(service) if is_id(service) else None)
 
     @property
     def is_narrow(self) -> bool:
@@ -72,6 +81,7 @@ def triggers(request: HttpRequest) -> HttpResponse:
     filters = TriggerFilters.from_request(request)
     seen = list_visible(request, triggers_with_last_call())
     page = paginate(request, filters.apply(seen))
+    rows = add_image_updates(request, add_sparklines(page.object_list, timezone.now()))
     context = {
         "title": "Triggers",
         "cluster_filter": True,
@@ -79,7 +89,7 @@ def triggers(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "service": filters.find_service(request),
         "page": page,
-        "triggers": describe_triggers(request, add_sparklines(page.object_list, timezone.now())),
+        "triggers": describe_triggers(request, rows),
         "show_application": True,
     }
     return render(request, "console/_triggers.html" if is_partial(request, "list") else "console/triggers.html", context)
@@ -92,9 +102,11 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
     application = get_visible(request, rows, pk=application_id)
     require(request, "triggers.add_trigger", application)
     form = TriggerForm(application, request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
+    boxes = _read_boxes(request, application, _read_service(application, request.POST))
+    chosen = boxes if form["action"].value() == Action.REDEPLOY else None
+    if request.method == "POST" and _are_valid(form, chosen):
         created = form.save(commit=False)
-        acts.create_trigger(request, created)
+        acts.create_trigger(request, created, chosen.find_changes() if chosen else None)
         return _show_trigger(request, created)
     context = {
         "title": "Create Trigger",
@@ -103,7 +115,27 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
         "no_scaling": explain_scaling_refusal(application.cluster),
         "crumbs": _crumbs(application),
     }
-    return render_dialog(request, "console/_trigger_create.html", context)
+    return render_dialog(request, "console/_trigger_create.html", context | _describe_boxes(request, application, boxes))
+
+
+@require_safe
+@console_page
+def trigger_repositories(request: HttpRequest, application_id: int) -> HttpResponse:
+    """The boxes of Create Trigger, or with `?trigger=<id>` of that trigger's Edit dialog; `?only_service=<id>` narrows them.
+
+    A piece of the dialogs by itself, since registries are asked; it keeps what was typed into the boxes that it replaces."""
+    rows = Application.objects.select_related("cluster").prefetch_related("services")
+    application = get_visible(request, rows, pk=application_id)
+    trigger = _find_edited(request, application)
+    if trigger is None:
+        require(request, "triggers.add_trigger", application)
+    service = trigger.service if trigger else _read_service(application, request.GET)
+    boxes = _read_boxes(request, application, service, trigger)
+    if boxes is None:
+        raise PermissionDenied
+    boxes.ask()
+    context = {"application": application} | _describe_boxes(request, application, boxes, trigger)
+    return render(request, "console/_trigger_repositories.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -136,14 +168,16 @@ def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
 def trigger_edit(request: HttpRequest, trigger_id: int) -> HttpResponse:
     """What it does and the link stay; only what differs is saved and recorded."""
     trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
-    known_as = str(trigger)
+    application, known_as = trigger.application, str(trigger)
     form = TriggerOptionsForm(request.POST if request.method == "POST" else None, instance=trigger)
-    if request.method == "POST" and form.is_valid():
-        if changed := form.list_changes():
-            acts.change_trigger(request, trigger, changed)
+    boxes = _read_boxes(request, application, trigger.service, trigger)
+    if request.method == "POST" and _are_valid(form, boxes):
+        changed, subscriptions = form.list_changes(), boxes.find_changes() if boxes else None
+        if changed or subscriptions:
+            acts.change_trigger(request, trigger, changed, subscriptions)
             messages.success(request, f"{trigger} is changed. Its link stays the same.")
         return return_from(request, "application", trigger.application_id)
-    context = {"form": form, "known_as": known_as}
+    context = {"form": form, "known_as": known_as} | _describe_boxes(request, application, boxes, trigger)
     return _render_trigger_dialog(request, trigger, "console/_trigger_edit.html", "Edit trigger", **context)
 
 
@@ -191,6 +225,60 @@ def _get_trigger(request: HttpRequest, trigger_id: int, permission: str) -> Trig
     trigger = get_visible(request, triggers_with_last_call(), pk=trigger_id)
     require(request, permission, trigger)
     return trigger
+
+
+def _find_edited(request: HttpRequest, application: Application) -> Trigger | None:
+    """The trigger in the address, which must be one of the application's that the reader may change."""
+    known = request.GET.get("trigger", "")
+    if not known:
+        return None
+    if not is_id(known):
+        raise Http404
+    trigger = get_visible(request, triggers_with_last_call(), pk=int(known), application=application)
+    require(request, "triggers.change_trigger", trigger)
+    return trigger
+
+
+def _read_service(application: Application, data: QueryDict) -> Service | None:
+    """The only service that the Create Trigger dialog is narrowed to."""
+    known = data.get("only_service", "")
+    return next((service for service in application.services.all() if str(service.pk) == known), None)
+
+
+def _read_boxes(
+    request: HttpRequest, application: Application, service: Service | None, trigger: Trigger | None = None
+) -> SubscriptionForms | None:
+    """The boxes of Associated with Image Update; None where the reader has no right to them, or the trigger scales."""
+    if not may_subscribe(request.user, application) or (trigger is not None and trigger.action != Action.REDEPLOY):
+        return None
+    return SubscriptionForms(
+        list_services(application, service),
+        trigger.subscriptions.all() if trigger else (),
+        data=request.POST if request.method == "POST" else None,
+        typed=request.GET,
+    )
+
+
+def _are_valid(form: TriggerOptionsForm, boxes: SubscriptionForms | None) -> bool:
+    """Both are judged, so that all errors are shown at once."""
+    return all([form.is_valid(), boxes is None or boxes.is_valid()])
+
+
+def _describe_boxes(
+    request: HttpRequest, application: Application, boxes: SubscriptionForms | None, trigger: Trigger | None = None
+) -> dict[str, Any]:
+    """Registries take their time: a dialog opens without their answers and asks for the piece that has them."""
+    if boxes is None:
+        return {}
+    is_piece_of_its_own = is_partial(request, "dialog") and not boxes.is_bound
+    if not is_piece_of_its_own:
+        boxes.ask()
+    address = reverse("trigger_repositories", args=[application.pk])
+    return {
+        "boxes": add_setup_links(request, boxes),
+        "boxes_address": f"{address}?trigger={trigger.pk}" if trigger else address,
+        "is_asking": is_piece_of_its_own and len(boxes) > 0,
+    }
 
 
 def _render_trigger_dialog(request: HttpRequest, trigger: Trigger, template: str, title: str, **extra: object) -> HttpResponse:

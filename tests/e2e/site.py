@@ -18,6 +18,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from clusters.engine.testing import FakeEngine
 from clusters.models import Container
+from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.users import make_user
 from console.tests.conftest import Fleet
@@ -31,7 +32,7 @@ ENVIRONMENT = {"GREETING": "hello", "DATABASE_PASSWORD": "4711-is-the-secret-of-
 # Every colour of a terminal, plain and bold: all of them must be readable.
 LOGS = tuple(f"\x1b[{code}mline in {code}\x1b[1m and bold\x1b[0m" for code in (0, *range(30, 38), *range(90, 98)))
 CONNECTING = ("console.live", "console.local_engine", "console.log_panel", "clusters.inventory")  # modules that open engines
-PIECES = {"running_calls"}  # of a page, fetched alone
+PIECES = {"running_calls", "trigger_repositories"}  # of a page, fetched alone
 PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # every URL that a GET shows as a page
 
 
@@ -103,6 +104,13 @@ class Site:
         return {trigger.secret for trigger in triggers} | {ENVIRONMENT["DATABASE_PASSWORD"]}
 
 
+def answer_push_permission(repository: str) -> PushPermission:
+    """As a registry would that takes pushes to what is not Docker Hub's."""
+    if repository.startswith("docker.io/"):
+        return PushPermission(False, "No registry is stored for docker.io. Add it with an account that may push.")
+    return PushPermission(True)
+
+
 @contextmanager
 def run_site(blocker: Any) -> Iterator[Site]:
     """On a database of its own. `blocker`: pytest-django's, which refuses databases to the threads of the server too."""
@@ -113,6 +121,7 @@ def run_site(blocker: Any) -> Iterator[Site]:
         patches.enter_context(blocker.unblock())
         patches.enter_context(patch.dict(connection.settings_dict["TEST"], own_name))
         patches.enter_context(patch("triggers.calls.publish_call"))
+        patches.enter_context(patch("triggers.subscriptions.find_push_permission", answer_push_permission))
         for module in CONNECTING:
             patches.enter_context(patch(f"{module}.EngineClient", lambda *_args, **_kwargs: engine))
         databases = setup_databases(verbosity=0, interactive=False)

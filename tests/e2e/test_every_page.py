@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.urls import resolve
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
+from clusters.tests.factories import ServiceFactory
 from tests.e2e.browsing import Visitor, open_browser
 from tests.e2e.site import NOBODY, PAGE_NAMES, Site
 
@@ -81,3 +82,30 @@ def test_a_page_is_accessible(visitor: Visitor, filled: Site, name: str) -> None
 def test_a_page_is_accessible_without_a_role(chromium: Browser, filled: Site, path: str) -> None:
     with open_browser(chromium, filled, NOBODY) as visitor:
         report(read_page(visitor, path))
+
+
+FOCUSED = "() => document.activeElement.name || document.activeElement.textContent.trim()"
+
+
+def test_the_boxes_of_create_trigger_are_reached_by_keyboard_in_their_order(visitor: Visitor, filled: Site) -> None:
+    application, image = filled.fleets[0].application, "registry.example.com/team/api"
+    filled.do(lambda: ServiceFactory(application=application, name="api", image=f"{image}:1"))
+    page = visitor.visit(f"/applications/{application.pk}/")
+    page.get_by_role("link", name="Create Trigger").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Create Trigger")
+    box = dialog.get_by_label(image)
+    expect(box).to_be_enabled()
+    expect(dialog.get_by_label("docker.io/library/shop")).to_be_disabled()
+    expect(dialog.get_by_label("Action")).to_be_focused()
+    box.focus()
+    page.keyboard.press("Space")
+    dialog.get_by_label("Action").focus()
+    prefix = str(box.get_attribute("name")).removesuffix("associated")
+    wanted = [f"{prefix}associated", f"{prefix}condition", "The registry cannot reach this console", "More options"]
+    passed: list[str] = []
+    while "Confirm" not in passed and len(passed) < 20:
+        page.keyboard.press("Tab")
+        passed.append(page.evaluate(FOCUSED))
+    assert [name for name in passed if name in wanted] == wanted
+    report(visitor.read_in_both_themes("#dialog") + visitor.find_what_sticks_out())

@@ -1,4 +1,5 @@
-"""Pages of calls, of which there may be a million: followed by their `next` and `previous` links, never counted or skipped."""
+"""Pages of calls and deliveries, of which there may be a million: followed by their `next` and `previous` links, never
+counted or skipped."""
 
 from rest_framework.pagination import CursorPagination
 
@@ -8,3 +9,7 @@ class CallPagination(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 1000
     ordering = ("-queued_at", "-pk")
+
+
+class DeliveryPagination(CallPagination):
+    ordering = ("-received_at", "-pk")

@@ -2,15 +2,18 @@
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.fields import empty
 
 from clusters.access import scope_visible
+from clusters.api.serializers import check_model
 from clusters.models import Application, Container, Service
-from triggers.models import Trigger, TriggerCall, TriggerCallEvent
+from triggers.models import Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
 from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_step, parse_tag
 from triggers.selectors import build_trigger_link, public_base_url
+from triggers.subscriptions import SubscriptionChanges, compare_subscriptions, explain_refusals, may_subscribe
 from triggers.validation import REPLICAS_MAXIMUM, find_problems
 
 FIXED_FIELDS = ("application", "action", "service")
@@ -36,7 +39,43 @@ class VisibleRowField(serializers.PrimaryKeyRelatedField[Any]):
         return scope_visible(rows, self.context["request"].user)
 
 
+class SubscriptionSerializer(serializers.ModelSerializer[ImageSubscription]):
+    """Associated with Image Update: a push to the repository calls the trigger, if the condition holds for its tag."""
+
+    repository = serializers.CharField(max_length=512, help_text="docker.io/library/shop; without tag and digest.")
+    tags = serializers.ListField(child=serializers.CharField(max_length=128), required=False, help_text="At most 10.")
+
+    class Meta:
+        model = ImageSubscription
+        fields = ["repository", "condition", "pattern", "tags", "poll_seconds"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        subscription = ImageSubscription(**attrs)
+        check_model(subscription)
+        return attrs | {"repository": subscription.repository}
+
+
+def find_subscription_changes(user: Any, trigger: Trigger, wanted: list[dict[str, Any]] | None) -> SubscriptionChanges:
+    """From what the trigger has to `wanted`, all that it shall have; None for no change. Registries are asked about what is
+    new, so not in a transaction. Raises PermissionDenied, and ValidationError for what a registry does not allow."""
+    if wanted is None:
+        return SubscriptionChanges()
+    present = trigger.subscriptions.all() if trigger.pk else ()
+    changes = compare_subscriptions(present, [ImageSubscription(**fields) for fields in wanted])
+    if changes and not may_subscribe(user, trigger if trigger.pk else trigger.application):
+        raise PermissionDenied
+    if refusals := explain_refusals(trigger, [subscription.repository for subscription in changes.added]):
+        raise serializers.ValidationError({"subscriptions": [f"{name}: {reason}" for name, reason in refusals.items()]})
+    return changes
+
+
 class TriggerSerializer(serializers.ModelSerializer[Trigger]):
+    subscriptions = SubscriptionSerializer(
+        many=True,
+        required=False,
+        help_text="The repositories whose pushes call it. A list replaces the one there is; who may push is asked of the "
+        "registry for each that is new.",
+    )
     application = VisibleRowField(queryset=Application.objects.select_related("cluster"))
     service = VisibleRowField(queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False)
     enabled = SwitchField(required=False)
@@ -47,19 +86,31 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
         fields = [
             *("id", "application", "action", "service", "name", "enabled"),
             *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure"),
-            *("created_by", "created_at"),
+            *("subscriptions", "created_by", "created_at"),
         ]
         read_only_fields = ["created_at"]
 
+    def validate_subscriptions(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if len({fields["repository"] for fields in wanted}) < len(wanted):
+            raise serializers.ValidationError("Each repository only once.")
+        return wanted
+
+    def to_representation(self, trigger: Trigger) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(trigger)
+        if not self.context["request"].user.has_perm("triggers.view_imagesubscription", trigger):
+            shown["subscriptions"] = []
+        return shown
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        fields = {name: value for name, value in attrs.items() if name != "subscriptions"}
         if self.instance is None:
-            check_trigger(Trigger(**attrs))
+            check_trigger(Trigger(**fields))
             return attrs
         fixed = [name for name in FIXED_FIELDS if name in attrs]
         if fixed:
             raise serializers.ValidationError(dict.fromkeys(fixed, ["Cannot be changed; create another trigger."]))
         trigger = self.instance
-        for name, value in attrs.items():
+        for name, value in fields.items():
             setattr(trigger, name, value)
         check_trigger(trigger)
         return attrs
@@ -108,6 +159,31 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             *("tag", "step", "replicas", "target_replicas", "coalesced_into", "queued_at", "started_at", "completed_at"),
             *("plan", "progress", "events", "before", "after"),
         ]
+        read_only_fields = fields
+
+
+class DeliveryLineSerializer(serializers.ModelSerializer[DeliveryLine]):
+    class Meta:
+        model = DeliveryLine
+        fields = ["image", "tag", "digest", "decision", "message", "trigger", "call"]
+        read_only_fields = fields
+
+
+class DeliverySerializer(serializers.ModelSerializer[Delivery]):
+    lines = DeliveryLineSerializer(many=True, read_only=True, help_text="What became of each image, by trigger.")
+
+    class Meta:
+        model = Delivery
+        fields = [
+            *("id", "received_at", "source", "registry", "trigger", "sender", "event", "delivery_id"),
+            *("source_address", "user_agent", "decision", "message", "replay_of", "lines"),
+        ]
+        read_only_fields = fields
+
+
+class DeliveryDetailSerializer(DeliverySerializer):
+    class Meta(DeliverySerializer.Meta):
+        fields = [*DeliverySerializer.Meta.fields, "body"]
         read_only_fields = fields
 
 

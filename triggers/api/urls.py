@@ -3,12 +3,13 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from triggers.api.views import ActView, RedeployView, ScaleView, TriggerCallViewSet, TriggerViewSet
+from triggers.api.views import ActView, DeliveryViewSet, RedeployView, ScaleView, TriggerCallViewSet, TriggerViewSet
 from triggers.models import Action
 
 router = SimpleRouter()
 router.register("triggers", TriggerViewSet, basename="api-trigger")
 router.register("calls", TriggerCallViewSet, basename="api-call")
+router.register("deliveries", DeliveryViewSet, basename="api-delivery")
 
 urlpatterns = [
     path("applications/<int:pk>/redeploy/", RedeployView.as_view(), name="api-application-redeploy"),

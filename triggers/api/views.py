@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -15,21 +15,24 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from clusters.access import get_visible, require
-from clusters.api.parameters import read_id_parameter
+from clusters.api.parameters import read_id_parameter, read_word_parameter
 from clusters.api.permissions import VisibleRows
 from clusters.models import Application, Service
 from triggers import acts
-from triggers.api.paging import CallPagination
+from triggers.api.paging import CallPagination, DeliveryPagination
 from triggers.api.serializers import (
     ActSerializer,
+    DeliveryDetailSerializer,
+    DeliverySerializer,
     RedeploySerializer,
     ScaleSerializer,
     TriggerCallSerializer,
     TriggerSerializer,
     TriggerWithSecretSerializer,
+    find_subscription_changes,
 )
 from triggers.calls import QueueFull
-from triggers.models import Action, CallState, Trigger, TriggerCall
+from triggers.models import Action, CallState, Decision, Delivery, DeliveryLine, Trigger, TriggerCall
 from triggers.selectors import scope_calls
 from triggers.validation import explain_act_refusal, explain_service_refusal
 
@@ -43,8 +46,10 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
     """Secret links that redeploy an application or scale a service. Link and secret are not among what is listed: making
     and rotating a trigger answers with them, and `reveal` does, which the audit log records."""
 
-    queryset = Trigger.objects.select_related("application__cluster", "service__application__cluster", "created_by").order_by(
-        "-created_at", "-pk"
+    queryset = (
+        Trigger.objects.select_related("application__cluster", "service__application__cluster", "created_by")
+        .prefetch_related("subscriptions")
+        .order_by("-created_at", "-pk")
     )
     serializer_class = TriggerSerializer
     permissions = {
@@ -65,16 +70,21 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        trigger = Trigger(**serializer.validated_data)
+        fields = dict(serializer.validated_data)
+        subscriptions = fields.pop("subscriptions", None)
+        trigger = Trigger(**fields)
         require(request.user, "triggers.add_trigger", trigger.application)
-        acts.create_trigger(request._request, trigger)
+        changes = find_subscription_changes(request.user, trigger, subscriptions)
+        acts.create_trigger(request._request, trigger, changes)
         return Response(self._with_secret(trigger), status=201)
 
     def perform_update(self, serializer: BaseSerializer[Trigger]) -> None:
         """The serializer has set the values already, to check them together."""
         assert isinstance(serializer.instance, Trigger)
-        if fields := sorted(serializer.validated_data):
-            acts.change_trigger(self.request._request, serializer.instance, fields)
+        trigger, fields = serializer.instance, dict(serializer.validated_data)
+        changes = find_subscription_changes(self.request.user, trigger, fields.pop("subscriptions", None))
+        if fields or changes:
+            acts.change_trigger(self.request._request, trigger, sorted(fields), changes)
 
     def perform_destroy(self, instance: Trigger) -> None:
         acts.delete_trigger(self.request._request, instance)
@@ -123,10 +133,40 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
         for name in ("application", "trigger"):
             if (wanted := read_id_parameter(self.request, name)) is not None:
                 queryset = queryset.filter(**{name: wanted})
-        if (state := self.request.query_params.get("state")) is not None:
-            if state not in CallState.values:
-                raise serializers.ValidationError({"state": [f"One of {', '.join(CallState.values)}."]})
+        if (state := read_word_parameter(self.request, "state", CallState.values)) is not None:
             queryset = queryset.filter(state=state)
+        return queryset
+
+
+class DeliveryViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
+    """The access log, newest first: what registries sent, what polling found, and what became of it. One by itself comes with
+    its body, redacted. Deliveries belong to no cluster, so a role on single clusters does not show them."""
+
+    queryset = Delivery.objects.prefetch_related("lines").order_by("-received_at", "-pk")
+    pagination_class = DeliveryPagination
+
+    def get_serializer_class(self) -> type[DeliverySerializer]:
+        return DeliveryDetailSerializer if self.action == "retrieve" else DeliverySerializer
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("registry", int, description="Only those of this registry (its id)."),
+            OpenApiParameter("trigger", int, description="Only those about this trigger (its id)."),
+            OpenApiParameter("decision", str, enum=Decision.values),
+            OpenApiParameter("source", str, enum=Delivery.Source.values),
+        ]
+    )
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if (registry_id := read_id_parameter(self.request, "registry")) is not None:
+            queryset = queryset.filter(registry=registry_id)
+        if (trigger_id := read_id_parameter(self.request, "trigger")) is not None:
+            queryset = queryset.filter(Exists(DeliveryLine.objects.filter(delivery=OuterRef("pk"), trigger=trigger_id)))
+        for name, words in (("decision", Decision.values), ("source", Delivery.Source.values)):
+            if (wanted := read_word_parameter(self.request, name, words)) is not None:
+                queryset = queryset.filter(**{name: wanted})
         return queryset
 
 

@@ -1,0 +1,103 @@
+"""Associated with Image Update on the pages: the mark of a trigger that follows images, and where its registries are set up."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from clusters.models import Registry
+from triggers.models import Trigger
+from triggers.selectors import subscriptions_with_last_delivery
+from triggers.subscription_forms import SubscriptionForms
+from triggers.subscriptions import describe_condition, host_of
+
+SHOWN = ("host", "aliases")  # of a registry: what else it has is secret or long
+
+
+@dataclass(frozen=True)
+class SetupLink:
+    """Where the registry of an image is set up. `stored`: Windlass knows it; else the page that adds it."""
+
+    host: str
+    stored: bool
+    address: str
+
+
+@dataclass(frozen=True)
+class ImageUpdate:
+    """What a row of the trigger panel says of a subscription, beside its own fields. `setup` None: not for this reader.
+
+    `delivery`: the address of its last delivery in the access log; empty where the reader may not see it."""
+
+    subscription: Any
+    condition: str
+    setup: SetupLink | None
+    delivery: str = ""
+
+    @property
+    def host(self) -> str:
+        return host_of(self.subscription.repository)
+
+    @property
+    def waits(self) -> bool:
+        """Nothing was ever heard of this image: somebody may have to set its registry up."""
+        return self.subscription.last_decision is None and not self.subscription.poll_seconds
+
+
+def add_image_updates(request: HttpRequest, triggers: Iterable[Trigger]) -> list[Trigger]:
+    """The triggers, each with `image_updates`."""
+    shown = list(triggers)
+    seen = {trigger.pk for trigger in shown if request.user.has_perm("triggers.view_imagesubscription", trigger)}
+    rows = list(subscriptions_with_last_delivery().filter(trigger__in=seen)) if seen else []
+    links = find_setup_links(request, {row.repository for row in rows})
+    by_trigger: dict[int, list[ImageUpdate]] = defaultdict(list)
+    for row in rows:
+        delivery = find_delivery_address(request, row.last_delivery)  # type: ignore[attr-defined]
+        by_trigger[row.trigger_id].append(ImageUpdate(row, describe_condition(row), links.get(row.repository), delivery))
+    for trigger in shown:
+        trigger.image_updates = by_trigger[trigger.pk]  # type: ignore[attr-defined]
+    return shown
+
+
+def find_delivery_address(request: HttpRequest, delivery: Any) -> str:
+    """Of a delivery's id in the access log; empty without one, and where the reader may not see it."""
+    may_see = delivery is not None and request.user.has_perm("triggers.view_delivery")
+    return find_address("delivery", delivery) if may_see else ""
+
+
+def add_setup_links(request: HttpRequest, boxes: SubscriptionForms) -> SubscriptionForms:
+    """The boxes that were refused get `setup`, where the reader may see it."""
+    refused = [form for form in boxes if form.permission is not None and form.refusal]
+    links = find_setup_links(request, {form.repository for form in refused})
+    for form in refused:
+        form.setup = links.get(form.repository)  # type: ignore[attr-defined]
+    return boxes
+
+
+def find_setup_links(request: HttpRequest, repositories: Iterable[str]) -> dict[str, SetupLink]:
+    """By repository, those that the reader may open. One query at most, and no secret is read."""
+    wanted = {repository: host_of(repository) for repository in repositories}
+    if not wanted or not request.user.has_perm("clusters.view_registry"):
+        return {}
+    known = {host: registry for registry in Registry.objects.only(*SHOWN) for host in registry.hosts}
+    may_add = request.user.has_perm("clusters.add_registry")
+    links = {}
+    for repository, host in wanted.items():
+        registry = known.get(host)
+        if registry is not None:
+            links[repository] = SetupLink(registry.host, True, find_address("registry", registry.pk))
+        elif may_add and (address := find_address("registry_create")):
+            links[repository] = SetupLink(host, False, f"{address}?{urlencode({'host': host})}")
+    return links
+
+
+def find_address(name: str, *arguments: Any) -> str:
+    """Empty where there is no such page."""
+    try:
+        return reverse(name, args=arguments)
+    except NoReverseMatch:
+        return ""
