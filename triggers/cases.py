@@ -1,6 +1,6 @@
 """Which triggers pushed images concern, with all that is to be known to decide: what the inventory says of their services."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -53,7 +53,7 @@ def find_cases(pushes: Sequence[PushedImage], hosts: Hosts, trigger: Trigger | N
         return []
     if trigger is not None:
         own = list(ImageSubscription.objects.filter(trigger=trigger))
-        return make_cases(pushes, [(trigger_rows().get(pk=trigger.pk), own)], hosts)
+        return make_cases(pushes, [(row, own) for row in trigger_rows().filter(pk=trigger.pk)], hosts)
     names = {name for push in pushes for name in hosts.list_names(ImageReference(push.host, push.path))}
     triggers = {f"trigger__{name}" for name in TRIGGER_FIELDS}
     fields = ("repository", "condition", "pattern", "tags", *triggers)
@@ -68,7 +68,9 @@ def find_cases(pushes: Sequence[PushedImage], hosts: Hosts, trigger: Trigger | N
 def make_cases(
     pushes: Iterable[PushedImage], watched: Sequence[tuple[Trigger, list[ImageSubscription]]], hosts: Hosts
 ) -> list[Case]:
-    """A trigger without subscriptions follows what its services run."""
+    """A trigger without subscriptions follows what its services run. Their applications are locked: call it in the transaction
+    that makes the calls."""
+    lock_applications({trigger.application_id for trigger, _ in watched})
     targets = load_targets([trigger for trigger, _ in watched], hosts)
     known = [
         (trigger, subscription)
@@ -128,8 +130,7 @@ def find_changing(applications: Iterable[int]) -> set[int]:
     return set(changing.values_list("application_id", flat=True))
 
 
-def lock_applications(cases: Iterable[Case]) -> None:
+def lock_applications(applications: Collection[int]) -> None:
     """Always in the same order, so that two deliveries never wait for each other. SQLite has one lock for all, and holds it."""
-    applications = {case.trigger.application_id for case in cases}
     if applications and connection.features.has_select_for_update:
         list(Application.objects.select_for_update().filter(pk__in=applications).order_by("pk").values_list("pk"))

@@ -24,7 +24,7 @@ from clusters.models import Registry
 from clusters.registry.reference import BadReference, is_digest, is_tag
 from triggers.bodies import Parameters
 from triggers.calls import QueueFull, accept_call
-from triggers.cases import Case, find_cases, load_hosts, lock_applications, make_cases, trigger_rows
+from triggers.cases import Case, find_cases, load_hosts, make_cases, trigger_rows
 from triggers.matching import Hosts, PushedImage, Verdict, decide_push, locate_push
 from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 from triggers.payloads.payload import Body, Headers, Payload, Push, Sender
@@ -40,6 +40,10 @@ BODY_LIMIT = 20_000  # characters of a body that are kept
 MESSAGE_LENGTH = 500
 DIGEST_LENGTH = 160
 REPETITION_SPAN = timedelta(minutes=10)  # in which an equal body is the same message sent again
+
+# Whose own senders can neither sign nor send a header of one's own: their link alone is their secret. At any other registry
+# with a signing secret their messages are refused, or whoever knows the link could speak in their name.
+UNSIGNING_KINDS = (Registry.Kind.DOCKERHUB, Registry.Kind.QUAY, Registry.Kind.ALIBABA, Registry.Kind.ARTIFACT_REGISTRY)
 
 # The most telling first.
 RANKING = (
@@ -103,6 +107,8 @@ def describe_message(message: Message, registry: Registry | None, trigger: Trigg
 def refuse_signature(message: Message, sender: Sender, registry: Registry) -> str:
     """Why the message is not believed, as a sentence; empty when it is, or when nothing is asked of it."""
     secret = registry.signing_secret
+    if registry.kind in UNSIGNING_KINDS and registry.kind == sender.NAME:
+        return ""
     if not secret or sender.check_signature(message.headers, message.raw, secret):
         return ""
     if sender.has_signature(message.headers):
@@ -149,7 +155,6 @@ def settle_pushes(
         hosts = load_hosts()
         pushes, lines = locate_pushes(payload, hosts, registry, relayed)
         cases = find_cases(pushes, hosts, trigger)
-        lock_applications(cases)
         for push in pushes:
             own = [case for case in cases if case.push == push]
             lines += [line for case in own for line in settle_case(delivery, case, user)] or [refuse_image(push, trigger)]
@@ -160,11 +165,13 @@ def settle_pushes(
 
 
 def settle_find(delivery: Delivery, push: PushedImage, subscription: ImageSubscription) -> Delivery | None:
-    """Of polling: about one subscription. None, and nothing is stored, where the services run that digest already."""
+    """Of polling: about one subscription. None, and nothing is stored, where the services run that digest already or the
+    trigger is gone."""
     with transaction.atomic():
-        trigger = trigger_rows().get(pk=subscription.trigger_id)
+        trigger = trigger_rows().filter(pk=subscription.trigger_id).first()
+        if trigger is None:
+            return None
         cases = make_cases([push], [(trigger, [subscription])], load_hosts())
-        lock_applications(cases)
         lines = [line for case in cases for line in settle_case(delivery, case, None)]
         if all(line.decision == Decision.UNCHANGED for line in lines):
             return None
@@ -307,7 +314,7 @@ def store_delivery(
         first = min(lines, key=lambda line: RANKING.index(Decision(line.decision)))
         decision, message = Decision(first.decision), first.message
     delivery.decision, delivery.message = decision, message[:MESSAGE_LENGTH]
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         delivery.save(force_insert=True)
         for line in lines:
             line.delivery = delivery

@@ -39,7 +39,7 @@ TRIGGER_FIELDS = (
     *("application__name", "application__protected", "application__cluster__uid"),
 )
 
-REGISTRY_FIELDS = ("host", "aliases", "signing_secret")
+REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
 
 MISSING_SECRET = (
     "The secret parameter is missing. In a shell, put the link in single quotes: an unquoted & cuts it off. "

@@ -11,6 +11,7 @@ import re2
 
 from clusters.registry.reference import (
     DOCKER_HUB,
+    LENGTH_LIMIT,
     BadReference,
     ImageReference,
     make_reference,
@@ -23,6 +24,7 @@ from triggers.validation import compile_pattern
 Condition = ImageSubscription.Condition
 TAGS_SHOWN = 5
 LIBRARY = "library/"
+HOST_LENGTH = 255
 
 
 class Hosts:
@@ -73,6 +75,8 @@ def locate_push(name: str, hosts: Hosts, registry: str = "", *, relayed: bool = 
     """Host and path of what a sender calls `name`. `registry`: the own host of the registry whose link the sender called; then
     the image is in that one, unless the sender relays for others, or names another stored registry. Without it the told host
     counts, and is empty where none is told. Raises BadReference."""
+    if len(name) > LENGTH_LIMIT - HOST_LENGTH:
+        raise BadReference(f"The name of an image has at most {LENGTH_LIMIT - HOST_LENGTH} characters.")
     first, _, rest = name.partition("/")
     told = normalize_host(first) if tells_host(name) else ""
     path = rest if told else name

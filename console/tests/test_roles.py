@@ -129,6 +129,7 @@ PAGES: Table = {
     "healthz": LIST,
     "hook_trigger": {"get": anyone(400), "post": anyone(400)},  # the link's secret decides
     "hook_call": {"get": anyone(400), "post": anyone(405)},
+    "hook_registry": {"get": anyone(404), "post": anyone(404)},  # so does this one's token
 }
 
 API: Table = {
@@ -291,6 +292,7 @@ def page_path(name: str, world: Any) -> str:
         "grant_id": world.user.cluster_grants.get().pk,
         "cluster_id": world.cluster.pk,
         "image_id": IMAGE_HEX,
+        "token": "0" * 48,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
     kind = name.split("-")[1] if name.startswith("api-") else ""
