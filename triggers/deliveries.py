@@ -16,7 +16,6 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from clusters import audit
 from clusters.batches import delete_in_batches
 from clusters.callers import client_address
 from clusters.engine.cleaning import clean_text
@@ -116,8 +115,9 @@ def refuse_signature(message: Message, sender: Sender, registry: Registry) -> st
     return "The signature is missing: a secret is stored for this registry, so set the same one at the sender's webhook."
 
 
-def replay_delivery(delivery: Delivery, user: Any, address: str | None = None) -> Delivery:
-    """Decide again about what it brought, and call what matches now; a new Delivery. `address`: the user's."""
+def replay_delivery(delivery: Delivery, user: Any) -> Delivery:
+    """Decide again about what it brought, and call what matches now; a new Delivery. Who lets people ask for it records that
+    they did."""
     origin = delivery.replay_of or delivery
     seen = delivery.lines.exclude(image="").exclude(decision=Decision.UNSUPPORTED)
     pushes = tuple(Push(*values) for values in seen.values_list("image", "tag", "digest"))
@@ -128,17 +128,14 @@ def replay_delivery(delivery: Delivery, user: Any, address: str | None = None) -
         trigger=delivery.trigger,
         sender=delivery.sender,
         event=delivery.event,
-        source_address=address,
         replay_of=delivery,
     )
-    with transaction.atomic():
-        audit.record(user, "delivery.replay", delivery, address=address)
-        if origin.source == Delivery.Source.TRIGGER and delivery.trigger is None:
-            return store_delivery(replay, [], Decision.IMAGE, "Not triggered: the trigger whose link it came to is gone.")
-        if not pushes:
-            return store_delivery(replay, [], Decision.UNREADABLE, "There is no image in it that could be replayed.")
-        payload = Payload(delivery.sender, pushes=pushes)
-        return settle_pushes(replay, payload, delivery.registry, delivery.trigger, relayed=True, user=user)
+    if origin.source == Delivery.Source.TRIGGER and delivery.trigger is None:
+        return store_delivery(replay, [], Decision.IMAGE, "Not triggered: the trigger whose link it came to is gone.")
+    if not pushes:
+        return store_delivery(replay, [], Decision.UNREADABLE, "There is no image in it that could be replayed.")
+    payload = Payload(delivery.sender, pushes=pushes)
+    return settle_pushes(replay, payload, delivery.registry, delivery.trigger, relayed=True, user=user)
 
 
 def settle_pushes(

@@ -87,8 +87,9 @@ def claim_subscription(subscription: ImageSubscription) -> bool:
     """False where another watcher looks already, or somebody has changed the interval."""
     due = subscription.poll_due_at
     same = Q(poll_due_at=due) if due else Q(poll_due_at__isnull=True)
-    claimed = ImageSubscription.objects.filter(same, pk=subscription.pk, poll_seconds=subscription.poll_seconds)
-    return claimed.update(poll_due_at=next_look(subscription.poll_seconds, 0)) == 1
+    rows = ImageSubscription.objects.filter(same, pk=subscription.pk, poll_seconds=subscription.poll_seconds)
+    subscription.poll_due_at = next_look(subscription.poll_seconds, 0)
+    return rows.update(poll_due_at=subscription.poll_due_at) == 1
 
 
 def next_look(interval: float, failures: int, wait: float = 0.0) -> datetime:
@@ -185,10 +186,8 @@ def store_look(subscription: ImageSubscription, look: Look) -> None:
     problem = look.problem.replace("\0", "")[:PROBLEM_LENGTH]
     if problem and problem != subscription.poll_problem:
         log.warning("polling failed", repository=subscription.repository, reason=problem)
-    ImageSubscription.objects.filter(pk=subscription.pk).update(
-        polled=look.polled,
-        polled_at=timezone.now(),
-        poll_failures=failures,
-        poll_problem=problem,
-        poll_due_at=next_look(subscription.poll_seconds, failures, look.wait),
-    )
+    row = ImageSubscription.objects.filter(pk=subscription.pk)
+    row.update(polled=look.polled, polled_at=timezone.now(), poll_failures=failures, poll_problem=problem)
+    # Whoever changed the subscription meanwhile has said when the next look is due.
+    due = next_look(subscription.poll_seconds, failures, look.wait)
+    row.filter(poll_due_at=subscription.poll_due_at).update(poll_due_at=due)

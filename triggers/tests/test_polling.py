@@ -207,11 +207,21 @@ class TestTurns:
         assert set(asked) == {(0.9, 1.1)}
         assert (subscription.poll_due_at - clock.now).total_seconds() == pytest.approx(110)
 
+    def test_a_look_leaves_the_next_one_to_who_changed_the_subscription_meanwhile(self, registry, clock, monkeypatch):
+        subscription = subscribe(seconds=600)
+        asked_for = clock.now + timedelta(seconds=1)
+        read = registry.read_tag
+        change = ImageSubscription.objects.filter(pk=subscription.pk).update
+        monkeypatch.setattr(registry, "read_tag", lambda *args: (change(poll_due_at=asked_for), read(*args))[1])
+        poll_subscriptions()
+        subscription.refresh_from_db()
+        assert (subscription.poll_due_at, subscription.polled_at) == (asked_for, clock.now)
+
     def test_only_one_watcher_takes_a_subscription(self, registry):
         subscription = subscribe()
         first = polling.list_due(timezone.now())[0]
         assert polling.claim_subscription(first)
-        assert not polling.claim_subscription(subscription)
+        assert not polling.claim_subscription(ImageSubscription(pk=subscription.pk, poll_seconds=60))
         assert poll_subscriptions() == 0
 
 
