@@ -218,7 +218,10 @@ ADMIN_SITE = {
     *("admin:autocomplete", "admin:jsi18n", "admin:view_on_site"),
 }
 # Addresses that only lead to another one, or are another spelling of one.
-UNNAMED = {"trigger/", "calls/<uuid:call_id>/", "admin/login/", "admin/password_change/", "<path:object_id>/", "(?P<url>.*)$"}
+UNNAMED = {
+    *("trigger/", "calls/<uuid:call_id>/", "registry/<str:token>/"),
+    *("admin/login/", "admin/password_change/", "<path:object_id>/", "(?P<url>.*)$"),
+}
 
 
 def walk_urls(patterns: Any, namespace: str = "") -> Any:

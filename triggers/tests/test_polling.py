@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError
 from django.utils import timezone
 
 from clusters.models import Registry
 from clusters.registry.client import PullLimit, TagState
 from clusters.registry.errors import RegistryError
 from clusters.tests.factories import ServiceFactory
-from console.management.commands import watch
 from triggers import polling
 from triggers.models import CallState, Delivery, ImageSubscription, Trigger, TriggerCall
 from triggers.polling import poll_subscriptions
@@ -289,19 +287,3 @@ class TestFailures:
         monkeypatch.setattr(registry, "read_tag", lambda *args: (Trigger.objects.all().delete(), read(*args))[1])
         assert poll_subscriptions() == 1
         assert not Delivery.objects.exists()
-
-
-def test_the_watcher_goes_on_after_a_database_that_failed(monkeypatch):
-    turns = iter([False, False, True])
-    rounds = []
-
-    def fail():
-        rounds.append(1)
-        raise DatabaseError("locked")
-
-    fail.__name__ = "poll_subscriptions"
-    monkeypatch.setattr(watch, "poll_subscriptions", fail)
-    monkeypatch.setattr(watch.connection, "close", lambda: None)
-    monkeypatch.setattr(watch, "close_old_connections", lambda: None)
-    watch.poll_registries(type("Stop", (), {"wait": lambda self, seconds: next(turns)})())
-    assert len(rounds) == 2
