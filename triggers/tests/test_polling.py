@@ -229,7 +229,7 @@ class TestFailures:
     )
     def test_are_told_and_polling_recovers_by_itself(self, registry, clock, code):
         subscription = subscribe()
-        registry.tags["1"] = RegistryError("It was no use.\0", code)
+        registry.tags["1"] = RegistryError("It was no use.", code)
         poll_subscriptions()
         subscription.refresh_from_db()
         assert (subscription.poll_problem, subscription.poll_failures) == ("It was no use.", 1)
