@@ -1,10 +1,19 @@
 """Structured logs: one line an event, with the request's or the call's id where there is one (structlog contextvars)."""
 
+import re
 import sys
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+INBOUND_LINK = re.compile(r"(/hook/registry/)[^/?\s]+")
+
+
+def hide_tokens(logger: Any, method: str, event: EventDict) -> EventDict:
+    """The path of a registry's inbound link is its secret."""
+    return {name: INBOUND_LINK.sub(r"\1…", value) if isinstance(value, str) else value for name, value in event.items()}
+
 
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -39,6 +48,7 @@ LOGGING: dict[str, Any] = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                hide_tokens,
                 _RENDERER,
             ],
         }

@@ -7,6 +7,7 @@ a CI system's own payload must never keep a plain redeploy from running.
 import io
 import json
 import zlib
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -83,21 +84,23 @@ class Parameters:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
-        self._fields: dict[str, Any] | None = None
 
     def get(self, name: str) -> Any:
         """A string, or a JSON value; None when it is nowhere. Raises BodyTooLarge."""
-        if name in self._request.GET:
-            return self._request.GET[name]
-        return self._read_fields().get(name)
+        return self._request.GET[name] if name in self._request.GET else self.fields.get(name)
 
     def get_own(self, name: str) -> Any:
         """As `get`, for a word that registries use too: not from a body that holds more than a link's parameters."""
-        if name not in self._request.GET and not self._read_fields().keys() <= PARAMETERS:
+        if name not in self._request.GET and not self.fields.keys() <= PARAMETERS:
             return None
         return self.get(name)
 
-    def _read_fields(self) -> dict[str, Any]:
-        if self._fields is None:
-            self._fields = parse_body(self._request, read_body(self._request))
-        return self._fields
+    @cached_property
+    def raw(self) -> bytes:
+        """The body. Raises BodyTooLarge."""
+        return read_body(self._request)
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """What the body holds. Raises BodyTooLarge."""
+        return parse_body(self._request, self.raw)

@@ -15,10 +15,12 @@ from rest_framework.views import APIView
 
 from clusters.callers import client_address
 from clusters.encryption import EncryptedTextField
+from clusters.models import Registry, hash_hook_token
 from triggers import links
 from triggers.bodies import BodyTooLarge, Parameters
 from triggers.calls import QueueFull, accept_call, remaining_cooldown
-from triggers.models import Action, CallState, Trigger, TriggerCall
+from triggers.deliveries import read_message, receive_delivery, receive_message
+from triggers.models import Action, CallState, Decision, Delivery, DeliveryLine, Trigger, TriggerCall
 from triggers.requests import CallRequest, InvalidParameter, parse_step, parse_tag, parse_wait
 from triggers.selectors import build_status_url, outcome_of, public_base_url
 from triggers.waiting import TooManyWaiters, waiters
@@ -36,6 +38,8 @@ TRIGGER_FIELDS = (
     *("public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
     *("application__name", "application__protected", "application__cluster__uid"),
 )
+
+REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
 
 MISSING_SECRET = (
     "The secret parameter is missing. In a shell, put the link in single quotes: an unquoted & cuts it off. "
@@ -119,6 +123,23 @@ class CallHook(HookView):
         return answer_with_state(http, call)
 
 
+class RegistryHook(HookView):
+    """`/hook/registry/<token>`: a registry's inbound link. GET too: that is how Diun sends its JSON by default."""
+
+    http_method_names = ["get", "post", "put"]
+
+    def get(self, request: Request, token: str) -> Response:
+        check_body_size(request._request)
+        registry = Registry.objects.only(*REGISTRY_FIELDS).filter(hook_key=hash_hook_token(token)).first()
+        if registry is None:
+            raise HookRefused(404, UNKNOWN)
+        delivery = receive_delivery(request._request, registry)
+        return answer_with_delivery(delivery)
+
+    post = get
+    put = get
+
+
 def call_trigger(request: HttpRequest) -> Response:
     check_body_size(request)
     parameters = Parameters(request)
@@ -126,6 +147,10 @@ def call_trigger(request: HttpRequest) -> Response:
     if any(request.headers.get(name, "").lower() == "ping" for name in EVENT_HEADERS):
         return answer(200, "pong")
     wait = parse_wait(parameters.get("wait"))
+    if trigger.action == Action.REDEPLOY and has_body(request):
+        message = read_message(request, parameters)
+        if message.concerns_images:  # another message of the same sender, a git push say, is a plain call
+            return answer_push(request, receive_message(message, trigger=trigger), wait)
     call_request = CallRequest(
         source=TriggerCall.Source.HOOK,
         action=trigger.action,
@@ -161,6 +186,10 @@ def check_body_size(request: HttpRequest) -> None:
         raise BodyTooLarge
 
 
+def has_body(request: HttpRequest) -> bool:
+    return request.headers.get("Content-Length", "0") not in {"", "0"} or "Transfer-Encoding" in request.headers
+
+
 def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigger:
     """The trigger that the link names, when its secret and every field are right. Raises HookRefused."""
     trigger_url = parameters.get("triggerUrl")
@@ -192,6 +221,31 @@ def check_secret(trigger: Trigger | None, secret: str) -> Trigger:
     if not (trigger and wanted and matches):
         raise HookRefused(404, UNKNOWN)
     return trigger
+
+
+def answer_push(request: HttpRequest, delivery: Delivery, wait: int) -> Response:
+    """Of a trigger's own link: as for a plain call where there is one, and what became of each image."""
+    line = delivery.lines.filter(decision=Decision.TRIGGERED).select_related("call").first()
+    if line is None or line.call is None:
+        return answer_with_delivery(delivery)
+    response = answer_with_outcome(request, line.call, wait) if wait else answer_with_state(request, line.call)
+    response.data |= describe_delivery(delivery)
+    return response
+
+
+def answer_with_delivery(delivery: Delivery) -> Response:
+    """2xx also for what is ignored: registries send again, in order and without end, what is refused."""
+    code = 401 if delivery.decision == Decision.SIGNATURE else 200
+    return answer(code, delivery.message, **describe_delivery(delivery))
+
+
+def describe_delivery(delivery: Delivery) -> dict[str, Any]:
+    return {"deliveryId": str(delivery.pk), "lines": [describe_line(line) for line in delivery.lines.all()]}
+
+
+def describe_line(line: DeliveryLine) -> dict[str, str]:
+    call = {"requestId": str(line.call_id)} if line.call_id else {}
+    return {name: getattr(line, name) for name in ("image", "tag", "digest", "decision", "message")} | call
 
 
 def answer_with_rejection(call_request: CallRequest, call: TriggerCall) -> Response:

@@ -139,6 +139,7 @@ PAGES: Table = {
     "healthz": LIST,
     "hook_trigger": {"get": anyone(400), "post": anyone(400)},  # the link's secret decides
     "hook_call": {"get": anyone(400), "post": anyone(405)},
+    "hook_registry": {"get": anyone(404), "post": anyone(404)},  # so does this one's token
 }
 
 API: Table = {
@@ -237,7 +238,10 @@ ADMIN_SITE = {
     *("admin:autocomplete", "admin:jsi18n", "admin:view_on_site"),
 }
 # Addresses that only lead to another one, or are another spelling of one.
-UNNAMED = {"trigger/", "calls/<uuid:call_id>/", "admin/login/", "admin/password_change/", "<path:object_id>/", "(?P<url>.*)$"}
+UNNAMED = {
+    *("trigger/", "calls/<uuid:call_id>/", "registry/<str:token>/"),
+    *("admin/login/", "admin/password_change/", "<path:object_id>/", "(?P<url>.*)$"),
+}
 
 
 def walk_urls(patterns: Any, namespace: str = "") -> Any:
@@ -311,6 +315,7 @@ def page_path(name: str, world: Any) -> str:
         "grant_id": world.user.cluster_grants.get().pk,
         "cluster_id": world.cluster.pk,
         "image_id": IMAGE_HEX,
+        "token": "0" * 48,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
     rows |= {"call": world.call, "registry": world.registry, "delivery": world.delivery}

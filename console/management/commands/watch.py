@@ -1,4 +1,5 @@
-"""`manage.py watch`: keeps the inventory current from the engines' events, and sees to calls that nobody took."""
+"""`manage.py watch`: keeps the inventory current from the engines' events, sees to calls that nobody took, and polls
+registries."""
 
 import signal
 import threading
@@ -12,12 +13,16 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from clusters.audit import prune_entries
 from clusters.watch import run_watcher
+from triggers.deliveries import prune_deliveries
+from triggers.polling import poll_subscriptions
 from triggers.tasks import prune_calls, sweep_calls
 
 log = structlog.get_logger("windlass.watch")
 
 SWEEP_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
+POLL_SECONDS = 5.0
+STOP_SECONDS = 3.0  # how long a stop waits for a registry that is just being asked
 
 
 class Command(BaseCommand):
@@ -31,8 +36,12 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stopping.set())
         clock = threading.Thread(target=keep_house, args=(stopping,), name="house-clock", daemon=True)
         clock.start()
+        # On its own: registries are slow, and calls must not wait for them.
+        poller = threading.Thread(target=poll_registries, args=(stopping,), name="poller", daemon=True)
+        poller.start()
         run_watcher(stopping)
         clock.join()
+        poller.join(STOP_SECONDS)
 
 
 def keep_house(stopping: threading.Event) -> None:
@@ -44,7 +53,16 @@ def keep_house(stopping: threading.Event) -> None:
         if time.monotonic() >= prune_at:
             run_safely(prune_calls)
             run_safely(prune_entries)
+            run_safely(prune_deliveries)
             prune_at = time.monotonic() + PRUNE_SECONDS
+    connection.close()
+
+
+def poll_registries(stopping: threading.Event) -> None:
+    """Until `stopping`; a registry that is down is for its subscriptions to tell."""
+    while not stopping.wait(POLL_SECONDS):
+        close_old_connections()
+        run_safely(poll_subscriptions)
     connection.close()
 
 
