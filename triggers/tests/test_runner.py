@@ -282,7 +282,7 @@ def test_a_nudge_for_an_ended_or_unknown_call_does_nothing(driver):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_lease_is_extended_while_the_call_runs(driver, settings):
-    settings.CALL_LEASE_SECONDS = 0.3
+    settings.CALL_LEASE_SECONDS = 1.5
     call = accept_call(request_of(TriggerFactory()))
     expirations = []
 

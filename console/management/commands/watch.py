@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
@@ -69,6 +70,6 @@ def poll_registries(stopping: threading.Event) -> None:
 def run_safely(chore: Callable[[], object]) -> None:
     try:
         chore()
-    except DatabaseError as error:
-        log.warning("the database refused", chore=chore.__name__, error=str(error))
+    except (DatabaseError, ImproperlyConfigured) as error:  # the latter: a stored secret cannot be decrypted
+        log.warning("a chore failed", chore=chore.__name__, error=str(error))
         connection.close()
