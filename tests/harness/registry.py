@@ -131,18 +131,19 @@ def run_registry(
     password: str = "",
     notify: list[dict[str, Any]] | None = None,
     address: str = "127.0.0.1",
+    port: int = 0,
     token: dict[str, str] | None = None,
     tls: Signed | None = None,
 ) -> Iterator[PrivateRegistry]:
     """A ready registry that allows deletes.
 
     `htpasswd` is that file's text (bcrypt only), `notify` Distribution's `notifications.endpoints`.
-    `address` is one of this machine's. `token` is its `auth.token`, as tests.harness.token_server gives it. `tls` is the
-    authority that signs its certificate.
+    `address` is one of this machine's; without `port` a free one is taken. `token` is its `auth.token`, as
+    tests.harness.token_server gives it. `tls` is the authority that signs its certificate.
     """
     if not find_program("docker-registry", "registry"):
         raise AssertionError("These tests need an image registry: `apt-get install docker-registry` installs it on Debian.")
-    registry = PrivateRegistry(folder, find_free_port(address), user, password, address=address)
+    registry = PrivateRegistry(folder, port or find_free_port(address), user, password, address=address)
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn"},
