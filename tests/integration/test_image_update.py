@@ -6,7 +6,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.harness.console import RunningConsole, run_console
+from tests.harness.console import RunningConsole, call_link, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.proc import find_free_port
@@ -39,7 +39,7 @@ class Shop:
     """An application `<name>` with two containers of an image in the registry, and a trigger associated with it."""
 
     def __init__(
-        self, console: RunningConsole, registry: PrivateRegistry, api: docker.APIClient, name: str, image: Any
+        self, console: RunningConsole, registry: PrivateRegistry, api: docker.APIClient, name: str, image: Callable[..., str]
     ) -> None:
         self.console, self.registry, self.api, self.name, self.image = console, registry, api, name, image
         self.reference = self.push("0")
@@ -102,12 +102,9 @@ def test_a_registry_that_is_down_leaves_what_runs_alone(shop: Shop, api: docker.
     before = read_ids(api)
     shop.registry.stop()
     try:
-        status, call = shop.console.request("POST", f"/api/v1/applications/{shop.trigger['application']}/redeploy/", {})
-        assert status == 202, call
-        path = f"/api/v1/calls/{call['id']}/"
-        ended = eventually(
-            lambda: (found := shop.console.request("GET", path)[1])["state"] not in {"queued", "running"} and found
-        )
+        status, answer = call_link(shop.trigger)
+        assert status == 200, answer
+        [ended] = eventually(lambda: [ended for ended in shop.calls() if ended["state"] not in {"queued", "running"}])
     finally:
         shop.registry.start()
     assert (ended["state"], ended["reason"]) == ("failed", "pull_failed"), ended["message"]
