@@ -77,6 +77,8 @@ def permissions_by_cluster(user: Any) -> dict[int, set[str]]:
 def find_cluster_id(row: Model) -> Any:
     """The cluster that a row belongs to; None for what belongs to none. Follows relations: select them where it matters."""
     value: Any = row
+    if row._meta.label not in PATHS:
+        return None
     for name in PATHS[row._meta.label].split("__"):
         value = getattr(value, name)
     return value
@@ -90,11 +92,15 @@ def has_anywhere(user: Any, permission: str) -> bool:
 
 
 def scope(rows: QuerySet[Row], user: Any, permission: str) -> QuerySet[Row]:
-    """Those of the rows that lie on clusters where the user has the permission. Costs nothing for who has it for all."""
+    """Those of the rows that lie on clusters where the user has the permission. Costs nothing for who has it for all.
+
+    What belongs to no cluster (registries, deliveries) is for those who have it for all."""
     if not user.is_active or user.is_anonymous:
         return rows.none()
     if user.has_perm(permission):
         return rows
+    if rows.model._meta.label not in PATHS:
+        return rows.none()
     allowed = [cluster_id for cluster_id, found in permissions_by_cluster(user).items() if permission in found]
     return rows.filter(**{f"{PATHS[rows.model._meta.label]}__in": allowed})
 

@@ -66,6 +66,20 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "update-rollback_started": ("warn", "back", "Rolling back"),
     "update-rollback_paused": ("bad", "triangle", "Rollback paused"),
     "update-rollback_completed": ("warn", "back", "Rolled back"),
+    # what became of a delivery
+    "delivery-triggered": ("ok", "filled", "Triggered"),
+    "delivery-unchanged": ("idle", "half", "Unchanged"),
+    "delivery-tag": ("idle", "hollow", "Not triggered: tag"),
+    "delivery-image": ("idle", "hollow", "Not triggered: image"),
+    "delivery-duplicate": ("idle", "back", "Duplicate"),
+    "delivery-rejected": ("warn", "cross", "Rejected"),
+    "delivery-unsupported": ("idle", "cross", "Unsupported event"),
+    "delivery-unreadable": ("warn", "half", "Not understood"),
+    "delivery-bad_signature": ("bad", "triangle", "Bad signature"),
+    # registries
+    "registry-ok": ("ok", "filled", "Answers"),
+    "registry-problem": ("bad", "triangle", "Problem"),
+    "registry-unknown": ("idle", "hollow", "Not tested yet"),
     # triggers and events
     "enabled": ("ok", "filled", "Enabled"),
     "disabled": ("idle", "hollow", "Disabled"),
@@ -82,7 +96,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
 def render_badge(state: str, kind: str = "") -> SafeString:
     """A status: shape and word. An unknown state shows as its own word, which is the engine's.
 
-    `kind` where the same word means another thing elsewhere: "call", "task", "node", "update".
+    `kind` where the same word means another thing elsewhere: "call", "task", "node", "update", "delivery", "registry".
     """
     tone, _, word = find_badge(state, kind)
     shown = format_html("<bdi>{}</bdi>", word) if word == state else word

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import factory
 
-from clusters.models import Application, Cluster, Container, Node, Service, Task
+from clusters.models import Application, Cluster, Container, Node, Registry, Service, Task
 
 
 class ClusterFactory(factory.django.DjangoModelFactory):
@@ -87,3 +87,12 @@ class TaskFactory(factory.django.DjangoModelFactory):
     image = "shop:1"
     created_at = datetime(2026, 1, 1, tzinfo=UTC)
     updated_at = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class RegistryFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Registry
+
+    host = factory.Sequence(lambda n: f"registry-{n}.example.com")
+    username = "robot"
+    password = "password of the robot"

@@ -18,6 +18,7 @@ from clusters.access import has_anywhere
 from clusters.audit import ACTIONS
 from clusters.models import Application, Service
 from triggers.models import Action, TriggerCall
+from triggers.payloads.senders import SENDERS
 from triggers.selectors import call_duration
 
 register = template.Library()
@@ -185,6 +186,19 @@ def request_of(call: TriggerCall) -> str:
     if call.step is None:
         return "Scale"
     return f"Scale {'out' if call.step > 0 else 'in'} by {abs(call.step)}"
+
+
+@register.simple_tag
+def until(moment: datetime) -> SafeString:
+    """When something is due: `in 4 min`, or `now` where that has passed."""
+    left = moment - timezone.now()
+    return format_time(moment, f"in {describe_age(left)}" if left > timedelta(0) else "now", "until")
+
+
+@register.filter
+def sender_label(name: str) -> str:
+    """Of what sent a delivery, as people call it."""
+    return next((sender.LABEL for sender in SENDERS if name == sender.NAME), name)
 
 
 @register.filter

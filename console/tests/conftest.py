@@ -17,13 +17,21 @@ from clusters.tests.factories import (
     ClusterFactory,
     ContainerFactory,
     NodeFactory,
+    RegistryFactory,
     ServiceFactory,
     TaskFactory,
 )
 from clusters.tests.users import make_user
 from triggers import calls
-from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
-from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
+from triggers.tests.factories import (
+    DeliveryFactory,
+    DeliveryLineFactory,
+    ImageSubscriptionFactory,
+    ScalingTriggerFactory,
+    TriggerCallFactory,
+    TriggerFactory,
+)
 
 IMAGE_HEX = make_id("image", 1)  # of a fake engine's first image
 
@@ -152,6 +160,28 @@ class Fleet:
             TriggerCallEvent.objects.create(
                 call=self.call, time=now + timedelta(seconds=number), operation="pull", text=f"line {number}"
             )
+        self._add_registry()
+
+    def _add_registry(self) -> None:
+        """With a subscription that is polled, and a delivery that called one trigger and matched nothing else."""
+        now = timezone.now()
+        self.registry = RegistryFactory(
+            kind="harbor",
+            aliases="registry.internal:5000",
+            signing_secret="secret of the signature",
+            checked_at=now,
+            pull_limit=200,
+            pull_remaining=187,
+            pull_window_seconds=21_600,
+        )
+        image = f"{self.registry.host}/team/app"
+        self.subscription = ImageSubscriptionFactory(
+            trigger=self.trigger, repository=image, poll_seconds=300, polled_at=now, poll_due_at=now + timedelta(minutes=5)
+        )
+        self.delivery = DeliveryFactory(registry=self.registry, message="Called 1 trigger.", source_address="203.0.113.7")
+        told = {"delivery": self.delivery, "image": image}
+        DeliveryLineFactory(trigger=self.trigger, call=self.call, message="The tag 1.2 runs here.", **told)
+        DeliveryLineFactory(decision=Decision.IMAGE, tag="", message="No trigger is subscribed to it.", **told)
 
     @property
     def pages(self) -> dict[str, str]:
@@ -184,6 +214,14 @@ class Fleet:
             "images": "/images/",
             "image_prune": f"/clusters/{cluster}/images/prune/",
             "image_remove": f"/clusters/{cluster}/images/{IMAGE_HEX}/remove/",
+            "registries": "/registries/",
+            "registry": f"/registries/{self.registry.pk}/",
+            "registry_create": "/registries/new/",
+            "registry_edit": f"/registries/{self.registry.pk}/edit/",
+            "registry_rotate": f"/registries/{self.registry.pk}/rotate/",
+            "registry_delete": f"/registries/{self.registry.pk}/delete/",
+            "deliveries": "/deliveries/",
+            "delivery": f"/deliveries/{self.delivery.pk}/",
             "triggers": "/triggers/",
             "trigger_call": f"/triggers/{self.scaling_trigger.pk}/call/",
             "trigger_edit": f"/triggers/{self.scaling_trigger.pk}/edit/",

@@ -16,6 +16,7 @@ from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFacto
 from clusters.tests.users import make_user
 from console.tests.conftest import IMAGE_HEX
 from triggers.models import TriggerCallEvent
+from triggers.tests.factories import DeliveryFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +60,18 @@ def everywhere(status: int) -> Rule:
     return lambda asker: status if asker == "administrator-everywhere" else 403
 
 
+def globally(least: Role, status: int, unseen: int = 404) -> Rule:
+    """Of what belongs to no cluster: for who has at least this role for all clusters; of the others those see it who have any."""
+
+    def rule(asker: str) -> int:
+        role = role_of(asker) if asker.endswith("-everywhere") else None
+        if role is None:
+            return unseen
+        return status if RANK[role] >= RANK[least] else 403
+
+    return rule
+
+
 def admin_list(asker: str) -> int:
     return 403 if asker == "none" else 200
 
@@ -66,6 +79,10 @@ def admin_list(asker: str) -> int:
 def admin_row(asker: str) -> int:
     """The admin leads back to its index where a row is not there."""
     return {"none": 403, "elsewhere": 302}.get(asker, 200)
+
+
+def global_row(asker: str) -> int:
+    return 403 if role_of(asker) is None or asker.endswith("-here") else 200
 
 
 def admin_history(asker: str) -> int:
@@ -112,6 +129,20 @@ PAGES: Table = {
     "cluster_test": {"get": POSTED, "post": everywhere(200)},
     "cluster_edit": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
     "cluster_delete": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
+    "registries": {"get": globally(VIEWER, 200, unseen=403), "post": POSTED},
+    "registry": {"get": globally(VIEWER, 200), "post": POSTED},
+    "registry_create": {"get": everywhere(200), "post": everywhere(200)},
+    "registry_test": {"get": POSTED, "post": everywhere(200)},
+    "registry_edit": {"get": globally(ADMINISTRATOR, 200), "post": globally(ADMINISTRATOR, 200)},
+    "registry_check": {"get": POSTED, "post": globally(ADMINISTRATOR, 302)},
+    "registry_reveal": {"get": POSTED, "post": globally(ADMINISTRATOR, 302)},
+    **dict.fromkeys(
+        ("registry_rotate", "registry_delete"),
+        {"get": globally(ADMINISTRATOR, 200), "post": globally(ADMINISTRATOR, 302)},
+    ),
+    "deliveries": {"get": globally(VIEWER, 200, unseen=403), "post": POSTED},
+    "delivery": {"get": globally(VIEWER, 200), "post": POSTED},
+    "delivery_replay": {"get": POSTED, "post": globally(OPERATOR, 302)},
     "users": GLOBAL_PAGE,
     "user": GLOBAL_PAGE,
     "user_create": {"get": everywhere(200), "post": everywhere(200)},
@@ -242,6 +273,8 @@ def test_the_table_has_every_address():
 def world(fleet, published, monkeypatch):
     """The fleet, and one of what it lacks."""
     monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: pytest.fail("no engine is asked"))
+    monkeypatch.setattr("console.views.registries.registry_access.test_registry", lambda registry: "It answers.")
+    monkeypatch.setattr("console.views.deliveries.receiving.replay_delivery", lambda delivery, user: DeliveryFactory())
     monkeypatch.setattr("console.log_panel.open_engine", lambda endpoint: FakeEngine())
     monkeypatch.setattr("console.views.logs.open_engine", lambda endpoint: FakeEngine())
     fleet.container = Container.objects.filter(service=fleet.service).first() or ContainerFactory(service=fleet.service)
@@ -291,6 +324,8 @@ def page_path(name: str, world: Any) -> str:
         "grant_id": world.user.cluster_grants.get().pk,
         "cluster_id": world.cluster.pk,
         "image_id": IMAGE_HEX,
+        "registry_id": world.registry.pk,
+        "delivery_id": world.delivery.pk,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
     kind = name.split("-")[1] if name.startswith("api-") else ""
@@ -313,7 +348,9 @@ def check(asker: str, client: Client, table: Table, path_of: Callable[[str], str
 
 
 def secrets_of(world: Any) -> set[str]:
-    return {world.trigger.secret, world.scaling_trigger.secret}
+    registry = world.registry
+    kept = {registry.hook_token, registry.hook_key, registry.password, registry.signing_secret}
+    return {world.trigger.secret, world.scaling_trigger.secret} | kept
 
 
 def test_pages(asker, world):

@@ -3,8 +3,8 @@
 import factory
 from django.utils import timezone
 
-from clusters.tests.factories import ApplicationFactory, ServiceFactory
-from triggers.models import Action, Trigger, TriggerCall
+from clusters.tests.factories import ApplicationFactory, RegistryFactory, ServiceFactory
+from triggers.models import Action, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 
 
 class TriggerFactory(factory.django.DjangoModelFactory):
@@ -33,3 +33,37 @@ class TriggerCallFactory(factory.django.DjangoModelFactory):
     action = factory.SelfAttribute("trigger.action")
     source = TriggerCall.Source.HOOK
     queued_at = factory.LazyFunction(timezone.now)
+
+
+class ImageSubscriptionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = ImageSubscription
+
+    trigger = factory.SubFactory(TriggerFactory)
+    repository = "registry.example.com/team/app"
+
+
+class DeliveryFactory(factory.django.DjangoModelFactory):
+    """As a Harbor's message at a registry's link."""
+
+    class Meta:
+        model = Delivery
+
+    registry = factory.SubFactory(RegistryFactory)
+    received_at = factory.LazyFunction(timezone.now)
+    source = Delivery.Source.REGISTRY
+    sender = "harbor"
+    event = "PUSH_ARTIFACT"
+    decision = Decision.TRIGGERED
+    body = '{"type": "PUSH_ARTIFACT"}'
+
+
+class DeliveryLineFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = DeliveryLine
+
+    delivery = factory.SubFactory(DeliveryFactory)
+    image = "registry.example.com/team/app"
+    tag = "1.2"
+    digest = "sha256:" + "3" * 64
+    decision = Decision.TRIGGERED
