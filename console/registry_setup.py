@@ -1,7 +1,7 @@
 """How each sender is told to call a registry's inbound link: what to click, and a text to paste, quoted for its language.
 
-The link is its own secret, so every text is written twice: with the token masked for anybody who may see the registry, and whole
-for who asked for it. A sender that can sign is told so. The senders' own documentation is the source of each.
+The link is its own secret, so every text is written twice: with the token masked for anybody who may see the registry, and
+whole for who asked for it. A sender that can sign is told so. The senders' own documentation is the source of each.
 """
 
 import json
@@ -148,7 +148,7 @@ def write_wud(registry: Registry, link: str) -> str:
 def write_curl(registry: Registry, link: str) -> str:
     """Signed as GitHub does it, where the registry has a secret for that: WINDLASS_SIGNING_SECRET in the environment."""
     body = shlex.quote(json.dumps({"image": f"{registry.host}/{EXAMPLE_IMAGE}", "tag": "1.2", "digest": EXAMPLE_DIGEST}))
-    call = f"curl -fsS -H 'Content-Type: application/json'"
+    call = "curl -fsS -H 'Content-Type: application/json'"
     if not registry.signing_secret:
         return f"{call} \\\n  -d {body} \\\n  {shlex.quote(link)}"
     return f"""BODY={body}
@@ -219,8 +219,8 @@ SENDERS = (
         "gitea",
         "Gitea, Forgejo",
         (
-            "Open the settings of the organization or the user who owns the packages (not of the repository), then Webhooks, then "
-            "Add Webhook: Gitea or Forgejo.",
+            "Open the settings of the organization or the user who owns the packages (not of the repository), then "
+            "Webhooks, then Add Webhook: Gitea or Forgejo.",
             "Target URL: the link. HTTP method: POST. Content type: application/json.",
             f"Secret: {SIGNING}.",
             "Trigger on: Custom events, and of these Package.",

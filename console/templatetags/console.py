@@ -171,6 +171,20 @@ def seconds(value: float) -> str:
 
 
 @register.filter
+def interval(value: int) -> str:
+    """Of whole seconds, without what is zero: 5 min, 1 h 30 min, 90 s as 1 min 30 s."""
+    parts = ((value // 86_400, "d"), (value // 3600 % 24, "h"), (value // 60 % 60, "min"), (value % 60, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+@register.filter
+def image_path(repository: str) -> str:
+    """A repository without its host, which stands beside it."""
+    host, _, path = str(repository).partition("/")
+    return path if path and ("." in host or ":" in host or host == "localhost") else str(repository)
+
+
+@register.filter
 def percent(value: float) -> str:
     return f"{value * 100:g} %"
 

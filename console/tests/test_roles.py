@@ -61,7 +61,7 @@ def everywhere(status: int) -> Rule:
 
 
 def globally(least: Role, status: int, unseen: int = 404) -> Rule:
-    """Of what belongs to no cluster: for who has at least this role for all clusters; of the others those see it who have any."""
+    """Of what belongs to no cluster: for who has at least this role for all clusters; others see it who have any."""
 
     def rule(asker: str) -> int:
         role = role_of(asker) if asker.endswith("-everywhere") else None
@@ -83,6 +83,10 @@ def admin_row(asker: str) -> int:
 
 def global_row(asker: str) -> int:
     return 403 if role_of(asker) is None or asker.endswith("-here") else 200
+
+
+def global_rows_history(asker: str) -> int:
+    return 200 if global_row(asker) == 200 else 302
 
 
 def admin_history(asker: str) -> int:
@@ -234,6 +238,19 @@ ADMIN: dict[str, Table] = {
         "change": {"get": everywhere(200), "post": REFUSED},
         "history": {"get": global_history},
     },
+    "clusters_registry": {
+        "changelist": {"get": global_row, "post": global_row},
+        "add": {"get": everywhere(200), "post": everywhere(200)},
+        "change": {"get": global_row, "post": everywhere(200)},
+        "delete": {"get": everywhere(200), "post": everywhere(200)},
+        "history": {"get": global_rows_history},
+    },
+    "triggers_delivery": READ_ONLY
+    | {
+        "changelist": {"get": global_row, "post": global_row},
+        "change": {"get": global_row, "post": REFUSED},
+        "history": {"get": global_rows_history},
+    },
     "clusters_clustergrant": KEPT_BY_ADMINISTRATORS,
     **dict.fromkeys(("auth_user", "auth_group"), KEPT_BY_ADMINISTRATORS | {"history": {"get": everywhere(200)}}),
     # API tokens stand for their users: for superusers alone.
@@ -373,6 +390,8 @@ def test_admin(asker, world):
             for name in ("cluster", "application", "service", "container", "task", "node")
         },
         "clusters_auditentry": world.entry,
+        "clusters_registry": world.registry,
+        "triggers_delivery": world.delivery,
         "clusters_clustergrant": world.user.cluster_grants.get(),
         "triggers_trigger": world.trigger,
         "triggers_triggercall": world.call,
