@@ -54,6 +54,12 @@ class RegistryForm(forms.ModelForm):
 
     remove_password = forms.BooleanField(label="Remove the stored password", required=False)
     remove_signing_secret = forms.BooleanField(label="Remove the stored signing secret", required=False)
+    password_expires_at = forms.DateTimeField(
+        label="The password expires (UTC)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        help_text="For a token that is refreshed from outside: the page warns when it is due.",
+    )
 
     class Meta:
         model = Registry
@@ -65,7 +71,6 @@ class RegistryForm(forms.ModelForm):
             "kind": "Kind",
             "host": "Host",
             "credential_helper": "Credential helper",
-            "password_expires_at": "The password expires (UTC)",
             "plain_http": "Plain HTTP, without TLS",
             "signing_secret": "Signing secret",
         }
@@ -73,7 +78,6 @@ class RegistryForm(forms.ModelForm):
             "credential_helper": "The end of a docker-credential-… program's name that the worker can run: ecr-login. "
             "It is asked anew for each use.",
             "plain_http": "Only for a registry on this machine's loopback.",
-            "password_expires_at": "For a token that is refreshed from outside: the page warns when it is due.",
         }
         widgets = {
             "password": forms.PasswordInput(attrs={"autocomplete": "new-password"}),
@@ -81,7 +85,6 @@ class RegistryForm(forms.ModelForm):
             "username": forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
             "host": forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
             "credential_helper": forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-            "password_expires_at": forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
             "aliases": forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "class": "code"}),
             "ca": forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off", "class": "code"}),
             "kind": forms.Select(attrs={"data-hosts": json.dumps(HOSTS), "data-examples": json.dumps(EXAMPLES)}),

@@ -139,7 +139,7 @@ def find_cause(call: TriggerCall, user: Any) -> Delivery | None:
     if call.source not in (TriggerCall.Source.REGISTRY, TriggerCall.Source.POLL) or not user.has_perm("triggers.view_delivery"):
         return None
     rows = Delivery.objects.select_related("registry").defer("body", *SECRETS[:-1])
-    return rows.filter(lines__call=call).order_by("received_at").first()
+    return rows.filter(lines__call=call, lines__decision=Decision.TRIGGERED).order_by("received_at").first()
 
 
 def list_senders() -> list[tuple[str, str]]:
