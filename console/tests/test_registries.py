@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 import yaml
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from clusters.models import AuditEntry, Registry
@@ -261,6 +262,16 @@ class TestList:
         assert "/registries/" not in text
         assert "/deliveries/" not in text
         assert client.get("/search/", {"q": fleet.registry.host}).context["groups"] == []
+
+    def test_who_may_not_read_the_access_log_is_shown_no_deliveries(self, fleet):
+        user = make_user("keeper")
+        user.user_permissions.add(Permission.objects.get(codename="view_registry"))
+        client = Client()
+        client.force_login(user)
+        response = client.get(f"/registries/{fleet.registry.pk}/")
+        assert response.context["tab"] == "subscriptions"
+        assert "Deliveries" not in texts_of(response)
+        assert list(response.context["page"]) == []  # of triggers that one may not see
 
     def test_the_palette_finds_them(self, reader, registry):
         [group] = reader.get("/search/", {"q": "harbor"}).context["groups"]

@@ -51,6 +51,7 @@ def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
         "body": lay_out_body(shown.body),
         "replays": shown.replays.only("received_at", "decision").order_by("-received_at")[:10],
         "can_replay": may_replay(request),
+        "can_see_trigger": shown.trigger and request.user.has_perm("triggers.view_trigger", shown.trigger),
     }
     return render(request, "console/delivery.html", context)
 

@@ -53,7 +53,7 @@ def registries(request: HttpRequest) -> HttpResponse:
         delivered_at=Subquery(newest.values("received_at")[:1]), delivery_decision=Subquery(newest.values("decision")[:1])
     )
     page = paginate(request, rows)
-    add_subscription_counts(request, page.object_list)
+    describe_registries(request, page.object_list)
     context = {"title": "Registries", "page": page, "registries": page.object_list}
     return render(request, "console/_registries.html" if is_partial(request, "list") else "console/registries.html", context)
 
@@ -63,7 +63,10 @@ def registries(request: HttpRequest) -> HttpResponse:
 def registry(request: HttpRequest, registry_id: int) -> HttpResponse:
     """`?tab=` chooses the tab. Its inbound link is in the page only just after it was asked for."""
     shown = get_visible(request, Registry.objects.all(), pk=registry_id)
-    tab = read_tab(request, tuple(TABS))
+    tabs = {
+        name: label for name, label in TABS.items() if name != "deliveries" or request.user.has_perm("triggers.view_delivery")
+    }
+    tab = read_tab(request, tuple(tabs))
     context = {
         "title": shown.host,
         "crumbs": _crumbs(),
@@ -71,7 +74,7 @@ def registry(request: HttpRequest, registry_id: int) -> HttpResponse:
         "has_expired": shown.password_expires_at and shown.password_expires_at <= timezone.now(),
         "subscription_count": find_subscriptions(request, shown).count(),
         "tab": tab,
-        "tabs": TABS.items(),
+        "tabs": tabs.items(),
     }
     if tab == "deliveries":
         context["deliveries"] = list_newest(shown.pk, DELIVERIES_SHOWN)
@@ -199,14 +202,15 @@ def find_subscriptions(request: HttpRequest, shown: Registry) -> QuerySet[ImageS
     return scope_visible(rows, request.user).defer("polled", "trigger__secret", *keys)
 
 
-def add_subscription_counts(request: HttpRequest, rows: Any) -> None:
-    """Sets `subscription_count` on each of the registries, from one query."""
+def describe_registries(request: HttpRequest, rows: Any) -> None:
+    """Sets on each of the registries `subscription_count`, from one query, and `kind_word`, which is short."""
     seen = scope_visible(ImageSubscription.objects.order_by(), request.user)
     counts: Counter[str] = Counter()
     for repository, count in seen.values_list("repository").annotate(Count("pk")):
         counts[repository.partition("/")[0]] += count
     for row in rows:
         row.subscription_count = sum(counts[host] for host in list_hosts(row))
+        row.kind_word = row.get_kind_display().partition(" (")[0]
 
 
 def _get_registry(request: HttpRequest, registry_id: int, permission: str) -> Registry:

@@ -9,6 +9,7 @@ from tests.e2e.browsing import Visitor, open_browser
 from tests.e2e.site import NOBODY, PAGE_NAMES, Site
 
 EMPTY = ("/", "/search/", "/applications/", "/services/", "/clusters/", "/nodes/", "/triggers/", "/activity/", "/users/")
+EMPTY += ("/registries/", "/deliveries/")
 
 
 @pytest.fixture(scope="module")
