@@ -25,7 +25,8 @@ SIGNING = "the signing secret of this registry's settings"
 
 @dataclass(frozen=True)
 class Sender:
-    """`steps`: what to do, in order, for people. `write(registry, link)`: the text to paste. `signs`: whether it can sign."""
+    """`steps`: what to do, in order, for people. `write(registry, link)`: the text to paste. `signs`: whether it can sign,
+    or send a secret along."""
 
     key: str
     label: str
@@ -42,6 +43,11 @@ class SetUp:
     text: str
     revealed: str = ""
     is_open: bool = False
+
+    @property
+    def holds_place(self) -> bool:
+        """Whether the signing secret has to be put into the text."""
+        return SIGNING_PLACE in self.text
 
 
 def list_set_ups(registry: Registry, base_url: str, whole: bool = False) -> list[SetUp]:
@@ -174,6 +180,7 @@ SENDERS = (
         "Distribution",
         ("Add this to the registry's config.yml.", "Restart the registry. It keeps what it could not deliver and tries again."),
         write_distribution,
+        signs=True,
     ),
     Sender(
         "dockerhub",
@@ -236,12 +243,14 @@ SENDERS = (
             "GitLab.com sends no such events: call the link at the end of a pipeline, as under curl.",
         ),
         write_gitlab,
+        signs=True,
     ),
     Sender(
         "acr",
         "Azure",
         ("Run this with the Azure CLI, or make the same webhook in the portal under the registry's Services, Webhooks.",),
         write_azure,
+        signs=True,
     ),
     Sender(
         "alibaba",

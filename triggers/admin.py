@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -54,6 +55,7 @@ class SubscriptionInline(admin.TabularInline):
     extra = 0
     fields = ("repository", "condition", "pattern", "tags", "poll_seconds", "poll_problem")
     readonly_fields = ("poll_problem",)
+    formfield_overrides = {models.JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 20})}}
 
     def has_view_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
         return self._may(request, "view", obj)
@@ -86,7 +88,7 @@ class TriggerAdmin(ScopedAdmin):
     readonly_fields = ("public_id", "created_by", "created_at")
     fields = (
         *("name", "application", "service", "action", "enabled"),
-        *("min_replicas", "max_replicas", "cooldown_seconds", "on_failure"),
+        *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure"),
         *readonly_fields,
     )
     actions = ("enable", "disable", "rotate")
@@ -177,12 +179,16 @@ class TriggerCallEventAdmin(ReadOnlyAdmin):
 
 class DeliveryLineInline(admin.TabularInline):
     model = DeliveryLine
-    fields = readonly_fields = ("image", "tag", "digest", "decision", "message", "trigger")
+    fields = readonly_fields = ("image", "tag", "short_digest", "decision", "message", "trigger")
     extra = 0
     can_delete = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeliveryLine]:
         return super().get_queryset(request).select_related("trigger")
+
+    @admin.display(description="Digest")
+    def short_digest(self, line: DeliveryLine) -> str:
+        return line.digest.removeprefix("sha256:")[:12]
 
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
         """Whoever may see the delivery."""
