@@ -93,8 +93,8 @@ WHOLE_ACTS = (
 # Label, icon, URL name and the permission for all clusters.
 GENERAL_ACTS = (
     ("Add cluster", "plus", "cluster_create", "clusters.add_cluster"),
-    ("Create user", "plus", "user_create", "auth.add_user"),
     ("Add registry", "plus", "registry_create", "clusters.add_registry"),
+    ("Create user", "plus", "user_create", "auth.add_user"),
 )
 PAGES_OF_THEIR_OWN = {"cluster_create", "registry_create"}  # the others are dialogs
 

@@ -61,8 +61,7 @@ class SubscriptionInline(admin.TabularInline):
         return self._may(request, "view", obj)
 
     def has_add_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
-        """Only a redeploy is about images, and a new trigger is first made."""
-        return obj is not None and obj.action == Action.REDEPLOY and self._may(request, "add", obj)
+        return self._may(request, "add", obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
         return self._may(request, "change", obj)
@@ -93,6 +92,10 @@ class TriggerAdmin(ScopedAdmin):
     )
     actions = ("enable", "disable", "rotate")
     inlines = (SubscriptionInline,)
+
+    def get_inlines(self, request: HttpRequest, obj: Trigger | None) -> Any:
+        """Only a redeploy is about images, and a new trigger is first made."""
+        return self.inlines if obj and obj.action == Action.REDEPLOY else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Trigger | None = None) -> tuple[str, ...]:
         """What a trigger is for never changes: its link says so."""

@@ -551,7 +551,14 @@ class TestAuditLogOfTheAdmin:
         trigger = world.trigger.pk
         admin_client.post(
             reverse("admin:triggers_trigger_change", args=[trigger]),
-            {"name": "new", "enabled": "on", "cooldown_seconds": 0, "on_failure": "rollback"},
+            {
+                "name": "new",
+                "enabled": "on",
+                "cooldown_seconds": 0,
+                "on_failure": "rollback",
+                "subscriptions-TOTAL_FORMS": 0,
+                "subscriptions-INITIAL_FORMS": 0,
+            },
         )
         for action in ("disable", "enable", "rotate", "delete_selected"):
             body = {"action": action, "_selected_action": [trigger], "post": "yes"}

@@ -48,7 +48,7 @@ def test_before_a_word_is_typed_the_pages_and_general_acts_are_offered(reader, s
     found = find(reader)
     assert found.keys() == {"Pages", "Actions"}
     assert {"Overview", "Applications", "Activity", "Audit log"} <= set(found["Pages"])
-    assert found["Actions"] == ["Add cluster", "Create user", "Add registry"]
+    assert found["Actions"] == ["Add cluster", "Add registry", "Create user"]
 
 
 @pytest.mark.parametrize("case", [str.lower, str.upper])
