@@ -150,9 +150,9 @@ def registry_check(request: HttpRequest, registry_id: int) -> HttpResponse:
     """Ask with what is stored, and keep what was seen."""
     shown = _get_registry(request, registry_id, "clusters.change_registry")
     try:
-        messages.success(request, f"{shown}: {registry_access.test_registry(shown)}")
+        messages.success(request, registry_access.test_registry(shown))
     except RegistryError as error:
-        messages.error(request, f"{shown}: {error.message}")
+        messages.error(request, error.message)
     return return_from(request, "registry", shown.pk)
 
 
