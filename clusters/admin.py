@@ -15,7 +15,8 @@ from clusters.admin_access import AuditedAdmin, ClusterFilter, ReadOnlyAdmin, Sc
 from clusters.administrators import LockedOut, keep_administrators, may_manage
 from clusters.badges import render_badge
 from clusters.forms import ClusterForm
-from clusters.models import Application, AuditEntry, Cluster, ClusterGrant, Container, Node, Service, Task
+from clusters.models import Application, AuditEntry, Cluster, ClusterGrant, Container, Node, Registry, Service, Task
+from clusters.registry_form import RegistryForm
 
 
 @admin.register(Cluster)
@@ -143,6 +144,31 @@ class NodeAdmin(ReadOnlyAdmin):
     @admin.display(description="State", ordering="state")
     def state_badge(self, node: Node) -> SafeString:
         return render_badge(node.state, "node")
+
+
+@admin.register(Registry)
+class RegistryAdmin(AuditedAdmin, ScopedAdmin):
+    """Secrets are never shown here; the inbound link is in the console."""
+
+    audited = "registry"
+    form = RegistryForm
+    list_display = ("host", "kind", "username", "check_badge", "checked_at", "pull_remaining", "pull_limit")
+    list_filter = ("kind",)
+    search_fields = ("host", "aliases", "username")
+    readonly_fields = ("created_at", "checked_at", "problem", "pull_limit", "pull_remaining", "pull_window_seconds")
+    settings = ("kind", "host", "aliases", "username", "credential_helper", "password_expires_at", "plain_http")
+    secrets = ("password", "remove_password", "ca", "signing_secret", "remove_signing_secret")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Registry | None = None) -> Any:
+        """Who may only look sees no secrets: what cannot be edited would be shown as it is."""
+        may_edit = obj is None or self.has_change_permission(request, obj)
+        absent = {f"remove_{name}" for name in ("password", "signing_secret") if not getattr(obj, name, "")}
+        fields = (*self.settings, *(name for name in self.secrets if may_edit and name not in absent))
+        return ((None, {"fields": fields}), ("As last seen", {"fields": self.readonly_fields}))
+
+    @admin.display(description="Last test", ordering="checked_at")
+    def check_badge(self, registry: Registry) -> SafeString:
+        return render_badge("problem" if registry.problem else "ok" if registry.checked_at else "unknown", "registry")
 
 
 @admin.register(AuditEntry)

@@ -30,15 +30,25 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ),
     ("Nodes", "nodes", "nodes", ("node",)),
     ("Images", "images", "images", ("image_remove", "image_prune")),
+    (
+        *("Registries", "registries", "registries"),
+        ("registry", "registry_create", "registry_edit", "registry_test", "registry_rotate", "registry_delete"),
+    ),
     ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
+    ("Access log", "deliveries", "deliveries", ("delivery",)),
     ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),
     ("Audit log", "audit", "audit", ()),
 )
 # Entries of pages that are seen through the selected cluster: their addresses name it, so that they can be shared.
 SEEN_THROUGH = {"overview", "applications", "services", "nodes", "images", "triggers", "activity"}
 # Entries for those who have the permission for all clusters.
-RESTRICTED = {"users": "auth.view_user", "audit": "clusters.view_auditentry"}
+RESTRICTED = {
+    "registries": "clusters.view_registry",
+    "deliveries": "triggers.view_delivery",
+    "users": "auth.view_user",
+    "audit": "clusters.view_auditentry",
+}
 
 
 def read_theme(request: HttpRequest) -> str:

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from clusters import access
 from clusters.inventory import PLAIN_SOURCES
-from clusters.models import Application, Cluster, Node, Service
+from clusters.models import Application, Cluster, Node, Registry, Service
 from console.context import list_navigation_items
 from console.selection import select_cluster
 from triggers.models import Trigger
@@ -93,8 +93,10 @@ WHOLE_ACTS = (
 # Label, icon, URL name and the permission for all clusters.
 GENERAL_ACTS = (
     ("Add cluster", "plus", "cluster_create", "clusters.add_cluster"),
+    ("Add registry", "plus", "registry_create", "clusters.add_registry"),
     ("Create user", "plus", "user_create", "auth.add_user"),
 )
+PAGES_OF_THEIR_OWN = {"cluster_create", "registry_create"}  # the others are dialogs
 
 
 def search(request: HttpRequest, query: str) -> list[Group]:
@@ -108,6 +110,7 @@ def search(request: HttpRequest, query: str) -> list[Group]:
         Group("Clusters", [describe_cluster(row) for row in rows.clusters]),
         Group("Nodes", [describe_node(row) for row in rows.nodes]),
         Group("Triggers", [describe_trigger(row) for row in rows.triggers]),
+        Group("Registries", [describe_registry(row) for row in rows.registries]),
         Group("Pages", find_pages(request, words)),
     ]
     actions = Group("Actions", (find_general_acts(request, words) + acts)[:LIMIT])
@@ -126,12 +129,14 @@ class _Rows:
         self.clusters: list[Cluster] = []
         self.nodes: list[Node] = []
         self.triggers: list[Trigger] = []
+        self.registries: list[Registry] = []
         if words:
             self.applications = match_applications(access.scope_visible(list_applications(), self.user), words)
             self.services = match_services(access.scope_visible(list_services(), self.user), words)
             self.clusters = match_clusters(select_cluster(request).clusters, words)
             self.nodes = match_nodes(access.scope_visible(list_nodes(), self.user), words)
             self.triggers = match_triggers(access.scope_visible(list_triggers(), self.user), words)
+            self.registries = match_words(access.scope_visible(list_registries(), self.user), words, ["host", "aliases"], [])
 
 
 def find_acts(rows: _Rows) -> tuple[bool, list[Entry]]:
@@ -160,7 +165,7 @@ def find_pages(request: HttpRequest, words: Sequence[str]) -> list[Entry]:
 
 def find_general_acts(request: HttpRequest, words: Sequence[str]) -> list[Entry]:
     return [
-        Entry(label, reverse(url_name), icon, in_dialog=url_name != "cluster_create")
+        Entry(label, reverse(url_name), icon, in_dialog=url_name not in PAGES_OF_THEIR_OWN)
         for label, icon, url_name, permission in GENERAL_ACTS
         if has_words(label, words) and request.user.has_perm(permission)
     ]
@@ -190,6 +195,10 @@ def list_nodes() -> QuerySet[Node]:
 def list_triggers() -> QuerySet[Trigger]:
     rows = Trigger.objects.select_related("application__cluster")
     return rows.only("name", "public_id", "action", "enabled", "application__name", "application__cluster__name")
+
+
+def list_registries() -> QuerySet[Registry]:
+    return Registry.objects.only("host", "kind", "problem")
 
 
 def match_applications(rows: QuerySet[Application], words: Sequence[str]) -> list[Application]:
@@ -260,3 +269,8 @@ def describe_node(row: Node) -> Entry:
 def describe_trigger(row: Trigger) -> Entry:
     url = reverse("application", args=[row.application_id]) + f"?trigger={row.pk}#trigger-{row.pk}"
     return Entry(str(row), url, "triggers", place=name_place(row), status="" if row.enabled else "disabled")
+
+
+def describe_registry(row: Registry) -> Entry:
+    status = "registry-problem" if row.problem else ""
+    return Entry(row.host, reverse("registry", args=[row.pk]), "registries", place=row.get_kind_display(), status=status)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -15,7 +16,7 @@ from clusters.badges import render_badge
 from clusters.models import Application, Service
 from triggers import acts
 from triggers.calls import QueueFull
-from triggers.models import Action, CallState, Trigger, TriggerCall, TriggerCallEvent
+from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
 
 
 @admin.action(description="Redeploy selected applications", permissions=["redeploy"])
@@ -47,6 +48,33 @@ admin.site.unregister(Application)
 admin.site.register(Application, RedeployingApplicationAdmin)
 
 
+class SubscriptionInline(admin.TabularInline):
+    """The images whose pushes call the trigger. Who may change the trigger may change them."""
+
+    model = ImageSubscription
+    extra = 0
+    fields = ("repository", "condition", "pattern", "tags", "poll_seconds", "poll_problem")
+    readonly_fields = ("poll_problem",)
+    formfield_overrides = {models.JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 20})}}
+
+    def has_view_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
+        return self._may(request, "view", obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
+        return self._may(request, "add", obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
+        return self._may(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
+        return self._may(request, "delete", obj)
+
+    @staticmethod
+    def _may(request: HttpRequest, verb: str, trigger: Trigger | None) -> bool:
+        permission = f"triggers.{verb}_imagesubscription"
+        return has_anywhere(request.user, permission) if trigger is None else request.user.has_perm(permission, trigger)
+
+
 @admin.register(Trigger)
 class TriggerAdmin(ScopedAdmin):
     """Its acts are those of pages and API (triggers.acts), and so are their lines in the audit log."""
@@ -63,6 +91,11 @@ class TriggerAdmin(ScopedAdmin):
         *readonly_fields,
     )
     actions = ("enable", "disable", "rotate")
+    inlines = (SubscriptionInline,)
+
+    def get_inlines(self, request: HttpRequest, obj: Trigger | None) -> Any:
+        """Only a redeploy is about images, and a new trigger is first made."""
+        return self.inlines if obj and obj.action == Action.REDEPLOY else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Trigger | None = None) -> tuple[str, ...]:
         """What a trigger is for never changes: its link says so."""
@@ -80,6 +113,12 @@ class TriggerAdmin(ScopedAdmin):
             acts.create_trigger(request, obj)
         elif form.changed_data:
             acts.change_trigger(request, obj, form.changed_data)
+
+    def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool) -> None:
+        """The subscriptions, with a line in the audit log where one differs."""
+        super().save_formset(request, form, formset, change)
+        if formset.has_changed():
+            acts.record_trigger_act(request, "change", form.instance, fields=["subscriptions"])
 
     def delete_model(self, request: HttpRequest, obj: Trigger) -> None:
         acts.delete_trigger(request, obj)
@@ -139,3 +178,39 @@ class TriggerCallEventAdmin(ReadOnlyAdmin):
     @admin.display(description="Level", ordering="level")
     def level_badge(self, event: TriggerCallEvent) -> SafeString:
         return render_badge(event.level)
+
+
+class DeliveryLineInline(admin.TabularInline):
+    model = DeliveryLine
+    fields = readonly_fields = ("image", "tag", "short_digest", "decision", "message", "trigger")
+    extra = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeliveryLine]:
+        return super().get_queryset(request).select_related("trigger")
+
+    @admin.display(description="Digest")
+    def short_digest(self, line: DeliveryLine) -> str:
+        return line.digest.removeprefix("sha256:")[:12]
+
+    def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        """Whoever may see the delivery."""
+        return request.user.has_perm("triggers.view_delivery")
+
+    def has_add_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        return False
+
+    has_change_permission = has_delete_permission = has_add_permission
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("received_at", "registry", "sender", "event", "decision_badge", "message")
+    list_filter = ("decision", "source", "registry")
+    list_select_related = ("registry",)
+    search_fields = ("=id", "=delivery_id", "sender")
+    inlines = (DeliveryLineInline,)
+
+    @admin.display(description="Decision", ordering="decision")
+    def decision_badge(self, delivery: Delivery) -> SafeString:
+        return render_badge(delivery.decision, "delivery")

@@ -18,6 +18,7 @@ from clusters.access import has_anywhere
 from clusters.audit import ACTIONS
 from clusters.models import Application, Service
 from triggers.models import Action, TriggerCall
+from triggers.payloads.senders import SENDERS
 from triggers.selectors import call_duration
 
 register = template.Library()
@@ -170,6 +171,20 @@ def seconds(value: float) -> str:
 
 
 @register.filter
+def interval(value: int) -> str:
+    """Of whole seconds, without what is zero: 5 min, 1 h 30 min, 90 s as 1 min 30 s."""
+    parts = ((value // 86_400, "d"), (value // 3600 % 24, "h"), (value // 60 % 60, "min"), (value % 60, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+@register.filter
+def image_path(repository: str) -> str:
+    """A repository without its host, which stands beside it."""
+    host, _, path = str(repository).partition("/")
+    return path if path and ("." in host or ":" in host or host == "localhost") else str(repository)
+
+
+@register.filter
 def percent(value: float) -> str:
     return f"{value * 100:g} %"
 
@@ -185,6 +200,19 @@ def request_of(call: TriggerCall) -> str:
     if call.step is None:
         return "Scale"
     return f"Scale {'out' if call.step > 0 else 'in'} by {abs(call.step)}"
+
+
+@register.simple_tag
+def until(moment: datetime) -> SafeString:
+    """When something is due: `in 4 min`, or `now` where that has passed."""
+    left = moment - timezone.now()
+    return format_time(moment, f"in {describe_age(left)}" if left > timedelta(0) else "now", "until")
+
+
+@register.filter
+def sender_label(name: str) -> str:
+    """Of what sent a delivery, as people call it."""
+    return next((sender.LABEL for sender in SENDERS if name == sender.NAME), name)
 
 
 @register.filter

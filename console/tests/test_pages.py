@@ -16,17 +16,25 @@ from clusters.tests.factories import (
     ClusterFactory,
     ContainerFactory,
     NodeFactory,
+    RegistryFactory,
     ServiceFactory,
     TaskFactory,
 )
 from clusters.tests.users import make_user
 from console.tests.conftest import POLICY, Fleet
 from triggers.models import CallState, TriggerCall, TriggerCallEvent
-from triggers.tests.factories import TriggerCallFactory, TriggerFactory
+from triggers.tests.factories import (
+    DeliveryFactory,
+    DeliveryLineFactory,
+    ImageSubscriptionFactory,
+    TriggerCallFactory,
+    TriggerFactory,
+)
 
 POSTED = {  # answer to POST alone
     *("trigger_switch", "trigger_reveal", "call_again", "cluster_test", "cluster_local", "theme"),
     *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
+    *("registry_test", "registry_check", "registry_reveal", "delivery_replay"),
 }
 SENT = {  # no pages
     *("activity_export", "audit_export"),
@@ -61,6 +69,14 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
     "images": 7,
     "image_prune": 7,
     "image_remove": 7,
+    "registries": 7,
+    "registry": 9,
+    "registry_create": 4,
+    "registry_edit": 5,
+    "registry_rotate": 5,
+    "registry_delete": 6,
+    "deliveries": 8,
+    "delivery": 8,
     "triggers": 9,
     "trigger_call": 5,
     "trigger_edit": 5,
@@ -229,6 +245,22 @@ def make_hostile_stack():
     return service
 
 
+def make_hostile_delivery(registry, trigger, call):
+    words = {"message": HOSTILE, "decision": "bad_signature"}
+    delivery = DeliveryFactory(
+        registry=registry,
+        sender=HOSTILE[:32],
+        event=HOSTILE[:64],
+        delivery_id=HOSTILE,
+        user_agent=HOSTILE,
+        body=HOSTILE,
+        **words,
+    )
+    hostile = {"image": HOSTILE, "tag": HOSTILE, "digest": HOSTILE}
+    DeliveryLineFactory(delivery=delivery, trigger=trigger, call=call, **hostile, **words)
+    return delivery
+
+
 @pytest.fixture(params=[make_hostile_project, make_hostile_stack])
 def hostile_fleet(fleet, request):
     service = request.param()
@@ -250,6 +282,11 @@ def hostile_fleet(fleet, request):
         delivery_id=HOSTILE,
     )
     TriggerCallEvent.objects.create(call=call, time=call.queued_at, level="error", operation=HOSTILE[:32], text=HOSTILE)
+    registry = RegistryFactory(username=HOSTILE, problem=HOSTILE, checked_at=call.queued_at)
+    fleet.subscription = ImageSubscriptionFactory(
+        trigger=trigger, repository=f"{registry.host}/{HOSTILE}", condition="tags", tags=[HOSTILE], poll_problem=HOSTILE
+    )
+    fleet.registry, fleet.delivery = registry, make_hostile_delivery(registry, trigger, call)
     entry = record(None, "sign_in.fail", trigger, actor=HOSTILE, address="203.0.113.9", **{HOSTILE: HOSTILE})
     AuditEntry.objects.filter(pk=entry.pk).update(action=HOSTILE[:32], target_type=HOSTILE[:32], target_id=HOSTILE)
     fleet.user = make_user(HOSTILE, Role.VIEWER, application.cluster)
@@ -275,6 +312,7 @@ def test_hostile_names_stay_text(reader, hostile_fleet, name):
         "?tab=containers",
         "?tab=tasks",
         "?tab=activity",
+        "?tab=subscriptions",
         f"?trigger={hostile_fleet.trigger.pk}",
         "?q=%3Cimg%20src%3Dx%20onerror",
     ):
@@ -314,7 +352,14 @@ class IsolationChecker(HTMLParser):
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
 def test_names_of_an_engine_are_isolated_from_the_text_around_them(reader, hostile_fleet, name):
-    for query in ("", "?tab=containers", "?tab=tasks", "?tab=activity", f"?trigger={hostile_fleet.trigger.pk}"):
+    for query in (
+        "",
+        "?tab=containers",
+        "?tab=tasks",
+        "?tab=activity",
+        "?tab=subscriptions",
+        f"?trigger={hostile_fleet.trigger.pk}",
+    ):
         checker = IsolationChecker()
         checker.feed(reader.get(hostile_fleet.pages[name] + query).content.decode())
         assert checker.loose == []

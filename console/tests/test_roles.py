@@ -16,6 +16,7 @@ from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFacto
 from clusters.tests.users import make_user
 from console.tests.conftest import IMAGE_HEX
 from triggers.models import TriggerCallEvent
+from triggers.tests.factories import DeliveryFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +69,18 @@ def everywhere(status: int) -> Rule:
     return lambda asker: status if asker == "administrator-everywhere" else 403
 
 
+def globally(least: Role, status: int, unseen: int = 404) -> Rule:
+    """Of what belongs to no cluster: for who has at least this role for all clusters; others see it who have any."""
+
+    def rule(asker: str) -> int:
+        role = role_of(asker) if asker.endswith("-everywhere") else None
+        if role is None:
+            return unseen
+        return status if RANK[role] >= RANK[least] else 403
+
+    return rule
+
+
 def admin_list(asker: str) -> int:
     return 403 if asker == "none" else 200
 
@@ -75,6 +88,14 @@ def admin_list(asker: str) -> int:
 def admin_row(asker: str) -> int:
     """The admin leads back to its index where a row is not there."""
     return {"none": 403, "elsewhere": 302}.get(asker, 200)
+
+
+def global_row(asker: str) -> int:
+    return 403 if role_of(asker) is None or asker.endswith("-here") else 200
+
+
+def global_rows_history(asker: str) -> int:
+    return 200 if global_row(asker) == 200 else 302
 
 
 def admin_history(asker: str) -> int:
@@ -122,6 +143,20 @@ PAGES: Table = {
     "cluster_test": {"get": POSTED, "post": everywhere(200)},
     "cluster_edit": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
     "cluster_delete": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
+    "registries": {"get": globally(VIEWER, 200, unseen=403), "post": POSTED},
+    "registry": {"get": globally(VIEWER, 200), "post": POSTED},
+    "registry_create": {"get": everywhere(200), "post": everywhere(200)},
+    "registry_test": {"get": POSTED, "post": everywhere(200)},
+    "registry_edit": {"get": globally(ADMINISTRATOR, 200), "post": globally(ADMINISTRATOR, 200)},
+    "registry_check": {"get": POSTED, "post": globally(ADMINISTRATOR, 302)},
+    "registry_reveal": {"get": POSTED, "post": globally(ADMINISTRATOR, 302)},
+    **dict.fromkeys(
+        ("registry_rotate", "registry_delete"),
+        {"get": globally(ADMINISTRATOR, 200), "post": globally(ADMINISTRATOR, 302)},
+    ),
+    "deliveries": {"get": globally(VIEWER, 200, unseen=403), "post": POSTED},
+    "delivery": {"get": globally(VIEWER, 200), "post": POSTED},
+    "delivery_replay": {"get": POSTED, "post": globally(OPERATOR, 302)},
     "users": GLOBAL_PAGE,
     "user": GLOBAL_PAGE,
     "user_create": {"get": everywhere(200), "post": everywhere(200)},
@@ -224,6 +259,19 @@ ADMIN: dict[str, Table] = {
         "change": {"get": everywhere(200), "post": REFUSED},
         "history": {"get": global_history},
     },
+    "clusters_registry": {
+        "changelist": {"get": global_row, "post": global_row},
+        "add": {"get": everywhere(200), "post": everywhere(200)},
+        "change": {"get": global_row, "post": everywhere(200)},
+        "delete": {"get": everywhere(200), "post": everywhere(200)},
+        "history": {"get": global_rows_history},
+    },
+    "triggers_delivery": READ_ONLY
+    | {
+        "changelist": {"get": global_row, "post": global_row},
+        "change": {"get": global_row, "post": REFUSED},
+        "history": {"get": global_rows_history},
+    },
     "clusters_clustergrant": KEPT_BY_ADMINISTRATORS,
     **dict.fromkeys(("auth_user", "auth_group"), KEPT_BY_ADMINISTRATORS | {"history": {"get": everywhere(200)}}),
     # API tokens stand for their users: for superusers alone.
@@ -266,6 +314,8 @@ def test_the_table_has_every_address():
 def world(fleet, published, monkeypatch):
     """The fleet, and one of what it lacks."""
     monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: pytest.fail("no engine is asked"))
+    monkeypatch.setattr("console.views.registries.registry_access.test_registry", lambda registry: "It answers.")
+    monkeypatch.setattr("console.views.deliveries.receiving.replay_delivery", lambda delivery, user: DeliveryFactory())
     monkeypatch.setattr("console.log_panel.open_engine", lambda endpoint: FakeEngine())
     monkeypatch.setattr("console.views.logs.open_engine", lambda endpoint: FakeEngine())
     fleet.container = Container.objects.filter(service=fleet.service).first() or ContainerFactory(service=fleet.service)
@@ -316,6 +366,8 @@ def page_path(name: str, world: Any) -> str:
         "cluster_id": world.cluster.pk,
         "image_id": IMAGE_HEX,
         "token": "0" * 48,
+        "registry_id": world.registry.pk,
+        "delivery_id": world.delivery.pk,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
     rows |= {"call": world.call, "registry": world.registry, "delivery": world.delivery}
@@ -339,7 +391,9 @@ def check(asker: str, client: Client, table: Table, path_of: Callable[[str], str
 
 
 def secrets_of(world: Any) -> set[str]:
-    return {world.trigger.secret, world.scaling_trigger.secret, world.registry.password, world.registry.hook_token}
+    registry = world.registry
+    kept = {registry.hook_token, registry.hook_key, registry.password, registry.signing_secret}
+    return {world.trigger.secret, world.scaling_trigger.secret} | kept
 
 
 def test_pages(asker, world):
@@ -362,6 +416,8 @@ def test_admin(asker, world):
             for name in ("cluster", "application", "service", "container", "task", "node")
         },
         "clusters_auditentry": world.entry,
+        "clusters_registry": world.registry,
+        "triggers_delivery": world.delivery,
         "clusters_clustergrant": world.user.cluster_grants.get(),
         "triggers_trigger": world.trigger,
         "triggers_triggercall": world.call,
@@ -521,7 +577,14 @@ class TestAuditLogOfTheAdmin:
         trigger = world.trigger.pk
         admin_client.post(
             reverse("admin:triggers_trigger_change", args=[trigger]),
-            {"name": "new", "enabled": "on", "cooldown_seconds": 0, "on_failure": "rollback"},
+            {
+                "name": "new",
+                "enabled": "on",
+                "cooldown_seconds": 0,
+                "on_failure": "rollback",
+                "subscriptions-TOTAL_FORMS": 0,
+                "subscriptions-INITIAL_FORMS": 0,
+            },
         )
         for action in ("disable", "enable", "rotate", "delete_selected"):
             body = {"action": action, "_selected_action": [trigger], "post": "yes"}

@@ -48,7 +48,7 @@ def test_before_a_word_is_typed_the_pages_and_general_acts_are_offered(reader, s
     found = find(reader)
     assert found.keys() == {"Pages", "Actions"}
     assert {"Overview", "Applications", "Activity", "Audit log"} <= set(found["Pages"])
-    assert found["Actions"] == ["Add cluster", "Create user"]
+    assert found["Actions"] == ["Add cluster", "Add registry", "Create user"]
 
 
 @pytest.mark.parametrize("case", [str.lower, str.upper])
@@ -169,7 +169,7 @@ def test_a_search_takes_a_fixed_number_of_queries_and_asks_for_no_call(reader, s
         return len(queries)
 
     few = count()
-    assert few <= 8
+    assert few <= 9
     for number in range(2 * LIMIT):
         application = ApplicationFactory(cluster=ClusterFactory(name=f"s{number}"), name=f"shop-{number}")
         ContainerFactory(service=ServiceFactory(application=application, name="web-s"))

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from clusters.models import Application, Service
 from console.activity import RANGES, ActivityFilters, find_page, read_all, search_calls
 from console.context import count_active_calls
+from console.deliveries import find_cause
 from console.exports import send_csv
 from console.pages import console_page, get_visible, is_partial, redirect_to, require
 from console.templatetags.console import request_of
@@ -96,6 +97,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "comparison": compare_snapshots(worked.before, worked.after),
         "covered": shown.coalesced_calls.defer(*UNLISTED)[:20],
         "merged": shown.merged_calls.defer(*UNLISTED)[:20],
+        "cause": find_cause(shown, request.user),
     }
     if not is_partial(request, "call"):
         return render(request, "console/call.html", context)

@@ -26,6 +26,7 @@ EVALUATED = str(7777 * 7777)
 LONGEST = 10_000  # characters, where the model sets no bound
 # What is ours alone: made here, checked on the way in, or a secret.
 OURS = {"uid", "public_id", "secret", "url", "other_urls", "password", "email", "tls_ca", "tls_cert", "tls_key"}
+OURS |= {"host", "aliases", "hook_token", "hook_key", "signing_secret", "ca"}
 
 
 # The keys that our own code gives to what it stores as JSON.

@@ -101,7 +101,9 @@ class Site:
     def secrets(self) -> set[str]:
         """What only some may see: of every trigger, and of the containers' environment."""
         triggers = [trigger for fleet in self.fleets for trigger in (fleet.trigger, fleet.scaling_trigger)]
-        return {trigger.secret for trigger in triggers} | {ENVIRONMENT["DATABASE_PASSWORD"]}
+        registries = [fleet.registry for fleet in self.fleets]
+        kept = {secret for one in registries for secret in (one.hook_token, one.password, one.signing_secret)}
+        return {trigger.secret for trigger in triggers} | kept | {ENVIRONMENT["DATABASE_PASSWORD"]}
 
 
 def answer_push_permission(repository: str) -> PushPermission:

@@ -14,6 +14,7 @@ from tests.e2e.site import NOBODY, PAGE_NAMES, Site
 # What stands in a dialog is the same as on a page of its own; so these stand for all.
 DIALOGS = ("trigger_create", "application_act", "image_prune")
 EMPTY = ("/", "/search/", "/applications/", "/services/", "/clusters/", "/nodes/", "/triggers/", "/activity/", "/users/")
+EMPTY += ("/registries/", "/deliveries/")
 
 
 @pytest.fixture(scope="module")

@@ -187,6 +187,7 @@ def test_the_admin_refuses_triggers_that_could_never_work(admin, application, bo
 def test_what_a_trigger_is_for_cannot_be_changed(admin):
     trigger = TriggerFactory()
     body = trigger_form(name="x", application=ApplicationFactory().pk, action="scaling")
+    body |= {"subscriptions-TOTAL_FORMS": 0, "subscriptions-INITIAL_FORMS": 0}
     admin.post(reverse("admin:triggers_trigger_change", args=[trigger.pk]), body)
     changed = Trigger.objects.get()
     assert (changed.name, changed.application, changed.action) == ("x", trigger.application, "redeploy")

@@ -165,6 +165,16 @@
     if (event.target.matches("[data-autosubmit]")) event.target.form.requestSubmit();
   });
 
+  // A registry's kind proposes its host, until somebody has typed another.
+
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches("select[data-hosts]")) return;
+    const hosts = JSON.parse(target.dataset.hosts);
+    const { host } = target.form.elements;
+    if (!host.value || Object.values(hosts).includes(host.value)) host.value = hosts[target.value] ?? "";
+    host.placeholder = JSON.parse(target.dataset.examples)[target.value] ?? "";
+  });
+
   // Dialogs
 
   let opener = null; // has the focus again when the dialog or the palette closes
@@ -457,10 +467,13 @@
     return `${Math.floor(seconds / size)} ${unit}`;
   }
 
+  const describeWait = (seconds) => seconds > 0 ? `in ${describeAge(seconds)}` : "now";
+
   function refreshTimes() {
     for (const time of document.querySelectorAll("time[data-words]")) {
       const age = Math.max(Math.floor((Date.now() + ahead - Date.parse(time.dateTime)) / 1000), 0);
       if (time.dataset.words === "lasting") setWords(time, describeAge(age));
+      else if (time.dataset.words === "until") setWords(time, describeWait(Math.ceil((Date.parse(time.dateTime) - Date.now() - ahead) / 1000)));
       else if (age < 5) setWords(time, "just now");
       else if (age < 30 * 86400) setWords(time, `${describeAge(age)} ago`);
     }
