@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from clusters.models import Registry
 from triggers.models import Trigger
@@ -29,7 +29,8 @@ class SetupLink:
 
 @dataclass(frozen=True)
 class ImageUpdate:
-    """What a row of the trigger panel says of a subscription, beside its own fields. `setup` None: not for this reader.
+    """What a row of the trigger panel says of a subscription, beside its own fields. `setup`: of one that waits for its
+    registry; None where it is not for this reader.
 
     `delivery`: the address of its last delivery in the access log; empty where the reader may not see it."""
 
@@ -44,8 +45,12 @@ class ImageUpdate:
 
     @property
     def waits(self) -> bool:
-        """Nothing was ever heard of this image: somebody may have to set its registry up."""
-        return self.subscription.last_decision is None and not self.subscription.poll_seconds
+        return is_waiting(self.subscription)
+
+
+def is_waiting(subscription: Any) -> bool:
+    """Nothing was ever heard of this image: somebody may have to set its registry up."""
+    return subscription.last_decision is None and not subscription.poll_seconds
 
 
 def add_image_updates(request: HttpRequest, triggers: Iterable[Trigger]) -> list[Trigger]:
@@ -53,7 +58,7 @@ def add_image_updates(request: HttpRequest, triggers: Iterable[Trigger]) -> list
     shown = list(triggers)
     seen = {trigger.pk for trigger in shown if request.user.has_perm("triggers.view_imagesubscription", trigger)}
     rows = list(subscriptions_with_last_delivery().filter(trigger__in=seen)) if seen else []
-    links = find_setup_links(request, {row.repository for row in rows})
+    links = find_setup_links(request, {row.repository for row in rows if is_waiting(row)})
     by_trigger: dict[int, list[ImageUpdate]] = defaultdict(list)
     for row in rows:
         delivery = find_delivery_address(request, row.last_delivery)  # type: ignore[attr-defined]
@@ -66,7 +71,7 @@ def add_image_updates(request: HttpRequest, triggers: Iterable[Trigger]) -> list
 def find_delivery_address(request: HttpRequest, delivery: Any) -> str:
     """Of a delivery's id in the access log; empty without one, and where the reader may not see it."""
     may_see = delivery is not None and request.user.has_perm("triggers.view_delivery")
-    return find_address("delivery", delivery) if may_see else ""
+    return reverse("delivery", args=[delivery]) if may_see else ""
 
 
 def add_setup_links(request: HttpRequest, boxes: SubscriptionForms) -> SubscriptionForms:
@@ -89,15 +94,7 @@ def find_setup_links(request: HttpRequest, repositories: Iterable[str]) -> dict[
     for repository, host in wanted.items():
         registry = known.get(host)
         if registry is not None:
-            links[repository] = SetupLink(registry.host, True, find_address("registry", registry.pk))
-        elif may_add and (address := find_address("registry_create")):
-            links[repository] = SetupLink(host, False, f"{address}?{urlencode({'host': host})}")
+            links[repository] = SetupLink(registry.host, True, reverse("registry", args=[registry.pk]))
+        elif may_add:
+            links[repository] = SetupLink(host, False, f"{reverse('registry_create')}?{urlencode({'host': host})}")
     return links
-
-
-def find_address(name: str, *arguments: Any) -> str:
-    """Empty where there is no such page."""
-    try:
-        return reverse(name, args=arguments)
-    except NoReverseMatch:
-        return ""

@@ -12,7 +12,6 @@ from clusters.registry.errors import RegistryError
 from clusters.roles import Role
 from clusters.tests.factories import RegistryFactory, ServiceFactory
 from clusters.tests.users import make_user
-from console.image_updates import find_address
 from triggers import subscriptions
 from triggers.models import Decision, ImageSubscription, Trigger
 from triggers.subscription_forms import prefix_of
@@ -398,6 +397,3 @@ class TestPanel:
         for text in (*self.show(reader, fleet), text_of(reader.get(f"/triggers/{fleet.trigger.pk}/edit/"))):
             assert "<script>no image" not in text
             assert "&lt;script&gt;no image" in text
-
-    def test_a_page_that_is_not_there_is_no_link(self):
-        assert find_address("no such page") == ""
