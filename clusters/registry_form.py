@@ -49,6 +49,27 @@ HINTS = {
 }
 
 
+# Of hosts that tell their kind by their name.
+DOMAINS = {
+    ".azurecr.io": "acr",
+    ".aliyuncs.com": "alibaba",
+    ".amazonaws.com": "ecr",
+    ".pkg.dev": "artifact_registry",
+    ".jfrog.io": "artifactory",
+}
+
+
+def propose_registry(host: str) -> dict[str, str]:
+    """The form's first values for an image's host; none for what is no host."""
+    try:
+        name = normalize_host(host)
+    except BadReference:
+        return {}
+    own = {known: kind for kind, known in HOSTS.items()}
+    kind = own.get(name) or next((kind for domain, kind in DOMAINS.items() if name.endswith(domain)), "")
+    return {"host": name, **({"kind": kind} if kind else {})}
+
+
 class RegistryForm(forms.ModelForm):
     """Stored secrets are never sent to the browser: left empty they are kept, and a box removes each."""
 

@@ -96,8 +96,7 @@ class TestBoxes:
         assert [box.repository for box in boxes] == [SHOP, API]
         assert "The tag that runs: 1, 2" in text_of(reader.get(piece_url(fleet.application)))
 
-    def test_a_refused_box_is_disabled_and_says_why_and_where_to_mend_it(self, reader, fleet, second, permissions, monkeypatch):
-        monkeypatch.setattr("console.image_updates.reverse", lambda name, args: f"/{name}/{'/'.join(map(str, args))}")
+    def test_a_refused_box_is_disabled_and_says_why_and_where_to_mend_it(self, reader, fleet, second, permissions):
         registry = RegistryFactory(host="registry.example.com:5000")
         permissions |= {SHOP: "No registry is stored for docker.io.", API: REASON}
         text = text_of(reader.get(piece_url(fleet.application)))
@@ -105,15 +104,14 @@ class TestBoxes:
         assert "disabled" in box_of(text, API)
         assert "No registry is stored for docker.io." in text
         assert "may pull, not push" in text
-        assert 'href="/registry_create/?host=docker.io"' in text
-        assert f'href="/registry/{registry.pk}"' in text
+        assert 'href="/registries/new/?host=docker.io"' in text
+        assert f'href="/registries/{registry.pk}/"' in text
         assert "Ask again" in text
         client = Client()
         client.force_login(make_user("deployer", Role.DEPLOYER, fleet.cluster))
         text = text_of(client.get(piece_url(fleet.application)))
         assert "may pull, not push" in text
-        assert "registry_create" not in text
-        assert "/registry/" not in text
+        assert "/registries/" not in text
 
     def test_an_image_by_its_digest_is_not_asked_about(self, reader, fleet, monkeypatch):
         fleet.service.image = "shop@sha256:" + "1" * 64
@@ -269,11 +267,10 @@ class TestConfirm:
 
     def test_what_remains_to_be_done_is_said(self, reader, fleet, monkeypatch):
         registry = RegistryFactory(host="docker.io")
-        monkeypatch.setattr("console.image_updates.reverse", lambda name, args: f"/{name}/{'/'.join(map(str, args))}")
         response = reader.post(new_url(fleet.application), {"action": "redeploy"} | sent(), follow=True)
         text = text_of(response)
         assert "One thing remains to be done" in text
-        assert f'href="/registry/{registry.pk}"' in text
+        assert f'href="/registries/{registry.pk}/"' in text
 
 
 class TestEdit:

@@ -65,6 +65,19 @@ def sign_in(role=None, cluster=None):
 
 
 class TestForm:
+    @pytest.mark.parametrize(
+        ("host", "shown", "kind"),
+        [
+            ("docker.io", "docker.io", "dockerhub"),
+            ("Team.azurecr.io", "team.azurecr.io", "acr"),
+            ("registry.example.com:5000", "registry.example.com:5000", "distribution"),
+            ('"><script>', "", "distribution"),
+        ],
+    )
+    def test_the_host_of_an_image_is_proposed_with_its_kind(self, reader, host, shown, kind):
+        form = reader.get("/registries/new/", {"host": host}).context["form"]
+        assert (form["host"].value() or "", form["kind"].value()) == (shown, kind)
+
     def test_a_registry_is_added_and_recorded(self, reader):
         response = reader.post("/registries/new/", TYPED)
         added = Registry.objects.get()

@@ -20,7 +20,7 @@ from clusters.access import scope_visible
 from clusters.audit import record_act
 from clusters.models import Registry
 from clusters.registry.errors import RegistryError
-from clusters.registry_form import TESTED_FIELDS, RegistryForm, list_hosts
+from clusters.registry_form import TESTED_FIELDS, RegistryForm, list_hosts, propose_registry
 from console.deliveries import list_newest
 from console.pages import (
     console_page,
@@ -103,7 +103,9 @@ def _describe_inbound(request: HttpRequest, shown: Registry) -> dict[str, Any]:
 @console_page
 def registry_create(request: HttpRequest) -> HttpResponse:
     require(request, "clusters.add_registry")
-    form = RegistryForm(request.POST if request.method == "POST" else None)
+    form = RegistryForm(
+        request.POST if request.method == "POST" else None, initial=propose_registry(request.GET.get("host", ""))
+    )
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             added = form.save()
