@@ -17,9 +17,13 @@ fi
 # First what needs nothing but the code, then what needs real parts: that waits more than it works, so that there are more
 # processes than cores, each with an engine of its own.
 .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
-# Again on PostgreSQL what asks the database: not the engine's code, nor the pages that ask an engine or repeat others by role.
+# Again on PostgreSQL what asks the database: not the code of engines, registries and messages, nor deaths of a runner at every
+# request, nor the pages that ask an engine or repeat others by role.
 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope \
-    --ignore clusters/engine --ignore console/tests/test_roles.py --ignore console/tests/test_containers.py \
-    --ignore console/tests/test_images.py --ignore console/tests/test_logs.py --ignore console/tests/test_ansi.py \
+    --ignore clusters/engine --ignore clusters/registry --ignore console/tests/test_roles.py \
+    --ignore console/tests/test_containers.py --ignore console/tests/test_images.py --ignore console/tests/test_logs.py \
+    --ignore console/tests/test_ansi.py --ignore triggers/tests/test_payloads.py \
+    --ignore triggers/tests/test_payload_mutations.py --ignore triggers/tests/test_runner_swarm.py \
+    --ignore triggers/tests/test_runner_acts.py \
     console clusters triggers
 .venv/bin/python -m pytest -q -n 4 --dist loadfile --durations=10 tests
