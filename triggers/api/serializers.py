@@ -44,6 +44,7 @@ class SubscriptionSerializer(serializers.ModelSerializer[ImageSubscription]):
 
     repository = serializers.CharField(max_length=512, help_text="docker.io/library/shop; without tag and digest.")
     tags = serializers.ListField(child=serializers.CharField(max_length=128), required=False, help_text="At most 10.")
+    poll_seconds = serializers.IntegerField(required=False, help_text="0: the registry is not asked; else from 60 to 86400.")
 
     class Meta:
         model = ImageSubscription
