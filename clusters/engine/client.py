@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import docker
 import requests
+import urllib3
 from docker import auth as docker_auth
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
@@ -470,6 +471,11 @@ class EngineClient:
                     on_progress()
         except (EngineRefused, TargetMissing) as error:
             raise classify_pull_failure(reference, error.message, had_credentials=bool(headers)) from error
+        except (EngineUnreachable, urllib3.exceptions.ReadTimeoutError) as error:
+            if isinstance(error, EngineUnreachable) and not isinstance(error.__cause__, requests.exceptions.ReadTimeout):
+                raise
+            silence = f"the engine told of no progress for {PULL_SILENCE:.0f} s, as when its registry does not answer"
+            raise PullFailed(f"{reference} could not be pulled: {silence}.") from error
 
     def remove_image(self, image: str) -> list[dict[str, str]]:
         """What was done, as `{"Untagged": reference}` and `{"Deleted": id}`. A reference is only taken off where the image has

@@ -60,6 +60,10 @@ PICTURES = (
     Picture("cluster", "/clusters/{cluster}/"),
     Picture("nodes", "/nodes/"),
     Picture("node", "/nodes/{node}/"),
+    Picture("registries", "/registries/"),
+    Picture("registry", "/registries/{registry}/", phone=True),
+    Picture("access-log", "/deliveries/", phone=True),
+    Picture("delivery", "/deliveries/{delivery}/"),
     Picture("users", "/users/"),
     Picture("user", "/users/{user}/"),
     Picture("audit", "/audit/"),
@@ -90,6 +94,7 @@ def hide_the_machine(context: BrowserContext, demo: Demo) -> None:
     """Names and folders of the machine that takes the pictures are not the reader's concern."""
     folders = (demo.engine.folder, *(node.folder for node in demo.swarm.nodes))
     texts = {os.uname().nodename: "harbour-1", **{str(folder): "/var/run" for folder in folders}}
+    texts[demo.registry.host] = "registry.example.com"
 
     def answer(route: Any) -> None:
         response = route.fetch(max_redirects=0)

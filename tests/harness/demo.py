@@ -17,7 +17,9 @@ from tests.harness.console import RunningConsole, open_url, run_console
 from tests.harness.engine import PrivateEngine, run_engine
 from tests.harness.eventually import eventually
 from tests.harness.images import CRASH, HEALTHY, UNHEALTHY, create_base_image, make_image
+from tests.harness.proc import find_free_port
 from tests.harness.projects import Project, create_container
+from tests.harness.registry import LOGIN, PrivateRegistry, run_registry
 from tests.harness.swarm import PrivateSwarm, run_swarm
 
 PUBLIC_URL = "http://windlass.example.com"  # in links; nothing answers there
@@ -61,6 +63,7 @@ class Demo:
     console: RunningConsole
     engine: PrivateEngine
     swarm: PrivateSwarm
+    registry: PrivateRegistry
     api: docker.APIClient
 
     def create_trigger(self, application: str, action: str, name: str, service: str = "", **more: Any) -> dict[str, Any]:
@@ -96,28 +99,46 @@ def run_demo(folder: Path) -> Iterator[Demo]:
         swarm = stack.enter_context(run_swarm(3))
         api = stack.enter_context(engine.connect())
         create_base_image(api)
-        start_projects(api)
-        start_stack(swarm)
         console = stack.enter_context(run_console(folder / "data", engine.endpoint_url, WINDLASS_PUBLIC_URL=PUBLIC_URL))
-        demo = Demo(console, engine, swarm, api)
+        registry = stack.enter_context(run_shop_registry(console, folder / "registry"))
+        start_projects(api, registry)
+        start_stack(swarm)
+        demo = Demo(console, engine, swarm, registry, api)
         demo.fill_rows(f"add_people_and_swarm({swarm.endpoint_url!r})")
         make_calls(demo)
         demo.fill_rows("copy_calls_to_days_before()")
         yield demo
 
 
-def start_projects(api: docker.APIClient) -> None:
+@contextlib.contextmanager
+def run_shop_registry(console: RunningConsole, folder: Path) -> Iterator[PrivateRegistry]:
+    """The shop's own: the console knows its password, and hears of its pushes."""
+    folder.mkdir()
+    port = find_free_port()
+    account = {"username": LOGIN["user"], "password": LOGIN["password"]}
+    stored = console.request("POST", "/api/v1/registries/", {"host": f"127.0.0.1:{port}", "plain_http": True, **account})[1]
+    link = stored["hook_link"].replace(PUBLIC_URL, console.url)
+    ignored = {"mediatypes": ["application/octet-stream"], "actions": ["pull"]}
+    endpoint = {"name": "windlass", "url": link, "timeout": "5s", "threshold": 3, "backoff": "1s", "ignore": ignored}
+    with run_registry(folder, **LOGIN, port=port, notify=[endpoint]) as registry:
+        yield registry
+
+
+def start_projects(api: docker.APIClient, registry: PrivateRegistry) -> None:
+    own = f"{registry.host}/shop"
     shop = Project(api, "shop")
     network = {shop.add_network(): {}}
     parts: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
-        ("web", "shop/web:2.4", 3, {"Cmd": serve(LOGS["web"]), "Healthcheck": HEALTHY}),
-        ("api", "shop/api:2.4", 2, {"Cmd": serve(LOGS["api"]), "Env": ["LOG_LEVEL=info", "PAYMENT_TOKEN=not-a-real-one"]}),
-        ("worker", "shop/worker:2.4", 2, {"Cmd": serve(LOGS["worker"])}),
+        ("web", f"{own}/web:2.4", 3, {"Cmd": serve(LOGS["web"]), "Healthcheck": HEALTHY}),
+        ("api", f"{own}/api:2.4", 2, {"Cmd": serve(LOGS["api"]), "Env": ["LOG_LEVEL=info", "PAYMENT_TOKEN=not-a-real-one"]}),
+        ("worker", f"{own}/worker:2.4", 2, {"Cmd": serve(LOGS["worker"])}),
         ("db", "postgres:16", 1, {"Cmd": serve()}),
         ("cache", "redis:7", 1, {"Cmd": serve()}),
     )
     for service, image, count, config in parts:
         make_image(api, image, **config)
+        if image.startswith(own):
+            registry.push(api, f"shop/{service}", image, "2.4")
         for number in range(1, count + 1):
             shop.add(service, image, number, networks=network, labels=QUICK)
     start_project(api, "blog", {"web": "blog/ghost:5.82", "db": "mysql:8.4"}, QUICK)
@@ -161,7 +182,7 @@ def make_calls(demo: Demo) -> None:
     metrics = demo.create_trigger("metrics", "redeploy", "Nightly")
     checkout = demo.create_trigger("checkout", "redeploy", "GitLab CI")
 
-    make_image(demo.api, "shop/web:2.4", Cmd=serve(LOGS["web"]), Healthcheck=HEALTHY, Env=["RELEASE=2.4.1"])
+    push_release(demo, "2.4.1")
     make_image(demo.api, "blog/ghost:5.82", Cmd=CRASH)
     answers = [demo.call(deploy, jenkins), demo.call(deploy, jenkins), demo.call(deploy, curl)]
     answers += [demo.call(blog, actions), demo.call(mail, curl, type="scale_out", step=1), demo.call(checkout, "GitLab-CI")]
@@ -173,4 +194,26 @@ def make_calls(demo: Demo) -> None:
     demo.console.request("PATCH", f"/api/v1/triggers/{mail['id']}/", {"enabled": False})
     demo.call(mail, curl, type="scale_out", step=1)
     demo.finish(demo.call(deploy, jenkins))
+    follow_pushes(demo)
     demo.call(metrics, "cron")
+
+
+def push_release(demo: Demo, version: str, tag: str = "2.4") -> None:
+    """A new image of the shop's web; the engine's own stays."""
+    make_image(demo.api, "next:1", Cmd=serve(LOGS["web"]), Healthcheck=HEALTHY, Env=[f"RELEASE={version}"])
+    demo.registry.push(demo.api, "shop/web", "next:1", tag)
+
+
+def follow_pushes(demo: Demo) -> None:
+    """A push that leads to a redeploy, and two that do not."""
+    repository = f"{demo.registry.host}/shop/web"
+    trigger = demo.create_trigger("shop", "redeploy", "New images", subscriptions=[{"repository": repository}])
+    push_release(demo, "2.5.0-rc1", "2.5-rc")
+    push_release(demo, "2.4.2")
+    path = f"/api/v1/calls/?trigger={trigger['id']}&limit=1"
+
+    def has_ended() -> bool:
+        return any(call["state"] == "succeeded" for call in demo.console.request("GET", path)[1]["results"])
+
+    eventually(has_ended, within=CALL_LIMIT, what="the pushed image runs")
+    demo.registry.push(demo.api, "shop/tools", "next:1", "1")

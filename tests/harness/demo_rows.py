@@ -50,7 +50,8 @@ def copy_call(call: TriggerCall, age: timedelta, dice: random.Random) -> None:
 
 def find_rows() -> dict[str, Any]:
     """What the addresses of the pictures name."""
-    from clusters.models import Application, Container, Node, Service
+    from clusters.models import Application, Container, Node, Registry, Service
+    from triggers.models import Delivery
 
     def find_call(**which: Any) -> str:
         return str(TriggerCall.objects.filter(**which).latest("queued_at").pk)
@@ -69,4 +70,6 @@ def find_rows() -> dict[str, Any]:
         "rolled_back": find_call(state="rolled_back"),
         "failed": find_call(state="failed"),
         "running": find_call(application__name="metrics"),
+        "registry": Registry.objects.get().pk,
+        "delivery": str(Delivery.objects.filter(decision="triggered").latest("received_at").pk),
     }

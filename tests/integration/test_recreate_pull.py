@@ -7,9 +7,11 @@ from pathlib import Path
 import docker
 import pytest
 
+from clusters.engine import client
 from clusters.engine.client import EngineClient
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
+from clusters.registry.tests.scripted import Reply, serve
 from tests.harness.driving import Drive, observe, redeploy
 from tests.harness.engine import PrivateEngine
 from tests.harness.images import CRASH, make_image
@@ -87,6 +89,45 @@ def test_nothing_is_touched_when_the_tag_is_gone_from_the_registry(
     assert_nothing_touched(api, before, drive)
     assert drive.outcome
     assert drive.outcome.reason == "pull_not_found"
+
+
+MANIFEST_PATH = "/v2/shop/manifests/latest"
+PAGE = Reply(headers={"Content-Type": "text/html"}, body=b"<!doctype html><title>Sign in</title>")
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason", "words"),
+    [
+        (Reply(401, {"WWW-Authenticate": 'Basic realm="x"'}), "pull_unauthorized", ""),
+        (Reply(429, body=b'{"errors": [{"code": "TOOMANYREQUESTS", "message": "slow down"}]}'), "pull_rate_limited", ""),
+        (Reply(500, body=b"no disk left"), "pull_failed", ""),
+        (PAGE, "pull_failed", ""),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "pull_failed", "no progress for 1 s"),  # drop by drop
+    ],
+    ids=["401", "429", "500", "a page", "slow"],
+)
+def test_nothing_is_touched_whatever_the_registry_answers(
+    engine: PrivateEngine,
+    api: docker.APIClient,
+    project: Project,
+    registry: PrivateRegistry,
+    image: ImageMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    reply: Reply | bytes,
+    reason: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr(client, "PULL_SILENCE", 1.0)
+    reference, _ = push_versions(api, registry, image)
+    project.add("web", reference)
+    before = read_ids(api)
+    registry.stop()
+    with serve(lambda asked: reply if asked.path == MANIFEST_PATH else Reply(), port=registry.port):
+        drive = redeploy(engine)
+    assert_nothing_touched(api, before, drive)
+    assert drive.outcome
+    assert drive.outcome.reason == reason, drive.outcome
+    assert words in drive.outcome.message
 
 
 def test_one_failing_pull_of_several_touches_no_service(

@@ -57,7 +57,7 @@ class ScriptedRegistry:
 
 
 @contextlib.contextmanager
-def serve(script: Script, context: ssl.SSLContext | None = None) -> Iterator[ScriptedRegistry]:
+def serve(script: Script, context: ssl.SSLContext | None = None, port: int = 0) -> Iterator[ScriptedRegistry]:
     stopped = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -100,7 +100,7 @@ def serve(script: Script, context: ssl.SSLContext | None = None) -> Iterator[Scr
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.handle_error = lambda *_: None  # a client that goes is no error here
     server.daemon_threads = True
     if context:
