@@ -17,6 +17,13 @@ HEALTH = {  # nanoseconds
 }
 
 
+SELECT = """() => {
+    const probes = document.querySelector(".probes");
+    getSelection().selectAllChildren(probes.querySelector("pre"));
+    probes.isTheSame = true;
+}"""
+
+
 def count_points(page: Page, chart: str) -> int:
     points = page.get_by_role("img", name=chart).locator("polyline").get_attribute("points") or ""
     return len(points.split())
@@ -40,8 +47,7 @@ def test_a_container_is_watched_and_its_environment_revealed(signed_in: Page, ap
     points = {chart: count_points(page, chart) for chart in ("CPU", "Memory")}
     eventually(lambda: all(count_points(page, chart) > before for chart, before in points.items()), what="the charts go on")
 
-    page.locator(".probes pre").first.evaluate("output => getSelection().selectAllChildren(output)")
-    page.locator(".probes").evaluate("probes => { probes.isTheSame = true; }")
+    page.evaluate(SELECT)  # at once: a poll must not come in between
     for _ in range(3):
         with page.expect_response(lambda response: response.request.headers.get("hx-target") == "container-about"):
             pass

@@ -45,6 +45,7 @@ from tests.harness.registry import PrivateRegistry, run_registry
 HEARTBEAT = 1_000_000_000  # nanoseconds; a worker that misses three is down
 HISTORY = 5  # ended tasks kept of each slot; Swarm's own default
 READY_WITHIN = 30.0  # seconds for a node to be ready at the manager
+RETURNED_WITHIN = 20.0  # seconds for one that was lost, before it is started anew
 AGREED_WITHIN = 90.0  # seconds for it after managers were lost: they elect, dial each other at ever longer intervals, and agree
 HOW_TO_GET_IT = "`apt-get install docker.io docker-registry iptables iproute2 util-linux hostname` installs them on Debian"
 OWN_NETWORKS = {"bridge", "host", "none", "ingress", "docker_gwbridge"}
@@ -408,7 +409,7 @@ class PrivateSwarm:
     def _wait_for_return(self, node: SwarmNode) -> None:
         """Until it is ready. An engine that found no manager for long asks ever more seldom: one started anew asks at once."""
         try:
-            self.wait_for_node(node, "ready", within=AGREED_WITHIN)
+            self.wait_for_node(node, "ready", within=RETURNED_WITHIN)
         except AssertionError:
             node.kill()
             node.launch()
