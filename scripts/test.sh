@@ -26,4 +26,4 @@ fi
     --ignore triggers/tests/test_payload_mutations.py --ignore triggers/tests/test_runner_swarm.py \
     --ignore triggers/tests/test_runner_acts.py \
     console clusters triggers
-.venv/bin/python -m pytest -q -n 5 --dist loadfile --durations=10 tests
+.venv/bin/python -m pytest -q -n 4 --dist loadfile --durations=10 tests

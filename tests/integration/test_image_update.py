@@ -55,8 +55,11 @@ class Shop:
         return self.registry.push(self.api, self.name, self.image(Env=[f"VERSION={version}"], **SLEEP), "1")
 
     def versions(self) -> set[str]:
-        """Those of the images that run."""
-        variables = [self.api.inspect_container(name)["Config"]["Env"] for name in list_running(self.api)]
+        """Those of the images that run; none while a container goes."""
+        try:
+            variables = [self.api.inspect_container(name)["Config"]["Env"] for name in list_running(self.api)]
+        except docker.errors.NotFound:
+            return set()
         return {next(text for text in texts if text.startswith("VERSION=")) for texts in variables}
 
     def calls(self) -> list[dict[str, Any]]:

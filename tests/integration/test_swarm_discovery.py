@@ -289,7 +289,7 @@ def test_the_next_manager_is_asked_while_the_first_is_lost(managers: PrivateSwar
     eventually(probe, within=90, what="the Swarm is seen through another manager")
     assert read(cluster).status_reason.startswith(f"The engine at {first.address}:2375")
     eventually(lambda: states()["node1"] == "down", within=60)
-    assert outline() == expected
+    eventually(lambda: outline() == expected, within=60)  # its task may have moved meanwhile
     managers.docker("service", "scale", "--detach", "web=2")
     eventually(lambda: outline()["service/web/web"] == ("running", 2, 2), within=PROMPTLY)
     assert list(Container.objects.values_list("name", flat=True)) == ["redis"]
