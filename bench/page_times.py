@@ -27,7 +27,7 @@ from django.test.utils import CaptureQueriesContext
 from clusters.access import scope_visible
 from clusters.models import Application, AuditEntry, Cluster, Node, Service
 from console.fleet.people import ADMINISTRATOR, PART_DEPLOYER
-from triggers.models import Action, Trigger, TriggerCall
+from triggers.models import Action, DeliveryLine, Trigger, TriggerCall
 
 LIMIT_MS, LIMIT_QUERIES = 150, 12
 STREAMED = 64 * 1024  # bytes of an export that are waited for
@@ -186,6 +186,19 @@ def list_pages(user: User) -> list[Page]:
     ]
     if user.has_perm("clusters.delete_cluster"):
         pages += [Page(f"cluster, {act}", f"/clusters/{cluster.uid}/{act}/") for act in ("edit", "delete")]
+    if user.has_perm("triggers.view_delivery"):
+        line = DeliveryLine.objects.filter(trigger__isnull=False).select_related("delivery").latest("pk")
+        pages += [
+            Page("registries", "/registries/"),
+            Page("registry", f"/registries/{line.delivery.registry_id}/"),
+            Page("registry, subscriptions", f"/registries/{line.delivery.registry_id}/?tab=subscriptions"),
+            Page("access log", "/deliveries/"),
+            Page("access log, polled", "/deliveries/", "list"),
+            Page("access log, by decision", "/deliveries/?decision=bad_signature"),
+            Page("access log, searched", "/deliveries/?q=billing"),
+            Page("access log, no such image", "/deliveries/?q=nosuchname"),
+            Page("delivery", f"/deliveries/{line.delivery_id}/"),
+        ]
     if user.has_perm("clusters.view_auditentry"):
         entry = AuditEntry.objects.order_by("time")[1000]
         pages += [

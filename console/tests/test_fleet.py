@@ -11,7 +11,7 @@ from clusters.models import Application, AuditEntry, Cluster, ClusterGrant, Cont
 from clusters.tests.factories import ClusterFactory
 from console.fleet.people import ADMINISTRATOR, PART_DEPLOYER
 from console.fleet.rows import share
-from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
+from triggers.models import CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +26,7 @@ SIZES = {
     "calls": 400,
     "calls_with_events": 60,
     "audit_entries": 50,
+    "deliveries": 30,
     "users": 9,
 }
 MODELS = {
@@ -38,6 +39,7 @@ MODELS = {
     "triggers": Trigger,
     "calls": TriggerCall,
     "audit_entries": AuditEntry,
+    "deliveries": Delivery,
     "users": User,
 }
 
@@ -56,6 +58,8 @@ def test_it_is_as_large_as_asked_for_and_coherent():
         assert service.number == service.replicas
     assert not Service.objects.filter(running__gt=F("replicas")).exists()
     assert not TriggerCall.objects.filter(queued_at__gt=timezone.now()).exists()
+    assert DeliveryLine.objects.values("delivery").distinct().count() == SIZES["deliveries"]
+    assert ImageSubscription.objects.count() == Trigger.objects.filter(action="redeploy").count()
     assert not TriggerCall.objects.filter(coalesced_into__queued_at__gt=F("queued_at")).exists()
     assert not TriggerCall.objects.filter(state=CallState.COALESCED, coalesced_into=None).exists()
     part = User.objects.get(username=PART_DEPLOYER)
@@ -68,7 +72,7 @@ def test_the_same_seed_makes_the_same_fleet_and_another_one_another():
     def names(seed):
         fill(seed=seed, calls=20)
         found = list(Container.objects.order_by("pk").values_list("name", "container_id"))
-        for model in (Cluster, User, AuditEntry):
+        for model in (Cluster, User, AuditEntry, Delivery):
             model.objects.all().delete()
         return found
 

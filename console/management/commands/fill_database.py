@@ -12,6 +12,7 @@ from clusters.models import Cluster
 from console.fleet.calls import Calls
 from console.fleet.inventory import Inventory
 from console.fleet.people import ADMINISTRATOR, PART_DEPLOYER, People
+from console.fleet.pushes import Pushes
 
 SIZES = {
     "clusters": (12, "engines; every third is a Swarm"),
@@ -24,6 +25,7 @@ SIZES = {
     "calls": (1_000_000, "over 90 days, most in the last ones"),
     "calls-with-events": (20_000, "the newest"),
     "audit-entries": (100_000, "over 90 days"),
+    "deliveries": (10_000, "messages of registries, as many as are kept"),
     "users": (60, "of whom one third has roles on single clusters alone"),
 }
 
@@ -63,6 +65,9 @@ class Command(BaseCommand):
         people.add_triggers(options["triggers"])
         Calls(people, options["calls"], options["calls_with_events"]).add()
         people.add_audit_entries(options["audit_entries"])
+        pushes = Pushes(people)
+        pushes.add_subscriptions()
+        pushes.add_deliveries(options["deliveries"])
         settle_database()
 
 
