@@ -41,6 +41,7 @@ def copy_call(call: TriggerCall, age: timedelta, dice: random.Random) -> None:
     copy.pk, copy._state.adding = UUID(int=dice.getrandbits(128), version=4), True
     for name, moment in times.items():
         setattr(copy, name, moment)
+    copy.delivery_id = ""  # one call a delivery
     copy.save()
     TriggerCallEvent.objects.bulk_create(
         TriggerCallEvent(call=copy, time=event.time - age, level=event.level, operation=event.operation, text=event.text)
