@@ -149,6 +149,7 @@ def show(page: Page, act: str) -> None:
     else:
         page.get_by_role("link", name=act, exact=True).first.click()
         page.locator("#dialog[open]").wait_for()
+        page.wait_for_function("() => !document.querySelector('#dialog [hx-trigger=load]')")
 
 
 def shrink(file: Path) -> None:
