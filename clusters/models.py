@@ -36,6 +36,8 @@ class Cluster(models.Model):
         REACHABLE = "reachable", _("Reachable")
         UNREACHABLE = "unreachable", _("Unreachable")
 
+    KEYS = ("tls_ca", "tls_cert", "tls_key")  # long, or decrypted where they are read: lists leave them out
+
     uid = models.CharField(max_length=33, unique=True, default=make_cluster_uid, editable=False)
     name = models.CharField(max_length=64, unique=True)
     url = models.CharField(

@@ -16,8 +16,8 @@ from clusters.engine.client import EngineClient
 from clusters.engine.details import Configuration, ContainerDetails, read_container
 from clusters.engine.errors import EngineError, TargetMissing
 from clusters.engine.swarm.details import read_service
-from clusters.models import Application, Cluster, Container, Service
-from console.live import open_application_engine
+from clusters.models import Application, Container, Service
+from console.live import load_keys, open_application_engine
 
 SERVICES_READ = 10  # of an application, for one page
 REVEALED = "revealed_environment"  # the session's key
@@ -48,7 +48,7 @@ def describe_configuration(request: HttpRequest, source: Application | Service) 
     """What `console/_configuration.html` shows. An engine that does not answer is a state of the page."""
     application = source if isinstance(source, Application) else source.application
     services = list(source.services.all()) if isinstance(source, Application) else [source]
-    application.cluster = Cluster.objects.get(pk=application.cluster_id)  # with its keys, which lists leave out
+    load_keys(application.cluster)
     revealed = {service.pk for service in services if is_to_be_revealed(request, service)}
     sections, problem = read_sections(application, services[:SERVICES_READ], revealed)
     return {

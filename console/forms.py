@@ -61,5 +61,5 @@ class UserForm(RoleForm, BaseUserCreationForm):
 class GrantForm(forms.Form):
     """A role on one cluster."""
 
-    cluster = forms.ModelChoiceField(Cluster.objects.defer("tls_ca", "tls_cert", "tls_key"), empty_label="Choose a cluster")
+    cluster = forms.ModelChoiceField(Cluster.objects.defer(*Cluster.KEYS), empty_label="Choose a cluster")
     role = forms.ChoiceField(label="Role", choices=Role.choices)

@@ -26,6 +26,12 @@ def open_application_engine(application: Application) -> EngineClient:
     return EngineClient(application.endpoint, timeout=LIVE_PATIENCE)
 
 
+def load_keys(cluster: Cluster) -> None:
+    """Reads what lists leave out, where it is not there yet: without it an engine behind TLS cannot be asked."""
+    if missing := cluster.get_deferred_fields():
+        cluster.refresh_from_db(fields=sorted(missing))
+
+
 def refuse_unreachable(cluster: Cluster) -> None:
     if cluster.status == Cluster.Status.UNREACHABLE:
         raise EngineUnreachable(cluster.status_reason or "The engine does not answer.")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -19,8 +19,9 @@ from clusters.engine.errors import EngineError
 from clusters.engine.log_cursor import Cursor
 from clusters.engine.log_stream import SECOND
 from clusters.engine.logs import LogLine, LogNotice, LogPortion, LogSource
-from clusters.models import Application, Cluster, Container, Node, Service, Task
+from clusters.models import Application, Container, Node, Service, Task
 from console.ansi import Segment, split_ansi, strip_ansi
+from console.live import load_keys
 from console.pages import read_query, require
 
 Row = Application | Service | Container
@@ -95,20 +96,23 @@ class LogTarget:
 
 def find_target(row: Row, query: LogQuery) -> LogTarget:
     """Running ones first, then the newest. `row` with its way to its cluster."""
+    rows = narrow(list_parts(row), query.only)
+    return make_target(row, rows, list(rows[:MOST_SOURCES]), MOST_SOURCES)
+
+
+def make_target(row: Row, rows: QuerySet[Any], found: list[Any], asked: int) -> LogTarget:
+    """`found`: the first of the rows, as many as were asked for if there are so many."""
     application = find_application(row)
-    if isinstance(row, Container) or not application.is_swarm:
-        containers = narrow(list_containers(row), query.only)
-        found = list(containers[:MOST_SOURCES])
+    left_out = max((rows.count() if len(found) == asked else len(found)) - MOST_SOURCES, 0)
+    found = found[:MOST_SOURCES]
+    if rows.model is Container:
         sources = [LogSource("containers", one.container_id, shorten(one.name, application)) for one in found]
-        return LogTarget(application.endpoint, tuple(sources), count_rest(containers, found))
-    tasks = narrow(list_tasks(row), query.only)
-    shown = list(tasks[:MOST_SOURCES])
-    lost = dict(Node.objects.filter(cluster=application.cluster_id, state=Node.State.DOWN).values_list("node_id", "hostname"))
+        return LogTarget(application.endpoint, tuple(sources), left_out)
     return LogTarget(
         application.endpoint,
-        tuple(LogSource("tasks", task.task_id, task.name) for task in shown if task.node_id not in lost),
-        count_rest(tasks, shown),
-        tuple(LogNotice(task.name, f"its node {lost[task.node_id]} is down.") for task in shown if task.node_id in lost),
+        tuple(LogSource("tasks", task.task_id, task.name) for task in found if task.lost_node is None),
+        left_out,
+        tuple(LogNotice(task.name, f"its node {task.lost_node} is down.") for task in found if task.lost_node is not None),
     )
 
 
@@ -116,6 +120,13 @@ def find_application(row: Row) -> Application:
     if isinstance(row, Container):
         row = row.service
     return row.application if isinstance(row, Service) else row
+
+
+def list_parts(row: Row) -> QuerySet[Any]:
+    """The containers of a plain engine, or the tasks of a Swarm. A container is its own part."""
+    if isinstance(row, Container) or not find_application(row).is_swarm:
+        return list_containers(row)
+    return list_tasks(row)
 
 
 def list_containers(row: Row) -> QuerySet[Container]:
@@ -128,8 +139,10 @@ def list_containers(row: Row) -> QuerySet[Container]:
 
 
 def list_tasks(row: Application | Service) -> QuerySet[Task]:
-    """Those that have got a container."""
+    """Those that have got a container, with `lost_node`: the name of their node if it is down."""
+    down = Node.objects.filter(cluster=find_application(row).cluster_id, state=Node.State.DOWN, node_id=OuterRef("node_id"))
     rows = Task.objects.exclude(container_id="").select_related("service")
+    rows = rows.annotate(lost_node=Subquery(down.values("hostname")[:1]))
     rows = rows.filter(service__application=row) if isinstance(row, Application) else rows.filter(service=row)
     return rows.order_by(Case(When(state="running", then=Value(0)), default=Value(1)), "-created_at", "pk")
 
@@ -139,22 +152,15 @@ def narrow(rows: QuerySet[Any], only: str) -> QuerySet[Any]:
     return rows.filter(**{"service" if kind == "service" else "pk": int(key)}) if only else rows
 
 
-def count_rest(rows: QuerySet[Any], found: list[Any]) -> int:
-    return rows.count() - len(found) if len(found) == MOST_SOURCES else 0
-
-
 def shorten(name: str, application: Application) -> str:
     """A container's name without its project's in front of it."""
     return re.sub(rf"^{re.escape(application.name)}[-_](?=.)", "", name) if application.source == "compose" else name
 
 
-def list_choices(row: Row) -> list[tuple[str, list[tuple[str, str]]]]:
+def list_choices(row: Row, parts: list[Container | Task]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Values and labels by service; nothing where there is no choice."""
-    if isinstance(row, Container):
-        return []
     application = find_application(row)
-    rows: QuerySet[Any] = list_tasks(row) if application.is_swarm else list_containers(row)
-    parts: list[Container | Task] = sorted(rows[:MOST_CHOICES], key=lambda part: (part.service.name, part.name))
+    parts = sorted(parts, key=lambda part: (part.service.name, part.name))
     groups: dict[Service, list[tuple[str, str]]] = {}
     for part in parts:
         group = groups.setdefault(part.service, [])
@@ -218,10 +224,11 @@ def describe_logs(request: HttpRequest, source: Row) -> dict[str, Any]:
     has no scripts. Raises PermissionDenied for who may not read logs."""
     require(request, "clusters.view_logs", source)
     application = find_application(source)
-    # The page's row has no certificates.
-    application.cluster = Cluster.objects.get(pk=application.cluster_id)
+    load_keys(application.cluster)
     query = LogQuery.from_request(request)
-    target = find_target(source, query)
+    rows = list_parts(source)
+    parts = list(rows[:MOST_CHOICES])
+    target = find_target(source, query) if query.only else make_target(source, rows, parts, MOST_CHOICES)
     kind = source._meta.model_name
     panel: dict[str, Any] = {
         "name": str(source),
@@ -231,7 +238,7 @@ def describe_logs(request: HttpRequest, source: Row) -> dict[str, Any]:
         "query": query,
         "periods": [(value, label) for value, (label, _) in PERIODS.items()],
         "streams": list(STREAMS.items()),
-        "choices": list_choices(source),
+        "choices": list_choices(source, parts),
         "part": "task" if application.is_swarm else "container",
         "count": len(target.sources),
         "left_out": target.left_out,

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from clusters.access import scope_visible
+from clusters.access import list_visible_clusters, scope_visible
 from clusters.models import Cluster
 
 ALL = "all"
@@ -39,16 +39,10 @@ def select_cluster(request: HttpRequest, rows: QuerySet[Cluster] | None = None) 
     `rows`: clusters with what a page shows of them besides, by who asks first."""
     known: ClusterSelection | None = getattr(request, "cluster_selection", None)
     if known is None:
-        clusters = list(_list_clusters(request, rows))
+        clusters = list_visible_clusters(request.user) if rows is None else list(scope_visible(rows, request.user))
         known = ClusterSelection(clusters, _find_selected(request, clusters))
         request.cluster_selection = known  # type: ignore[attr-defined]
     return known
-
-
-def _list_clusters(request: HttpRequest, rows: QuerySet[Cluster] | None) -> QuerySet[Cluster]:
-    if rows is None:
-        rows = Cluster.objects.defer("tls_ca", "tls_cert", "tls_key")
-    return scope_visible(rows, request.user)
 
 
 def _find_selected(request: HttpRequest, clusters: list[Cluster]) -> Cluster | None:

@@ -62,13 +62,13 @@ class TriggerSecrets:
 
 
 def describe_triggers(request: HttpRequest, triggers: Iterable[Trigger], shown: int | None = None) -> list[Trigger]:
-    """The triggers, each with `snippets`; that with the id `shown` with `secrets` too, if the reader may see them."""
+    """The triggers, each with `snippets` and `secrets`: None but for that with the id `shown`, if the reader may see them."""
     described = list(triggers)
     for trigger in described:
         secrets = None
         if trigger.pk == shown and request.user.has_perm("triggers.reveal_trigger", trigger):
             secrets = build_secrets(request, trigger)
-            trigger.secrets = secrets  # type: ignore[attr-defined]
+        trigger.secrets = secrets  # type: ignore[attr-defined]
         trigger.snippets = build_snippets(request, trigger, secrets)  # type: ignore[attr-defined]
     return described
 

@@ -5,12 +5,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
 from console.outcomes import Part, describe_outcomes, stack_outcomes, sum_outcomes
 from triggers.models import Trigger
 from triggers.tallies import TRIGGER, count_calls_of
 
 DAYS = 7
 STEP, BAR, HEIGHT = 8, 6, 26  # of a bar with its gap, of a bar, of the whole; in the drawing's own units
+DAY = (
+    f'<rect class="sparkline-day" x="{{0}}" y="0" width="{BAR}" height="{HEIGHT}"><title>{{1}}</title></rect>'
+    f'<rect class="sparkline-base" x="{{0}}" y="{HEIGHT - 1}" width="{BAR}" height="1"/>'
+)
+PART = f'<rect class="tone-{{}}" x="{{}}" y="{{}}" width="{BAR}" height="{{}}"/>'
 
 
 @dataclass(frozen=True)
@@ -21,9 +29,20 @@ class Sparkline:
     days: list[tuple[int, str]]
     total: int
     text: str
-    width: int = STEP * DAYS - (STEP - BAR)
-    height: int = HEIGHT
-    bar: int = BAR
+
+    def draw(self) -> SafeString:
+        """The picture and the number beside it. Written here, since a long list of triggers holds many of them."""
+        return format_html(
+            '<span class="sparkline"><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"'
+            ' aria-label="{text}">{days}{bars}</svg>'
+            '<span class="sparkline-total" aria-hidden="true" title="{text}">{total}</span></span>',
+            width=STEP * DAYS - (STEP - BAR),
+            height=HEIGHT,
+            text=self.text,
+            total=f"{self.total:,}",
+            days=format_html_join("", DAY, self.days),
+            bars=format_html_join("", PART, ((bar.tone, bar.x, bar.y, bar.height) for bar in self.bars)),
+        )
 
 
 def add_sparklines(triggers: Iterable[Trigger], now: datetime) -> list[Trigger]:

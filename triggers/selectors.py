@@ -10,12 +10,12 @@ from django.db.models.expressions import RawSQL
 
 from clusters.access import scope, view_permission
 from clusters.callers import public_base_url as public_base_url
-from clusters.models import Application, Service
+from clusters.models import Application, Cluster, Service
 from triggers import links
 from triggers.models import ACTIVE_STATES, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 
 # What no list shows: long, or a secret whose decryption takes its time.
-KEYS = tuple(f"application__cluster__{name}" for name in ("tls_ca", "tls_cert", "tls_key"))
+KEYS = tuple(f"application__cluster__{name}" for name in Cluster.KEYS)
 SECRETS = ("trigger__secret", *KEYS)
 UNLISTED = ("plan", "before", "after", *SECRETS)
 

@@ -23,6 +23,7 @@ from clusters.tests.factories import (
 )
 from clusters.tests.users import make_user
 from console.tests.conftest import POLICY, Fleet
+from console.views.applications import SWARM_TABS, TABS
 from triggers.models import CallState, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
     DeliveryFactory,
@@ -175,15 +176,30 @@ def test_a_page_takes_a_fixed_number_of_queries(reader, db, name, swarm):
     assert count_queries(reader, address) == QUERIES[name]
 
 
-@pytest.mark.parametrize(("swarm", "tab"), [(False, "containers"), (True, "tasks")])
-@pytest.mark.parametrize("name", ["application", "service"])
-def test_a_tab_takes_a_fixed_number_of_queries_however_much_runs(reader, db, swarm, tab, name):
+@pytest.mark.parametrize(
+    ("name", "swarm", "tab", "number"),
+    [
+        *(("application", False, "containers", 10), ("application", True, "tasks", 11)),
+        *(("service", False, "containers", QUERIES["service"]), ("service", True, "tasks", QUERIES["service"])),
+    ],
+)
+def test_a_tab_takes_a_fixed_number_of_queries_however_much_runs(reader, db, name, swarm, tab, number):
     fleet = Fleet(swarm)
     address = f"{fleet.pages[name]}?tab={tab}"
     few = count_queries(reader, address)
     for _ in range(12):
         fleet.add_tasks() if swarm else ContainerFactory(service=fleet.service)
-    assert count_queries(reader, address) == few == QUERIES[name] + (2 if name == "application" else 0)
+    assert count_queries(reader, address) == few == number
+
+
+@pytest.mark.parametrize("swarm", [False, True])
+def test_no_tab_of_an_application_takes_more_than_twelve_queries_of_who_sees_a_part(client, db, swarm):
+    fleet = Fleet(swarm)
+    client.force_login(make_user("part", Role.DEPLOYER, fleet.cluster))
+    for _ in range(12):
+        fleet.add_tasks() if swarm else ContainerFactory(service=fleet.service)
+    for tab in SWARM_TABS if swarm else TABS:
+        assert count_queries(client, f"{fleet.pages['application']}?tab={tab}") <= 12, tab
 
 
 class TagCollector(HTMLParser):

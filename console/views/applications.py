@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clusters.models import Application, Container, Task
+from clusters.models import Application, Cluster, Container, Service, Task
 from console.application_filters import ApplicationFilters
 from console.configuration import describe_configuration
 from console.image_updates import add_image_updates
@@ -35,6 +36,7 @@ from triggers.selectors import calls_with_relations, only_active, triggers_with_
 
 TABS = ("services", "containers", "logs", "activity", "configuration")
 SWARM_TABS = ("services", "tasks", "logs", "activity", "configuration")
+ENGINE_TABS = ("logs", "configuration")  # which ask the engine, and so need the cluster's keys
 CALLS_SHOWN = 25
 RUNNING_SHOWN = 3
 
@@ -63,7 +65,12 @@ def applications(request: HttpRequest) -> HttpResponse:
 @console_page
 def application(request: HttpRequest, application_id: int) -> HttpResponse:
     """`?tab=` chooses the tab; `?trigger=<id>` opens the ways to call that trigger, masked unless just asked for."""
-    shown = _get_application(request, application_id)
+    tab = request.GET.get("tab")
+    rows: QuerySet[Any] = Application.objects.annotate(service_count=_count_parts(Service.objects.all(), "application"))
+    if tab == "containers":
+        rows = rows.annotate(container_count=_count_parts(Container.objects.all(), "service__application"))
+    rows = rows.select_related("cluster") if tab in ENGINE_TABS else _with_cluster(rows)
+    shown = get_visible(request, rows, pk=application_id)
     context = {
         "title": shown.name,
         "crumbs": [("Applications", reverse("applications"))],
@@ -82,7 +89,7 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def application_redeploy(request: HttpRequest, application_id: int) -> HttpResponse:
-    shown = _get_application(request, application_id)
+    shown = get_visible(request, _with_cluster(Application.objects.prefetch_related("services")), pk=application_id)
     require(request, "triggers.add_triggercall", shown)
     form = RedeployForm(shown, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
@@ -100,7 +107,8 @@ def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
     tab = read_tab(request, SWARM_TABS if shown.is_swarm else TABS)
     context: dict[str, Any] = {"tab": tab, "services": shown.services.all()}
     if tab == "containers":
-        page = paginate(request, Container.objects.filter(service__application=shown).select_related("service"))
+        containers = Container.objects.filter(service__application=shown).select_related("service")
+        page = paginate(request, containers, count=shown.container_count)  # type: ignore[attr-defined]
         context |= {"page": page, "containers": page.object_list}
     elif tab == "tasks":
         tasks = Task.objects.filter(service__application=shown).order_by("service__name", "slot", "node_name")
@@ -124,8 +132,10 @@ def _describe_about(request: HttpRequest, shown: Application, just_made: int | N
 
 
 def _with_cluster(rows: QuerySet[Application]) -> QuerySet[Application]:
-    return rows.select_related("cluster").defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
+    return rows.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))
 
 
-def _get_application(request: HttpRequest, application_id: int) -> Application:
-    return get_visible(request, _with_cluster(Application.objects.prefetch_related("services")), pk=application_id)
+def _count_parts(rows: QuerySet[Service] | QuerySet[Container], path: str) -> Coalesce:
+    """In the query for the application. `path`: the rows' way to it."""
+    counts = rows.filter(**{path: OuterRef("pk")}).order_by().values(path).annotate(number=Count("pk"))
+    return Coalesce(Subquery(counts.values("number")), 0)

@@ -173,7 +173,7 @@ def cluster_test(request: HttpRequest) -> HttpResponse:
 @console_page
 def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
     """Asks for the cluster's name: its applications, triggers and calls go with it."""
-    shown = get_visible(request, Cluster.objects.defer("tls_ca", "tls_cert", "tls_key"), uid=uid)
+    shown = get_visible(request, Cluster.objects.defer(*Cluster.KEYS), uid=uid)
     require(request, "clusters.delete_cluster", shown)
     typed = request.POST.get("name", "").strip()
     if request.method == "POST" and typed == shown.name:
@@ -199,7 +199,7 @@ def summarize_clusters() -> QuerySet[Cluster]:
     """Clusters with how many of everything they have and how many of it run, and without their keys."""
     present = ~Q(applications__status=Application.Status.ABSENT)
     swarm = Q(applications__source__in=(Application.Source.STACK, Application.Source.SERVICE))
-    return Cluster.objects.defer("tls_ca", "tls_cert", "tls_key").annotate(
+    return Cluster.objects.defer(*Cluster.KEYS).annotate(
         application_count=Count("applications", filter=present),
         containers_running=Sum("applications__running", filter=present & ~swarm, default=0),
         containers_wanted=Sum("applications__wanted", filter=present & ~swarm, default=0),

@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from clusters.models import Node
+from clusters.models import Cluster, Node
 from console.pages import console_page, get_visible, is_partial, list_visible, paginate, read_query
 from console.selection import select_cluster
 from console.slots import tasks_with_nodes
@@ -51,4 +51,4 @@ def node(request: HttpRequest, node_id: int) -> HttpResponse:
 
 
 def with_cluster() -> QuerySet[Node]:
-    return Node.objects.select_related("cluster").defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
+    return Node.objects.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))

@@ -59,7 +59,7 @@ def _find_short_applications() -> QuerySet[Application]:
     return (
         Application.objects.filter(status=Application.Status.DEGRADED)
         .select_related("cluster")
-        .defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
+        .defer(*(f"cluster__{name}" for name in Cluster.KEYS))
     )
 
 
@@ -80,7 +80,7 @@ def _list_most_called(request: HttpRequest) -> list[Application]:
     counted = (
         Application.objects.annotate(call_count=_count_calls(*CallState), broken_count=_count_calls(*BROKEN))
         .select_related("cluster")
-        .defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
+        .defer(*(f"cluster__{name}" for name in Cluster.KEYS))
         .order_by("-call_count", "name")
     )
     return [application for application in list_visible(request, counted)[:MOST_CALLED] if application.call_count]

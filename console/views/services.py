@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clusters.models import Application, Service
+from clusters.models import Application, Cluster, Service
 from console.configuration import PERMISSION, describe_configuration, describe_section, record_reveal, remember_revealed
 from console.log_panel import describe_logs
 from console.pages import (
@@ -153,9 +153,8 @@ def _list_policies(shown: Service) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _with_application(rows: QuerySet[Service]) -> QuerySet[Service]:
-    return rows.select_related("application", "application__cluster").defer(
-        "application__cluster__tls_ca", "application__cluster__tls_cert", "application__cluster__tls_key"
-    )
+    keys = (f"application__cluster__{name}" for name in Cluster.KEYS)
+    return rows.select_related("application", "application__cluster").defer(*keys)
 
 
 def _get_service(request: HttpRequest, service_id: int) -> Service:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from clusters.administrators import ROLE_GROUPS, LockedOut, find_role, keep_administrators, may_manage, set_role
 from clusters.audit import record_act
-from clusters.models import ClusterGrant
+from clusters.models import Cluster, ClusterGrant
 from clusters.roles import Role
 from console.forms import GrantForm, NewPasswordForm, RoleForm, UserForm
 from console.pages import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
@@ -143,7 +143,7 @@ def grant_delete(request: HttpRequest, grant_id: int) -> HttpResponse:
 
 def _with_roles() -> QuerySet[User]:
     """Users with `groups` and their own and their groups' grants prefetched."""
-    grants = ClusterGrant.objects.select_related("cluster").defer("cluster__tls_ca", "cluster__tls_cert", "cluster__tls_key")
+    grants = ClusterGrant.objects.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))
     return User.objects.prefetch_related(
         "groups", Prefetch("cluster_grants", grants), Prefetch("groups__cluster_grants", grants)
     )
