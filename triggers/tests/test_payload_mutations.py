@@ -7,17 +7,26 @@ tries more.
 import copy
 import json
 import os
+import random as randomness
 
+import pytest
+from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clusters.models import Registry
 from clusters.registry.reference import is_digest, is_tag, make_reference
+from clusters.tests.factories import ServiceFactory
+from triggers.deliveries import prune_deliveries
+from triggers.models import Delivery, ImageSubscription, TriggerCall
 from triggers.payloads.reading import READ_MAXIMUM, SENTENCES_MAXIMUM
 from triggers.payloads.redaction import BODY_LENGTH, redact
 from triggers.payloads.senders import SENDERS, find_sender
+from triggers.tests.factories import TriggerFactory
 from triggers.tests.payload_examples import DIGEST, EXAMPLES
 
-mutations = settings(max_examples=int(os.environ.get("PAYLOAD_MUTATIONS", "300")))
+MUTATIONS = int(os.environ.get("PAYLOAD_MUTATIONS", "300"))
+mutations = settings(max_examples=MUTATIONS)
 
 VALUES = [
     *(
@@ -209,3 +218,35 @@ def test_a_message_of_any_fields_raises_nothing(body, headers):
 @given(st.binary())
 def test_any_bytes_are_redacted(raw):
     check_redacted(redact(raw))
+
+
+@pytest.mark.django_db
+def test_a_changed_message_to_a_link_is_answered_and_redeploys_nothing(published, settings):
+    """Every image that the senders' examples name is subscribed to, and nothing signs what is sent: what a mutation leaves
+    whole must be refused for that alone."""
+    settings.WINDLASS_DELIVERY_RETENTION_COUNT = 500
+    registry = Registry.objects.create(host="registry.example.com", kind="other", signing_secret="nobody signs with it")
+    for name in sorted({name for example in EXAMPLES for name, *_ in example.pushes}):
+        trigger = TriggerFactory()
+        ServiceFactory(application=trigger.application, image=f"{name}:latest")
+        ImageSubscription.objects.create(trigger=trigger, repository=name, condition="every")
+    client, seed = Client(enforce_csrf_checks=True), randomness.randrange(10**9)
+    random = randomness.Random(seed)
+    for number in range(MUTATIONS):
+        headers, body = mutate(random.choice(EXAMPLES), random)
+        raw = json.dumps(body).encode()
+        if random.random() < 0.1:
+            at = random.randrange(len(raw) + 1)
+            raw = raw[:at] + random.randbytes(3) + raw[at:]
+        sent = {name: value for name, value in headers.items() if name != "content-type"}
+        answer = client.post(
+            f"/hook/registry/{registry.hook_token}",
+            raw,
+            content_type=headers.get("content-type", "application/json"),
+            headers=sent,
+        )
+        assert answer.status_code < 500, (seed, number, headers, body)
+        if number % 1000 == 999:
+            prune_deliveries()
+    assert Delivery.objects.exists()
+    assert not TriggerCall.objects.exists(), seed
