@@ -34,6 +34,13 @@ class OnFailure(models.TextChoices):
     PAUSE = "pause", _("Leave it as it is")
 
 
+class AlertState(models.TextChoices):
+    """Of an alert, as Alertmanager and Grafana word it."""
+
+    FIRING = "firing", _("When the alert fires")
+    RESOLVED = "resolved", _("When the alert is resolved")
+
+
 class Trigger(models.Model):
     """A named, revocable link on an application (redeploy) or on a service (scaling)."""
 
@@ -61,6 +68,14 @@ class Trigger(models.Model):
         default=OnFailure.ROLLBACK,
         help_text="On a Swarm, when a change fails and the service's own policy does not say what then. "
         "A plain engine always goes back.",
+    )
+    alert_state = models.CharField(
+        "acts on",
+        max_length=12,
+        choices=AlertState.choices,
+        default=AlertState.FIRING,
+        db_default=AlertState.FIRING,
+        help_text="Of a notification that Alertmanager or Grafana sends; any other call acts at once.",
     )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
@@ -148,6 +163,10 @@ class TriggerCall(models.Model):
         max_length=255, blank=True, help_text="The caller's own id of this delivery: a repetition gets the same call."
     )
 
+    request_id = models.CharField(
+        max_length=32, blank=True, db_default="", help_text="Of the request that asked for it, as the log has it."
+    )
+
     state = models.CharField(max_length=12, choices=CallState.choices, default=CallState.QUEUED)
     reason = models.CharField(max_length=64, blank=True, help_text="A word for machines.")
     message = models.TextField(blank=True, help_text="A sentence for people.")
@@ -168,6 +187,8 @@ class TriggerCall(models.Model):
     lease_owner = models.CharField(max_length=64, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancelled_by = models.CharField(max_length=150, blank=True, db_default="", help_text="The name of who asked for it.")
 
     plan = models.TextField(blank=True)
     progress = models.JSONField(
