@@ -7,7 +7,12 @@ cd "$(dirname "$0")/.."
 sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux \
     chromium-headless-shell postgresql redis-server
 sh scripts/environment.sh dev
-sh scripts/lint.sh
+
+# The static layer keeps one core busy: beside the first tests.
+findings=$(mktemp)
+sh scripts/lint.sh > "$findings" 2>&1 &
+lint=$!
+trap 'kill $lint 2>/dev/null || true; rm -f "$findings"' EXIT
 
 # Databases and engines write and sync a lot, and nothing of it is to last: memory will do where there is enough.
 if [ -z "${TMPDIR:-}" ] && [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)" -gt 8000000 ] 2>/dev/null; then
@@ -17,6 +22,8 @@ fi
 # First what needs nothing but the code, then what needs real parts: that waits more than it works, so that there are more
 # processes than cores, each with an engine of its own.
 .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
+wait $lint || { cat "$findings" >&2; exit 1; }
+trap 'rm -f "$findings"' EXIT
 # Again on PostgreSQL what asks the database: not the code of engines, registries and messages, nor deaths of a runner at every
 # request, nor the pages that ask an engine or repeat others by role.
 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope \
@@ -26,4 +33,4 @@ fi
     --ignore triggers/tests/test_payload_mutations.py --ignore triggers/tests/test_runner_swarm.py \
     --ignore triggers/tests/test_runner_acts.py \
     console clusters triggers
-.venv/bin/python -m pytest -q -n 4 --dist loadfile --durations=10 tests
+.venv/bin/python -m pytest -q -n 5 --dist loadfile --durations=10 tests

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.e2e.chromium import DESKTOP, PHONE
+from tests.e2e.chromium import DESKTOP, PHONE, is_complaint, visit
 from tests.e2e.site import Site
 
 # The levels of WCAG 2.2 AA, and axe-core's own advice. In the other theme a page is the same but for its colours.
@@ -55,10 +55,6 @@ FIND_HARM = """(ours) => {
 }"""
 
 
-def is_complaint(message: ConsoleMessage) -> bool:
-    return message.type in ("error", "warning")
-
-
 class Visitor:
     """A reader's browser window on a site. `complaints`: whatever the browser said was wrong, with the page it was on."""
 
@@ -81,7 +77,7 @@ class Visitor:
 
     def visit(self, path: str) -> Page:
         """The page with what it fetches at once by itself."""
-        self.page.goto(path)
+        visit(self.page, path)
         self.page.wait_for_function("() => !document.querySelector('[hx-trigger=load]')")
         return self.page
 

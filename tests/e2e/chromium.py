@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, ViewportSize, sync_playwright
 
 from tests.harness.proc import find_program
 
@@ -18,6 +18,23 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+# The engines' new network interfaces make the browser drop requests it has under way. A page asks again; so does `visit`.
+DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
+
+
+def is_complaint(message: ConsoleMessage) -> bool:
+    return message.type in ("error", "warning") and not any(word in message.text for word in DROPPED)
+
+
+def visit(page: Page, path: str) -> None:
+    for tries_left in reversed(range(5)):
+        try:
+            page.goto(path)
+        except Error as error:
+            if DROPPED[0] not in error.message or not tries_left:
+                raise
+        else:
+            return
 
 
 @contextmanager

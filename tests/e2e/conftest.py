@@ -5,30 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.chromium import DESKTOP, run_chromium
+from tests.e2e.chromium import DESKTOP, is_complaint, run_chromium, visit
 from tests.e2e.site import Site, run_site
 from tests.harness.console import PASSWORD, RunningConsole, run_console
 from tests.harness.engine import PrivateEngine
 
-# The engine's new network interfaces make the browser drop requests it has under way. The page asks again; so does `visit`.
-DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
-
 expect.set_options(timeout=20_000)  # milliseconds: the machine is busy with engines
-
-
-def is_complaint(message: ConsoleMessage) -> bool:
-    return message.type in ("error", "warning") and not any(word in message.text for word in DROPPED)
-
-
-def visit(page: Page, path: str) -> None:
-    try:
-        page.goto(path)
-    except Error as error:
-        if DROPPED[0] not in error.message:
-            raise
-        page.goto(path)
 
 
 @pytest.fixture(scope="package")

@@ -7,7 +7,7 @@ import docker
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import visit
+from tests.e2e.chromium import visit
 from tests.harness.images import make_image
 from tests.harness.projects import Project, list_running, read_ids
 

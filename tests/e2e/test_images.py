@@ -5,7 +5,7 @@ import contextlib
 import docker
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import visit
+from tests.e2e.chromium import visit
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, make_image
 

@@ -4,7 +4,7 @@ import docker
 import pytest
 from playwright.sync_api import Page, Request, Response, expect
 
-from tests.e2e.conftest import visit
+from tests.e2e.chromium import visit
 from tests.harness.console import RunningConsole, call_link
 from tests.harness.eventually import eventually
 from tests.harness.images import make_image

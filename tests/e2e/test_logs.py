@@ -5,7 +5,7 @@ import re
 import docker
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import visit
+from tests.e2e.chromium import visit
 from tests.harness.eventually import eventually
 from tests.harness.images import make_image
 from tests.harness.projects import Project

@@ -3,7 +3,7 @@
 import docker
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import visit
+from tests.e2e.chromium import visit
 from tests.harness.console import RunningConsole
 from tests.harness.images import make_image
 from tests.harness.projects import Project

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import visit
+from tests.e2e.chromium import visit
 from tests.harness.console import RunningConsole, run_console
 from tests.harness.swarm import PrivateSwarm
 
