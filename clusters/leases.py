@@ -25,9 +25,9 @@ def make_owner() -> str:
 
 
 def claim_leases(names: Collection[str], owner: str, seconds: float) -> set[str]:
-    """Take those of the names that nobody holds, for `seconds` (at most LONGEST_LEASE). Returns all that `owner` holds by now, also of other names.
+    """Take those of the names that nobody holds, for `seconds` (at most LONGEST_LEASE).
 
-    Raises DatabaseError.
+    Returns all that `owner` holds by now, also of other names. Raises DatabaseError.
     """
     is_held = Q(expires_at__gt=Now(), expires_at__lte=Now() + LONGEST_LEASE)
     missing = set(names) - set(Lease.objects.filter(is_held).values_list("name", flat=True))

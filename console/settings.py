@@ -108,6 +108,7 @@ TEMPLATES = [
 DATABASE_CONNECTIONS = env.read_integer("WINDLASS_DATABASE_CONNECTIONS", 24, 4, 1000)  # PostgreSQL's, of one process
 DATABASE_URL = env.read_url("DATABASE_URL", {"sqlite", "postgres", "postgresql"}, f"sqlite:///{DATA_DIR / 'windlass.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
+DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.read_text("DATABASE_PASSWORD")
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -153,7 +154,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = Path(env.read_text("WINDLASS_STATIC_DIR", str(DATA_DIR / "static"))).resolve()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
