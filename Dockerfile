@@ -26,7 +26,7 @@ FROM ${BASE}
 # For engines at ssh:// addresses.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends openssh-client \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && groupadd --gid 10001 windlass \
     && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin windlass \
     && install -d -m 0700 -o windlass -g windlass /data

@@ -20,4 +20,4 @@ def probe(port: str, host: str) -> str:
 
 if __name__ == "__main__":
     allowed = os.environ.get("WINDLASS_ALLOWED_HOSTS", "").split(",")[0].strip(" *").removeprefix(".")
-    sys.exit(probe(os.environ.get("WINDLASS_PORT", "") or "8000", allowed))
+    sys.exit(probe(os.environ.get("WINDLASS_PORT", "") or "8000", allowed) or 0)

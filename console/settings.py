@@ -34,8 +34,11 @@ SECRET_KEY = env.read_or_create_secret("WINDLASS_SECRET_KEY", DATA_DIR / "secret
 ENCRYPTION_KEY = env.read_or_create_secret(
     "WINDLASS_ENCRYPTION_KEY", DATA_DIR / "encryption.key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode()
 )
-if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", ENCRYPTION_KEY):
-    raise ImproperlyConfigured("WINDLASS_ENCRYPTION_KEY must be 32 bytes in URL-safe base64 (a Fernet key).")
+OLD_ENCRYPTION_KEYS = env.read_list("WINDLASS_OLD_ENCRYPTION_KEYS")  # what they encrypted can be read still
+for _key in (ENCRYPTION_KEY, *OLD_ENCRYPTION_KEYS):
+    if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", _key):
+        _name = "WINDLASS_ENCRYPTION_KEY" if _key == ENCRYPTION_KEY else "A key in WINDLASS_OLD_ENCRYPTION_KEYS"
+        raise ImproperlyConfigured(f"{_name} must be 32 bytes in URL-safe base64 (a Fernet key).")
 
 # The console is reached by whatever name its proxy has; WINDLASS_ALLOWED_HOSTS narrows that.
 ALLOWED_HOSTS = env.read_list("WINDLASS_ALLOWED_HOSTS") or ["*"]

@@ -25,9 +25,11 @@ MANAGE = str(BASE_DIR / "manage.py")
 
 @dataclass
 class Answer:
+    """Names of headers in any case."""
+
     status: int
     body: dict[str, Any]
-    headers: dict[str, str]
+    headers: http.client.HTTPMessage
 
 
 @dataclass
@@ -103,7 +105,7 @@ def call_web(port: int, link: str, key: str = "", timeout: float = 60) -> Answer
 def ask(connection: http.client.HTTPConnection, target: str, key: str = "") -> Answer:
     connection.request("POST", target, headers={"Idempotency-Key": key} if key else {})
     response = connection.getresponse()
-    return Answer(response.status, json.loads(response.read()), dict(response.getheaders()))
+    return Answer(response.status, json.loads(response.read()), response.headers)
 
 
 def call_any_web(ports: list[int], link: str, note: Callable[[Exception], None] = lambda _: None) -> Answer:

@@ -2,8 +2,10 @@
 two webs and two workers in one data folder over SQLite. Storms, restarts, losses; a real engine says what came of them."""
 
 import http.client
+import os
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,10 +17,12 @@ from typing import Any
 import docker
 import pytest
 
+from tests.harness.console import BASE_DIR
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.parts import Answer, Parts, ask, call_any_web, call_web, run_parts
 from tests.harness.postgres import PrivatePostgres, run_postgres_server
+from tests.harness.proc import find_free_port
 from tests.harness.projects import Project, create_container, list_running, read_ids
 from tests.harness.redis import PrivateRedis, run_redis_server
 
@@ -163,6 +167,15 @@ def test_a_storm_over_two_webs_costs_two_redeploys(request, place, storm, api, n
         assert covering["attempts"] == 1
     after = read_ids(api)
     assert (after.keys(), set(after.values()) & set(before.values())) == (before.keys(), set())
+
+
+def test_the_images_health_check_tells_a_web_that_answers_from_one_that_does_not(servers):
+    def probe(port: int) -> int:
+        environment = {**os.environ, "WINDLASS_PORT": str(port), "WINDLASS_ALLOWED_HOSTS": ".example.com,localhost"}
+        return subprocess.run([sys.executable, "-m", "console.probe"], cwd=BASE_DIR, env=environment, check=False).returncode
+
+    assert probe(servers.parts.ports["web1"]) == 0
+    assert probe(find_free_port()) == 1
 
 
 def test_a_rolling_restart_loses_nothing_and_answers_everything(servers, api, name, image):
