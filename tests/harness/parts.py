@@ -15,12 +15,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+import requests
 
 from tests.harness.console import BASE_DIR, PASSWORD, RunningConsole, is_served
 from tests.harness.eventually import eventually
 from tests.harness.proc import find_free_port, start_process
 
 MANAGE = str(BASE_DIR / "manage.py")
+TOKEN = "0123456789abcdef0123456789abcdef01234567"  # of the API, for the tests
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Parts:
                 self.wait_until_served(name)
 
     def wait_until_served(self, name: str) -> None:
-        url = f"http://127.0.0.1:{self.ports[name]}/login/"
+        url = f"http://127.0.0.1:{self.ports[name]}/healthz"
         eventually(lambda: is_served(url), within=90, what=f"{name} serves")
 
     def stop(self, *names: str, within: float = 60) -> None:
@@ -82,16 +84,22 @@ class Parts:
         return start_process([sys.executable, MANAGE, *arguments], self.folder / "manage.log", self.environment)
 
     def console(self, name: str) -> RunningConsole:
-        """For the API, by way of this web."""
-        process = self.processes[name]
-        return RunningConsole(f"http://127.0.0.1:{self.ports[name]}", self.folder, self.folder, process, self.environment)
+        """For the API, by way of this web and as `admin`: with a token, since no static files are there for the login page."""
+        url, process = f"http://127.0.0.1:{self.ports[name]}", self.processes[name]
+        if not self.query("SELECT key FROM authtoken_token"):
+            values = f"SELECT '{TOKEN}', date_joined, id FROM auth_user"
+            self.query(f"INSERT INTO authtoken_token (key, created, user_id) {values} RETURNING key")
+        session = requests.Session()
+        session.headers["Authorization"] = f"Token {TOKEN}"
+        return RunningConsole(url, self.folder, self.folder, process, self.environment, session)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         url = self.environment.get("DATABASE_URL")
         if url:
-            with psycopg.connect(url) as database:
-                return database.execute(sql).fetchall()
-        with closing(sqlite3.connect(Path(self.environment["WINDLASS_DATA_DIR"], "windlass.sqlite3"), timeout=30)) as database:
+            with psycopg.connect(url) as server:
+                return server.execute(sql).fetchall()
+        file = Path(self.environment["WINDLASS_DATA_DIR"], "windlass.sqlite3")
+        with closing(sqlite3.connect(file, timeout=30)) as database, database:
             return database.execute(sql).fetchall()
 
 
@@ -136,8 +144,7 @@ def run_parts(folder: Path, engine_url: str, *names: str, hosts: int = 1, **envi
     }
     parts = Parts(folder, variables)
     try:
-        commands = [["prepare"]] * hosts + [["collectstatic", "--no-input", "--verbosity", "0"]]
-        preparing = [parts.manage(*command) for command in commands]
+        preparing = [parts.manage("prepare") for _ in range(hosts)]
         assert {process.wait(120) for process in preparing} == {0}, (folder / "manage.log").read_text()
         parts.start(*names)
         yield parts

@@ -1,4 +1,4 @@
-"""`manage.py rotate_key`: brings the stored secrets under a new encryption key; the steps are in docs/operate.md, "Rotate keys"."""
+"""`manage.py rotate_key`: brings stored secrets under a new encryption key; docs/operate.md, "Rotate keys", has the steps."""
 
 from typing import Any
 
