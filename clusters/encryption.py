@@ -1,19 +1,21 @@
-"""Secrets at rest: a text column encrypted with Fernet under settings.ENCRYPTION_KEY."""
+"""Secrets at rest: a text column encrypted with Fernet under settings.ENCRYPTION_KEY; what was encrypted under one of
+settings.OLD_ENCRYPTION_KEYS can be read still."""
 
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models
+from django.db import models, transaction
 
 if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
+    from cryptography.fernet import MultiFernet
 
 
-def make_fernet() -> "Fernet":
-    from cryptography.fernet import Fernet  # 7 MB, which a process without secrets to read is spared
+def make_fernet() -> "MultiFernet":
+    from cryptography.fernet import Fernet, MultiFernet  # 7 MB, which a process without secrets to read is spared
 
-    return Fernet(settings.ENCRYPTION_KEY)
+    return MultiFernet([Fernet(key) for key in (settings.ENCRYPTION_KEY, *settings.OLD_ENCRYPTION_KEYS)])
 
 
 class EncryptedTextField(models.TextField):
@@ -34,3 +36,19 @@ class EncryptedTextField(models.TextField):
             raise ImproperlyConfigured(
                 "A stored secret cannot be decrypted: WINDLASS_ENCRYPTION_KEY is not the key it was encrypted with."
             ) from error
+
+
+def encrypt_anew() -> int:
+    """Bring every stored secret under settings.ENCRYPTION_KEY, all of them or none. Returns the number of rows written.
+
+    Raises ImproperlyConfigured when one can be read with none of the keys."""
+    written = 0
+    with transaction.atomic():
+        for model in apps.get_models():
+            names = [field.name for field in model._meta.concrete_fields if isinstance(field, EncryptedTextField)]
+            if not names:
+                continue
+            for pk, *values in model._default_manager.select_for_update().order_by("pk").values_list("pk", *names):
+                model._default_manager.filter(pk=pk).update(**dict(zip(names, values, strict=True)))
+                written += 1
+    return written

@@ -486,6 +486,21 @@ class ClusterGrant(models.Model):
             raise ValidationError("Give the role either to a user or to a group.")
 
 
+class Lease(models.Model):
+    """Who does what only one process of all should do: follow a cluster, delete what is old. `clusters.leases` is the only
+    writer; without a row nobody does."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    owner = models.CharField(max_length=64)
+    expires_at = models.DateTimeField(help_text="By the database's clock.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.owner}"
+
+
 class AuditEntry(models.Model):
     """One line of who did what. Append-only; `clusters.audit` is the only writer."""
 

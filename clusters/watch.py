@@ -1,5 +1,7 @@
 """Keeps the inventory current: one thread a cluster follows the engine's events and syncs after them.
 
+Of several processes one follows a cluster: who holds its lease. Two that do so for a moment write the same rows twice.
+
 A thread alternates between two things: sync, then listen from the moment before that sync on (by the engine's own clock,
 so that nothing falls between), until something happens or a full resync is due. A burst of events is one sync: what
 arrives within DEBOUNCE_SECONDS of the first event is answered together.
@@ -12,6 +14,7 @@ import threading
 import time
 
 import structlog
+from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import close_old_connections, connection, connections
 
@@ -22,6 +25,7 @@ from clusters.engine.events import EventStream
 from clusters.engine.listing import ObservedEngine
 from clusters.engine.swarm.listing import look_at_tasks
 from clusters.inventory import mark_unreachable, observe_and_store
+from clusters.leases import claim_leases, extend_leases, make_owner, release_leases
 from clusters.models import Cluster
 
 log = structlog.get_logger("windlass.watch")
@@ -51,24 +55,58 @@ EVENT_FILTERS = {
 
 
 def run_watcher(stop: threading.Event) -> None:
-    """Watches every cluster in the database until `stop` is set."""
+    """Watches the clusters in the database that no other watcher does, until `stop` is set."""
     threads: dict[int, ClusterWatch] = {}
+    roster = Roster()
     try:
         while not stop.is_set():
             try:
                 close_old_connections()
-                adjust_watches(threads, {cluster.pk: cluster for cluster in Cluster.objects.all()})
+                adjust_watches(threads, roster.list_own())
             except DatabaseFailure as error:
                 log.warning("the list of clusters cannot be read", error=str(error))
                 connection.close()
-            stop.wait(ROSTER_SECONDS)
+            stop.wait(min(ROSTER_SECONDS, settings.CALL_LEASE_SECONDS / 3))
     finally:
         for watch in threads.values():
             watch.stop()
         deadline = time.monotonic() + STOP_SECONDS
         for watch in threads.values():
             watch.join(max(deadline - time.monotonic(), 0))
+        roster.leave()
         connection.close()
+
+
+class Roster:
+    """The clusters that this watcher follows: those whose lease it holds."""
+
+    def __init__(self) -> None:
+        self.owner = make_owner()
+        self._extend_at = 0.0
+
+    def list_own(self) -> dict[int, Cluster]:
+        """Claims what nobody follows, and tells what is ours by now. Raises DatabaseError."""
+        seconds = settings.CALL_LEASE_SECONDS
+        now = time.monotonic()
+        if now >= self._extend_at:
+            extend_leases(self.owner, seconds)
+            self._extend_at = now + seconds / 3
+        clusters = {lease_name(cluster.pk): cluster for cluster in Cluster.objects.all()}
+        held = claim_leases(clusters, self.owner, seconds)
+        if deleted := held - clusters.keys():
+            release_leases(self.owner, deleted)
+        return {cluster.pk: cluster for name, cluster in clusters.items() if name in held}
+
+    def leave(self) -> None:
+        """Lets other watchers take over at once; what fails here they do when the leases are over."""
+        try:
+            release_leases(self.owner)
+        except DatabaseFailure as error:
+            log.warning("the clusters cannot be handed over", error=str(error))
+
+
+def lease_name(cluster_id: int) -> str:
+    return f"cluster {cluster_id}"
 
 
 def adjust_watches(watches: "dict[int, ClusterWatch]", clusters: dict[int, Cluster]) -> None:

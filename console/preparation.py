@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from clusters.models import Application, Cluster
@@ -101,7 +101,10 @@ def migrate_database() -> None:
 
 
 def collect_static_files() -> None:
-    """Copies the pages' CSS and JavaScript to STATIC_ROOT when any of them changed since the last time."""
+    """Copies the pages' CSS and JavaScript to STATIC_ROOT when any of them changed since the last time. A folder of the
+    operator's choice is theirs to fill: an image has it filled, and read-only."""
+    if settings.STATIC_ROOT != settings.DATA_DIR / "static":
+        return
     stamp = settings.DATA_DIR / "static.stamp"
     fingerprint = fingerprint_static_files()
     if (settings.STATIC_ROOT / "staticfiles.json").exists() and stamp.exists() and stamp.read_text() == fingerprint:
@@ -120,13 +123,18 @@ def fingerprint_static_files() -> str:
 
 
 def create_admin() -> str | None:
-    """On the first start makes the user `admin`. What to print as the password; None when there are users already."""
+    """On the first start makes the user `admin`. What to print as the password; None when there are users already, or another
+    host makes it at this moment."""
     given = env.read_text("WINDLASS_ADMIN_PASSWORD")
     users = get_user_model().objects
     if users.exists():
         return None
     password = given or secrets.token_urlsafe(12)
-    users.create_superuser(ADMIN, email="", password=password)
+    try:
+        with transaction.atomic():
+            users.create_superuser(ADMIN, email="", password=password)
+    except IntegrityError:
+        return None
     return "the one in WINDLASS_ADMIN_PASSWORD" if given else password
 
 

@@ -34,8 +34,11 @@ SECRET_KEY = env.read_or_create_secret("WINDLASS_SECRET_KEY", DATA_DIR / "secret
 ENCRYPTION_KEY = env.read_or_create_secret(
     "WINDLASS_ENCRYPTION_KEY", DATA_DIR / "encryption.key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode()
 )
-if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", ENCRYPTION_KEY):
-    raise ImproperlyConfigured("WINDLASS_ENCRYPTION_KEY must be 32 bytes in URL-safe base64 (a Fernet key).")
+OLD_ENCRYPTION_KEYS = env.read_list("WINDLASS_OLD_ENCRYPTION_KEYS")  # what they encrypted can be read still
+for _key in (ENCRYPTION_KEY, *OLD_ENCRYPTION_KEYS):
+    if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", _key):
+        _name = "WINDLASS_ENCRYPTION_KEY" if _key == ENCRYPTION_KEY else "A key in WINDLASS_OLD_ENCRYPTION_KEYS"
+        raise ImproperlyConfigured(f"{_name} must be 32 bytes in URL-safe base64 (a Fernet key).")
 
 # The console is reached by whatever name its proxy has; WINDLASS_ALLOWED_HOSTS narrows that.
 ALLOWED_HOSTS = env.read_list("WINDLASS_ALLOWED_HOSTS") or ["*"]
@@ -108,6 +111,7 @@ TEMPLATES = [
 DATABASE_CONNECTIONS = env.read_integer("WINDLASS_DATABASE_CONNECTIONS", 24, 4, 1000)  # PostgreSQL's, of one process
 DATABASE_URL = env.read_url("DATABASE_URL", {"sqlite", "postgres", "postgresql"}, f"sqlite:///{DATA_DIR / 'windlass.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
+DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.read_text("DATABASE_PASSWORD")
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -153,7 +157,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = Path(env.read_text("WINDLASS_STATIC_DIR", str(DATA_DIR / "static"))).resolve()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

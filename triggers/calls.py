@@ -183,9 +183,9 @@ def publish_call(call_id: Any) -> None:
 def claim_call(application_id: int, owner: str) -> TriggerCall | None:
     """Take the application's next call for `owner`: one whose lease ran out, else the oldest queued. None: nothing to do,
     or another worker is at it. The queued scaling calls of the same service come along, merged into it."""
-    now = timezone.now()
     with transaction.atomic():
         _lock_application(application_id)
+        now = timezone.now()  # not before: the lock may have been waited for longer than a lease
         running = TriggerCall.objects.filter(
             application_id=application_id, state=CallState.RUNNING, merged_into__isnull=True
         ).first()

@@ -1,5 +1,10 @@
-from django.db import DatabaseError
+from datetime import timedelta
 
+import pytest
+from django.db import DatabaseError
+from django.db.models import F
+
+from clusters.models import Lease
 from console.management.commands import watch
 
 
@@ -17,3 +22,15 @@ def test_the_watcher_goes_on_after_a_database_that_failed(monkeypatch):
     monkeypatch.setattr(watch, "close_old_connections", lambda: None)
     watch.poll_registries(type("Stop", (), {"wait": lambda self, seconds: next(turns)})())
     assert len(rounds) == 2
+
+
+@pytest.mark.django_db
+def test_of_several_watchers_one_prunes_and_again_an_hour_later(monkeypatch):
+    prunes = []
+    monkeypatch.setattr(watch, "prune_calls", lambda: prunes.append(1))
+    for _ in range(3):
+        watch.prune_when_due()
+    assert len(prunes) == 1
+    Lease.objects.update(expires_at=F("expires_at") - timedelta(seconds=watch.PRUNE_SECONDS))
+    watch.prune_when_due()
+    assert len(prunes) == 2

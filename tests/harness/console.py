@@ -43,7 +43,7 @@ class RunningConsole:
     def request(self, method: str, path: str, data: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """An API request as `admin`, who signs in at the first one; status and JSON."""
         self.session = self.session or sign_in(self.url)
-        headers = {"X-CSRFToken": self.session.cookies["csrftoken"], "Referer": self.url}
+        headers = {"X-CSRFToken": self.session.cookies.get("csrftoken"), "Referer": self.url}
         answer = self.session.request(method, f"{self.url}{path}", json=data, headers=headers, timeout=120)
         return answer.status_code, answer.json()
 

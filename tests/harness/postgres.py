@@ -5,11 +5,13 @@ The server lives in a temporary folder, listens on a socket there only, and ends
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness.eventually import eventually
@@ -33,33 +35,61 @@ def drop_privileges() -> list[str]:
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
 
 
+@dataclass
+class PrivatePostgres:
+    """A server in `folder`, where its socket is too."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://windlass@/postgres?host={self.folder}"
+
+    def create(self) -> None:
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        command = [str(find_postgres_folder() / "initdb"), "-D", str(self.folder / "data"), "-U", "windlass", "-A", "trust"]
+        subprocess.run([*drop_privileges(), *command, "--no-sync"], check=True, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        programs = find_postgres_folder()
+        options = ["-D", str(self.folder / "data"), "-k", str(self.folder), "-c", "listen_addresses=", "-F"]
+        self.process = start_process([*drop_privileges(), str(programs / "postgres"), *options], self.folder / "server.log")
+        ready = [str(programs / "pg_isready"), "-q", "-h", str(self.folder)]
+        eventually(lambda: subprocess.run(ready, check=False).returncode == 0, within=20, what="PostgreSQL answers")
+
+    def stop(self) -> None:
+        if self.process:
+            stop_process(self.process)
+
+    def crash(self) -> None:
+        """All its processes end at once, and nothing is written any more (SIGQUIT: PostgreSQL's immediate shutdown)."""
+        assert self.process
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(20)
+
+
+@contextmanager
+def run_postgres_server() -> Iterator[PrivatePostgres]:
+    folder = Path(tempfile.mkdtemp(prefix="windlass-pg-"))
+    server = PrivatePostgres(folder)
+    try:
+        server.create()
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def run_postgres() -> Iterator[str]:
     """Yields the server's DATABASE_URL."""
-    programs = find_postgres_folder()
-    folder = Path(tempfile.mkdtemp(prefix="windlass-pg-"))
-    try:
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres", "postgres")
-        prefix = drop_privileges()
-        data = str(folder / "data")
-        subprocess.run(
-            [*prefix, str(programs / "initdb"), "-D", data, "-U", "windlass", "-A", "trust", "--no-sync"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        server = start_process(
-            [*prefix, str(programs / "postgres"), "-D", data, "-k", str(folder), "-c", "listen_addresses=", "-F"],
-            folder / "server.log",
-        )
-        try:
-            ready = [str(programs / "pg_isready"), "-q", "-h", str(folder)]
-            eventually(lambda: subprocess.run(ready, check=False).returncode == 0, within=20, what="PostgreSQL answers")
-            yield f"postgresql://windlass@/postgres?host={folder}"
-        finally:
-            stop_process(server)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with run_postgres_server() as server:
+        yield server.url
 
 
 def main() -> int:

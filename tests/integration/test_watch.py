@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from clusters import inventory, watch
-from clusters.models import Application, Cluster, Container
+from clusters.models import Application, Cluster, Container, Lease
 from clusters.tests.factories import ClusterFactory
 from clusters.watch import run_watcher
 from tests.harness.engine import run_engine, start_engine, stop_engine
@@ -194,7 +194,7 @@ def test_a_thread_that_died_is_replaced(cluster, api, watcher, monkeypatch):
     eventually(lambda: is_reachable(cluster))
 
 
-def test_stopping_wakes_a_watch_that_listens(cluster, api):
+def test_stopping_wakes_a_watch_that_listens_and_lets_others_take_over_at_once(cluster, api):
     stop = threading.Event()
     thread = threading.Thread(target=run_watcher, args=(stop,))
     thread.start()
@@ -203,3 +203,4 @@ def test_stopping_wakes_a_watch_that_listens(cluster, api):
     thread.join(watch.LISTEN_SECONDS / 2)
     assert not thread.is_alive()
     assert not [t for t in threading.enumerate() if t.name.startswith("watch-")]
+    assert not Lease.objects.exists()

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
 from clusters.audit import prune_entries
+from clusters.leases import claim_leases, make_owner
 from clusters.watch import run_watcher
 from triggers.deliveries import prune_deliveries
 from triggers.polling import poll_subscriptions
@@ -21,7 +22,8 @@ from triggers.tasks import prune_calls, sweep_calls
 log = structlog.get_logger("windlass.watch")
 
 SWEEP_SECONDS = 5.0
-PRUNE_SECONDS = 3600.0
+PRUNE_SECONDS = 3600.0  # between two prunes, whichever watcher makes them
+PRUNE_ASK_SECONDS = 60.0  # between two looks whether one is due
 POLL_SECONDS = 5.0
 STOP_SECONDS = 3.0  # how long a stop waits for a registry that is just being asked
 
@@ -46,17 +48,24 @@ class Command(BaseCommand):
 
 
 def keep_house(stopping: threading.Event) -> None:
-    """Sweeps and prunes until `stopping`. A database that fails is tried again at the next turn."""
-    prune_at = time.monotonic() + SWEEP_SECONDS
+    """Sweeps and prunes until `stopping`. A database that fails is tried again at the next turn.
+
+    Every watcher sweeps: a call that is published twice is claimed once. One prunes."""
+    ask_at = 0.0
     while not stopping.wait(SWEEP_SECONDS):
         close_old_connections()
         run_safely(sweep_calls)
-        if time.monotonic() >= prune_at:
-            run_safely(prune_calls)
-            run_safely(prune_entries)
-            run_safely(prune_deliveries)
-            prune_at = time.monotonic() + PRUNE_SECONDS
+        if time.monotonic() >= ask_at:
+            run_safely(prune_when_due)
+            ask_at = time.monotonic() + PRUNE_ASK_SECONDS
     connection.close()
+
+
+def prune_when_due() -> None:
+    """Deletes what is old, unless a watcher did so within the last PRUNE_SECONDS: the lease is kept until it is over."""
+    if claim_leases({"prune"}, make_owner(), PRUNE_SECONDS):
+        for prune in (prune_calls, prune_entries, prune_deliveries):
+            run_safely(prune)
 
 
 def poll_registries(stopping: threading.Event) -> None:

@@ -1,0 +1,37 @@
+"""`manage.py migrate`: Django's own, one at a time: hosts that start together may all ask for it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+ADVISORY_LOCK = 0x77696E64  # any number, the same in every version
+
+
+class Command(migrate.Command):
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Waits for one that runs, and then finds nothing left to do."""
+        with hold_migration_lock(connections[options["database"]]):
+            super().handle(*args, **options)
+
+
+@contextmanager
+def hold_migration_lock(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """PostgreSQL: an advisory lock of the session. SQLite: a lock on a file beside the database."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+        try:
+            yield
+        finally:
+            with suppress(DatabaseError), connection.cursor() as cursor:  # a session that was lost holds no lock
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+    else:
+        with Path(f"{connection.settings_dict['NAME']}.migrate").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

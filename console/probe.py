@@ -1,0 +1,23 @@
+"""The image's health check: whether the console in this container answers. Knows no Django, since it runs every few seconds."""
+
+import os
+import sys
+import urllib.error
+import urllib.request
+
+TIMEOUT = 4.0  # seconds
+
+
+def probe(port: str, host: str) -> str:
+    """What is wrong; empty when it answers. `host`: a name that requests may have (WINDLASS_ALLOWED_HOSTS)."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/healthz", headers={"Host": host} if host else {})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310
+            return ""
+    except (urllib.error.URLError, OSError) as error:
+        return str(error)
+
+
+if __name__ == "__main__":
+    allowed = os.environ.get("WINDLASS_ALLOWED_HOSTS", "").split(",")[0].strip(" *").removeprefix(".")
+    sys.exit(probe(os.environ.get("WINDLASS_PORT", "") or "8000", allowed) or 0)

@@ -1,0 +1,55 @@
+import base64
+import os
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from clusters.models import Cluster, Registry
+from clusters.tests.factories import ClusterFactory, RegistryFactory
+from triggers.models import Trigger
+from triggers.tests.factories import TriggerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def make_key() -> str:
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
+
+
+def read_columns() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secret FROM triggers_trigger")
+        found = cursor.fetchall()
+        cursor.execute("SELECT tls_key FROM clusters_cluster WHERE tls_key <> ''")
+        found += cursor.fetchall()
+        cursor.execute("SELECT password FROM clusters_registry UNION ALL SELECT hook_token FROM clusters_registry")
+        return [text for (text,) in found + cursor.fetchall()]
+
+
+def test_every_secret_is_readable_with_the_new_key_alone_afterwards(settings, capsys):
+    cluster = ClusterFactory(tls_key="a key")
+    registry = RegistryFactory(username="ci", password="a password")
+    trigger = TriggerFactory()
+    token, before = registry.hook_token, read_columns()
+
+    settings.OLD_ENCRYPTION_KEYS, settings.ENCRYPTION_KEY = [settings.ENCRYPTION_KEY], make_key()
+    assert Trigger.objects.get().secret == trigger.secret  # while both keys are known, nothing stands still
+    call_command("rotate_key")
+    assert "with WINDLASS_ENCRYPTION_KEY now" in capsys.readouterr().out
+
+    settings.OLD_ENCRYPTION_KEYS = []
+    assert not set(before) & set(read_columns())
+    assert Cluster.objects.get(pk=cluster.pk).tls_key == "a key"
+    found = Registry.objects.get(pk=registry.pk)
+    assert (found.password, found.hook_token) == ("a password", token)
+    assert Trigger.objects.get().secret == trigger.secret
+
+
+def test_a_secret_under_an_unknown_key_changes_nothing_and_is_told(settings):
+    TriggerFactory()
+    before = read_columns()
+    settings.ENCRYPTION_KEY = make_key()
+    with pytest.raises(CommandError, match="cannot be decrypted"):
+        call_command("rotate_key")
+    assert read_columns() == before
