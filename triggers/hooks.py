@@ -164,7 +164,7 @@ def call_trigger(request: HttpRequest) -> Response:
         delivery_id=next((request.headers[name] for name in DELIVERY_HEADERS if request.headers.get(name)), ""),
     )
     call = accept_call(call_request)
-    if call.state == CallState.REJECTED:
+    if call.state == CallState.REJECTED and call.reason != "cancelled":  # that is what became of a delivery's first call
         return answer_with_rejection(call_request, call)
     if wait:
         return answer_with_outcome(request, call, wait)
