@@ -275,9 +275,8 @@ def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -
     if outcome.state == CallState.SUCCEEDED:
         return answer(200, outcome.message, call, **described)
     if outcome.is_active:
-        return answer(
-            504, f"Not finished after {seconds} s; the call goes on, ask statusUrl for its outcome.", call, **described
-        )
+        why = "The console is being restarted" if waiters.is_stopping else f"Not finished after {seconds} s"
+        return answer(504, f"{why}; the call goes on, ask statusUrl for its outcome.", call, **described)
     return answer(500, outcome.message, call, **described)
 
 

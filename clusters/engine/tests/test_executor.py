@@ -272,7 +272,7 @@ def test_a_scaling_out_that_is_cancelled_leaves_no_container(fake, quick_checks)
 def test_an_operation_under_way_ends_before_the_way_back_begins(fake, quick_checks):
     """A start while the same container is still being stopped would be lost."""
     cancelled, stopping = threading.Event(), threading.Event()
-    lanes = LaneRunner(fake, lambda *event: None, lambda: check())
+    lanes = LaneRunner(fake, lambda *event: None, lambda: check())  # noqa: PLW0108 - defined below
 
     def check():
         if stopping.is_set():
