@@ -21,6 +21,7 @@ ACTIONS = {
     "sign_in.fail": "Failed to sign in",
     "sign_out": "Signed out",
     "call": "Asked for a call",
+    "call.cancel": "Cancelled call",
     "trigger.create": "Created trigger",
     "trigger.change": "Changed trigger",
     "trigger.enable": "Enabled trigger",

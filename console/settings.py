@@ -227,7 +227,10 @@ AUDIT_RETENTION_DAYS = env.read_integer("WINDLASS_AUDIT_RETENTION_DAYS", 365, 1,
 DELIVERY_RETENTION_DAYS = env.read_integer("WINDLASS_DELIVERY_RETENTION_DAYS", 30, 1, 3650)
 DELIVERY_RETENTION_COUNT = env.read_integer("WINDLASS_DELIVERY_RETENTION_COUNT", 10_000, 100, 10_000_000)
 CALL_RETENTION_COUNT = env.read_integer("WINDLASS_CALL_RETENTION_COUNT", 1_000_000, 100, 100_000_000)
+STOP_GRACE_SECONDS = env.read_integer("WINDLASS_STOP_GRACE_SECONDS", 10, 0, 3600)  # console/supervisor.py reads it too
 WORKER_THREADS = env.read_integer("WINDLASS_WORKER_THREADS", 16, 1, 256)
+# Running calls of one cluster at a time, over all workers: an engine that hangs must not take every thread.
+CLUSTER_CALLS = env.read_integer("WINDLASS_CLUSTER_CALLS", 8, 1, 256)
 
 if not re.fullmatch(r"[A-Za-z0-9.:_-]+|\[[0-9a-fA-F:]+\]", HOST):
     raise ImproperlyConfigured(f"WINDLASS_HOST is {HOST!r}; it must be an address or a host name.")

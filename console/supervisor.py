@@ -45,8 +45,8 @@ class Part:
 def known_parts() -> dict[str, Part]:
     parts = [
         Part("web", stop_limit=10.0),
-        # A worker ends its running calls if it can; what it cannot is taken over when its lease is over.
-        Part("worker", stop_limit=20.0, delay=1.0),
+        # After its grace period a worker hands over at the next safe step. What it cannot is taken over when its lease is over.
+        Part("worker", stop_limit=float(os.environ.get("WINDLASS_STOP_GRACE_SECONDS") or 10) + 10.0, delay=1.0),
         Part("watch", stop_limit=10.0, delay=1.0),
         Part("start_sample", stop_limit=5.0, delay=2.0, once=True),
         # An engine needs its time to stop its containers, also when nobody waits for it.

@@ -92,6 +92,21 @@ def _describe_state(call: TriggerCall) -> str:
     return f"{word} {'after' if call.state in (CallState.FAILED, CallState.ROLLED_BACK) else 'in'} {duration(took)}"
 
 
+def describe_cancellation(call: TriggerCall) -> str:
+    """What a cancellation would do, or that it was asked for; empty where there is nothing to cancel."""
+    if not call.is_active:
+        return ""
+    led = call.merged_into or call
+    if led.cancel_requested_at:
+        return f"{led.cancelled_by} cancels it: it stops at the next safe step."
+    if call.state == CallState.QUEUED:
+        return "It waits: cancelled, it does nothing at all."
+    ends = {Action.REDEPLOY: " and goes back to what ran before", Action.SCALING: " and goes back to the count from before"}
+    end = ends.get(Action(call.action), "; what is done by then stays")
+    together = " All scale calls of this one change are cancelled together." if led.merged_calls.exists() else ""
+    return f"Cancelled, it stops at the next safe step{end}.{together}"
+
+
 @dataclass(frozen=True)
 class ServiceProgress:
     service: str

@@ -95,6 +95,7 @@ urlpatterns = [
     path("calls/running/", calls.running_calls, name="running_calls"),
     path("calls/<uuid:call_id>/", calls.call, name="call"),
     path("calls/<uuid:call_id>/again/", calls.call_again, name="call_again"),
+    path("calls/<uuid:call_id>/cancel/", calls.call_cancel, name="call_cancel"),
     path("users/", users.users, name="users"),
     path("users/new/", users.user_create, name="user_create"),
     path("users/<int:user_id>/", users.user, name="user"),

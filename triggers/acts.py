@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from clusters.audit import record_act
 from clusters.callers import client_address
 from clusters.models import Application, Container, Service
+from triggers import calls
 from triggers.calls import accept_call
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.requests import CallRequest
@@ -50,6 +51,15 @@ def start_call(
         word, target = describe_act(call)
         record_act(request, word, target, call=str(call.pk), asked=call.action, source=source.value, **known)
     return call
+
+
+def cancel_call(request: HttpRequest, call: TriggerCall) -> TriggerCall:
+    """The call that is cancelled: for one of several scaling calls that run as one change, that which leads them. Raises
+    calls.AlreadyEnded."""
+    with transaction.atomic():
+        cancelled = calls.cancel_call(call, request.user.get_username())
+        record_act(request, "call.cancel", cancelled.application, call=str(cancelled.pk), asked=cancelled.action)
+    return cancelled
 
 
 def permission_for(act: str, container: str = "") -> str:

@@ -1,5 +1,7 @@
-"""Triggers and calls in the admin. Secrets and links are shown in the console only; calls are history and can only be read."""
+"""Triggers and calls in the admin. Secrets and links are shown in the console only; calls are history: one can be
+cancelled, else they can only be read."""
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -15,7 +17,7 @@ from clusters.admin_access import ClusterFilter, ReadOnlyAdmin, ScopedAdmin
 from clusters.badges import render_badge
 from clusters.models import Application, Service
 from triggers import acts
-from triggers.calls import QueueFull
+from triggers.calls import AlreadyEnded, QueueFull
 from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
 
 
@@ -161,6 +163,20 @@ class TriggerCallAdmin(ReadOnlyAdmin):
     list_filter = ("state", "action", "source", "queued_at", ("application__cluster", ClusterFilter))
     list_select_related = ("application", "service")
     search_fields = ("=id", "application__name", "service__name", "trigger__name", "trigger__public_id", "reason")
+    actions = ("cancel",)
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return has_anywhere(request.user, "triggers.add_triggercall")
+
+    @admin.action(description="Cancel selected calls", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[TriggerCall]) -> None:
+        """Those that have not ended, and that the user may make."""
+        cancelled = 0
+        for call in self.narrow(request, queryset, "add"):
+            with suppress(AlreadyEnded):
+                acts.cancel_call(request, call)
+                cancelled += 1
+        self.message_user(request, f"Cancelled, or told to stop: {cancelled}.")
 
     @admin.display(description="State", ordering="state")
     def state_badge(self, call: TriggerCall) -> SafeString:

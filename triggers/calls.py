@@ -1,4 +1,4 @@
-"""The life of a TriggerCall: accept, claim, keep, finish, sweep, prune. The only writer of TriggerCall.state.
+"""The life of a TriggerCall: accept, claim, keep, hand over, cancel, finish, sweep, prune. Alone writes TriggerCall.state.
 
 Two locks make it exact. Everything that decides over an application's queue holds that application's row lock
 (SQLite: the write lock that BEGIN IMMEDIATE takes), and the constraint `one_running_call_an_application` stands behind it.
@@ -15,7 +15,7 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -31,6 +31,7 @@ log = structlog.get_logger("windlass.calls")
 RUN_CALL_TASK = "triggers.run_call"
 MAXIMUM_ATTEMPTS = 5  # take-overs of one call before it is given up as lost
 UNTAKEN_AFTER = timedelta(seconds=5)  # a queued call that nobody took for this long is published again
+CLUSTER_LOCK = 0x57494E44  # of PostgreSQL's advisory locks, those with a cluster's id
 EVENT_TEXT_LIMIT = 4000  # characters; what an engine or a registry says may be long
 
 
@@ -45,6 +46,10 @@ class QueueFull(Exception):
 
 class LeaseLost(Exception):
     """Another worker has taken the call over (or it has ended): stop, and write nothing more about it."""
+
+
+class AlreadyEnded(Exception):
+    """There is nothing to cancel any more."""
 
 
 # Accepting
@@ -182,21 +187,23 @@ def publish_call(call_id: Any) -> None:
 
 def claim_call(application_id: int, owner: str) -> TriggerCall | None:
     """Take the application's next call for `owner`: one whose lease ran out, else the oldest queued. None: nothing to do,
-    or another worker is at it. The queued scaling calls of the same service come along, merged into it."""
+    or another worker is at it, or its cluster has as many running calls as it may have; whatever ends then nudges again.
+    The queued scaling calls of the same service come along, merged into it."""
+    running = TriggerCall.objects.filter(application_id=application_id, state=CallState.RUNNING, merged_into__isnull=True)
+    # Without a lock: a thousand nudges for a busy application are cheap.
+    if running.filter(lease_expires_at__gt=timezone.now()).exists():
+        return None
     with transaction.atomic():
         _lock_application(application_id)
         now = timezone.now()  # not before: the lock may have been waited for longer than a lease
-        running = TriggerCall.objects.filter(
-            application_id=application_id, state=CallState.RUNNING, merged_into__isnull=True
-        ).first()
-        if running:
-            return _take_over(running, owner, now)
+        if lapsed := running.first():
+            return _take_over(lapsed, owner, now)
         call = (
             TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
             .order_by("queued_at", "pk")
             .first()
         )
-        if call is None:
+        if call is None or not _take_place(application_id):
             return None
         claimed = TriggerCall.objects.filter(pk=call.pk, state=CallState.QUEUED).update(
             state=CallState.RUNNING, started_at=now, attempts=1, lease_owner=owner, lease_expires_at=_lease_end(now)
@@ -209,6 +216,22 @@ def claim_call(application_id: int, owner: str) -> TriggerCall | None:
     return get_call(call.pk)
 
 
+def _take_place(application_id: int) -> bool:
+    """Whether the application's cluster may have one more running call. Those who ask this of one cluster wait for each
+    other's commit, so that the limit is exact; SQLite lets one transaction write at a time anyway."""
+    cluster_id = Application.objects.values_list("cluster_id", flat=True).get(pk=application_id)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:  # not the cluster's row: the watcher locks that first, and applications after it
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [CLUSTER_LOCK, cluster_id % 2**31])
+    return count_running(cluster_id) < settings.CLUSTER_CALLS
+
+
+def count_running(cluster_id: int) -> int:
+    """The cluster's running calls, those merged into others not counted."""
+    running = only_active(TriggerCall.objects.filter(application__cluster=cluster_id))
+    return running.filter(state=CallState.RUNNING, merged_into__isnull=True).count()
+
+
 def _list_waiting_scalings(application_id: int, service_id: int | None) -> list[Any]:
     """Ids; those behind a stop, a delete or their like wait for it. Asked for by application: given the service too, SQLite
     would read all calls that the service ever had."""
@@ -219,10 +242,19 @@ def _list_waiting_scalings(application_id: int, service_id: int | None) -> list[
 def _take_over(call: TriggerCall, owner: str, now: datetime) -> TriggerCall | None:
     if call.lease_expires_at and call.lease_expires_at > now:
         return None
+    was_handed_over = not call.lease_owner
     taken = TriggerCall.objects.filter(
         pk=call.pk, state=CallState.RUNNING, lease_owner=call.lease_owner, lease_expires_at=call.lease_expires_at
-    ).update(lease_owner=owner, lease_expires_at=_lease_end(now), attempts=F("attempts") + 1)
-    return get_call(call.pk) if taken else None
+    ).update(
+        lease_owner=owner, lease_expires_at=_lease_end(now), attempts=call.attempts if was_handed_over else call.attempts + 1
+    )
+    if not taken:
+        return None
+    if was_handed_over:
+        add_event(call, "info", "resume", "Another worker goes on with it.")
+    else:
+        add_event(call, "warning", "resume", f"Taken over from a lost worker, attempt {call.attempts + 1}.")
+    return get_call(call.pk)
 
 
 def get_call(call_id: Any) -> TriggerCall:
@@ -248,6 +280,50 @@ def extend_lease(call_id: Any, owner: str) -> None:
     )
     if not kept:
         raise LeaseLost
+
+
+def hand_over(call: TriggerCall, owner: str) -> None:
+    """Give the lease back, so that another worker takes the call at once; no attempt is counted. Raises LeaseLost."""
+    with transaction.atomic():
+        kept = TriggerCall.objects.filter(pk=call.pk, state=CallState.RUNNING, lease_owner=owner)
+        if not kept.update(lease_owner="", lease_expires_at=timezone.now()):
+            raise LeaseLost
+        add_event(call, "info", "hand over", "This worker is being stopped, so another one goes on with it.")
+        transaction.on_commit(lambda: publish_call(call.pk))
+
+
+def read_cancellation(call_id: Any) -> str | None:
+    """The name of who wants the call cancelled; None while nobody does."""
+    return (
+        TriggerCall.objects.filter(pk=call_id, cancel_requested_at__isnull=False).values_list("cancelled_by", flat=True).first()
+    )
+
+
+def cancel_call(call: TriggerCall, name: str) -> TriggerCall:
+    """Give it up, as `name` (for people to read) wants. Returns the call that is cancelled, as it is now.
+
+    A queued one ends at once: nothing was done. A running one is told to: its worker notices within a second, goes back where
+    it can, and ends it. Scaling calls that run as one change are cancelled together, whichever is named.
+    Raises AlreadyEnded.
+    """
+    now, by = timezone.now(), _clean(name)[:150]
+    with transaction.atomic():
+        _lock_application(call.application_id)
+        call.refresh_from_db(fields=["state", "merged_into"])
+        led = Q(pk=call.merged_into_id or call.pk) if call.state == CallState.RUNNING else Q(pk=call.pk)
+        asked = {"cancel_requested_at": now, "cancelled_by": by}
+        queued = TriggerCall.objects.filter(led, state=CallState.QUEUED)
+        running = TriggerCall.objects.filter(led, state=CallState.RUNNING)
+        message = f"Cancelled by {by} while it waited; nothing was done."
+        ended = {"state": CallState.REJECTED, "reason": "cancelled", "message": message, "completed_at": now}
+        if queued.update(**asked, **ended):
+            add_event(call, "warning", "cancel", message)
+        elif running.filter(cancel_requested_at__isnull=True).update(**asked):
+            add_event(running.get(), "warning", "cancel", f"{by} cancels it: it stops at the next safe step.")
+        elif not running.exists():
+            raise AlreadyEnded
+    log.info("call cancelled", call_id=str(call.pk), by=by)
+    return get_call(call.merged_into_id or call.pk)
 
 
 def save_progress(call: TriggerCall, owner: str, **fields: Any) -> None:
@@ -292,7 +368,7 @@ def finish_call(
             TriggerCall.objects.filter(pk=member_id).update(
                 **ending, before=call.before, message=_clean((member_messages or {}).get(member_id, message))
             )
-        transaction.on_commit(lambda: publish_next_call(call.application_id))
+        transaction.on_commit(lambda: publish_next_calls(call.application))
     log.info("call finished", call_id=str(call.pk), state=state, reason=reason)
 
 
@@ -301,34 +377,54 @@ def _clean(text: str) -> str:
     return text.replace("\0", "")[:EVENT_TEXT_LIMIT]
 
 
-def publish_next_call(application_id: int) -> None:
-    following = (
-        TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
-        .order_by("queued_at")
-        .values_list("pk")
-    ).first()
-    if following:
-        publish_call(following[0])
+def publish_next_calls(application: Application) -> None:
+    """Nudge what may run in the place of a call that has ended: first the application of the cluster that has waited longest,
+    the one whose call has ended after all others. So a busy application takes turns with others where the cluster is full."""
+    cluster_id = application.cluster_id
+    waiting = [found for found, _ in _find_idle(TriggerCall.objects.filter(application__cluster=cluster_id))]
+    own = [application.pk] if application.pk in waiting else []
+    others = [found for found in waiting if found != application.pk]
+    for found in [*others, *own][: _count_free(cluster_id)]:
+        _publish_application(found)
+
+
+def _find_idle(calls: QuerySet[TriggerCall]) -> Iterable[tuple[int, int]]:
+    """Applications with the ids of their clusters of which some of the calls wait while nobody works at them; who has waited
+    longest first."""
+    now = timezone.now()
+    busy = TriggerCall.objects.filter(
+        application_id=OuterRef("application_id"), state=CallState.RUNNING, merged_into__isnull=True, lease_expires_at__gt=now
+    )
+    waiting = Q(state=CallState.QUEUED) | Q(state=CallState.RUNNING, merged_into__isnull=True, lease_expires_at__lte=now)
+    idle = only_active(calls.order_by()).filter(waiting).exclude(Exists(busy))
+    found = idle.values_list("application_id", "application__cluster_id").annotate(oldest=Min("queued_at")).order_by("oldest")
+    return [(application_id, cluster_id) for application_id, cluster_id, _ in found]
+
+
+def _count_free(cluster_id: int) -> int:
+    """How many nudges are of use. One at least: of a full cluster, a call whose worker was lost may be taken over."""
+    return max(settings.CLUSTER_CALLS - count_running(cluster_id), 1)
+
+
+def _publish_application(application_id: int) -> None:
+    calls = only_active(TriggerCall.objects.filter(application_id=application_id).order_by("queued_at"))
+    if call_id := calls.values_list("pk", flat=True).first():
+        publish_call(call_id)
 
 
 # Keeping house
 
 
 def sweep_calls() -> int:
-    """Publish what nobody works at: queued calls of idle applications, and running ones whose lease ran out."""
-    now = timezone.now()
-    busy = TriggerCall.objects.filter(
-        application_id=OuterRef("application_id"), state=CallState.RUNNING, merged_into__isnull=True, lease_expires_at__gt=now
-    )
-    waiting = Q(state=CallState.QUEUED, queued_at__lt=now - UNTAKEN_AFTER)
-    expired = Q(state=CallState.RUNNING, merged_into__isnull=True, lease_expires_at__lte=now)
-    live = only_active(TriggerCall.objects.order_by("application_id", "queued_at"))
-    idle = live.filter(waiting | expired).exclude(Exists(busy))
-    chosen: dict[int, Any] = {}
-    for application_id, call_id in idle.values_list("application_id", "pk"):
-        chosen.setdefault(application_id, call_id)
-    for call_id in chosen.values():
-        publish_call(call_id)
+    """Publish what nobody works at: queued calls of idle applications, as many of a cluster as it may run now, and running
+    calls whose lease ran out."""
+    just_queued = Q(state=CallState.QUEUED, queued_at__gte=timezone.now() - UNTAKEN_AFTER)
+    by_cluster: dict[int, list[int]] = {}
+    for application_id, cluster_id in _find_idle(TriggerCall.objects.exclude(just_queued)):
+        by_cluster.setdefault(cluster_id, []).append(application_id)
+    chosen = [found for cluster_id, waiting in by_cluster.items() for found in waiting[: _count_free(cluster_id)]]
+    for application_id in chosen:
+        _publish_application(application_id)
     return len(chosen)
 
 

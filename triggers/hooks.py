@@ -164,7 +164,7 @@ def call_trigger(request: HttpRequest) -> Response:
         delivery_id=next((request.headers[name] for name in DELIVERY_HEADERS if request.headers.get(name)), ""),
     )
     call = accept_call(call_request)
-    if call.state == CallState.REJECTED:
+    if call.state == CallState.REJECTED and call.reason != "cancelled":  # that is what became of a delivery's first call
         return answer_with_rejection(call_request, call)
     if wait:
         return answer_with_outcome(request, call, wait)
@@ -275,9 +275,8 @@ def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -
     if outcome.state == CallState.SUCCEEDED:
         return answer(200, outcome.message, call, **described)
     if outcome.is_active:
-        return answer(
-            504, f"Not finished after {seconds} s; the call goes on, ask statusUrl for its outcome.", call, **described
-        )
+        why = "The console is being restarted" if waiters.is_stopping else f"Not finished after {seconds} s"
+        return answer(504, f"{why}; the call goes on, ask statusUrl for its outcome.", call, **described)
     return answer(500, outcome.message, call, **described)
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, cast
@@ -15,26 +16,56 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from clusters.engine.client import EngineClient
-from clusters.engine.driver import ACTS, Act, Driver, Intent, Observation, Outcome, Plan, Target
+from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
-from clusters.engine.errors import EngineError, EngineUnreachable, PlanRefused
+from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, HandOver, PlanRefused
 from clusters.registries import engine_credentials
 from triggers import calls
-from triggers.models import Action, CallState, OnFailure, TriggerCall
+from triggers.models import TRIGGER_ACTIONS, Action, CallState, OnFailure, TriggerCall
 from triggers.scaling import Step, apply_steps, describe_step
+from triggers.snapshots import describe_differences, read_count
 
 log = structlog.get_logger("windlass.runner")
 
 UNCHANGED = {"stop": "is stopped", "start": "runs", "restart": "has nothing that runs", "delete": "is not on the engine"}
 ENGINE_PATIENCE = 30.0  # seconds an unreachable engine is waited for before the call fails
+CANCEL_BEAT_SECONDS = 1.0  # between two looks at whether the call is to be cancelled
+REPUBLISH_SECONDS = 1.0  # after which a worker that is being stopped takes no message any more
 
 
 class CallTimedOut(Exception):
     """The call ran longer than CALL_LIMIT_SECONDS."""
 
 
+class Stopping:
+    """Whether this process is being stopped: it takes no call, and after a grace period hands over those that it runs."""
+
+    def __init__(self) -> None:
+        self._hand_over_at: float | None = None
+
+    def begin(self, grace: float) -> None:
+        """`grace` in seconds. Called in a signal handler: it takes no lock."""
+        if self._hand_over_at is None:
+            self._hand_over_at = time.monotonic() + grace
+
+    @property
+    def has_begun(self) -> bool:
+        return self._hand_over_at is not None
+
+    @property
+    def is_over(self) -> bool:
+        return self._hand_over_at is not None and time.monotonic() >= self._hand_over_at
+
+
+stopping = Stopping()
+
+
 def run_call(call_id: Any) -> None:
     """Work at the application that this call is about, as long as nobody else does: its next call, which may be another one."""
+    if stopping.has_begun:
+        # It is for another worker. The process waits for this thread, and by then no longer for messages.
+        threading.Timer(REPUBLISH_SECONDS, calls.publish_call, [call_id]).start()
+        return
     application_id = TriggerCall.objects.filter(pk=call_id).values_list("application_id", flat=True).first()
     if application_id is None:
         return
@@ -45,6 +76,10 @@ def run_call(call_id: Any) -> None:
     with structlog.contextvars.bound_contextvars(call_id=str(call.pk)), Lease(call, owner) as lease:
         try:
             Run(call, owner, lease).run()
+        except HandOver:
+            lease.end()
+            calls.hand_over(call, owner)
+            log.info("call handed over")
         except calls.LeaseLost:
             log.warning("another worker has taken the call over")
 
@@ -64,16 +99,23 @@ class Lease:
 
     def __init__(self, call: TriggerCall, owner: str) -> None:
         self._call_id, self._owner = call.pk, owner
-        self._deadline = (call.started_at or timezone.now()) + timedelta(seconds=settings.CALL_LIMIT_SECONDS)
+        ran = timezone.now() - call.started_at if call.started_at else timedelta()
+        self._deadline = time.monotonic() + settings.CALL_LIMIT_SECONDS - ran.total_seconds()
         self._held_until = time.monotonic() + settings.CALL_LEASE_SECONDS
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{call.pk}", daemon=True)
+        self.cancelled_by = call.cancelled_by if call.cancel_requested_at else None
+        self._looked_at = time.monotonic()
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """It is extended no more."""
         self._stop.set()
         self._thread.join()
 
@@ -87,17 +129,32 @@ class Lease:
                 break
             except DatabaseError as error:  # tried again at the next beat; check() stops the work when the lease is over
                 log.warning("the lease could not be extended", error=str(error))
-                connection.close()
             else:
                 self._held_until = started + settings.CALL_LEASE_SECONDS
-        connection.close()
+            connection.close()  # others of the process share a few
 
     def check(self) -> None:
-        """Raises LeaseLost when another worker may work at the call by now, CallTimedOut past the call's limit."""
+        """Raises LeaseLost when another worker may work at the call by now, CallTimedOut past the call's limit, Cancelled when
+        somebody wants that, HandOver when this process is being stopped and its grace period is over."""
         if time.monotonic() >= self._held_until:
             raise calls.LeaseLost
-        if timezone.now() >= self._deadline:
+        if time.monotonic() >= self._deadline:
             raise CallTimedOut
+        self._look_for_cancellation()
+        if self.cancelled_by is not None:
+            raise Cancelled(f"Cancelled by {self.cancelled_by}.")
+        if stopping.is_over:
+            raise HandOver
+
+    def _look_for_cancellation(self) -> None:
+        if self.cancelled_by is not None or time.monotonic() - self._looked_at < CANCEL_BEAT_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        try:
+            self.cancelled_by = calls.read_cancellation(self._call_id)
+        except DatabaseError as error:  # looked for at the next beat
+            log.warning("whether the call is cancelled could not be read", error=str(error))
+            connection.close()
 
 
 class Run:
@@ -113,8 +170,6 @@ class Run:
         if self.call.attempts > calls.MAXIMUM_ATTEMPTS:
             self.finish(Outcome("failed", "lost", f"Given up: {calls.MAXIMUM_ATTEMPTS} workers were lost while working at it."))
             return
-        if self.call.attempts > 1:
-            self.report("warning", "resume", f"Taken over from a lost worker, attempt {self.call.attempts}.")
         self.finish(*self._work_patiently())
 
     def _work_patiently(self) -> tuple[Outcome, Any]:
@@ -125,7 +180,7 @@ class Run:
             except EngineUnreachable as error:
                 self._lost_since = self._lost_since or time.monotonic()
                 if time.monotonic() - self._lost_since >= ENGINE_PATIENCE:
-                    return Outcome("failed", error.code, f"{error.message} {self._last_known()}"), None
+                    return self._conclude_lost(error), None
                 self.report("warning", "wait", f"{error.message} Trying again.")
                 time.sleep(1.0)
             except CallTimedOut:
@@ -133,25 +188,39 @@ class Run:
                     f"Stopped at a safe step after {settings.CALL_LIMIT_SECONDS} s, the limit of one call. {self._last_known()}"
                 )
                 return Outcome("failed", "timed_out", limit), None
-            except (calls.LeaseLost, DatabaseError):
+            except (calls.LeaseLost, HandOver, DatabaseError):
                 raise
             except Exception as error:
                 log.exception("the call met a defect")
                 sentence = f"Windlass met a defect of its own ({type(error).__name__}); its log says more. {self._last_known()}"
                 return Outcome("failed", "internal_error", sentence), None
 
+    def _conclude_lost(self, error: EngineUnreachable) -> Outcome:
+        message = f"{error.message} {self._last_known()}"
+        if self.lease.cancelled_by is None:
+            return Outcome("failed", error.code, message)
+        return Outcome("failed", Cancelled.code, f"Cancelled by {self.lease.cancelled_by}. {message}")
+
     def _work(self) -> tuple[Outcome, Any]:
-        self.lease.check()
         try:
+            self._check_unless_begun()
             driver = driver_for(self.target.source)
             with EngineClient(self.call.application.endpoint, credentials=find_credentials) as client:
                 return self._run_on(driver, client)
         except EngineUnreachable:
             raise
-        except PlanRefused as error:
+        except (Cancelled, PlanRefused) as error:
             return Outcome("failed", error.code, f"{error.message} Nothing was touched."), self.call.before
         except EngineError as error:
             return Outcome("failed", error.code, error.message), None
+
+    def _check_unless_begun(self) -> None:
+        """What an earlier attempt may have begun has to be taken back first."""
+        try:
+            self.lease.check()
+        except Cancelled:
+            if not self.call.plan:
+                raise
 
     def _observe(self, driver: Driver, client: EngineClient) -> Observation:
         is_delete = self.call.action == Action.DELETE
@@ -160,12 +229,41 @@ class Run:
     def _run_on(self, driver: Driver, client: EngineClient) -> tuple[Outcome, Any]:
         observation = self._observe(driver, client)
         self._lost_since = None
+        if self._is_to_withdraw(driver):
+            return self._withdraw(driver, client, observation)
         plan = self._plan(driver, observation)
         calls.save_progress(self.call, self.owner, plan=plan.as_text())
         if plan.is_empty():
             return self._conclude_unchanged(observation), observation.snapshot()
         outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress)
         return outcome, self._observe_after(driver, client)
+
+    def _is_to_withdraw(self, driver: Driver) -> bool:
+        """Whether an earlier attempt at a cancelled call may have begun what execute itself would not take back."""
+        is_begun = bool(self.call.plan) and self.lease.cancelled_by is not None
+        return is_begun and not driver.takes_back_earlier and self.call.action in TRIGGER_ACTIONS
+
+    def _withdraw(self, driver: Driver, client: EngineClient, observation: Observation) -> tuple[Outcome, Any]:
+        """Containers that a scaling has added go again. Of a redeploy that is half done the old ones come back; that is how
+        every plan begins, and then it is stopped."""
+        before = read_count(self.call.before, self.target.service) if self.call.action == Action.SCALING else None
+        if before is not None and observation.current_count(self.target.service) > before:
+            plan, check = driver.plan_scale(observation, self.target.service, before, FIRST_ATTEMPT), self._check_unless_begun
+        else:
+            plan, check = self._plan(driver, observation), self.lease.check
+        outcome = driver.execute(client, plan, self.report, check, self.show_progress)
+        after = self._observe_after(driver, client)
+        return self._conclude_withdrawal(outcome, after), after
+
+    def _conclude_withdrawal(self, outcome: Outcome, after: Any) -> Outcome:
+        cancelled = f"Cancelled by {self.lease.cancelled_by}."
+        if after is None:
+            return Outcome("failed", Cancelled.code, f"{cancelled} {self._last_known()}")
+        if not (differences := describe_differences(self.call.before, after)):
+            sentence = f"{cancelled} What an earlier attempt had begun was taken back: it runs as before."
+            return Outcome("rolled_back", Cancelled.code, sentence)
+        problem = f" {outcome.message}" if outcome.reason not in {"", Cancelled.code} else ""
+        return Outcome("failed", Cancelled.code, f"{cancelled}{problem} Some of the change stays: {'; '.join(differences)}.")
 
     def _observe_after(self, driver: Driver, client: EngineClient) -> Any:
         """None when the engine cannot tell any more: the work is done, and must not be done again for that."""
@@ -237,6 +335,8 @@ class Run:
 
     def finish(self, outcome: Outcome, after: Any = None) -> None:
         state = CallState(outcome.state)
+        if state == CallState.SUCCEEDED and calls.read_cancellation(self.call.pk) is not None:
+            outcome = replace(outcome, message=f"{outcome.message} It was too late to cancel it.")
         own = {step.call.pk: f"{describe_step(step)} {outcome.message}" for step in self.steps} if len(self.steps) > 1 else {}
         self.report("info" if state == CallState.SUCCEEDED else "error", "end", outcome.message)
         calls.finish_call(self.call, self.owner, state, outcome.reason, own.get(self.call.pk, outcome.message), after, own)

@@ -23,9 +23,18 @@ class CallWaiters:
         self._lock = threading.Lock()
         self._waiting: dict[uuid.UUID, list[threading.Event]] = {}
         self._poller: threading.Thread | None = None
+        self.is_stopping = False
+
+    def stop(self) -> None:
+        """The process is to end: nobody is held any more."""
+        with self._lock:
+            self.is_stopping = True
+            for events in self._waiting.values():
+                for ended in events:
+                    ended.set()
 
     def wait_for_end(self, call_id: uuid.UUID, seconds: float) -> None:
-        """Returns when the call has ended or `seconds` are over. Raises TooManyWaiters."""
+        """Returns when the call has ended, `seconds` are over or the process is to end. Raises TooManyWaiters."""
         ended = self._add(call_id)
         try:
             if not connection.in_atomic_block:
@@ -40,6 +49,8 @@ class CallWaiters:
             if sum(len(events) for events in self._waiting.values()) >= self._limit:
                 raise TooManyWaiters
             self._waiting.setdefault(call_id, []).append(ended)
+            if self.is_stopping:
+                ended.set()
             if self._poller is None:
                 self._poller = threading.Thread(target=self._poll, name="call-waiters", daemon=True)
                 self._poller.start()

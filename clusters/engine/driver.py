@@ -21,6 +21,8 @@ Report = Callable[[Level, str, str], None]
 # progress(service, done, wanted): containers or tasks of the service that run as the plan wants them, so far.
 Progress = Callable[[str, int, int], None]
 # check(): called between operations and at least each second while waiting; raises to make execute stop at a safe step.
+# Cancelled and HandOver let the operation under way end first; they are raised at each call, and execute heeds neither once it
+# puts right what was left, takes back, or cleans up. Anything else leaves at once.
 Check = Callable[[], None]
 
 
@@ -108,6 +110,8 @@ class Losses:
 
 class Driver(Protocol):
     minimum_replicas: int  # the least that a service may be scaled to
+    # Whether execute, when Cancelled, takes back also what an earlier attempt at a scaling or a redeploy did.
+    takes_back_earlier: bool
 
     def observe(self, client: "EngineClient", target: Target) -> Observation:
         """Raises TargetMissing, EngineUnreachable, EngineRefused."""
@@ -133,4 +137,5 @@ class Driver(Protocol):
         self, client: "EngineClient", plan: Plan, report: Report, check: Check, progress: Progress = ignore_progress
     ) -> Outcome:
         """Every step is safe to meet half done by a later observe. An engine's error becomes a `failed` or `rolled_back`
-        outcome; only what `check` raises, and EngineUnreachable when the target's state cannot be known, comes out."""
+        outcome, and so does Cancelled; only what else `check` raises, and EngineUnreachable when the target's state cannot be
+        known, comes out."""

@@ -66,3 +66,13 @@ class PlanRefused(EngineError):
     """
 
     code = "refused"
+
+
+class Cancelled(EngineError):
+    """Raised by a Check: somebody wants the call to be given up, and what was begun to be taken back."""
+
+    code = "cancelled"
+
+
+class HandOver(Exception):
+    """Raised by a Check: this worker is to end, and another one goes on from what it finds."""

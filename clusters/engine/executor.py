@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
 from clusters.engine.driver import ACTS, Check, Outcome, Report
-from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed, TargetMissing
+from clusters.engine.errors import (
+    Cancelled,
+    EngineError,
+    EngineRefused,
+    EngineUnreachable,
+    HandOver,
+    PullFailed,
+    TargetMissing,
+)
 from clusters.engine.lanes import Abandoned, LaneRunner
 from clusters.engine.outcomes import (
     describe_act,
@@ -79,8 +87,10 @@ class Execution:
     def __init__(self, client: "EngineClient", plan: EnginePlan, report: Report, check: Check) -> None:
         self.plan = plan
         self.client = client
-        self._lanes = LaneRunner(client, report, check)
+        self._lanes = LaneRunner(client, report, self._check_step)
         self._report = report
+        self._check = check
+        self._may_turn = False  # cancelled, or handed over: on the way forward alone
         self._ids: dict[str, str] = {}  # of the containers created here, by the name they were created under
         self._image_ids: dict[str, str] = {}  # what they run, by the same
         self._journal = Journal()
@@ -93,11 +103,14 @@ class Execution:
         for warning in self.plan.warnings:
             self._report("warning", "plan", warning)
         try:
-            self._run_all([*self.plan.recovery, *self.plan.pulls])
+            self._run_all(self.plan.recovery)
+            self._may_turn = True
+            self._run_all(self.plan.pulls, may_leave=True)
         except EngineUnreachable:
             raise
         except EngineError as error:
-            return Outcome("failed", error.code, describe_failure(self.plan, error.message))
+            self._may_turn = False
+            return self._conclude_untouched(error)
         try:
             for step in self.plan.steps:
                 self._journal.begin_step()
@@ -105,22 +118,31 @@ class Execution:
         except EngineUnreachable:
             raise
         except EngineError as error:
+            self._may_turn = False
             return self._conclude_act(error) if self.plan.action in ACTS else self._take_back(error)
+        self._may_turn = False
         self._clean_up([*self.plan.cleanup, *self.plan.leftovers])
         if self.plan.action in ACTS:
             return Outcome("succeeded", "", describe_act(self.plan, self._asides))
         return Outcome("succeeded", "", describe_success(self.plan, self._read_images()))
 
+    def _check_step(self) -> None:
+        try:
+            self._check()
+        except (Cancelled, HandOver):
+            if self._may_turn:
+                raise
+
     # The way forward
 
-    def _run_all(self, operations: Sequence[Operation]) -> None:
+    def _run_all(self, operations: Sequence[Operation], may_leave: bool = False) -> None:
         for operation in operations:
             if isinstance(operation, Together):
                 lanes = [self._make_job(lane) for lane in operation.lanes]
                 self._report("info", "plan", f"{operation.describe()}: {operation.cause}")
-                self._lanes.run(lanes)
+                self._lanes.run(lanes, may_leave)
             else:
-                self._lanes.run([self._make_job([operation])])
+                self._lanes.run([self._make_job([operation])], may_leave)
 
     def _make_job(self, operations: Sequence[Operation]) -> Any:
         def work(client: "EngineClient") -> None:
@@ -147,7 +169,10 @@ class Execution:
                 if attempt == ATTEMPTS - 1:
                     raise
                 self._lanes.report("warning", operation.word, f"{error.message} Trying again.")
-                self._lanes.pause(RETRY_SECONDS)
+                try:
+                    self._lanes.pause(RETRY_SECONDS)
+                except Abandoned:
+                    raise error from None  # whether the request got through has to be looked at
 
     def _apply(self, client: "EngineClient", operation: Operation, is_repeated: bool) -> None:
         """`is_repeated`: the request may have got through although its answer was lost."""
@@ -313,6 +338,13 @@ class Execution:
 
     # The way back, and the end
 
+    def _conclude_untouched(self, error: EngineError, touched: bool = False) -> Outcome:
+        """Who cancels asks for no redeploy after it that would do away with an earlier one's leftovers. They stay where they
+        are the only trace of whose namespaces others have joined."""
+        if isinstance(error, Cancelled) and not any(has_joins(operation) for operation in self.plan.operations()):
+            self._clean_up(self.plan.leftovers)
+        return Outcome("failed", error.code, describe_failure(self.plan, error.message, touched))
+
     def _conclude_act(self, error: EngineError) -> Outcome:
         """Nothing is taken back: it says what there is now."""
         states = [self._read_state(container) for container in self.plan.affected]
@@ -328,7 +360,7 @@ class Execution:
         """Steps in their own order, each step's operations backwards."""
         touched = self._journal.completed > 0
         if not touched or not any(operation.undo for step in self._journal.steps for operation in step):
-            return Outcome("failed", error.code, describe_failure(self.plan, error.message, touched))
+            return self._conclude_untouched(error, touched)
         self._report("error", "rollback", error.message)
         problems: list[str] = []
         started: list[Ref] = []
@@ -391,3 +423,9 @@ class Execution:
 def is_successor(operation: Operation) -> bool:
     temporary = names.parse_temporary_name(operation.name) if isinstance(operation, Create) else None
     return temporary is not None and temporary.role == "new"
+
+
+def has_joins(operation: Operation) -> bool:
+    if isinstance(operation, Together):
+        return any(has_joins(inner) for lane in operation.lanes for inner in lane)
+    return isinstance(operation, Create) and bool(operation.joins)

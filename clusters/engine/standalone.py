@@ -31,6 +31,7 @@ class StandaloneDriver:
     """The Driver of sources `compose` and `container`. Its observations and plans are its own: hand back what it gave."""
 
     minimum_replicas = 1
+    takes_back_earlier = False
 
     def observe(self, client: "EngineClient", target: Target) -> Observation:
         return observe_target(client, target)

@@ -122,7 +122,9 @@ def test_a_page_is_refused_to_those_not_signed_in(client, fleet, name):
         assert refused or response.status_code == 405, address
 
 
-@pytest.mark.parametrize("address", ["/triggers/{trigger}/switch/", "/calls/{call}/again/", "/clusters/test/"])
+@pytest.mark.parametrize(
+    "address", ["/triggers/{trigger}/switch/", "/calls/{call}/again/", "/calls/{call}/cancel/", "/clusters/test/"]
+)
 def test_an_act_is_refused_to_those_not_signed_in(client, fleet, address):
     response = client.post(address.format(trigger=fleet.trigger.pk, call=fleet.call.pk), {"enabled": "0"})
     assert response.status_code == 302

@@ -131,7 +131,7 @@ PAGES: Table = {
     **dict.fromkeys(("application_redeploy", "application_act", "container_act"), CALLS),
     "service_scale": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
     "trigger_call": CALLS,
-    "call_again": {"get": POSTED, "post": here(OPERATOR, 302)},
+    **dict.fromkeys(("call_again", "call_cancel"), {"get": POSTED, "post": here(OPERATOR, 302)}),
     "trigger_create": {"get": here(DEPLOYER, 200), "post": here(DEPLOYER, 200)},
     "trigger_repositories": {"get": here(DEPLOYER, 200), "post": POSTED},
     "trigger_reveal": {"get": POSTED, "post": here(DEPLOYER, 302)},
@@ -220,6 +220,7 @@ API: Table = {
     "api-delivery-detail": {"get": of_all(VIEWER, 200), "post": POSTED},
     "api-call-list": LIST,
     "api-call-detail": SHOWN,
+    "api-call-cancel": {"get": POSTED, "post": here(OPERATOR, 409)},
 }
 
 LISTED = {"get": admin_list, "post": admin_list}

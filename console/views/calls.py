@@ -19,6 +19,7 @@ from console.templatetags.console import request_of
 from console.timeline import (
     build_timeline,
     compare_snapshots,
+    describe_cancellation,
     list_parameters,
     measure_run,
     measure_wait,
@@ -26,7 +27,7 @@ from console.timeline import (
     summarize_call,
 )
 from triggers import acts
-from triggers.calls import QueueFull
+from triggers.calls import AlreadyEnded, QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
 
@@ -91,6 +92,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "waited": measure_wait(shown),
         "ran": measure_run(shown),
         "parameters": list_parameters(shown),
+        "cancellation": describe_cancellation(shown),
         "timeline": build_timeline(worked),
         "plan": worked.plan,
         "progress": read_progress(worked),
@@ -124,6 +126,18 @@ def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
         step=former.step,
         replicas=former.replicas,
     )
+
+
+@require_POST
+@console_page
+def call_cancel(request: HttpRequest, call_id: UUID) -> HttpResponse:
+    call = get_visible(request, calls_with_relations(), pk=call_id)
+    require(request, "triggers.add_triggercall", call)
+    try:
+        acts.cancel_call(request, call)
+    except AlreadyEnded:
+        messages.warning(request, "The call had ended already; nothing was cancelled.")
+    return redirect_to(request, "call", call.pk)
 
 
 @require_safe

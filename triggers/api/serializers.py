@@ -158,7 +158,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
         fields = [
             *("id", "state", "reason", "message", "source", "trigger", "application", "service", "container", "action"),
             *("tag", "step", "replicas", "target_replicas", "coalesced_into", "queued_at", "started_at", "completed_at"),
-            *("plan", "progress", "events", "before", "after"),
+            *("cancel_requested_at", "cancelled_by", "plan", "progress", "events", "before", "after"),
         ]
         read_only_fields = fields
 

@@ -31,7 +31,7 @@ from triggers.api.serializers import (
     TriggerWithSecretSerializer,
     find_subscription_changes,
 )
-from triggers.calls import QueueFull
+from triggers.calls import AlreadyEnded, QueueFull
 from triggers.models import Action, CallState, Decision, Delivery, DeliveryLine, Trigger, TriggerCall
 from triggers.selectors import scope_calls
 from triggers.validation import explain_act_refusal, explain_service_refusal
@@ -115,6 +115,7 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
     queryset = TriggerCall.objects.prefetch_related("events").order_by("-queued_at", "-pk")
     serializer_class = TriggerCallSerializer
     pagination_class = CallPagination
+    permissions = {"cancel": "triggers.add_triggercall"}
 
     def get_queryset(self) -> QuerySet[TriggerCall]:
         return scope_calls(self.queryset.all(), self.request.user)
@@ -136,6 +137,22 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
         if (state := read_word_parameter(self.request, "state", CallState.values)) is not None:
             queryset = queryset.filter(state=state)
         return queryset
+
+    @extend_schema(
+        request=None,
+        responses={202: TriggerCallSerializer, 409: OpenApiResponse(TriggerCallSerializer, "It has ended already.")},
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Give the call up. One that waits ends at once, rejected; one that runs stops at its next safe step, goes back where
+        it can, and then ends as rolled_back or failed, with the reason cancelled. Scaling calls that run as one change are
+        cancelled together: the answer is the one that leads them."""
+        call = self.get_object()
+        try:
+            cancelled = acts.cancel_call(request._request, call)
+        except AlreadyEnded:
+            return Response(TriggerCallSerializer(self.get_queryset().get(pk=call.pk)).data, status=409)
+        return Response(TriggerCallSerializer(cancelled).data, status=202)
 
 
 class DeliveryViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -6,6 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from clusters.tests.factories import ClusterFactory
 from triggers import calls
 from triggers.calls import accept_call, claim_call
 from triggers.models import Action, CallState, TriggerCall, TriggerCallEvent
@@ -274,3 +276,90 @@ class TestPrune:
         ]
         assert calls.prune_calls() == 2
         assert set(TriggerCall.objects.values_list("pk", flat=True)) == {ended[0].pk, ended[1].pk}
+
+
+class TestFairness:
+    """A cluster has at most CLUSTER_CALLS running calls."""
+
+    @pytest.fixture(autouse=True)
+    def two_at_once(self, settings):
+        settings.CLUSTER_CALLS = 2
+
+    def make_calls(self, number):
+        """One each of as many applications of a cluster, in this order."""
+        cluster = ClusterFactory()
+        return [accept_call(request_of(TriggerFactory(application__cluster=cluster))) for _ in range(number)]
+
+    def test_a_full_cluster_takes_no_further_call_and_another_cluster_does(self, published):
+        accepted = self.make_calls(3)
+        claimed = [claim_call(call.application_id, "worker") for call in accepted]
+        assert [call and call.pk for call in claimed] == [accepted[0].pk, accepted[1].pk, None]
+        other = accept_call(request_of(TriggerFactory()))
+        assert claim_call(other.application_id, "worker").pk == other.pk
+
+    def test_scale_calls_that_run_as_one_count_once(self, published):
+        trigger = ScalingTriggerFactory()
+        for _ in range(3):
+            accept_call(request_of(trigger, step=1))
+        claim_call(trigger.application_id, "worker")
+        other = accept_call(request_of(TriggerFactory(application__cluster=trigger.application.cluster)))
+        assert claim_call(other.application_id, "worker")
+
+    def test_a_call_of_a_full_cluster_is_taken_over(self, published):
+        accepted = self.make_calls(2)
+        for call in accepted:
+            claim_call(call.application_id, "dead")
+        expire_lease(accepted[0])
+        assert claim_call(accepted[0].application_id, "worker").attempts == 2
+
+    def test_who_waits_gets_the_place_before_the_application_that_had_it(self, published, django_capture_on_commit_callbacks):
+        busy, other, waiting = self.make_calls(3)
+        again = accept_call(replace(request_of(busy.trigger), action=Action.STOP, trigger=None))
+        TriggerCall.objects.filter(pk=again.pk).update(queued_at=busy.queued_at)
+        leader = claim_call(busy.application_id, "worker")
+        claim_call(other.application_id, "worker")
+        published.clear()
+        with django_capture_on_commit_callbacks(execute=True):
+            calls.finish_call(leader, "worker", CallState.SUCCEEDED, "", "")
+        assert published == [str(waiting.pk)]
+        claim_call(waiting.application_id, "worker")
+        published.clear()
+        with django_capture_on_commit_callbacks(execute=True):
+            calls.finish_call(calls.get_call(other.pk), "worker", CallState.SUCCEEDED, "", "")
+        assert published == [str(again.pk)]
+
+    def test_the_sweep_nudges_no_more_than_may_run(self, published):
+        accepted = self.make_calls(5)
+        old = timezone.now() - timedelta(seconds=60)
+        TriggerCall.objects.update(queued_at=old)
+        published.clear()
+        assert calls.sweep_calls() == 2
+        for call in accepted[:2]:
+            claim_call(call.application_id, "worker")
+        assert calls.sweep_calls() == 1
+
+    def test_a_nudge_for_a_busy_application_takes_no_lock(self, published, django_assert_num_queries):
+        trigger = ScalingTriggerFactory()
+        accept_call(request_of(trigger, step=1))
+        claim_call(trigger.application_id, "worker")
+        with django_assert_num_queries(1):
+            assert claim_call(trigger.application_id, "another") is None
+
+    @pytest.mark.django_db(transaction=True)
+    def test_the_limit_is_exact_for_many_workers(self, published):
+        accepted = self.make_calls(6)
+        barrier, claimed = threading.Barrier(6), []
+
+        def work(call):
+            barrier.wait()
+            try:
+                claimed.append(claim_call(call.application_id, "worker"))
+            finally:
+                connection.close()
+
+        workers = [threading.Thread(target=work, args=(call,)) for call in accepted]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert sum(call is not None for call in claimed) == 2

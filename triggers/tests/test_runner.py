@@ -45,6 +45,7 @@ class ScriptedDriver:
     """Counts `running`; each of `failures` is raised once, at the next observe."""
 
     minimum_replicas = 1
+    takes_back_earlier = False
 
     def __init__(self):
         self.running = 3

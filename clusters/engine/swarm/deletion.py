@@ -36,9 +36,9 @@ class Deletion:
 
     def run(self) -> Outcome:
         for operation in self.plan.operations:
-            self._check()
-            self._report("info", operation.word, operation.describe())
             try:
+                self._check()
+                self._report("info", operation.word, operation.describe())
                 match operation:
                     case RemoveService():
                         self._remove_service(operation)

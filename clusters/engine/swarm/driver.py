@@ -31,6 +31,7 @@ class SwarmDriver:
     """The Driver of sources `stack` and `service`. Its observations and plans are its own: hand back what it gave."""
 
     minimum_replicas = 0
+    takes_back_earlier = True
 
     def observe(self, client: "EngineClient", target: Target) -> Observation:
         """Raises NotManager besides."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine.driver import Check, Outcome, Progress, Report
-from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, PullFailed
+from clusters.engine.errors import Cancelled, EngineError, EngineRefused, EngineUnreachable, HandOver, PullFailed
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.swarm import outcomes
 from clusters.engine.swarm.deletion import execute_deletion
@@ -59,8 +59,10 @@ def is_final(operation: Resolve, error: EngineError) -> bool:
 class Execution:
     def __init__(self, client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress) -> None:
         self.plan = plan
-        self._client, self._report, self._check = client, report, check
-        self._follower = Follower(client, report, check, progress, self._aim_at_return, self._wake_up)
+        self._client, self._report = client, report
+        self._asked_check = check
+        self._may_turn = True  # cancelled, or handed over: on the way forward alone
+        self._follower = Follower(client, report, self._check, progress, self._aim_at_return, self._wake_up)
         self._runs: dict[str, Run] = {}  # by name, in the order of the plan
         self._images: dict[str, str] = {}  # by reference, what to update to
         self._warnings: list[str] = []  # for the outcome's message too
@@ -68,12 +70,30 @@ class Execution:
     def _run_of(self, part: Part) -> Run:
         return self._runs.setdefault(part.name, Run(part))
 
+    def _check(self) -> None:
+        try:
+            self._asked_check()
+        except (Cancelled, HandOver):
+            if self._may_turn:
+                raise
+
     # Redeploy
 
     def redeploy(self) -> Outcome:
         resolves = [operation for operation in self.plan.operations if isinstance(operation, Resolve)]
-        if failure := self._resolve(resolves) or self._check_credentials(resolves):
-            return failure
+        try:
+            if failure := self._resolve(resolves) or self._check_credentials(resolves):
+                return failure
+            self._work_off()
+        except Cancelled as error:
+            if not self._withdraw(error):
+                return Outcome("failed", error.code, outcomes.describe_untouched(error.message))
+        begun = set(self._runs)
+        unbegun = {op.part.name for op in self.plan.operations if isinstance(op, Update)} - begun
+        names = sorted({*unbegun, *self.plan.unbegun})
+        return outcomes.conclude_redeploy(self.plan, list(self._runs.values()), names, self._warnings)
+
+    def _work_off(self) -> None:
         for operation in self.plan.operations:
             match operation:
                 case Update():
@@ -85,10 +105,6 @@ class Execution:
             if isinstance(operation, Follow) and any(run.has_failed for run in self._runs.values()):
                 self._go_back()
                 break
-        begun = set(self._runs)
-        unbegun = {op.part.name for op in self.plan.operations if isinstance(op, Update)} - begun
-        names = sorted({*unbegun, *self.plan.unbegun})
-        return outcomes.conclude_redeploy(self.plan, list(self._runs.values()), names, self._warnings)
 
     def _resolve(self, operations: Sequence[Resolve]) -> Outcome | None:
         """The outcome when a registry does not know a reference that it knew, or that has to be known."""
@@ -105,7 +121,8 @@ class Execution:
 
         for operation in operations:
             self._report("info", operation.word, operation.describe())
-        LaneRunner(self._client, self._report, self._check).run([make_job(operation.reference) for operation in operations])
+        jobs = [make_job(operation.reference) for operation in operations]
+        LaneRunner(self._client, self._report, self._check).run(jobs, may_leave=True)
         for operation in operations:
             digest = found[operation.reference]
             if isinstance(digest, str):
@@ -138,7 +155,7 @@ class Execution:
         self._report("info", operation.word, operation.describe())
         try:
             self._send_update(run)
-        except EngineUnreachable:
+        except (EngineUnreachable, Cancelled):
             raise
         except EngineError as error:
             run.fail(error.code, outcomes.describe_refused(run.part, error))
@@ -242,12 +259,34 @@ class Execution:
 
     def _go_back(self) -> None:
         """Those that the plan says go back, and Swarm's own returns to their end."""
+        self._may_turn = False
         runs = list(self._runs.values())
         for run in runs:
             goes_back = run.part.remedy != "leave" and (self.plan.goes_back or (run.has_failed and run.part.remedy == "swarm"))
             if goes_back and run.was_touched and not run.is_returning and run.code not in NOT_OURS:
                 self._send_back(run)
         self._follow([run for run in runs if run.goal is not None], stops_at_failure=False)
+
+    def _withdraw(self, error: Cancelled) -> bool:
+        """Everything that was sent goes back, whatever the plan says of failures: but jobs and a restart, which would run
+        once more for that. Whether anything was sent."""
+        self._may_turn = False
+        updates = {operation.part.name for operation in self.plan.operations if isinstance(operation, Update)}
+        followed = [part for operation in self.plan.operations if isinstance(operation, Follow) for part in operation.parts]
+        for part in followed:
+            if part.name not in {*updates, *self._runs}:  # an earlier attempt has sent its update
+                self._take_up(self._run_of(part))
+        self._runs = {name: run for name, run in self._runs.items() if run.was_touched or run.has_failed}
+        touched = [run for run in self._runs.values() if run.was_touched]
+        if not touched:
+            return False
+        touched[0].fail(error.code, error.message)
+        for run in touched:
+            if not (run.is_returning or run.part.is_job or self.plan.action == "restart" or run.code in NOT_OURS):
+                self._send_back(run)
+        self._follow([run for run in touched if run.is_returning], stops_at_failure=False)
+        self._follower.look_at(touched)
+        return True
 
     def _send_back(self, run: Run) -> None:
         part = run.part
@@ -280,6 +319,7 @@ class Execution:
         self._aim_at_return(run)
 
     def _finish_going_back(self, operation: GoBack) -> None:
+        self._may_turn = False
         self._report("warning", operation.word, operation.describe())
         runs = [self._run_of(part) for part in (*operation.returning, *operation.parts)]
         self._follower.look_at(runs)
@@ -296,6 +336,12 @@ class Execution:
     # Scale
 
     def scale(self) -> Outcome:
+        try:
+            return self._scale()
+        except Cancelled as error:
+            return self._withdraw_scale(error)
+
+    def _scale(self) -> Outcome:
         for operation in self.plan.operations:
             self._report("info", operation.word, operation.describe())
             run = self._run_of(operation.part)  # type: ignore[union-attr]
@@ -304,7 +350,7 @@ class Execution:
                     self._send_replicas(run.part, operation.replicas)
                 elif isinstance(operation, FollowScale):
                     return self._follow_scale(run, operation)
-            except EngineUnreachable:
+            except (EngineUnreachable, Cancelled):
                 raise
             except EngineError as error:
                 return Outcome("failed", error.code, outcomes.describe_refused(run.part, error))
@@ -320,7 +366,22 @@ class Execution:
 
         self._change(part, send)
 
+    def _withdraw_scale(self, error: Cancelled) -> Outcome:
+        """The count from before is put back, unless others have changed it since."""
+        self._may_turn = False
+        operation = next(operation for operation in self.plan.operations if isinstance(operation, FollowScale))
+        run = self._run_of(operation.part)
+        self._follower.look_at([run])
+        count = run.look.service.replicas if run.look and run.look.service else None
+        if count == operation.before:
+            return Outcome("failed", error.code, outcomes.describe_untouched(error.message))
+        run.fail(error.code, error.message)
+        was_put_back = count == operation.replicas and self._put_back(run, operation.before)
+        outcome = outcomes.conclude_scale(self.plan, run, replace(operation, put_back=operation.before), was_put_back)
+        return replace(outcome, state="rolled_back") if was_put_back and run.is_well else outcome
+
     def _follow_scale(self, run: Run, operation: FollowScale) -> Outcome:
+        self._may_turn = not operation.reason
         self._follow_replicas(run, operation.replicas, operation.is_out)
         if operation.reason:
             run.code, run.reason = "scale_failed", operation.reason
@@ -332,6 +393,7 @@ class Execution:
         """Whether the count was put back; None: it is to be left."""
         if replicas is None:
             return False
+        self._may_turn = False
         self._report("warning", "scale", f"put the wanted tasks of {run.part.full_name} back to {replicas}")
         try:
             self._send_replicas(run.part, replicas)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from clusters.engine.driver import Check, Progress, Report
-from clusters.engine.errors import EngineUnreachable, NotManager, TargetMissing
+from clusters.engine.errors import Cancelled, EngineUnreachable, HandOver, NotManager, TargetMissing
 from clusters.engine.swarm.observed import Look, Node, SwarmService, Task, list_nodes, list_tasks, make_service
 from clusters.engine.swarm.plan import Part
 from clusters.engine.swarm.progress import AnyGoal, Seen, Verdict, judge
@@ -127,7 +127,10 @@ class Follower:
                 if attempt == ATTEMPTS - 1:
                     raise
                 self._report("warning", "wait", f"{error.message} Trying again.")
-                self.sleep(RETRY_SECONDS)
+                try:
+                    self.sleep(RETRY_SECONDS)
+                except (Cancelled, HandOver):
+                    raise error from None  # whether the request got through has to be looked at
         raise AssertionError("the last attempt returns or raises")
 
     def _judge(self, run: Run) -> Verdict:

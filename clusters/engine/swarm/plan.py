@@ -118,10 +118,12 @@ class Scale(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class FollowScale(Operation):
-    """`put_back`: the count to go back to on failure. `reason`: it failed before and was put back already."""
+    """`before`: the count from before the call. `put_back`: that to go back to on failure. `reason`: it failed before and was
+    put back already."""
 
     word = "follow"
     part: Part
+    before: int
     replicas: int
     is_out: bool
     put_back: int | None

@@ -6,6 +6,8 @@ from clusters.engine.swarm.observed import Look, SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, FollowScale, Part, Scale, SwarmPlan
 from clusters.engine.swarm.redeploy import make_part
 
+WAS_PUT_BACK = "it was put back"
+
 
 def plan_scale(observed: SwarmTarget, name: str, replicas: int, intent: Intent) -> SwarmPlan:
     """Raises PlanRefused."""
@@ -49,9 +51,13 @@ def plan_operations(look: Look, part: Part, before: int, replicas: int, intent: 
     assert look.service
     if was_put_back(look.service, before, replicas, intent):
         reason = f"The scaling of {part.name} to {replicas} failed in an earlier attempt."
-        return [FollowScale(part=part, replicas=before, is_out=False, put_back=None, reason=reason, cause="it was put back")]
+        end = FollowScale(
+            part=part, before=before, replicas=before, is_out=False, put_back=None, reason=reason, cause=WAS_PUT_BACK
+        )
+        return [end]
     put_back = before if intent.on_failure == "rollback" and before != replicas else None
-    follow = FollowScale(part=part, replicas=replicas, is_out=replicas >= before, put_back=put_back, cause=cause)
+    is_out = replicas >= before
+    follow = FollowScale(part=part, before=before, replicas=replicas, is_out=is_out, put_back=put_back, cause=cause)
     if look.wanted != replicas:
         return [Scale(part=part, replicas=replicas, cause=cause), follow]
     is_there = len(look.running) == replicas == sum(task.runs and look.is_reachable(task) for task in look.tasks)

@@ -6,7 +6,7 @@ import pytest
 from clusters.engine import executor
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
-from clusters.engine.errors import EngineRefused, EngineUnreachable
+from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.testing import CRASHES, FakeEngine
 from clusters.registry.errors import RegistryError
@@ -205,3 +205,119 @@ def test_one_lane_that_fails_ends_the_others(fake):
     with pytest.raises(EngineRefused):
         lanes.run([wait, fail, wait])
     assert time.monotonic() - begun < 10
+
+
+class AtRequest:
+    """A check that raises `error` from the moment on at which the engine gets its `number`th request."""
+
+    def __init__(self, fake, number, error):
+        self.left, self.error, self.is_due = number, error, False
+        fake.before_request = self.count
+
+    def count(self, method):
+        self.left -= 1
+        self.is_due = self.is_due or self.left < 0
+
+    def __call__(self):
+        if self.is_due:
+            raise self.error
+
+
+def describe_containers(fake):
+    return {name: fake.inspect_container(name)["Image"] for name in fake.names()}
+
+
+@pytest.fixture
+def quick_checks(monkeypatch):
+    monkeypatch.setattr("clusters.engine.lanes.BEAT_SECONDS", 0.0)
+
+
+def test_a_redeploy_that_is_cancelled_at_any_request_is_as_before_or_done(fake, quick_checks):
+    states, number = [], 0
+    while not states or states[-1] != "succeeded":
+        engine = FakeEngine()
+        engine.publish("app:1", Env=["VERSION=1"])
+        engine.pull_image("app:1")
+        for place in (1, 2):
+            labels = LABELS | {"com.docker.compose.container-number": str(place)}
+            engine.run(f"shop-web-{place}", "app:1", Labels=labels)
+        before = describe_containers(engine)
+        engine.publish("app:1", Env=["VERSION=2"])
+        planned = plan(engine)
+        outcome, _ = execute(engine, planned, AtRequest(engine, number, Cancelled("Cancelled by bob.")))
+        states.append(outcome.state)
+        if outcome.state != "succeeded":
+            assert outcome.reason == "cancelled", number
+            assert describe_containers(engine) == before, number
+            assert engine.running() == engine.names(), number
+            is_back = outcome.message == "Cancelled by bob. The previous containers are running again."
+            assert is_back or outcome.message.startswith("Cancelled by bob. "), outcome.message
+        number += 1
+    assert {"failed", "rolled_back", "succeeded"} == set(states)
+    assert states.count("rolled_back") > 4
+
+
+def test_a_scaling_out_that_is_cancelled_leaves_no_container(fake, quick_checks):
+    states = set()
+    for number in range(8):
+        before = fake.names()
+        outcome, _ = execute(fake, plan(fake, 4), AtRequest(fake, number, Cancelled("Cancelled by bob.")))
+        states.add(outcome.state)
+        if outcome.state == "succeeded":
+            break
+        assert fake.names() == before
+    assert "rolled_back" in states
+
+
+def test_an_operation_under_way_ends_before_the_way_back_begins(fake, quick_checks):
+    """A start while the same container is still being stopped would be lost."""
+    cancelled, stopping = threading.Event(), threading.Event()
+    lanes = LaneRunner(fake, lambda *event: None, lambda: check())  # noqa: PLW0108 - defined below
+
+    def check():
+        if stopping.is_set():
+            cancelled.set()
+            raise Cancelled("Cancelled by bob.")
+
+    done = []
+
+    def stop(client):
+        stopping.set()
+        assert cancelled.wait(10)
+        done.append("stopped")
+        lanes.pause(0)
+
+    with pytest.raises(Cancelled):
+        lanes.run([stop])
+    assert done == ["stopped"]
+
+
+def test_a_pull_that_hangs_is_left_at_once_when_the_call_is_cancelled(fake, quick_checks, monkeypatch):
+    monkeypatch.setattr("clusters.engine.lanes.LEAVE_SECONDS", 0.0)
+    pulling, over = threading.Event(), threading.Event()
+
+    def hang(method):
+        if method == "pull_image":
+            pulling.set()
+            over.wait(30)
+
+    def check():
+        if pulling.is_set():
+            raise Cancelled("Cancelled by bob.")
+
+    fake.publish("app:2")
+    driver = driver_for("compose")
+    planned = driver.plan_redeploy(driver.observe(fake, Target("shop", "compose")), Intent(tag="2"))
+    fake.before_request = hang
+    try:
+        outcome, _ = execute(fake, planned, check)
+    finally:
+        over.set()
+    assert (outcome.state, outcome.message) == ("failed", "Cancelled by bob. Nothing was touched.")
+
+
+def test_a_worker_that_is_to_end_leaves_after_the_operation_under_way(fake, quick_checks):
+    with pytest.raises(HandOver):
+        execute(fake, plan(fake), AtRequest(fake, 4, HandOver()))
+    assert redeploy(fake, Intent(before={})).state == "succeeded"
+    assert fake.running() == fake.names() == {"shop-web-1"}

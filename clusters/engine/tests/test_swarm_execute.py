@@ -6,7 +6,7 @@ import pytest
 
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
-from clusters.engine.errors import EngineUnreachable, PullFailed
+from clusters.engine.errors import Cancelled, EngineUnreachable, HandOver, PullFailed
 from clusters.engine.swarm import follow
 from clusters.engine.testing import CRASHES, RUNS, FakeEngine
 from clusters.registry.errors import RegistryError
@@ -357,3 +357,90 @@ def test_what_check_raises_comes_out(fake):
 
     with pytest.raises(Killed):
         run(fake, check=check)
+
+
+class AtRequest:
+    """A check that raises `error` from the moment on at which the engine gets its `number`th request."""
+
+    def __init__(self, fake, number, error):
+        self.left, self.error, self.is_due = number, error, False
+        fake.before_request = self.count
+
+    def count(self, method):
+        self.left -= 1
+        self.is_due = self.is_due or self.left < 0
+
+    def __call__(self):
+        if self.is_due:
+            raise self.error
+
+
+def images(fake):
+    return {service.name: service.spec["TaskTemplate"]["ContainerSpec"]["Image"] for service in fake.swarm.services.values()}
+
+
+@pytest.mark.parametrize("on_failure", ["rollback", "pause"])
+def test_a_redeploy_that_is_cancelled_at_any_request_goes_back_or_was_done(on_failure):
+    states, number = [], 0
+    while not states or states[-1] != "succeeded":
+        fake = make_fake()
+        before = images(fake)
+        fake.publish("web:1", Cmd=RUNS)
+        fake.publish("api:1", Cmd=RUNS)
+        outcome = run(fake, intent=Intent(on_failure), check=AtRequest(fake, number, Cancelled("Cancelled by bob."))).outcome
+        states.append(outcome.state)
+        if outcome.state != "succeeded":
+            assert (outcome.reason, images(fake)) == ("cancelled", before), (number, outcome)
+            assert outcome.message.startswith("Cancelled by bob. "), outcome
+        number += 3
+    assert set(states) == {"failed", "rolled_back", "succeeded"}
+
+
+def test_an_update_that_a_lost_worker_sent_goes_back_when_its_call_is_cancelled(fake):
+    before, spec = snapshot(fake), images(fake)
+    fake.publish("web:1", Cmd=RUNS)
+
+    def die(method):
+        if count(fake, "update service") == 2:
+            raise Killed
+
+    fake.before_request = die
+    with pytest.raises(Killed):
+        run(fake)
+    fake.before_request = lambda method: None
+    outcome = run(fake, intent=Intent(before=before), check=AtRequest(fake, 0, Cancelled("Cancelled by bob."))).outcome
+    assert (outcome.state, outcome.reason, images(fake)) == ("rolled_back", "cancelled", spec)
+
+
+def test_a_restart_that_is_cancelled_is_not_run_once_more_to_go_back(fake):
+    driver = driver_for("stack")
+    planned = driver.plan_act(driver.observe(fake, STACK), "restart")
+    check = AtRequest(fake, 12, Cancelled("Cancelled by bob."))
+    outcome = driver.execute(fake, planned, lambda *event: None, check)
+    assert (outcome.state, outcome.reason) == ("failed", "cancelled")
+    assert count(fake, "roll back service") == 0
+
+
+@pytest.mark.parametrize("on_failure", ["rollback", "pause"])
+def test_a_scaling_that_is_cancelled_at_any_request_puts_the_count_back_or_was_done(on_failure):
+    target, states, number = Target("shop", "stack", "web"), [], 0
+    while not states or states[-1] != "succeeded":
+        fake = make_fake()
+        check = AtRequest(fake, number, Cancelled("Cancelled by bob."))
+        outcome = run(fake, target, replicas=4, intent=Intent(on_failure), check=check).outcome
+        states.append(outcome.state)
+        if outcome.state != "succeeded":
+            running = snapshot(fake, target)["services"]["web"]["running"]
+            assert (outcome.reason, running) == ("cancelled", 2), (number, outcome)
+        number += 1
+    assert set(states) == {"failed", "rolled_back", "succeeded"}
+
+
+def test_a_worker_that_is_to_end_leaves_the_rest_to_another(fake):
+    before = snapshot(fake)
+    fake.publish("web:1", Cmd=RUNS)
+    with pytest.raises(HandOver):
+        run(fake, check=AtRequest(fake, 9, HandOver()))
+    fake.before_request = lambda method: None
+    assert run(fake, intent=Intent(before=before)).outcome.state == "succeeded"
+    assert count(fake, "update service") == 2

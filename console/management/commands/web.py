@@ -1,6 +1,9 @@
 """`manage.py web`: serves the console. One process; another host may run another one beside it."""
 
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
@@ -11,6 +14,8 @@ from django.db import connection
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.mp import MPServer
+
+from triggers.waiting import waiters
 
 # A caller that waits for the end of its call (`wait=`) holds a thread. Threads are made when needed and go when idle.
 BLOCKING_THREADS = settings.HOOK_WAITERS + 32
@@ -35,11 +40,27 @@ def load_application(_: str) -> Callable[..., Any]:
     return application
 
 
+def watch_signals() -> socket.socket:
+    """A socket that gets the number of each signal as a byte. The signal's handler, which is granian's, runs as well."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.detach())
+    return reader
+
+
+def stop_waiting(signals: socket.socket) -> None:
+    """At SIGTERM or SIGINT: callers that wait for the end of a call are told where to ask; then the server can end."""
+    while received := signals.recv(1):
+        if received[0] in {signal.SIGTERM, signal.SIGINT}:
+            waiters.stop()
+
+
 class Command(BaseCommand):
     help = "Serve the console at WINDLASS_HOST and WINDLASS_PORT."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        threading.Thread(target=stop_waiting, args=(watch_signals(),), name="signals", daemon=True).start()
         Server(
             "console.wsgi:application",
             address=settings.HOST.strip("[]"),
