@@ -9,11 +9,13 @@ from django.utils import timezone
 
 from triggers import hooks, links, waiting
 from triggers.models import CallState, Trigger, TriggerCall
+from triggers.repetitions import DELIVERY_HEADERS, KEY_HEADER
 from triggers.selectors import build_trigger_link
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
 PATH = "/hook/trigger"
+HEADERS = (KEY_HEADER, *DELIVERY_HEADERS)
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +120,7 @@ class TestAccepted:
         assert (response.status_code, response.json()["message"]) == (200, "pong")
         assert not trigger.calls.exists()
 
-    @pytest.mark.parametrize("header", hooks.DELIVERY_HEADERS)
+    @pytest.mark.parametrize("header", HEADERS)
     def test_a_repeated_delivery_gets_the_same_request_id(self, client, header):
         parameters = link_parameters(TriggerFactory())
         answers = [client.post(PATH, query_params=parameters, headers={header: "d-1"}).json() for _ in range(2)]

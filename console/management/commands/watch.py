@@ -14,6 +14,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from clusters.audit import prune_entries
 from clusters.watch import run_watcher
+from triggers.alerts import prune_alert_groups
 from triggers.deliveries import prune_deliveries
 from triggers.polling import poll_subscriptions
 from triggers.tasks import prune_calls, sweep_calls
@@ -55,6 +56,7 @@ def keep_house(stopping: threading.Event) -> None:
             run_safely(prune_calls)
             run_safely(prune_entries)
             run_safely(prune_deliveries)
+            run_safely(prune_alert_groups)
             prune_at = time.monotonic() + PRUNE_SECONDS
     connection.close()
 
