@@ -19,8 +19,7 @@ from triggers.models import AlertGroup, AlertState, CallState, Decision, Deliver
 from triggers.payloads.alerts import ALERTS_MAXIMUM, Notification, digest
 from triggers.requests import CallRequest
 
-HAPPENED = {AlertState.FIRING: "The alert fires", AlertState.RESOLVED: "The alert is resolved"}
-AWAITED = {AlertState.FIRING: "it fires", AlertState.RESOLVED: "it is resolved"}
+HAPPENS = {AlertState.FIRING: "fires", AlertState.RESOLVED: "is resolved"}
 DUPLICATE = "Duplicate: this alert has made its call already."
 
 
@@ -30,8 +29,8 @@ def is_awaited(notification: Notification, trigger: Trigger) -> bool:
 
 def ignore_notification(message: Message, notification: Notification, trigger: Trigger) -> Delivery:
     """It is the other state's: no call is made."""
-    happened, awaited = HAPPENED[AlertState(notification.state)], AWAITED[AlertState(trigger.alert_state)]
-    sentence = f"Nothing was done: {happened[0].lower()}{happened[1:]}, and this trigger acts when {awaited}."
+    awaited = HAPPENS[AlertState(trigger.alert_state)]
+    sentence = f"Nothing was done: the {describe_alert(notification)}, and this trigger acts when it {awaited}."
     return store_notification(message, notification, trigger, Decision.ALERT, sentence)
 
 
@@ -67,7 +66,12 @@ def describe_result(notification: Notification, call: TriggerCall) -> tuple[Deci
         return Decision.DUPLICATE, DUPLICATE
     if call.state == CallState.REJECTED:
         return Decision.REJECTED, call.message
-    return Decision.TRIGGERED, f"{HAPPENED[AlertState(notification.state)]}. {call.message}".strip()
+    return Decision.TRIGGERED, f"The {describe_alert(notification)}. {call.message}".strip()
+
+
+def describe_alert(notification: Notification) -> str:
+    """`alert HighCPU fires`: without a name where the group holds alerts of several rules."""
+    return " ".join(filter(None, ("alert", notification.name, HAPPENS[AlertState(notification.state)])))
 
 
 def store_notification(

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from clusters.encryption import EncryptedTextField
 from clusters.models import Application, Service
 from triggers import links
+from triggers.payloads import alerts
 from triggers.validation import validate_subscription, validate_trigger
 
 
@@ -337,6 +338,10 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sender or self.source} {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def is_alert(self) -> bool:
+        return self.sender in alerts.LABELS
 
 
 class DeliveryLine(models.Model):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from triggers.payloads.fields import dig, is_object, text
+from triggers.payloads.fields import clean, dig, is_object, text
 from triggers.payloads.payload import Body
 
 ALERTMANAGER, GRAFANA = "alertmanager", "grafana"
@@ -23,12 +23,13 @@ ALERTS_MAXIMUM = 500  # of one group that are remembered
 
 @dataclass(frozen=True)
 class Notification:
-    """About one group of alerts. `group`: the same each time. `alerts`: names of those that the state is about, other ones
-    when an alert has ended and fires again. `start`: of the earliest of these, as text that is equal for equal moments; empty
-    where none is told."""
+    """About one group of alerts. `name`: of their rule, if all are of one. `group`: the same each time. `alerts`: names of
+    those that the state is about, other ones when an alert has ended and fires again. `start`: of the earliest of these, as
+    text that is equal for equal moments; empty where none is told."""
 
     sender: str
     state: str
+    name: str
     group: str
     alerts: frozenset[str]
     start: str
@@ -44,6 +45,7 @@ def read_notification(body: Body) -> Notification | None:
     return Notification(
         sender=GRAFANA if "orgId" in body else ALERTMANAGER,
         state=state,
+        name=clean(text(dig(body, "commonLabels", "alertname")), 60),
         group=text(body.get("groupKey")) or write_canonical(dig(body, "groupLabels")),
         alerts=frozenset(sorted(map(name_alert, told))[:ALERTS_MAXIMUM]),  # the same ones of very many, each time
         start=min(filter(None, map(read_start, told)), default=""),

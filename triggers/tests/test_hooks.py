@@ -9,13 +9,11 @@ from django.utils import timezone
 
 from triggers import hooks, links, waiting
 from triggers.models import CallState, Trigger, TriggerCall
-from triggers.repetitions import DELIVERY_HEADERS, KEY_HEADER
 from triggers.selectors import build_trigger_link
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
 PATH = "/hook/trigger"
-HEADERS = (KEY_HEADER, *DELIVERY_HEADERS)
 
 
 @pytest.fixture(autouse=True)
@@ -119,12 +117,6 @@ class TestAccepted:
         response = client.post(PATH, query_params=link_parameters(trigger), headers={"X-GitHub-Event": "ping"})
         assert (response.status_code, response.json()["message"]) == (200, "pong")
         assert not trigger.calls.exists()
-
-    @pytest.mark.parametrize("header", HEADERS)
-    def test_a_repeated_delivery_gets_the_same_request_id(self, client, header):
-        parameters = link_parameters(TriggerFactory())
-        answers = [client.post(PATH, query_params=parameters, headers={header: "d-1"}).json() for _ in range(2)]
-        assert answers[0]["requestId"] == answers[1]["requestId"]
 
     def test_the_caller_is_recorded(self, client):
         trigger = TriggerFactory()
