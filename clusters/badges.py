@@ -74,6 +74,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "delivery-duplicate": ("idle", "back", "Duplicate"),
     "delivery-rejected": ("warn", "cross", "Rejected"),
     "delivery-unsupported": ("idle", "cross", "Unsupported event"),
+    "delivery-alert": ("idle", "hollow", "Not triggered: alert"),
     "delivery-unreadable": ("warn", "half", "Not understood"),
     "delivery-bad_signature": ("bad", "triangle", "Bad signature"),
     # registries

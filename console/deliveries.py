@@ -15,6 +15,7 @@ from clusters import access
 from clusters.models import Application
 from console.pages import read_query
 from triggers.models import Decision, Delivery, DeliveryLine, TriggerCall
+from triggers.payloads import alerts
 from triggers.payloads.senders import SENDERS
 
 PAGE_SIZE = 50  # rows
@@ -143,7 +144,7 @@ def find_cause(call: TriggerCall, user: Any) -> Delivery | None:
 
 
 def list_senders() -> list[tuple[str, str]]:
-    return [(sender.NAME, sender.LABEL) for sender in SENDERS]
+    return [*((sender.NAME, sender.LABEL) for sender in SENDERS), *alerts.LABELS.items()]
 
 
 def lay_out_body(body: str) -> str:

@@ -53,13 +53,28 @@ def write_gitlab_job(link: str) -> str:
     - {write_yaml_block(write_pipeline_line(link), 6)}"""
 
 
-def write_alertmanager_receiver(link: str) -> str:
-    """A receiver of alertmanager.yml. Only alarms call it: their end would do the same once more."""
+def write_alertmanager_receiver(link: str, *, resolved: bool = False) -> str:
+    """A receiver of alertmanager.yml. The end of an alert is told of only where the trigger acts on it."""
     return f"""receivers:
   - name: windlass
     webhook_configs:
       - url: {quote_yaml(link)}
-        send_resolved: false"""
+        send_resolved: {"true" if resolved else "false"}"""
+
+
+def write_grafana_contact_point(link: str, uid: str, *, resolved: bool = False) -> str:
+    """A file of Grafana's provisioning/alerting. `uid` tells it from other contact points. A `$` is doubled: Grafana replaces
+    variables in what it reads there."""
+    return f"""apiVersion: 1
+contactPoints:
+  - name: windlass-{uid}
+    receivers:
+      - uid: windlass-{uid}
+        type: webhook
+        settings:
+          url: {quote_yaml(link.replace("$", "$$"))}
+          httpMethod: POST
+        disableResolveMessage: {"false" if resolved else "true"}"""
 
 
 def quote_groovy(text: str) -> str:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from console import pipelines
 from console.templatetags.console import parts
-from triggers.models import Action, Trigger
+from triggers.models import Action, AlertState, Trigger
 from triggers.selectors import build_trigger_link, public_base_url
 
 EXAMPLE_STEP = 5  # containers
@@ -59,6 +59,7 @@ class TriggerSecrets:
     link: str
     curl: str
     alertmanager: str
+    grafana: str
 
 
 def describe_triggers(request: HttpRequest, triggers: Iterable[Trigger], shown: int | None = None) -> list[Trigger]:
@@ -92,11 +93,13 @@ def build_secrets(request: HttpRequest, trigger: Trigger) -> TriggerSecrets:
 def _fill_link(trigger: Trigger, link: str, secret: str) -> TriggerSecrets:
     """The snippets that hold the link with its secret, or with what stands for it."""
     example = link + _example_parameters(trigger)
+    resolved = trigger.alert_state == AlertState.RESOLVED
     return TriggerSecrets(
         secret=secret,
         link=link,
         curl=pipelines.write_curl_line(example),
-        alertmanager=pipelines.write_alertmanager_receiver(example),
+        alertmanager=pipelines.write_alertmanager_receiver(example, resolved=resolved),
+        grafana=pipelines.write_grafana_contact_point(example, trigger.public_id, resolved=resolved),
     )
 
 
@@ -110,6 +113,7 @@ def _list_ways(trigger: Trigger, address: str, masked: TriggerSecrets, secrets: 
         Snippet("github", "GitHub Actions", pipelines.write_github_step(address)),
         Snippet("gitlab", "GitLab CI", pipelines.write_gitlab_job(address)),
         Snippet("alertmanager", "Alertmanager", masked.alertmanager, True, secrets.alertmanager if secrets else ""),
+        Snippet("grafana", "Grafana", masked.grafana, True, secrets.grafana if secrets else ""),
     ]
 
 

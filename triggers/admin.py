@@ -89,7 +89,7 @@ class TriggerAdmin(ScopedAdmin):
     readonly_fields = ("public_id", "created_by", "created_at")
     fields = (
         *("name", "application", "service", "action", "enabled"),
-        *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure"),
+        *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "alert_state", "on_failure"),
         *readonly_fields,
     )
     actions = ("enable", "disable", "rotate")

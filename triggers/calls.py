@@ -22,6 +22,7 @@ from kombu.exceptions import OperationalError
 from clusters.batches import delete_in_batches
 from clusters.models import Application
 from triggers.models import ACTIVE_STATES, TERMINAL_STATES, TRIGGER_ACTIONS, Action, CallState, TriggerCall, TriggerCallEvent
+from triggers.repetitions import find_first_call, once_a_delivery
 from triggers.requests import CallRequest
 from triggers.selectors import only_active
 from triggers.validation import explain_tag_refusal
@@ -55,14 +56,15 @@ class AlreadyEnded(Exception):
 # Accepting
 
 
+@once_a_delivery
 def accept_call(request: CallRequest) -> TriggerCall:
-    """Record the call: `queued`, `coalesced` or `rejected`; committed, and published on commit. Raises QueueFull.
+    """Record the call: `queued`, `coalesced` or `rejected`; committed, and published on commit. Raises QueueFull and KeyReused.
 
-    A repeated delivery id of the same trigger gives the first call again.
+    A repeated delivery id of the same trigger gives the first call again (triggers.repetitions).
     """
     with transaction.atomic():
         _lock_application(request.application_id)
-        if known := _find_delivery(request):
+        if known := find_first_call(request):
             return known
         call = _new_call(request)
         refusal = _find_refusal(request, call.queued_at)
@@ -103,17 +105,9 @@ def _new_call(request: CallRequest) -> TriggerCall:
         requested_by=request.requested_by,
         source_address=request.source_address,
         user_agent=request.user_agent[:255],
-        delivery_id=request.delivery_id[:255],
+        delivery_id=request.delivery_id,
         queued_at=timezone.now(),
     )
-
-
-def _find_delivery(request: CallRequest) -> TriggerCall | None:
-    if not (request.trigger and request.delivery_id):
-        return None
-    # Without the condition of `one_call_a_delivery` in so many words SQLite reads all calls of the trigger instead.
-    rows = TriggerCall.objects.order_by().extra(where=["NOT (triggers_triggercall.delivery_id = '')"])
-    return rows.filter(trigger=request.trigger, delivery_id=request.delivery_id[:255]).first()
 
 
 def _find_refusal(request: CallRequest, now: datetime) -> tuple[str, str] | None:

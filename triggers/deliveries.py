@@ -30,6 +30,7 @@ from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSu
 from triggers.payloads.payload import Body, Headers, Payload, Push, Sender
 from triggers.payloads.redaction import redact
 from triggers.payloads.senders import find_sender
+from triggers.repetitions import find_call_of_delivery
 from triggers.requests import CallRequest
 from triggers.selectors import outcome_of
 
@@ -48,7 +49,7 @@ UNSIGNING_KINDS = (Registry.Kind.DOCKERHUB, Registry.Kind.QUAY, Registry.Kind.AL
 # The most telling first.
 RANKING = (
     *(Decision.TRIGGERED, Decision.REJECTED, Decision.SIGNATURE, Decision.DUPLICATE, Decision.UNCHANGED, Decision.TAG),
-    *(Decision.IMAGE, Decision.UNSUPPORTED, Decision.UNREADABLE),
+    *(Decision.IMAGE, Decision.ALERT, Decision.UNSUPPORTED, Decision.UNREADABLE),
 )
 
 
@@ -244,7 +245,7 @@ def find_newest_line(case: Case) -> DeliveryLine | None:
 
 def call_trigger(delivery: Delivery, case: Case, verdict: Verdict, service_id: int | None, user: Any) -> DeliveryLine:
     call_id = make_call_id(delivery, case, service_id)
-    known = find_known_call(case.trigger, call_id)
+    known = find_call_of_delivery(case.trigger, call_id)
     if known and known.state != CallState.REJECTED:
         return line_of(case, Decision.DUPLICATE, "Duplicate: this delivery has made its call already.", known)
     is_find = delivery.source == Delivery.Source.POLL
@@ -258,7 +259,7 @@ def call_trigger(delivery: Delivery, case: Case, verdict: Verdict, service_id: i
         requested_by=user,
         source_address=delivery.source_address,
         user_agent=delivery.user_agent,
-        delivery_id="" if known else call_id,
+        delivery_id=call_id,
     )
     try:
         call = accept_call(request)
@@ -275,14 +276,6 @@ def make_call_id(delivery: Delivery, case: Case, service_id: int | None) -> str:
         return ""
     parts = (delivery.registry_id, delivery.delivery_id, case.image, case.push.tag, case.push.digest, service_id)
     return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()
-
-
-def find_known_call(trigger: Trigger, call_id: str) -> TriggerCall | None:
-    if not call_id:
-        return None
-    # Without the condition of `one_call_a_delivery` in so many words SQLite reads all calls of the trigger instead.
-    rows = TriggerCall.objects.order_by().extra(where=["NOT (triggers_triggercall.delivery_id = '')"])
-    return rows.filter(trigger=trigger, delivery_id=call_id).first()
 
 
 # The access log

@@ -16,7 +16,7 @@ from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 class TriggerOptionsForm(forms.ModelForm):
     """What can be chosen of a trigger beside what it does: the Edit dialog, and More options of the Create Trigger dialog."""
 
-    OPTIONS = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure")
+    OPTIONS = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "alert_state", "on_failure")
 
     cooldown_seconds = forms.IntegerField(
         label="Cool-down",
@@ -29,12 +29,20 @@ class TriggerOptionsForm(forms.ModelForm):
 
     class Meta:
         model = Trigger
-        fields: tuple[str, ...] = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure")
-        labels = {"min_replicas": "Minimum", "max_replicas": "Maximum", "on_failure": "On failure"}
+        fields: tuple[str, ...] = (
+            *("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "alert_state", "on_failure"),
+        )
+        labels = {
+            "min_replicas": "Minimum",
+            "max_replicas": "Maximum",
+            "alert_state": "Called by monitoring, act",
+            "on_failure": "On failure",
+        }
         help_texts = {
             "name": "For people: who calls it, for example.",
             "tag_pattern": "An expression such as v[0-9.]+: a call with tag=… that it matches whole changes the image to that "
             "tag, for good. Empty: the tag stays.",
+            "alert_state": "Alertmanager and Grafana tell of both; the other one is ignored. Any other call acts at once.",
             "on_failure": "What becomes of a change that fails, where the service's own update policy does not say.",
         }
 
@@ -43,6 +51,7 @@ class TriggerOptionsForm(forms.ModelForm):
         is_swarm = self.instance.application.is_swarm
         self.fields["min_replicas"].widget.attrs["min"] = 0 if is_swarm else 1
         self.fields["max_replicas"].widget.attrs["min"] = 1
+        self.fields["alert_state"].required = False  # a form that does not send it changes nothing
         if is_swarm:
             self.fields["on_failure"].required = False  # a form that does not send it means the default
         else:
@@ -58,6 +67,9 @@ class TriggerOptionsForm(forms.ModelForm):
 
     def clean_on_failure(self) -> str:
         return self.cleaned_data["on_failure"] or OnFailure.ROLLBACK
+
+    def clean_alert_state(self) -> str:
+        return self.cleaned_data["alert_state"] or self.initial["alert_state"]
 
     def clean_cooldown_seconds(self) -> int:
         return self.cleaned_data["cooldown_seconds"] or 0

@@ -17,10 +17,13 @@ from clusters.callers import client_address
 from clusters.encryption import EncryptedTextField
 from clusters.models import Registry, hash_hook_token
 from triggers import links
+from triggers.alerts import accept_notification, ignore_notification, is_awaited
 from triggers.bodies import BodyTooLarge, Parameters
 from triggers.calls import QueueFull, accept_call, remaining_cooldown
-from triggers.deliveries import read_message, receive_delivery, receive_message
+from triggers.deliveries import Message, read_message, receive_delivery, receive_message
 from triggers.models import Action, CallState, Decision, Delivery, DeliveryLine, Trigger, TriggerCall
+from triggers.payloads.alerts import Notification, read_notification
+from triggers.repetitions import REPEATED, REPLAYED_HEADER, KeyReused, identify_delivery
 from triggers.requests import CallRequest, InvalidParameter, parse_step, parse_tag, parse_wait
 from triggers.selectors import build_status_url, outcome_of, public_base_url
 from triggers.waiting import TooManyWaiters, waiters
@@ -28,7 +31,6 @@ from triggers.waiting import TooManyWaiters, waiters
 log = structlog.get_logger("windlass.hook")
 
 SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
-DELIVERY_HEADERS = ("Idempotency-Key", "X-GitHub-Delivery", "X-Gitea-Delivery", "X-Forgejo-Delivery")
 EVENT_HEADERS = ("X-GitHub-Event", "X-Gitea-Event", "X-Forgejo-Event")
 # Compared with when no trigger has the id, so that an unknown trigger and a wrong secret take the same time.
 DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
@@ -36,7 +38,7 @@ DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 # All that a call needs of its trigger: the hook reads no column more.
 TRIGGER_FIELDS = (
     *("public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
-    *("application__name", "application__protected", "application__cluster__uid"),
+    *("alert_state", "application__name", "application__protected", "application__cluster__uid"),
 )
 
 REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
@@ -85,6 +87,8 @@ class HookView(APIView):
             exc = HookRefused(503, "The database does not answer, so the call was not recorded. Try again later.", 5)
         if isinstance(exc, QueueFull):
             exc = HookRefused(429, exc.message, exc.retry_after)
+        if isinstance(exc, KeyReused):
+            return answer(422, exc.message)
         if isinstance(exc, HookRefused):
             response = answer(exc.code, exc.message)
             if exc.retry_after is not None:
@@ -147,28 +151,46 @@ def call_trigger(request: HttpRequest) -> Response:
     if any(request.headers.get(name, "").lower() == "ping" for name in EVENT_HEADERS):
         return answer(200, "pong")
     wait = parse_wait(parameters.get("wait"))
-    if trigger.action == Action.REDEPLOY and has_body(request):
-        message = read_message(request, parameters)
-        if message.concerns_images:  # another message of the same sender, a git push say, is a plain call
-            return answer_push(request, receive_message(message, trigger=trigger), wait)
-    call_request = CallRequest(
+    message = read_message(request, parameters) if has_body(request) else None
+    if message and (notification := read_notification(message.body)):
+        return answer_alert(request, parameters, trigger, message, notification, wait)
+    if message and trigger.action == Action.REDEPLOY and message.concerns_images:
+        # Another message of the same sender, a git push say, is a plain call.
+        return answer_push(request, receive_message(message, trigger=trigger), wait)
+    call_request = make_call_request(request, parameters, trigger)
+    return answer_with_call(request, call_request, accept_call(call_request), wait)
+
+
+def make_call_request(request: HttpRequest, parameters: Parameters, trigger: Trigger) -> CallRequest:
+    """Raises InvalidParameter."""
+    tag = read_tag(trigger, parameters)
+    step = parse_step(parameters.get("type"), parameters.get("step")) if trigger.action == Action.SCALING else None
+    return CallRequest(
         source=TriggerCall.Source.HOOK,
         action=trigger.action,
         application_id=trigger.application_id,
         service_id=trigger.service_id,
         trigger=trigger,
-        tag=read_tag(trigger, parameters),
-        step=parse_step(parameters.get("type"), parameters.get("step")) if trigger.action == Action.SCALING else None,
+        tag=tag,
+        step=step,
         source_address=client_address(request),
         user_agent=request.headers.get("User-Agent", ""),
-        delivery_id=next((request.headers[name] for name in DELIVERY_HEADERS if request.headers.get(name)), ""),
+        delivery_id=identify_delivery(request.headers, step, tag),
     )
-    call = accept_call(call_request)
+
+
+def answer_with_call(request: HttpRequest, call_request: CallRequest, call: TriggerCall, wait: int) -> Response:
     if call.state == CallState.REJECTED and call.reason != "cancelled":  # that is what became of a delivery's first call
-        return answer_with_rejection(call_request, call)
-    if wait:
-        return answer_with_outcome(request, call, wait)
-    return answer_with_state(request, call)
+        response = answer_with_rejection(call_request, call)
+    else:
+        response = answer_with_outcome(request, call, wait) if wait else answer_with_state(request, call)
+    return mark_repetition(response) if call.is_repetition else response
+
+
+def mark_repetition(response: Response) -> Response:
+    response[REPLAYED_HEADER] = "true"
+    response.data["message"] = f"{response.data['message']} {REPEATED}".strip()
+    return response
 
 
 def read_tag(trigger: Trigger, parameters: Parameters) -> str:
@@ -221,6 +243,21 @@ def check_secret(trigger: Trigger | None, secret: str) -> Trigger:
     if not (trigger and wanted and matches):
         raise HookRefused(404, UNKNOWN)
     return trigger
+
+
+def answer_alert(
+    request: HttpRequest,
+    parameters: Parameters,
+    trigger: Trigger,
+    message: Message,
+    notification: Notification,
+    wait: int,
+) -> Response:
+    """As for a plain call; 200 and why not for the state that the trigger does not act on."""
+    if not is_awaited(notification, trigger):
+        return answer_with_delivery(ignore_notification(message, notification, trigger))
+    call_request = make_call_request(request, parameters, trigger)
+    return answer_with_call(request, call_request, accept_notification(message, notification, call_request), wait)
 
 
 def answer_push(request: HttpRequest, delivery: Delivery, wait: int) -> Response:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from clusters.encryption import EncryptedTextField
 from clusters.models import Application, Service
 from triggers import links
+from triggers.payloads import alerts
 from triggers.validation import validate_subscription, validate_trigger
 
 
@@ -197,6 +198,8 @@ class TriggerCall(models.Model):
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
 
+    is_repetition = False  # set where a delivery came again, and this is the call that it made the first time
+
     class Meta:
         ordering = ["-queued_at"]
         constraints = [
@@ -280,7 +283,7 @@ class ImageSubscription(models.Model):
 
 
 class Decision(models.TextChoices):
-    """What became of one image of a delivery."""
+    """What became of one image of a delivery, or of a group of alerts."""
 
     TRIGGERED = "triggered", _("Triggered")
     UNCHANGED = "unchanged", _("Unchanged")
@@ -289,12 +292,14 @@ class Decision(models.TextChoices):
     DUPLICATE = "duplicate", _("Duplicate")
     REJECTED = "rejected", _("Rejected")
     UNSUPPORTED = "unsupported", _("Unsupported event")
+    ALERT = "alert", _("Not triggered: alert")
     UNREADABLE = "unreadable", _("Not understood")
     SIGNATURE = "bad_signature", _("Bad signature")
 
 
 class Delivery(models.Model):
-    """The access log: one message of a registry, or one find of polling. `triggers.deliveries` is the only writer."""
+    """The access log: one message of a registry or of a monitoring system, or one find of polling. `triggers.deliveries` is the
+    only writer."""
 
     class Source(models.TextChoices):
         REGISTRY = "registry", _("Registry's link")
@@ -334,9 +339,14 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"{self.sender or self.source} {self.received_at:%Y-%m-%d %H:%M:%S}"
 
+    @property
+    def is_alert(self) -> bool:
+        return self.sender in alerts.LABELS
+
 
 class DeliveryLine(models.Model):
-    """One image of a delivery and what became of it: a line for each trigger that it matched, without one for none."""
+    """One image of a delivery and what became of it: a line for each trigger that it matched, without one for none. Alerts have
+    one without an image."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="lines")
     image = models.CharField(max_length=512, blank=True, help_text="The repository, normalised where it could be.")
@@ -352,6 +362,25 @@ class DeliveryLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.image}:{self.tag} {self.decision}"
+
+
+class AlertGroup(models.Model):
+    """A group of alerts that a trigger acted upon: as long as one of them is told again, it is the same occurrence. Written by
+    `triggers.alerts` alone."""
+
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="alert_groups")
+    key = models.CharField(max_length=64, help_text="Of the group, its state, and what the link asked for.")
+    alerts = models.JSONField(default=list, help_text="Names of those told since it began.")
+    delivery_id = models.CharField(max_length=255, help_text="Of the call that it made.")
+    notified_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["trigger", "key"], name="one_memory_an_alert_group")]
+        indexes = [models.Index(fields=["notified_at"], name="alert_group_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.trigger_id} {self.key}"
 
 
 class TriggerCallEvent(models.Model):

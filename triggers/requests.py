@@ -19,6 +19,8 @@ class CallRequest:
 
     `tag`: a redeploy changes the image to it.
 
+    `delivery_id`: at most 255 characters (triggers.repetitions).
+
     For scaling give `service_id` and either `step` (signed, 1-100 in size) or `replicas` (a wanted count).
     """
 

@@ -17,8 +17,8 @@ from clusters import badges
 from clusters.access import has_anywhere
 from clusters.audit import ACTIONS
 from clusters.models import Application, Service
+from console.deliveries import list_senders
 from triggers.models import Action, TriggerCall
-from triggers.payloads.senders import SENDERS
 from triggers.selectors import call_duration
 
 register = template.Library()
@@ -212,7 +212,7 @@ def until(moment: datetime) -> SafeString:
 @register.filter
 def sender_label(name: str) -> str:
     """Of what sent a delivery, as people call it."""
-    return next((sender.LABEL for sender in SENDERS if name == sender.NAME), name)
+    return dict(list_senders()).get(name, name)
 
 
 @register.filter

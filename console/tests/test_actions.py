@@ -206,10 +206,19 @@ class TestEditTrigger:
 
     def test_a_redeploy_has_no_bounds_and_a_plain_engine_no_choice_on_failure(self, reader, fleet):
         address = f"/triggers/{fleet.trigger.pk}/edit/"
-        assert reader.get(address).context["form"].fields.keys() == {"name", "cooldown_seconds", "tag_pattern"}
+        assert reader.get(address).context["form"].fields.keys() == {"name", "cooldown_seconds", "tag_pattern", "alert_state"}
         reader.post(address, {"name": "n", "min_replicas": "2", "on_failure": "pause"})
         fleet.trigger.refresh_from_db()
         assert (fleet.trigger.name, fleet.trigger.min_replicas, fleet.trigger.on_failure) == ("n", None, "rollback")
+
+    @pytest.mark.parametrize("which", ["trigger", "scaling_trigger"])
+    def test_which_alerts_it_acts_on_can_be_chosen_and_stays_where_it_is_not_sent(self, reader, fleet, which):
+        trigger = getattr(fleet, which)
+        for body in ({"name": "n", "alert_state": "resolved"}, {"name": "m"}):
+            reader.post(f"/triggers/{trigger.pk}/edit/", body)
+            trigger.refresh_from_db()
+            assert trigger.alert_state == "resolved"
+        assert "acts on alerts that are resolved" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
 
     def test_on_a_swarm_what_becomes_of_a_failure_can_be_chosen(self, reader, swarm_fleet):
         reader.post(f"/triggers/{swarm_fleet.trigger.pk}/edit/", {"name": "n", "on_failure": "pause"})
@@ -261,7 +270,7 @@ class TestReveal:
     def test_scripts_get_what_to_show_and_copy_as_json(self, reader, fleet):
         response = self.reveal(reader, fleet.scaling_trigger, headers={"Accept": "application/json"})
         body = response.json()
-        assert body.keys() == {"secret", "link", "curl", "alertmanager"}
+        assert body.keys() == {"secret", "link", "curl", "alertmanager", "grafana"}
         assert body["secret"] == fleet.scaling_trigger.secret
         assert shlex.split(body["curl"]) == ["curl", f"{body['link']}&type=scale_out&step=5"]
         assert "no-store" in response["Cache-Control"]

@@ -10,7 +10,7 @@ import yaml
 from console import pipelines
 from console.snippets import build_secrets, build_snippets
 from triggers import links
-from triggers.models import Action
+from triggers.models import Action, AlertState
 
 HOSTILE = [
     "shop",
@@ -61,6 +61,15 @@ class TestQuoting:
         (receiver,) = yaml.safe_load(pipelines.write_alertmanager_receiver(link))["receivers"]
         assert receiver["webhook_configs"] == [{"url": link, "send_resolved": False}]
 
+    def test_grafana_gets_the_link_and_no_variable_to_replace(self, base, name):
+        link = build_link(base, name)
+        (point,) = yaml.safe_load(pipelines.write_grafana_contact_point(link, "0123456789abc"))["contactPoints"]
+        (receiver,) = point["receivers"]
+        assert (receiver["uid"], receiver["type"]) == ("windlass-0123456789abc", "webhook")
+        assert receiver["settings"]["url"].replace("$$", "") == link.replace("$", "")
+        assert receiver["settings"]["url"].replace("$$", "$") == link
+        assert receiver["disableResolveMessage"] is True
+
 
 @pytest.mark.parametrize("text", ["", "a\nb", "tab\t", "\x85\u2028\x7f\0", '"\\', "\U0001f600\u202e", "- a: b # c"])
 def test_a_yaml_scalar_says_what_it_was_given(text):
@@ -85,6 +94,7 @@ def test_no_way_holds_the_secret_or_a_name_before_it_is_asked_for(rf, fleet, act
         "GitHub Actions",
         "GitLab CI",
         "Alertmanager",
+        "Grafana",
     ]
     for way in snippets.ways:
         assert trigger.secret not in way.text + way.revealed
@@ -92,17 +102,32 @@ def test_no_way_holds_the_secret_or_a_name_before_it_is_asked_for(rf, fleet, act
     assert trigger.secret not in "".join((snippets.head, snippets.tail, snippets.example))
 
 
+@pytest.mark.parametrize("state", AlertState.values)
+def test_the_end_of_an_alert_is_told_of_only_where_the_trigger_acts_on_it(rf, fleet, state):
+    fleet.scaling_trigger.alert_state = state
+    texts = {way.key: yaml.safe_load(way.text) for way in build_snippets(rf.get("/"), fleet.scaling_trigger).ways[-2:]}
+    (receiver,) = texts["alertmanager"]["receivers"]
+    (point,) = texts["grafana"]["contactPoints"]
+    told = (receiver["webhook_configs"][0]["send_resolved"], not point["receivers"][0]["disableResolveMessage"])
+    assert told == (state == "resolved",) * 2
+
+
 def test_once_asked_for_it_stands_only_where_it_is_needed(rf, fleet):
     request = rf.get("/")
     ways = build_snippets(request, fleet.trigger, build_secrets(request, fleet.trigger)).ways
-    assert {way.key for way in ways if fleet.trigger.secret in way.text + way.revealed} == {"link", "curl", "alertmanager"}
+    assert {way.key for way in ways if fleet.trigger.secret in way.text + way.revealed} == {
+        "link",
+        "curl",
+        "alertmanager",
+        "grafana",
+    }
     assert all(way.masked == bool(way.revealed) for way in ways)
 
 
 def test_the_page_shows_every_way_with_its_tab_and_its_copy_button(reader, fleet):
     text = reader.get(f"/applications/{fleet.application.pk}/?trigger={fleet.scaling_trigger.pk}").content.decode()
-    assert text.count('role="tab"') == text.count('role="tabpanel"') == 6
+    assert text.count('role="tab"') == text.count('role="tabpanel"') == 7
     assert text.count('aria-selected="true"') == 1
-    for key in ("link", "curl", "alertmanager"):
+    for key in ("link", "curl", "alertmanager", "grafana"):
         assert f'data-copy-of="{key}"' in text
     assert text.count('data-copied="Snippet copied"') == 3

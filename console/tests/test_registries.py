@@ -321,6 +321,7 @@ class TestAdmin:
             "enabled": "on",
             "cooldown_seconds": 0,
             "on_failure": "rollback",
+            "alert_state": "firing",
             "subscriptions-TOTAL_FORMS": 1,
             "subscriptions-INITIAL_FORMS": 1,
             "subscriptions-0-id": kept.pk,

@@ -583,6 +583,7 @@ class TestAuditLogOfTheAdmin:
                 "enabled": "on",
                 "cooldown_seconds": 0,
                 "on_failure": "rollback",
+                "alert_state": "firing",
                 "subscriptions-TOTAL_FORMS": 0,
                 "subscriptions-INITIAL_FORMS": 0,
             },

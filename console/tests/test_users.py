@@ -335,4 +335,4 @@ class TestAuditLog:
                 return next(self.turns)
 
         watch.keep_house(Once())
-        assert done == ["sweep_calls", "prune_calls", "prune_entries", "prune_deliveries"]
+        assert done == ["sweep_calls", "prune_calls", "prune_entries", "prune_deliveries", "prune_alert_groups"]

@@ -86,7 +86,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
         model = Trigger
         fields = [
             *("id", "application", "action", "service", "name", "enabled"),
-            *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure"),
+            *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "alert_state", "on_failure"),
             *("subscriptions", "created_by", "created_at"),
         ]
         read_only_fields = ["created_at"]

@@ -159,7 +159,7 @@ def test_triggers_are_disabled_enabled_and_rotated(admin):
 
 def trigger_form(**fields):
     empty = {"name": "", "service": "", "min_replicas": "", "max_replicas": "", "cooldown_seconds": "0", "enabled": "on"}
-    return empty | {"on_failure": "rollback"} | fields
+    return empty | {"on_failure": "rollback", "alert_state": "firing"} | fields
 
 
 def test_a_trigger_is_made_in_the_admin_with_its_creator(admin):

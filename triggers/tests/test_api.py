@@ -78,6 +78,15 @@ def test_a_trigger_on_a_swarm_may_leave_a_failure_as_it_is_and_scale_to_nothing(
     assert changed.json()["on_failure"] == "rollback"
 
 
+def test_a_trigger_acts_on_alerts_that_fire_unless_it_says_otherwise(admin):
+    body = {"application": ServiceFactory().application_id, "action": "redeploy"}
+    assert admin.post("/api/v1/triggers/", body).json()["alert_state"] == "firing"
+    created = admin.post("/api/v1/triggers/", body | {"alert_state": "resolved"}).json()
+    assert created["alert_state"] == "resolved"
+    changed = admin.patch(f"/api/v1/triggers/{created['id']}/", {"alert_state": "firing"})
+    assert changed.json()["alert_state"] == "firing"
+
+
 @override_settings(PUBLIC_URL="https://windlass.example.com")
 def test_the_link_has_the_public_address(admin):
     row = admin.post(f"/api/v1/triggers/{TriggerFactory().pk}/reveal/").json()
@@ -114,6 +123,7 @@ def refused_creations():
     yield "an expression that is none", {}, {}, {"tag_pattern": "v["}, "tag_pattern"
     yield "leaving a failure on a plain engine", {}, {}, {"on_failure": "pause"}, "on_failure"
     yield "unknown way to fail", {}, {}, {"on_failure": "retry"}, "on_failure"
+    yield "unknown state of an alert", {}, {}, {"alert_state": "ok"}, "alert_state"
     yield "long name", {}, {}, {"name": "n" * 65}, "name"
 
 

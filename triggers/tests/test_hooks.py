@@ -118,12 +118,6 @@ class TestAccepted:
         assert (response.status_code, response.json()["message"]) == (200, "pong")
         assert not trigger.calls.exists()
 
-    @pytest.mark.parametrize("header", hooks.DELIVERY_HEADERS)
-    def test_a_repeated_delivery_gets_the_same_request_id(self, client, header):
-        parameters = link_parameters(TriggerFactory())
-        answers = [client.post(PATH, query_params=parameters, headers={header: "d-1"}).json() for _ in range(2)]
-        assert answers[0]["requestId"] == answers[1]["requestId"]
-
     def test_the_caller_is_recorded(self, client):
         trigger = TriggerFactory()
         client.get(PATH, query_params=link_parameters(trigger), headers={"User-Agent": "curl/8 " + "x" * 400})

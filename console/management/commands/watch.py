@@ -15,6 +15,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from clusters.audit import prune_entries
 from clusters.leases import claim_leases, make_owner
 from clusters.watch import run_watcher
+from triggers.alerts import prune_alert_groups
 from triggers.deliveries import prune_deliveries
 from triggers.polling import poll_subscriptions
 from triggers.tasks import prune_calls, sweep_calls
@@ -64,7 +65,7 @@ def keep_house(stopping: threading.Event) -> None:
 def prune_when_due() -> None:
     """Deletes what is old, unless a watcher did so within the last PRUNE_SECONDS: the lease is kept until it is over."""
     if claim_leases({"prune"}, make_owner(), PRUNE_SECONDS):
-        for prune in (prune_calls, prune_entries, prune_deliveries):
+        for prune in (prune_calls, prune_entries, prune_deliveries, prune_alert_groups):
             run_safely(prune)
 
 
