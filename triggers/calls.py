@@ -15,7 +15,7 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -69,8 +69,7 @@ def accept_call(request: CallRequest) -> TriggerCall:
             call.state, call.coalesced_into_id = CallState.COALESCED, covering
             call.message = "An equal redeploy was waiting already; its outcome is this call's outcome."
             call.completed_at = call.queued_at
-        else:
-            _check_queue_limits(request)
+        elif not _check_queue(request):
             transaction.on_commit(lambda: publish_call(call.pk))
         call.save(force_insert=True)
     log.info(
@@ -160,13 +159,33 @@ def _list_queued(application_id: int) -> Iterable[tuple[Any, str, int | None, st
     return queued.order_by("queued_at", "pk").values_list("pk", "action", "service_id", "tag")
 
 
-def _check_queue_limits(request: CallRequest) -> None:
-    own = Q(trigger=request.trigger) if request.trigger else Q(application_id=request.application_id, trigger__isnull=True)
-    waiting = TriggerCall.objects.filter(state=CallState.QUEUED).aggregate(all=Count("pk"), own=Count("pk", filter=own))
-    if waiting["own"] >= settings.HOOK_TRIGGER_QUEUE_LIMIT:
-        raise QueueFull(f"{waiting['own']} calls of this trigger are waiting already; nothing was recorded. Try again later.")
-    if waiting["all"] >= settings.HOOK_QUEUE_LIMIT:
-        raise QueueFull(f"{waiting['all']} calls are waiting already; nothing was recorded. Try again later.")
+# By hand: a hook's answer waits for it, and to build it from a queryset takes thirty times as long as the database.
+COUNT_QUEUED = """
+    SELECT (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued'),
+           (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued' AND {own}),
+           EXISTS (SELECT 1 FROM triggers_triggercall WHERE state = 'queued' AND application_id = %s)
+"""
+COUNT_QUEUED_OF_TRIGGER = COUNT_QUEUED.format(own="trigger_id = %s")
+COUNT_QUEUED_OF_PEOPLE = COUNT_QUEUED.format(own="application_id = %s AND trigger_id IS NULL")
+
+
+def _check_queue(request: CallRequest) -> bool:
+    """Whether a call of the application is queued already: then the new one needs no nudge of its own. Raises QueueFull.
+
+    The application's lock is held, so that nobody can claim the other call before the new one is committed; and the end of
+    whatever runs there nudges the next one. So a nudge is on its way for both, or a call runs, or the sweep finds them.
+    """
+    sql, own = (
+        (COUNT_QUEUED_OF_TRIGGER, request.trigger.pk) if request.trigger else (COUNT_QUEUED_OF_PEOPLE, request.application_id)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [own, request.application_id])
+        of_all, of_own, has_queued = cursor.fetchone()
+    if of_own >= settings.HOOK_TRIGGER_QUEUE_LIMIT:
+        raise QueueFull(f"{of_own} calls of this trigger are waiting already; nothing was recorded. Try again later.")
+    if of_all >= settings.HOOK_QUEUE_LIMIT:
+        raise QueueFull(f"{of_all} calls are waiting already; nothing was recorded. Try again later.")
+    return bool(has_queued)
 
 
 def publish_call(call_id: Any) -> None:

@@ -2,11 +2,12 @@
 
 import hmac
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
+from django.db.models import Model
 from django.http import HttpRequest
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
@@ -15,7 +16,7 @@ from rest_framework.views import APIView
 
 from clusters.callers import client_address
 from clusters.encryption import EncryptedTextField
-from clusters.models import Registry, hash_hook_token
+from clusters.models import Application, Cluster, Registry, hash_hook_token
 from triggers import links
 from triggers.bodies import BodyTooLarge, Parameters
 from triggers.calls import QueueFull, accept_call, remaining_cooldown
@@ -25,6 +26,7 @@ from triggers.requests import CallRequest, InvalidParameter, parse_step, parse_t
 from triggers.selectors import build_status_url, outcome_of, public_base_url
 from triggers.waiting import TooManyWaiters, waiters
 
+Row = TypeVar("Row", bound=Model)
 log = structlog.get_logger("windlass.hook")
 
 SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
@@ -35,9 +37,18 @@ DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 
 # All that a call needs of its trigger: the hook reads no column more.
 TRIGGER_FIELDS = (
-    *("public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
-    *("application__name", "application__protected", "application__cluster__uid"),
+    *("id", "public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
 )
+# By hand, for the sake of its time: a queryset is built in ten times as long as the database takes to answer it.
+FIND_TRIGGER = f"""
+    SELECT {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)},
+           application.cluster_id, cluster.uid AS cluster_uid,
+           application.name AS application_name, application.protected AS application_protected
+    FROM triggers_trigger link
+    JOIN clusters_application application ON application.id = link.application_id
+    JOIN clusters_cluster cluster ON cluster.id = application.cluster_id
+    WHERE link.public_id = %s
+"""  # noqa: S608 - the names of columns
 
 REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
 
@@ -200,11 +211,25 @@ def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigge
         fields = links.decode_trigger_url(trigger_url)
     except links.MalformedLink as error:
         raise HookRefused(400, f"{error} Copy the link from the console again.") from error
-    found = Trigger.objects.select_related("application__cluster").only(*TRIGGER_FIELDS).filter(public_id=fields.id).first()
-    trigger = check_secret(found, secret)
+    trigger = check_secret(find_trigger(fields.id), secret)
     if trigger.link_fields != fields:
         raise HookRefused(404, UNKNOWN)
     return trigger
+
+
+def find_trigger(public_id: str) -> Trigger | None:
+    """With as much of its application and cluster as the hook needs; another column of theirs takes a query."""
+    found = next(iter(Trigger.objects.raw(FIND_TRIGGER, [public_id])), None)
+    if found:
+        own = {"id": found.application_id, "cluster_id": found.cluster_id, "name": found.application_name}
+        found.application = load_row(Application, **own, protected=bool(found.application_protected))
+        found.application.cluster = load_row(Cluster, id=found.cluster_id, uid=found.cluster_uid)
+    return found
+
+
+def load_row(model: type[Row], **values: Any) -> Row:
+    """As a query makes it that reads these columns alone. In the order of the model's fields."""
+    return model.from_db(DEFAULT_DB_ALIAS, values, values.values())
 
 
 def read_secret(request: HttpRequest, parameters: Parameters) -> str:
