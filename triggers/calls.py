@@ -6,7 +6,10 @@ Work on the engine is guarded by the lease: who lost it must stop.
 """
 
 import math
-from collections.abc import Iterable
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -55,13 +58,14 @@ def accept_call(request: CallRequest) -> TriggerCall:
 
     A repeated delivery id of the same trigger gives the first call again.
     """
-    with transaction.atomic():
+    with take_turn(), transaction.atomic():
         _lock_application(request.application_id)
         if known := _find_delivery(request):
             return known
         call = _new_call(request)
         refusal = _find_refusal(request, call.queued_at)
         covering = None if refusal else _find_covering_redeploy(request)
+        needs_nudge = False
         if refusal:
             call.state, (call.reason, call.message) = CallState.REJECTED, refusal
             call.completed_at = call.queued_at
@@ -69,13 +73,29 @@ def accept_call(request: CallRequest) -> TriggerCall:
             call.state, call.coalesced_into_id = CallState.COALESCED, covering
             call.message = "An equal redeploy was waiting already; its outcome is this call's outcome."
             call.completed_at = call.queued_at
-        elif not _check_queue(request):
-            transaction.on_commit(lambda: publish_call(call.pk))
+        else:
+            needs_nudge = _check_queue(request)
         call.save(force_insert=True)
+    if needs_nudge:
+        transaction.on_commit(lambda: publish_call(call.pk))
     log.info(
         "call accepted", call_id=str(call.pk), action=call.action, state=call.state, source=call.source, reason=call.reason
     )
     return call
+
+
+_turn = threading.Lock()
+
+
+@contextmanager
+def take_turn() -> Iterator[None]:
+    """SQLite has one writer at a time, and lets those who wait sleep for longer and longer: the threads of a process that
+    accept calls take turns. Not within a transaction: who writes already waits for nobody."""
+    if connection.features.has_select_for_update or connection.in_atomic_block:
+        yield
+    else:
+        with _turn:
+            yield
 
 
 def _lock_application(application_id: int) -> None:
@@ -153,13 +173,12 @@ def _find_covering_redeploy(request: CallRequest) -> Any | None:
     return covering
 
 
-def _list_queued(application_id: int) -> Iterable[tuple[Any, str, int | None, str]]:
-    """Id, action, service and tag of the calls that wait for their turn at the application, in its order."""
-    queued = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
-    return queued.order_by("queued_at", "pk").values_list("pk", "action", "service_id", "tag")
-
-
-# By hand: a hook's answer waits for it, and to build it from a queryset takes thirty times as long as the database.
+# By hand, as COUNT_QUEUED: a hook's answer waits for these, and to build one from a queryset takes many times as long as the
+# database needs to answer it.
+LIST_QUEUED = """
+    SELECT id, action, service_id, tag FROM triggers_triggercall WHERE application_id = %s AND state = 'queued'
+    ORDER BY queued_at, id
+"""
 COUNT_QUEUED = """
     SELECT (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued'),
            (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued' AND {own}),
@@ -169,11 +188,23 @@ COUNT_QUEUED_OF_TRIGGER = COUNT_QUEUED.format(own="trigger_id = %s")
 COUNT_QUEUED_OF_PEOPLE = COUNT_QUEUED.format(own="application_id = %s AND trigger_id IS NULL")
 
 
-def _check_queue(request: CallRequest) -> bool:
-    """Whether a call of the application is queued already: then the new one needs no nudge of its own. Raises QueueFull.
+def _list_queued(application_id: int) -> list[tuple[Any, str, int | None, str]]:
+    """Id, action, service and tag of the calls that wait for their turn at the application, in its order."""
+    with connection.cursor() as cursor:
+        cursor.execute(LIST_QUEUED, [application_id])
+        return [(as_uuid(pk), *columns) for pk, *columns in cursor.fetchall()]
 
-    The application's lock is held, so that nobody can claim the other call before the new one is committed; and the end of
-    whatever runs there nudges the next one. So a nudge is on its way for both, or a call runs, or the sweep finds them.
+
+def as_uuid(value: Any) -> uuid.UUID:
+    """SQLite has text for it."""
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+def _check_queue(request: CallRequest) -> bool:
+    """Whether the call needs a nudge of its own: not where another one of its application is queued already. Raises QueueFull.
+
+    The application's lock is held, so that nobody can claim the other call before this one is committed, and the end of
+    whatever runs there nudges the next. So a nudge is on its way for both, or a call runs, or the sweep finds them.
     """
     sql, own = (
         (COUNT_QUEUED_OF_TRIGGER, request.trigger.pk) if request.trigger else (COUNT_QUEUED_OF_PEOPLE, request.application_id)
@@ -185,7 +216,7 @@ def _check_queue(request: CallRequest) -> bool:
         raise QueueFull(f"{of_own} calls of this trigger are waiting already; nothing was recorded. Try again later.")
     if of_all >= settings.HOOK_QUEUE_LIMIT:
         raise QueueFull(f"{of_all} calls are waiting already; nothing was recorded. Try again later.")
-    return bool(has_queued)
+    return not has_queued
 
 
 def publish_call(call_id: Any) -> None:

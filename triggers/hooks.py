@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError
-from django.db.models import Model
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
+from django.db.models import DEFERRED, Model
 from django.http import HttpRequest
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
@@ -38,12 +38,12 @@ DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 # All that a call needs of its trigger: the hook reads no column more.
 TRIGGER_FIELDS = (
     *("id", "public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
+    *("alert_state",),
 )
-# By hand, for the sake of its time: a queryset is built in ten times as long as the database takes to answer it.
+# By hand: to build it from a queryset takes ten times as long as the database needs to answer it.
 FIND_TRIGGER = f"""
-    SELECT {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)},
-           application.cluster_id, cluster.uid AS cluster_uid,
-           application.name AS application_name, application.protected AS application_protected
+    SELECT application.name, application.protected, cluster.id, cluster.uid,
+           {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)}
     FROM triggers_trigger link
     JOIN clusters_application application ON application.id = link.application_id
     JOIN clusters_cluster cluster ON cluster.id = application.cluster_id
@@ -219,17 +219,26 @@ def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigge
 
 def find_trigger(public_id: str) -> Trigger | None:
     """With as much of its application and cluster as the hook needs; another column of theirs takes a query."""
-    found = next(iter(Trigger.objects.raw(FIND_TRIGGER, [public_id])), None)
-    if found:
-        own = {"id": found.application_id, "cluster_id": found.cluster_id, "name": found.application_name}
-        found.application = load_row(Application, **own, protected=bool(found.application_protected))
-        found.application.cluster = load_row(Cluster, id=found.cluster_id, uid=found.cluster_uid)
-    return found
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_TRIGGER, [public_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    name, protected, cluster_id, cluster_uid, *own = row
+    values = dict(zip(TRIGGER_FIELDS, own, strict=True))
+    values["secret"] = EncryptedTextField().from_db_value(values["secret"])
+    values["enabled"] = bool(values["enabled"])  # SQLite has numbers for it
+    application_id = values["application_id"]
+    trigger = load_row(Trigger, **values)
+    trigger.application = load_row(Application, id=application_id, cluster_id=cluster_id, name=name, protected=bool(protected))
+    trigger.application.cluster = load_row(Cluster, id=cluster_id, uid=cluster_uid)
+    return trigger
 
 
 def load_row(model: type[Row], **values: Any) -> Row:
-    """As a query makes it that reads these columns alone. In the order of the model's fields."""
-    return model.from_db(DEFAULT_DB_ALIAS, values, values.values())
+    """As a query makes it that reads these columns alone."""
+    names = [field.attname for field in model._meta.concrete_fields]
+    return model.from_db(DEFAULT_DB_ALIAS, names, [values.get(name, DEFERRED) for name in names])
 
 
 def read_secret(request: HttpRequest, parameters: Parameters) -> str:
