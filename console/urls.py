@@ -32,6 +32,7 @@ admin.site.index_title = "Administration"
 admin.site.enable_nav_sidebar = False  # the console's own navigation stands there
 
 urlpatterns = [
+    path("hook/", include("triggers.urls")),  # the first, since most is asked of it
     path("", overview.overview, name="overview"),
     path("search/", search.search, name="search"),
     path("applications/", applications.applications, name="applications"),
@@ -111,7 +112,6 @@ urlpatterns = [
     path("password/", session.password, name="password"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", session.healthz, name="healthz"),
-    path("hook/", include("triggers.urls")),
     path("api/", include("console.api")),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password")),

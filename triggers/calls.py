@@ -6,7 +6,10 @@ Work on the engine is guarded by the lease: who lost it must stop.
 """
 
 import math
-from collections.abc import Iterable
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -15,7 +18,7 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -62,13 +65,14 @@ def accept_call(request: CallRequest) -> TriggerCall:
 
     A repeated delivery id of the same trigger gives the first call again (triggers.repetitions).
     """
-    with transaction.atomic():
+    with take_turn(), transaction.atomic():
         _lock_application(request.application_id)
         if known := find_first_call(request):
             return known
         call = _new_call(request)
         refusal = _find_refusal(request, call.queued_at)
         covering = None if refusal else _find_covering_redeploy(request)
+        needs_nudge = False
         if refusal:
             call.state, (call.reason, call.message) = CallState.REJECTED, refusal
             call.completed_at = call.queued_at
@@ -77,13 +81,28 @@ def accept_call(request: CallRequest) -> TriggerCall:
             call.message = "An equal redeploy was waiting already; its outcome is this call's outcome."
             call.completed_at = call.queued_at
         else:
-            _check_queue_limits(request)
-            transaction.on_commit(lambda: publish_call(call.pk))
+            needs_nudge = _check_queue(request)
         call.save(force_insert=True)
+    if needs_nudge:
+        transaction.on_commit(lambda: publish_call(call.pk))
     log.info(
         "call accepted", call_id=str(call.pk), action=call.action, state=call.state, source=call.source, reason=call.reason
     )
     return call
+
+
+_turn = threading.Lock()
+
+
+@contextmanager
+def take_turn() -> Iterator[None]:
+    """SQLite has one writer at a time, and lets those who wait sleep for longer and longer: the threads of a process that
+    accept calls take turns. Not within a transaction: who writes already waits for nobody."""
+    if connection.features.has_select_for_update or connection.in_atomic_block:
+        yield
+    else:
+        with _turn:
+            yield
 
 
 def _lock_application(application_id: int) -> None:
@@ -153,19 +172,50 @@ def _find_covering_redeploy(request: CallRequest) -> Any | None:
     return covering
 
 
-def _list_queued(application_id: int) -> Iterable[tuple[Any, str, int | None, str]]:
+# By hand, as COUNT_QUEUED: a hook's answer waits for these, and to build one from a queryset takes many times as long as the
+# database needs to answer it.
+LIST_QUEUED = """
+    SELECT id, action, service_id, tag FROM triggers_triggercall WHERE application_id = %s AND state = 'queued'
+    ORDER BY queued_at, id
+"""
+COUNT_QUEUED = """
+    SELECT (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued'),
+           (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued' AND {own}),
+           EXISTS (SELECT 1 FROM triggers_triggercall WHERE state = 'queued' AND application_id = %s)
+"""
+COUNT_QUEUED_OF_TRIGGER = COUNT_QUEUED.format(own="trigger_id = %s")
+COUNT_QUEUED_OF_PEOPLE = COUNT_QUEUED.format(own="application_id = %s AND trigger_id IS NULL")
+
+
+def _list_queued(application_id: int) -> list[tuple[Any, str, int | None, str]]:
     """Id, action, service and tag of the calls that wait for their turn at the application, in its order."""
-    queued = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
-    return queued.order_by("queued_at", "pk").values_list("pk", "action", "service_id", "tag")
+    with connection.cursor() as cursor:
+        cursor.execute(LIST_QUEUED, [application_id])
+        return [(as_uuid(pk), *columns) for pk, *columns in cursor.fetchall()]
 
 
-def _check_queue_limits(request: CallRequest) -> None:
-    own = Q(trigger=request.trigger) if request.trigger else Q(application_id=request.application_id, trigger__isnull=True)
-    waiting = TriggerCall.objects.filter(state=CallState.QUEUED).aggregate(all=Count("pk"), own=Count("pk", filter=own))
-    if waiting["own"] >= settings.HOOK_TRIGGER_QUEUE_LIMIT:
-        raise QueueFull(f"{waiting['own']} calls of this trigger are waiting already; nothing was recorded. Try again later.")
-    if waiting["all"] >= settings.HOOK_QUEUE_LIMIT:
-        raise QueueFull(f"{waiting['all']} calls are waiting already; nothing was recorded. Try again later.")
+def as_uuid(value: Any) -> uuid.UUID:
+    """SQLite has text for it."""
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+def _check_queue(request: CallRequest) -> bool:
+    """Whether the call needs a nudge of its own: not where another one of its application is queued already. Raises QueueFull.
+
+    The application's lock is held, so that nobody can claim the other call before this one is committed, and the end of
+    whatever runs there nudges the next. So a nudge is on its way for both, or a call runs, or the sweep finds them.
+    """
+    sql, own = (
+        (COUNT_QUEUED_OF_TRIGGER, request.trigger.pk) if request.trigger else (COUNT_QUEUED_OF_PEOPLE, request.application_id)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [own, request.application_id])
+        of_all, of_own, has_queued = cursor.fetchone()
+    if of_own >= settings.HOOK_TRIGGER_QUEUE_LIMIT:
+        raise QueueFull(f"{of_own} calls of this trigger are waiting already; nothing was recorded. Try again later.")
+    if of_all >= settings.HOOK_QUEUE_LIMIT:
+        raise QueueFull(f"{of_all} calls are waiting already; nothing was recorded. Try again later.")
+    return not has_queued
 
 
 def publish_call(call_id: Any) -> None:

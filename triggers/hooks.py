@@ -2,11 +2,12 @@
 
 import hmac
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
+from django.db.models import DEFERRED, Model
 from django.http import HttpRequest
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
@@ -15,7 +16,7 @@ from rest_framework.views import APIView
 
 from clusters.callers import client_address
 from clusters.encryption import EncryptedTextField
-from clusters.models import Registry, hash_hook_token
+from clusters.models import Application, Cluster, Registry, hash_hook_token
 from triggers import links
 from triggers.alerts import accept_notification, ignore_notification, is_awaited
 from triggers.bodies import BodyTooLarge, Parameters
@@ -28,6 +29,7 @@ from triggers.requests import CallRequest, InvalidParameter, parse_step, parse_t
 from triggers.selectors import build_status_url, outcome_of, public_base_url
 from triggers.waiting import TooManyWaiters, waiters
 
+Row = TypeVar("Row", bound=Model)
 log = structlog.get_logger("windlass.hook")
 
 SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
@@ -37,9 +39,18 @@ DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 
 # All that a call needs of its trigger: the hook reads no column more.
 TRIGGER_FIELDS = (
-    *("public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
-    *("alert_state", "application__name", "application__protected", "application__cluster__uid"),
+    *("id", "public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
+    *("alert_state",),
 )
+# By hand: to build it from a queryset takes ten times as long as the database needs to answer it.
+FIND_TRIGGER = f"""
+    SELECT application.name, application.protected, cluster.id, cluster.uid,
+           {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)}
+    FROM triggers_trigger link
+    JOIN clusters_application application ON application.id = link.application_id
+    JOIN clusters_cluster cluster ON cluster.id = application.cluster_id
+    WHERE link.public_id = %s
+"""  # noqa: S608 - the names of columns
 
 REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
 
@@ -222,11 +233,34 @@ def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigge
         fields = links.decode_trigger_url(trigger_url)
     except links.MalformedLink as error:
         raise HookRefused(400, f"{error} Copy the link from the console again.") from error
-    found = Trigger.objects.select_related("application__cluster").only(*TRIGGER_FIELDS).filter(public_id=fields.id).first()
-    trigger = check_secret(found, secret)
+    trigger = check_secret(find_trigger(fields.id), secret)
     if trigger.link_fields != fields:
         raise HookRefused(404, UNKNOWN)
     return trigger
+
+
+def find_trigger(public_id: str) -> Trigger | None:
+    """With as much of its application and cluster as the hook needs; another column of theirs takes a query."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_TRIGGER, [public_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    name, protected, cluster_id, cluster_uid, *own = row
+    values = dict(zip(TRIGGER_FIELDS, own, strict=True))
+    values["secret"] = EncryptedTextField().from_db_value(values["secret"])
+    values["enabled"] = bool(values["enabled"])  # SQLite has numbers for it
+    application_id = values["application_id"]
+    trigger = load_row(Trigger, **values)
+    trigger.application = load_row(Application, id=application_id, cluster_id=cluster_id, name=name, protected=bool(protected))
+    trigger.application.cluster = load_row(Cluster, id=cluster_id, uid=cluster_uid)
+    return trigger
+
+
+def load_row(model: type[Row], **values: Any) -> Row:
+    """As a query makes it that reads these columns alone."""
+    names = [field.attname for field in model._meta.concrete_fields]
+    return model.from_db(DEFAULT_DB_ALIAS, names, [values.get(name, DEFERRED) for name in names])
 
 
 def read_secret(request: HttpRequest, parameters: Parameters) -> str:

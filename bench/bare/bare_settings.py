@@ -1,0 +1,6 @@
+"""The peer of the hook: the console's own database and server, and one view without middleware (bare_urls)."""
+
+from console.settings import *  # noqa: F403
+
+MIDDLEWARE: list[str] = []
+ROOT_URLCONF = "bare_urls"
