@@ -21,6 +21,7 @@ from kombu.exceptions import OperationalError
 
 from clusters.batches import delete_in_batches
 from clusters.models import Application
+from triggers.endings import report_ending, report_endings
 from triggers.models import ACTIVE_STATES, TERMINAL_STATES, TRIGGER_ACTIONS, Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.requests import CallRequest
 from triggers.selectors import only_active
@@ -73,9 +74,12 @@ def accept_call(request: CallRequest) -> TriggerCall:
             _check_queue_limits(request)
             transaction.on_commit(lambda: publish_call(call.pk))
         call.save(force_insert=True)
-    log.info(
-        "call accepted", call_id=str(call.pk), action=call.action, state=call.state, source=call.source, reason=call.reason
-    )
+    if call.is_active:
+        log.info("call accepted", call_id=str(call.pk), action=call.action, source=call.source)
+    else:
+        if request.trigger:
+            call.application = request.trigger.application  # known already
+        report_ending(call)
     return call
 
 
@@ -99,6 +103,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         source_address=request.source_address,
         user_agent=request.user_agent[:255],
         delivery_id=request.delivery_id[:255],
+        request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
         queued_at=timezone.now(),
     )
 
@@ -288,12 +293,13 @@ def finish_call(
         )
         if not ended:
             raise LeaseLost
-        for member_id in TriggerCall.objects.filter(merged_into=call, state=CallState.RUNNING).values_list("pk", flat=True):
+        members = list(TriggerCall.objects.filter(merged_into=call, state=CallState.RUNNING).values_list("pk", flat=True))
+        for member_id in members:
             TriggerCall.objects.filter(pk=member_id).update(
                 **ending, before=call.before, message=_clean((member_messages or {}).get(member_id, message))
             )
         transaction.on_commit(lambda: publish_next_call(call.application_id))
-    log.info("call finished", call_id=str(call.pk), state=state, reason=reason)
+        transaction.on_commit(lambda: report_endings([call.pk, *members]), robust=True)
 
 
 def _clean(text: str) -> str:

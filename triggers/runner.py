@@ -1,5 +1,7 @@
 """A worker's way through one call: claim, observe, plan, execute, finish."""
 
+import contextvars
+import logging
 import os
 import socket
 import threading
@@ -13,6 +15,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from clusters.engine.client import EngineClient
 from clusters.engine.driver import ACTS, Act, Driver, Intent, Observation, Outcome, Plan, Target
@@ -26,6 +29,7 @@ from triggers.scaling import Step, apply_steps, describe_step
 log = structlog.get_logger("windlass.runner")
 
 UNCHANGED = {"stop": "is stopped", "start": "runs", "restart": "has nothing that runs", "delete": "is not on the engine"}
+LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 ENGINE_PATIENCE = 30.0  # seconds an unreachable engine is waited for before the call fails
 
 
@@ -42,11 +46,16 @@ def run_call(call_id: Any) -> None:
     call = calls.claim_call(application_id, owner)
     if call is None:
         return
-    with structlog.contextvars.bound_contextvars(call_id=str(call.pk)), Lease(call, owner) as lease:
+    with bound_contextvars(**log_ids(call)), Lease(call, owner) as lease:
         try:
             Run(call, owner, lease).run()
         except calls.LeaseLost:
             log.warning("another worker has taken the call over")
+
+
+def log_ids(call: TriggerCall) -> dict[str, str]:
+    """What each line of the log has while the call is worked at: its own id, and that of the request that asked for it."""
+    return {"call_id": str(call.pk)} | ({"request_id": call.request_id} if call.request_id else {})
 
 
 def find_credentials(reference: str) -> dict[str, str] | None:
@@ -67,7 +76,9 @@ class Lease:
         self._deadline = (call.started_at or timezone.now()) + timedelta(seconds=settings.CALL_LIMIT_SECONDS)
         self._held_until = time.monotonic() + settings.CALL_LEASE_SECONDS
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{call.pk}", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._keep,), name=f"lease-{call.pk}", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -222,7 +233,7 @@ class Run:
 
     def report(self, level: str, operation: str, text: str) -> None:
         calls.add_event(self.call, level, operation, text)
-        log.info("operation", operation=operation, level_of=level, text=text)
+        log.log(LOG_LEVELS[level], "operation", operation=operation, text=text)
 
     def show_progress(self, service: str, done: int, wanted: int) -> None:
         if self.call.progress.get(service) != [done, wanted]:

@@ -14,6 +14,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from clusters.audit import prune_entries
 from clusters.watch import run_watcher
+from console.totals import reporting
 from triggers.deliveries import prune_deliveries
 from triggers.polling import poll_subscriptions
 from triggers.tasks import prune_calls, sweep_calls
@@ -40,9 +41,10 @@ class Command(BaseCommand):
         # On its own: registries are slow, and calls must not wait for them.
         poller = threading.Thread(target=poll_registries, args=(stopping,), name="poller", daemon=True)
         poller.start()
-        run_watcher(stopping)
-        clock.join()
-        poller.join(STOP_SECONDS)
+        with reporting("watch"):
+            run_watcher(stopping)
+            clock.join()
+            poller.join(STOP_SECONDS)
 
 
 def keep_house(stopping: threading.Event) -> None:

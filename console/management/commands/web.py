@@ -12,6 +12,8 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from console.totals import reporting
+
 # A caller that waits for the end of its call (`wait=`) holds a thread. Threads are made when needed and go when idle.
 BLOCKING_THREADS = settings.HOOK_WAITERS + 32
 IDLE_SECONDS = 30
@@ -40,6 +42,10 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with reporting("web"):
+            self.serve()
+
+    def serve(self) -> None:
         Server(
             "console.wsgi:application",
             address=settings.HOST.strip("[]"),
