@@ -4,6 +4,7 @@ An id that a proxy in front has given in X-Request-ID is taken over. The line ha
 is a secret.
 """
 
+import logging
 import re
 import time
 import uuid
@@ -40,7 +41,8 @@ class RequestLogMiddleware:
                 HOOK_ACK_SECONDS.observe(getattr(request, "acknowledged_at", ended) - started, link)
             # Asked again and again by machines and by open pages: no news while all is well.
             is_quiet = response.status_code < 400 and (route in PROBES or STATE_HEADER in request.headers)
-            (log.debug if is_quiet else log.info)(
+            log.log(
+                logging.DEBUG if is_quiet else logging.WARNING if response.status_code >= 500 else logging.INFO,
                 "request",
                 method=request.method,
                 path=request.path,

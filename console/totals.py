@@ -24,7 +24,7 @@ from clusters import meters
 from clusters.meters import Series
 from console.models import Process, Total
 
-log = structlog.get_logger("windlass.totals")
+log = structlog.get_logger("windlass.process")
 
 STORE_SECONDS = 5.0
 SEEN_EVERY = 15.0  # seconds between two notes that a process runs
@@ -79,9 +79,11 @@ class Reporter:
         self._seen_at: datetime | None = None
 
     def start(self) -> None:
+        log.info("process started", part=self.part, host=socket.gethostname(), pid=os.getpid())
         self._thread.start()
 
     def stop(self) -> None:
+        log.info("process ends", part=self.part, host=socket.gethostname(), pid=os.getpid())
         self._stopping.set()
         self._thread.join(STORE_SECONDS)
 

@@ -37,7 +37,7 @@ DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 # All that a call needs of its trigger: the hook reads no column more.
 TRIGGER_FIELDS = (
     *("public_id", "secret", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
-    *("application__name", "application__protected", "application__cluster__uid", "application__cluster__name"),
+    *("application__name", "application__protected", "application__cluster__uid"),
 )
 
 REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
