@@ -54,15 +54,16 @@ structlog.configure(
 )
 
 
-def drop_empty(logger: Any, method: str, event: EventDict) -> EventDict:
-    return {name: value for name, value in event.items() if value not in ("", None)}
+def arrange(logger: Any, method: str, event: EventDict) -> EventDict:
+    """What every line has first; nothing that is empty."""
+    first = {name: event.pop(name) for name in FIRST if name in event}
+    return first | {name: value for name, value in event.items() if value not in ("", None)}
 
 
 def render_logfmt(logger: Any, method: str, event: EventDict) -> str:
     """`name=value` of each; a value with anything odd in it as a JSON string. What callers and engines send can neither begin a
     line nor move a terminal's cursor."""
-    first = {name: event.pop(name) for name in FIRST if name in event}
-    return " ".join([f"{name}={quote(value)}" for values in (first, event) for name, value in values.items()])
+    return " ".join([f"{name}={quote(value)}" for name, value in event.items()])
 
 
 def quote(value: Any) -> str:
@@ -75,7 +76,7 @@ def quote(value: Any) -> str:
 def choose_renderer(line_format: str) -> list[Processor]:
     if line_format == "AUTO" and sys.stderr.isatty():
         return [structlog.dev.ConsoleRenderer(colors=True)]
-    text: list[Processor] = [structlog.processors.format_exc_info, drop_empty]
+    text: list[Processor] = [structlog.processors.format_exc_info, arrange]
     if line_format == "JSON":
         return [*text, structlog.processors.JSONRenderer()]
     return [*text, render_logfmt]
