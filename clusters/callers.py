@@ -1,5 +1,6 @@
 """Where a request came from, and where callers reach the console."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.http import HttpRequest
 def client_address(request: HttpRequest) -> str | None:
     """The caller's address: the connection's, or the right-most entry of X-Forwarded-For that no trusted proxy wrote."""
     address = request.META.get("REMOTE_ADDR") or ""
-    for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         if not (_is_trusted_proxy(address) and hop.strip()):
             break
         address = hop.strip()
@@ -21,6 +22,7 @@ def public_base_url(request: HttpRequest) -> str:
     return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
 
 
+@lru_cache(maxsize=1024)
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text)

@@ -90,7 +90,9 @@ class Cluster(models.Model):
     @property
     def endpoint(self) -> EngineEndpoint:
         others = tuple(self.other_urls.split())
-        return EngineEndpoint(url=self.url, ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key, others=others)
+        return EngineEndpoint(
+            url=self.url, ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key, others=others, cluster_uid=self.uid
+        )
 
     @property
     def api_version_tuple(self) -> tuple[int, ...]:

@@ -157,6 +157,8 @@ class ClusterWatch(threading.Thread):
                 while not self._stopping.is_set():
                     close_old_connections()
                     observed = observe_and_store(self.cluster, client)
+                    if self._failures:
+                        self.log.info("engine answers again")
                     self._failures = 0
                     if observed.swarm_problem and self.endpoint.others and not client.passed_over:
                         self._stopping.wait(RETRY_SECONDS[0])

@@ -5,6 +5,7 @@ and Swarm secrets do.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
@@ -67,6 +68,14 @@ def read_choice(name: str, choices: Sequence[str], default: str) -> str:
     if text.upper() not in choices:
         raise ImproperlyConfigured(f"{name} is {text!r}; it must be one of {', '.join(choices)}.")
     return text.upper()
+
+
+def read_token(name: str, shortest: int) -> str:
+    """A secret that is sent in a header; empty when it is not set. A message shows nothing of it."""
+    text = read_text(name)
+    if text and (len(text) < shortest or not re.fullmatch(r"[!-~]+", text)):
+        raise ImproperlyConfigured(f"{name} must be at least {shortest} letters, digits or signs, without a space.")
+    return text
 
 
 def read_url(name: str, schemes: set[str], default: str = "", needs_host: bool = False) -> str:

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from console import env
-from console.logs import LOGGING
+from console.logs import build_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.read_text("WINDLASS_DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -27,7 +27,11 @@ try:
 except EngineError as error:
     raise ImproperlyConfigured(f"DOCKER_HOST is not an engine's address. {error.message}") from error
 
-LOGGING["root"]["level"] = env.read_choice("WINDLASS_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
+LOGGING = build_logging(
+    env.read_choice("WINDLASS_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+    env.read_choice("WINDLASS_LOG_FORMAT", ("AUTO", "LOGFMT", "JSON"), "AUTO"),
+)
+METRICS_TOKEN = env.read_token("WINDLASS_METRICS_TOKEN", 16)  # who has it may read /metrics; empty: nobody without an account
 SAMPLE = env.read_boolean("WINDLASS_SAMPLE", True)  # on an engine without any container
 DEBUG = env.read_boolean("WINDLASS_DEBUG", False)
 SECRET_KEY = env.read_or_create_secret("WINDLASS_SECRET_KEY", DATA_DIR / "secret.key")

@@ -166,6 +166,13 @@ def describe_status(status: int) -> str:
 
 
 def say(text: str) -> None:
+    """A line of the log, as console.logs writes it for the parts. No text here has a quote in it."""
+    line_format = os.environ.get("WINDLASS_LOG_FORMAT", "auto").lower()
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    if line_format == "json":
+        text = f'{{"timestamp": "{moment}", "level": "info", "logger": "windlass.supervisor", "event": "{text}"}}'
+    elif line_format == "logfmt" or not sys.stderr.isatty():
+        text = f'timestamp={moment} level=info logger=windlass.supervisor event="{text}"'
     print(text, file=sys.stderr, flush=True)
 
 

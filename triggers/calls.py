@@ -24,6 +24,7 @@ from kombu.exceptions import OperationalError
 
 from clusters.batches import delete_in_batches
 from clusters.models import Application
+from triggers.endings import report_ending, report_endings
 from triggers.models import ACTIVE_STATES, TERMINAL_STATES, TRIGGER_ACTIONS, Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.repetitions import find_first_call, once_a_delivery
 from triggers.requests import CallRequest
@@ -85,9 +86,12 @@ def accept_call(request: CallRequest) -> TriggerCall:
         call.save(force_insert=True)
     if needs_nudge:
         transaction.on_commit(lambda: publish_call(call.pk))
-    log.info(
-        "call accepted", call_id=str(call.pk), action=call.action, state=call.state, source=call.source, reason=call.reason
-    )
+    if call.is_active:
+        log.info("call accepted", call_id=str(call.pk), action=call.action, source=call.source)
+    else:
+        if request.trigger:
+            call.application = request.trigger.application  # known already
+        report_ending(call)
     return call
 
 
@@ -125,6 +129,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         source_address=request.source_address,
         user_agent=request.user_agent[:255],
         delivery_id=request.delivery_id,
+        request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
         queued_at=timezone.now(),
     )
 
@@ -362,6 +367,7 @@ def cancel_call(call: TriggerCall, name: str) -> TriggerCall:
         ended = {"state": CallState.REJECTED, "reason": "cancelled", "message": message, "completed_at": now}
         if queued.update(**asked, **ended):
             add_event(call, "warning", "cancel", message)
+            transaction.on_commit(lambda: report_endings([call.pk]), robust=True)
         elif running.filter(cancel_requested_at__isnull=True).update(**asked):
             add_event(running.get(), "warning", "cancel", f"{by} cancels it: it stops at the next safe step.")
         elif not running.exists():
@@ -408,12 +414,13 @@ def finish_call(
         )
         if not ended:
             raise LeaseLost
-        for member_id in TriggerCall.objects.filter(merged_into=call, state=CallState.RUNNING).values_list("pk", flat=True):
+        members = list(TriggerCall.objects.filter(merged_into=call, state=CallState.RUNNING).values_list("pk", flat=True))
+        for member_id in members:
             TriggerCall.objects.filter(pk=member_id).update(
                 **ending, before=call.before, message=_clean((member_messages or {}).get(member_id, message))
             )
         transaction.on_commit(lambda: publish_next_calls(call.application))
-    log.info("call finished", call_id=str(call.pk), state=state, reason=reason)
+        transaction.on_commit(lambda: report_endings([call.pk, *members]), robust=True)
 
 
 def _clean(text: str) -> str:

@@ -1,6 +1,7 @@
 """The endpoint that trigger links call, and the one that tells a call's outcome. No session, no redirect, no CSRF."""
 
 import hmac
+import time
 import uuid
 from typing import Any, TypeVar
 
@@ -335,6 +336,7 @@ def answer_with_state(request: HttpRequest, call: TriggerCall) -> Response:
 def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -> Response:
     """Holds the answer until the call, or the one that covers it, has ended: 200 succeeded, 500 failed or rolled back,
     504 not finished yet."""
+    request.acknowledged_at = time.perf_counter()  # type: ignore[attr-defined] # for console.middleware
     try:
         waiters.wait_for_end(outcome_of(call).pk, seconds)
     except TooManyWaiters:

@@ -165,7 +165,7 @@ class TriggerCall(models.Model):
     )
 
     request_id = models.CharField(
-        max_length=32, blank=True, db_default="", help_text="Of the request that asked for it, as the log has it."
+        max_length=64, blank=True, db_default="", help_text="Of the request that asked for it, as the log has it."
     )
 
     state = models.CharField(max_length=12, choices=CallState.choices, default=CallState.QUEUED)

@@ -1,5 +1,7 @@
 """A worker's way through one call: claim, observe, plan, execute, finish."""
 
+import contextvars
+import logging
 import os
 import socket
 import threading
@@ -14,6 +16,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from clusters.engine.client import EngineClient
 from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
@@ -28,6 +31,7 @@ from triggers.snapshots import describe_differences, read_count
 log = structlog.get_logger("windlass.runner")
 
 UNCHANGED = {"stop": "is stopped", "start": "runs", "restart": "has nothing that runs", "delete": "is not on the engine"}
+LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 ENGINE_PATIENCE = 30.0  # seconds an unreachable engine is waited for before the call fails
 CANCEL_BEAT_SECONDS = 1.0  # between two looks at whether the call is to be cancelled
 REPUBLISH_SECONDS = 1.0  # after which a worker that is being stopped takes no message any more
@@ -73,7 +77,7 @@ def run_call(call_id: Any) -> None:
     call = calls.claim_call(application_id, owner)
     if call is None:
         return
-    with structlog.contextvars.bound_contextvars(call_id=str(call.pk)), Lease(call, owner) as lease:
+    with bound_contextvars(**log_ids(call)), Lease(call, owner) as lease:
         try:
             Run(call, owner, lease).run()
         except HandOver:
@@ -82,6 +86,11 @@ def run_call(call_id: Any) -> None:
             log.info("call handed over")
         except calls.LeaseLost:
             log.warning("another worker has taken the call over")
+
+
+def log_ids(call: TriggerCall) -> dict[str, str]:
+    """What each line of the log has while the call is worked at: its own id, and that of the request that asked for it."""
+    return {"call_id": str(call.pk)} | ({"request_id": call.request_id} if call.request_id else {})
 
 
 def find_credentials(reference: str) -> dict[str, str] | None:
@@ -103,7 +112,9 @@ class Lease:
         self._deadline = time.monotonic() + settings.CALL_LIMIT_SECONDS - ran.total_seconds()
         self._held_until = time.monotonic() + settings.CALL_LEASE_SECONDS
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{call.pk}", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._keep,), name=f"lease-{call.pk}", daemon=True
+        )
         self.cancelled_by = call.cancelled_by if call.cancel_requested_at else None
         self._looked_at = time.monotonic()
 
@@ -320,7 +331,7 @@ class Run:
 
     def report(self, level: str, operation: str, text: str) -> None:
         calls.add_event(self.call, level, operation, text)
-        log.info("operation", operation=operation, level_of=level, text=text)
+        log.log(LOG_LEVELS[level], "operation", operation=operation, text=text)
 
     def show_progress(self, service: str, done: int, wanted: int) -> None:
         if self.call.progress.get(service) != [done, wanted]:

@@ -33,6 +33,7 @@ from clusters.engine.errors import (
     TargetMissing,
 )
 from clusters.engine.failures import describe_failure, describe_place, probe_ssh
+from clusters.meters import ENGINE_REQUESTS
 
 REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period on top
 DEFAULT_GRACE = 10  # seconds the engine gives a container whose config names no other
@@ -80,11 +81,41 @@ def classify_refusal(status: int | None, message: str) -> EngineError:
 
 
 class EngineSession(docker.APIClient):
-    """Trusts the cluster's own CA: otherwise requests lets REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE replace it."""
+    """Trusts the cluster's own CA: otherwise requests lets REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE replace it.
+
+    Counts what is asked of the engine of the cluster `cluster_uid`, by outcome.
+    """
+
+    def __init__(self, cluster_uid: str, **options: Any) -> None:
+        self.cluster_uid = cluster_uid  # before the API version is asked for
+        super().__init__(**options)
+
+    def send(self, request: Any, **options: Any) -> Any:
+        outcome = "unreachable"
+        try:
+            answer = super().send(request, **options)
+            outcome = name_outcome(answer.status_code)
+        except requests.exceptions.Timeout:
+            outcome = "timeout"
+            raise
+        finally:
+            count_request(self.cluster_uid, outcome)
+        return answer
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         verify = self.verify if verify is None else verify
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
+def name_outcome(status: int) -> str:
+    if status < 400:
+        return "ok"
+    return {404: "not_found", 409: "conflict"}.get(status, "refused" if status < 500 else "failed")
+
+
+def count_request(cluster_uid: str, outcome: str) -> None:
+    if cluster_uid:
+        ENGINE_REQUESTS.add(cluster_uid, outcome)
 
 
 class EngineClient:
@@ -147,13 +178,14 @@ class EngineClient:
     def _connect(self, address: str, version: str, timeout: float) -> docker.APIClient:
         is_ssh = urlsplit(address).scheme == "ssh"
         if is_ssh and version == "auto" and (reason := probe_ssh(address)):
+            count_request(self.endpoint.cluster_uid, "unreachable")
             raise EngineUnreachable(reason)
         if is_ssh:  # never a question at the terminal the console was started from
             os.environ.setdefault("SSH_ASKPASS_REQUIRE", "force")
             os.environ.setdefault("SSH_ASKPASS", "/bin/false")
         try:
             options: dict[str, Any] = {"version": version, "timeout": timeout, "tls": self._tls_config(self.endpoint)}
-            api = EngineSession(base_url=address, use_ssh_client=is_ssh, **options)
+            api = EngineSession(self.endpoint.cluster_uid, base_url=address, use_ssh_client=is_ssh, **options)
         except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
             raise EngineUnreachable(describe_failure(error, address)) from error
         self._resources.callback(api.close)

@@ -23,6 +23,7 @@ class EngineEndpoint:
     cert: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
     others: tuple[str, ...] = ()
+    cluster_uid: str = field(default="", repr=False, compare=False)  # for counting its requests; empty: they are not counted
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ SENT = {  # no pages
     *("activity_export", "audit_export"),
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
-OPEN = {"login", "logout", "healthz", "theme"}  # need nobody to be signed in
+OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need nobody to be signed in
 QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
     "overview": 10,
     "search": 4,

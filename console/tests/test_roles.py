@@ -171,7 +171,8 @@ PAGES: Table = {
     "theme": {"get": POSTED, "post": anyone(302)},
     "login": {"get": anyone(302)},
     "logout": {"get": POSTED},
-    "healthz": LIST,
+    **dict.fromkeys(("healthz", "readyz"), LIST),
+    "metrics": {"get": globally(VIEWER, 200), "post": POSTED},
     "hook_trigger": {"get": anyone(400), "post": anyone(400)},  # the link's secret decides
     "hook_call": {"get": anyone(400), "post": anyone(405)},
     "hook_registry": {"get": anyone(404), "post": anyone(404)},  # so does this one's token

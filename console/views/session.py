@@ -1,4 +1,4 @@
-"""What belongs to one reader rather than to a page: the theme and the password. And the probe that needs no reader."""
+"""What belongs to one reader rather than to a page: the theme and the password."""
 
 from django.contrib import messages
 from django.contrib.auth.forms import PasswordChangeForm
@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from clusters.audit import record_act
 from console.context import THEME_COOKIE, THEMES
@@ -45,9 +45,3 @@ class PasswordView(PasswordChangeView):
 
 
 password = console_page(PasswordView.as_view())
-
-
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """The web process answers. It asks neither the database nor an engine."""
-    return HttpResponse("ok\n", content_type="text/plain")

@@ -1,5 +1,6 @@
 """`manage.py up`, really run: what it starts, restarts, refuses and stops."""
 
+import json
 import os
 import re
 import signal
@@ -8,16 +9,20 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import docker
 import pytest
+import requests
 
-from tests.harness.console import BASE_DIR, RunningConsole, is_served, run_console
+from tests.harness.console import BASE_DIR, RunningConsole, is_served, open_url, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.proc import find_free_port
+from tests.harness.projects import Project
 
 PARTS = ("web", "worker", "watch")
 
@@ -206,6 +211,7 @@ def test_the_console_starts_without_an_engine_and_no_part_outlives_its_superviso
         ("DOCKER_HOST", "ftp://engine"),
         ("DATABASE_URL", "oracle://host/db"),
         ("WINDLASS_LOG_LEVEL", "loud"),
+        ("WINDLASS_METRICS_TOKEN", "too short"),
         ("WINDLASS_DATA_DIR", "/dev/null/data"),
         ("WINDLASS_HOST", "192.0.2.1"),
     ],
@@ -225,3 +231,34 @@ def test_a_taken_port_ends_the_start_with_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert_one_sentence(run_up(tmp_path / "data", WINDLASS_PORT=port), port, "WINDLASS_PORT")
+
+
+def test_a_running_console_is_ready_and_counts_its_calls(tmp_path: Path, engine: PrivateEngine, image, api) -> None:
+    token = "a-token-for-prometheus"
+    Project(api, "shop").add("web", image())
+    with run_console(
+        tmp_path / "data", engine.endpoint_url, WINDLASS_METRICS_TOKEN=token, WINDLASS_LOG_FORMAT="json"
+    ) as console:
+        eventually(lambda: open_url(f"{console.url}/readyz")[1]["ready"], within=30, what="the console is ready")
+        trigger = console.create_trigger("shop", "redeploy")
+        request = urllib.request.Request(f"{trigger['link']}&wait=60", headers={"X-Request-ID": "build-4711"})
+        assert open_url(request)[1]["state"] == "succeeded"
+
+        def metrics() -> str:
+            return requests.get(f"{console.url}/metrics", headers={"Authorization": f"Bearer {token}"}, timeout=30).text
+
+        counted = 'windlass_calls_ended_total{action="redeploy",state="succeeded",reason=""} 1\n'
+        eventually(lambda: counted in metrics(), within=30, what="the worker's call is counted")  # by another process
+        found = metrics()
+        for line in (
+            *(f'windlass_processes{{part="{part}"}} 1' for part in PARTS),
+            'windlass_cluster_reachable{cluster="local"} 1',
+        ):
+            assert line in found
+        assert 'windlass_engine_requests_total{cluster="local",outcome="ok"}' in found
+        log = console.log_file.read_text()
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    events = {line["event"] for line in lines if line.get("request_id") == "build-4711"}
+    assert events == {"request", "call accepted", "operation", "call ended"}
+    assert parse_qs(urlsplit(trigger["link"]).query)["secret"][0] not in log
+    assert token not in log

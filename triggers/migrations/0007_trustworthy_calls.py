@@ -28,6 +28,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='triggercall',
             name='request_id',
-            field=models.CharField(blank=True, db_default='', help_text='Of the request that asked for it, as the log has it.', max_length=32),
+            field=models.CharField(blank=True, db_default='', help_text='Of the request that asked for it, as the log has it.', max_length=64),
         ),
     ]

@@ -315,6 +315,8 @@ class TestRefused:
             client.get(PATH, query_params={**moved, "secret": trigger.secret}),
         ]
         assert {response.status_code for response in answers} == {404}
+        for response in answers:
+            del response.headers["X-Request-ID"]  # each its own
         assert len({(response.content, tuple(sorted(response.headers.items()))) for response in answers}) == 1
         assert not TriggerCall.objects.exists()
 

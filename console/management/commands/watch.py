@@ -15,6 +15,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from clusters.audit import prune_entries
 from clusters.leases import claim_leases, make_owner
 from clusters.watch import run_watcher
+from console.totals import reporting
 from triggers.alerts import prune_alert_groups
 from triggers.deliveries import prune_deliveries
 from triggers.polling import poll_subscriptions
@@ -43,9 +44,10 @@ class Command(BaseCommand):
         # On its own: registries are slow, and calls must not wait for them.
         poller = threading.Thread(target=poll_registries, args=(stopping,), name="poller", daemon=True)
         poller.start()
-        run_watcher(stopping)
-        clock.join()
-        poller.join(STOP_SECONDS)
+        with reporting("watch"):
+            run_watcher(stopping)
+            clock.join()
+            poller.join(STOP_SECONDS)
 
 
 def keep_house(stopping: threading.Event) -> None:

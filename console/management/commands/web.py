@@ -15,6 +15,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from console.totals import reporting
 from triggers.waiting import waiters
 
 # A caller that waits for the end of its call (`wait=`) holds a thread. Threads are made when needed and go when idle.
@@ -61,6 +62,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         threading.Thread(target=stop_waiting, args=(watch_signals(),), name="signals", daemon=True).start()
+        with reporting("web"):
+            self.serve()
+
+    def serve(self) -> None:
         Server(
             "console.wsgi:application",
             address=settings.HOST.strip("[]"),

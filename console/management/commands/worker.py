@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from console.celery import app
+from console.totals import reporting
 from triggers.runner import stopping
 
 
@@ -25,17 +26,18 @@ class Command(BaseCommand):
         app.conf.worker_enable_remote_control = False
         app.conf.worker_prefetch_multiplier = 1  # a nudge that waits here is one that no other worker takes
         worker_shutting_down.connect(begin_stop)
-        app.Worker(
-            pool="threads",  # a call waits for its engine, not for the CPU
-            concurrency=settings.WORKER_THREADS,
-            queues=[settings.CELERY_TASK_DEFAULT_QUEUE],
-            loglevel="WARNING",
-            quiet=True,
-            # The database tells who works at what (leases), so that workers need not talk to one another.
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-        ).start()
+        with reporting("worker"):
+            app.Worker(
+                pool="threads",  # a call waits for its engine, not for the CPU
+                concurrency=settings.WORKER_THREADS,
+                queues=[settings.CELERY_TASK_DEFAULT_QUEUE],
+                loglevel="WARNING",
+                quiet=True,
+                # The database tells who works at what (leases), so that workers need not talk to one another.
+                without_gossip=True,
+                without_mingle=True,
+                without_heartbeat=True,
+            ).start()
 
 
 def begin_stop(**_: Any) -> None:

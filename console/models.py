@@ -1,0 +1,36 @@
+"""What the console knows of its own processes: sums of what they count, and when each was last heard of."""
+
+from django.db import models
+
+
+class Total(models.Model):
+    """A sum that never goes down: `console.totals` is the only writer."""
+
+    name = models.CharField(max_length=64)
+    labels = models.CharField(max_length=255, help_text='As JSON: `{"action": "redeploy", "state": "failed"}`.')
+    value = models.FloatField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["name", "labels"], name="total_by_series")]
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.labels}"
+
+
+class Process(models.Model):
+    """A web, worker or watch process of any host, while it runs and for an hour after it was killed."""
+
+    part = models.CharField(max_length=12)
+    host = models.CharField(max_length=64)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    resident_bytes = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["host", "pid", "started_at"], name="process_of_host")]
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.host}:{self.pid}"

@@ -1,0 +1,136 @@
+"""The sums in the database of what all processes count, on whatever host: the only writer of Total and Process.
+
+Each process adds what it has counted every few seconds, and when it ends; whoever asks any web process for /metrics gets the
+sums of all, which outlive restarts and the pruning of calls. A process that is killed takes the counts of its last
+STORE_SECONDS with it: they are for graphs and alerts, the calls themselves are the record.
+"""
+
+import json
+import os
+import resource
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import Error as DatabaseFailure
+from django.db import connection, transaction
+from django.utils import timezone
+
+from clusters import meters
+from clusters.meters import Series
+from console.models import Process, Total
+
+log = structlog.get_logger("windlass.process")
+
+STORE_SECONDS = 5.0
+SEEN_EVERY = 15.0  # seconds between two notes that a process runs
+LOST_AFTER = timedelta(seconds=60)  # without such a note
+FORGOTTEN_AFTER = timedelta(hours=1)
+ROWS_AT_ONCE = 200
+
+
+def store_totals() -> None:
+    """Add what this process has counted to the sums; nothing is lost when the database fails. Raises DatabaseFailure."""
+    counts = meters.drain()
+    if not counts:
+        return
+    try:
+        # In one order, so that two processes never wait for one another's rows.
+        rows = sorted((name, json.dumps(dict(labels)), value) for (name, labels), value in counts.items())
+        with transaction.atomic(), connection.cursor() as cursor:
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                part = rows[start : start + ROWS_AT_ONCE]
+                cursor.execute(_write_statement(len(part)), [value for row in part for value in row])
+    except BaseException:
+        meters.put_back(counts)
+        raise
+
+
+def _write_statement(rows: int) -> str:
+    table = connection.ops.quote_name(Total._meta.db_table)
+    return f"""
+        INSERT INTO {table} (name, labels, value) VALUES {", ".join(["(%s, %s, %s)"] * rows)}
+        ON CONFLICT (name, labels) DO UPDATE SET value = {table}.value + excluded.value
+    """  # noqa: S608 - a table's name; the values are parameters
+
+
+def read_totals() -> dict[Series, float]:
+    rows = Total.objects.order_by("pk").values_list("name", "labels", "value")
+    return {(name, tuple(json.loads(labels).items())): value for name, labels, value in rows}
+
+
+def list_processes() -> list[Process]:
+    """Those that run: of one that was killed it is known after LOST_AFTER."""
+    return list(Process.objects.filter(seen_at__gte=timezone.now() - LOST_AFTER))
+
+
+class Reporter:
+    """A thread that stores what its process counts, and that it runs."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+        self.started_at = timezone.now()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="totals", daemon=True)
+        self._seen_at: datetime | None = None
+
+    def start(self) -> None:
+        log.info("process started", part=self.part, host=socket.gethostname(), pid=os.getpid())
+        self._thread.start()
+
+    def stop(self) -> None:
+        log.info("process ends", part=self.part, host=socket.gethostname(), pid=os.getpid())
+        self._stopping.set()
+        self._thread.join(STORE_SECONDS)
+
+    def _run(self) -> None:
+        self._attempt(self.note_process)
+        while not self._stopping.wait(STORE_SECONDS):
+            self._attempt(store_totals)
+            if self._seen_at is None or timezone.now() - self._seen_at >= timedelta(seconds=SEEN_EVERY):
+                self._attempt(self.note_process)
+        self._attempt(store_totals)
+        self._attempt(self.forget_process)
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """What fails is tried again at the next turn; other lines tell of a database that is away."""
+        try:
+            step()
+        except DatabaseFailure as error:
+            log.debug("not stored", step=step.__name__, error=str(error))
+        finally:
+            connection.close()
+
+    def _own_row(self) -> dict[str, Any]:
+        return {"host": socket.gethostname()[:64], "pid": os.getpid(), "started_at": self.started_at}
+
+    def note_process(self) -> None:
+        now = timezone.now()
+        told = {"part": self.part, "seen_at": now, "resident_bytes": read_resident_bytes()}
+        if not Process.objects.filter(**self._own_row()).update(**told):
+            Process.objects.create(**self._own_row(), **told)
+            Process.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
+        self._seen_at = now
+
+    def forget_process(self) -> None:
+        Process.objects.filter(**self._own_row()).delete()
+
+
+@contextmanager
+def reporting(part: str) -> Iterator[None]:
+    """Within it this process, `part`, stores what it counts, and is known to run."""
+    reporter = Reporter(part)
+    reporter.start()
+    try:
+        yield
+    finally:
+        reporter.stop()
+
+
+def read_resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as stream:
+        return int(stream.read().split()[1]) * resource.getpagesize()
