@@ -43,15 +43,23 @@ def compare(
 
 
 def hold_against(
-    name: str, figures: Sequence[float], unit: str, *, at_most: float | None = None, at_least: float | None = None
+    name: str,
+    figures: Sequence[float],
+    unit: str,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    peer: str = "",
+    theirs: Sequence[float] = (),
 ) -> Row:
-    """Figures without a peer; the goal is one of their median."""
+    """The goal is one of the figures' median; what a peer has of it is shown beside it."""
     value = statistics.median(figures)
     goal, is_met = judge(value, f" {unit}", at_most, at_least)
-    return Row(name, value, unit, "", None, None, goal, is_met)
+    return Row(name, value, unit, peer, statistics.median(theirs) if theirs else None, None, goal, is_met)
 
 
 def judge(value: float, unit: str, at_most: float | None, at_least: float | None) -> tuple[str, bool]:
+    unit = unit.rstrip()
     if at_most is not None:
         return f"<= {at_most:g}{unit}", value <= at_most
     if at_least is not None:
