@@ -4,9 +4,10 @@ The peer is adnanh/webhook with a hook that runs `docker restart`, which is less
 at once, and the engine works them off one after the other; so that this ends, the peer gets fewer calls, and its figures are
 scaled to as many as Windlass gets. That is in its favour: a thousand programs side by side would need some 20 GB.
 
-The container keeps Windlass's own monitor period of 5 s, so that a redeploy lasts longer than it takes to send the calls; what comes
-meanwhile is covered by one more. Times are until all is quiet: every call has ended, no program runs any more. Redeploys are counted at the engine, as starts of
-containers. CPU seconds are those of Windlass's processes against webhook's and the programs' it runs, and the engine's.
+The container keeps Windlass's own monitor period of 5 s, so that a redeploy lasts longer than it takes to send the calls: what
+comes meanwhile is covered by one more. Times are until all is quiet: every call has ended, no program runs any more. Redeploys
+are counted at the engine, as starts of containers. CPU seconds are those of Windlass's processes against webhook's and the
+programs' it runs, and the engine's.
 """
 
 import contextlib
