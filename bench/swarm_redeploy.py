@@ -1,52 +1,41 @@
-"""What following a redeploy costs beside Swarm itself: `python -m bench.swarm_redeploy [rounds]`.
+"""What following a redeploy costs beside Swarm itself: `python -m bench --only swarm`.
 
 The peer is `docker service update --force`, which waits until the same service has converged. Both take turns on one service
 of three tasks with Swarm's own defaults, on a private Swarm of one node; ours is the whole way from the call of a link with
-`wait=` to its answer. The ratio has to be at most 1.05.
+`wait=` to its answer.
 """
 
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
-from tests.harness.console import call_link, run_console
+from bench.processes import stilled
+from bench.site import call_until_done
+from bench.table import Row, compare
+from bench.turns import clock, take_turns
+from tests.harness.console import run_console
 from tests.harness.swarm import run_swarm
 
-ROUNDS = 5
+ROUNDS = 2
 SERVICE = "bench"
+GOAL = 1.05
 
 
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+def measure(rounds: int = ROUNDS, tasks: int = 3) -> Iterable[Row]:
     with tempfile.TemporaryDirectory() as folder, run_swarm() as swarm:
-        swarm.create_service(SERVICE, swarm.publish(SERVICE), "--replicas=3")
-        swarm.wait_for_tasks(SERVICE, 3)
+        swarm.create_service(SERVICE, swarm.publish(SERVICE), f"--replicas={tasks}")
+        swarm.wait_for_tasks(SERVICE, tasks)
         with run_console(Path(folder) / "data", swarm.endpoint_url) as console:
             trigger = console.create_trigger(SERVICE, "redeploy")
 
-            def call() -> None:
-                status, answer = call_link(trigger, wait=600)
-                assert status == 200, answer
+            def by_link() -> float:
+                return clock(lambda: call_until_done(trigger))
 
-            def force() -> None:
-                swarm.docker("service", "update", "--force", "--quiet", SERVICE)
+            def by_docker() -> float:
+                with stilled(console.process.pid):
+                    return clock(lambda: swarm.docker("service", "update", "--force", "--quiet", SERVICE))
 
-            for work in (call, force):  # the first of each reads what the next ones find in caches
+            for work in (by_link, by_docker):  # the first of each reads what the next ones find in caches
                 work()
-            pairs = [(measure(call), measure(force)) for _ in range(rounds)]
-    ours, peer = (statistics.median(times) for times in zip(*pairs, strict=True))
-    ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-    print(f"{rounds} rounds: by link {ours:.2f} s, docker service update --force {peer:.2f} s, ratio {ratio:.3f}")
-
-
-def measure(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-if __name__ == "__main__":
-    main()
+            ours, theirs = take_turns(rounds, (by_link, by_docker))
+    yield compare(f"Swarm redeploy of {tasks} tasks", ours, theirs, "s", "docker service update --force", at_most=GOAL)

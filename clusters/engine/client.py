@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 import docker
@@ -126,6 +126,8 @@ class EngineClient:
     it answers (what runs on that engine alone can be worked with), else a manager whose Swarm has no leader.
     """
 
+    _loners: ClassVar[dict[str, set[str]]] = {}
+
     def __init__(
         self,
         endpoint: EngineEndpoint,
@@ -212,6 +214,11 @@ class EngineClient:
 
     def close(self) -> None:
         self._resources.close()
+
+    @property
+    def loners(self) -> set[str]:
+        """Ids of this engine's containers that are known to share no namespace and to be linked to none."""
+        return self._loners.setdefault(self.address, set())
 
     def sibling(self) -> Self:
         """Another connection to the same engine, for another thread; it has to be closed too."""

@@ -121,7 +121,8 @@ class Execution:
             self._may_turn = False
             return self._conclude_act(error) if self.plan.action in ACTS else self._take_back(error)
         self._may_turn = False
-        self._clean_up([*self.plan.cleanup, *self.plan.leftovers])
+        self._lanes.run([self._make_removal(operation) for operation in self.plan.cleanup if self._is_known(operation)])
+        self._clean_up(self.plan.leftovers)
         if self.plan.action in ACTS:
             return Outcome("succeeded", "", describe_act(self.plan, self._asides))
         return Outcome("succeeded", "", describe_success(self.plan, self._read_images()))
@@ -385,8 +386,7 @@ class Execution:
         def work(client: "EngineClient") -> None:
             self._perform(client, operation)
 
-        container = getattr(operation, "container", None)
-        if isinstance(container, Ref) and not container.id and container.name not in self._ids:
+        if not self._is_known(operation):
             return []
         try:
             self._lanes.run([work])
@@ -395,6 +395,10 @@ class Execution:
         except EngineError as error:
             return [f"{operation.describe()}: {error.message}"]
         return []
+
+    def _is_known(self, operation: Operation) -> bool:
+        container = getattr(operation, "container", None)
+        return not isinstance(container, Ref) or bool(container.id) or container.name in self._ids
 
     def _find_not_running(self, containers: Sequence[Ref]) -> list[str]:
         problems = []
@@ -409,6 +413,19 @@ class Execution:
         for operation in operations:
             for problem in self._undo(operation):
                 self._report("warning", "remove", f"left for later: {problem}")
+
+    def _make_removal(self, operation: Operation) -> Any:
+        """As _clean_up, for what may be done side by side."""
+
+        def work(client: "EngineClient") -> None:
+            try:
+                self._perform(client, operation)
+            except (EngineUnreachable, Abandoned):
+                raise
+            except EngineError as error:
+                self._lanes.report("warning", "remove", f"left for later: {operation.describe()}: {error.message}")
+
+        return work
 
     def _read_images(self) -> dict[str, str]:
         for change in self.plan.changes:

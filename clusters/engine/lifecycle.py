@@ -20,6 +20,7 @@ from clusters.engine.observed import (
     is_anonymous_volume,
     list_project_networks,
     read_joined,
+    read_own_name,
 )
 from clusters.engine.plan import (
     EnginePlan,
@@ -342,12 +343,6 @@ def is_of(entry: Mapping[str, Any], target: Target, container: str) -> bool:
     if place is None or (place.source, place.application) != (target.source, target.application):
         return False
     return names.base_name(name) == container if container else target.service in {"", place.service}
-
-
-def read_own_name(entry: Mapping[str, Any]) -> str:
-    """The list names a container also by the links of others to it: `/web/db`."""
-    found = [str(name).lstrip("/") for name in entry.get("Names") or []]
-    return next((name for name in found if "/" not in name), str(entry["Id"])[:12])
 
 
 def list_volumes(entries: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -269,9 +269,14 @@ def observe_target(client: "EngineClient", target: Target) -> ObservedTarget:
     """One list request, then an inspect of each container and of each image in question.
 
     The other containers are inspected too: the list does not tell whose namespaces they share or what they are linked to.
+    That never changes, so those that share nothing are left out from then on.
     Raises TargetMissing, EngineUnreachable, EngineRefused.
     """
-    observed = observe_what_is_there(client, target)
+    entries = client.list_containers()
+    client.loners.intersection_update(entry["Id"] for entry in entries)
+    observed = observe_entries(client, target, entries, [item for item in entries if not is_loner(client, target, item)])
+    everything = (*observed.containers, *observed.others)
+    client.loners.update(item.id for item in everything if not any(item.joined_containers()))
     if not observed.containers:
         raise TargetMissing(f"There is no container of {target.application} on the engine.")
     if target.service and target.service not in observed.services:
@@ -281,7 +286,8 @@ def observe_target(client: "EngineClient", target: Target) -> ObservedTarget:
 
 def observe_remains(client: "EngineClient", target: Target) -> ObservedTarget:
     """See driver.Driver.observe_remains."""
-    return replace(observe_what_is_there(client, target), networks=list_project_networks(client, target))
+    entries = client.list_containers()
+    return replace(observe_entries(client, target, entries, entries), networks=list_project_networks(client, target))
 
 
 def list_project_networks(client: "EngineClient", target: Target) -> dict[str, str]:
@@ -292,9 +298,17 @@ def list_project_networks(client: "EngineClient", target: Target) -> dict[str, s
     return {str(network["Id"]): str(network["Name"]) for network in sorted(found, key=lambda network: str(network["Name"]))}
 
 
-def observe_what_is_there(client: "EngineClient", target: Target) -> ObservedTarget:
-    entries = client.list_containers()
-    inspected = [container for entry in entries if (container := inspect_container(client, entry["Id"]))]
+def is_loner(client: "EngineClient", target: Target, entry: dict[str, Any]) -> bool:
+    """Whether it is neither the target's nor can have to do with it."""
+    place = names.find_place(read_own_name(entry), entry.get("Labels") or {})
+    is_ours = place is not None and (place.source, place.application) == (target.source, target.application)
+    return entry["Id"] in client.loners and not is_ours
+
+
+def observe_entries(
+    client: "EngineClient", target: Target, entries: list[dict[str, Any]], in_question: list[dict[str, Any]]
+) -> ObservedTarget:
+    inspected = [container for entry in in_question if (container := inspect_container(client, entry["Id"]))]
     ours = [item for item in inspected if (item.place.source, item.place.application) == (target.source, target.application)]
     others = [item for item in inspected if item not in ours]
     related = ours + find_dependants(ours, others)
@@ -313,6 +327,12 @@ def inspect_container(client: "EngineClient", container: str) -> ObservedContain
         return make_container(client.inspect_container(container))
     except TargetMissing:  # removed since it was listed
         return None
+
+
+def read_own_name(entry: Mapping[str, Any]) -> str:
+    """The list names a container also by the links of others to it: `/web/db`."""
+    found = [str(name).lstrip("/") for name in entry.get("Names") or []]
+    return next((name for name in found if "/" not in name), str(entry["Id"])[:12])
 
 
 def read_taken_names(entries: Iterable[dict[str, Any]]) -> Iterator[str]:

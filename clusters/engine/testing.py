@@ -69,6 +69,7 @@ class FakeEngine:
         self.images: dict[str, Json] = {}
         self.networks: dict[str, Json] = {name: {"Name": name, "Id": make_id(name)} for name in PREDEFINED_NETWORKS}
         self.volumes: set[str] = set()
+        self.loners: set[str] = set()  # as EngineClient's
         self.registry: dict[str, str | EngineError] = {}  # reference -> image id, or what pulling it raises
         self.private: dict[str, str] = {}  # registry host -> the "user:password" that it wants
         self.credentials: CredentialSource = no_credentials  # as EngineClient's

@@ -1,0 +1,29 @@
+"""What the whole program uses while nothing happens: `python -m bench --only idle`.
+
+All processes of `manage.py up` with one engine that runs twenty containers; the engine's own are not counted. Memory is PSS:
+what processes share counts once.
+"""
+
+import time
+from collections.abc import Iterable
+
+from bench.processes import list_tree, read_cpu, read_pss
+from bench.site import run_site
+from bench.table import Row, hold_against
+
+SECONDS = 30.0
+MEMORY_GOAL, CPU_GOAL = 250, 1  # MB, % of one CPU
+
+
+def measure(seconds: float = SECONDS, containers: int = 20) -> Iterable[Row]:
+    with run_site() as site:
+        site.make_project("idle").up("--scale", f"web={containers}")
+        site.console.create_trigger("idle", "redeploy")
+        site.settle()
+        pid = site.console.process.pid
+        used, started = read_cpu(pid), time.monotonic()
+        time.sleep(seconds)
+        cpu = (read_cpu(pid) - used) / (time.monotonic() - started) * 100
+        memory, processes = read_pss(pid), len(list_tree(pid))
+    yield hold_against(f"idle: memory of {processes} processes (PSS)", [memory], "MB", at_most=MEMORY_GOAL)
+    yield hold_against(f"idle: CPU over {seconds:g} s", [cpu], "%", at_most=CPU_GOAL)

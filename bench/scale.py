@@ -1,0 +1,94 @@
+"""From 1 container to 21: `python -m bench --only scale`.
+
+All figures are seconds until the 20 new ones run; the monitor period is 0, since no peer has one. `docker-compose up --scale`
+works on the same project, and the engine's API makes containers of the same configuration with as many requests side by
+side as Windlass has. Windlass is measured as the whole program (from the call of a link with `wait=` to its answer), and its
+driver alone (connect, observe, plan, execute).
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bench.site import Site, call_until_done, run_site
+from bench.table import Row, compare
+from bench.turns import clock, take_turns
+from clusters.engine.lanes import LANES_AT_ONCE
+from tests.harness import driving
+
+PROJECT = "scaling"
+ROUNDS = 3
+GOAL = 1.15
+
+
+def measure(rounds: int = ROUNDS, containers: int = 20) -> Iterable[Row]:
+    with run_site() as site:
+        project = site.make_project(PROJECT)
+        project.up()
+        trigger = site.console.create_trigger(PROJECT, "scaling", "web")
+        wanted = containers + 1
+
+        def by_link() -> float:
+            return take(lambda: call_until_done(trigger, type="scale_out", step=containers))
+
+        def by_driver() -> float:
+            with site.stilled():
+                return take(lambda: driving.scale(site.engine, wanted, PROJECT, "web"))
+
+        def by_compose() -> float:
+            with site.stilled():
+                return take(lambda: project.up("--scale", f"web={wanted}"))
+
+        def by_api() -> float:
+            body = copy_config(site)
+            with site.stilled():
+                return take(lambda: create_side_by_side(site, body, containers))
+
+        def take(work: Any) -> float:
+            seconds = clock(work)
+            found = site.list_containers(PROJECT)
+            assert len(found) == wanted, f"{len(found)} containers instead of {wanted}"
+            remove_clones(site)
+            return seconds
+
+        link, driver, compose, raw = take_turns(rounds, (by_link, by_driver, by_compose, by_api))
+    name = f"scale 1 to {wanted}"
+    api = f"engine API, {LANES_AT_ONCE} at once"
+    yield compare(f"{name}, by link", link, raw, "s", api, at_most=GOAL)
+    yield compare(f"{name}, driver alone", driver, raw, "s", api, at_most=GOAL)
+    yield compare(f"{name}, by link", link, compose, "s", "docker-compose up --scale", at_most=1)
+
+
+def copy_config(site: Site) -> dict[str, Any]:
+    """The first container's configuration, as the engine wants it for another one."""
+    details = site.api.inspect_container(site.list_containers(PROJECT)[0])
+    network = details["HostConfig"]["NetworkMode"]
+    endpoints = {"EndpointsConfig": {network: {"Aliases": ["web"]}}}
+    return {**details["Config"], "Hostname": "", "HostConfig": details["HostConfig"], "NetworkingConfig": endpoints}
+
+
+def create_side_by_side(site: Site, body: dict[str, Any], containers: int) -> None:
+    def work(lane: int) -> None:
+        with site.engine.connect() as api:
+            for number in range(2 + lane, 2 + containers, LANES_AT_ONCE):
+                labels = {**body["Labels"], "com.docker.compose.container-number": str(number)}
+                name = f"{PROJECT}_web_{number}"
+                api.start(api.create_container_from_config({**body, "Labels": labels}, name)["Id"])
+
+    with ThreadPoolExecutor(LANES_AT_ONCE) as threads:
+        list(threads.map(work, range(LANES_AT_ONCE)))
+
+
+def remove_clones(site: Site) -> None:
+    label = "com.docker.compose.container-number"
+    found = site.api.containers(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
+    clones = [container["Id"] for container in found if container["Labels"][label] != "1"]
+
+    def remove(lane: int) -> None:
+        with site.engine.connect() as api:
+            for container in clones[lane::LANES_AT_ONCE]:
+                api.remove_container(container, force=True, v=True)
+
+    with ThreadPoolExecutor(LANES_AT_ONCE) as threads:
+        list(threads.map(remove, range(LANES_AT_ONCE)))
+    site.settle()
