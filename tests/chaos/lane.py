@@ -33,7 +33,6 @@ def main(place: str) -> None:
         if machine.engine:
             with machine.connect() as api:
                 make_images(api)
-        print("ready", file=answers, flush=True)
         for line in sys.stdin:
             result = run_trial(machine, parse_trial(line.strip()))
             if result.faults:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+import traceback
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import requests
+from django.db import DatabaseError
 
 from tests.chaos import applications
 from tests.chaos.applications import NAME, Kind
@@ -44,6 +47,9 @@ def run_trial(machine: Machine, trial: Trial) -> Result:
             Stage(machine, api, trial, result).play()
         except AssertionError as error:
             result.faults.append(("lost", str(error)))
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, DatabaseError) as error:
+            result.faults.append(("other", repr(error)))
+            result.notes.append(traceback.format_exc())
         finally:
             machine.kill("worker", "watch")
             clean_up(machine, api)
