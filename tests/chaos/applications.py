@@ -123,7 +123,9 @@ def arrange_lone(api: docker.APIClient, kind: Kind) -> None:
 def arrange_service(machine: Machine, kind: Kind) -> None:
     assert machine.swarm
     image = machine.swarm.publish("app", Env=["BUILD=old"])
-    machine.swarm.create_service(NAME, image, *SWARM_FAST, f"--replicas={kind.web.count}")
+    # Without a delay Swarm goes on with the next task before it has seen the last one crash.
+    delay = ("--update-delay=1s",) if kind.fails else ()
+    machine.swarm.create_service(NAME, image, *SWARM_FAST, *delay, f"--replicas={kind.web.count}")
     machine.swarm.wait_for_tasks(NAME, kind.web.count, within=60)
 
 

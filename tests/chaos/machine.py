@@ -71,16 +71,17 @@ class Machine:
     @contextmanager
     def sweeping(self) -> Iterator[None]:
         """The watcher's sweep, more often: what nobody works at is published again."""
-        from django.db import DatabaseError, connection
+        from django.db import close_old_connections, connection
 
-        from triggers.calls import sweep_calls
+        from console.management.commands.watch import run_safely
+        from triggers.tasks import sweep_calls
 
         stop = threading.Event()
 
         def sweep() -> None:
             while not stop.wait(SWEEP_SECONDS):
-                with suppress(DatabaseError, OSError):
-                    sweep_calls()
+                close_old_connections()
+                run_safely(sweep_calls)
             connection.close()
 
         thread = threading.Thread(target=sweep, name="sweep", daemon=True)
