@@ -1,12 +1,15 @@
 # What there is to do with a clone. Each target makes the environment it needs (.venv) first.
 
-.PHONY: run test lint format lock screenshots
+.PHONY: run test chaos lint format lock screenshots
 
 run: ## Start the console with its worker, its watcher and, where there is none, a Docker engine
 	@sh scripts/environment.sh && exec .venv/bin/python manage.py up
 
 test: ## Everything that decides whether a change is good: static checks and all test layers
 	@sh scripts/test.sh
+
+chaos: ## Kill workers, consoles and engines at every operation, and let the engines judge: `make chaos OPTIONS="--trials 220"`
+	@sh scripts/chaos.sh $(OPTIONS)
 
 lint: ## The static layer alone
 	@sh scripts/environment.sh dev && exec sh scripts/lint.sh

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.chaos.bench import main
+from tests.chaos.campaign import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -185,7 +185,9 @@ class EventLog:
         while not self._stopping:
             with suppress(docker.errors.DockerException, requests.exceptions.RequestException, OSError):
                 with self.machine.connect() as api:
-                    stream = api.events(since=self._since, decode=True, filters={"type": "container", "event": ["start", "die"]})
+                    stream = api.events(
+                        since=self._since, decode=True, filters={"type": "container", "event": ["start", "die"]}
+                    )
                     self._connected.set()
                     for event in stream:
                         if self._stopping:

@@ -1,5 +1,6 @@
 """One trial from the application's making to the verdict."""
 
+import signal
 import sqlite3
 import time
 import traceback
@@ -26,6 +27,7 @@ from tests.harness.eventually import eventually
 
 LIMIT = 90.0  # seconds for all calls of a trial to end
 STEP = 2
+FROZEN_SECONDS = 5.0
 
 
 @dataclass
@@ -97,7 +99,11 @@ class Stage:
 
     def call(self, links: dict[str, str], act: str) -> None:
         """By the trigger's real link, to the web process."""
-        kinds = {"redeploy": ("redeploy", {}), "out": ("scaling", {"type": "scale_out"}), "in": ("scaling", {"type": "scale_in"})}
+        kinds = {
+            "redeploy": ("redeploy", {}),
+            "out": ("scaling", {"type": "scale_out"}),
+            "in": ("scaling", {"type": "scale_in"}),
+        }
         action, parameters = kinds[act]
         if parameters:
             parameters = {**parameters, "step": 1 if self.trial.act == "queue" else STEP}
@@ -211,6 +217,14 @@ class Stage:
         self.call_all(links)
         self.start_worker()
 
+    def happen_frozen(self) -> None:
+        """As a machine that is out of memory, or that is moved: the worker finds its lease lost when it goes on."""
+        frozen = self.workers[0]
+        signal.pidfd_send_signal(frozen.descriptor, signal.SIGSTOP)
+        self.start_worker()
+        time.sleep(FROZEN_SECONDS)
+        signal.pidfd_send_signal(frozen.descriptor, signal.SIGCONT)
+
     def happen_locked(self) -> None:
         from django.conf import settings
 
@@ -281,7 +295,11 @@ class Stage:
         spans.sort()
         late = [first_end - second_begin for (_, first_end), (second_begin, _) in zip(spans, spans[1:], strict=False)]
         worst = max(late, default=0.0)
-        if self.trial.act != "queue" and self.trial.fault in {"ahead", "behind", "locked", "twice", "cut", "full"} and worst > 0:
+        if (
+            self.trial.act != "queue"
+            and self.trial.fault in {"frozen", "ahead", "behind", "locked", "twice", "cut", "full"}
+            and worst > 0
+        ):
             return f"a worker went on for {worst:.2f} s after another one had begun"
         return ""
 

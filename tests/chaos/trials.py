@@ -20,6 +20,7 @@ TIMED = {
     "lost": "the message is lost",
     "ahead": "one worker's clock jumps an hour ahead",
     "behind": "one worker's clock jumps an hour back",
+    "frozen": "the worker stands still for 5 s, and goes on",
     "locked": "another process locks the database for 10 s",
     "full": "the database's disk is full for 4 s",
     "cut": "PostgreSQL ends all connections",
@@ -31,7 +32,15 @@ DESCRIPTIONS = {
 }
 # Restarted engines start what their restart policies name: an application without them cannot come back by itself.
 RESTARTABLE = ("volume", "start-first", "anonymous", "project", "bad", "clones", "swarm")
-NOMINAL_SECONDS = {"vanishing": 1.5, "port": 1.5, "anonymous": 4.0, "clones": 4.0, "project": 4.0, "swarm": 5.0, "swarm-bad": 3.0}
+NOMINAL_SECONDS = {
+    "vanishing": 1.5,
+    "port": 1.5,
+    "anonymous": 4.0,
+    "clones": 4.0,
+    "project": 4.0,
+    "swarm": 5.0,
+    "swarm-bad": 3.0,
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def list_timed(chance: random.Random, faults: Iterable[str], each: int) -> list[
     for fault in faults:
         if fault in {"engine", "machine"}:
             chosen = [Trial(name, act) for name in RESTARTABLE for act in KINDS[name].acts if act != "queue"]
-        elif fault in {"worker", "console"}:
+        elif fault in {"worker", "console", "frozen"}:
             chosen = list_rehearsals()
         else:
             chosen = [trial for trial in list_rehearsals() if not trial.kind.on_swarm]

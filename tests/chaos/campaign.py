@@ -52,7 +52,12 @@ class Lane:
             self._process.stdin.flush()
             return dict(json.loads(self._process.stdout.readline()))
         except (OSError, ValueError) as error:
-            return {"trial": str(trial), "faults": [["other", f"the machine broke down: {error}"]], "operations": [], "deaths": 0}
+            return {
+                "trial": str(trial),
+                "faults": [["other", f"the machine broke down: {error}"]],
+                "operations": [],
+                "deaths": 0,
+            }
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None
@@ -64,7 +69,7 @@ class Lane:
         self._process.wait(60)
 
 
-class Bench:
+class Campaign:
     """Lanes by place; trials are given to whichever is free."""
 
     def __init__(self, lanes: int, say: Callable[[str], None]) -> None:
@@ -115,12 +120,12 @@ def describe(result: dict[str, Any], number: int) -> str:
 
 
 @contextmanager
-def open_bench(lanes: int, say: Callable[[str], None] = print) -> Iterator[Bench]:
-    bench = Bench(lanes, say)
+def open_campaign(lanes: int, say: Callable[[str], None] = print) -> Iterator[Campaign]:
+    campaign = Campaign(lanes, say)
     try:
-        yield bench
+        yield campaign
     finally:
-        bench.stop()
+        campaign.stop()
 
 
 def tabulate(results: Sequence[dict[str, Any]], label: Callable[[Trial], str]) -> Iterator[str]:
@@ -137,10 +142,10 @@ def tabulate(results: Sequence[dict[str, Any]], label: Callable[[Trial], str]) -
         yield f"| {name:{width}} | {len(group)} | {sum(result['deaths'] for result in group)} | {' | '.join(cells)} |"
 
 
-def choose_trials(bench: Bench, seed: int, count: int, each: int) -> tuple[list[dict[str, Any]], list[Trial]]:
+def choose_trials(campaign: Campaign, seed: int, count: int, each: int) -> tuple[list[dict[str, Any]], list[Trial]]:
     """Rehearsals, run here; then, of all deaths at operations and `each` trials of every other fault, `count` (0: all)."""
     chance = random.Random(seed)
-    rehearsed = bench.run(list_rehearsals())
+    rehearsed = campaign.run(list_rehearsals())
     operations = {}
     for result in rehearsed:
         trial = parse_trial(result["trial"])
@@ -166,12 +171,12 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help="a file for all that is known of each trial, a JSON line each")
     options = parser.parse_args()
     began = time.monotonic()
-    with open_bench(options.lanes, lambda line: print(line, flush=True)) as bench:
+    with open_campaign(options.lanes, lambda line: print(line, flush=True)) as campaign:
         if options.trial:
-            results = bench.run(map(parse_trial, options.trial))
+            results = campaign.run(map(parse_trial, options.trial))
         else:
-            rehearsed, chosen = choose_trials(bench, options.seed, options.trials, options.each)
-            results = rehearsed + bench.run(chosen)
+            rehearsed, chosen = choose_trials(campaign, options.seed, options.trials, options.each)
+            results = rehearsed + campaign.run(chosen)
     if options.results:
         options.results.write_text("".join(f"{json.dumps(result)}\n" for result in results))
     return report(results, options.seed, time.monotonic() - began)
