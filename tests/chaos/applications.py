@@ -1,6 +1,6 @@
 """The kinds of applications that trials are made with. All of them are named `shop`, and alone on their engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Kind:
-    """`source` as the console has it. `fails`: the new image does. `acts`: what a trial can ask of it; scaling is about `web`."""
+    """`source` as the console has it. `fails`: the new image does. `acts`: what a trial can ask for; scaling is about `web`."""
 
     services: Mapping[str, Service]
     source: str = "compose"
@@ -74,7 +74,7 @@ KINDS: dict[str, Kind] = {
     "bad": Kind({"web": STOP_FIRST}, fails=True),
     "bad-start-first": Kind({"web": START_FIRST}, fails=True),
     "bad-project": Kind({"db": DB, "web": Service(1, 0, host=ALWAYS, labels=AFTER_DB)}, fails=True),
-    "lone": Kind({"web": START_FIRST.__class__(1, 0, host=ALWAYS)}, source="container", acts=("redeploy", "out")),
+    "lone": Kind({"web": Service(1, 0, host=ALWAYS)}, source="container", acts=("redeploy", "out")),
     "swarm": Kind({"web": Service(3, 1)}, source="service", acts=("redeploy", "out", "in")),
     "swarm-bad": Kind({"web": Service(2, 1)}, source="service", fails=True),
 }
@@ -143,6 +143,3 @@ def publish(machine: Machine, api: docker.APIClient, kind: Kind) -> str:
 def move_tag(api: docker.APIClient, build: str) -> None:
     repository, _, tag = IMAGE.rpartition(":")
     api.tag(build, repository, tag, force=True)
-
-
-Arranger = Callable[[docker.APIClient, Kind], None]
