@@ -1,6 +1,6 @@
 # What there is to do with a clone. Each target makes the environment it needs (.venv) first.
 
-.PHONY: run test bench lint format lock screenshots
+.PHONY: run test bench chaos lint format lock screenshots
 
 run: ## Start the console with its worker, its watcher and, where there is none, a Docker engine
 	@sh scripts/environment.sh && exec .venv/bin/python manage.py up
@@ -10,6 +10,9 @@ test: ## Everything that decides whether a change is good: static checks and all
 
 bench: ## Measure Windlass beside its peers and print one table of ratios; BENCH="--only storm" for a part of it: as root
 	@sh scripts/bench.sh $(BENCH)
+
+chaos: ## Kill workers, consoles and engines at every operation, and let the engines judge; CHAOS="--trials 50": as root
+	@sh scripts/chaos.sh $(CHAOS)
 
 lint: ## The static layer alone
 	@sh scripts/environment.sh dev && exec sh scripts/lint.sh

@@ -16,6 +16,7 @@ from clusters.engine import names
 from clusters.engine.create_config import ANONYMOUS_VOLUME
 from clusters.engine.observed import ObservedContainer
 from clusters.engine.plan import Operation, Ref, Remove, RemoveVolume, Rename, SetRestartPolicy, Start, Stop
+from clusters.engine.update_rules import choose_order
 
 CAUSE = "left by an unfinished redeploy"
 CAUSE_GONE = "left by an unfinished scaling"
@@ -182,14 +183,16 @@ def finish(leftover: Leftover, successor: ObservedContainer) -> Settlement:
 
 def go_back(leftover: Leftover, old: ObservedContainer) -> Settlement:
     """The old one gets its restart policy, running state and name back, in this order: until the end the name tells what is
-    to be done. Then its successors are marked as going."""
+    to be done. Then its successors are marked as going. They are stopped first, or last where they can run beside the old
+    one: nothing is missing then at any moment."""
     successors = [item for item in (leftover.holder, leftover.new, leftover.spare) if item and item is not old]
     policy = find_policy(old, successors)
     running = old.runs_now or leftover.was_running
     settled = Settlement(replace(old, name=leftover.base, running=running, restart_policy=policy))
+    stops = [make_stop(container) for container in successors if container.runs_now]
+    can_overlap = choose_order(old)[0] == "start-first"
+    settled.now += [] if can_overlap else stops
     for container in successors:
-        if container.runs_now:
-            settled.now.append(make_stop(container))
         if container is leftover.holder and not vanishes(container):
             settled.now.append(mark_gone(leftover, container))
     if dict(policy) != dict(old.restart_policy):
@@ -198,6 +201,7 @@ def go_back(leftover: Leftover, old: ObservedContainer) -> Settlement:
         settled.now.append(Start(container=ref(old), cause=CAUSE))
     if old.engine_name != leftover.base:
         settled.now.append(Rename(container=ref(old), name=leftover.base, cause=CAUSE))
+    settled.now += stops if can_overlap else []
     for container in successors:
         if not vanishes(container):
             settled.now += [mark_gone(leftover, container)] if container is not leftover.holder else []

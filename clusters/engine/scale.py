@@ -11,6 +11,8 @@ from clusters.engine.errors import PlanRefused
 from clusters.engine.observed import ObservedContainer, ObservedTarget, find_dependants
 from clusters.engine.plan import (
     Change,
+    Connect,
+    Disconnect,
     EnginePlan,
     Operation,
     Ref,
@@ -76,7 +78,7 @@ def plan_scale_out(
     source = choose_source(running)
     refuse_uncloneable(source)
     waiting = [container for container in containers if container.state == "created" and not container.running][:missing]
-    lanes = [start_waiting(container) for container in waiting]
+    lanes = [start_waiting(observed, source, container) for container in waiting]
     refs = [Ref(container.name, container.id) for container in waiting]
     for number, name in choose_names(observed, containers, source, missing - len(waiting)):
         refs.append(Ref(name))
@@ -108,13 +110,23 @@ def refuse_uncloneable(source: ObservedContainer) -> None:
         raise PlanRefused(message, code="container_name")
 
 
-def start_waiting(container: ObservedContainer) -> list[Operation]:
-    """A container that an unfinished scaling, or its user, created and never started."""
-    ref = Ref(container.name, container.id)
+def start_waiting(observed: ObservedTarget, source: ObservedContainer, container: ObservedContainer) -> list[Operation]:
+    """A container that an unfinished scaling, or its user, created and never started. A clone may lack some of its networks."""
+    ref, cause = Ref(container.name, container.id), "created and never started"
     back: tuple[Operation, ...] = (Stop(container=ref, grace=container.grace, cause=NOT_WELL),)
+    missing: list[Operation] = []
     if container.is_clone:
         back = (*back, Remove(container=ref, volumes=container.owns_anonymous_volumes, cause=NOT_WELL))
-    return [Start(container=ref, cause="created and never started", undo=back)]
+        made = make_clone_config(observed, source, container.name, container.number)
+        _, connects = create_with_networks(ref, made, cause)
+        missing = [operation for operation in connects if is_still_to_do(container, operation)]
+    return [*missing, Start(container=ref, cause=cause, undo=back)]
+
+
+def is_still_to_do(container: ObservedContainer, operation: Operation) -> bool:
+    if isinstance(operation, Connect):
+        return operation.network not in container.networks
+    return isinstance(operation, Disconnect) and operation.network in container.networks
 
 
 def choose_names(
@@ -139,14 +151,18 @@ def find_original(containers: list[ObservedContainer]) -> ObservedContainer:
 
 
 def clone_container(observed: ObservedTarget, source: ObservedContainer, ref: Ref, number: int, cause: str) -> list[Operation]:
+    create, connects = create_with_networks(ref, make_clone_config(observed, source, ref.name, number), cause)
+    undo = (Remove(container=ref, volumes=source.owns_anonymous_volumes, cause=NOT_WELL),)
+    stop = Stop(container=ref, grace=source.grace, vanishes=source.auto_remove, cause=NOT_WELL)
+    return [replace(create, undo=undo), *connects, Start(container=ref, cause=cause, undo=(stop,))]
+
+
+def make_clone_config(observed: ObservedTarget, source: ObservedContainer, name: str, number: int) -> CreateConfig:
     """It runs the very image of its source: scaling is no redeploy."""
     image = unchanged_image(observed, source)
     made = make_create_config(source, observed.image_of(source), image=image, api_version=observed.api_version, as_clone=True)
     made = replace(made, body={**made.body, "Labels": {**made.body["Labels"], **clone_labels(source, number)}})
-    create, connects = create_with_networks(ref, replace_name_aliases(made, source.name, ref.name), cause)
-    undo = (Remove(container=ref, volumes=source.owns_anonymous_volumes, cause=NOT_WELL),)
-    stop = Stop(container=ref, grace=source.grace, vanishes=source.auto_remove, cause=NOT_WELL)
-    return [replace(create, undo=undo), *connects, Start(container=ref, cause=cause, undo=(stop,))]
+    return replace_name_aliases(made, source.name, name)
 
 
 def clone_labels(source: ObservedContainer, number: int) -> Mapping[str, str]:

@@ -122,6 +122,19 @@ def take_number() -> PrivateEngine:
 def start_engine(engine: PrivateEngine) -> None:
     create_bridge(engine)
     run_ip("iptables", *forward_rule("-I", engine))
+    launch_daemon(engine)
+
+
+def kill_daemon(engine: PrivateEngine) -> None:
+    """As if the power failed: engine and containers are gone without a word. `launch_daemon` starts it with the same data."""
+    if engine.daemon:
+        kill_namespace(engine.daemon.process)
+        engine.daemon = None
+        shutil.rmtree(engine.folder / "exec")  # what lies under /run is gone after a power failure, pid files above all
+
+
+def launch_daemon(engine: PrivateEngine) -> None:
+    """Returns when it answers. It ends with the calling thread."""
     options = [
         f"--default-address-pool=base=10.{engine.number}.128.0/17,size=24",
         f"--cgroup-parent=/{engine.bridge}",

@@ -168,6 +168,19 @@ def test_redeploy_that_dies_twice_is_finished(case: Case) -> None:
     die_at_each_boundary(case.arrange, redeploy_with, judge)
 
 
+@pytest.mark.parametrize("name", ["start-first", "start-first, restarted always", "side by side"])
+def test_as_many_run_at_every_moment_of_a_start_first_redeploy_whoever_dies(name: str) -> None:
+    case = CASES[name]
+
+    def judge(fake: FakeEngine, changes: int) -> None:
+        counts: set[int] = set()
+        fake.before_request = lambda method: counts.add(len(fake.running()))
+        assert redeploy_with(fake).state == "succeeded"
+        assert min(counts) >= case.count, changes
+
+    die_at_each_boundary(case.arrange, redeploy_with, judge)
+
+
 def copy_engine(fake: FakeEngine) -> FakeEngine:
     other = FakeEngine()
     for name in ("containers", "images", "networks", "volumes", "registry"):
@@ -245,6 +258,22 @@ def test_scaling_is_finished_after_a_death_at_any_boundary(before: int, after: i
             assert fake.volumes == used, changes
 
     die_at_each_boundary(case.arrange, lambda fake: scale_with(fake, after), judge)
+
+
+def test_clones_have_all_networks_after_a_death_at_any_boundary() -> None:
+    networks = {"shop_default", "shop_back"}
+
+    def arrange() -> FakeEngine:
+        fake = Case(count=1).arrange()
+        fake.add_network("shop_back")
+        fake.connect_network("shop_back", "shop-web-1", {"Aliases": ["web"]})
+        return fake
+
+    def judge(fake: FakeEngine, changes: int) -> None:
+        assert scale_with(fake, 3).state == "succeeded", changes
+        assert [set(c["NetworkSettings"]["Networks"]) for c in fake.containers.values()] == [networks] * 3, changes
+
+    die_at_each_boundary(arrange, lambda fake: scale_with(fake, 3), judge)
 
 
 class Stopped(Exception):

@@ -44,10 +44,16 @@ def test_a_new_one_that_was_never_proved_goes_and_the_old_one_keeps_running():
 
 
 def test_an_old_one_that_was_stopped_first_gets_its_policy_back_and_is_started():
-    survivor, sentences = recovered(container(NAME, OLD, "exited", NEVER), container(NEW_NAME, NEW))
+    ports = {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}
+    survivor, sentences = recovered(container(NAME, OLD, "exited", NEVER, **ports), container(NEW_NAME, NEW, **ports))
     assert sentences[:3] == ["stop NEW", "set the restart policy of web to always", "start web"]
     assert survivor.running
     assert survivor.restart_policy == ALWAYS
+
+
+def test_one_that_can_run_beside_the_old_one_is_stopped_only_when_that_runs_again():
+    _, sentences = recovered(container(NAME, OLD, "exited", NEVER), container(NEW_NAME, NEW))
+    assert sentences[:3] == ["set the restart policy of web to always", "start web", "stop NEW"]
 
 
 @pytest.mark.parametrize("successor", [NAME, NEW_NAME])

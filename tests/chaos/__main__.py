@@ -1,0 +1,8 @@
+"""`python -m tests.chaos --trials 220 --seed 1`: trials of crashes, a table at the end."""
+
+import sys
+
+from tests.chaos.campaign import main
+
+if __name__ == "__main__":
+    sys.exit(main())
