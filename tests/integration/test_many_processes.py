@@ -211,7 +211,6 @@ def test_a_rolling_restart_loses_nothing_and_answers_everything(servers, api, na
     assert not [answer for answer in answers if answer.status != 200]
     assert len(answers) == len(steps) == len(calls)
     assert {call["state"] for call in calls.values()} == {"succeeded"}, calls
-    print("refused:", Counter(type(failure).__name__ for failure in failures), len(answers))
     assert {type(failure) for failure in failures} <= {ConnectionRefusedError, ConnectionResetError}
     assert len([found for found in list_running(api) if found.startswith(f"{name}-web-")]) == 1 + sum(steps)
 
