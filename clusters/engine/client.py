@@ -33,6 +33,7 @@ from clusters.engine.errors import (
     TargetMissing,
 )
 from clusters.engine.failures import describe_failure, describe_place, probe_ssh
+from clusters.engine.ssh import use_ssh_command
 
 REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period on top
 DEFAULT_GRACE = 10  # seconds the engine gives a container whose config names no other
@@ -43,6 +44,8 @@ MANAGER_PATIENCE = 5.0  # seconds for each of several managers to show that it c
 EVENTS_LIMIT = 4 << 20  # bytes
 LOG_CHUNK = 1 << 16  # bytes
 PULL_SILENCE = 300.0  # seconds without a line of progress after which a pull is given up
+
+use_ssh_command()
 
 
 @contextmanager
