@@ -33,6 +33,7 @@ from clusters.engine.errors import (
     TargetMissing,
 )
 from clusters.engine.failures import describe_failure, describe_place, probe_ssh
+from clusters.engine.ssh import use_ssh_command
 from clusters.meters import ENGINE_REQUESTS
 
 REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period on top
@@ -44,6 +45,8 @@ MANAGER_PATIENCE = 5.0  # seconds for each of several managers to show that it c
 EVENTS_LIMIT = 4 << 20  # bytes
 LOG_CHUNK = 1 << 16  # bytes
 PULL_SILENCE = 300.0  # seconds without a line of progress after which a pull is given up
+
+use_ssh_command()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from clusters.engine.testing import FakeEngine
 from clusters.models import Application, AuditEntry, Container
@@ -249,6 +250,27 @@ class TestCallPage:
         call = self.call(fleet, Action.DELETE)
         assert reader.get(f"/calls/{call.pk}/").status_code == 200
         assert "Nothing of this application is on its engine" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
+
+
+class TestCancel:
+    def test_it_is_offered_while_the_call_is_active_and_ends_a_queued_one(self, reader, fleet, published):
+        call = TriggerCallFactory(trigger=fleet.trigger)
+        page = f"/calls/{call.pk}/"
+        assert "It waits: cancelled, it does nothing at all." in text_of(reader.get(page))
+        assert f"{page}cancel/" in reader.get(page).content.decode()
+        response = reader.post(f"{page}cancel/", follow=True)
+        assert "Cancelled by" in text_of(response)
+        assert f"{page}cancel/" not in response.content.decode()
+        again = reader.post(f"{page}cancel/", follow=True)
+        assert "The call had ended already; nothing was cancelled." in text_of(again)
+
+    def test_a_running_one_is_told_once(self, reader, fleet, published):
+        call = TriggerCallFactory(trigger=fleet.trigger, state="running", started_at=timezone.now())
+        page = f"/calls/{call.pk}/"
+        assert "it stops at the next safe step and goes back to what ran before." in text_of(reader.get(page))
+        response = reader.post(f"{page}cancel/", follow=True)
+        assert "cancels it: it stops at the next safe step." in text_of(response)
+        assert f"{page}cancel/" not in response.content.decode()
 
 
 class TestApi:

@@ -34,7 +34,7 @@ from triggers.tests.factories import (
 )
 
 POSTED = {  # answer to POST alone
-    *("trigger_switch", "trigger_reveal", "call_again", "cluster_test", "cluster_local", "theme"),
+    *("trigger_switch", "trigger_reveal", "call_again", "call_cancel", "cluster_test", "cluster_local", "theme"),
     *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
     *("registry_test", "registry_check", "registry_reveal", "delivery_replay"),
 }

@@ -14,8 +14,10 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
 from clusters.tests.users import make_user
 from triggers import links
+from triggers.calls import accept_call
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+from triggers.tests.test_calls import request_of
 
 pytestmark = pytest.mark.django_db
 
@@ -305,7 +307,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
     body = reader.get(f"/api/v1/calls/{call.pk}/").json()
     assert set(body) == {
         *("id", "state", "reason", "message", "source", "trigger", "queued_at", "started_at", "completed_at"),
-        *("plan", "progress", "events", "before", "after"),
+        *("cancel_requested_at", "cancelled_by", "plan", "progress", "events", "before", "after"),
         *("application", "service", "container", "action", "tag", "step", "replicas", "target_replicas", "coalesced_into"),
     }
     assert (body["id"], body["trigger"], body["plan"]) == (str(call.pk), call.trigger_id, "pull app:1")
@@ -480,6 +482,15 @@ def test_an_unknown_target_is_not_found(admin, path):
 def test_a_cluster_with_a_newer_engine_scales(admin, published):
     service = ServiceFactory(application__cluster=ClusterFactory(api_version="1.50"))
     assert admin.post(f"/api/v1/services/{service.pk}/scale/", {"replicas": 3}).status_code == 202
+
+
+def test_a_call_is_cancelled_and_the_audit_log_has_it(admin, published):
+    call = accept_call(request_of(TriggerFactory()))
+    response = admin.post(f"/api/v1/calls/{call.pk}/cancel/")
+    assert (response.status_code, response.json()["state"], response.json()["cancelled_by"]) == (202, "rejected", "admin")
+    again = admin.post(f"/api/v1/calls/{call.pk}/cancel/")
+    assert (again.status_code, again.json()["reason"]) == (409, "cancelled")
+    assert list(AuditEntry.objects.values_list("action", "details__call")) == [("call.cancel", str(call.pk))]
 
 
 # Pages of calls

@@ -315,7 +315,7 @@ class TestFairness:
     def test_who_waits_gets_the_place_before_the_application_that_had_it(self, published, django_capture_on_commit_callbacks):
         busy, other, waiting = self.make_calls(3)
         again = accept_call(replace(request_of(busy.trigger), action=Action.STOP, trigger=None))
-        TriggerCall.objects.filter(pk=again.pk).update(queued_at=busy.queued_at)
+        TriggerCall.objects.filter(pk=again.pk).update(queued_at=busy.queued_at + timedelta(microseconds=1))
         leader = claim_call(busy.application_id, "worker")
         claim_call(other.application_id, "worker")
         published.clear()

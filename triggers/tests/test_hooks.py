@@ -8,9 +8,11 @@ from django.test import Client
 from django.utils import timezone
 
 from triggers import hooks, links, waiting
+from triggers.calls import accept_call, cancel_call
 from triggers.models import CallState, Trigger, TriggerCall
 from triggers.selectors import build_trigger_link
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+from triggers.tests.test_calls import request_of
 
 pytestmark = pytest.mark.django_db
 PATH = "/hook/trigger"
@@ -435,6 +437,35 @@ class TestWait:
         monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(CallState.FAILED, "No."))
         response = client.get(PATH, query_params=parameters)
         assert (response.status_code, response.json()["state"]) == (500, "failed")
+
+    def test_who_waits_for_a_call_that_is_cancelled_is_told_of_a_failure_also_where_another_covers_it(
+        self, client, monkeypatch
+    ):
+        trigger = TriggerFactory()
+        covering = accept_call(request_of(trigger))
+        monkeypatch.setattr(hooks.waiters, "wait_for_end", lambda *_: cancel_call(covering, "bob"))
+        response = client.get(PATH, query_params={**link_parameters(trigger), "wait": "5"})
+        body = response.json()
+        assert (response.status_code, body["state"], body["reason"]) == (500, "rejected", "cancelled")
+        assert (body["message"], body["coalescedInto"]) == (
+            "Cancelled by bob while it waited; nothing was done.",
+            str(covering.pk),
+        )
+
+    def test_a_delivery_that_is_repeated_after_its_call_was_cancelled_gets_that_call(self, client, published):
+        parameters, headers = link_parameters(TriggerFactory()), {"Idempotency-Key": "one"}
+        first = client.get(PATH, query_params=parameters, headers=headers).json()
+        cancel_call(TriggerCall.objects.get(), "bob")
+        again = client.get(PATH, query_params=parameters, headers=headers)
+        assert (again.status_code, again.json()["requestId"], again.json()["state"]) == (200, first["requestId"], "rejected")
+
+    def test_who_waits_is_answered_when_the_process_is_to_end(self, client, monkeypatch):
+        own = waiting.CallWaiters(limit=5)
+        own.stop()
+        monkeypatch.setattr(hooks, "waiters", own)
+        response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})
+        assert response.status_code == 504
+        assert response.json()["message"].startswith("The console is being restarted; the call goes on")
 
     def test_the_status_address_waits_too(self, client, monkeypatch):
         call = TriggerCallFactory()

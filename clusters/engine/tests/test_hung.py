@@ -1,6 +1,7 @@
 """An engine that accepts connections and then says nothing, or begins an answer and never ends it: every request has an end."""
 
 import inspect
+import os
 import socket
 import threading
 import time
@@ -83,6 +84,27 @@ def client(hung, monkeypatch):
         monkeypatch.setattr(client_module, name, ANSWER_SECONDS)
     with EngineClient(hung.endpoint, timeout=ANSWER_SECONDS, version="1.41") as client:
         yield client
+
+
+def make_ssh(folder, monkeypatch, dial):
+    """An ssh command that gets through, and to which `dial`, a line of shell, is what it finds there."""
+    ssh = folder / "ssh"
+    ssh.write_text(f'#!/bin/sh\ncase "$*" in\n*dial-stdio) {dial};;\n*) echo 20.10;;\nesac\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_an_engine_that_hangs_behind_ssh_is_given_up(tmp_path, monkeypatch):
+    make_ssh(tmp_path, monkeypatch, "exec sleep 3600")
+    with pytest.raises(EngineError, match=r"^The engine at build did not answer in time\.$"):
+        EngineClient(EngineEndpoint("ssh://me@build"), timeout=ANSWER_SECONDS)
+
+
+def test_an_engine_behind_ssh_answers(tmp_path, monkeypatch):
+    answer = r'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 22\r\n\r\n{"ApiVersion": "1.41"}'
+    make_ssh(tmp_path, monkeypatch, f"read line; printf '{answer}'")
+    with EngineClient(EngineEndpoint("ssh://me@build"), timeout=20) as client:
+        assert client.api_version == (1, 41)
 
 
 def test_every_request_is_here():
