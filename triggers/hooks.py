@@ -180,7 +180,7 @@ def make_call_request(request: HttpRequest, parameters: Parameters, trigger: Tri
 
 
 def answer_with_call(request: HttpRequest, call_request: CallRequest, call: TriggerCall, wait: int) -> Response:
-    if call.state == CallState.REJECTED:
+    if call.state == CallState.REJECTED and call.reason != "cancelled":  # that is what became of a delivery's first call
         response = answer_with_rejection(call_request, call)
     else:
         response = answer_with_outcome(request, call, wait) if wait else answer_with_state(request, call)
