@@ -48,15 +48,18 @@ def identify_notification(notification: Notification, request: CallRequest) -> s
     ask for different things (two receivers, one to scale out and one to scale in) have each its own."""
     if not notification.start:
         return ""
+    now = timezone.now()
     key = digest(notification.group, notification.state, str(request.step), request.tag)
-    new = {"delivery_id": f"alert {digest(key, notification.start)}", "notified_at": timezone.now()}
-    group, is_new = AlertGroup.objects.select_for_update().get_or_create(trigger=request.trigger, key=key, defaults=new)
+    delivery_id = f"alert {digest(key, notification.start)}"
+    group, is_new = AlertGroup.objects.select_for_update().get_or_create(
+        trigger=request.trigger, key=key, defaults={"delivery_id": delivery_id, "notified_at": now}
+    )
     told_before = () if is_new or notification.alerts.isdisjoint(group.alerts) else group.alerts
     if not told_before:
-        group.delivery_id = new["delivery_id"]
+        group.delivery_id = delivery_id
     others = (name for name in told_before if name not in notification.alerts)
     group.alerts = [*sorted(notification.alerts), *others][:ALERTS_MAXIMUM]
-    group.notified_at = new["notified_at"]
+    group.notified_at = now
     group.save()
     return group.delivery_id
 

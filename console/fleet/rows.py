@@ -24,7 +24,7 @@ class RowWriter:
     def __init__(self, model: type[models.Model]) -> None:
         fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
         self._fields = {field.attname: field for field in fields}
-        self._defaults = {name: self.prepare(name, field.get_default()) for name, field in self._fields.items()}
+        self._defaults = {name: self.prepare(name, find_default(field)) for name, field in self._fields.items()}
         self._converted = {name for name, field in self._fields.items() if isinstance(field, CONVERTED)}
         quote = connection.ops.quote_name
         self._table = f"{quote(model._meta.db_table)} ({', '.join(quote(str(field.column)) for field in fields)})"
@@ -50,6 +50,11 @@ class RowWriter:
     def _line_up(self, row: Mapping[str, Any]) -> list[Any]:
         given = {name: self.prepare(name, value) if name in self._converted else value for name, value in row.items()}
         return list((self._defaults | given).values())
+
+
+def find_default(field: Any) -> Any:
+    """Of the model, else the database's own, which get_default knows only as an expression."""
+    return field.db_default if field.has_db_default() and not field.has_default() else field.get_default()
 
 
 def split(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -1,7 +1,7 @@
 """What Prometheus' Alertmanager (webhook, version 4) and Grafana (contact point Webhook) tell of alerts.
 
 Both send a group of alerts with one status for all of it, as Alertmanager has it: `firing` while at least one of them fires,
-`resolved` once all have ended. Grafana's has more fields, all others are the same; its older notifications (`ruleId`,
+`resolved` once all have ended. Grafana's has more fields, all others are the same; those of its legacy alerting (`ruleId`,
 `evalMatches`, until version 10) have no groups, and are not recognised.
 """
 

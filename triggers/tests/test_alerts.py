@@ -2,10 +2,12 @@
 
 import copy
 import json
+import threading
 import zlib
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -322,3 +324,24 @@ class TestRepetition:
         for number in range(0, 3 * ALERTS_MAXIMUM, ALERTS_MAXIMUM - 1):
             link.call(notify(*(alert(str(number + offset)) for offset in range(ALERTS_MAXIMUM))))
         assert len(AlertGroup.objects.get().alerts) == ALERTS_MAXIMUM
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_pair_of_alertmanagers_that_tell_it_at_once_make_one_call(self, link):
+        barrier, answers = threading.Barrier(4), []
+
+        def tell():
+            barrier.wait()
+            try:
+                answers.append(link.call(FIRING))
+            finally:
+                connection.close()
+
+        tellers = [threading.Thread(target=tell) for _ in range(4)]
+        for teller in tellers:
+            teller.start()
+        for teller in tellers:
+            teller.join()
+        assert {(answer.status_code, answer.json()["requestId"]) for answer in answers} == {
+            (200, str(link.trigger.calls.get().pk))
+        }
+        assert AlertGroup.objects.count() == 1
