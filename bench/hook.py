@@ -1,164 +1,182 @@
-"""What an acknowledged call costs: `python -m bench.hook [rounds]`. Needs the Debian packages wrk and webhook.
+"""What an acknowledged call costs, and how soon it is worked at: `python -m bench.hook [rounds]`. Needs wrk and webhook.
 
-Calls of links, committed before they are answered, at 1, 16 and 64 connections, against two peers in the same run:
-- a bare Django view under the same server and over the same database that does nothing but find the trigger and record a call
-  (bench/bare);
-- adnanh/webhook, which starts a command that does nothing at each request and records nothing.
+Links are called over kept connections, 1, 16 and 64 at a time; a call is committed before it is answered. The peers stand
+on the same machine and are called by turns with it:
+- a bare Django view (bench/bare): the same server with the same threads, the same database and rows; it finds the trigger and
+  records a call in a transaction, and does nothing else: no secret, no queue, no middleware, no log;
+- adnanh/webhook, which starts a command that does nothing at each request, and records nothing.
 
-No worker runs meanwhile: calls stay queued, and are forgotten between two measurements. Two kinds of calls, and each is a row of
-its own: scale calls of 50 services, of which each is queued and published, and redeploys of one application, of which all but
-the first are coalesced.
+No worker runs meanwhile, so that calls stay queued; they are forgotten between two turns. Each is a row of its own in two kinds:
+scale calls, each of another application, so that each is queued, counted and published; and redeploys of one application, of
+which all but the first are coalesced.
+
+Then the time from sending a call to the first request that a worker makes of the engine, which is a socket here that takes
+that time and refuses; web and worker run on their own, with nothing else to do.
 
 With `python -m tests.harness.postgres -- python -m bench.hook` the same over PostgreSQL.
 """
 
+import http.client
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from urllib.parse import urlsplit
+from socketserver import ThreadingUnixStreamServer
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from bench.processes import read_cpu
+from bench.table import Row, compare, format_table, hold_against
+from bench.turns import take_turns
 from clusters.models import Application, Cluster, Service
-from tests.harness.console import BASE_DIR, is_served
+from tests.harness.console import BASE_DIR
 from tests.harness.eventually import eventually
-from tests.harness.proc import find_free_port, start_process, stop_process
-from triggers.models import Action, Trigger, TriggerCall
+from tests.harness.proc import find_free_port, find_program, start_process, stop_process
+from triggers.models import ACTIVE_STATES, Action, Trigger, TriggerCall
 from triggers.selectors import build_trigger_link
 
-ROUNDS = 3
-SECONDS = 2  # of one measurement
+ROUNDS = 5
+SECONDS = 2  # of one turn
 CONNECTIONS = (1, 16, 64)
-SERVICES = 50
+APPLICATIONS = 1000
+FIRST_REQUESTS = 40
+RATE_GOAL, FIRST_REQUEST_GOAL = 0.6, 50  # of the bare view; ms
 BENCH = BASE_DIR / "bench"
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    value: str
-    peer: str
-    ratio: float
-    goal: str = ""
+BARE, WEBHOOK = "bare view", "adnanh/webhook"
 
 
 @dataclass(frozen=True)
 class Load:
-    """`rate` in calls a second, the others in milliseconds; `cpu`: the server's, of one call."""
+    """`rate` in calls a second, the times in milliseconds; `cpu`: what the server used for one call."""
 
     rate: float
     p50: float
     p99: float
     cpu: float
 
-    def __str__(self) -> str:
-        return f"{self.rate:.0f}/s, p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, CPU {self.cpu:.2f} ms"
-
 
 @dataclass(frozen=True)
 class Server:
     name: str
     pid: int
-    url: str
+    port: int
 
-    def put_under_load(self, paths: Path, connections: int) -> Load:
-        used = self._read_cpu()
-        wrk = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--timeout=30s", "-s", str(BENCH / "hook.lua"), self.url]
-        done = subprocess.run(wrk, env={**os.environ, "PATHS": str(paths)}, capture_output=True, text=True, check=True)
+    def put_under_load(self, paths: Path, connections: int, seconds: float = SECONDS) -> Load:
+        """Raises SystemExit where a call was not answered, or not with 200."""
+        command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s", "--timeout=30s"]
+        url = f"http://127.0.0.1:{self.port}"
+        used = read_cpu(self.pid)
+        done = subprocess.run(
+            [*command, "--script", str(BENCH / "hook.lua"), url],
+            env={**os.environ, "PATHS": str(paths)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        used = read_cpu(self.pid) - used
         figures = json.loads(done.stdout.strip().rpartition("\n")[2])
         if figures["failed"]:
             raise SystemExit(f"{figures['failed']} of {figures['requests']} calls of {self.name} failed")
         rate = figures["requests"] / figures["microseconds"] * 1e6
-        cpu = (self._read_cpu() - used) * 1000 / figures["requests"]
-        return Load(rate, figures["p50"] / 1000, figures["p99"] / 1000, cpu)
-
-    def _read_cpu(self) -> float:
-        """Seconds, with those of children that have ended."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+        return Load(rate, figures["p50"] / 1000, figures["p99"] / 1000, used * 1000 / figures["requests"])
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    for row in measure(rounds):
-        print(f"{row.name}: {row.value}; {row.peer}; ratio {row.ratio:.2f} {row.goal}")
+    rows = measure(*map(int, sys.argv[1:]))
+    print(format_table(rows))
 
 
-def measure(rounds: int = ROUNDS) -> list[Row]:
+def measure(rounds: int = ROUNDS) -> Iterable[Row]:
+    for program in ("wrk", "webhook"):
+        if not find_program(program):
+            raise SystemExit(f"This needs {program}: `apt-get install {program}` installs it on Debian.")
     call_command("migrate", verbosity=0)
-    with tempfile.TemporaryDirectory() as name, ExitStack() as servers:
-        folder = Path(name)
-        kinds = write_paths(folder)
-        connections.close_all()
-        hook = servers.enter_context(serve_console(folder, "hook", {}))
+    with tempfile.TemporaryDirectory() as name:
+        yield from measure_answers(Path(name), rounds)
+        yield measure_first_request(Path(name))
+
+
+def measure_answers(folder: Path, rounds: int) -> Iterable[Row]:
+    kinds = write_paths(folder)
+    connections.close_all()
+    with ExitStack() as servers:
         bare = {"DJANGO_SETTINGS_MODULE": "bare_settings", "PYTHONPATH": str(BENCH / "bare")}
-        peers = [servers.enter_context(serve_console(folder, "bare view", bare)), servers.enter_context(serve_webhook(folder))]
-        return [
-            row
-            for kind, paths in kinds.items()
-            for number in CONNECTIONS
-            for row in compare(kind, paths, number, hook, peers, rounds)
-        ]
+        started = [serve(folder, "web", "hook", {}), serve(folder, "web", BARE, bare), serve_webhook(folder)]
+        entered = [servers.enter_context(server) for server in started]
+        for server in entered:
+            server.put_under_load(kinds["redeploys"], 16)  # whatever is imported or connected once
+        for kind, paths in kinds.items():
+            for number in CONNECTIONS:
+                works = [partial(take_turn, server, paths, number) for server in entered]
+                yield from judge(f"{kind}, {number} at a time", *take_turns(rounds, works))
 
 
-def compare(kind: str, paths: Path, number: int, hook: Server, peers: list[Server], rounds: int) -> Iterator[Row]:
-    """A row for each peer: the medians of the rounds, and the median of their ratios."""
-    loads: dict[str, list[Load]] = {}
-    for _ in range(rounds):
-        for server in (hook, *peers):
-            loads.setdefault(server.name, []).append(server.put_under_load(paths, number))
-            TriggerCall.objects.all().delete()
-            connections.close_all()
-    for peer in peers:
-        ratio = statistics.median(
-            ours.rate / theirs.rate for ours, theirs in zip(loads[hook.name], loads[peer.name], strict=True)
-        )
-        goal = "(goal: 0.6)" if peer is peers[0] else ""
-        value, other = (take_median(loads[server.name]) for server in (hook, peer))
-        yield Row(f"{kind}, {number} connections", f"hook {value}", f"{peer.name} {other}", ratio, goal)
+def take_turn(server: Server, paths: Path, number: int) -> Load:
+    try:
+        return server.put_under_load(paths, number)
+    finally:
+        forget_calls()
 
 
-def take_median(loads: list[Load]) -> Load:
-    return sorted(loads, key=lambda load: load.rate)[len(loads) // 2]
+def forget_calls() -> None:
+    TriggerCall.objects.all().delete()
+    connections.close_all()
+    for message in (settings.QUEUE_DIR / "messages").iterdir():
+        message.unlink()
+
+
+def judge(name: str, hook: list[Load], bare: list[Load], webhook: list[Load]) -> Iterable[Row]:
+    def pick(figure: str, loads: list[Load]) -> list[float]:
+        return [getattr(load, figure) for load in loads]
+
+    yield compare(name, pick("rate", hook), pick("rate", bare), "/s", BARE, at_least=RATE_GOAL)
+    yield compare(name, pick("rate", hook), pick("rate", webhook), "/s", WEBHOOK)
+    for figure, unit in (("p50", "ms, p50"), ("p99", "ms, p99"), ("cpu", "ms of CPU")):
+        yield compare(name, pick(figure, hook), pick(figure, bare), unit, BARE)
 
 
 def write_paths(folder: Path) -> dict[str, Path]:
     """Files of addresses to call, by the kind of call."""
-    cluster = Cluster.objects.create(name=f"bench {time.time_ns()}", url="unix:///nonexistent")
-    application = Application.objects.create(cluster=cluster, name="bench", source=Application.Source.COMPOSE)
-    redeploy = Trigger.objects.create(application=application, action=Action.REDEPLOY)
-    scalings = [
-        Trigger.objects.create(
-            application=application,
-            action=Action.SCALING,
-            service=Service.objects.create(application=application, name=f"web-{number}"),
-        )
-        for number in range(SERVICES)
-    ]
-    links = {
-        "scale calls": [f"{build_trigger_link(trigger, '')}&type=scale_out&step=1" for trigger in scalings],
-        "redeploys": [build_trigger_link(redeploy, "")],
+    triggers = make_triggers("unix:///nonexistent", APPLICATIONS, Action.SCALING)
+    addresses = {
+        "scale calls": [f"{build_trigger_link(trigger, '')}&type=scale_out&step=1" for trigger in triggers],
+        "redeploys": [build_trigger_link(trigger, "") for trigger in make_triggers("unix:///none", 1, Action.REDEPLOY)],
     }
-    files = {}
-    for kind, addresses in links.items():
-        files[kind] = folder / kind.replace(" ", "-")
-        files[kind].write_text("\n".join(addresses) + "\n")
+    files = {kind: folder / kind.replace(" ", "-") for kind in addresses}
+    for kind, file in files.items():
+        file.write_text("\n".join(addresses[kind]) + "\n")
     return files
 
 
+def make_triggers(url: str, number: int, action: Action) -> list[Trigger]:
+    """Each of an application of its own."""
+    cluster = Cluster.objects.create(name=f"bench {time.time_ns()}", url=url)
+    applications = Application.objects.bulk_create(
+        Application(cluster=cluster, name=f"app-{place}", source=Application.Source.COMPOSE) for place in range(number)
+    )
+    services = Service.objects.bulk_create(Service(application=application, name="web") for application in applications)
+    return Trigger.objects.bulk_create(
+        Trigger(application=service.application, service=service if action == Action.SCALING else None, action=action)
+        for service in services
+    )
+
+
 @contextmanager
-def serve_console(folder: Path, name: str, environment: dict[str, str]) -> Iterator[Server]:
-    """The web part alone, over this process's database."""
+def serve(folder: Path, part: str, name: str, environment: dict[str, str]) -> Iterator[Server]:
+    """One part of the console alone, over this process's database and queue."""
     port = find_free_port()
     variables = {
         "DJANGO_SETTINGS_MODULE": "console.settings",
@@ -166,10 +184,11 @@ def serve_console(folder: Path, name: str, environment: dict[str, str]) -> Itera
         "WINDLASS_PORT": str(port),
         "WINDLASS_QUEUE_LIMIT": "1000000",
         "WINDLASS_TRIGGER_QUEUE_LIMIT": "1000000",
+        "MALLOC_ARENA_MAX": "2",
         **environment,
     }
-    process = start_process([sys.executable, str(BASE_DIR / "manage.py"), "web"], folder / f"{name}.log", variables)
-    with wait_for_server(name, process, port) as server:
+    command = [sys.executable, str(BASE_DIR / "manage.py"), part]
+    with kept(name, start_process(command, folder / f"{name}.log", variables), port, part == "web") as server:
         yield server
 
 
@@ -179,26 +198,88 @@ def serve_webhook(folder: Path) -> Iterator[Server]:
     hooks = folder / "hooks.json"
     hooks.write_text(json.dumps([{"id": "trigger", "execute-command": "/bin/true"}]))
     command = ["webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port), "-urlprefix", "hook"]
-    with wait_for_server("adnanh/webhook", start_process(command, folder / "webhook.log"), port) as server:
+    with kept(WEBHOOK, start_process(command, folder / "webhook.log"), port) as server:
         yield server
 
 
 @contextmanager
-def wait_for_server(name: str, process: "subprocess.Popen[bytes]", port: int) -> Iterator[Server]:
-    url = f"http://127.0.0.1:{port}"
+def kept(name: str, process: "subprocess.Popen[bytes]", port: int, serves: bool = True) -> Iterator[Server]:
     try:
-        eventually(lambda: answers(url), within=60, what=f"{name} answers")
-        yield Server(name, process.pid, url)
+        if serves:
+            eventually(lambda: connects(port), within=120, what=f"{name} answers")
+        yield Server(name, process.pid, port)
     finally:
         stop_process(process, grace=10)
 
 
-def answers(url: str) -> bool:
-    """Whether anything is served there, an error included."""
-    import socket
+def connects(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    connection.close()
+    return True
 
-    with socket.socket() as probe:
-        return probe.connect_ex((urlsplit(url).hostname or "", urlsplit(url).port or 0)) == 0
+
+def measure_first_request(folder: Path) -> Row:
+    """Each call is of another application, and begins when the one before has ended."""
+    with record_requests(folder / "engine.sock") as (url, times), ExitStack() as parts:
+        triggers = make_triggers(url, FIRST_REQUESTS + 1, Action.REDEPLOY)
+        connections.close_all()
+        web = parts.enter_context(serve(folder, "web", "web alone", {}))
+        parts.enter_context(serve(folder, "worker", "worker alone", {}))
+        caller = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
+        seconds = [call_and_wait(caller, build_trigger_link(trigger, ""), times) for trigger in triggers]
+        caller.close()
+    milliseconds = [value * 1000 for value in seconds[1:]]  # the first one waits for the worker's start
+    name = f"call sent to first engine request, p99 {statistics.quantiles(milliseconds, n=100)[98]:.0f} ms"
+    return hold_against(name, milliseconds, "ms, p50", at_most=FIRST_REQUEST_GOAL)
+
+
+def call_and_wait(caller: http.client.HTTPConnection, path: str, times: list[float]) -> float:
+    """Seconds from sending the call to the first request of the engine; returns when nothing runs any more."""
+    times.clear()
+    started = time.perf_counter()
+    caller.request("GET", path)
+    answer = caller.getresponse()
+    answer.read()
+    assert answer.status == 200, answer.status
+    eventually(lambda: times, within=60, what="the engine is asked")
+    eventually(lambda: not TriggerCall.objects.filter(state__in=ACTIVE_STATES).exists(), within=60, what="the call ends")
+    return times[0] - started
+
+
+@contextmanager
+def record_requests(socket: Path) -> Iterator[tuple[str, list[float]]]:
+    """An engine that tells its version and refuses all else; its address, and when (`perf_counter`) it was asked."""
+    times: list[float] = []
+
+    class Recorder(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            times.append(time.perf_counter())
+            is_version = self.path.endswith("/version")
+            body = json.dumps({"ApiVersion": "1.41", "MinAPIVersion": "1.12"} if is_version else {"message": "No."}).encode()
+            self.send_response(200 if is_version else 500)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            """Not to the terminal."""
+
+    with ThreadingUnixStreamServer(str(socket), Recorder) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"unix://{socket}", times
+        finally:
+            server.shutdown()
 
 
 if __name__ == "__main__":
