@@ -28,10 +28,11 @@ def main() -> None:
     rows: list[Row] = []
     for name in [name for name in PARTS if options.only in name]:
         begun = time.monotonic()
-        print(f"{name} …", end=" ", flush=True, file=sys.stderr)
-        rows += PARTS[name](options, rounds)
+        print(f"{name} …", flush=True, file=sys.stderr)
+        found = list(PARTS[name](options, rounds))
+        rows += found
         loads.append(os.getloadavg()[0])
-        print(f"{time.monotonic() - begun:.0f} s", file=sys.stderr)
+        print(f"{format_table(found)}{time.monotonic() - begun:.0f} s\n", flush=True, file=sys.stderr)
     text = "\n".join([format_table(rows), describe_run(loads, time.monotonic() - started)])
     print(f"\n{text}")
     if options.output:
