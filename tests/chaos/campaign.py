@@ -1,6 +1,7 @@
 """Many trials on several machines side by side, and the table of what came of them."""
 
 import argparse
+import itertools
 import json
 import os
 import queue
@@ -52,12 +53,8 @@ class Lane:
             self._process.stdin.flush()
             return dict(json.loads(self._process.stdout.readline()))
         except (OSError, ValueError) as error:
-            return {
-                "trial": str(trial),
-                "faults": [["other", f"the machine broke down: {error}"]],
-                "operations": [],
-                "deaths": 0,
-            }
+            faults = [["other", f"the machine broke down: {error}"]]
+            return {"trial": str(trial), "faults": faults, "operations": [], "deaths": 0}
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None
@@ -142,6 +139,16 @@ def tabulate(results: Sequence[dict[str, Any]], label: Callable[[Trial], str]) -
         yield f"| {name:{width}} | {len(group)} | {sum(result['deaths'] for result in group)} | {' | '.join(cells)} |"
 
 
+def deal(trials: Iterable[Trial], chance: random.Random) -> list[Trial]:
+    """In any order, but each kind and act in turn, so that those with few operations come through."""
+    piles: dict[tuple[str, str], list[Trial]] = defaultdict(list)
+    for trial in trials:
+        piles[trial.kind_name, trial.act].append(trial)
+    for pile in piles.values():
+        chance.shuffle(pile)
+    return [trial for row in itertools.zip_longest(*piles.values()) for trial in row if trial]
+
+
 def choose_trials(campaign: Campaign, seed: int, count: int, each: int) -> tuple[list[dict[str, Any]], list[Trial]]:
     """Rehearsals, run here; then, of all deaths at operations and `each` trials of every other fault, `count` (0: all)."""
     chance = random.Random(seed)
@@ -153,8 +160,7 @@ def choose_trials(campaign: Campaign, seed: int, count: int, each: int) -> tuple
     ordered = {key: operations[key] for key in sorted(operations)}
     timed = list_timed(chance, [fault for fault in TIMED if fault != "worker"], each)
     timed += list_timed(chance, ["worker"], each * 6)
-    deaths = list_deaths(ordered, chance)
-    chance.shuffle(deaths)
+    deaths = deal(list_deaths(ordered, chance), chance)
     room = max(count - len(rehearsed) - len(timed), 0) if count else len(deaths)
     chosen = [*deaths[:room], *timed]
     chance.shuffle(chosen)

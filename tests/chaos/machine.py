@@ -184,14 +184,15 @@ class EventLog:
     def _follow(self) -> None:
         while not self._stopping:
             with suppress(docker.errors.DockerException, requests.exceptions.RequestException, OSError):
-                with self.machine.connect() as api:
-                    stream = api.events(
-                        since=self._since, decode=True, filters={"type": "container", "event": ["start", "die"]}
-                    )
-                    self._connected.set()
-                    for event in stream:
-                        if self._stopping:
-                            return
-                        self._since = event["timeNano"] / 1e9
-                        self.entries.append(event)
+                self._listen()
             time.sleep(0.2)
+
+    def _listen(self) -> None:
+        with self.machine.connect() as api:
+            stream = api.events(since=self._since, decode=True, filters={"type": "container", "event": ["start", "die"]})
+            self._connected.set()
+            for event in stream:
+                if self._stopping:
+                    return
+                self._since = event["timeNano"] / 1e9
+                self.entries.append(event)

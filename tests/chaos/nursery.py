@@ -4,6 +4,7 @@ Each part is `manage.py <part>` in a process of its own, with the environment of
 """
 
 import ctypes
+import importlib
 import json
 import os
 import select
@@ -87,10 +88,8 @@ def prepare(log: Path) -> None:
     import django
 
     django.setup()
-    import clusters.engine.client
-    import clusters.inventory
-    import console.celery
-    import triggers.tasks  # noqa: F401
+    for module in ("clusters.engine.client", "clusters.inventory", "console.celery", "triggers.tasks"):
+        importlib.import_module(module)
 
 
 def run_part(request: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """One trial from the application's making to the verdict."""
 
+import itertools
 import signal
 import sqlite3
 import time
@@ -28,6 +29,7 @@ from tests.harness.eventually import eventually
 LIMIT = 90.0  # seconds for all calls of a trial to end
 STEP = 2
 FROZEN_SECONDS = 5.0
+LIVING = {"frozen", "ahead", "behind", "locked", "twice", "cut", "full"}  # faults at which no worker dies
 
 
 @dataclass
@@ -99,14 +101,10 @@ class Stage:
 
     def call(self, links: dict[str, str], act: str) -> None:
         """By the trigger's real link, to the web process."""
-        kinds = {
-            "redeploy": ("redeploy", {}),
-            "out": ("scaling", {"type": "scale_out"}),
-            "in": ("scaling", {"type": "scale_in"}),
-        }
-        action, parameters = kinds[act]
-        if parameters:
-            parameters = {**parameters, "step": 1 if self.trial.act == "queue" else STEP}
+        action, parameters = "redeploy", {}
+        if act != "redeploy":
+            step = 1 if self.trial.act == "queue" else STEP
+            action, parameters = "scaling", {"type": f"scale_{act}", "step": step}
         status, answer = open_url(f"{links[action]}&{urllib.parse.urlencode(parameters)}", timeout=30)
         if status == 200:
             self.accepted.append(answer["requestId"])
@@ -286,21 +284,15 @@ class Stage:
             yield Fault("together", overlap)
 
     def find_overlap(self) -> str:
-        """Whether two workers worked at once: what one did after another one had begun. Living workers only."""
-        spans = []
-        for trace in self.traces:
-            lines = trace.read_text().splitlines() if trace.exists() else []
-            if lines:
-                spans.append((float(lines[0].split()[0]), float(lines[-1].split()[0])))
-        spans.sort()
-        late = [first_end - second_begin for (_, first_end), (second_begin, _) in zip(spans, spans[1:], strict=False)]
-        worst = max(late, default=0.0)
-        if (
-            self.trial.act != "queue"
-            and self.trial.fault in {"frozen", "ahead", "behind", "locked", "twice", "cut", "full"}
-            and worst > 0
-        ):
-            return f"a worker went on for {worst:.2f} s after another one had begun"
+        """Whether two workers worked at one call at once. Who finds its lease lost may have a request under way: no more."""
+        if self.trial.act == "queue" or self.trial.fault not in LIVING:
+            return ""
+        begun = [trace.read_text().splitlines() for trace in self.traces if trace.exists()]
+        times = sorted(([float(line.split()[0]) for line in lines] for lines in begun if lines), key=min)
+        for first, second in itertools.pairwise(times):
+            late = [moment for moment in first if moment > second[0]]
+            if len(late) > 1:
+                return f"a worker sent {len(late)} requests in {late[-1] - second[0]:.2f} s after another one had begun"
         return ""
 
     def note_calls(self, ended: list[Any]) -> None:

@@ -32,15 +32,7 @@ DESCRIPTIONS = {
 }
 # Restarted engines start what their restart policies name: an application without them cannot come back by itself.
 RESTARTABLE = ("volume", "start-first", "anonymous", "project", "bad", "clones", "swarm")
-NOMINAL_SECONDS = {
-    "vanishing": 1.5,
-    "port": 1.5,
-    "anonymous": 4.0,
-    "clones": 4.0,
-    "project": 4.0,
-    "swarm": 5.0,
-    "swarm-bad": 3.0,
-}
+NOMINAL_SECONDS = {"vanishing": 1.5, "port": 1.5, "anonymous": 4.0, "clones": 4.0, "project": 4.0, "swarm": 5.0}
 
 
 @dataclass(frozen=True)
