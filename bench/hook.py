@@ -125,10 +125,8 @@ def measure_answers(folder: Path, rounds: int) -> Iterable[Row]:
 
 
 def take_turn(server: Server, paths: Path, number: int) -> Load:
-    try:
-        return server.put_under_load(paths, number)
-    finally:
-        forget_calls()
+    forget_calls()  # also those that were under way when the turn before ended
+    return server.put_under_load(paths, number)
 
 
 def forget_calls() -> None:
@@ -224,6 +222,7 @@ def connects(port: int) -> bool:
 
 def measure_first_request(folder: Path) -> Row:
     """Each call is of another application, and begins when the one before has ended."""
+    forget_calls()
     with record_requests(folder / "engine.sock") as (url, times), ExitStack() as parts:
         triggers = make_triggers(url, FIRST_REQUESTS + 1, Action.REDEPLOY)
         connections.close_all()
