@@ -5,6 +5,7 @@ worker is woken through a named pipe instead of listing the folder fifty times a
 time, never a call: the row in the database is the queue.
 """
 
+import json
 import os
 import select
 import time
@@ -87,7 +88,7 @@ def put_task(options: dict[str, Any], queue: str, name: str, args: tuple[Any, ..
         "delivery_tag": task_id,
     }
     payload = {
-        "body": dumps((args, {}, {})),
+        "body": json.dumps((args, {}, {})),
         "content-type": "application/json",
         "content-encoding": "utf-8",
         "headers": {**headers, "ignore_result": True},
