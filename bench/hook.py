@@ -6,9 +6,9 @@ on the same machine and are called by turns with it:
   records a call in a transaction, and does nothing else: no secret, no queue, no middleware, no log;
 - adnanh/webhook, which starts a command that does nothing at each request, and records nothing.
 
-No worker runs meanwhile, so that calls stay queued; they are forgotten between two turns. Each is a row of its own in two kinds:
-scale calls, each of another application, so that each is queued, counted and published; and redeploys of one application, of
-which all but the first are coalesced.
+No worker runs meanwhile, so that calls stay queued; they are forgotten between two turns. Each call is a row of its own, of two
+kinds: scale calls, each of another application, so that each is queued, counted and published; and redeploys of one
+application, of which all but the first are coalesced.
 
 Then the time from sending a call to the first request that a worker makes of the engine, which is a socket here that takes
 that time and refuses; web and worker run on their own, with nothing else to do.
@@ -125,10 +125,8 @@ def measure_answers(folder: Path, rounds: int) -> Iterable[Row]:
 
 
 def take_turn(server: Server, paths: Path, number: int) -> Load:
-    try:
-        return server.put_under_load(paths, number)
-    finally:
-        forget_calls()
+    forget_calls()  # also those that were under way when the turn before ended
+    return server.put_under_load(paths, number)
 
 
 def forget_calls() -> None:
@@ -224,6 +222,7 @@ def connects(port: int) -> bool:
 
 def measure_first_request(folder: Path) -> Row:
     """Each call is of another application, and begins when the one before has ended."""
+    forget_calls()
     with record_requests(folder / "engine.sock") as (url, times), ExitStack() as parts:
         triggers = make_triggers(url, FIRST_REQUESTS + 1, Action.REDEPLOY)
         connections.close_all()

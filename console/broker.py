@@ -63,14 +63,42 @@ class Bell:
             self._descriptor = -1
 
 
+def put_message(options: dict[str, Any], queue: str, payload: dict[str, Any]) -> None:
+    """`options`: the transport's. Raises OSError."""
+    folder, name = options["data_folder_out"], f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"
+    draft = f"{folder}/.{name}"
+    with open(draft, "w", encoding="utf-8") as file:
+        file.write(dumps(payload))
+    os.rename(draft, f"{folder}/{name}")
+    Bell(Path(options["control_folder"])).ring()
+
+
+def put_task(options: dict[str, Any], queue: str, name: str, args: tuple[Any, ...]) -> None:
+    """A task without further ado, as Celery's message protocol 2 has it. Raises OSError.
+
+    Celery's own way there takes ten times as long as all the rest, while whoever calls a link waits for it.
+    https://docs.celeryq.dev/en/stable/internals/protocol.html#version-2
+    """
+    task_id = str(uuid.uuid4())
+    headers = {"lang": "py", "task": name, "id": task_id, "root_id": task_id, "parent_id": None, "group": None}
+    properties = {
+        "correlation_id": task_id,
+        "delivery_info": {"exchange": "", "routing_key": queue},
+        "delivery_tag": task_id,
+    }
+    payload = {
+        "body": dumps((args, {}, {})),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {**headers, "ignore_result": True},
+        "properties": properties,
+    }
+    put_message(options, queue, payload)
+
+
 class Channel(filesystem.Channel):
     def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:  # type: ignore[override] # as kombu's own does
-        folder = Path(self.data_folder_out)
-        name = f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"
-        draft = folder / f".{name}"
-        draft.write_text(dumps(payload), encoding="utf-8")
-        draft.rename(folder / name)
-        Bell(self.control_folder).ring()
+        put_message(self.transport_options, queue, payload)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         """The oldest message; of several workers the one whose removal succeeds has it."""

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection, Queue
+from kombu.message import Message
 
-from console import broker
+from console import broker, celery
+from console.celery import app
 
 
 @pytest.fixture
@@ -94,3 +96,24 @@ def test_ringing_without_a_listener_does_not_wait(tmp_path: Path) -> None:
         bell.ring()
     bell.wait(0.0)
     bell.close()
+
+
+def test_a_task_put_straight_into_the_folder_arrives_as_one_that_celery_sends(connect) -> None:
+    """As far as a worker reads it."""
+    connection = connect()
+    connection.channel()
+    broker.put_task(connection.transport_options, "windlass", "triggers.run_call", ("an id",))
+    received: list[Message] = []
+    with connection.Consumer([Queue("windlass", routing_key="windlass")], on_message=received.append):
+        connection.drain_events(timeout=5)
+    sent = app.amqp.create_task_message(received[0].headers["id"], "triggers.run_call", ("an id",), {}, ignore_result=True)
+    assert received[0].payload[:2] == [list(sent.body[0]), sent.body[1]] == [["an id"], {}]
+    assert received[0].headers == {name: sent.headers[name] for name in received[0].headers}
+    assert received[0].headers.keys() >= {"id", "task", "lang", "root_id", "parent_id", "group"}
+
+
+def test_the_application_sends_a_nudge_straight_into_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[tuple[object, ...]] = []
+    monkeypatch.setattr(celery, "put_task", lambda options, queue, name, args: put.append((queue, name, args)))
+    app.send_task("triggers.run_call", ("an id",), retry=False, ignore_result=True)
+    assert put == [("windlass", "triggers.run_call", ("an id",))]
