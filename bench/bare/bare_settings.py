@@ -2,5 +2,5 @@
 
 from console.settings import *  # noqa: F403
 
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 ROOT_URLCONF = "bare_urls"
