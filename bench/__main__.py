@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import fifty, idle, redeploy, scale, storm, swarm_redeploy
+from bench import fifty, hook, idle, redeploy, scale, storm, swarm_redeploy
 from bench.table import Row, format_table
 
 # Each part with its sizes; `rounds` is empty, or holds the number that was asked for.
 PARTS: dict[str, Callable[[argparse.Namespace, dict[str, int]], Iterable[Row]]] = {
+    "hook": lambda sizes, rounds: hook.measure(**rounds),
     "scale": lambda sizes, rounds: scale.measure(containers=sizes.containers, **rounds),
     "redeploy": lambda sizes, rounds: redeploy.measure(containers=sizes.containers, **rounds),
     "swarm": lambda sizes, rounds: swarm_redeploy.measure(**rounds),

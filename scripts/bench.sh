@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux webhook
+sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux webhook wrk
 sh scripts/environment.sh dev
 
 # The engines' and the console's files in memory, where there is enough: a disk that others use says nothing about the code.

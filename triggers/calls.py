@@ -40,6 +40,21 @@ CLUSTER_LOCK = 0x57494E44  # of PostgreSQL's advisory locks, those with a cluste
 EVENT_TEXT_LIMIT = 4000  # characters; what an engine or a registry says may be long
 
 
+# By hand: a hook's answer waits for these, and to build one from a queryset takes many times as long as the database needs to
+# answer it. Scalings, of which many may wait, neither cover a redeploy nor stand in its way.
+LIST_QUEUED = """
+    SELECT id, action, service_id, tag FROM triggers_triggercall
+    WHERE application_id = %s AND state = 'queued' AND action <> 'scaling' ORDER BY queued_at, id
+"""
+COUNT_QUEUED = """
+    SELECT (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued'),
+           (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued' AND {own}),
+           EXISTS (SELECT 1 FROM triggers_triggercall WHERE state = 'queued' AND application_id = %s)
+"""
+COUNT_QUEUED_OF_TRIGGER = COUNT_QUEUED.format(own="trigger_id = %s")
+COUNT_QUEUED_OF_PEOPLE = COUNT_QUEUED.format(own="application_id = %s AND trigger_id IS NULL")
+
+
 class QueueFull(Exception):
     """Too many calls wait already; the message says which limit. `retry_after` in seconds."""
 
@@ -169,39 +184,14 @@ def _find_covering_redeploy(request: CallRequest) -> Any | None:
     if request.action != Action.REDEPLOY:
         return None
     covering = None
-    for pk, action, service_id, tag in _list_queued(request.application_id):
-        if action not in TRIGGER_ACTIONS or (action == Action.REDEPLOY and tag != request.tag):
-            covering = None
-        elif covering is None and action == Action.REDEPLOY and service_id in (None, request.service_id):
-            covering = pk
-    return covering
-
-
-# By hand, as COUNT_QUEUED: a hook's answer waits for these, and to build one from a queryset takes many times as long as the
-# database needs to answer it.
-LIST_QUEUED = """
-    SELECT id, action, service_id, tag FROM triggers_triggercall WHERE application_id = %s AND state = 'queued'
-    ORDER BY queued_at, id
-"""
-COUNT_QUEUED = """
-    SELECT (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued'),
-           (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued' AND {own}),
-           EXISTS (SELECT 1 FROM triggers_triggercall WHERE state = 'queued' AND application_id = %s)
-"""
-COUNT_QUEUED_OF_TRIGGER = COUNT_QUEUED.format(own="trigger_id = %s")
-COUNT_QUEUED_OF_PEOPLE = COUNT_QUEUED.format(own="application_id = %s AND trigger_id IS NULL")
-
-
-def _list_queued(application_id: int) -> list[tuple[Any, str, int | None, str]]:
-    """Id, action, service and tag of the calls that wait for their turn at the application, in its order."""
     with connection.cursor() as cursor:
-        cursor.execute(LIST_QUEUED, [application_id])
-        return [(as_uuid(pk), *columns) for pk, *columns in cursor.fetchall()]
-
-
-def as_uuid(value: Any) -> uuid.UUID:
-    """SQLite has text for it."""
-    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+        cursor.execute(LIST_QUEUED, [request.application_id])
+        for pk, action, service_id, tag in cursor.fetchall():
+            if action not in TRIGGER_ACTIONS or (action == Action.REDEPLOY and tag != request.tag):
+                covering = None
+            elif covering is None and service_id in (None, request.service_id):
+                covering = pk
+    return uuid.UUID(covering) if isinstance(covering, str) else covering  # SQLite has text for it
 
 
 def _check_queue(request: CallRequest) -> bool:
@@ -284,8 +274,9 @@ def count_running(cluster_id: int) -> int:
 def _list_waiting_scalings(application_id: int, service_id: int | None) -> list[Any]:
     """Ids; those behind a stop, a delete or their like wait for it. Asked for by application: given the service too, SQLite
     would read all calls that the service ever had."""
-    before = takewhile(lambda queued: queued[1] in TRIGGER_ACTIONS, _list_queued(application_id))
-    return [pk for pk, action, service, _ in before if action == Action.SCALING and service == service_id]
+    queued = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED).order_by("queued_at", "pk")
+    before = takewhile(lambda call: call[1] in TRIGGER_ACTIONS, queued.values_list("pk", "action", "service_id"))
+    return [pk for pk, action, service in before if action == Action.SCALING and service == service_id]
 
 
 def _take_over(call: TriggerCall, owner: str, now: datetime) -> TriggerCall | None:
