@@ -42,7 +42,11 @@ def main() -> None:
 
 def describe_run(loads: list[float], seconds: float) -> str:
     shown = " ".join(f"{load:.1f}" for load in loads)
-    return f"{os.cpu_count()} cores, load before and after each part {shown}, {seconds:.0f} s. Times are medians of the rounds."
+    return (
+        "Figures are medians of the rounds, ratios the medians of the rounds' own. Windlass's monitor period is 0 where the\n"
+        "peer looks at nothing after a start: in scale, redeploy and applications at once.\n"
+        f"{os.cpu_count()} cores, load before and after each part: {shown}; {seconds:.0f} s."
+    )
 
 
 def read_options() -> argparse.Namespace:

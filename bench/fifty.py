@@ -15,7 +15,7 @@ from bench.table import Row, compare
 from bench.turns import clock, take_turns
 from tests.harness.compose import ComposeProject
 
-ROUNDS = 2
+ROUNDS = 1  # a minute each, and the figures are far apart
 
 
 def measure(rounds: int = ROUNDS, applications: int = 50) -> Iterable[Row]:

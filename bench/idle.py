@@ -1,13 +1,13 @@
 """What the whole program uses while nothing happens: `python -m bench --only idle`.
 
 All processes of `manage.py up` with one engine that runs twenty containers; the engine's own are not counted. Memory is PSS:
-what processes share counts once.
+what processes share counts once. Other programs of the same Python on the machine make it less; RSS is the other bound.
 """
 
 import time
 from collections.abc import Iterable
 
-from bench.processes import list_tree, read_cpu, read_pss
+from bench.processes import list_tree, read_cpu, read_memory
 from bench.site import run_site
 from bench.table import Row, hold_against
 
@@ -24,6 +24,7 @@ def measure(seconds: float = SECONDS, containers: int = 20) -> Iterable[Row]:
         used, started = read_cpu(pid), time.monotonic()
         time.sleep(seconds)
         cpu = (read_cpu(pid) - used) / (time.monotonic() - started) * 100
-        memory, processes = read_pss(pid), len(list_tree(pid))
+        memory, resident, processes = read_memory(pid), read_memory(pid, "Rss"), len(list_tree(pid))
     yield hold_against(f"idle: memory of {processes} processes (PSS)", [memory], "MB", at_most=MEMORY_GOAL)
+    yield hold_against("idle: the same with what they share in each (RSS)", [resident], "MB")
     yield hold_against(f"idle: CPU over {seconds:g} s", [cpu], "%", at_most=CPU_GOAL)

@@ -36,13 +36,14 @@ def read_cpu(root: int) -> float:
     return sum(sum(map(int, fields[11:15])) for pid in list_tree(root) if (fields := read_stat(pid))) / TICKS
 
 
-def read_pss(root: int) -> float:
-    """Megabytes of a tree in memory; a page that n processes share counts for each as an n-th of it (PSS)."""
+def read_memory(root: int, kind: str = "Pss") -> float:
+    """Megabytes of a tree in memory. "Pss": a page that n processes of the machine share counts for each as an n-th of it.
+    "Rss": it counts for each."""
     kilobytes = 0
     for pid in list_tree(root):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            kilobytes += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+            kilobytes += next((int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")), 0)
     return kilobytes * 1024 / 1_000_000
 
 

@@ -52,7 +52,7 @@ def measure(rounds: int = ROUNDS, containers: int = 20) -> Iterable[Row]:
             return seconds
 
         link, driver, compose, raw = take_turns(rounds, (by_link, by_driver, by_compose, by_api))
-    name = f"scale 1 to {wanted}"
+    name = f"scale 1 to {wanted} until all run"
     api = f"engine API, {LANES_AT_ONCE} at once"
     yield compare(f"{name}, by link", link, raw, "s", api, at_most=GOAL)
     yield compare(f"{name}, driver alone", driver, raw, "s", api, at_most=GOAL)

@@ -100,11 +100,11 @@ def describe_cancellation(call: TriggerCall) -> str:
     if led.cancel_requested_at:
         return f"{led.cancelled_by} cancels it: it stops at the next safe step."
     if call.state == CallState.QUEUED:
-        return "It waits: cancelled, it does nothing at all."
+        return "It waits; if it is cancelled, nothing is done."
     ends = {Action.REDEPLOY: " and goes back to what ran before", Action.SCALING: " and goes back to the count from before"}
     end = ends.get(Action(call.action), "; what is done by then stays")
     together = " All scale calls of this one change are cancelled together." if led.merged_calls.exists() else ""
-    return f"Cancelled, it stops at the next safe step{end}.{together}"
+    return f"If it is cancelled, it stops at the next safe step{end}.{together}"
 
 
 @dataclass(frozen=True)

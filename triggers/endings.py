@@ -38,7 +38,7 @@ def report_ending(call: TriggerCall) -> None:
         "call ended",
         call_id=str(call.pk),
         action=call.action,
-        cluster=call.application.cluster.__dict__.get("name"),  # the hook does not read it, and its answer waits for this line
+        cluster=call.application.cluster.name,
         application=call.application.name,
         source=call.source,
         state=call.state,

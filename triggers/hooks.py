@@ -45,7 +45,7 @@ TRIGGER_FIELDS = (
 )
 # By hand: to build it from a queryset takes ten times as long as the database needs to answer it.
 FIND_TRIGGER = f"""
-    SELECT application.name, application.protected, cluster.id, cluster.uid,
+    SELECT application.name, application.protected, cluster.id, cluster.uid, cluster.name,
            {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)}
     FROM triggers_trigger link
     JOIN clusters_application application ON application.id = link.application_id
@@ -247,14 +247,14 @@ def find_trigger(public_id: str) -> Trigger | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    name, protected, cluster_id, cluster_uid, *own = row
+    name, protected, cluster_id, cluster_uid, cluster_name, *own = row
     values = dict(zip(TRIGGER_FIELDS, own, strict=True))
     values["secret"] = EncryptedTextField().from_db_value(values["secret"])
     values["enabled"] = bool(values["enabled"])  # SQLite has numbers for it
     application_id = values["application_id"]
     trigger = load_row(Trigger, **values)
     trigger.application = load_row(Application, id=application_id, cluster_id=cluster_id, name=name, protected=bool(protected))
-    trigger.application.cluster = load_row(Cluster, id=cluster_id, uid=cluster_uid)
+    trigger.application.cluster = load_row(Cluster, id=cluster_id, uid=cluster_uid, name=cluster_name)
     return trigger
 
 

@@ -256,7 +256,7 @@ class TestCancel:
     def test_it_is_offered_while_the_call_is_active_and_ends_a_queued_one(self, reader, fleet, published):
         call = TriggerCallFactory(trigger=fleet.trigger)
         page = f"/calls/{call.pk}/"
-        assert "It waits: cancelled, it does nothing at all." in text_of(reader.get(page))
+        assert "It waits; if it is cancelled, nothing is done." in text_of(reader.get(page))
         assert f"{page}cancel/" in reader.get(page).content.decode()
         response = reader.post(f"{page}cancel/", follow=True)
         assert "Cancelled by" in text_of(response)

@@ -163,7 +163,7 @@ def test_a_page_shows_at_a_fixed_number_of_queries(reader, db, name, swarm):
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
     assert len(first) == QUERIES[name], [query["sql"] for query in first]
-    for _ in range(12):
+    for _ in range(4):
         fleet.add_application()
         TriggerFactory(application=fleet.application)
         NodeFactory(cluster=fleet.cluster)

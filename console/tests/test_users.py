@@ -318,21 +318,10 @@ class TestAuditLog:
         assert datetime.fromisoformat(rows[1]["time"]).tzinfo
         assert b"".join(reader.get("/audit/export/?user=nobody").streaming_content).count(b"\n") == 1
 
-    def test_old_entries_go_when_old_calls_do(self, monkeypatch):
+    def test_old_entries_go_when_old_calls_do(self, db, monkeypatch):
         from console.management.commands import watch
 
         done = []
         monkeypatch.setattr(watch, "run_safely", lambda chore: done.append(chore.__name__))
-        monkeypatch.setattr(watch, "PRUNE_SECONDS", 0)
-        monkeypatch.setattr(watch, "SWEEP_SECONDS", 0)
-        monkeypatch.setattr(watch.connection, "close", lambda: None)
-        monkeypatch.setattr(watch, "close_old_connections", lambda: None)
-
-        class Once:
-            turns = iter([False, True])
-
-            def wait(self, seconds):
-                return next(self.turns)
-
-        watch.keep_house(Once())
-        assert done == ["sweep_calls", "prune_calls", "prune_entries", "prune_deliveries", "prune_alert_groups"]
+        watch.prune_when_due()
+        assert done == ["prune_calls", "prune_entries", "prune_deliveries", "prune_alert_groups"]

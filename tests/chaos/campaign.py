@@ -27,6 +27,8 @@ COLUMNS = {
     "together": "two workers at once",
     "other": "trials that broke off",
 }
+# It ends with this process, and its mounts with it.
+WRAPPER = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private")
 BASE_DIR = Path(__file__).resolve().parents[2]
 
 
@@ -36,7 +38,7 @@ class Lane:
     def __init__(self, place: str) -> None:
         self.place = place
         self._process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.chaos.lane", place],
+            [*WRAPPER, sys.executable, "-m", "tests.chaos.lane", place],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -275,6 +275,17 @@ def test_a_call_over_its_limit_is_stopped(driver, settings):
     assert (call.state, call.reason) == (CallState.FAILED, "timed_out")
 
 
+def test_a_call_that_was_begun_by_a_clock_that_is_wrong_is_taken_over(driver):
+    call = TriggerCallFactory(
+        state=CallState.RUNNING,
+        attempts=1,
+        started_at=timezone.now() - timedelta(hours=2),
+        lease_owner="dead",
+        lease_expires_at=timezone.now() - timedelta(seconds=1),
+    )
+    assert run(call).state == CallState.SUCCEEDED
+
+
 def test_a_nudge_for_an_ended_or_unknown_call_does_nothing(driver):
     run(TriggerCallFactory(state=CallState.SUCCEEDED))
     runner.run_call("00000000-0000-0000-0000-000000000000")

@@ -57,6 +57,16 @@ def test_success_says_how_many_run_which_image(fake):
     assert outcome.message == f"1 container of shop now runs {image_id[:19]} (app:1)."
 
 
+def test_what_cannot_be_removed_in_the_end_is_left_for_later_and_the_rest_goes(fake):
+    fake.run("shop-web-2", "app:1", Labels={**LABELS, "com.docker.compose.container-number": "2"})
+    planned = plan(fake)
+    fail_once(fake, "remove_container", EngineRefused("device or resource busy"))
+    outcome, events = execute(fake, planned)
+    assert outcome.state == "succeeded"
+    assert sum("left for later" in text and "device or resource busy" in text for _, _, text in events) == 1
+    assert len(fake.containers) == 3
+
+
 def test_scaling_says_the_count(fake):
     assert execute(fake, plan(fake, 3))[0].message == "shop/web now runs 3 containers."
 

@@ -23,7 +23,7 @@ ANSWER_SECONDS = 0.2
 SPEC = {"TaskTemplate": {"ContainerSpec": {"Image": "app:1"}}}
 
 # What each method is called with. The first are no requests of their own.
-NO_REQUESTS = {"close", "sibling", "patience", "api_version", "check_credentials"}
+NO_REQUESTS = {"close", "sibling", "patience", "api_version", "check_credentials", "loners"}
 ARGUMENTS = {
     **dict.fromkeys(("version", "info", "list_containers", "list_networks", "list_images", "disk_usage"), ()),
     **dict.fromkeys(("list_services", "list_tasks", "list_nodes", "list_configs", "list_secrets"), ()),
