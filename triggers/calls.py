@@ -42,6 +42,7 @@ EVENT_TEXT_LIMIT = 4000  # characters; what an engine or a registry says may be 
 
 # By hand: a hook's answer waits for these, and to build one from a queryset takes many times as long as the database needs to
 # answer it. Scalings, of which many may wait, neither cover a redeploy nor stand in its way.
+LOCK_APPLICATION = "SELECT id FROM clusters_application WHERE id = %s FOR UPDATE"
 LIST_QUEUED = """
     SELECT id, action, service_id, tag FROM triggers_triggercall
     WHERE application_id = %s AND state = 'queued' AND action <> 'scaling' ORDER BY queued_at, id
@@ -126,7 +127,10 @@ def take_turn() -> Iterator[None]:
 
 def _lock_application(application_id: int) -> None:
     if connection.features.has_select_for_update:
-        Application.objects.select_for_update().only("pk").get(pk=application_id)
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK_APPLICATION, [application_id])
+            if cursor.fetchone() is None:
+                raise Application.DoesNotExist
 
 
 def _new_call(request: CallRequest) -> TriggerCall:

@@ -495,6 +495,16 @@ def test_the_answer_takes_a_fixed_small_number_of_queries(client, factory, djang
         assert client.get(PATH, query_params=parameters).status_code == 200
 
 
+def test_the_answer_of_a_covered_call_takes_one_query_less(client, django_assert_num_queries):
+    """As above, without the queue's length."""
+    from django.db import connection
+
+    parameters = link_parameters(TriggerFactory())
+    client.get(PATH, query_params=parameters)
+    with django_assert_num_queries(5 + connection.features.has_select_for_update):
+        assert client.get(PATH, query_params=parameters).json()["state"] == CallState.COALESCED
+
+
 def test_the_log_holds_no_secret(client, caplog):
     trigger = TriggerFactory()
     with caplog.at_level("DEBUG"):
