@@ -20,6 +20,7 @@ FLAGS = (
 )
 # The engines' new network interfaces make the browser drop requests it has under way. A page asks again; so does `visit`.
 DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
+INTERRUPTIONS = (DROPPED[0], "chrome-error://")  # the latter: the page that says so comes between
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
@@ -31,7 +32,7 @@ def visit(page: Page, path: str) -> None:
         try:
             page.goto(path)
         except Error as error:
-            if DROPPED[0] not in error.message or not tries_left:
+            if not tries_left or not any(word in error.message for word in INTERRUPTIONS):
                 raise
         else:
             return

@@ -20,7 +20,7 @@ from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.projects import Project, list_running
 
-CALLS = int(os.environ.get("WINDLASS_STORM", "300"))
+CALLS = int(os.environ.get("WINDLASS_STORM", "150"))
 CONNECTIONS = 64
 SERVICES = 5
 REDEPLOY_SECONDS = 8  # at least: the new container gets healthy no sooner
