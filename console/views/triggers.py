@@ -39,6 +39,8 @@ from triggers.subscription_forms import SubscriptionForms
 from triggers.subscriptions import list_services, may_subscribe
 from triggers.validation import explain_scaling_refusal
 
+ROWS = 25  # of a page: each has forms, a menu and a picture
+
 
 def is_id(text: str) -> bool:
     return bool(re.fullmatch(r"[0-9]{1,18}", text))
@@ -80,7 +82,7 @@ class TriggerFilters:
 def triggers(request: HttpRequest) -> HttpResponse:
     filters = TriggerFilters.from_request(request)
     seen = list_visible(request, triggers_with_last_call())
-    page = paginate(request, filters.apply(seen))
+    page = paginate(request, filters.apply(seen), ROWS)
     rows = add_image_updates(request, add_sparklines(page.object_list, timezone.now()))
     context = {
         "title": "Triggers",
