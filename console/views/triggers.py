@@ -39,7 +39,7 @@ from triggers.subscription_forms import SubscriptionForms
 from triggers.subscriptions import list_services, may_subscribe
 from triggers.validation import explain_scaling_refusal
 
-ROWS = 25  # of a page: each has forms, a menu and a picture
+ROWS = 20  # of a page: each has forms, a menu and a picture
 
 
 def is_id(text: str) -> bool:
