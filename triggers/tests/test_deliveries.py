@@ -168,7 +168,7 @@ class TestAnswer:
         logging.config.dictConfig({**django_settings.LOGGING, "handlers": {"stderr": handler}})
         try:
             send(client, registry, push())
-            logging.getLogger("a.library").error("Service Unavailable: %s", f"/hook/registry/{registry.hook_token}/")
+            logging.getLogger("library").error("Service Unavailable: %s", f"/hook/registry/{registry.hook_token}/")
         finally:
             logging.config.dictConfig(django_settings.LOGGING)
         assert stream.getvalue().count("/hook/registry/…") == 2
