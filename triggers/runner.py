@@ -2,11 +2,8 @@
 
 import contextvars
 import logging
-import os
-import socket
 import threading
 import time
-import uuid
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, cast
@@ -20,6 +17,7 @@ from clusters.engine.client import EngineClient
 from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, HandOver, PlanRefused
+from clusters.leases import make_owner
 from clusters.registries import engine_credentials
 from triggers import calls
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, OnFailure, TriggerCall
@@ -71,7 +69,7 @@ def run_call(call_id: Any) -> None:
     application_id = TriggerCall.objects.filter(pk=call_id).values_list("application_id", flat=True).first()
     if application_id is None:
         return
-    owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    owner = make_owner()
     call = calls.claim_call(application_id, owner)
     if call is None:
         return

@@ -5,7 +5,7 @@ The grammar is that of the Distribution project's `reference` package; which fir
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 DOCKER_HUB = "docker.io"
 HUB_ALIASES = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
@@ -41,9 +41,6 @@ class ImageReference:
     def wanted_tag(self) -> str:
         """The tag that a pull asks for; empty for a reference by digest alone."""
         return self.tag or ("" if self.digest else DEFAULT_TAG)
-
-    def at_host(self, host: str) -> "ImageReference":
-        return replace(self, host=normalize_host(host))
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
