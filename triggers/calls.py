@@ -2,7 +2,8 @@
 
 Two locks make it exact. Everything that decides over an application's queue holds that application's row lock
 (SQLite: the write lock that BEGIN IMMEDIATE takes), and the constraint `one_running_call_an_application` stands behind it.
-Work on the engine is guarded by the lease: who lost it must stop.
+Work on the engine is guarded by the lease: who lost it must stop. Its times are the database's own, so that clocks of hosts
+that differ do no harm.
 """
 
 import math
@@ -19,6 +20,8 @@ from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, Min, OuterRef, Q, QuerySet
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -234,13 +237,12 @@ def claim_call(application_id: int, owner: str) -> TriggerCall | None:
     The queued scaling calls of the same service come along, merged into it."""
     running = TriggerCall.objects.filter(application_id=application_id, state=CallState.RUNNING, merged_into__isnull=True)
     # Without a lock: a thousand nudges for a busy application are cheap.
-    if running.filter(lease_expires_at__gt=timezone.now()).exists():
+    if running.filter(_is_held()).exists():
         return None
     with transaction.atomic():
         _lock_application(application_id)
-        now = timezone.now()  # not before: the lock may have been waited for longer than a lease
-        if lapsed := running.first():
-            return _take_over(lapsed, owner, now)
+        if begun := running.first():
+            return _take_over(begun, owner)
         call = (
             TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
             .order_by("queued_at", "pk")
@@ -248,8 +250,9 @@ def claim_call(application_id: int, owner: str) -> TriggerCall | None:
         )
         if call is None or not _take_place(application_id):
             return None
+        now = timezone.now()
         claimed = TriggerCall.objects.filter(pk=call.pk, state=CallState.QUEUED).update(
-            state=CallState.RUNNING, started_at=now, attempts=1, lease_owner=owner, lease_expires_at=_lease_end(now)
+            state=CallState.RUNNING, started_at=now, attempts=1, lease_owner=owner, lease_expires_at=_lease_end()
         )
         if not claimed:
             return None
@@ -283,21 +286,16 @@ def _list_waiting_scalings(application_id: int, service_id: int | None) -> list[
     return [pk for pk, action, service in before if action == Action.SCALING and service == service_id]
 
 
-def _take_over(call: TriggerCall, owner: str, now: datetime) -> TriggerCall | None:
-    if call.lease_expires_at and call.lease_expires_at > now:
-        return None
+def _take_over(call: TriggerCall, owner: str) -> TriggerCall | None:
     was_handed_over = not call.lease_owner
-    taken = TriggerCall.objects.filter(
-        pk=call.pk, state=CallState.RUNNING, lease_owner=call.lease_owner, lease_expires_at=call.lease_expires_at
-    ).update(
-        lease_owner=owner, lease_expires_at=_lease_end(now), attempts=call.attempts if was_handed_over else call.attempts + 1
-    )
-    if not taken:
+    lapsed = TriggerCall.objects.filter(~_is_held(), pk=call.pk, state=CallState.RUNNING, lease_owner=call.lease_owner)
+    attempts = call.attempts if was_handed_over else call.attempts + 1
+    if not lapsed.update(lease_owner=owner, lease_expires_at=_lease_end(), attempts=attempts):
         return None
     if was_handed_over:
         add_event(call, "info", "resume", "Another worker goes on with it.")
     else:
-        add_event(call, "warning", "resume", f"Taken over from a lost worker, attempt {call.attempts + 1}.")
+        add_event(call, "warning", "resume", f"Taken over from a lost worker, attempt {attempts}.")
     return get_call(call.pk)
 
 
@@ -313,14 +311,26 @@ def merged_calls(call: TriggerCall) -> list[TriggerCall]:
     )
 
 
-def _lease_end(now: datetime) -> datetime:
-    return now + timedelta(seconds=settings.CALL_LEASE_SECONDS)
+def lease_seconds() -> float:
+    """How long a lease holds without being extended. Who takes a call over from a worker that seems lost waits for the rest of
+    CALL_LEASE_SECONDS: by then that worker, should it live after all because the database's clock jumped, has found out."""
+    return settings.CALL_LEASE_SECONDS * 2 / 3
+
+
+def _lease_end() -> Combinable:
+    return Now() + timedelta(seconds=lease_seconds())
+
+
+def _is_held() -> Q:
+    """A lease that ends later than any can was given by a clock that has been set back since."""
+    longest = Now() + timedelta(seconds=2 * settings.CALL_LEASE_SECONDS)
+    return Q(lease_expires_at__gt=Now(), lease_expires_at__lte=longest)
 
 
 def extend_lease(call_id: Any, owner: str) -> None:
     """Raises LeaseLost."""
     kept = TriggerCall.objects.filter(pk=call_id, state=CallState.RUNNING, lease_owner=owner).update(
-        lease_expires_at=_lease_end(timezone.now())
+        lease_expires_at=_lease_end()
     )
     if not kept:
         raise LeaseLost
@@ -330,7 +340,7 @@ def hand_over(call: TriggerCall, owner: str) -> None:
     """Give the lease back, so that another worker takes the call at once; no attempt is counted. Raises LeaseLost."""
     with transaction.atomic():
         kept = TriggerCall.objects.filter(pk=call.pk, state=CallState.RUNNING, lease_owner=owner)
-        if not kept.update(lease_owner="", lease_expires_at=timezone.now()):
+        if not kept.update(lease_owner="", lease_expires_at=Now()):
             raise LeaseLost
         add_event(call, "info", "hand over", "This worker is being stopped, so another one goes on with it.")
         transaction.on_commit(lambda: publish_call(call.pk))
@@ -437,11 +447,9 @@ def publish_next_calls(application: Application) -> None:
 def _find_idle(calls: QuerySet[TriggerCall]) -> Iterable[tuple[int, int]]:
     """Applications with the ids of their clusters of which some of the calls wait while nobody works at them; who has waited
     longest first."""
-    now = timezone.now()
-    busy = TriggerCall.objects.filter(
-        application_id=OuterRef("application_id"), state=CallState.RUNNING, merged_into__isnull=True, lease_expires_at__gt=now
-    )
-    waiting = Q(state=CallState.QUEUED) | Q(state=CallState.RUNNING, merged_into__isnull=True, lease_expires_at__lte=now)
+    leading = Q(state=CallState.RUNNING, merged_into__isnull=True)
+    busy = TriggerCall.objects.filter(leading, _is_held(), application_id=OuterRef("application_id"))
+    waiting = Q(state=CallState.QUEUED) | (leading & ~_is_held())
     idle = only_active(calls.order_by()).filter(waiting).exclude(Exists(busy))
     found = idle.values_list("application_id", "application__cluster_id").annotate(oldest=Min("queued_at")).order_by("oldest")
     return [(application_id, cluster_id) for application_id, cluster_id, _ in found]

@@ -29,7 +29,9 @@ log = structlog.get_logger("windlass.runner")
 UNCHANGED = {"stop": "is stopped", "start": "runs", "restart": "has nothing that runs", "delete": "is not on the engine"}
 LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 ENGINE_PATIENCE = 30.0  # seconds an unreachable engine is waited for before the call fails
+LEASE_BEATS = 4  # in the time that a lease holds
 CANCEL_BEAT_SECONDS = 1.0  # between two looks at whether the call is to be cancelled
+OUTWAIT_BEAT_SECONDS = 0.1
 REPUBLISH_SECONDS = 1.0  # after which a worker that is being stopped takes no message any more
 
 
@@ -75,6 +77,8 @@ def run_call(call_id: Any) -> None:
         return
     with bound_contextvars(**log_ids(call)), Lease(call, owner) as lease:
         try:
+            if call.attempts > 1:
+                lease.outwait_predecessor()
             Run(call, owner, lease).run()
         except HandOver:
             lease.end()
@@ -106,7 +110,7 @@ class Lease:
         self._call_id, self._owner = call.pk, owner
         # Of this worker's own time: by `started_at` a clock that jumped would end a call halfway.
         self._deadline = time.monotonic() + settings.CALL_LIMIT_SECONDS
-        self._held_until = time.monotonic() + settings.CALL_LEASE_SECONDS
+        self._held_until = time.monotonic() + calls.lease_seconds()
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=contextvars.copy_context().run, args=(self._keep,), name=f"lease-{call.pk}", daemon=True
@@ -127,7 +131,7 @@ class Lease:
         self._thread.join()
 
     def _keep(self) -> None:
-        while not self._stop.wait(settings.CALL_LEASE_SECONDS / 3):
+        while not self._stop.wait(calls.lease_seconds() / LEASE_BEATS):
             started = time.monotonic()
             try:
                 calls.extend_lease(self._call_id, self._owner)
@@ -137,8 +141,14 @@ class Lease:
             except DatabaseError as error:  # tried again at the next beat; check() stops the work when the lease is over
                 log.warning("the lease could not be extended", error=str(error))
             else:
-                self._held_until = started + settings.CALL_LEASE_SECONDS
+                self._held_until = started + calls.lease_seconds()
             connection.close()  # others of the process share a few
+
+    def outwait_predecessor(self) -> None:
+        """Until the worker that was taken for lost has found out, should it live; shorter when this one stops or loses it."""
+        until = time.monotonic() + settings.CALL_LEASE_SECONDS - calls.lease_seconds()
+        while (left := min(until, self._held_until) - time.monotonic()) > 0 and not stopping.is_over:
+            time.sleep(min(left, OUTWAIT_BEAT_SECONDS))
 
     def check(self) -> None:
         """Raises LeaseLost when another worker may work at the call by now, CallTimedOut past the call's limit, Cancelled when

@@ -19,7 +19,7 @@ from tests.harness.images import create_base_image
 from tests.harness.proc import find_free_port
 from tests.harness.swarm import PrivateSwarm, run_swarm
 
-LEASE_SECONDS = 2
+LEASE_SECONDS = 3
 SWEEP_SECONDS = 0.5  # the watcher's 5 s are for machines with more time
 
 

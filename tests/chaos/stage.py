@@ -9,12 +9,14 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import docker
 import requests
 from django.db import DatabaseError
+from django.utils import timezone
 
 from tests.chaos import applications
 from tests.chaos.applications import NAME, Kind
@@ -29,7 +31,7 @@ from tests.harness.eventually import eventually
 LIMIT = 90.0  # seconds for all calls of a trial to end
 STEP = 2
 FROZEN_SECONDS = 5.0
-LIVING = {"frozen", "ahead", "behind", "locked", "twice", "cut", "full"}  # faults at which no worker dies
+LIVING = {"frozen", "ahead", "behind", "lapsed", "locked", "twice", "cut", "full"}  # faults at which no worker dies
 
 
 @dataclass
@@ -214,6 +216,13 @@ class Stage:
         self.start_worker(clock={"seconds": seconds, "after": 0.5 + self.trial.number})
         self.call_all(links)
         self.start_worker()
+
+    def happen_lapsed(self) -> None:
+        from triggers.models import TriggerCall
+
+        self.start_worker()
+        passed = timezone.now() - timedelta(seconds=1)
+        TriggerCall.objects.filter(state="running", merged_into=None).update(lease_expires_at=passed)
 
     def happen_frozen(self) -> None:
         """As a machine that is out of memory, or that is moved: the worker finds its lease lost when it goes on."""

@@ -20,6 +20,7 @@ TIMED = {
     "lost": "the message is lost",
     "ahead": "one worker's clock jumps an hour ahead",
     "behind": "one worker's clock jumps an hour back",
+    "lapsed": "the database's clock jumps ahead by more than a lease",
     "frozen": "the worker stands still for 5 s, and goes on",
     "locked": "another process locks the database for 10 s",
     "full": "the database's disk is full for 4 s",

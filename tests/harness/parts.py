@@ -136,7 +136,7 @@ def run_parts(folder: Path, engine_url: str, *names: str, hosts: int = 1, **envi
     variables = {
         "WINDLASS_DATA_DIR": str(data),
         "WINDLASS_ADMIN_PASSWORD": PASSWORD,
-        "WINDLASS_LEASE_SECONDS": "4",
+        "WINDLASS_LEASE_SECONDS": "6",
         "WINDLASS_HOST": "127.0.0.1",
         "DOCKER_HOST": engine_url,
         "DJANGO_SETTINGS_MODULE": "console.settings",

@@ -1,6 +1,6 @@
 import pytest
 
-from triggers import calls
+from triggers import calls, runner
 
 
 @pytest.fixture
@@ -9,3 +9,9 @@ def published(monkeypatch):
     ids: list[str] = []
     monkeypatch.setattr(calls, "publish_call", lambda call_id: ids.append(str(call_id)))
     return ids
+
+
+@pytest.fixture(autouse=True)
+def without_outwaiting(monkeypatch):
+    """A call is worked at as soon as it is taken over: the lost worker of a test is lost indeed."""
+    monkeypatch.setattr(runner.Lease, "outwait_predecessor", lambda lease: None)

@@ -28,8 +28,9 @@ def request_of(trigger, **more):
     )
 
 
-def expire_lease(call):
-    TriggerCall.objects.filter(pk=call.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+def expire_lease(call, now=None):
+    now = now or timezone.now()
+    TriggerCall.objects.filter(pk=call.pk).update(lease_expires_at=now - timedelta(seconds=1))
 
 
 class TestAccept:
@@ -179,6 +180,30 @@ class TestClaim:
         assert (taken.pk, taken.lease_owner, taken.attempts) == (call.pk, "b", 2)
         assert claim_call(trigger.application_id, "c") is None
 
+    @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)], ids=["ahead", "behind"])
+    def test_a_hosts_wrong_clock_neither_takes_a_lease_nor_gives_one(self, published, monkeypatch, ahead):
+        """A lease is held and lapses by the database's clock, whoever looks."""
+        trigger, true_now = TriggerFactory(), timezone.now
+        accept_call(request_of(trigger))
+        call = claim_call(trigger.application_id, "true")
+        with monkeypatch.context() as context:
+            context.setattr(timezone, "now", lambda: true_now() + ahead)
+            assert claim_call(trigger.application_id, "wrong") is None
+            assert calls.sweep_calls() == 0
+            expire_lease(call, true_now())
+            assert calls.sweep_calls() == 1
+            assert claim_call(trigger.application_id, "wrong").pk == call.pk
+            calls.extend_lease(call.pk, "wrong")
+        assert claim_call(trigger.application_id, "true") is None
+
+    def test_a_lease_that_was_given_before_the_databases_clock_was_set_back_is_taken_over(self, published):
+        trigger = TriggerFactory()
+        accept_call(request_of(trigger))
+        call = claim_call(trigger.application_id, "dead")
+        TriggerCall.objects.filter(pk=call.pk).update(lease_expires_at=timezone.now() + timedelta(hours=1))
+        assert calls.sweep_calls() == 1
+        assert claim_call(trigger.application_id, "b").attempts == 2
+
     def test_who_lost_the_lease_can_write_nothing_more(self, published):
         trigger = TriggerFactory()
         accept_call(request_of(trigger))
@@ -221,7 +246,7 @@ class TestSweep:
         waiting = TriggerCallFactory(queued_at=old)
         expired = TriggerCallFactory(state=CallState.RUNNING, queued_at=old, lease_expires_at=old)
         TriggerCallFactory()  # young: its own message is still on the way
-        held = TriggerCallFactory(state=CallState.RUNNING, lease_expires_at=timezone.now() + timedelta(minutes=1))
+        held = TriggerCallFactory(state=CallState.RUNNING, lease_expires_at=timezone.now() + timedelta(seconds=10))
         TriggerCallFactory(trigger=held.trigger, queued_at=old)  # its turn comes when the running one ends
         TriggerCallFactory(state=CallState.SUCCEEDED, queued_at=old)
         assert calls.sweep_calls() == 2

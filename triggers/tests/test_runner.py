@@ -3,8 +3,10 @@
 import threading
 from contextlib import nullcontext
 from datetime import timedelta
+from time import sleep
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from clusters.engine.driver import Intent, Outcome
@@ -17,6 +19,7 @@ from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, 
 from triggers.tests.test_calls import expire_lease, request_of
 
 pytestmark = pytest.mark.django_db
+outwait_predecessor = runner.Lease.outwait_predecessor
 
 
 class Observation:
@@ -375,3 +378,46 @@ def test_equal_redeploys_from_many_threads_leave_one_queued(driver, published):
     states = list(trigger.calls.values_list("state", flat=True))
     assert sorted(states) == [CallState.COALESCED] * 5 + [CallState.QUEUED]
     assert trigger.action == Action.REDEPLOY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_takes_a_call_over_from_a_worker_that_lives_begins_after_that_one_has_stopped(driver, settings, monkeypatch):
+    """The database's clock has jumped ahead: the lease of a worker that is well seems over."""
+    settings.CALL_LEASE_SECONDS = 3
+    monkeypatch.setattr(runner.time, "sleep", sleep)
+    monkeypatch.setattr(runner.Lease, "outwait_predecessor", outwait_predecessor)
+    call = accept_call(request_of(TriggerFactory()))
+    story = []
+
+    def take_over():
+        driver.during = lambda check: story.append("the second one works")
+        runner.run_call(str(call.pk))
+        connection.close()
+
+    second = threading.Thread(target=take_over)
+
+    def work_until_stopped(check):
+        expire_lease(call)
+        second.start()
+        try:
+            for _ in range(1000):
+                check()
+                sleep(0.01)
+        except calls.LeaseLost:
+            story.append("the first one stops")
+            raise
+
+    driver.during = work_until_stopped
+    run(call)
+    second.join()
+    call.refresh_from_db()
+    assert story == ["the first one stops", "the second one works"]
+    assert (call.state, call.attempts) == (CallState.SUCCEEDED, 2)
+
+
+def test_a_call_that_was_handed_over_goes_on_at_once(driver, monkeypatch):
+    monkeypatch.setattr(runner.Lease, "outwait_predecessor", lambda lease: pytest.fail("nobody is to be waited for"))
+    trigger = TriggerFactory()
+    call = accept_call(request_of(trigger))
+    calls.hand_over(calls.claim_call(trigger.application_id, "leaving"), "leaving")
+    assert run(call).state == CallState.SUCCEEDED
