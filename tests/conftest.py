@@ -12,6 +12,38 @@ from tests.harness.images import create_base_image
 from tests.harness.registry import PrivateRegistry, run_registry
 from tests.harness.swarm import PrivateSwarm, require_swarm_programs, run_swarm
 
+# The files that take longest, in about this order: begun first, none of them is left for the end, when other processes have
+# nothing more to do. Those with several engines of their own are not all side by side.
+LONGEST = (
+    "test_swarm_redeploy",
+    "test_swarm_nodes",
+    "test_every_page",
+    "test_many_processes",
+    "test_swarm_contract",
+    "test_chaos",
+    "test_swarm_discovery",
+    "test_ways",
+    "test_calls_by_link",
+    "test_hostile_names",
+    "test_recreate_recovery",
+    "test_up",
+    "test_swarm_calls_by_link",
+    "test_recreate_compose",
+    "test_engine_contract",
+    "test_storm",
+    "test_live",
+    "test_graceful_stop",
+    "test_image_update",
+    "test_recreate_safety",
+    "test_swarm_harness",
+    "test_container_page",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+
 
 @pytest.fixture(scope="session")
 def session_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateEngine]:

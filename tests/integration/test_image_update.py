@@ -80,15 +80,15 @@ def shop(
 def test_a_push_is_deployed_and_the_same_image_again_is_not(shop: Shop, api: docker.APIClient) -> None:
     before = read_ids(api)
     shop.push("1")
-    eventually(lambda: shop.versions() == {"VERSION=1"}, within=60, what="the new image runs")
+    [call] = eventually(lambda: [call for call in shop.calls() if call["state"] == "succeeded"], within=60)
+    assert call["source"] == "registry"
+    assert shop.versions() == {"VERSION=1"}
     after = read_ids(api)
     assert after.keys() == before.keys()
     assert not set(after.values()) & set(before.values())
     digest = shop.registry.read_digest(shop.name, "1")
     running = api.inspect_image(api.inspect_container(next(iter(after)))["Image"])["RepoDigests"]
     assert f"{shop.reference.rsplit(':', 1)[0]}@{digest}" in running
-    [call] = eventually(lambda: [call for call in shop.calls() if call["state"] == "succeeded"], within=30)
-    assert call["source"] == "registry"
 
 
 def test_many_pushes_end_on_the_last_one_with_few_redeploys(shop: Shop) -> None:
