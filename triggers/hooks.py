@@ -84,6 +84,10 @@ class HookView(APIView):
     authentication_classes: tuple[()] = ()
     permission_classes: tuple[()] = ()
     schema = None
+    unanswered = (
+        "The database does not answer. Nothing was recorded, unless it was lost while it was just recording the call. "
+        "Try again later; with an Idempotency-Key no call counts twice."
+    )
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, MethodNotAllowed):
@@ -95,8 +99,8 @@ class HookView(APIView):
         if isinstance(exc, InvalidParameter):
             return answer(400, exc.message)
         if isinstance(exc, DatabaseError):
-            log.error("the call could not be recorded", error=str(exc))
-            exc = HookRefused(503, "The database does not answer, so the call was not recorded. Try again later.", 5)
+            log.error("the database does not answer a link", error=str(exc))
+            exc = HookRefused(503, self.unanswered, 5)
         if isinstance(exc, QueueFull):
             exc = HookRefused(429, exc.message, exc.retry_after)
         if isinstance(exc, KeyReused):
@@ -125,6 +129,7 @@ class CallHook(HookView):
     """`/hook/calls/<requestId>?secret=…`: the outcome, without a login. `wait=` works here too."""
 
     http_method_names = ["get"]
+    unanswered = "The database does not answer. Ask again later."
 
     def get(self, request: Request, call_id: uuid.UUID) -> Response:
         http = request._request
@@ -335,15 +340,19 @@ def answer_with_state(request: HttpRequest, call: TriggerCall) -> Response:
 
 def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -> Response:
     """Holds the answer until the call, or the one that covers it, has ended: 200 succeeded, 500 failed or rolled back,
-    504 not finished yet."""
+    504 not known yet."""
     request.acknowledged_at = time.perf_counter()  # type: ignore[attr-defined] # for console.middleware
     try:
-        waiters.wait_for_end(outcome_of(call).pk, seconds)
+        waiters.wait_for_end(call.coalesced_into_id or call.pk, seconds)
+        ended = TriggerCall.objects.select_related("coalesced_into").get(pk=call.pk)
     except TooManyWaiters:
         message = "Too many callers are waiting already; the call goes on, ask statusUrl for its outcome."
         return answer(504, message, call, **describe_call(request, call))
-    call = TriggerCall.objects.select_related("coalesced_into").get(pk=call.pk)
-    outcome = outcome_of(call)
+    except DatabaseError as error:
+        log.error("the database does not tell a call's outcome", error=str(error))
+        message = "The database does not answer; the call was recorded before that, ask statusUrl for its outcome later."
+        return answer(504, message, call, **describe_call(request, call))
+    call, outcome = ended, outcome_of(ended)
     described = {**describe_call(request, call), "state": outcome.state, "reason": outcome.reason}
     if outcome.state == CallState.SUCCEEDED:
         return answer(200, outcome.message, call, **described)

@@ -411,8 +411,31 @@ class TestRefused:
         assert (response.status_code, response.json()["code"]) == (503, "503")
         assert "locked" not in response.json()["message"]
 
+    def test_an_outcome_that_the_database_does_not_tell_is_a_503(self, client, monkeypatch):
+        call = accept_call(request_of(TriggerFactory()))
+        secret = call.trigger.secret
+
+        def refuse(*_):
+            raise hooks.DatabaseError("database is locked")
+
+        monkeypatch.setattr(hooks, "check_secret", refuse)
+        response = client.get(f"/hook/calls/{call.pk}", query_params={"secret": secret})
+        assert (response.status_code, response["Retry-After"]) == (503, "5")
+        assert "recorded" not in response.json()["message"]
+
 
 class TestWait:
+    def test_a_database_that_is_lost_while_a_caller_waits_leaves_the_call_accepted(self, client, published, monkeypatch):
+        def lose(call_id, seconds):
+            raise hooks.DatabaseError("the connection is closed")
+
+        monkeypatch.setattr(hooks.waiters, "wait_for_end", lose)
+        response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "5"})
+        (call,) = TriggerCall.objects.all()
+        assert (response.status_code, response.json()["requestId"]) == (504, str(call.pk))
+        assert str(call.pk) in response.json()["statusUrl"]
+        assert "recorded before" in response.json()["message"]
+
     @pytest.mark.parametrize(
         ("state", "status"),
         [
