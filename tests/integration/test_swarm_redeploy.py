@@ -234,7 +234,7 @@ def test_going_back_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pyte
     private = swarm.run_registry(**LOGIN)
     swarm.log_in(private)
     monkeypatch.setenv("DOCKER_CONFIG", str(swarm.folder / "cli"))
-    create(swarm, swarm.publish("app", registry=private), "--with-registry-auth", replicas=1)
+    create(swarm, swarm.publish("app", registry=private), "--with-registry-auth", *WATCHED[:1], replicas=1)
     swarm.publish("app", registry=private, Cmd=CRASH)
     assert redeploy_service(swarm).state == "rolled_back"
     with swarm.connect() as api:  # the node has to pull again
@@ -250,7 +250,8 @@ def test_going_back_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pyte
 @pytest.mark.parametrize("action", ["pause", "rollback", "continue"])
 @pytest.mark.parametrize("left", [False, True], ids=["take-back", "leave"])
 def test_a_crashing_image_ends_truthfully(swarm: PrivateSwarm, action: str, left: bool) -> None:
-    create(swarm, swarm.publish("app"), f"--update-failure-action={action}")
+    watched = WATCHED[:1] if action != "continue" else ()  # Swarm ends its watching only where it is to carry on
+    create(swarm, swarm.publish("app"), f"--update-failure-action={action}", *watched)
     before = images_of(swarm)
     swarm.publish("app", Cmd=["/bin/sh", "-c", "exit 7"])
     drive = redeploy_service(swarm, intent=LEAVE if left else None)
@@ -293,7 +294,8 @@ def test_a_service_that_is_never_restarted_is_not_waited_for(swarm: PrivateSwarm
 def test_swarms_way_back_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app", tag="good")
     crashing = swarm.publish("app", Cmd=CRASH)
-    create(swarm, reference, replicas=1)
+    # The delay keeps Swarm from starting a task again just when it goes back, which it would take for the end of that.
+    create(swarm, reference, *WATCHED, "--restart-delay=10s", replicas=1)
     swarm.docker("service", "update", "--detach", "--image", crashing, "web")
     drive = redeploy_service(swarm)
     assert drive.outcome
@@ -588,7 +590,7 @@ def test_an_update_is_sent_once_whoever_dies(swarm: PrivateSwarm, is_sent: bool)
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "unsent"])
 def test_a_way_back_is_finished_whoever_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
-    create(swarm, swarm.publish("app"), replicas=1)
+    create(swarm, swarm.publish("app"), *WATCHED[:1], replicas=1)
     before = images_of(swarm)
     swarm.publish("app", Cmd=CRASH)
     with EngineClient(swarm.endpoint) as client:
