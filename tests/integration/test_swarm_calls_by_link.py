@@ -14,6 +14,8 @@ from tests.harness.swarm import PrivateSwarm
 SECOND = 1_000_000_000  # nanoseconds
 FAST = ("--restart-delay=0s", "--update-monitor=2s", "--rollback-monitor=1s", "--label=windlass.update.monitor=1s")
 
+PATIENT = ("--update-monitor=20s",)  # of updates that fail, by when a busy machine is sure to have told of it
+
 
 @pytest.fixture(scope="module")
 def console(module_swarm: PrivateSwarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
@@ -90,7 +92,8 @@ def test_a_bad_image_ends_as_the_policies_say(console, three_nodes, name, config
     good = f"{image}@{swarm.registry.read_digest(name, '1')}"
     triggers = {}
     for policy, (action, on_failure, *_) in POLICIES.items():
-        swarm.create_service(f"{name}-{policy}", image, *FAST, "--replicas=2", f"--update-failure-action={action}")
+        watched = () if action == "continue" else PATIENT
+        swarm.create_service(f"{name}-{policy}", image, *FAST, *watched, "--replicas=2", f"--update-failure-action={action}")
         swarm.wait_for_tasks(f"{name}-{policy}", 2)
         triggers[policy] = console.create_trigger(f"{name}-{policy}", "redeploy", on_failure=on_failure)
     swarm.publish(name, **config)

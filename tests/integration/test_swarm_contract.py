@@ -477,8 +477,8 @@ def roll_back_to_what_crashes(bench: Bench, name: str) -> Json:
 
 
 def test_rollback_that_fails_is_paused(bench: Bench) -> None:
-    # On a real Swarm the rollback is now and then completed at once, so it may take some tries. The cause is not known, and
-    # probably a task of the old version that Swarm is just starting again.
+    # On a real Swarm the rollback is now and then completed at once and nothing is watched, so it may take some tries: what
+    # failed was started again just after the spec had gone back, so that Swarm's updater finds no task to replace.
     found = [roll_back_to_what_crashes(bench, "web0")]
     while found[-1]["UpdateStatus"]["State"] != "rollback_paused" and len(found) < 6:
         found.append(roll_back_to_what_crashes(bench, f"web{len(found)}"))

@@ -13,6 +13,7 @@ from clusters.engine.driver import Intent
 from clusters.engine.errors import NotManager, TargetMissing
 from tests.harness.driving import Drive, observe, redeploy, redeploy_with
 from tests.harness.engine import PrivateEngine
+from tests.harness.eventually import eventually
 from tests.harness.images import BASE, CRASH, HEALTHY, SERVE, UNHEALTHY
 from tests.harness.registry import LOGIN
 from tests.harness.swarm import PrivateSwarm
@@ -23,6 +24,8 @@ QUICK = (
     "--rollback-monitor=1s",
     "--restart-delay=0s",
 )
+# Of services whose tasks are going to fail, by when a busy machine is sure to have told of it.
+WATCHED = ("--update-monitor=20s", "--rollback-monitor=20s")
 LEAVE = Intent("pause")
 
 
@@ -231,7 +234,7 @@ def test_going_back_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pyte
     private = swarm.run_registry(**LOGIN)
     swarm.log_in(private)
     monkeypatch.setenv("DOCKER_CONFIG", str(swarm.folder / "cli"))
-    create(swarm, swarm.publish("app", registry=private), "--with-registry-auth", replicas=1)
+    create(swarm, swarm.publish("app", registry=private), "--with-registry-auth", *WATCHED[:1], replicas=1)
     swarm.publish("app", registry=private, Cmd=CRASH)
     assert redeploy_service(swarm).state == "rolled_back"
     with swarm.connect() as api:  # the node has to pull again
@@ -247,7 +250,8 @@ def test_going_back_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pyte
 @pytest.mark.parametrize("action", ["pause", "rollback", "continue"])
 @pytest.mark.parametrize("left", [False, True], ids=["take-back", "leave"])
 def test_a_crashing_image_ends_truthfully(swarm: PrivateSwarm, action: str, left: bool) -> None:
-    create(swarm, swarm.publish("app"), f"--update-failure-action={action}")
+    watched = WATCHED[:1] if action != "continue" else ()  # Swarm ends its watching only where it is to carry on
+    create(swarm, swarm.publish("app"), f"--update-failure-action={action}", *watched)
     before = images_of(swarm)
     swarm.publish("app", Cmd=["/bin/sh", "-c", "exit 7"])
     drive = redeploy_service(swarm, intent=LEAVE if left else None)
@@ -290,12 +294,31 @@ def test_a_service_that_is_never_restarted_is_not_waited_for(swarm: PrivateSwarm
 def test_swarms_way_back_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app", tag="good")
     crashing = swarm.publish("app", Cmd=CRASH)
-    create(swarm, reference, replicas=1)
+    # The delay keeps Swarm from starting a task again just when it goes back, which it would take for the end of that.
+    create(swarm, reference, *WATCHED, "--restart-delay=10s", replicas=1)
     swarm.docker("service", "update", "--detach", "--image", crashing, "web")
     drive = redeploy_service(swarm)
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "rollback_paused"), drive.outcome
     assert status(swarm)["State"] == "rollback_paused"
+
+
+def test_a_way_back_that_swarm_completes_without_watching_it_is_no_success_when_the_old_version_ends(
+    swarm: PrivateSwarm,
+) -> None:
+    """A task that failed is not started again here, so that Swarm finds none to replace when it goes back."""
+    reference = swarm.publish("app", tag="good")
+    ends_soon = swarm.publish("app", Cmd=["/bin/sh", "-c", "sleep 2; exit 4"])
+    create(swarm, reference, "--restart-condition=none", *WATCHED, replicas=1)
+    swarm.docker("service", "update", "--detach", "--image", ends_soon, "web")
+    eventually(lambda: status(swarm).get("State") == "paused", within=60)
+    swarm.publish("app", Cmd=CRASH)
+    drive = redeploy_service(swarm)
+    assert status(swarm)["State"] == "rollback_completed"
+    assert drive.outcome
+    assert (drive.state, drive.outcome.reason) == ("failed", "tasks_failed"), drive.outcome
+    assert "Swarm does not start it again: web.1 on node1 failed: task: non-zero exit (4)" in drive.outcome.message
+    assert "Now: none of 1 task of web runs." in drive.outcome.message
 
 
 def test_a_paused_update_from_before_does_not_hinder_the_next(swarm: PrivateSwarm) -> None:
@@ -485,12 +508,13 @@ def test_redeploys_one_after_the_other_leave_no_task_behind(swarm: PrivateSwarm)
 # Stacks
 
 
-def make_stack(swarm: PrivateSwarm, **labels: dict[str, str]) -> None:
-    """Services `api`, `db` and `web`, one task each, of images of the same names."""
+def make_stack(swarm: PrivateSwarm, bad: str = "", **labels: dict[str, str]) -> None:
+    """Services `api`, `db` and `web`, one task each, of images of the same names. The update of `bad` is going to fail, so
+    that it costs nothing to let Swarm watch it for longer than a busy machine takes to tell of a task's end."""
 
     def describe(name: str) -> dict[str, Any]:
-        update = {"monitor": "1s"}
-        deploy = {"update_config": update, "rollback_config": update, "labels": labels.get(name, {})}
+        update, rollback = {"monitor": "20s" if name == bad else "1s"}, {"monitor": "1s"}
+        deploy = {"update_config": update, "rollback_config": rollback, "labels": labels.get(name, {})}
         return {"image": swarm.publish(name), "stop_grace_period": "1s", "deploy": deploy}
 
     swarm.deploy_stack("shop", {"services": {name: describe(name) for name in ("api", "db", "web")}})
@@ -517,7 +541,7 @@ def test_one_service_of_a_stack_is_redeployed_alone(swarm: PrivateSwarm) -> None
 
 
 def test_a_stack_goes_back_as_a_whole(swarm: PrivateSwarm) -> None:
-    make_stack(swarm, web={"windlass.depends": "db,api"})
+    make_stack(swarm, bad="web", web={"windlass.depends": "db,api"})
     before = {name: images_of(swarm, f"shop_{name}") for name in ("api", "db", "web")}
     for name in ("api", "db"):
         swarm.publish(name)
@@ -529,7 +553,7 @@ def test_a_stack_goes_back_as_a_whole(swarm: PrivateSwarm) -> None:
 
 
 def test_a_stack_that_is_left_says_how_each_service_is(swarm: PrivateSwarm) -> None:
-    make_stack(swarm, web={"windlass.depends": "db"})
+    make_stack(swarm, bad="db", web={"windlass.depends": "db"})
     swarm.publish("db", Cmd=CRASH)
     drive = redeploy_stack(swarm, LEAVE)
     assert drive.outcome
@@ -566,7 +590,7 @@ def test_an_update_is_sent_once_whoever_dies(swarm: PrivateSwarm, is_sent: bool)
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "unsent"])
 def test_a_way_back_is_finished_whoever_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
-    create(swarm, swarm.publish("app"), replicas=1)
+    create(swarm, swarm.publish("app"), *WATCHED[:1], replicas=1)
     before = images_of(swarm)
     swarm.publish("app", Cmd=CRASH)
     with EngineClient(swarm.endpoint) as client:

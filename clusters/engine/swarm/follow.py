@@ -100,20 +100,21 @@ class Follower:
             self._pause(waiting, verdicts)
 
     def look_at(self, runs: Sequence[Run]) -> None:
-        services, tasks, nodes = self.ask(lambda: self._read({run.part.id: run.part.name for run in runs}))
+        asked_at, services, tasks, nodes = self.ask(lambda: self._read({run.part.id: run.part.name for run in runs}))
         for run in runs:
             own = tuple(task for task in tasks if task.service_id == run.part.id)
-            run.look = Look(services.get(run.part.id), own, nodes)
+            run.look = Look(services.get(run.part.id), own, nodes, asked_at)
 
-    def _read(self, names: Mapping[str, str]) -> tuple[dict[str, SwarmService], tuple[Task, ...], dict[str, Node]]:
-        """`names` of the services by their ids."""
+    def _read(self, names: Mapping[str, str]) -> tuple[float, dict[str, SwarmService], tuple[Task, ...], dict[str, Node]]:
+        """`names` of the services by their ids. The first of the answer: when it was asked for."""
+        asked_at = time.monotonic()
         entries = self._client.list_services({"id": list(names)})
         services = {entry["ID"]: make_service(entry, names[entry["ID"]]) for entry in entries if entry["ID"] in names}
         try:
             tasks = list_tasks(self._client, list(services)) if services else ()
         except TargetMissing:  # one was removed since
             return self._read({found: names[found] for found in services})
-        return services, tasks, list_nodes(self._client)
+        return asked_at, services, tasks, list_nodes(self._client)
 
     def ask(self, request: Callable[[], Answer]) -> Answer:
         """The request's answer. A manager that does not answer for a moment is asked again; one that is none any more is as

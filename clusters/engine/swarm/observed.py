@@ -79,8 +79,12 @@ class Task:
         return cut(str(self.status.get("Err") or ""))
 
     @property
+    def created_at(self) -> str:
+        return str(self.details.get("CreatedAt") or "")
+
+    @property
     def changed_at(self) -> str:
-        return str(self.status.get("Timestamp") or self.details.get("CreatedAt") or "")
+        return str(self.status.get("Timestamp") or self.created_at)
 
     @property
     def container(self) -> Mapping[str, Any]:
@@ -228,11 +232,13 @@ class SwarmService:
 
 @dataclass(frozen=True)
 class Look:
-    """A service's part of the Swarm at one moment. `service` is None when it is gone."""
+    """A service's part of the Swarm at one moment. `service` is None when it is gone. `asked_at`: when it was asked for, in
+    seconds of a clock that only goes forward; what it shows may be as old as that. None: just now."""
 
     service: SwarmService | None
     tasks: tuple[Task, ...]
     nodes: Mapping[str, Node]
+    asked_at: float | None = None
 
     def is_reachable(self, task: Task) -> bool:
         """Not on a node that is known to be down: what is said of a task there is out of date."""

@@ -17,6 +17,9 @@ FAILURES_OF_A_PLACE = 3  # as many tasks of one slot have to fail until Swarm's 
 FAILURES_LEFT_TO_SWARM = 10  # while it may pause or roll back; a tolerated failure ratio keeps it from either
 ABANDONED_SECONDS = 1.0  # without a successor of a failed task; Swarm makes it in the same moment, or not at all
 HANGING_SECONDS = 10.0  # on top of the service's own delay between tasks and its monitor period
+# Between two looks. A longer gap tells of a machine or a manager that stands still or is overloaded, and then Swarm is late too
+# to hear of a task's end: only so much of it counts as steady.
+LONGEST_GAP_SECONDS = 0.6
 SETTLED_STATES = ("", "completed", "rollback_completed")
 NEWS_AT_MOST = 10
 
@@ -28,6 +31,10 @@ class Goal:
 
     def covers(self, task: Task, service: SwarmService) -> bool:
         """Whether it is one of the tasks that the goal asks for."""
+        return True
+
+    def is_made_for(self, task: Task, service: SwarmService) -> bool:
+        """Whether such a task is not from before the goal: if it has failed at the first look already, that counts."""
         return True
 
 
@@ -54,11 +61,18 @@ class ReturnGoal(Goal):
     def covers(self, task: Task, service: SwarmService) -> bool:
         return task.force_update == self.force_update
 
+    def is_made_for(self, task: Task, service: SwarmService) -> bool:
+        started_at = service.update_started_at.rstrip("Z")  # without it such times sort as text
+        return bool(started_at) and task.created_at.rstrip("Z") >= started_at
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleGoal(Goal):
     replicas: int
     is_out: bool = True
+
+    def is_made_for(self, task: Task, service: SwarmService) -> bool:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +110,8 @@ class Seen:
     fingerprint: object = None
     changed_at: float = 0.0
     steady: frozenset[str] | None = None
-    steady_since: float = 0.0
+    steady_seconds: float = 0.0
+    steady_seen_at: float = 0.0
     unplaced_since: float | None = None
     abandoned_since: float | None = None
     failures: dict[int | str, set[str]] = field(default_factory=dict)
@@ -115,8 +130,8 @@ class Seen:
         if fingerprint != self.fingerprint:
             self.fingerprint, self.changed_at = fingerprint, now
         failed = [task for task in look.tasks if goal.covers(task, look.service) and self._is_new_failure(task, look.service)]
-        if is_first and not isinstance(goal, UpdateGoal | JobGoal):
-            return ()  # they failed before
+        if is_first:
+            failed = [task for task in failed if goal.is_made_for(task, look.service)]
         return tuple(self._take_failure(look, task) for task in sorted(failed, key=lambda task: task.changed_at))
 
     def _is_new_failure(self, task: Task, service: SwarmService) -> bool:
@@ -142,12 +157,16 @@ class Seen:
         """The number of failures in the place that has most."""
         return max(map(len, self.failures.values()), default=0)
 
-    def count_steady(self, tasks: Iterable[Task], now: float) -> float:
-        """Seconds that these very tasks have been running."""
+    def count_steady(self, look: Look, tasks: Iterable[Task], now: float) -> float:
+        """Seconds that these very tasks have been seen running: from the first look's answer until the last was asked for."""
         steady = frozenset(task.id for task in tasks)
         if steady != self.steady:
-            self.steady, self.steady_since = steady, now
-        return now - self.steady_since
+            self.steady, self.steady_seconds, self.steady_seen_at = steady, 0.0, now
+            return 0.0
+        asked_at = now if look.asked_at is None else look.asked_at
+        self.steady_seconds += min(max(asked_at - self.steady_seen_at, 0.0), LONGEST_GAP_SECONDS)
+        self.steady_seen_at = asked_at
+        return self.steady_seconds
 
 
 def judge(goal: AnyGoal, seen: Seen, look: Look, now: float) -> Verdict:
@@ -176,12 +195,11 @@ def judge_update(goal: UpdateGoal, seen: Seen, look: Look, service: SwarmService
     if state in {"paused", "rollback_paused"}:
         return fail(moving, "update_paused", f"Swarm paused the update of {goal.service}: {why_paused(seen, service)}.")
     if len(updated) == look.wanted:
-        monitor = goal.limits.monitor if look.wanted or look.is_spread_over_nodes else 0.0
-        left = monitor - seen.count_steady(updated, now)
+        left = read_watch(goal, look) - seen.count_steady(look, updated, now)
         if left <= 0 and not find_leftovers(look, updated) and state in SETTLED_STATES:
             return replace(moving, state="done")
         return find_stuck(goal, seen, look, now, replace(moving, settles_in=max(left, 0.0)))
-    seen.count_steady((), now)
+    seen.count_steady(look, (), now)
     if state == "updating" and (goal.patience is None or seen.worst < goal.patience):
         return find_stuck(goal, seen, look, now, moving)
     return find_failure(goal, seen, look, now, moving)
@@ -196,7 +214,14 @@ def judge_replaced(goal: UpdateGoal, seen: Seen, service: SwarmService, state: s
     return Verdict("failed", "superseded", reason)
 
 
+def read_watch(goal: AnyGoal, look: Look) -> float:
+    """Seconds that converged tasks are watched."""
+    return goal.limits.monitor if look.wanted or look.is_spread_over_nodes else 0.0
+
+
 def judge_return(goal: ReturnGoal, seen: Seen, look: Look, service: SwarmService, now: float) -> Verdict:
+    """Swarm's `rollback_completed` is not enough: it says so at once, without watching anything, where it finds no task to
+    replace, as after a task that failed and was not started again, or was just then with the spec that it goes back to."""
     if service.force_update != goal.force_update:
         reason = f"{goal.service} was updated by somebody else while it went back: it is now at {cut(service.image)}."
         return Verdict("failed", "superseded", reason)
@@ -206,12 +231,11 @@ def judge_return(goal: ReturnGoal, seen: Seen, look: Look, service: SwarmService
     if service.update_state == "rollback_paused":
         return fail(moving, "rollback_paused", f"Swarm paused the way back of {goal.service}: {why_paused(seen, service)}.")
     if len(back) == look.wanted:
-        steady = seen.count_steady(back, now)
-        is_watched = service.update_state == "rollback_completed" or steady >= goal.limits.monitor
-        if is_watched and service.update_state in SETTLED_STATES and not find_leftovers(look, back):
+        left = read_watch(goal, look) - seen.count_steady(look, back, now)
+        if left <= 0 and service.update_state in SETTLED_STATES and not find_leftovers(look, back):
             return replace(moving, state="done")
-        return find_stuck(goal, seen, look, now, moving)
-    seen.count_steady((), now)
+        return find_stuck(goal, seen, look, now, replace(moving, settles_in=max(left, 0.0)))
+    seen.count_steady(look, (), now)
     return find_failure(goal, seen, look, now, moving)
 
 
@@ -222,11 +246,11 @@ def judge_scale(goal: ScaleGoal, seen: Seen, look: Look, service: SwarmService, 
         return Verdict("failed", "superseded", reason)
     moving = Verdict("moving", done=min(len(look.running), goal.replicas), wanted=goal.replicas)
     if len(look.running) == goal.replicas:
-        left = (goal.limits.monitor if goal.is_out else 0.0) - seen.count_steady(look.running, now)
+        left = (goal.limits.monitor if goal.is_out else 0.0) - seen.count_steady(look, look.running, now)
         if left <= 0 and not find_leftovers(look, look.running):
             return replace(moving, state="done")
         return find_stuck(goal, seen, look, now, replace(moving, settles_in=max(left, 0.0)))
-    seen.count_steady((), now)
+    seen.count_steady(look, (), now)
     return find_failure(goal, seen, look, now, moving)
 
 
@@ -237,7 +261,8 @@ def judge_job(goal: JobGoal, seen: Seen, look: Look, service: SwarmService, now:
     completed = [task for task in look.tasks if task.state == "complete" and goal.covers(task, service)]
     moving = Verdict("moving", done=min(len(completed), look.wanted), wanted=look.wanted)
     if len(completed) >= look.wanted:
-        has_waited = look.wanted > 0 or service.mode == "replicated-job" or seen.count_steady((), now) >= goal.limits.monitor
+        steady = seen.count_steady(look, (), now)
+        has_waited = look.wanted > 0 or service.mode == "replicated-job" or steady >= goal.limits.monitor
         return replace(moving, state="done") if has_waited else moving
     return find_failure(goal, seen, look, now, moving)
 

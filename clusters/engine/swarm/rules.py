@@ -21,28 +21,44 @@ NANOSECONDS = 1e9
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: how long converged tasks are watched, a task may wait for a node, nothing at all may change."""
+    """Seconds: how long converged tasks are watched, a task may wait for a node, nothing at all may change.
+    `monitor_back`: how long they are watched on a way back."""
 
     monitor: float = SWARMS_MONITOR
     unplaced: float = UNPLACED_SECONDS
     silent: float = SILENT_SECONDS
     delay: float = 0.0  # Swarm's own pause between one task and the next
+    monitor_back: float = SWARMS_MONITOR
 
     @property
     def going_back(self) -> "Limits":
-        return replace(self, unplaced=max(self.unplaced, UNPLACED_SECONDS), silent=max(self.silent, LEAST_SILENCE_GOING_BACK))
+        return replace(
+            self,
+            monitor=self.monitor_back,
+            unplaced=max(self.unplaced, UNPLACED_SECONDS),
+            silent=max(self.silent, LEAST_SILENCE_GOING_BACK),
+        )
 
 
 def read_limits(service: SwarmService) -> Limits:
-    monitor = parse_duration(service.labels.get(names.MONITOR_LABEL, ""))
-    if monitor is None:
-        monitor = read_seconds(service.spec.get("UpdateConfig"), "Monitor") or SWARMS_MONITOR
-    limits = Limits(min(monitor, MONITOR_LIMIT), delay=read_seconds(service.spec.get("UpdateConfig"), "Delay"))
+    limits = Limits(
+        monitor=read_monitor(service, "UpdateConfig"),
+        monitor_back=read_monitor(service, "RollbackConfig"),
+        delay=read_seconds(service.spec.get("UpdateConfig"), "Delay"),
+    )
     timeout = parse_duration(service.labels.get(TIMEOUT_LABEL, ""))
     if timeout is not None:
         seconds = min(max(timeout, 1.0), TIMEOUT_LIMIT)
         return replace(limits, unplaced=seconds, silent=seconds)
     return replace(limits, silent=SILENT_SECONDS + read_quiet_seconds(service))
+
+
+def read_monitor(service: SwarmService, config: str) -> float:
+    """`config`: UpdateConfig or RollbackConfig."""
+    monitor = parse_duration(service.labels.get(names.MONITOR_LABEL, ""))
+    if monitor is None:
+        monitor = read_seconds(service.spec.get(config), "Monitor") or SWARMS_MONITOR
+    return min(monitor, MONITOR_LIMIT)
 
 
 def read_quiet_seconds(service: SwarmService) -> float:

@@ -68,6 +68,7 @@ def task(
     iteration: int | None = None,
     container_id: str = "",
     at: int = 0,
+    made_at: str = "2026-01-01T00:00:00Z",
 ) -> Task:
     """`number` tells tasks of one slot apart; `at`: the second its state is of."""
     status: dict[str, Any] = {"Timestamp": f"2026-01-01T00:00:{at:02}Z", "State": state, "Err": error}
@@ -75,6 +76,7 @@ def task(
     details: dict[str, Any] = {
         "ID": f"{service_id}-{slot}-{node}-{force_update}-{number}",
         "ServiceID": service_id,
+        "CreatedAt": made_at,
         "Slot": slot,
         "NodeID": NODES[node].id if node else "",
         "Status": status,

@@ -103,6 +103,36 @@ def test_progress_is_told_when_it_changes_and_no_more(fake):
     assert told == [("web", 0, 2), ("web", 1, 2), ("web", 2, 2)]
 
 
+class SlowClock:
+    """Stands still but for sleeps and slow requests."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_looks_that_take_long_to_answer_are_taken_until_they_have_seen_the_monitor_period(fake, monkeypatch):
+    monkeypatch.setattr(follow, "time", clock := SlowClock())
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.25)
+    fake.swarm.find_service("shop_web").spec["Labels"]["windlass.update.monitor"] = "1s"
+    answered = []  # to the looks that were taken of converged tasks
+
+    def answer(called):
+        if called == "list_nodes":  # the last request of a look, and it takes long
+            clock.sleep(0.25)
+            updated = [task for task in fake.swarm.tasks if task.spec.get("ForceUpdate") == 1 and task.state == "running"]
+            answered.extend([clock.now] if len(updated) == 2 else [])
+
+    fake.before_request = answer
+    assert run(fake, Target("shop", "stack", "web")).outcome.state == "succeeded"
+    assert answered[-1] - 0.25 - answered[0] >= 1
+
+
 def test_one_reference_that_the_registry_lost_leaves_every_service_alone(fake):
     del fake.registry["web:1"]
     drive = run(fake)

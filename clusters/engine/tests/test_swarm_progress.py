@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from clusters.engine.swarm.observed import Look
-from clusters.engine.swarm.progress import JobGoal, ReturnGoal, ScaleGoal, Seen, UpdateGoal, judge
+from clusters.engine.swarm.progress import LONGEST_GAP_SECONDS, JobGoal, ReturnGoal, ScaleGoal, Seen, UpdateGoal, judge
 from clusters.engine.swarm.rules import Limits, read_limits
 from clusters.engine.tests.swarm_recording import MONITOR, PINNED, look, replay, service, task
 
@@ -37,6 +37,14 @@ def play(goal, looks, until=600.0):
 
 def judge_once(goal, current, seen=None, now=0.0):
     return judge(goal, seen or Seen(), current, now)
+
+
+def hold(goal, seen, current, begin, end):
+    """The verdict at the end, when all looks since have shown the same."""
+    while begin < end:
+        judge(goal, seen, current, begin)
+        begin += 0.25
+    return judge(goal, seen, current, end)
 
 
 def updated(*slots, state="running", desired="running", **rest):
@@ -102,7 +110,7 @@ def test_swarms_own_way_back_is_noticed_and_followed_to_its_end():
 
 def test_a_way_back_that_was_asked_for_ends_when_swarm_says_so_and_the_old_tasks_run():
     looks = list(replay("back_after_pause"))
-    verdict, at = play(RETURN, looks)
+    verdict, at = play(replace(RETURN, limits=replace(LIMITS, monitor=0.5)), looks)
     assert verdict.state == "done"
     assert at == looks[-1][0]  # when rollback_completed shows, not before
 
@@ -138,16 +146,32 @@ def test_the_monitor_period_begins_when_the_last_task_runs():
     current = look(service(force_update=1), *updated(1, 2))
     seen = Seen()
     assert judge(UPDATE, seen, current, 10.0).settles_in == 2.0
-    assert judge(UPDATE, seen, current, 11.9).state == "moving"
+    assert hold(UPDATE, seen, current, 10.0, 11.9).state == "moving"
     assert judge(UPDATE, seen, current, 12.0).state == "done"
 
 
 def test_the_monitor_period_begins_again_when_a_task_is_replaced():
     details = service(force_update=1)
     seen = Seen()
-    judge(UPDATE, seen, look(details, *updated(1, 2)), 10.0)
-    assert judge(UPDATE, seen, look(details, *updated(1), *updated(2, number=1)), 12.5).state == "moving"
+    hold(UPDATE, seen, look(details, *updated(1, 2)), 10.0, 11.5)
+    assert hold(UPDATE, seen, look(details, *updated(1), *updated(2, number=1)), 12.5, 14.25).state == "moving"
     assert judge(UPDATE, seen, look(details, *updated(1), *updated(2, number=1)), 14.5).state == "done"
+
+
+def test_a_long_gap_between_looks_counts_for_little():
+    current, seen = look(service(force_update=1), *updated(1, 2)), Seen()
+    judge(UPDATE, seen, current, 10.0)
+    verdict = judge(UPDATE, seen, current, 100.0)
+    assert (verdict.state, verdict.settles_in) == ("moving", 2.0 - LONGEST_GAP_SECONDS)
+    assert hold(UPDATE, seen, current, 100.0, 101.0).state == "moving"
+    assert hold(UPDATE, seen, current, 101.0, 101.5).state == "done"
+
+
+def test_the_time_that_an_answer_takes_does_not_count():
+    current, seen = look(service(force_update=1), *updated(1, 2)), Seen()
+    for asked_at in range(4):  # each is answered half a second later
+        judge(UPDATE, seen, replace(current, asked_at=asked_at * 0.75), asked_at * 0.75 + 0.5)
+    assert seen.steady_seconds == 3 * 0.75 - 0.5 - (0.75 - LONGEST_GAP_SECONDS) * 2
 
 
 def test_an_update_that_swarm_has_not_ended_yet_is_not_done():
@@ -160,8 +184,7 @@ def test_an_update_that_swarm_has_not_ended_yet_is_not_done():
 def test_an_old_task_that_still_stops_is_waited_for():
     seen = Seen()
     tasks = [*updated(1, 2), task(1, "running", desired="shutdown")]
-    judge(UPDATE, seen, look(service(force_update=1), *tasks), 0.0)
-    assert judge(UPDATE, seen, look(service(force_update=1), *tasks), 9.0).state == "moving"
+    assert hold(UPDATE, seen, look(service(force_update=1), *tasks), 0.0, 9.0).state == "moving"
     assert judge(UPDATE, seen, look(service(force_update=1), *updated(1, 2)), 9.5).state == "done"
 
 
@@ -174,8 +197,7 @@ def test_tasks_on_a_node_that_is_down_count_for_nothing():
 def test_an_old_task_on_a_lost_node_does_not_hold_the_end_up():
     seen = Seen()
     tasks = [*updated(1, 2), task(2, "running", desired="shutdown", node="node2")]
-    judge(UPDATE, seen, look(service(force_update=1), *tasks, down=("node2",)), 0.0)
-    assert judge(UPDATE, seen, look(service(force_update=1), *tasks, down=("node2",)), 2.0).state == "done"
+    assert hold(UPDATE, seen, look(service(force_update=1), *tasks, down=("node2",)), 0.0, 2.0).state == "done"
 
 
 def test_a_task_of_the_same_image_from_before_the_update_is_not_new():
@@ -310,8 +332,36 @@ def test_a_rollback_that_swarm_pauses_is_a_failure():
 
 def test_a_way_back_is_not_over_before_the_old_tasks_run():
     details = service(UpdateStatus=update_status("rollback_completed"))
-    assert judge_once(RETURN, look(details, task(1), task(2, "starting"))).state == "moving"
-    assert judge_once(RETURN, look(details, task(1), task(2))).state == "done"
+    seen = Seen()
+    assert hold(RETURN, seen, look(details, task(1), task(2, "starting")), 0.0, 5.0).state == "moving"
+    assert hold(RETURN, seen, look(details, task(1), task(2)), 6.0, 7.75).state == "moving"
+    assert judge(RETURN, seen, look(details, task(1), task(2)), 8.0).state == "done"
+
+
+def test_a_way_back_without_tasks_is_over_at_once():
+    assert judge_once(RETURN, look(service(replicas=0, UpdateStatus=update_status("rollback_completed")))).state == "done"
+
+
+AT_ONCE = service(replicas=1, UpdateStatus=update_status("rollback_completed"))
+
+
+def test_a_way_back_that_swarm_completes_at_once_is_no_success_while_the_old_tasks_crash():
+    seen = Seen()
+    crashes = [task(1, "failed", desired="shutdown", exit_code=7, number=number) for number in range(3)]
+    for count in range(3):
+        assert judge(RETURN, seen, look(AT_ONCE, *crashes[:count], task(1, number=count)), float(count)).state == "moving"
+    verdict = judge(RETURN, seen, look(AT_ONCE, *crashes, task(1, number=3)), 3.0)
+    assert verdict.state == "moving"  # the fourth may stay
+    verdict = judge(RETURN, seen, look(AT_ONCE, *crashes, task(1, "starting", number=3)), 3.5)
+    assert (verdict.state, verdict.code) == ("failed", "tasks_failed")
+
+
+@pytest.mark.parametrize(("made_at", "ends"), [("2026-01-01T00:00:01.5Z", "failed"), ("2026-01-01T00:00:00.9Z", "moving")])
+def test_an_old_task_that_crashed_before_the_first_look_at_the_way_back_counts_if_it_was_made_for_it(made_at, ends):
+    crashed = task(1, "failed", desired="shutdown", exit_code=7, made_at=made_at)
+    seen = Seen()
+    judge(RETURN, seen, look(AT_ONCE, crashed), 0.0)
+    assert judge(RETURN, seen, look(AT_ONCE, crashed), 1.0).state == ends
 
 
 def test_an_update_during_the_way_back_supersedes_it():
@@ -323,8 +373,7 @@ def test_an_update_during_the_way_back_supersedes_it():
 
 def test_scaling_out_is_done_after_the_monitor_period():
     seen = Seen()
-    judge(SCALE, seen, look(service(), task(1), task(2)), 0.0)
-    assert judge(SCALE, seen, look(service(), task(1), task(2)), 1.9).state == "moving"
+    assert hold(SCALE, seen, look(service(), task(1), task(2)), 0.0, 1.9).state == "moving"
     assert judge(SCALE, seen, look(service(), task(1), task(2)), 2.0).state == "done"
 
 
@@ -339,8 +388,7 @@ def test_a_scaling_ignores_what_the_update_status_says():
     for state in ("paused", "rollback_paused", "updating", "completed"):
         seen = Seen()
         current = look(service(UpdateStatus=update_status(state)), task(1), task(2))
-        judge(SCALE, seen, current, 0.0)
-        assert judge(SCALE, seen, current, 2.0).state == "done"
+        assert hold(SCALE, seen, current, 0.0, 2.0).state == "done"
 
 
 def test_another_count_supersedes_a_scaling():
@@ -370,6 +418,17 @@ def test_the_label_for_the_monitor_period_comes_before_swarms_own():
     assert monitor({}, {"Monitor": 0}) == 5.0
     assert monitor({"windlass.update.monitor": "1m"}, {"Monitor": MONITOR}) == 60.0
     assert monitor({"windlass.update.monitor": "soon"}, {"Monitor": MONITOR}) == 2.0
+
+
+def test_a_way_back_is_watched_as_long_as_swarms_own():
+    def monitor(labels, config):
+        details = service(labels=labels, update_config={"Monitor": 9 * 10**9})
+        details["Spec"] |= {"RollbackConfig": config} if config else {}
+        return read_limits(look(details).service).going_back.monitor
+
+    assert monitor({}, {"Monitor": MONITOR}) == 2.0
+    assert monitor({}, None) == 5.0
+    assert monitor({"windlass.update.monitor": "1m"}, {"Monitor": MONITOR}) == 60.0
 
 
 def test_what_a_service_may_take_by_its_own_settings_is_no_silence():
