@@ -69,6 +69,7 @@ class Shop:
             "TaskTemplate": {"ContainerSpec": {"Image": image}, **template},
             "Mode": {"Replicated": {"Replicas": 3 if name == "web" else 1}},
             "UpdateConfig": {"Monitor": SECOND // 5, **update},
+            "RollbackConfig": {"Monitor": SECOND // 5},
         }
 
     def publish(self, **config):
