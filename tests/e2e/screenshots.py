@@ -88,6 +88,7 @@ def main() -> None:
         for picture in pictures:
             if picture.path != "/login/":
                 take_pictures(page, picture, rows)
+        context.unroute_all(behavior="ignoreErrors")  # a live page may just be asking for news
 
 
 def hide_the_machine(context: BrowserContext, demo: Demo) -> None:
