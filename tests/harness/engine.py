@@ -25,6 +25,7 @@ import docker
 from clusters.engine.endpoint import EngineEndpoint
 from console.private_engine import EngineStartError, start_private_engine
 from console.private_engine import PrivateEngine as DaemonProcess
+from tests.harness.eventually import eventually
 from tests.harness.proc import find_program, kill_namespace, read_start_time
 
 STATE = Path(tempfile.gettempdir()) / "windlass-test-engines"  # sockets live here, and their paths must stay short
@@ -235,12 +236,22 @@ def run_ip(program: str, *arguments: str, check: bool = True) -> bool:
 
 
 def remove_everything(api: docker.APIClient) -> None:
-    """Removes every container, volume and network, so that the next test finds the engine empty. Images stay."""
-    for container in api.containers(all=True, quiet=True):
-        with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
-            api.remove_container(container["Id"], force=True, v=True)
-    for network in api.networks():
-        if network["Name"] not in {"bridge", "host", "none"}:
-            api.remove_network(network["Id"])
+    """Removes every container, volume and network, so that the next test finds the engine empty. Images stay. What the engine
+    is just removing, or making for a client that was killed, is waited for."""
+    eventually(lambda: remove_containers_and_networks(api), within=30, what="the engine has no container and no network")
     for volume in api.volumes().get("Volumes") or []:
         api.remove_volume(volume["Name"], force=True)
+
+
+def remove_containers_and_networks(api: docker.APIClient) -> bool:
+    """Whether none is left."""
+    for container in api.containers(all=True, quiet=True):
+        with contextlib.suppress(docker.errors.APIError):
+            api.remove_container(container["Id"], force=True, v=True)
+    try:
+        for network in api.networks():
+            if network["Name"] not in {"bridge", "host", "none"}:
+                api.remove_network(network["Id"])
+    except docker.errors.APIError:
+        return False
+    return not api.containers(all=True, quiet=True)
