@@ -55,6 +55,7 @@ class Lane:
             self._process.stdin.flush()
             return dict(json.loads(self._process.stdout.readline()))
         except (OSError, ValueError) as error:
+            self.stop()
             faults = [["other", f"the machine broke down: {error}"]]
             return {"trial": str(trial), "faults": faults, "operations": [], "deaths": 0}
 
