@@ -19,13 +19,14 @@ if [ -z "${TMPDIR:-}" ] && [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail
     export TMPDIR=/dev/shm
 fi
 
-# First what needs nothing but the code.
+# First what needs nothing but the code, then what needs real parts: there are more processes than cores, since each of these also
+# waits, and each has an engine of its own.
 .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
 wait $lint || { cat "$findings" >&2; exit 1; }
-
+trap 'rm -f "$findings"' EXIT
 # Again on PostgreSQL what asks the database: not the code of engines, registries and messages, nor deaths of a runner at every
-# request, nor the pages that ask an engine, repeat others by role or escape names. It fills the cores while the next layer waits.
-nice -n 5 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope \
+# request, nor the pages that ask an engine, repeat others by role or escape names.
+.venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope \
     --ignore clusters/engine --ignore clusters/registry --ignore console/tests/test_roles.py \
     --ignore console/tests/test_containers.py --ignore console/tests/test_images.py --ignore console/tests/test_logs.py \
     --ignore console/tests/test_ansi.py --ignore triggers/tests/test_payloads.py \
@@ -33,13 +34,5 @@ nice -n 5 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pyte
     --ignore triggers/tests/test_runner_acts.py \
     --deselect console/tests/test_pages.py::test_hostile_names_stay_text_that_is_isolated_from_what_is_around \
     --deselect console/tests/test_pages.py::test_a_page_is_refused_to_those_not_signed_in \
-    console clusters triggers > "$findings" 2>&1 &
-again=$!
-trap 'kill $again 2>/dev/null || true; rm -f "$findings"' EXIT
-
-# What needs real parts waits more than it works, so that there are more processes than cores, each with an engine of its own.
-failed=0
-.venv/bin/python -m pytest -q -n 5 --dist loadfile --no-loadscope-reorder --durations=10 tests || failed=1
-wait $again || failed=1
-cat "$findings"
-exit $failed
+    console clusters triggers
+.venv/bin/python -m pytest -q -n 5 --dist loadfile --no-loadscope-reorder --durations=10 tests

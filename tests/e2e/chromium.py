@@ -20,7 +20,8 @@ FLAGS = (
 )
 # The engines' new network interfaces make the browser drop requests it has under way. A page asks again; so does `visit`.
 DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
-INTERRUPTIONS = (DROPPED[0], "chrome-error://")  # the latter: the page that says so comes between
+# The page is dropped, the browser's own that says so comes between, or the browser loads the dropped one again by itself.
+INTERRUPTIONS = (DROPPED[0], "chrome-error://", "is interrupted by another navigation")
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
