@@ -21,8 +21,8 @@ FLAGS = (
 # The engines' new network interfaces make the browser drop requests it has under way. A page asks again; so does `visit`.
 DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
 # The page is dropped, the browser's own that says so comes between, or the browser loads the dropped one again by itself.
-PAUSE = 500  # milliseconds: one change of the network comes in many parts
 INTERRUPTIONS = (DROPPED[0], "chrome-error://", "is interrupted by another navigation")
+PAUSE = 500  # milliseconds: one change of the network comes in many parts
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
