@@ -7,7 +7,7 @@ from typing import Any
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.e2e.chromium import DESKTOP, PHONE, is_complaint, visit
+from tests.e2e.chromium import DESKTOP, PHONE, is_complaint
 from tests.e2e.site import Site
 
 # The levels of WCAG 2.2 AA, and axe-core's own advice. In the other theme a page is the same but for its colours.
@@ -77,7 +77,7 @@ class Visitor:
 
     def visit(self, path: str) -> Page:
         """The page with what it fetches at once by itself."""
-        visit(self.page, path)
+        self.page.goto(path)
         self.page.wait_for_function("() => !document.querySelector('[hx-trigger=load]')")
         return self.page
 

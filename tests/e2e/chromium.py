@@ -1,11 +1,16 @@
 """Debian's Chromium, its build without a window, and the two sizes in which pages are looked at."""
 
+import shlex
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, ProxySettings, ViewportSize, sync_playwright
 
+from tests.harness.netns import hold_network_space
 from tests.harness.proc import find_program
+from tests.harness.socks import run_socks
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -18,27 +23,10 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# The engines' new network interfaces make the browser drop requests it has under way. A page asks again; so does `visit`.
-DROPPED = ("net::ERR_NETWORK_CHANGED", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
-# The page is dropped, the browser's own that says so comes between, or the browser loads the dropped one again by itself.
-INTERRUPTIONS = (DROPPED[0], "chrome-error://", "is interrupted by another navigation")
-PAUSE = 500  # milliseconds: one change of the network comes in many parts
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
-    return message.type in ("error", "warning") and not any(word in message.text for word in DROPPED)
-
-
-def visit(page: Page, path: str) -> None:
-    for tries_left in reversed(range(5)):
-        try:
-            page.goto(path)
-        except Error as error:
-            if not tries_left or not any(word in error.message for word in INTERRUPTIONS):
-                raise
-            page.wait_for_timeout(PAUSE)
-        else:
-            return
+    return message.type in ("error", "warning")
 
 
 @contextmanager
@@ -46,7 +34,24 @@ def run_chromium() -> Iterator[Browser]:
     program = find_program("chromium-headless-shell")
     if not program:
         raise AssertionError("There is no browser: `apt-get install chromium-headless-shell` installs it on Debian.")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+    with start_apart(program) as (command, proxy), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=command, args=list(FLAGS), proxy=proxy)
         yield browser
         browser.close()
+
+
+@contextmanager
+def start_apart(program: str) -> Iterator[tuple[str, ProxySettings]]:
+    """What starts `program` in a network of its own, and its way to the consoles.
+
+    In the machine's network the browser drops what it has under way whenever an engine makes or removes an interface."""
+    space = hold_network_space()
+    try:
+        space.ip("link set lo up")
+        with run_socks(space) as proxy, tempfile.TemporaryDirectory(prefix="chromium-") as folder:
+            command = Path(folder) / "start"
+            command.write_text(f'#!/bin/sh\nexec {shlex.join([*space.enter, program])} "$@"\n')
+            command.chmod(0o700)
+            yield str(command), {"server": proxy, "bypass": "<-loopback>"}
+    finally:
+        space.release()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.chromium import DESKTOP, is_complaint, run_chromium, visit
+from tests.e2e.chromium import DESKTOP, is_complaint, run_chromium
 from tests.e2e.site import Site, run_site
 from tests.harness.console import PASSWORD, RunningConsole, run_console
 from tests.harness.engine import PrivateEngine
@@ -60,7 +60,7 @@ def page(running_console: RunningConsole) -> Iterator[Page]:
 
 @pytest.fixture
 def signed_in(page: Page) -> Page:
-    visit(page, "/")
+    page.goto("/")
     page.get_by_label("User name").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()

@@ -3,7 +3,6 @@
 import docker
 from playwright.sync_api import Page, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.eventually import eventually
 from tests.harness.images import make_image
 from tests.harness.projects import Project
@@ -34,7 +33,7 @@ def test_a_container_is_watched_and_its_environment_revealed(signed_in: Page, ap
     environment = ["DB_PASSWORD=s3cret-one", "DATABASE_URL=pg://shop:s3cret-two@db/shop", "MODE=bright"]
     name = Project(api, "shop").add("web", "shop:1", Healthcheck=HEALTH, Env=environment)
     page = signed_in
-    visit(page, "/applications/")
+    page.goto("/applications/")
     page.get_by_role("link", name="shop", exact=True).click(timeout=LIVE)
     page.get_by_role("link", name="Containers").click()
     page.get_by_role("link", name=name).click()
@@ -70,7 +69,7 @@ def test_a_container_is_watched_and_its_environment_revealed(signed_in: Page, ap
     expect(page.get_by_text("pg://shop:••••@db/shop")).to_be_visible()
     assert "s3cret" not in page.content()
 
-    visit(page, "/audit/?action=container.reveal")
+    page.goto("/audit/?action=container.reveal")
     expect(page.get_by_role("row", name="Revealed environment")).to_contain_text(name)
 
     api.stop(name)

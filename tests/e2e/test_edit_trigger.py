@@ -3,7 +3,6 @@
 import docker
 from playwright.sync_api import Page, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.console import RunningConsole
 from tests.harness.images import make_image
 from tests.harness.projects import Project
@@ -14,7 +13,7 @@ def test_a_trigger_is_edited_by_keyboard_alone(signed_in: Page, running_console:
     make_image(api, "shop:1", Env=["VERSION=1"])
     Project(api, "shop").add("web", "shop:1", 1)
     running_console.create_trigger("shop", "scaling", "web", name="Alarm")
-    visit(page, "/triggers/")
+    page.goto("/triggers/")
 
     menu = page.get_by_role("button", name="Actions of Alarm")
     menu.focus()

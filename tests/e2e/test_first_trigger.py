@@ -7,7 +7,6 @@ import docker
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.images import make_image
 from tests.harness.projects import Project, list_running, read_ids
 
@@ -55,7 +54,7 @@ def run_in_shell(line: str) -> dict[str, str]:
 
 def watch_call_succeed(page: Page, answer: dict[str, str]) -> None:
     """Without a reload: the page follows by itself."""
-    visit(page, f"/calls/{answer['requestId']}/")
+    page.goto(f"/calls/{answer['requestId']}/")
     expect(page.locator(".verdict-succeeded")).to_contain_text("Succeeded in", timeout=LIVE)
 
 
@@ -63,7 +62,7 @@ def test_a_link_made_in_the_dialog_redeploys_and_scales_from_a_shell(
     signed_in: Page, shop: Project, api: docker.APIClient
 ) -> None:
     page = signed_in
-    visit(page, "/applications/")
+    page.goto("/applications/")
     expect(page.get_by_role("link", name="shop", exact=True)).to_be_visible(timeout=LIVE)  # discovered while the page is open
     open_application(page, "shop")
 

@@ -5,7 +5,6 @@ import contextlib
 import docker
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, make_image
 
@@ -43,7 +42,7 @@ def test_images_are_pruned_by_keyboard_as_previewed(signed_in: Page, api: docker
     former = make_image(api, "windlass-e2e/shop:1", Labels={"build": "1"})
     current = make_image(api, "windlass-e2e/shop:1", Labels={"build": "2"})
     api.start(api.create_container("windlass-e2e/shop:1", name="storefront"))
-    visit(page, "/applications/")
+    page.goto("/applications/")
     expect(page.get_by_role("link", name="storefront", exact=True)).to_be_visible(timeout=LIVE)
 
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Images").click()

@@ -4,7 +4,6 @@ import docker
 import pytest
 from playwright.sync_api import Page, Request, Response, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.console import RunningConsole, call_link
 from tests.harness.eventually import eventually
 from tests.harness.images import make_image
@@ -38,7 +37,7 @@ def test_a_list_follows_the_engine_and_an_unchanged_one_sends_nothing(
 ) -> None:
     page = signed_in
     page.clock.install()
-    visit(page, "/applications/")
+    page.goto("/applications/")
     row = page.get_by_role("row", name="shop")
     expect(row).to_contain_text("Running 1", timeout=LIVE)
 
@@ -76,7 +75,7 @@ def test_a_trigger_panel_follows_its_calls_and_keeps_what_was_revealed_and_opene
 ) -> None:
     page = signed_in
     trigger = running_console.create_trigger("shop", "redeploy", name="Jenkins")
-    visit(page, "/applications/")
+    page.goto("/applications/")
     page.get_by_role("link", name="shop", exact=True).click()
     page.get_by_role("link", name="Jenkins").click()
     expect(page.get_by_role("tab", name="curl")).to_be_visible()

@@ -5,7 +5,6 @@ import re
 import docker
 from playwright.sync_api import Page, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.eventually import eventually
 from tests.harness.images import make_image
 from tests.harness.projects import Project
@@ -27,7 +26,7 @@ def test_a_long_hostile_log_is_searched_and_followed(signed_in: Page, api: docke
     page = signed_in
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    visit(page, "/applications/")
+    page.goto("/applications/")
     page.get_by_role("link", name="shop", exact=True).click()
     page.get_by_role("link", name="Logs", exact=True).click()
 

@@ -5,7 +5,6 @@ import re
 import docker
 from playwright.sync_api import Page, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.images import make_image
 from tests.harness.projects import Project
 
@@ -16,7 +15,7 @@ def test_the_palette_leads_everywhere_by_keyboard(signed_in: Page, api: docker.A
     page = signed_in
     make_image(api, "shop:1", Env=["VERSION=1"])
     Project(api, "shop").add("web", "shop:1", 1)
-    visit(page, "/applications/")
+    page.goto("/applications/")
     expect(page.get_by_role("link", name="shop", exact=True)).to_be_visible(timeout=LIVE)
     palette = page.get_by_role("dialog", name="Search")
     field = palette.get_by_role("combobox")

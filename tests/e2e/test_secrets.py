@@ -3,7 +3,6 @@
 import docker
 from playwright.sync_api import Page, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.console import RunningConsole
 from tests.harness.images import make_image
 from tests.harness.projects import Project
@@ -16,7 +15,7 @@ def test_a_secret_is_fetched_when_it_is_copied_or_revealed(
     Project(api, "shop").add("web", "shop:1", 1)
     trigger = running_console.create_trigger("shop", "redeploy")
     page = signed_in
-    visit(page, "/triggers/")
+    page.goto("/triggers/")
     assert trigger["secret"] not in page.content()
 
     page.get_by_role("button", name="Copy the link").click()
@@ -33,5 +32,5 @@ def test_a_secret_is_fetched_when_it_is_copied_or_revealed(
     reveal.press("Enter")
     expect(secret).to_be_hidden()
 
-    visit(page, "/audit/?action=trigger.reveal")
+    page.goto("/audit/?action=trigger.reveal")
     expect(page.get_by_role("row", name="Revealed secret")).to_have_count(1)  # asked for once, then known to the page

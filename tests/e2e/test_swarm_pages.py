@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.chromium import visit
 from tests.harness.console import RunningConsole, run_console
 from tests.harness.swarm import PrivateSwarm
 
@@ -30,7 +29,7 @@ def shop(swarm: PrivateSwarm) -> str:
 
 
 def open_tasks(page: Page) -> None:
-    visit(page, "/applications/")
+    page.goto("/applications/")
     page.get_by_role("link", name="shop", exact=True).click(timeout=LIVE)
     page.get_by_role("link", name="Tasks").click()
 
