@@ -38,4 +38,4 @@ trap 'rm -f "$findings"' EXIT
     --deselect console/tests/test_pages.py::test_hostile_names_stay_text_that_is_isolated_from_what_is_around \
     --deselect console/tests/test_pages.py::test_a_page_is_refused_to_those_not_signed_in \
     console clusters triggers
-.venv/bin/python -m pytest -q -n 5 --dist loadfile --no-loadscope-reorder --durations=10 tests
+.venv/bin/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder --durations=10 tests

@@ -12,37 +12,48 @@ from tests.harness.images import create_base_image
 from tests.harness.registry import PrivateRegistry, run_registry
 from tests.harness.swarm import PrivateSwarm, require_swarm_programs, run_swarm
 
-# The files that take longest, in about this order: begun first, none of them is left for the end, when other processes have
-# nothing more to do. Those with several engines of their own are not all side by side.
+# Each file's tests run in one process, one after the other; so do those of all files that look at one lasting console.
+CONSOLE = "console"
+# What takes longest, in about this order: begun first, none of it is left for the end, when other processes have nothing more to
+# do. Those with several engines of their own are not all side by side.
 LONGEST = (
     "test_swarm_redeploy",
     "test_swarm_nodes",
-    "test_every_page",
-    "test_many_processes",
     "test_swarm_contract",
+    CONSOLE,
     "test_chaos",
     "test_swarm_discovery",
-    "test_ways",
-    "test_calls_by_link",
-    "test_hostile_names",
-    "test_recreate_recovery",
+    "test_every_page",
     "test_up",
+    "test_many_processes",
+    "test_calls_by_link",
+    "test_recreate_recovery",
     "test_swarm_calls_by_link",
-    "test_recreate_compose",
-    "test_engine_contract",
-    "test_storm",
-    "test_live",
-    "test_graceful_stop",
-    "test_image_update",
     "test_recreate_safety",
     "test_swarm_harness",
-    "test_container_page",
+    "test_recreate_compose",
+    "test_hostile_names",
+    "test_storm",
+    "test_recreate_networks",
+    "test_swarm_scale",
+    "test_ways",
+    "test_engine_contract",
+    "test_graceful_stop",
+    "test_swarm_pages",
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(find_group(item)))
+    yield
     order = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+    items.sort(key=lambda item: order.get(find_group(item), len(LONGEST)))
+
+
+def find_group(item: pytest.Item) -> str:
+    return CONSOLE if "lasting_console" in getattr(item, "fixturenames", ()) else item.path.stem
 
 
 @pytest.fixture(scope="session")
