@@ -13,11 +13,13 @@ if [ "$(id -u)" != 0 ]; then
     echo "Debian packages are missing; as root: apt-get install --no-install-recommends$missing" >&2
     exit 1
 fi
+exec 9>/run/lock/windlass-packages  # one at a time
+flock 9
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086 # one word a package
-if ! { apt-get update && apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null; then
+if ! { apt-get update && apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null 9>&-; then
     tail -n 15 "$log" >&2
     echo "These Debian packages could not be installed:$missing" >&2
     exit 1

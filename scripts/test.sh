@@ -4,9 +4,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# Side by side: each of the two keeps one core busy.
 sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux \
-    chromium-headless-shell postgresql redis-server
-sh scripts/environment.sh dev
+    chromium-headless-shell postgresql redis-server &
+packages=$!
+sh scripts/environment.sh dev || { wait $packages; exit 1; }
+wait $packages
 
 # The static layer keeps one core busy: beside the first tests.
 findings=$(mktemp)
