@@ -14,7 +14,7 @@ from tests.harness.swarm import PrivateSwarm, require_swarm_programs, run_swarm
 
 # Each file's tests run in one process, one after the other; so do those of all files that look at one lasting console.
 CONSOLE = "console"
-# What takes longest, in about this order: begun first, none of it is left for the end, when other processes have nothing more to
+# What takes longest, in about this order: begun first, none of it is left for the end, when other processes have nothing to
 # do. Those with several engines of their own are not all side by side.
 LONGEST = (
     "test_swarm_redeploy",

@@ -18,6 +18,7 @@ import docker
 import pytest
 import requests
 
+from console.sample import start_sample
 from tests.harness.console import BASE_DIR, RunningConsole, is_served, open_url, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
@@ -171,24 +172,10 @@ def test_an_empty_engine_gets_the_sample_application(tmp_path: Path, engine: Pri
         eventually(lambda: len(api.containers(filters=healthy)) == 2, within=30, what="both web containers are healthy")
 
 
-def test_an_engine_with_a_container_gets_no_sample(tmp_path: Path, engine: PrivateEngine, image, api) -> None:
-    container = api.create_container(image(), name="mine")  # not even started
-    with run_console(tmp_path / "data", engine.endpoint_url, WINDLASS_SAMPLE="1") as console:
-        eventually(
-            lambda: "start_sample" not in running_commands(console.process.pid), within=20, what="the sample was decided"
-        )
-        wait_for_parts(console)
+def test_an_engine_with_a_container_that_was_never_started_gets_no_sample(engine: PrivateEngine, image, api) -> None:
+    container = api.create_container(image(), name="mine")
+    assert start_sample(engine.endpoint) == ""
     assert [found["Id"] for found in api.containers(all=True)] == [container["Id"]]
-
-
-def running_commands(supervisor: int) -> str:
-    """Every manage.py command that runs or is still to be started."""
-    uptime = float(Path("/proc/uptime").read_text().split()[0])
-    started = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-    if uptime - started < 6:
-        return "start_sample"  # it is started two seconds after the others
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return " ".join(" ".join(read_command(int(pid))) for pid in children)
 
 
 def test_the_console_starts_without_an_engine_and_no_part_outlives_its_supervisor(tmp_path: Path) -> None:
@@ -233,12 +220,21 @@ def test_a_taken_port_ends_the_start_with_one_sentence(tmp_path: Path) -> None:
         assert_one_sentence(run_up(tmp_path / "data", WINDLASS_PORT=port), port, "WINDLASS_PORT")
 
 
+def running_commands(supervisor: int) -> str:
+    """Every manage.py command that runs or is still to be started."""
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    started = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    if uptime - started < 6:
+        return "start_sample"  # it is started two seconds after the others
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return " ".join(" ".join(read_command(int(pid))) for pid in children)
+
+
 def test_a_running_console_is_ready_and_counts_its_calls(tmp_path: Path, engine: PrivateEngine, image, api) -> None:
     token = "a-token-for-prometheus"
     Project(api, "shop").add("web", image())
-    with run_console(
-        tmp_path / "data", engine.endpoint_url, WINDLASS_METRICS_TOKEN=token, WINDLASS_LOG_FORMAT="json"
-    ) as console:
+    environment = {"WINDLASS_METRICS_TOKEN": token, "WINDLASS_LOG_FORMAT": "json", "WINDLASS_SAMPLE": "1"}
+    with run_console(tmp_path / "data", engine.endpoint_url, **environment) as console:
         eventually(lambda: open_url(f"{console.url}/readyz")[1]["ready"], within=30, what="the console is ready")
         trigger = console.create_trigger("shop", "redeploy")
         request = urllib.request.Request(f"{trigger['link']}&wait=60", headers={"X-Request-ID": "build-4711"})
@@ -256,6 +252,10 @@ def test_a_running_console_is_ready_and_counts_its_calls(tmp_path: Path, engine:
         ):
             assert line in found
         assert 'windlass_engine_requests_total{cluster="local",outcome="ok"}' in found
+        eventually(
+            lambda: "start_sample" not in running_commands(console.process.pid), within=20, what="the sample was decided"
+        )
+        assert len(api.containers(all=True)) == 1  # an engine with a container gets none
         log = console.log_file.read_text()
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     events = {line["event"] for line in lines if line.get("request_id") == "build-4711"}
