@@ -1,4 +1,5 @@
-"""Fixtures of the tests that need real parts. One engine, one registry and one Swarm a session (and pytest-xdist worker)."""
+"""Fixtures of the tests that need real parts. One engine and one registry a session (and pytest-xdist worker); one
+Swarm a module, since also an idle one is work for the machine."""
 
 import itertools
 import shutil
@@ -115,16 +116,16 @@ def provide_swarm(
                 shutil.copy(node.log_file, logs / f"{node.name}.log")
 
 
-@pytest.fixture(scope="session")
-def session_swarm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateSwarm]:
+@pytest.fixture(scope="module")
+def small_swarm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateSwarm]:
     yield from provide_swarm(request, tmp_path_factory, 1)
 
 
 @pytest.fixture
-def swarm(session_swarm: PrivateSwarm) -> Iterator[PrivateSwarm]:
+def swarm(small_swarm: PrivateSwarm) -> Iterator[PrivateSwarm]:
     """A real Swarm of one node, empty for each test."""
-    yield session_swarm
-    session_swarm.reset()
+    yield small_swarm
+    small_swarm.reset()
 
 
 @pytest.fixture(scope="module")

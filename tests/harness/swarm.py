@@ -48,6 +48,8 @@ READY_WITHIN = 30.0  # seconds for a node to be ready at the manager
 RETURNED_WITHIN = 20.0  # seconds for one that was lost, before it is started anew
 AGREED_WITHIN = 90.0  # seconds for it after managers were lost: they elect, dial each other at ever longer intervals, and agree
 HOW_TO_GET_IT = "`apt-get install docker.io docker-registry iptables iproute2 util-linux hostname` installs them on Debian"
+# In a Compose file for `deploy_stack`: tasks without a network and ports of their own, as `create_service` has them by itself.
+ON_THE_HOST = {"networks": {"default": {"external": True, "name": "host"}}}
 OWN_NETWORKS = {"bridge", "host", "none", "ingress", "docker_gwbridge"}
 
 
@@ -352,7 +354,11 @@ class PrivateSwarm:
         self.docker("stack", "deploy", "--compose-file", "-", *options, name, text=file)
 
     def create_service(self, name: str, image: str, *options: str, command: tuple[str, ...] = ()) -> str:
-        """`docker service create`, detached; the new id. Options are the CLI's: "--replicas=3"."""
+        """`docker service create`, detached; the new id. Options are the CLI's: "--replicas=3".
+
+        Without an option about them its tasks have no network and no ports of their own: each start is half the work."""
+        if not any(option.startswith(("--network", "--publish")) for option in options):
+            options = (*options, "--network=host")
         return self.docker("service", "create", "--detach", "--quiet", "--name", name, *options, image, *command).strip()
 
     def inspect_service(self, name: str) -> dict[str, Any]:

@@ -39,18 +39,18 @@ def watcher(transactional_db):
 
 
 @pytest.fixture(scope="module")
-def session_managers() -> Iterator[PrivateSwarm]:
+def module_managers() -> Iterator[PrivateSwarm]:
     with run_swarm(nodes=3, managers=3) as swarm:
         yield swarm
 
 
 @pytest.fixture
-def managers(session_managers: PrivateSwarm) -> Iterator[PrivateSwarm]:
+def managers(module_managers: PrivateSwarm) -> Iterator[PrivateSwarm]:
     """Three managers that agree, put right and emptied afterwards."""
-    for node in session_managers.nodes:
+    for node in module_managers.nodes:
         eventually(lambda node=node: find_role(node) == "manager", within=120, what=f"{node.name} is a manager")
-    yield session_managers
-    session_managers.reset()
+    yield module_managers
+    module_managers.reset()
 
 
 def find_role(node: SwarmNode) -> str:

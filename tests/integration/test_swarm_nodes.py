@@ -17,7 +17,7 @@ from clusters.engine.driver import Target
 from clusters.engine.swarm.execute import WOKEN_LABEL
 from tests.harness.driving import Drive, redeploy, redeploy_patiently, scale_patiently
 from tests.harness.eventually import eventually
-from tests.harness.swarm import PrivateSwarm, SwarmNode, run_swarm
+from tests.harness.swarm import ON_THE_HOST, PrivateSwarm, SwarmNode, run_swarm
 
 LIMIT = 240.0  # seconds for a call, whatever is lost meanwhile: an update that hangs and then goes back takes the longest
 SETTLED_WITHIN = 60.0  # seconds until Swarm has moved what a lost node ran
@@ -34,17 +34,11 @@ OPTIONS = (
 WEB = Target("web", "service", "web")
 
 
-@pytest.fixture(scope="module")
-def module_managers() -> Iterator[PrivateSwarm]:
+@pytest.fixture
+def three_managers() -> Iterator[PrivateSwarm]:
+    """Three managers, so that the Swarm goes on without any one of them."""
     with run_swarm(3, managers=3) as swarm:
         yield swarm
-
-
-@pytest.fixture
-def three_managers(module_managers: PrivateSwarm) -> Iterator[PrivateSwarm]:
-    """Three managers, so that the Swarm goes on without any one of them."""
-    yield module_managers
-    module_managers.reset()
 
 
 def test_stack_is_redeployed_on_all_nodes_and_stays_where_it_may_be(three_nodes: PrivateSwarm) -> None:
@@ -54,7 +48,7 @@ def test_stack_is_redeployed_on_all_nodes_and_stays_where_it_may_be(three_nodes:
     placement = {"constraints": [f"node.hostname == {three_nodes.workers[0].name}"]}
     database = {"image": reference, "deploy": {"placement": placement, "update_config": update}}
     agent = {"image": reference, "deploy": {"mode": "global", "update_config": update}}
-    three_nodes.deploy_stack("shop", {"services": {"web": web, "db": database, "agent": agent}})
+    three_nodes.deploy_stack("shop", {**ON_THE_HOST, "services": {"web": web, "db": database, "agent": agent}})
     counts = {"shop_web": REPLICAS, "shop_db": 1, "shop_agent": 3}
     for service, count in counts.items():
         three_nodes.wait_for_tasks(service, count)
@@ -92,7 +86,9 @@ def test_stack_ends_truthfully_when_a_worker_is_lost_in_the_middle(three_nodes: 
         "restart_policy": {"delay": "0s"},
         "labels": {"windlass.update.timeout": TIMEOUT},
     }
-    three_nodes.deploy_stack("shop", {"services": {name: {"image": reference, "deploy": deploy} for name in ("web", "api")}})
+    three_nodes.deploy_stack(
+        "shop", {**ON_THE_HOST, "services": {name: {"image": reference, "deploy": deploy} for name in ("web", "api")}}
+    )
     for service in ("shop_web", "shop_api"):
         three_nodes.wait_for_tasks(service, 3)
     three_nodes.publish("shop")

@@ -16,7 +16,7 @@ from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, CRASH, HEALTHY, SERVE, UNHEALTHY
 from tests.harness.registry import LOGIN
-from tests.harness.swarm import PrivateSwarm
+from tests.harness.swarm import ON_THE_HOST, PrivateSwarm
 
 QUICK = (
     "--stop-grace-period=1s",
@@ -517,7 +517,7 @@ def make_stack(swarm: PrivateSwarm, bad: str = "", **labels: dict[str, str]) -> 
         deploy = {"update_config": update, "rollback_config": rollback, "labels": labels.get(name, {})}
         return {"image": swarm.publish(name), "stop_grace_period": "1s", "deploy": deploy}
 
-    swarm.deploy_stack("shop", {"services": {name: describe(name) for name in ("api", "db", "web")}})
+    swarm.deploy_stack("shop", {**ON_THE_HOST, "services": {name: describe(name) for name in ("api", "db", "web")}})
     for name in ("api", "db", "web"):
         swarm.wait_for_tasks(f"shop_{name}", 1)
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from clusters.engine.plan import Operation
 from clusters.engine.swarm.observed import Belonging
+from clusters.engine.swarm.progress import Patience
 from clusters.engine.swarm.rules import Limits
 from clusters.engine.swarm.wording import count_tasks
 from clusters.engine.wellness import cut
@@ -31,7 +32,7 @@ class Part:
     is_job: bool
     limits: Limits
     remedy: Remedy
-    patience: int | None  # as UpdateGoal has it
+    patience: Patience | None  # as UpdateGoal has it
     replaces: str = ""
 
     def describe_end(self) -> str:

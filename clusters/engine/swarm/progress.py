@@ -14,7 +14,6 @@ from clusters.engine.swarm.wording import describe_end, describe_lost_nodes, des
 from clusters.engine.wellness import cut
 
 FAILURES_OF_A_PLACE = 3  # as many tasks of one slot have to fail until Swarm's going on trying is no hope any more
-FAILURES_LEFT_TO_SWARM = 10  # while it may pause or roll back; a tolerated failure ratio keeps it from either
 ABANDONED_SECONDS = 1.0  # without a successor of a failed task; Swarm makes it in the same moment, or not at all
 HANGING_SECONDS = 10.0  # on top of the service's own delay between tasks and its monitor period
 # Between two looks. A longer gap tells of a machine or a manager that stands still or is overloaded, and then Swarm is late too
@@ -22,6 +21,20 @@ HANGING_SECONDS = 10.0  # on top of the service's own delay between tasks and it
 LONGEST_GAP_SECONDS = 0.6
 SETTLED_STATES = ("", "completed", "rollback_completed")
 NEWS_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class Patience:
+    """With Swarm, which is still updating and has its own verdict to give: until so many tasks of one place have failed, and so
+    many seconds have passed since the first did."""
+
+    failures: int
+    seconds: float = 0.0
+
+
+# Swarm that may pause or roll back: where tasks crash at once it hears of that only when it is done with the places it is just
+# updating. A tolerated failure ratio keeps it from either.
+LEFT_TO_SWARM = Patience(10, 30.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +53,12 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateGoal(Goal):
-    """Every task is of this update. `stale` is UpdateStatus.StartedAt from before it. `patience`: as many tasks of one place
-    may fail while Swarm is still updating and has its own verdict to give; None: any number."""
+    """Every task is of this update. `stale` is UpdateStatus.StartedAt from before it. `patience` None: without end."""
 
     force_update: int
     image: str
     stale: str = ""
-    patience: int | None = FAILURES_OF_A_PLACE
+    patience: Patience | None = Patience(FAILURES_OF_A_PLACE)
 
     def covers(self, task: Task, service: SwarmService) -> bool:
         return task.force_update == self.force_update and task.image == self.image
@@ -114,6 +126,7 @@ class Seen:
     steady_seen_at: float = 0.0
     unplaced_since: float | None = None
     abandoned_since: float | None = None
+    failing_since: float | None = None
     failures: dict[int | str, set[str]] = field(default_factory=dict)
     last_failure: str = ""
     last_failure_at: str = ""
@@ -132,6 +145,8 @@ class Seen:
         failed = [task for task in look.tasks if goal.covers(task, look.service) and self._is_new_failure(task, look.service)]
         if is_first:
             failed = [task for task in failed if goal.is_made_for(task, look.service)]
+        if failed and self.failing_since is None:
+            self.failing_since = now
         return tuple(self._take_failure(look, task) for task in sorted(failed, key=lambda task: task.changed_at))
 
     def _is_new_failure(self, task: Task, service: SwarmService) -> bool:
@@ -200,9 +215,16 @@ def judge_update(goal: UpdateGoal, seen: Seen, look: Look, service: SwarmService
             return replace(moving, state="done")
         return find_stuck(goal, seen, look, now, replace(moving, settles_in=max(left, 0.0)))
     seen.count_steady(look, (), now)
-    if state == "updating" and (goal.patience is None or seen.worst < goal.patience):
+    if state == "updating" and not has_failed_too_often(goal, seen, now):
         return find_stuck(goal, seen, look, now, moving)
     return find_failure(goal, seen, look, now, moving)
+
+
+def has_failed_too_often(goal: UpdateGoal, seen: Seen, now: float) -> bool:
+    """Whether Swarm's own verdict, which it has not given yet, is waited for no more."""
+    if goal.patience is None or seen.failing_since is None:
+        return False
+    return seen.worst >= goal.patience.failures and now - seen.failing_since >= goal.patience.seconds
 
 
 def judge_replaced(goal: UpdateGoal, seen: Seen, service: SwarmService, state: str) -> Verdict:

@@ -8,7 +8,7 @@ from clusters.engine.errors import PlanRefused
 from clusters.engine.references import is_digest_pinned
 from clusters.engine.swarm.observed import SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, Follow, GoBack, Part, Remedy, Resolve, SwarmPlan, Update
-from clusters.engine.swarm.progress import FAILURES_LEFT_TO_SWARM, FAILURES_OF_A_PLACE
+from clusters.engine.swarm.progress import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
 from clusters.engine.swarm.rules import continues_on_failure, goes_back_by_itself, read_depends, read_limits
 from clusters.engine.tags import refuse_several_repositories, with_tag
 from clusters.engine.wellness import cut
@@ -143,11 +143,11 @@ def choose_remedy(service: SwarmService, intent: Intent) -> Remedy:
     return "back" if intent.on_failure == "rollback" else "leave"
 
 
-def choose_patience(service: SwarmService, remedy: Remedy) -> int | None:
+def choose_patience(service: SwarmService, remedy: Remedy) -> Patience | None:
     """Swarm pauses or rolls back by itself, or was told to continue whatever fails: then nobody else stops it, or we do."""
     if not continues_on_failure(service):
-        return FAILURES_LEFT_TO_SWARM
-    return None if remedy == "leave" else FAILURES_OF_A_PLACE
+        return LEFT_TO_SWARM
+    return None if remedy == "leave" else Patience(FAILURES_OF_A_PLACE)
 
 
 # The way back

@@ -3,7 +3,16 @@ from dataclasses import replace
 import pytest
 
 from clusters.engine.swarm.observed import Look
-from clusters.engine.swarm.progress import LONGEST_GAP_SECONDS, JobGoal, ReturnGoal, ScaleGoal, Seen, UpdateGoal, judge
+from clusters.engine.swarm.progress import (
+    LONGEST_GAP_SECONDS,
+    JobGoal,
+    Patience,
+    ReturnGoal,
+    ScaleGoal,
+    Seen,
+    UpdateGoal,
+    judge,
+)
 from clusters.engine.swarm.rules import Limits, read_limits
 from clusters.engine.tests.swarm_recording import MONITOR, PINNED, look, replay, service, task
 
@@ -251,14 +260,19 @@ def test_swarm_that_is_to_continue_is_let_come_to_its_end_first():
 
 
 def test_swarm_that_is_to_pause_or_go_back_is_given_the_time_to_do_so():
-    waiting = UpdateGoal(service="web", limits=LIMITS, force_update=1, image=PINNED, patience=10)
+    waiting = UpdateGoal(service="web", limits=LIMITS, force_update=1, image=PINNED, patience=Patience(10, 30.0))
     updating = service(force_update=1, UpdateStatus=update_status("updating"))
     paused = service(force_update=1, UpdateStatus=update_status("paused"))
     crashes = [failed(2, number, at=number)[0] for number in range(10)]
     seen = Seen()
     assert judge(waiting, seen, look(updating, task(1), *crashes[:9]), 0.0).state == "moving"
     assert judge(waiting, seen, look(paused, task(1), *crashes[:9]), 1.0).code == "update_paused"
-    assert judge(waiting, seen, look(updating, task(1), *crashes), 2.0).code == "tasks_failed"
+    assert judge(waiting, seen, look(updating, task(1), *crashes), 29.9).state == "moving"
+    assert judge(waiting, seen, look(updating, task(1), *crashes), 30.0).code == "tasks_failed"
+    slow = Seen()
+    assert judge(waiting, slow, look(updating, task(1), *crashes[:9]), 0.0).state == "moving"
+    assert judge(waiting, slow, look(updating, task(1), *crashes[:9]), 100.0).state == "moving"
+    assert judge(waiting, slow, look(updating, task(1), *crashes), 101.0).code == "tasks_failed"
 
 
 def test_a_failed_task_without_a_successor_is_told_after_a_moment():
