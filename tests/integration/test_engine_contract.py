@@ -792,12 +792,20 @@ def read_log(bench: Bench, container: str, tail: int | None = None, since: int =
         return list(read_lines(chunks))
 
 
+def wait_for_lines(bench: Bench, container: str, count: int) -> list[RawLine]:
+    def read_all() -> list[RawLine] | None:
+        lines = read_log(bench, container)
+        return lines if len(lines) == count else None
+
+    return eventually(read_all, what=f"{count} lines were written")  # type: ignore[return-value]
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_log_has_its_lines_with_times_and_streams(bench: Bench, terminal: bool) -> None:
     bench.add_image()
     container = bench.run("talker", Tty=terminal, Cmd=["/bin/sh", "-c", "echo one; echo zwölf; echo three"])
     bench.write_log(container, "one", "zwölf", "three")
-    lines = eventually(lambda: [line for line in read_log(bench, container) if len(read_log(bench, container)) == 3])
+    lines = wait_for_lines(bench, container, 3)
     assert [line.text.rstrip("\r") for line in lines] == ["one", "zwölf", "three"]
     assert {line.stream for line in lines} == {"stdout"}
     moments = [line.moment for line in lines]
@@ -813,7 +821,7 @@ def test_streams_are_kept_apart_and_a_long_line_comes_whole(bench: Bench) -> Non
     script = 's=abcdefgh; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do s=$s$s; done; echo "$s" >&2'
     container = bench.run("talker", Cmd=["/bin/sh", "-c", script])
     bench.write_log(container, "abcdefgh" * 4096, stream="stderr")
-    [line] = eventually(lambda: read_log(bench, container))
+    [line] = eventually(lambda: [line for line in read_log(bench, container) if line.pieces == 3], what="all of it was written")
     assert (line.stream, line.text, line.pieces) == ("stderr", ("abcdefgh" * 4096)[:10_000] + "…", 3)
 
 

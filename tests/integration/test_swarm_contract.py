@@ -579,7 +579,7 @@ def test_image_that_is_nowhere_is_rejected(bench: Bench) -> None:
 )
 def test_task_that_fits_nowhere_says_why(bench: Bench, template: Json, error: str) -> None:
     service = bench.run("web", replicas=1, template=template, settled=False)
-    bench.until(lambda: bench.tasks(service)[0]["Status"].get("Err"))
+    bench.until(lambda: [task for task in bench.tasks(service) if task["Status"].get("Err")])
     [task] = bench.tasks(service)
     assert (task["DesiredState"], task["Status"]["State"], task["Status"]["Err"]) == ("running", "pending", error)
     assert "NodeID" not in task
