@@ -16,28 +16,28 @@ from tests.harness.swarm import PrivateSwarm, require_swarm_programs, run_swarm
 # Each file's tests run in one process, one after the other; so do those of all files that look at one lasting console.
 CONSOLE = "console"
 # What takes longest, in about this order: begun first, none of it is left for the end, when other processes have nothing to
-# do. Those with several engines of their own are not all side by side.
+# do. Swarms mostly wait, consoles and browsers mostly work: they take turns, so that there is always something to do.
 LONGEST = (
     "test_swarm_redeploy",
+    "test_every_page",
     "test_swarm_nodes",
+    "test_many_processes",
     "test_swarm_contract",
     CONSOLE,
-    "test_chaos",
     "test_swarm_discovery",
-    "test_every_page",
+    "test_chaos",
     "test_up",
-    "test_many_processes",
     "test_calls_by_link",
     "test_recreate_recovery",
     "test_swarm_calls_by_link",
-    "test_recreate_safety",
-    "test_swarm_harness",
-    "test_recreate_compose",
     "test_hostile_names",
-    "test_storm",
-    "test_recreate_networks",
-    "test_swarm_scale",
+    "test_swarm_harness",
+    "test_recreate_safety",
+    "test_recreate_compose",
     "test_ways",
+    "test_storm",
+    "test_swarm_scale",
+    "test_recreate_networks",
     "test_engine_contract",
     "test_graceful_stop",
     "test_swarm_pages",

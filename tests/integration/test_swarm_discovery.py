@@ -339,6 +339,7 @@ def test_a_lone_manager_that_becomes_a_worker_says_so_and_keeps_its_rows(manager
     watcher()
     expect({"service/web/web": ("running", 1, 1)})
     managers.docker("node", "demote", "node2")
+    eventually(lambda: find_role(second) == "worker", within=60, what="Swarm has made it a worker")
     sentence = "node2 is no longer a Swarm manager, so its stacks and services cannot be seen: it is a worker now."
     eventually(lambda: read(cluster).swarm_notice == sentence, within=PROMPTLY)
     assert read(cluster).status == "reachable"
