@@ -45,10 +45,12 @@ LONGEST = (
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(find_group(item)))
     yield
+    if config.getoption("loadgroup", False) and not all(item.nodeid.endswith(f"@{find_group(item)}") for item in items):
+        raise pytest.UsageError("pytest-xdist takes no notice of the groups: which versions of it and of pytest are these?")
     order = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(find_group(item), len(LONGEST)))
 

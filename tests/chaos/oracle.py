@@ -57,8 +57,8 @@ class Fault:
 
 def take_picture(api: docker.APIClient, kind: Kind, mark: bool = False) -> Picture:
     """`mark`: also write a mark of its own into each volume, to be found again later."""
-    listed = [entry["Id"] for entry in api.containers(all=True)]
-    details = [api.inspect_container(container) for container in listed]
+    listed = [inspect_or_miss(api, entry["Id"]) for entry in api.containers(all=True)]
+    details = [item for item in listed if item]
     volumes = frozenset(volume["Name"] for volume in api.volumes().get("Volumes") or [])
     networks = frozenset(network["Name"] for network in api.networks()) - OWN_NETWORKS
     containers = {item["Name"].lstrip("/"): describe(item) for item in details}
@@ -68,6 +68,14 @@ def take_picture(api: docker.APIClient, kind: Kind, mark: bool = False) -> Pictu
             write_mark(api, container, folder, volume)
     marks = {volume: read_mark(api, container, folder) for volume, (container, folder) in mounts.items()}
     return Picture(containers, volumes, networks, describe_service(api) if kind.on_swarm else {}, marks)
+
+
+def inspect_or_miss(api: docker.APIClient, container: str) -> dict[str, Any]:
+    """Empty when it went since it was listed: Swarm still sweeps up what became of its earlier tasks."""
+    try:
+        return dict(api.inspect_container(container))
+    except docker.errors.NotFound:
+        return {}
 
 
 def describe(details: Mapping[str, Any]) -> Container:
