@@ -33,6 +33,7 @@ from clusters.engine.errors import (
     TargetMissing,
 )
 from clusters.engine.failures import describe_failure, describe_place, probe_ssh
+from clusters.engine.pull_failures import classify_pull_failure
 from clusters.engine.ssh import use_ssh_command
 from clusters.meters import ENGINE_REQUESTS
 
@@ -584,18 +585,3 @@ def find_manager_fault(api: docker.APIClient, address: str) -> EngineError | Non
     except EngineError as error:
         return error
     return None
-
-
-PULL_FAILURES = (
-    ("pull_rate_limited", ("toomanyrequests", "too many requests", "rate limit", "429")),
-    ("pull_not_found", ("not found", "manifest unknown", "name unknown", "no such", "does not exist or no pull access")),
-    ("pull_unauthorized", ("unauthorized", "denied", "no basic auth credentials", "authentication required", "401", "403")),
-)
-
-
-def classify_pull_failure(reference: str, message: str, *, had_credentials: bool = False) -> PullFailed:
-    """A typed error from the engine's words; registries and engine versions word the same refusal differently."""
-    lowered = message.lower()
-    code = next((code for code, words in PULL_FAILURES if any(word in lowered for word in words)), "pull_failed")
-    sentence = f"{reference} could not be pulled: {message.strip()[:500].rstrip('.')}."
-    return PullFailed(sentence, code=code, had_credentials=had_credentials)

@@ -161,6 +161,10 @@ class SwarmService:
         return int((self.details.get("Version") or {}).get("Index") or 0)
 
     @property
+    def updated_at(self) -> str:
+        return str(self.details.get("UpdatedAt") or "")
+
+    @property
     def task_template(self) -> Mapping[str, Any]:
         return self.spec.get("TaskTemplate") or {}
 

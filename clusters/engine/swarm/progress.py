@@ -64,6 +64,11 @@ class UpdateGoal(Goal):
         return task.force_update == self.force_update and task.image == self.image
 
 
+def is_made_since(moment: str, task: Task) -> bool:
+    """By the manager's clock. Without its Z such times sort as text."""
+    return bool(moment) and task.created_at.rstrip("Z") >= moment.rstrip("Z")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReturnGoal(Goal):
     """Every task is again as before the update."""
@@ -74,8 +79,7 @@ class ReturnGoal(Goal):
         return task.force_update == self.force_update
 
     def is_made_for(self, task: Task, service: SwarmService) -> bool:
-        started_at = service.update_started_at.rstrip("Z")  # without it such times sort as text
-        return bool(started_at) and task.created_at.rstrip("Z") >= started_at
+        return is_made_since(service.update_started_at, task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,7 @@ class ScaleGoal(Goal):
     is_out: bool = True
 
     def is_made_for(self, task: Task, service: SwarmService) -> bool:
-        return False
+        return is_made_since(service.updated_at, task)
 
 
 @dataclass(frozen=True, kw_only=True)

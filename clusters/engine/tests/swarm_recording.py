@@ -41,7 +41,7 @@ def service(
     version: int = 10,
     **rest: Any,
 ) -> dict[str, Any]:
-    """As the engine lists it. `rest`: UpdateStatus, PreviousSpec, JobStatus."""
+    """As the engine lists it. `rest`: UpdatedAt, UpdateStatus, PreviousSpec, JobStatus."""
     stack_labels = {"com.docker.stack.namespace": stack} if stack else {}
     spec = {
         "Name": f"{stack}_{name}" if stack else name,

@@ -7,9 +7,10 @@ import certifi
 import pytest
 
 from clusters.engine import failures
-from clusters.engine.client import EngineClient, classify_pull_failure
+from clusters.engine.client import EngineClient
 from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineUnreachable
+from clusters.engine.pull_failures import classify_pull_failure
 
 
 def reason(url, **options):
@@ -134,6 +135,15 @@ def test_a_password_in_the_address_is_not_shown():
         ("toomanyrequests: You have reached your pull rate limit.", "pull_rate_limited"),
         ('Get "http://localhost:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused', "pull_failed"),
         ("no space left on device", "pull_failed"),
+        ('Get "http://127.0.0.1:42901/v2/": dial tcp 10.0.0.1:429: connect: connection refused', "pull_failed"),
+        ('Get "http://r:401/v2/": EOF', "pull_failed"),
+        ('Get "https://denied.example/v2/rate limit/": EOF', "pull_failed"),
+        ("Head https://r/v2/app/manifests/1: unexpected status code 429", "pull_rate_limited"),
+        ("error parsing HTTP 403 response body: invalid character '<'", "pull_unauthorized"),
+        ('denied: Permission "downloadArtifacts" denied on resource "app"', "pull_unauthorized"),
+        ("dial tcp: lookup registry.example on 10.0.0.2:53: no such host", "pull_failed"),
+        ("open /var/lib/docker/tmp/GetImageBlob12: no such file or directory", "pull_failed"),
+        ("mkdir /var/lib/docker/tmp: permission denied", "pull_failed"),
     ],
 )
 def test_pull_failures_are_told_apart(message, code):

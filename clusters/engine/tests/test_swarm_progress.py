@@ -294,10 +294,18 @@ def test_a_task_that_swarm_stopped_itself_has_not_failed():
 
 
 def test_failures_from_before_a_scaling_do_not_count_against_it():
-    details, seen = service(), Seen()
+    details, seen = service(UpdatedAt="2026-01-01T00:00:01Z"), Seen()
     old = [task(1, "failed", desired="shutdown", number=number) for number in range(1, 5)]
     assert judge(SCALE, seen, look(details, *old, task(1)), 0.0).state == "moving"
     assert seen.failures == {}
+
+
+def test_a_task_that_a_scaling_made_and_that_failed_before_the_first_look_counts_against_it():
+    details, seen = service(UpdatedAt="2026-01-01T00:00:01Z"), Seen()
+    added = task(2, "failed", desired="shutdown", exit_code=7, made_at="2026-01-01T00:00:01.5Z")
+    assert judge(SCALE, seen, look(details, task(1), added), 0.0).state == "moving"
+    verdict = judge(SCALE, seen, look(details, task(1), added), 1.0)  # and Swarm starts no other
+    assert (verdict.state, verdict.code) == ("failed", "tasks_failed")
 
 
 def test_tasks_that_no_node_takes_are_stuck_after_a_minute():
