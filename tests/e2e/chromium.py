@@ -25,8 +25,12 @@ FLAGS = (
 )
 
 
+# What htmx says when a page is left while it asks for news. A request that fails is told in another line besides.
+LEAVING = ("htmx:sendAbort", "htmx:afterRequest")
+
+
 def is_complaint(message: ConsoleMessage) -> bool:
-    return message.type in ("error", "warning")
+    return message.type in ("error", "warning") and not message.text.startswith(LEAVING)
 
 
 @contextmanager

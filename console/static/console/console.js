@@ -179,15 +179,13 @@
 
   let opener = null; // has the focus again when the dialog or the palette closes
 
-  document.addEventListener("htmx:afterSwap", (event) => {
-    const box = dialog();
-    if (!box || event.detail.target !== box || box.open) return;
-    opener = document.activeElement;
-    box.showModal();
-  });
-  document.addEventListener("htmx:afterSettle", (event) => { // htmx gives the focus back before this
+  document.addEventListener("htmx:afterSettle", (event) => { // before this htmx does not act on what stands in it
     const box = dialog();
     if (!box || event.detail.target !== box) return;
+    if (!box.open) {
+      opener = document.activeElement;
+      box.showModal();
+    }
     const choices = ["[aria-invalid=true]", "[autofocus]", "input:not([type=hidden]), select, textarea", "button[type=submit]"];
     choices.map((choice) => box.querySelector(choice)).find(Boolean)?.focus();
   });
