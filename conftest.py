@@ -5,3 +5,8 @@ import hypothesis
 # Two cores that also run engines and browsers: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("shared")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long value's name is its length: megabytes are no name, and of compressed ones each process has another."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, str | bytes) and len(val) > 300 else None
