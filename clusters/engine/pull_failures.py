@@ -19,9 +19,13 @@ WORDS = (
 )
 
 
+# An address or a name. It begins where a word does, so that a long text is read in one go.
+SLASHED = re.compile(r"(?<![\w.:@%-])[\w.:@%-]*/[\w.:@%/-]*")
+
+
 def classify_pull_failure(reference: str, message: str, *, had_credentials: bool = False) -> PullFailed:
     """A typed error. What has a slash in it, an address or a name, says nothing about the reason."""
-    text = re.sub(r"\S*/\S*", " ", message.lower())
+    text = SLASHED.sub(" ", message.lower())
     code = next((code for code, words in WORDS if re.search(words, text)), "pull_failed")
     sentence = f"{reference} could not be pulled: {message.strip()[:500].rstrip('.')}."
     return PullFailed(sentence, code=code, had_credentials=had_credentials)

@@ -57,8 +57,7 @@ class Fault:
 
 def take_picture(api: docker.APIClient, kind: Kind, mark: bool = False) -> Picture:
     """`mark`: also write a mark of its own into each volume, to be found again later."""
-    listed = [inspect_or_miss(api, entry["Id"]) for entry in api.containers(all=True)]
-    details = [item for item in listed if item]
+    details = list(inspect_containers(api, kind.on_swarm))
     volumes = frozenset(volume["Name"] for volume in api.volumes().get("Volumes") or [])
     networks = frozenset(network["Name"] for network in api.networks()) - OWN_NETWORKS
     containers = {item["Name"].lstrip("/"): describe(item) for item in details}
@@ -70,12 +69,14 @@ def take_picture(api: docker.APIClient, kind: Kind, mark: bool = False) -> Pictu
     return Picture(containers, volumes, networks, describe_service(api) if kind.on_swarm else {}, marks)
 
 
-def inspect_or_miss(api: docker.APIClient, container: str) -> dict[str, Any]:
-    """Empty when it went since it was listed: Swarm still sweeps up what became of its earlier tasks."""
-    try:
-        return dict(api.inspect_container(container))
-    except docker.errors.NotFound:
-        return {}
+def inspect_containers(api: docker.APIClient, may_go: bool) -> Iterable[dict[str, Any]]:
+    """`may_go`: one may have gone since it was listed: Swarm still sweeps up what became of its earlier tasks."""
+    for entry in api.containers(all=True):
+        try:
+            yield api.inspect_container(entry["Id"])
+        except docker.errors.NotFound:
+            if not may_go:
+                raise
 
 
 def describe(details: Mapping[str, Any]) -> Container:

@@ -140,6 +140,7 @@ def test_a_password_in_the_address_is_not_shown():
         ('Get "https://denied.example/v2/rate limit/": EOF', "pull_failed"),
         ("Head https://r/v2/app/manifests/1: unexpected status code 429", "pull_rate_limited"),
         ("error parsing HTTP 403 response body: invalid character '<'", "pull_unauthorized"),
+        ('unknown: {"errors":[{"code":"DENIED","detail":"repository:team/app:pull"}]}', "pull_unauthorized"),
         ('denied: Permission "downloadArtifacts" denied on resource "app"', "pull_unauthorized"),
         ("dial tcp: lookup registry.example on 10.0.0.2:53: no such host", "pull_failed"),
         ("open /var/lib/docker/tmp/GetImageBlob12: no such file or directory", "pull_failed"),
