@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from django.core.management import call_command
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.inventory import sync_cluster
 from clusters.models import Cluster, Container
 from tests.harness.engine import run_engine

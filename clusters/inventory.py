@@ -14,11 +14,11 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from clusters.engine.client import EngineClient
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.endpoint import EngineEndpoint
+from clusters.engine.connection.failures import describe_address
 from clusters.engine.errors import EngineError, EngineUnreachable
-from clusters.engine.failures import describe_address
-from clusters.engine.listing import (
+from clusters.engine.inspection.listing import (
     EngineFacts,
     ObservedApplication,
     ObservedContainer,
@@ -27,7 +27,7 @@ from clusters.engine.listing import (
     observe_engine,
     read_facts,
 )
-from clusters.engine.swarm.listing import ObservedNode, ObservedSwarmService, ObservedTask
+from clusters.engine.inspection.swarm_listing import ObservedNode, ObservedSwarmService, ObservedTask
 from clusters.models import Application, Cluster, Container, Node, Service, Task
 
 PLAIN_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)

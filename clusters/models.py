@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clusters.encryption import EncryptedTextField
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from clusters.registry.client import RegistryAccess
 from clusters.registry.reference import BadReference, is_loopback, normalize_host

@@ -18,12 +18,12 @@ from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import close_old_connections, connection, connections
 
-from clusters.engine.client import EngineClient
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.endpoint import EngineEndpoint
+from clusters.engine.connection.event_stream import EventStream
 from clusters.engine.errors import EngineError
-from clusters.engine.events import EventStream
-from clusters.engine.listing import ObservedEngine
-from clusters.engine.swarm.listing import look_at_tasks
+from clusters.engine.inspection.listing import ObservedEngine
+from clusters.engine.inspection.swarm_listing import look_at_tasks
 from clusters.inventory import mark_unreachable, observe_and_store
 from clusters.leases import claim_leases, extend_leases, make_owner, release_leases
 from clusters.models import Cluster

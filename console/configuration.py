@@ -12,10 +12,10 @@ from django.db.models import Case, OuterRef, Subquery, When
 from django.http import HttpRequest
 
 from clusters.audit import record_act
-from clusters.engine.client import EngineClient
-from clusters.engine.details import Configuration, ContainerDetails, read_container
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError, TargetMissing
-from clusters.engine.swarm.details import read_service
+from clusters.engine.inspection.details import Configuration, ContainerDetails, read_container
+from clusters.engine.inspection.swarm_details import read_service
 from clusters.models import Application, Container, Service
 from console.live import load_keys, open_application_engine
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clusters.engine.images import EngineImage, ImageNeed, read_images
+from clusters.engine.inspection.images import EngineImage, ImageNeed, read_images
 from clusters.models import Cluster, Container, Service, Task
 from console.live import open_engine
 from triggers.models import TriggerCall

@@ -1,6 +1,6 @@
 """Asking an engine while somebody waits for the page: briefly, and what cannot be told is a state of the page."""
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineUnreachable
 from clusters.models import Application, Cluster
 

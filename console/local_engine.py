@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError
 from clusters.forms import ClusterForm
 from clusters.models import Cluster

@@ -12,13 +12,13 @@ from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.http import HttpRequest
 from django.urls import reverse
 
-from clusters.engine import logs
-from clusters.engine.client import EngineClient
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
-from clusters.engine.log_cursor import Cursor
-from clusters.engine.log_stream import SECOND
-from clusters.engine.logs import LogLine, LogNotice, LogPortion, LogSource
+from clusters.engine.logs import portions as logs
+from clusters.engine.logs.cursor import Cursor
+from clusters.engine.logs.portions import LogLine, LogNotice, LogPortion, LogSource
+from clusters.engine.logs.stream import SECOND
 from clusters.models import Application, Container, Node, Service, Task
 from console.ansi import Segment, split_ansi, strip_ansi
 from console.live import load_keys

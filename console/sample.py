@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from clusters.engine import sample
-from clusters.engine.client import EngineClient
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError, EngineUnreachable
 from console.private_engine import EngineStartError, install_packages, is_debian
 

@@ -10,7 +10,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from console import env
 from console.logs import build_logging

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.template.defaultfilters import filesizeformat
 
-from clusters.engine.use import Counters, Use
+from clusters.engine.inspection.resource_use import Counters, Use
 
 WINDOW = 120  # seconds
 MOST_SAMPLES = 61

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from structlog.contextvars import bound_contextvars
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, HandOver, PlanRefused

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
-    from clusters.engine.client import EngineClient
+    from clusters.engine.connection.client import EngineClient
 
 Level = Literal["info", "warning", "error"]
 # What can be done to an application or to one of its containers as a whole. On a Swarm nothing is stopped or started.

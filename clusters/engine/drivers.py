@@ -1,7 +1,7 @@
 """Which driver an application's source has."""
 
 from clusters.engine.driver import Driver
-from clusters.engine.standalone import StandaloneDriver
+from clusters.engine.standalone.driver import StandaloneDriver
 from clusters.engine.swarm.driver import SwarmDriver
 
 

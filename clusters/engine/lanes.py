@@ -11,7 +11,7 @@ from clusters.engine.driver import Check, Level, Report
 from clusters.engine.errors import Cancelled, EngineError, HandOver
 
 if TYPE_CHECKING:
-    from clusters.engine.client import EngineClient
+    from clusters.engine.connection.client import EngineClient
 
 BEAT_SECONDS = 0.5
 LEAVE_SECONDS = 5.0  # how long a request under way is waited for when the call is to stop

@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.engine.client import EngineClient, translated_errors
+from clusters.engine.connection.client import EngineClient, translated_errors
 from clusters.engine.errors import EngineRefused
 
 PROJECT = "hello"

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from clusters import inventory
 from clusters.engine.errors import EngineUnreachable
-from clusters.engine.listing import EngineFacts
+from clusters.engine.inspection.listing import EngineFacts
 from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import Cluster
 from clusters.roles import Role

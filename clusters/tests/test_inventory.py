@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from clusters import inventory
 from clusters.engine.errors import EngineUnreachable
-from clusters.engine.listing import observe_engine
+from clusters.engine.inspection.listing import observe_engine
+from clusters.engine.inspection.tests.recorded import IMAGE, RecordedEngine, compose_entry, entry
 from clusters.inventory import mark_unreachable, observe_and_store, store_observation, sync_cluster
 from clusters.models import Application, Cluster, Container, Service
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
-from clusters.tests.recorded import IMAGE, RecordedEngine, compose_entry, entry
 
 pytestmark = pytest.mark.django_db
 

@@ -5,10 +5,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from clusters.engine.errors import NotManager, SwarmUnavailable
+from clusters.engine.inspection.tests.recorded import RecordedEngine, entry, swarm_node, swarm_service, swarm_task
 from clusters.inventory import observe_and_store
 from clusters.models import Application, Cluster, Container, Node, Service, Task
 from clusters.tests.factories import ClusterFactory
-from clusters.tests.recorded import RecordedEngine, entry, swarm_node, swarm_service, swarm_task
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from clusters.audit import record
 from clusters.engine.errors import EngineUnreachable
-from clusters.engine.fake_containers import make_id
-from clusters.engine.testing import FakeEngine
+from clusters.engine.fakes.fake_containers import make_id
+from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Application, Cluster, ClusterGrant, Container
 from clusters.registries import PushPermission
 from clusters.roles import Role

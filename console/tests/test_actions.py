@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from clusters.engine.errors import EngineUnreachable
-from clusters.engine.listing import EngineFacts
+from clusters.engine.inspection.listing import EngineFacts
 from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import Application, AuditEntry, Cluster
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from clusters.engine.testing import FakeEngine
+from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Application, AuditEntry, Container
 from clusters.roles import Role
 from clusters.tests.users import make_user

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from clusters.engine.errors import EngineUnreachable
-from clusters.engine.log_cursor import Cursor
-from clusters.engine.log_stream import SECOND
-from clusters.engine.testing import FakeEngine
+from clusters.engine.fakes.fake_engine import FakeEngine
+from clusters.engine.logs.cursor import Cursor
+from clusters.engine.logs.stream import SECOND
 from clusters.models import Application, Container, Node, Service
 from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ContainerFactory, ServiceFactory, TaskFactory

@@ -11,8 +11,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from clusters import meters
-from clusters.engine.client import EngineClient
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineUnreachable
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 
-from clusters.engine.testing import FakeEngine
+from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import AuditEntry, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFactory

@@ -16,11 +16,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from clusters import inventory
 from clusters.access import scope_visible
 from clusters.audit import record_act
-from clusters.engine.client import EngineClient
-from clusters.engine.disk import read_disk_use
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError
-from clusters.engine.history import read_history
-from clusters.engine.setup import read_setup
+from clusters.engine.inspection.disk_use import read_disk_use
+from clusters.engine.inspection.engine_setup import read_setup
+from clusters.engine.inspection.past_events import read_history
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Node
 from console.live import open_engine

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from clusters.engine.errors import EngineError, TargetMissing
-from clusters.engine.use import Use, read_use
+from clusters.engine.inspection.resource_use import Use, read_use
 from clusters.models import Container
 from console.configuration import (
     PERMISSION,

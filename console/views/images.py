@@ -14,8 +14,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.audit import record_act
 from clusters.engine.errors import EngineError
-from clusters.engine.image_removal import PruneChoice, Removal, Scope, choose_images, choose_one, explain_stay, remove_images
-from clusters.engine.images import SORTS, EngineImage, read_images, search_images, sort_images, total_images
+from clusters.engine.inspection.image_removal import (
+    PruneChoice,
+    Removal,
+    Scope,
+    choose_images,
+    choose_one,
+    explain_stay,
+    remove_images,
+)
+from clusters.engine.inspection.images import SORTS, EngineImage, read_images, search_images, sort_images, total_images
 from clusters.models import Cluster
 from console.image_rows import gather_needs, make_rows, read_cluster_images
 from console.live import open_engine

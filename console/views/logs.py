@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from clusters.engine.errors import EngineError
-from clusters.engine.log_cursor import Cursor
+from clusters.engine.logs.cursor import Cursor
 from clusters.models import Application, Container, Service
 from console.log_panel import (
     LogQuery,

@@ -88,7 +88,7 @@ def prepare(log: Path) -> None:
     import django
 
     django.setup()
-    for module in ("clusters.engine.client", "clusters.inventory", "console.celery", "triggers.tasks"):
+    for module in ("clusters.engine.connection.client", "clusters.inventory", "console.celery", "triggers.tasks"):
         importlib.import_module(module)
 
 

@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django.live_server_helper import LiveServer
 
-from clusters.engine.testing import FakeEngine
+from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Container
 from clusters.registries import PushPermission
 from clusters.roles import Role

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.endpoint import EngineEndpoint
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from clusters.engine.client import EngineClient
-from clusters.engine.credentials import CredentialSource, no_credentials
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.credentials import CredentialSource, no_credentials
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
-from clusters.engine.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineUnreachable
 from tests.harness.engine import PrivateEngine
 from tests.harness.swarm import PrivateSwarm

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import docker
 
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.endpoint import EngineEndpoint
 from console.private_engine import EngineStartError, start_private_engine
 from console.private_engine import PrivateEngine as DaemonProcess
 from tests.harness.eventually import eventually

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from clusters.engine.client import EngineClient
-from clusters.engine.testing import FakeEngine
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.fakes.fake_engine import FakeEngine
 
 CHANGES = {
     "create_container",

@@ -24,7 +24,7 @@ from typing import Any
 import docker
 import requests
 
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.endpoint import EngineEndpoint
 from console.private_engine import EngineStartError, launch_private_engine, wait_until_ready
 from console.private_engine import PrivateEngine as DaemonProcess
 from tests.harness.engine import (

@@ -2,10 +2,10 @@
 
 import pytest
 
-from clusters.engine.client import EngineClient
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
-from clusters.engine.listing import observe_engine
+from clusters.engine.inspection.listing import observe_engine
 from clusters.inventory import sync_cluster, test_connection
 from clusters.models import Application, Cluster, Container, Service
 from clusters.tests.factories import ClusterFactory

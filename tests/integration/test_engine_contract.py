@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from clusters.engine.client import EngineClient
-from clusters.engine.details import read_container
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
-from clusters.engine.log_stream import RawLine, read_lines
-from clusters.engine.masking import MASK
-from clusters.engine.testing import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
-from clusters.engine.use import Use, read_use
+from clusters.engine.fakes.fake_engine import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
+from clusters.engine.inspection.details import read_container
+from clusters.engine.inspection.masking import MASK
+from clusters.engine.inspection.resource_use import Use, read_use
+from clusters.engine.logs.stream import RawLine, read_lines
 from clusters.registry.errors import RegistryError
 from tests.harness.eventually import eventually
 from tests.harness.images import SERVE, make_image

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import docker
 import pytest
 
-from clusters.engine.client import EngineClient
-from clusters.engine.image_removal import Removal, Scope, choose_images, choose_one, remove_images
-from clusters.engine.images import EngineImage, ImageNeed, read_images
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.inspection.image_removal import Removal, Scope, choose_images, choose_one, remove_images
+from clusters.engine.inspection.images import EngineImage, ImageNeed, read_images
 from tests.harness.engine import PrivateEngine
 from tests.harness.images import BASE, make_image
 from tests.harness.registry import PrivateRegistry

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import docker
 
-from clusters.engine.client import EngineClient
-from clusters.engine.log_cursor import Cursor
-from clusters.engine.logs import LogSource, read_newest, read_since, read_whole
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.logs.cursor import Cursor
+from clusters.engine.logs.portions import LogSource, read_newest, read_since, read_whole
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE

@@ -7,8 +7,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from clusters.engine import client
-from clusters.engine.client import EngineClient
+from clusters.engine.connection import client
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.registry.tests.scripted import Reply, serve

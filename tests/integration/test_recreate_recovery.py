@@ -14,7 +14,7 @@ import pytest
 from clusters.engine.driver import Driver, Plan
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused
-from clusters.engine.testing import CRASHES, FakeEngine
+from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
 from tests.harness.driving import Drive, no_check, observe, redeploy_with, scale_with
 from tests.harness.engine import PrivateEngine
 from tests.harness.interruption import Countdown, Killed, MortalClient, kill_after, revive

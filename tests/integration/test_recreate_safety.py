@@ -8,7 +8,7 @@ from typing import Any
 import docker
 import pytest
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.drivers import driver_for
 from tests.harness.driving import Drive, execute, no_check, observe, redeploy
 from tests.harness.engine import PrivateEngine

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.driver import Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import PlanRefused

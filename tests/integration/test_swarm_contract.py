@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError, EngineRefused, NotManager, PullFailed, TargetMissing
-from clusters.engine.testing import CANNOT_START, COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
+from clusters.engine.fakes.fake_engine import CANNOT_START, COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from tests.harness.eventually import eventually
 from tests.harness.registry import LOGIN
 from tests.harness.swarm import PrivateSwarm

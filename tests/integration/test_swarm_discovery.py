@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from clusters import watch
-from clusters.engine.client import EngineClient
-from clusters.engine.endpoint import EngineEndpoint
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineUnreachable, NotManager
 from clusters.inventory import sync_cluster, test_connection
 from clusters.models import Application, Cluster, Container, Node, Service, Task

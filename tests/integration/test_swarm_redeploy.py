@@ -8,7 +8,7 @@ from typing import Any
 import docker
 import pytest
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.driver import Intent
 from clusters.engine.errors import NotManager, TargetMissing
 from tests.harness.driving import Drive, observe, redeploy, redeploy_with

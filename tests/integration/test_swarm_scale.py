@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from clusters.engine.client import EngineClient
+from clusters.engine.connection.client import EngineClient
 from clusters.engine.driver import Intent
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import PlanRefused

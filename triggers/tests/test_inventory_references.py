@@ -3,10 +3,10 @@
 import pytest
 from django.utils import timezone
 
+from clusters.engine.inspection.tests.recorded import RecordedEngine, compose_entry
 from clusters.inventory import observe_and_store
 from clusters.models import Application, Service
 from clusters.tests.factories import ClusterFactory
-from clusters.tests.recorded import RecordedEngine, compose_entry
 from triggers.models import Trigger, TriggerCall
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from clusters.engine.errors import EngineUnreachable
+from clusters.engine.fakes.fake_engine import CANNOT_START, CRASHES, UNHEALTHY, FakeEngine
 from clusters.engine.swarm import deletion, follow
-from clusters.engine.testing import CANNOT_START, CRASHES, UNHEALTHY, FakeEngine
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from triggers import runner
@@ -237,7 +237,7 @@ class TestFailure:
             if method == "stop_container" and next(left, None) is not None:
                 raise EngineUnreachable("The engine does not answer: connection refused.")
 
-        monkeypatch.setattr("clusters.engine.executor.RETRY_SECONDS", 0)
+        monkeypatch.setattr("clusters.engine.standalone.execute.RETRY_SECONDS", 0)
         shop.fake.before_request = come_and_go
         assert shop.call("stop").state == CallState.SUCCEEDED
         assert shop.fake.running() == {"watch"}

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from clusters.engine.errors import EngineUnreachable
+from clusters.engine.fakes.fake_engine import COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from clusters.engine.swarm import follow
 from clusters.engine.swarm.execute import WOKEN_LABEL
-from clusters.engine.testing import COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from tests.harness.interruption import Killed

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from clusters.engine.testing import FakeEngine
+from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from triggers import calls, runner

@@ -24,7 +24,7 @@ from clusters.engine.swarm.redeploy import plan_redeploy
 from clusters.engine.swarm.scale import plan_scale
 
 if TYPE_CHECKING:
-    from clusters.engine.client import EngineClient
+    from clusters.engine.connection.client import EngineClient
 
 
 class SwarmDriver:

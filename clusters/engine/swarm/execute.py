@@ -18,7 +18,7 @@ from clusters.engine.swarm.progress import JobGoal, ReturnGoal, ScaleGoal, Updat
 from clusters.engine.swarm.wording import describe_lost_nodes
 
 if TYPE_CHECKING:
-    from clusters.engine.client import EngineClient
+    from clusters.engine.connection.client import EngineClient
 
 VERSION_ATTEMPTS = 5  # a service that others change at the same moment is read and tried again
 WOKEN_LABEL = "windlass.update.woken"  # on services

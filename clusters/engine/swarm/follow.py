@@ -13,7 +13,7 @@ from clusters.engine.swarm.progress import AnyGoal, Seen, Verdict, judge
 from clusters.engine.swarm.wording import describe_running
 
 if TYPE_CHECKING:
-    from clusters.engine.client import EngineClient
+    from clusters.engine.connection.client import EngineClient
 
 POLL_SECONDS = 0.2
 QUIET_POLL_SECONDS = 0.5  # once nothing has moved for a while

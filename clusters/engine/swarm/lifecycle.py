@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from clusters.engine.driver import Act, Intent, Losses, Target
 from clusters.engine.errors import PlanRefused
-from clusters.engine.swarm.naming import STACK_LABEL
 from clusters.engine.swarm.observed import SwarmTarget, list_belongings, list_services
 from clusters.engine.swarm.plan import AnyOperation, AwaitEnd, RemoveBelonging, RemoveService, SwarmPlan
 from clusters.engine.swarm.redeploy import plan_redeploy
 from clusters.engine.swarm.rules import Limits, read_limits
+from clusters.engine.swarm.stack_labels import STACK_LABEL
 
 if TYPE_CHECKING:
-    from clusters.engine.client import EngineClient
+    from clusters.engine.connection.client import EngineClient
 
 
 def plan_act(observed: SwarmTarget, act: Act, container: str, intent: Intent) -> SwarmPlan:

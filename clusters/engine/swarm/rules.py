@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clusters.engine import names
+from clusters.engine.standalone.rules import MONITOR_LIMIT, parse_duration
 from clusters.engine.swarm.observed import SwarmService
-from clusters.engine.update_rules import MONITOR_LIMIT, parse_duration
 
 DEPENDS_LABEL = "windlass.depends"
 TIMEOUT_LABEL = "windlass.update.timeout"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.engine.driver import Target
-from clusters.engine.observed import ObservedContainer, ObservedTarget, make_container
+from clusters.engine.standalone.observed import ObservedContainer, ObservedTarget, make_container
 
 FOLDER = Path(__file__).parent / "recorded"
 

@@ -1,0 +1,92 @@
+"""What an engine's images, containers, volumes and build cache take on its disk, and how much of that could go."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clusters.engine.cleaning import LARGEST_SIZE, clean_count
+
+if TYPE_CHECKING:
+    from clusters.engine.connection.client import EngineClient
+
+DISK_PATIENCE = 20.0  # seconds: the engine measures volumes and containers for it
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DiskShare:
+    """`size` and `reclaimable` in bytes. `at_least`: more may go: layers that only unused images share are not counted."""
+
+    name: str
+    count: int
+    used: int
+    size: int
+    reclaimable: int
+    at_least: bool = False
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    shares: tuple[DiskShare, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(share.size for share in self.shares)
+
+    @property
+    def reclaimable(self) -> int:
+        return sum(share.reclaimable for share in self.shares)
+
+
+def read_disk_use(client: "EngineClient") -> DiskUse:
+    """Raises EngineError."""
+    with client.patience(DISK_PATIENCE):
+        answer = client.disk_usage()
+    return DiskUse(
+        (
+            measure_images(answer.get("Images") or [], read_size(answer, "LayersSize")),
+            measure_containers(answer.get("Containers") or []),
+            measure_volumes(answer.get("Volumes") or []),
+            measure_build_cache(answer.get("BuildCache") or []),
+        )
+    )
+
+
+def measure_images(images: Iterable[Json], layers_size: int) -> DiskShare:
+    """`layers_size`: of all layers, each counted once."""
+    found = list(images)
+    unused = [image for image in found if not clean_count(image.get("Containers"))]
+    own = sum(max(read_size(image, "Size") - read_size(image, "SharedSize"), 0) for image in unused)
+    return DiskShare("Images", len(found), len(found) - len(unused), layers_size, own, at_least=bool(unused))
+
+
+def measure_containers(containers: Iterable[Json]) -> DiskShare:
+    """Their own writable layers; what stands in the way of removal is that they run."""
+    found = list(containers)
+    stopped = [one for one in found if one.get("State") not in {"running", "paused", "restarting"}]
+    return DiskShare("Containers", len(found), len(found) - len(stopped), add(found, "SizeRw"), add(stopped, "SizeRw"))
+
+
+def measure_volumes(volumes: Iterable[Json]) -> DiskShare:
+    """Of other drivers than the local one the engine knows no size: -1, counted as 0."""
+    found = [(volume.get("UsageData") or {}) for volume in volumes]
+    unused = [one for one in found if one.get("RefCount") == 0]
+    return DiskShare("Volumes", len(found), len(found) - len(unused), add(found, "Size"), add(unused, "Size"))
+
+
+def measure_build_cache(records: Iterable[Json]) -> DiskShare:
+    """A shared record is an image's layer and counted there."""
+    found = list(records)
+    own = [one for one in found if not one.get("Shared")]
+    unused = [one for one in own if not one.get("InUse")]
+    used = sum(bool(one.get("InUse")) for one in found)
+    return DiskShare("Build cache", len(found), used, add(own, "Size"), add(unused, "Size"))
+
+
+def add(entries: Iterable[Json], name: str) -> int:
+    return sum(read_size(entry, name) for entry in entries)
+
+
+def read_size(entry: Json, name: str) -> int:
+    return clean_count(entry.get(name), LARGEST_SIZE)

@@ -1,0 +1,366 @@
+"""The whole engine at a glance: everything that runs there as applications, services and containers.
+
+Four requests whatever the engine's size: version, info, containers, images; on a Swarm manager three more. An inspect
+follows only for a container whose list entry shows an image id instead of its reference (the tag has moved on), and only
+once in its life, a bounded number each time: the caller remembers references by container id.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from clusters.engine.cleaning import IMAGE_LENGTH, NAME_LENGTH, TEXT_LENGTH, clean_text, is_name, read_time
+from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
+from clusters.engine.inspection.swarm_listing import ObservedNode, ObservedSwarm, ObservedSwarmService, observe_swarm
+from clusters.engine.names import (
+    PROTECTED_LABEL,
+    REFERENCE_LABEL,
+    SYSTEM_LABEL,
+    base_name,
+    find_own_container_id,
+    find_place,
+    is_true,
+    merge_pairs,
+)
+
+if TYPE_CHECKING:
+    from clusters.engine.connection.client import EngineClient
+
+INSPECT_LIMIT = 100  # in one observation; what is left over comes with the next ones
+PROTOCOL_LENGTH = 8
+HEALTH_WORDS = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
+IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What the engine is. `swarm_role` is "manager", "worker" or empty; `time` is the engine's own clock, as a Unix time.
+
+    `swarm_state`: the engine's word for its part in a Swarm: inactive, active, pending, locked, error. Only a manager knows
+    the `swarm_id`.
+    """
+
+    engine_id: str = ""
+    engine_version: str = ""
+    api_version: str = ""
+    hostname: str = ""
+    operating_system: str = ""
+    architecture: str = ""
+    cpus: int = 0
+    memory_bytes: int = 0
+    swarm_role: str = ""
+    swarm_state: str = "inactive"
+    swarm_id: str = ""
+    time: float = 0.0
+
+
+@dataclass(frozen=True)
+class ObservedContainer:
+    container_id: str
+    name: str
+    state: str
+    status_text: str = ""
+    health: str = ""
+    image: str = ""
+    image_id: str = ""
+    ports: list[dict[str, Any]] = field(default_factory=list)
+    addresses: dict[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    protected: bool = False
+    system: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class ObservedService:
+    """Containers of one name in an application of a plain engine, by name."""
+
+    name: str
+    containers: tuple[ObservedContainer, ...]
+    image_digests: list[str] = field(default_factory=list)
+
+    mode = "replicated"
+    is_idle = False
+
+    @property
+    def replicas(self) -> int:
+        return len(self.containers)
+
+    @property
+    def running(self) -> int:
+        return sum(container.is_running for container in self.containers)
+
+    @property
+    def newest(self) -> ObservedContainer:
+        return max(self.containers, key=lambda container: (container.created_at or EPOCH, container.name))
+
+    @property
+    def image(self) -> str:
+        return self.newest.image
+
+    @property
+    def image_id(self) -> str:
+        return self.newest.image_id
+
+    @property
+    def health(self) -> str:
+        """The worst of its running containers."""
+        found = {container.health for container in self.containers if container.is_running}
+        return next((word for word in ("unhealthy", "starting", "healthy") if word in found), "")
+
+    @property
+    def status(self) -> str:
+        if not self.running:
+            return "stopped"
+        return "running" if self.running == self.replicas and self.health != "unhealthy" else "degraded"
+
+    @property
+    def ports(self) -> list[dict[str, Any]]:
+        return sort_ports(port for container in self.containers for port in container.ports)
+
+    @property
+    def protected(self) -> bool:
+        return any(container.protected for container in self.containers)
+
+    @property
+    def system(self) -> bool:
+        return any(container.system for container in self.containers)
+
+    @property
+    def created_at(self) -> datetime | None:
+        return min((container.created_at for container in self.containers if container.created_at), default=None)
+
+    @property
+    def updated_at(self) -> datetime | None:
+        return max((container.created_at for container in self.containers if container.created_at), default=None)
+
+
+@dataclass(frozen=True)
+class ObservedApplication:
+    """`source` as Application.Source."""
+
+    source: str
+    name: str
+    services: tuple[ObservedService, ...] | tuple[ObservedSwarmService, ...]
+
+    @property
+    def containers(self) -> list[ObservedContainer]:
+        return [container for service in self.services for container in service.containers]
+
+    @property
+    def wanted(self) -> int:
+        return sum(service.replicas for service in self.services)
+
+    @property
+    def running(self) -> int:
+        return sum(service.running for service in self.services)
+
+    @property
+    def status(self) -> str:
+        """What should not run at all (scaled to 0, a job that is done) says nothing about the others."""
+        found = {service.status for service in self.services if not service.is_idle} or {"stopped"}
+        return found.pop() if len(found) == 1 else "degraded"
+
+    @property
+    def protected(self) -> bool:
+        return any(service.protected for service in self.services)
+
+    @property
+    def system(self) -> bool:
+        return any(service.system for service in self.services)
+
+    @property
+    def created_at(self) -> datetime | None:
+        return min((service.created_at for service in self.services if service.created_at), default=None)
+
+    @property
+    def updated_at(self) -> datetime | None:
+        return max((service.updated_at for service in self.services if service.updated_at), default=None)
+
+
+@dataclass(frozen=True)
+class ObservedEngine:
+    """`swarm_problem`: why the Swarm that the engine is a part of cannot be seen through it, in the words that follow
+    "cannot be seen: "; its stacks, services and nodes are then not known. Empty as well where there is no Swarm.
+
+    `fingerprint` as swarm.listing.fingerprint_tasks; None where no Swarm was seen.
+    """
+
+    facts: EngineFacts
+    applications: tuple[ObservedApplication, ...]
+    nodes: tuple[ObservedNode, ...] = ()
+    swarm_problem: str = ""
+    fingerprint: int | None = None
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | None = None) -> ObservedEngine:
+    """Everything on the engine. `known_images`: image references by container id, from earlier observations.
+
+    Raises EngineError.
+    """
+    facts = read_facts(client)
+    listed = [(place, entry) for entry in client.list_containers() if (place := locate_container(entry))]
+    digests = {image["Id"]: read_digests(image) for image in client.list_images()}
+    own_id = find_own_container_id()
+    references = find_references(client, [entry for _, entry in listed], known_images or {})
+    found = [(place, read_container(entry, references[entry["Id"]], own_id)) for place, entry in listed]
+    plain = group_applications(found, digests)
+    if facts.swarm_role != "manager":
+        return ObservedEngine(facts, plain, swarm_problem=describe_absence(facts))
+    try:
+        swarm = observe_swarm(client)
+    except (NotManager, SwarmUnavailable) as error:
+        return ObservedEngine(facts, plain, swarm_problem=clean_text(error.message, TEXT_LENGTH))
+    return ObservedEngine(facts, (*plain, *group_placed(swarm)), swarm.nodes, fingerprint=swarm.fingerprint)
+
+
+def describe_absence(facts: EngineFacts) -> str:
+    """Why an engine that is no manager does not tell about its Swarm; empty where it has none."""
+    if facts.swarm_role == "worker":
+        return "it is a worker now."
+    return "" if facts.swarm_state == "inactive" else f"its part in the Swarm is {facts.swarm_state}."
+
+
+def group_placed(swarm: ObservedSwarm) -> list[ObservedApplication]:
+    grouped: dict[tuple[str, str], list[ObservedSwarmService]] = defaultdict(list)
+    for placed in swarm.services:
+        grouped[placed.source, placed.application].append(placed.service)
+    return [ObservedApplication(source, name, tuple(services)) for (source, name), services in grouped.items()]
+
+
+def read_facts(client: "EngineClient") -> EngineFacts:
+    """Raises EngineError."""
+    version, info = client.version(), client.info()
+    swarm = info.get("Swarm") or {}
+    state = clean_text(swarm.get("LocalNodeState"), 16) or "inactive"
+    role = ""
+    if state == "active":
+        role = "manager" if swarm.get("ControlAvailable") else "worker"
+    return EngineFacts(
+        engine_id=clean_text(info.get("ID"), 128),
+        engine_version=clean_text(version.get("Version"), 64),
+        api_version=clean_text(version.get("ApiVersion"), 16),
+        hostname=clean_text(info.get("Name"), 255),
+        operating_system=clean_text(info.get("OperatingSystem"), 255),
+        architecture=clean_text(info.get("Architecture"), 32),
+        cpus=info.get("NCPU") or 0,
+        memory_bytes=info.get("MemTotal") or 0,
+        swarm_role=role,
+        swarm_state=state,
+        swarm_id=clean_text((swarm.get("Cluster") or {}).get("ID"), 64),
+        time=moment.timestamp() if (moment := read_time(info.get("SystemTime"))) else 0.0,
+    )
+
+
+def locate_container(entry: dict[str, Any]) -> tuple[str, str, str] | None:
+    """Source, application and service of a list entry; None for what belongs to none (Compose's one-off containers,
+    Swarm's tasks, and what is being removed). A label that could not be a name is as good as none."""
+    if entry.get("State") == "removing" or not entry.get("Names"):
+        return None
+    name = read_name(entry)
+    place = find_place(name, entry.get("Labels") or {})
+    if place is None:
+        return None
+    if is_name(place.application) and is_name(place.service):
+        return place.source, place.application, place.service
+    return "container", base_name(name), base_name(name)
+
+
+def group_applications(
+    found: Iterable[tuple[tuple[str, str, str], ObservedContainer]], digests: Mapping[str, list[str]]
+) -> tuple[ObservedApplication, ...]:
+    """`found`: containers with their source, application and service."""
+    grouped: dict[tuple[str, str], dict[str, list[ObservedContainer]]] = defaultdict(lambda: defaultdict(list))
+    for (source, application, service), container in found:
+        grouped[source, application][service].append(container)
+    return tuple(
+        ObservedApplication(source, name, tuple(make_service(*item, digests) for item in sorted(services.items())))
+        for (source, name), services in sorted(grouped.items())
+    )
+
+
+def make_service(name: str, containers: list[ObservedContainer], digests: Mapping[str, list[str]]) -> ObservedService:
+    """A recreate under way has the old and the new container side by side: they count as one, under the lasting name."""
+    merged = merge_pairs(containers, lambda container: container.name, lambda container: container.is_running)
+    lasting = sorted((replace(container, name=base_name(container.name)) for container in merged), key=lambda c: c.name)
+    service = ObservedService(name, tuple(lasting))
+    return replace(service, image_digests=digests.get(service.newest.image_id, []))
+
+
+def read_container(entry: dict[str, Any], image: str, own_id: str) -> ObservedContainer:
+    labels = entry.get("Labels") or {}
+    status_text = clean_text(entry.get("Status"), 255)
+    own = bool(own_id) and entry["Id"].startswith(own_id)
+    networks = (entry.get("NetworkSettings") or {}).get("Networks") or {}
+    return ObservedContainer(
+        container_id=entry["Id"][:64],
+        name=read_name(entry),
+        state=clean_text(entry.get("State"), 16),
+        status_text=status_text,
+        health=next((health for word, health in HEALTH_WORDS.items() if word in status_text), ""),
+        image=clean_text(image, IMAGE_LENGTH),
+        image_id=clean_text(entry.get("ImageID"), 80),
+        ports=sort_ports(read_port(port) for port in entry.get("Ports") or [] if port.get("PublicPort")),
+        addresses={
+            clean_text(name, NAME_LENGTH): address
+            for name, network in sorted(networks.items())
+            if (address := (network or {}).get("IPAddress") or (network or {}).get("GlobalIPv6Address"))
+        },
+        created_at=datetime.fromtimestamp(entry.get("Created") or 0, UTC),
+        protected=own or is_true(labels.get(PROTECTED_LABEL)),
+        system=own or is_true(labels.get(SYSTEM_LABEL)),
+    )
+
+
+def find_references(
+    client: "EngineClient", entries: Iterable[dict[str, Any]], known_images: Mapping[str, str]
+) -> dict[str, str]:
+    """Image references by container id, as written at creation, which never change; empty where it is not known yet."""
+    references = {entry["Id"]: recall_reference(entry, known_images) for entry in entries}
+    unknown = [container_id for container_id, reference in references.items() if not reference]
+    for container_id in unknown[:INSPECT_LIMIT]:
+        with suppress(TargetMissing):  # removed since it was listed
+            references[container_id] = client.inspect_container(container_id)["Config"]["Image"]
+    return references
+
+
+def recall_reference(entry: dict[str, Any], known_images: Mapping[str, str]) -> str:
+    """The list shows the image's id in place of its reference once the tag has moved on."""
+    listed: str = entry.get("Image") or ""
+    if listed and not IMAGE_ID.fullmatch(listed):
+        return listed
+    return known_images.get(entry["Id"]) or (entry.get("Labels") or {}).get(REFERENCE_LABEL, "")
+
+
+def read_digests(image: dict[str, Any]) -> list[str]:
+    return sorted(digest for digest in image.get("RepoDigests") or [] if not digest.startswith("<none>"))
+
+
+def read_name(entry: dict[str, Any]) -> str:
+    """The container's own name; the others are links of other containers to it (`/web/db`)."""
+    names = [name.lstrip("/") for name in entry["Names"]]
+    return clean_text(next((name for name in names if "/" not in name), names[0]), NAME_LENGTH)
+
+
+def read_port(port: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "host": port["PublicPort"],
+        "container": port["PrivatePort"],
+        "protocol": clean_text(port.get("Type"), PROTOCOL_LENGTH),
+    }
+
+
+def sort_ports(ports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each published port once: the engine lists it for IPv4 and for IPv6."""
+    unique = {(port["container"], port["protocol"], port["host"]): port for port in ports}
+    return [port for _, port in sorted(unique.items())]

@@ -1,0 +1,253 @@
+"""The body of POST /containers/create that makes a container again, from what inspecting it tells.
+
+What the old image contributed is taken out, so that the new image's defaults apply; what the user gave stays. An inspect
+does not tell the two apart: a value that equals the old image's default counts as the image's.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from clusters.engine import names
+from clusters.engine.references import is_image_id
+from clusters.engine.standalone.observed import ObservedContainer, read_joined
+
+ONE_ENDPOINT_ONLY_BELOW = (1, 44)  # API versions that take a single network at creation and the MAC address container-wide
+ENDPOINT_FIELDS = ("Links", "DriverOpts", "GwPriority")
+KEPT_LABEL_PREFIXES = ("com.docker.compose.", "windlass.")
+ANONYMOUS_VOLUME = re.compile(r"[0-9a-f]{64}")
+NETWORK_ID = re.compile(r"[0-9a-f]{64}")
+UNIVERSAL_MAC = re.compile(r"[0-9a-f][048c]:(?:[0-9a-f]{2}:){4}[0-9a-f]{2}", re.IGNORECASE)
+PLAIN_NETWORKS = {"bridge", "host", "none"}  # where the engine refuses aliases
+
+
+@dataclass(frozen=True)
+class CreateConfig:
+    """`connects` and `disconnects` are done after the creation and before the start."""
+
+    body: dict[str, Any]
+    connects: tuple[tuple[str, dict[str, Any]], ...] = ()
+    disconnects: tuple[str, ...] = ()
+
+
+def make_create_config(
+    container: ObservedContainer,
+    old_image: Mapping[str, Any] | None,
+    *,
+    image: str,
+    api_version: tuple[int, int],
+    as_clone: bool = False,
+) -> CreateConfig:
+    """`image`: the reference or id to make it from. `old_image`: the inspected one it was made from; without it all is kept.
+
+    `as_clone`: a container beside this one, with anonymous volumes of its own, instead of one in its place.
+    """
+    config = subtract_image(container, (old_image or {}).get("Config") or {})
+    config["Image"] = image
+    config["Labels"] = make_labels(container, config.get("Labels") or {}, image)
+    host_config = make_host_config(container, config, as_clone)
+    endpoints = make_endpoints(container, api_version)
+    place_mac_address(container, config, endpoints, api_version)
+    clear_joined_fields(config, host_config)
+    primary = container.network_mode
+    first = (
+        endpoints if api_version >= ONE_ENDPOINT_ONLY_BELOW else {key: endpoints[key] for key in endpoints if key == primary}
+    )
+    body = {**config, "HostConfig": host_config, "NetworkingConfig": {"EndpointsConfig": first}}
+    return CreateConfig(
+        body=body,
+        connects=tuple((network, endpoint) for network, endpoint in endpoints.items() if network not in first),
+        disconnects=tuple(find_left_networks(container)),
+    )
+
+
+# The config, less what the old image contributed
+
+
+def subtract_image(container: ObservedContainer, image: Mapping[str, Any]) -> dict[str, Any]:
+    config = deepcopy(container.config)
+    config["Env"] = [entry for entry in config.get("Env") or [] if entry not in (image.get("Env") or [])]
+    published = container.host_config.get("PortBindings") or {}
+    config["ExposedPorts"] = {
+        port: {}
+        for port in config.get("ExposedPorts") or {}
+        if port in published or port not in (image.get("ExposedPorts") or {})
+    }
+    config["Volumes"] = {path: {} for path in config.get("Volumes") or {} if path not in (image.get("Volumes") or {})}
+    for key in ("WorkingDir", "User", "StopSignal", "Shell", "ArgsEscaped"):
+        if key in config and config[key] == image.get(key):
+            del config[key]
+    config.pop("OnBuild", None)
+    config["Labels"] = subtract_labels(config.get("Labels") or {}, image.get("Labels") or {})
+    subtract_command(config, image)
+    subtract_health_check(config, image.get("Healthcheck") or {})
+    if config.get("Hostname") == container.short_id:
+        del config["Hostname"]
+    return config
+
+
+def subtract_labels(labels: Mapping[str, str], image_labels: Mapping[str, str]) -> dict[str, str]:
+    """An image that Compose built carries Compose's labels too: the container's are never the image's."""
+    return {
+        key: value for key, value in labels.items() if key.startswith(KEPT_LABEL_PREFIXES) or image_labels.get(key) != value
+    }
+
+
+def subtract_command(config: dict[str, Any], image: Mapping[str, Any]) -> None:
+    """The command goes only along with the entrypoint: an image's command is void under another entrypoint."""
+    entrypoint, image_entrypoint = config.get("Entrypoint") or [], image.get("Entrypoint") or []
+    if not entrypoint and image_entrypoint:
+        config["Entrypoint"] = [""]  # the user's reset, which an inspect shows as null
+        return
+    command, image_command = config.get("Cmd") or [], image.get("Cmd") or []
+    if entrypoint != image_entrypoint or (image_command and not command):
+        return  # an entrypoint given without a command voids the image's command, even where it is the image's entrypoint
+    config["Entrypoint"] = None
+    if command == image_command:
+        config["Cmd"] = None
+
+
+def subtract_health_check(config: dict[str, Any], image_check: Mapping[str, Any]) -> None:
+    """The engine fills in the image's value for each part that the container leaves out; NONE is the user's."""
+    check = config.get("Healthcheck")
+    if not check or check.get("Test") == ["NONE"]:
+        return
+    kept = {key: value for key, value in check.items() if value and value != image_check.get(key)}
+    config["Healthcheck"] = kept or None
+
+
+def make_labels(container: ObservedContainer, labels: Mapping[str, str], image: str) -> dict[str, str]:
+    made = {key: value for key, value in labels.items() if key not in {names.COMPOSE_REPLACE_LABEL, names.REFERENCE_LABEL}}
+    if is_image_id(image, container.image_id) and not is_image_id(container.image, container.image_id):
+        made[names.REFERENCE_LABEL] = container.image
+    return made
+
+
+# The host config, passed on as it is but for what names the old container or its volumes
+
+
+def make_host_config(container: ObservedContainer, config: dict[str, Any], as_clone: bool) -> dict[str, Any]:
+    host_config = deepcopy(container.host_config)
+    if "RestartPolicy" in host_config:  # an unfinished recreate may have changed the old one's own
+        host_config["RestartPolicy"] = dict(container.restart_policy)
+    if host_config.get("Links"):
+        host_config["Links"] = [rewrite_link(link) for link in host_config["Links"]]
+    if as_clone:
+        give_own_volumes(host_config, config)
+    else:
+        keep_anonymous_volumes(container, host_config)
+    return host_config
+
+
+def rewrite_link(link: str) -> str:
+    """`/db:/web/database`, as an inspect has it, in the form a creation takes: `db:database`."""
+    target, _, alias = link.partition(":")
+    return f"{target.lstrip('/')}:{alias.rsplit('/', 1)[-1]}"
+
+
+def keep_anonymous_volumes(container: ObservedContainer, host_config: dict[str, Any]) -> None:
+    """The volumes the engine made for it are attached again by name; those of VolumesFrom come by themselves."""
+    bound = {bind_destination(bind) for bind in host_config.get("Binds") or []}
+    mounts = {mount.get("Target"): mount for mount in host_config.get("Mounts") or []}
+    own = container.config.get("Volumes") or {}
+    for mount in container.mounts:
+        destination = mount.get("Destination")
+        if mount.get("Type") != "volume" or not mount.get("Name") or destination in bound:
+            continue
+        if destination in mounts:
+            if mounts[destination].get("Type") == "volume":
+                mounts[destination]["Source"] = mount["Name"]
+        elif destination in own or not host_config.get("VolumesFrom"):
+            mode = mount.get("Mode") or ("" if mount.get("RW", True) else "ro")
+            host_config["Binds"] = [
+                *(host_config.get("Binds") or []), f"{mount['Name']}:{destination}{f':{mode}' if mode else ''}"
+            ]  # fmt: skip
+
+
+def give_own_volumes(host_config: dict[str, Any], config: dict[str, Any]) -> None:
+    """A clone gets new anonymous volumes where the source has ones that an earlier recreate attached by name."""
+    binds = host_config.get("Binds") or []
+    anonymous = [bind for bind in binds if ANONYMOUS_VOLUME.fullmatch(bind.split(":", 1)[0])]
+    if anonymous:
+        host_config["Binds"] = [bind for bind in binds if bind not in anonymous]
+        config["Volumes"] = {**(config.get("Volumes") or {}), **{bind_destination(bind): {} for bind in anonymous}}
+    for mount in host_config.get("Mounts") or []:
+        if mount.get("Type") == "volume" and ANONYMOUS_VOLUME.fullmatch(mount.get("Source") or ""):
+            del mount["Source"]
+
+
+def bind_destination(bind: str) -> str:
+    """`/data` of `volume:/data:rw`; `/data` alone is a destination too."""
+    parts = bind.split(":")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def clear_joined_fields(config: dict[str, Any], host_config: dict[str, Any]) -> None:
+    """What the engine refuses beside a namespace that is another's."""
+    if read_joined(host_config.get("NetworkMode")) is not None:
+        for key in ("Hostname", "Domainname", "ExposedPorts", "MacAddress"):
+            config.pop(key, None)
+        host_config["PortBindings"] = {}
+        host_config["PublishAllPorts"] = False
+    if host_config.get("UTSMode") == "host":
+        config.pop("Hostname", None)
+        config.pop("Domainname", None)
+
+
+# The networks
+
+
+def make_endpoints(container: ObservedContainer, api_version: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    """Endpoint settings by network, the one of NetworkMode first, then by name."""
+    primary = container.network_mode
+    if primary in {"host", "none"} or read_joined(primary) is not None:
+        return {}
+    ordered = sorted(container.networks, key=lambda network: (network != primary, network))
+    return {network: make_endpoint(container, network, container.networks[network]) for network in ordered}
+
+
+def make_endpoint(container: ObservedContainer, network: str, endpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user gave; addresses only where they were asked for, since the engine's own choice must stay free."""
+    made: dict[str, Any] = {key: endpoint[key] for key in ENDPOINT_FIELDS if endpoint.get(key)}
+    if asked := {key: value for key, value in (endpoint.get("IPAMConfig") or {}).items() if value}:
+        made["IPAMConfig"] = asked
+    if network not in PLAIN_NETWORKS:
+        aliases = dict.fromkeys(endpoint.get("Aliases") or [])
+        made["Aliases"] = [alias for alias in aliases if alias != container.short_id]
+    return made
+
+
+def has_static_address(container: ObservedContainer) -> bool:
+    """Whether an address, IP or MAC, was asked for, so that only one container at a time can have it."""
+    asked = any(value for endpoint in container.networks.values() for value in (endpoint.get("IPAMConfig") or {}).values())
+    return asked or bool(find_configured_mac(container))
+
+
+def find_configured_mac(container: ObservedContainer) -> str:
+    """The MAC address the user gave; the engine's own choice is locally administered and never copied."""
+    if configured := container.config.get("MacAddress"):
+        return str(configured)
+    address = (container.networks.get(container.network_mode) or {}).get("MacAddress") or ""
+    return address if UNIVERSAL_MAC.fullmatch(address) else ""
+
+
+def place_mac_address(
+    container: ObservedContainer, config: dict[str, Any], endpoints: dict[str, dict[str, Any]], api_version: tuple[int, int]
+) -> None:
+    """Container-wide for API versions below 1.44, at the endpoint from then on (from 1.52 nowhere else)."""
+    configured = find_configured_mac(container)
+    config.pop("MacAddress", None)
+    if configured and api_version < ONE_ENDPOINT_ONLY_BELOW:
+        config["MacAddress"] = configured
+    elif configured and container.network_mode in endpoints:
+        endpoints[container.network_mode]["MacAddress"] = configured
+
+
+def find_left_networks(container: ObservedContainer) -> Iterator[str]:
+    """The network of NetworkMode, when the container was disconnected from it: the engine would connect it again."""
+    mode = container.network_mode
+    is_by_id = NETWORK_ID.fullmatch(mode)  # cannot be told from the names of a container that never ran
+    if mode not in {"host", "none", *container.networks} and not is_by_id and read_joined(mode) is None:
+        yield mode

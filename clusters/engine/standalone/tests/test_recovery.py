@@ -1,0 +1,139 @@
+"""What a worker that died left, by the names alone. Each boundary of each plan is tried on the fake engine elsewhere."""
+
+import pytest
+
+from clusters.engine.standalone.recovery import recover
+from clusters.engine.tests.recording import load_container, observed_container
+
+OLD, NEW = "1" * 12, "2" * 12
+NAME = "hello_web_1"
+NEW_NAME = f"{NAME}.windlass-new.{OLD}.r"
+OLD_NAME = f"{NAME}.windlass-old.{OLD}.r"
+ALWAYS = {"Name": "always", "MaximumRetryCount": 0}
+NEVER = {"Name": "no", "MaximumRetryCount": 0}
+
+
+def container(name, container_id, state="running", policy=ALWAYS, health="", **host_config):
+    details = load_container("hello_web_1", name, container_id, state, RestartPolicy=policy, **host_config)
+    details["Created"] = f"2026-01-0{container_id[0]}T00:00:00Z"
+    if health:
+        details["State"]["Health"] = {"Status": health}
+    return observed_container(details)
+
+
+def recovered(*containers):
+    """The survivor and the operations' sentences, less the long names."""
+    found = recover(containers)
+    sentences = [operation.describe() for operation in (*found.operations, *found.leftovers)]
+    assert len(found.containers) == 1
+    return found.containers[0], [
+        text.replace(NEW_NAME, "NEW").replace(OLD_NAME, "OLD").replace(NAME, "web") for text in sentences
+    ]
+
+
+def test_finished_containers_are_left_alone():
+    found = recover([container(NAME, OLD), container("hello_web_2", NEW)])
+    assert len(found.containers) == 2
+    assert not found.operations + found.leftovers
+
+
+def test_a_new_one_that_was_never_proved_goes_and_the_old_one_keeps_running():
+    survivor, sentences = recovered(container(NAME, OLD), container(NEW_NAME, NEW, "created"))
+    assert sentences == [f"rename NEW to web.windlass-gone.{NEW}.r", "remove NEW and its anonymous volumes"]
+    assert (survivor.short_id, survivor.name, survivor.running) == (OLD, NAME, True)
+
+
+def test_an_old_one_that_was_stopped_first_gets_its_policy_back_and_is_started():
+    ports = {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}
+    survivor, sentences = recovered(container(NAME, OLD, "exited", NEVER, **ports), container(NEW_NAME, NEW, **ports))
+    assert sentences[:3] == ["stop NEW", "set the restart policy of web to always", "start web"]
+    assert survivor.running
+    assert survivor.restart_policy == ALWAYS
+
+
+def test_one_that_can_run_beside_the_old_one_is_stopped_only_when_that_runs_again():
+    _, sentences = recovered(container(NAME, OLD, "exited", NEVER), container(NEW_NAME, NEW))
+    assert sentences[:3] == ["set the restart policy of web to always", "start web", "stop NEW"]
+
+
+@pytest.mark.parametrize("successor", [NAME, NEW_NAME])
+def test_once_the_old_one_is_parked_a_well_successor_takes_its_place(successor):
+    survivor, sentences = recovered(container(OLD_NAME, OLD, "exited", NEVER), container(successor, NEW))
+    assert sentences == [*(["rename NEW to web"] if successor == NEW_NAME else []), "remove OLD"]
+    assert (survivor.short_id, survivor.name) == (NEW, NAME)
+    assert survivor.former_ids == {OLD}
+
+
+@pytest.mark.parametrize(("state", "health"), [("exited", ""), ("restarting", ""), ("running", "unhealthy")])
+def test_a_parked_one_comes_back_when_its_successor_is_not_well(state, health):
+    survivor, sentences = recovered(container(OLD_NAME, OLD, "exited", NEVER), container(NAME, NEW, state, health=health))
+    assert [text for text in sentences if not text.startswith("stop")] == [
+        f"rename web to web.windlass-gone.{NEW}.r",
+        "set the restart policy of OLD to always",
+        "start OLD",
+        "rename OLD to web",
+        "remove web and its anonymous volumes",
+    ]
+    assert survivor.short_id == OLD
+
+
+def test_a_parked_one_without_any_successor_comes_back():
+    survivor, sentences = recovered(container(OLD_NAME, OLD, "exited"))
+    assert sentences == ["start OLD", "rename OLD to web"]
+    assert survivor.name == NAME
+
+
+def test_what_was_stopped_is_not_started():
+    stopped = f"{NAME}.windlass-old.{OLD}.s"
+    survivor, sentences = recovered(container(stopped, OLD, "exited"), container(NAME, NEW, "created"))
+    assert not any(text.startswith("start") for text in sentences)
+    assert (survivor.short_id, survivor.running) == (NEW, False)
+
+
+def test_a_new_one_whose_old_one_somebody_removed_is_kept():
+    survivor, sentences = recovered(container(NEW_NAME, NEW))
+    assert sentences == ["rename NEW to web"]
+    assert survivor.short_id == NEW
+
+
+def test_a_spare_goes_while_the_original_is_there():
+    survivor, sentences = recovered(container(NAME, OLD, AutoRemove=True), container(OLD_NAME, NEW, "created"))
+    assert survivor.short_id == OLD
+    assert sentences[-1].startswith("remove OLD")
+
+
+def test_a_spare_takes_the_place_of_what_vanished_before_its_successor_was_well():
+    third = "3" * 12
+    survivor, sentences = recovered(container(OLD_NAME, NEW, "created"), container(NEW_NAME, third, "created"))
+    assert sentences[:2] == ["start OLD", "rename OLD to web"]
+    assert (survivor.short_id, survivor.running) == (NEW, True)
+
+
+def test_what_a_scaling_was_to_remove_is_removed():
+    found = recover([container(NAME, OLD), container(f"hello_web_2.windlass-gone.{NEW}.r", NEW)])
+    assert [operation.word for operation in found.leftovers] == ["stop", "remove"]
+    assert [survivor.short_id for survivor in found.containers] == [OLD]
+
+
+def test_an_earlier_unfinished_recovery_does_not_outweigh_the_newest_recreate():
+    third = "3" * 12
+    survivor, sentences = recovered(
+        container(OLD_NAME, OLD, "exited", NEVER),
+        container(NAME, NEW, "exited", NEVER),
+        container(f"{NAME}.windlass-new.{NEW}.r", third, "created"),
+    )
+    assert (survivor.short_id, survivor.running) == (NEW, True)
+    assert "start web" in sentences
+    assert survivor.restart_policy == ALWAYS
+
+
+def test_what_joined_a_container_that_does_not_come_back_is_left_to_the_redeploy():
+    parked = container(OLD_NAME, OLD, "exited", NEVER)
+    successor = container(NAME, NEW)
+    third = "3" * 12
+    details = load_container("joiner", container_id=third, state="exited", NetworkMode=f"container:{parked.id}")
+    agent = observed_container(details)
+    new_agent = observed_container(load_container("joiner", f"joiner.windlass-new.{third}.r", "4" * 12, "created"))
+    found = recover([agent, new_agent, parked, successor])
+    assert not any(operation.word == "start" for operation in found.operations)
+    assert next(item for item in found.containers if item.name == "joiner").running
