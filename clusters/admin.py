@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
 from clusters.access import scope
-from clusters.admin_access import AuditedAdmin, ClusterFilter, ReadOnlyAdmin, ScopedAdmin
-from clusters.administrators import LockedOut, keep_administrators, may_manage
+from clusters.access.admin_access import AuditedAdmin, ClusterFilter, ReadOnlyAdmin, ScopedAdmin
+from clusters.access.administrators import LockedOut, keep_administrators, may_manage
 from clusters.badges import render_badge
 from clusters.forms import ClusterForm
 from clusters.models import Application, AuditEntry, Cluster, ClusterGrant, Container, Node, Registry, Service, Task

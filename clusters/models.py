@@ -504,7 +504,7 @@ class Lease(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One line of who did what. Append-only; `clusters.audit` is the only writer."""
+    """One line of who did what. Append-only; `clusters.access.audit` is the only writer."""
 
     time = models.DateTimeField(auto_now_add=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")

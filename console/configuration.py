@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Case, OuterRef, Subquery, When
 from django.http import HttpRequest
 
-from clusters.audit import record_act
+from clusters.access.audit import record_act
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError, TargetMissing
 from clusters.engine.inspection.details import Configuration, ContainerDetails, read_container

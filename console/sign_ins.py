@@ -6,7 +6,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from clusters.audit import record
+from clusters.access.audit import record
 from clusters.callers import client_address
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest
 
-from clusters.audit import record_act
+from clusters.access.audit import record_act
 from clusters.callers import client_address
 from clusters.models import Application, Container, Service
 from triggers import calls

@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from clusters.access import has_anywhere, scope
+from clusters.access.admin_access import ClusterFilter, ReadOnlyAdmin, ScopedAdmin
 from clusters.admin import ApplicationAdmin
-from clusters.admin_access import ClusterFilter, ReadOnlyAdmin, ScopedAdmin
 from clusters.badges import render_badge
 from clusters.models import Application, Service
 from triggers import acts

@@ -20,6 +20,7 @@ from rest_framework.serializers import BaseSerializer
 
 from clusters import inventory
 from clusters.access import get_visible
+from clusters.access.audit import record_act
 from clusters.api.parameters import read_id_parameter
 from clusters.api.permissions import VisibleRows
 from clusters.api.serializers import (
@@ -32,7 +33,6 @@ from clusters.api.serializers import (
     ServiceDetailSerializer,
     ServiceSerializer,
 )
-from clusters.audit import record_act
 from clusters.engine.errors import EngineError
 from clusters.models import Application, Cluster, Node, Registry, Service
 

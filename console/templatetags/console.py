@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from clusters import badges
 from clusters.access import has_anywhere
-from clusters.audit import ACTIONS
+from clusters.access.audit import ACTIONS
 from clusters.models import Application, Service
 from console.deliveries import list_senders
 from triggers.models import Action, TriggerCall

@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.utils import timezone
 
-from clusters.audit import record
+from clusters.access.audit import record
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fakes.fake_containers import make_id
 from clusters.engine.fakes.fake_engine import FakeEngine

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 
-from clusters.audit import record
+from clusters.access.audit import record
 from clusters.models import Application, AuditEntry, ClusterGrant
 from clusters.roles import Role
 from clusters.tests.factories import (

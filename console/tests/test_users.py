@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from clusters.administrators import find_role
-from clusters.audit import record
+from clusters.access.administrators import find_role
+from clusters.access.audit import record
 from clusters.models import AuditEntry, ClusterGrant
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory

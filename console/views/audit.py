@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
-from clusters.audit import ACTIONS
+from clusters.access.audit import ACTIONS
 from clusters.models import AuditEntry
 from console.exports import send_csv
 from console.pages import console_page, is_partial, list_visible, read_query, require

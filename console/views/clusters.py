@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from clusters import inventory
 from clusters.access import scope_visible
-from clusters.audit import record_act
+from clusters.access.audit import record_act
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError
 from clusters.engine.inspection.disk_use import read_disk_use

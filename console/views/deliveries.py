@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from clusters.audit import record_act
+from clusters.access.audit import record_act
 from clusters.models import Registry
 from console.deliveries import DeliveryFilters, find_page, lay_out_body, list_lines, list_senders
 from console.pages import console_page, get_visible, is_partial, paginate, redirect_to, require

@@ -12,7 +12,7 @@ from django.template.defaultfilters import filesizeformat, pluralize
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clusters.audit import record_act
+from clusters.access.audit import record_act
 from clusters.engine.errors import EngineError
 from clusters.engine.inspection.image_removal import (
     PruneChoice,

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from clusters import registries as registry_access
 from clusters.access import scope_visible
-from clusters.audit import record_act
+from clusters.access.audit import record_act
 from clusters.models import Registry
 from clusters.registry.errors import RegistryError
 from clusters.registry_form import TESTED_FIELDS, RegistryForm, list_hosts, propose_registry

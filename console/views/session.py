@@ -10,7 +10,7 @@ from django.urls import reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from clusters.audit import record_act
+from clusters.access.audit import record_act
 from console.context import THEME_COOKIE, THEMES
 from console.forms import OwnPasswordForm
 from console.pages import console_page

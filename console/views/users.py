@@ -12,8 +12,8 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clusters.administrators import ROLE_GROUPS, LockedOut, find_role, keep_administrators, may_manage, set_role
-from clusters.audit import record_act
+from clusters.access.administrators import ROLE_GROUPS, LockedOut, find_role, keep_administrators, may_manage, set_role
+from clusters.access.audit import record_act
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import Role
 from console.forms import GrantForm, NewPasswordForm, RoleForm, UserForm

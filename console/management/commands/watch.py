@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
-from clusters.audit import prune_entries
+from clusters.access.audit import prune_entries
 from clusters.leases import claim_leases, make_owner
 from clusters.watch import run_watcher
 from console.totals import reporting

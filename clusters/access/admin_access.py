@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from clusters.access import has_anywhere, scope, visible_clusters
-from clusters.audit import record_act
+from clusters.access.audit import record_act
 
 
 class ScopedAdmin(admin.ModelAdmin):

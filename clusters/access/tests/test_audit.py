@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
-from clusters.audit import prune_entries, record, record_act
+from clusters.access.audit import prune_entries, record, record_act
 from clusters.models import AuditEntry
 from clusters.tests.factories import ApplicationFactory
 
