@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from clusters.models import Application
 from console.outcomes import OUTCOMES, Part, describe_outcomes, stack_outcomes, sum_outcomes
-from triggers.tallies import APPLICATION, count_calls, count_calls_of
+from triggers.calls.tallies import APPLICATION, count_calls, count_calls_of
 
 HOURS = 24
 STEP, BAR, HEIGHT = 10, 8, 60  # of a bar with its gap, of a bar, of the chart; in the chart's own units

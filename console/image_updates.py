@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from clusters.models import Registry
 from triggers.models import Trigger
+from triggers.pushes.subscription_forms import SubscriptionForms
+from triggers.pushes.subscriptions import describe_condition, host_of
 from triggers.selectors import subscriptions_with_last_delivery
-from triggers.subscription_forms import SubscriptionForms
-from triggers.subscriptions import describe_condition, host_of
 
 SHOWN = ("host", "aliases")  # of a registry: what else it has is secret or long
 

@@ -27,7 +27,7 @@ class Part:
 
 
 def sum_outcomes(counts: Mapping[tuple[int, str], int], places: int) -> list[list[int]]:
-    """For each place the number of calls by outcome, of counts by place and state (triggers.tallies)."""
+    """For each place the number of calls by outcome, of counts by place and state (triggers.calls.tallies)."""
     return [[sum(counts.get((place, state), 0) for state in states) for *_, states in OUTCOMES] for place in range(places)]
 
 

@@ -9,8 +9,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from console.outcomes import Part, describe_outcomes, stack_outcomes, sum_outcomes
+from triggers.calls.tallies import TRIGGER, count_calls_of
 from triggers.models import Trigger
-from triggers.tallies import TRIGGER, count_calls_of
 
 DAYS = 7
 STEP, BAR, HEIGHT = 8, 6, 26  # of a bar with its gap, of a bar, of the whole; in the drawing's own units

@@ -35,9 +35,9 @@ trap 'rm -f "$findings"' EXIT
 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope \
     --ignore clusters/engine --ignore clusters/registry --ignore console/tests/test_roles.py \
     --ignore console/tests/test_containers.py --ignore console/tests/test_images.py --ignore console/tests/test_logs.py \
-    --ignore console/tests/test_ansi.py --ignore triggers/tests/test_payloads.py \
-    --ignore triggers/tests/test_payload_mutations.py --ignore triggers/tests/test_runner_swarm.py \
-    --ignore triggers/tests/test_runner_acts.py \
+    --ignore console/tests/test_ansi.py --ignore triggers/payloads/tests/test_payloads.py \
+    --ignore triggers/payloads/tests/test_mutations.py --ignore triggers/run/tests/test_runner_swarm.py \
+    --ignore triggers/run/tests/test_runner_acts.py \
     --deselect console/tests/test_pages.py::test_hostile_names_stay_text_that_is_isolated_from_what_is_around \
     --deselect console/tests/test_pages.py::test_a_page_is_refused_to_those_not_signed_in \
     console clusters triggers

@@ -13,11 +13,11 @@ from django.http import HttpRequest
 from clusters.access.audit import record_act
 from clusters.callers import client_address
 from clusters.models import Application, Container, Service
-from triggers import calls
-from triggers.calls import accept_call
+from triggers.calls import accept as calls
+from triggers.calls.accept import accept_call
+from triggers.calls.requests import CallRequest
 from triggers.models import Action, Trigger, TriggerCall
-from triggers.requests import CallRequest
-from triggers.subscriptions import SubscriptionChanges
+from triggers.pushes.subscriptions import SubscriptionChanges
 
 
 def start_call(

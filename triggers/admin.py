@@ -17,7 +17,7 @@ from clusters.admin import ApplicationAdmin
 from clusters.badges import render_badge
 from clusters.models import Application, Service
 from triggers import acts
-from triggers.calls import AlreadyEnded, QueueFull
+from triggers.calls.accept import AlreadyEnded, QueueFull
 from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
 
 

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 
 from clusters.engine.tags import is_one_repository
 from clusters.models import Application, Service
+from triggers.calls.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_tag
 from triggers.models import TRIGGER_CHOICES, Action, OnFailure, Trigger
-from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_tag
 from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 
 

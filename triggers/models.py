@@ -1,4 +1,4 @@
-"""Triggers and their calls. `triggers.calls` is the only writer of TriggerCall.state."""
+"""Triggers and their calls. `triggers.calls.accept` is the only writer of TriggerCall.state."""
 
 import uuid
 
@@ -298,7 +298,7 @@ class Decision(models.TextChoices):
 
 
 class Delivery(models.Model):
-    """The access log: one message of a registry or of a monitoring system, or one find of polling. `triggers.deliveries` is the
+    """The access log: one message of a registry or of a monitoring system, or one find of polling. `triggers.pushes.deliveries` is the
     only writer."""
 
     class Source(models.TextChoices):
@@ -366,7 +366,7 @@ class DeliveryLine(models.Model):
 
 class AlertGroup(models.Model):
     """A group of alerts that a trigger acted upon: as long as one of them is told again, it is the same occurrence. Written by
-    `triggers.alerts` alone."""
+    `triggers.pushes.alerts` alone."""
 
     trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="alert_groups")
     key = models.CharField(max_length=64, help_text="Of the group, its state, and what the link asked for.")

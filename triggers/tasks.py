@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from triggers import calls, runner
+from triggers.calls import accept as calls
+from triggers.run import runner
 
 
 @shared_task(name=calls.RUN_CALL_TASK)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from triggers.hooks import CallHook, RegistryHook, TriggerHook
+from triggers.hook.views import CallHook, RegistryHook, TriggerHook
 
 urlpatterns = [
     path("trigger", TriggerHook.as_view(), name="hook_trigger"),

@@ -1,7 +1,7 @@
 """The shape every driver has: observe reads, plan is pure, execute makes no decision.
 
 `standalone` (Compose projects and lone containers on a plain engine) and `swarm` implement it; `testing.FakeEngine`
-stands in for the engine's client below them. The caller (triggers.runner) knows this module and nothing below it.
+stands in for the engine's client below them. The caller (triggers.run.runner) knows this module and nothing below it.
 """
 
 from collections.abc import Callable, Mapping

@@ -23,7 +23,7 @@ from clusters.tests.factories import (
     TaskFactory,
 )
 from clusters.tests.users import make_user
-from triggers import calls
+from triggers.calls import accept as calls
 from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
     DeliveryFactory,
@@ -52,7 +52,7 @@ def live_engine(monkeypatch):
 def permissions(monkeypatch):
     """What registries say, by repository: a push is allowed, or the reason why not. No real one is asked."""
     known: dict[str, str] = {}
-    monkeypatch.setattr("triggers.subscriptions.find_push_permission", lambda name: answer_for(known.get(name, "")))
+    monkeypatch.setattr("triggers.pushes.subscriptions.find_push_permission", lambda name: answer_for(known.get(name, "")))
     return known
 
 

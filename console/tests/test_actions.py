@@ -13,7 +13,7 @@ from clusters.engine.inspection.listing import EngineFacts
 from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import Application, AuditEntry, Cluster
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
-from triggers import calls
+from triggers.calls import accept as calls
 from triggers.models import CallState, Trigger, TriggerCall
 from triggers.tests.factories import TriggerCallFactory
 

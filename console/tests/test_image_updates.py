@@ -12,9 +12,9 @@ from clusters.registry.errors import RegistryError
 from clusters.roles import Role
 from clusters.tests.factories import RegistryFactory, ServiceFactory
 from clusters.tests.users import make_user
-from triggers import subscriptions
 from triggers.models import Decision, ImageSubscription, Trigger
-from triggers.subscription_forms import prefix_of
+from triggers.pushes import subscriptions
+from triggers.pushes.subscription_forms import prefix_of
 from triggers.tests.factories import (
     DeliveryLineFactory,
     ImageSubscriptionFactory,

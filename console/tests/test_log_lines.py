@@ -15,12 +15,13 @@ from kombu.exceptions import OperationalError
 from clusters.engine.errors import EngineUnreachable
 from clusters.tests.users import make_user
 from console.logs import build_logging
-from triggers import calls, runner
-from triggers.calls import accept_call
+from triggers.calls import accept as calls
+from triggers.calls.accept import accept_call
+from triggers.calls.tests.test_accept import request_of
+from triggers.hook.tests.test_views import PATH, link_parameters
 from triggers.models import CallState, TriggerCall
+from triggers.run import runner
 from triggers.tests.factories import TriggerFactory
-from triggers.tests.test_calls import request_of
-from triggers.tests.test_hooks import PATH, link_parameters
 
 log = structlog.get_logger("windlass.tests")
 
@@ -116,7 +117,7 @@ class TestRequestId:
         def end(call_id, seconds):
             TriggerCall.objects.filter(pk=call_id).update(state=CallState.FAILED)
 
-        monkeypatch.setattr("triggers.hooks.waiters.wait_for_end", end)
+        monkeypatch.setattr("triggers.hook.views.waiters.wait_for_end", end)
         with lines_of() as stream:
             assert client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "5"}).status_code == 500
         assert "Internal Server Error" not in stream.getvalue()

@@ -22,12 +22,12 @@ from console.metrics import render_metrics
 from console.models import Process, Total
 from console.readiness import Check
 from console.totals import Reporter, read_totals, store_totals
-from triggers import calls
-from triggers.endings import report_ending
+from triggers.calls import accept as calls
+from triggers.calls.ending import report_ending
+from triggers.calls.tests.test_accept import request_of
+from triggers.hook.tests.test_views import PATH, link_parameters
 from triggers.models import CallState
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
-from triggers.tests.test_calls import request_of
-from triggers.tests.test_hooks import PATH, link_parameters
 
 TOKEN = "a-token-for-prometheus"
 
@@ -177,7 +177,7 @@ class TestMetrics:
 
         clock = [0.0]
         monkeypatch.setattr("console.middleware.time.perf_counter", lambda: clock[-1])
-        monkeypatch.setattr("triggers.hooks.waiters.wait_for_end", wait)
+        monkeypatch.setattr("triggers.hook.views.waiters.wait_for_end", wait)
         client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})
         assert samples()['windlass_hook_ack_seconds_sum{link="trigger"}'] == 0
 

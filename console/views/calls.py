@@ -27,7 +27,7 @@ from console.timeline import (
     summarize_call,
 )
 from triggers import acts
-from triggers.calls import AlreadyEnded, QueueFull
+from triggers.calls.accept import AlreadyEnded, QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
 

@@ -13,8 +13,8 @@ from clusters.access.audit import record_act
 from clusters.models import Registry
 from console.deliveries import DeliveryFilters, find_page, lay_out_body, list_lines, list_senders
 from console.pages import console_page, get_visible, is_partial, paginate, redirect_to, require
-from triggers import deliveries as receiving
 from triggers.models import Decision, Delivery
+from triggers.pushes import deliveries as receiving
 
 UNSHOWN = ("registry__password", "registry__ca", "registry__hook_token", "registry__signing_secret", "trigger__secret")
 

@@ -34,9 +34,9 @@ from console.views.calls import call_trigger
 from triggers import acts
 from triggers.forms import TestCallForm, TriggerForm, TriggerOptionsForm
 from triggers.models import Action, Trigger
+from triggers.pushes.subscription_forms import SubscriptionForms
+from triggers.pushes.subscriptions import list_services, may_subscribe
 from triggers.selectors import triggers_with_last_call
-from triggers.subscription_forms import SubscriptionForms
-from triggers.subscriptions import list_services, may_subscribe
 from triggers.validation import explain_scaling_refusal
 
 ROWS = 20  # of a page: each has forms, a menu and a picture

@@ -188,7 +188,7 @@ class Stage:
         self.start_worker()
 
     def play_twice(self, links: dict[str, str]) -> None:
-        from triggers.calls import publish_call
+        from triggers.calls.accept import publish_call
 
         self.start_worker()
         self.start_worker()

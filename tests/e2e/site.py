@@ -122,8 +122,8 @@ def run_site(blocker: Any) -> Iterator[Site]:
     with ExitStack() as patches:
         patches.enter_context(blocker.unblock())
         patches.enter_context(patch.dict(connection.settings_dict["TEST"], own_name))
-        patches.enter_context(patch("triggers.calls.publish_call"))
-        patches.enter_context(patch("triggers.subscriptions.find_push_permission", answer_push_permission))
+        patches.enter_context(patch("triggers.calls.accept.publish_call"))
+        patches.enter_context(patch("triggers.pushes.subscriptions.find_push_permission", answer_push_permission))
         for module in CONNECTING:
             patches.enter_context(patch(f"{module}.EngineClient", lambda *_args, **_kwargs: engine))
         databases = setup_databases(verbosity=0, interactive=False)

@@ -6,9 +6,9 @@ from clusters.models import Registry
 from clusters.tests.factories import ServiceFactory
 from tests.harness.eventually import eventually
 from tests.harness.registry import run_registry
-from triggers import calls
+from triggers.calls import accept as calls
 from triggers.models import Delivery, DeliveryLine, ImageSubscription
-from triggers.polling import poll_subscriptions
+from triggers.pushes.polling import poll_subscriptions
 from triggers.tests.factories import TriggerFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -1,5 +1,5 @@
 """Storms with every part real. WINDLASS_STORM is the number of redeploys; there are a tenth as many scale calls, since each
-makes a container (triggers/tests/test_storms.py has more of them, on an engine in memory)."""
+makes a container (triggers/calls/tests/test_storms.py has more of them, on an engine in memory)."""
 
 import contextlib
 import http.client

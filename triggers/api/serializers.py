@@ -10,10 +10,10 @@ from rest_framework.fields import empty
 from clusters.access import scope_visible
 from clusters.api.serializers import check_model
 from clusters.models import Application, Container, Service
+from triggers.calls.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_step, parse_tag
 from triggers.models import Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
-from triggers.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_step, parse_tag
+from triggers.pushes.subscriptions import SubscriptionChanges, compare_subscriptions, explain_refusals, may_subscribe
 from triggers.selectors import build_trigger_link, public_base_url
-from triggers.subscriptions import SubscriptionChanges, compare_subscriptions, explain_refusals, may_subscribe
 from triggers.validation import REPLICAS_MAXIMUM, find_problems
 
 FIXED_FIELDS = ("application", "action", "service")

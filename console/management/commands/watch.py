@@ -16,9 +16,9 @@ from clusters.access.audit import prune_entries
 from clusters.leases import claim_leases, make_owner
 from clusters.watch import run_watcher
 from console.totals import reporting
-from triggers.alerts import prune_alert_groups
-from triggers.deliveries import prune_deliveries
-from triggers.polling import poll_subscriptions
+from triggers.pushes.alerts import prune_alert_groups
+from triggers.pushes.deliveries import prune_deliveries
+from triggers.pushes.polling import poll_subscriptions
 from triggers.tasks import prune_calls, sweep_calls
 
 log = structlog.get_logger("windlass.watch")

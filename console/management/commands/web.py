@@ -16,7 +16,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from console.totals import reporting
-from triggers.waiting import waiters
+from triggers.hook.waiting import waiters
 
 # A caller that waits for the end of its call (`wait=`) holds a thread. Threads are made when needed and go when idle.
 BLOCKING_THREADS = settings.HOOK_WAITERS + 32

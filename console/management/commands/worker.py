@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 
 from console.celery import app
 from console.totals import reporting
-from triggers.runner import stopping
+from triggers.run.runner import stopping
 
 
 class Command(BaseCommand):
