@@ -45,6 +45,6 @@ USER 10001:10001
 WORKDIR /app
 VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-m", "console.probe"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-m", "console.telemetry.probe"]
 ENTRYPOINT ["python3", "/app/manage.py"]
 CMD ["up"]

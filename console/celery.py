@@ -7,7 +7,7 @@ from celery import Celery
 from celery.signals import setup_logging
 from django.conf import settings
 
-from console.broker import put_task, use_bell
+from console.process.broker import put_task, use_bell
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 use_bell()
@@ -29,4 +29,4 @@ app.autodiscover_tasks()
 
 @setup_logging.connect
 def keep_django_logging(**_: Any) -> None:
-    """A receiver here keeps Celery from replacing the log set-up of console.logs."""
+    """A receiver here keeps Celery from replacing the log set-up of console.telemetry.log_lines."""

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Total(models.Model):
-    """A sum that never goes down: `console.totals` is the only writer."""
+    """A sum that never goes down: `console.telemetry.totals` is the only writer."""
 
     name = models.CharField(max_length=64)
     labels = models.CharField(max_length=255, help_text='As JSON: `{"action": "redeploy", "state": "failed"}`.')

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from console import env
-from console.logs import build_logging
+from console.telemetry.log_lines import build_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.read_text("WINDLASS_DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -82,16 +82,16 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "console.middleware.RequestLogMiddleware",
-    "console.page_middleware.PagePolicy",
-    "console.page_middleware.PageSessions",
+    "console.telemetry.request_log.RequestLogMiddleware",
+    "console.pages.shared.page_middleware.PagePolicy",
+    "console.pages.shared.page_middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "console.page_middleware.PageUsers",
-    "console.page_middleware.PageMessages",
+    "console.pages.shared.page_middleware.PageUsers",
+    "console.pages.shared.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "console.selection.RememberCluster",
+    "console.pages.shared.selection.RememberCluster",
 ]
 
 ROOT_URLCONF = "console.urls"
@@ -106,7 +106,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "console.context.navigation",
+                "console.pages.shared.context.navigation",
             ],
         },
     }
@@ -231,7 +231,7 @@ AUDIT_RETENTION_DAYS = env.read_integer("WINDLASS_AUDIT_RETENTION_DAYS", 365, 1,
 DELIVERY_RETENTION_DAYS = env.read_integer("WINDLASS_DELIVERY_RETENTION_DAYS", 30, 1, 3650)
 DELIVERY_RETENTION_COUNT = env.read_integer("WINDLASS_DELIVERY_RETENTION_COUNT", 10_000, 100, 10_000_000)
 CALL_RETENTION_COUNT = env.read_integer("WINDLASS_CALL_RETENTION_COUNT", 1_000_000, 100, 100_000_000)
-STOP_GRACE_SECONDS = env.read_integer("WINDLASS_STOP_GRACE_SECONDS", 10, 0, 3600)  # console/supervisor.py reads it too
+STOP_GRACE_SECONDS = env.read_integer("WINDLASS_STOP_GRACE_SECONDS", 10, 0, 3600)  # console/process/supervisor.py reads it too
 WORKER_THREADS = env.read_integer("WINDLASS_WORKER_THREADS", 16, 1, 256)
 # Running calls of one cluster at a time, over all workers: an engine that hangs must not take every thread.
 CLUSTER_CALLS = env.read_integer("WINDLASS_CLUSTER_CALLS", 8, 1, 256)

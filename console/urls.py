@@ -5,26 +5,24 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from console.views import (
-    acts,
-    applications,
-    audit,
-    calls,
-    clusters,
-    containers,
-    deliveries,
-    images,
-    logs,
-    nodes,
-    overview,
-    probes,
-    registries,
-    search,
-    services,
-    session,
-    triggers,
-    users,
-)
+from console.pages.applications import service_views as services
+from console.pages.applications import views as applications
+from console.pages.calls import act_views as acts
+from console.pages.calls import views as calls
+from console.pages.clusters import image_views as images
+from console.pages.clusters import node_views as nodes
+from console.pages.clusters import views as clusters
+from console.pages.containers import views as containers
+from console.pages.overview import search_views as search
+from console.pages.overview import views as overview
+from console.pages.registries import delivery_views as deliveries
+from console.pages.registries import views as registries
+from console.pages.shared.logs import views as logs
+from console.pages.triggers import views as triggers
+from console.pages.users import audit_views as audit
+from console.pages.users import session_views as session
+from console.pages.users import views as users
+from console.telemetry import views as probes
 
 register_converter(acts.ActConverter, "act")
 

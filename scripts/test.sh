@@ -33,12 +33,12 @@ trap 'rm -f "$findings"' EXIT
 # Again on PostgreSQL what asks the database: not the code of engines, registries and messages, nor deaths of a runner at every
 # request, nor the pages that ask an engine, repeat others by role or escape names.
 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope \
-    --ignore clusters/engine --ignore clusters/registry --ignore console/tests/test_roles.py \
-    --ignore console/tests/test_containers.py --ignore console/tests/test_images.py --ignore console/tests/test_logs.py \
-    --ignore console/tests/test_ansi.py --ignore triggers/payloads/tests/test_payloads.py \
+    --ignore clusters/engine --ignore clusters/registry --ignore console/pages/tests/test_roles.py \
+    --ignore console/pages/containers/tests/test_views.py --ignore console/pages/clusters/tests/test_image_views.py --ignore console/pages/shared/logs/tests/test_views.py \
+    --ignore console/pages/shared/logs/tests/test_ansi.py --ignore triggers/payloads/tests/test_payloads.py \
     --ignore triggers/payloads/tests/test_mutations.py --ignore triggers/run/tests/test_runner_swarm.py \
     --ignore triggers/run/tests/test_runner_acts.py \
-    --deselect console/tests/test_pages.py::test_hostile_names_stay_text_that_is_isolated_from_what_is_around \
-    --deselect console/tests/test_pages.py::test_a_page_is_refused_to_those_not_signed_in \
+    --deselect console/pages/tests/test_every_page.py::test_hostile_names_stay_text_that_is_isolated_from_what_is_around \
+    --deselect console/pages/tests/test_every_page.py::test_a_page_is_refused_to_those_not_signed_in \
     console clusters triggers
 .venv/bin/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder --durations=10 tests

@@ -17,7 +17,7 @@ from clusters import badges
 from clusters.access import has_anywhere
 from clusters.access.audit import ACTIONS
 from clusters.models import Application, Service
-from console.deliveries import list_senders
+from console.pages.registries.deliveries import list_senders
 from triggers.models import Action, TriggerCall
 from triggers.selectors import call_duration
 
@@ -50,7 +50,7 @@ register.simple_tag(badges.render_shape, name="shape")
 
 @register.inclusion_tag("console/_sort_heading.html", takes_context=True)
 def sort_heading(context: template.Context, column: str, label: str, css_class: str = "") -> dict[str, str]:
-    """The heading of a column of `sorting` (console.sorting), as a link that sorts by it; the filters of the address stay."""
+    """The heading of a column of `sorting` (console.pages.shared.sorting), as a link that sorts by it; the filters of the address stay."""
     request, sorting = context["request"], context["sorting"]
     query = request.GET.copy()
     query.pop("page", None)

@@ -2,7 +2,7 @@
 
 from django import template
 
-from console.local_engine import find_local_engine
+from console.process.local_engine import find_local_engine
 
 register = template.Library()
 

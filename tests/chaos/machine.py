@@ -147,7 +147,7 @@ def prepare_console(engine_url: str) -> None:
     import django
 
     django.setup()
-    from console import preparation
+    from console.process import preparation
 
     preparation.make_data_directory()
     preparation.migrate_database()

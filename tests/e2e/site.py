@@ -21,8 +21,8 @@ from clusters.models import Container
 from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.users import make_user
-from console.tests.conftest import Fleet
-from console.tests.test_pages import OPEN, POSTED, SENT, console_url_names
+from console.conftest import Fleet
+from console.pages.tests.test_every_page import OPEN, POSTED, SENT, console_url_names
 
 Result = TypeVar("Result")
 PASSWORD = "a password for tests"
@@ -31,7 +31,12 @@ READERS = ("admin", *Role.values, NOBODY)
 ENVIRONMENT = {"GREETING": "hello", "DATABASE_PASSWORD": "4711-is-the-secret-of-the-environment"}
 # Every colour of a terminal, plain and bold: all of them must be readable.
 LOGS = tuple(f"\x1b[{code}mline in {code}\x1b[1m and bold\x1b[0m" for code in (0, *range(30, 38), *range(90, 98)))
-CONNECTING = ("console.live", "console.local_engine", "console.log_panel", "clusters.inventory")  # modules that open engines
+CONNECTING = (
+    "console.pages.shared.live",
+    "console.process.local_engine",
+    "console.pages.shared.logs.log_panel",
+    "clusters.inventory",
+)  # modules that open engines
 PIECES = {"running_calls", "trigger_repositories"}  # of a page, fetched alone
 PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # every URL that a GET shows as a page
 

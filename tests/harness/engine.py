@@ -23,8 +23,8 @@ from pathlib import Path
 import docker
 
 from clusters.engine.connection.endpoint import EngineEndpoint
-from console.private_engine import EngineStartError, start_private_engine
-from console.private_engine import PrivateEngine as DaemonProcess
+from console.process.private_engine import EngineStartError, start_private_engine
+from console.process.private_engine import PrivateEngine as DaemonProcess
 from tests.harness.eventually import eventually
 from tests.harness.proc import find_program, kill_namespace, read_start_time
 

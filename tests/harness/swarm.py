@@ -25,8 +25,8 @@ import docker
 import requests
 
 from clusters.engine.connection.endpoint import EngineEndpoint
-from console.private_engine import EngineStartError, launch_private_engine, wait_until_ready
-from console.private_engine import PrivateEngine as DaemonProcess
+from console.process.private_engine import EngineStartError, launch_private_engine, wait_until_ready
+from console.process.private_engine import PrivateEngine as DaemonProcess
 from tests.harness.engine import (
     UNSHARE,
     PrivateEngine,

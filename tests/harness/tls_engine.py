@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from console.private_engine import start_private_engine
+from console.process.private_engine import start_private_engine
 from tests.harness.certificates import Signed, sign
 from tests.harness.engine import require_engine_programs
 

@@ -172,7 +172,9 @@ def test_a_storm_over_two_webs_costs_two_redeploys(request, place, storm, api, n
 def test_the_images_health_check_tells_a_web_that_answers_from_one_that_does_not(servers):
     def probe(port: int) -> int:
         environment = {**os.environ, "WINDLASS_PORT": str(port), "WINDLASS_ALLOWED_HOSTS": ".example.com,localhost"}
-        return subprocess.run([sys.executable, "-m", "console.probe"], cwd=BASE_DIR, env=environment, check=False).returncode
+        return subprocess.run(
+            [sys.executable, "-m", "console.telemetry.probe"], cwd=BASE_DIR, env=environment, check=False
+        ).returncode
 
     assert probe(servers.parts.ports["web1"]) == 0
     assert probe(find_free_port()) == 1

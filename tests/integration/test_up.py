@@ -18,7 +18,7 @@ import docker
 import pytest
 import requests
 
-from console.sample import start_sample
+from console.process.sample import start_sample
 from tests.harness.console import BASE_DIR, RunningConsole, is_served, open_url, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually

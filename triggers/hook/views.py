@@ -341,7 +341,7 @@ def answer_with_state(request: HttpRequest, call: TriggerCall) -> Response:
 def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -> Response:
     """Holds the answer until the call, or the one that covers it, has ended: 200 succeeded, 500 failed or rolled back,
     504 not known yet."""
-    request.acknowledged_at = time.perf_counter()  # type: ignore[attr-defined] # for console.middleware
+    request.acknowledged_at = time.perf_counter()  # type: ignore[attr-defined] # for console.telemetry.request_log
     try:
         waiters.wait_for_end(call.coalesced_into_id or call.pk, seconds)
         ended = TriggerCall.objects.select_related("coalesced_into").get(pk=call.pk)

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from clusters.models import Cluster
-from console import preparation
-from console.preparation import PreparationError
+from console.process import preparation
+from console.process.preparation import PreparationError
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from console import preparation, private_engine
+from console.process import preparation, private_engine
 
 
 class Command(BaseCommand):

@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from clusters.models import Cluster
-from console.preparation import LOCAL_CLUSTER
-from console.sample import start_sample
+from console.process.preparation import LOCAL_CLUSTER
+from console.process.sample import start_sample
 
 
 class Command(BaseCommand):

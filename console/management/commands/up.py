@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from console import preparation
 from console.checks import check_public_url
-from console.preparation import EngineChoice, PreparationError
+from console.process import preparation
+from console.process.preparation import EngineChoice, PreparationError
 
 
 class Command(BaseCommand):
@@ -65,5 +65,5 @@ def become_supervisor(lock: int, parts: list[str]) -> None:
     os.environ.pop("WINDLASS_ADMIN_PASSWORD", None)  # the parts have no use for it
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # many threads, little memory
     os.environ["PYTHONPATH"] = str(settings.BASE_DIR)
-    command = [sys.executable, "-m", "console.supervisor", str(settings.BASE_DIR / "manage.py"), str(lock), *parts]
+    command = [sys.executable, "-m", "console.process.supervisor", str(settings.BASE_DIR / "manage.py"), str(lock), *parts]
     os.execv(sys.executable, command)

@@ -15,7 +15,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from clusters.access.audit import prune_entries
 from clusters.leases import claim_leases, make_owner
 from clusters.watch import run_watcher
-from console.totals import reporting
+from console.telemetry.totals import reporting
 from triggers.pushes.alerts import prune_alert_groups
 from triggers.pushes.deliveries import prune_deliveries
 from triggers.pushes.polling import poll_subscriptions

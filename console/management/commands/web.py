@@ -15,7 +15,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from console.totals import reporting
+from console.telemetry.totals import reporting
 from triggers.hook.waiting import waiters
 
 # A caller that waits for the end of its call (`wait=`) holds a thread. Threads are made when needed and go when idle.
@@ -75,6 +75,6 @@ class Command(BaseCommand):
             blocking_threads=BLOCKING_THREADS,
             blocking_threads_idle_timeout=IDLE_SECONDS,
             websockets=False,
-            # No access log: it would show the links' secrets. console.middleware has a line a request.
+            # No access log: it would show the links' secrets. console.telemetry.request_log has a line a request.
             log_level=LogLevels.error,
         ).serve(target_loader=load_application)

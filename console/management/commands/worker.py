@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from console.celery import app
-from console.totals import reporting
+from console.telemetry.totals import reporting
 from triggers.run.runner import stopping
 
 

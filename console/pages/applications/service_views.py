@@ -1,0 +1,167 @@
+"""Services: the list, one service with its containers, and scaling it."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from clusters.models import Application, Cluster, Service
+from console.pages.calls.views import start_call
+from console.pages.shared.configuration.configuration import (
+    PERMISSION,
+    describe_configuration,
+    describe_section,
+    record_reveal,
+    remember_revealed,
+)
+from console.pages.shared.logs.log_panel import describe_logs
+from console.pages.shared.page import (
+    console_page,
+    get_visible,
+    is_partial,
+    list_visible,
+    paginate,
+    read_query,
+    read_tab,
+    redirect_to,
+    render_dialog,
+    require,
+)
+from console.pages.shared.selection import select_cluster
+from console.pages.shared.slots import SlotList
+from console.pages.shared.sorting import Columns, Sorting, by_severity
+from triggers.forms import ScaleForm
+from triggers.models import Action
+from triggers.selectors import list_calls_about
+from triggers.validation import explain_service_refusal
+
+TABS = ("containers", "logs", "configuration", "activity")
+SWARM_TABS = ("tasks", "logs", "configuration", "activity")
+CALLS_SHOWN = 25
+COLUMNS: Columns = {"application": "application__name", "name": "name", "status": by_severity()}
+
+
+@require_safe
+@console_page
+def services(request: HttpRequest) -> HttpResponse:
+    query = read_query(request, "q")
+    sorting = Sorting.from_request(request, COLUMNS)
+    rows = _with_application(list_visible(request, Service.objects.all()))
+    rows = rows.exclude(application__status=Application.Status.ABSENT)
+    if query:
+        rows = rows.filter(Q(name__icontains=query) | Q(application__name__icontains=query) | Q(image__icontains=query))
+    context = {
+        "title": "Services",
+        "cluster_filter": True,
+        "selection": select_cluster(request),
+        "query": query,
+        "sorting": sorting,
+        "page": paginate(request, sorting.apply(rows)),
+    }
+    return render(request, "console/_services.html" if is_partial(request, "list") else "console/services.html", context)
+
+
+@require_safe
+@console_page
+def service(request: HttpRequest, service_id: int) -> HttpResponse:
+    shown = _get_service(request, service_id)
+    context = _page_context(shown) | {"title": shown.name}
+    if is_partial(request, "about"):
+        return render(request, "console/_service_about.html", context | _describe_service(shown))
+    context |= _describe_tab(request, shown)
+    if is_partial(request, "state"):
+        return render(request, "console/_service_state.html", context)
+    return render(request, "console/service.html", context | _describe_service(shown))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
+    """GET shows the form, and with values in the address what they would do; POST asks for it.
+
+    What cannot be scaled gets the reason in the form's place."""
+    shown = _get_service(request, service_id)
+    require(request, "triggers.add_triggercall", shown)
+    refusal = explain_service_refusal(shown)
+    form = ScaleForm(shown, request.POST if request.method == "POST" else request.GET or None)
+    if request.method == "POST" and not refusal and form.is_valid():
+        return start_call(request, shown.application, shown, action=Action.SCALING, **form.call_parameters())
+    context = _page_context(shown) | {"title": f"Scale {shown.name}", "form": form, "refusal": refusal}
+    if is_partial(request, "scale-effect"):
+        return render(request, "console/_scale_effect.html", context)
+    return render_dialog(request, "console/_service_scale.html", context)
+
+
+@require_POST
+@console_page
+def service_reveal(request: HttpRequest, service_id: int) -> HttpResponse:
+    """The settings with their secrets in place of those without; without scripts the service's page shows them, this once."""
+    shown = get_visible(request, Service.objects.select_related("application__cluster"), pk=service_id)
+    require(request, PERMISSION, shown)
+    record_reveal(request, shown)
+    if not is_partial(request, f"settings-{shown.pk}"):
+        remember_revealed(request, shown)
+        return redirect_to(request, "service", shown.pk, query="?tab=configuration")
+    context = _page_context(shown) | describe_section(shown, revealed=True)
+    context["show_service"] = request.GET.get("of") == "application"
+    return render(request, "console/_configuration_section.html", context)
+
+
+def _page_context(shown: Service) -> dict[str, object]:
+    application = shown.application
+    return {
+        "service": shown,
+        "application": application,
+        "cluster": application.cluster,
+        "crumbs": [
+            ("Applications", reverse("applications")),
+            (application.name, reverse("application", args=[application.pk])),
+        ],
+    }
+
+
+def _describe_service(shown: Service) -> dict[str, Any]:
+    """`fewer` and `more`: the counts that one click asks for; fewer than the least there may be is None."""
+    least = 0 if shown.application.is_swarm else 1
+    return {
+        "policies": _list_policies(shown),
+        "trigger_count": shown.triggers.count(),
+        "scalable": shown.can_be_scaled,
+        "fewer": shown.replicas - 1 if shown.replicas > least else None,
+        "more": shown.replicas + 1,
+    }
+
+
+def _describe_tab(request: HttpRequest, shown: Service) -> dict[str, Any]:
+    tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
+    context: dict[str, Any] = {"tab": tab}
+    if tab == "containers":
+        page = paginate(request, shown.containers.all())
+        context |= {"page": page, "containers": page.object_list}
+    elif tab == "tasks":
+        context["page"] = paginate(request, SlotList(shown.tasks.all()))
+    elif tab == "logs":
+        context |= describe_logs(request, shown)
+    elif tab == "configuration":
+        context |= describe_configuration(request, shown)
+    else:
+        context["calls"] = list_calls_about(shown, CALLS_SHOWN)
+    return context
+
+
+def _list_policies(shown: Service) -> list[tuple[str, dict[str, Any]]]:
+    """What Swarm does in an update and in a rollback of the service; nothing for jobs and containers, which have neither."""
+    policies = [("Update", shown.update_config), ("Rollback", shown.rollback_config)]
+    return [] if shown.is_job else [(label, policy) for label, policy in policies if policy]
+
+
+def _with_application(rows: QuerySet[Service]) -> QuerySet[Service]:
+    keys = (f"application__cluster__{name}" for name in Cluster.KEYS)
+    return rows.select_related("application", "application__cluster").defer(*keys)
+
+
+def _get_service(request: HttpRequest, service_id: int) -> Service:
+    return get_visible(request, _with_application(Service.objects.all()), pk=service_id)

@@ -1,0 +1,141 @@
+"""Applications: the list, one application with its triggers, and its redeploy."""
+
+from typing import Any
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clusters.models import Application, Cluster, Container, Service, Task
+from console.pages.applications.application_filters import ApplicationFilters
+from console.pages.calls.views import start_call
+from console.pages.shared.configuration.configuration import describe_configuration
+from console.pages.shared.logs.log_panel import describe_logs
+from console.pages.shared.page import (
+    console_page,
+    get_visible,
+    is_partial,
+    list_visible,
+    paginate,
+    read_tab,
+    render_dialog,
+    require,
+)
+from console.pages.shared.selection import select_cluster
+from console.pages.shared.slots import SlotList
+from console.pages.shared.trigger_panel.image_updates import add_image_updates
+from console.pages.shared.trigger_panel.snippets import describe_triggers, forget_shown_trigger
+from console.pages.shared.trigger_panel.sparklines import add_sparklines
+from triggers.forms import RedeployForm
+from triggers.models import Action
+from triggers.selectors import calls_with_relations, only_active, triggers_with_last_call
+
+TABS = ("services", "containers", "logs", "activity", "configuration")
+SWARM_TABS = ("services", "tasks", "logs", "activity", "configuration")
+ENGINE_TABS = ("logs", "configuration")  # which ask the engine, and so need the cluster's keys
+CALLS_SHOWN = 25
+RUNNING_SHOWN = 3
+
+
+@require_safe
+@console_page
+def applications(request: HttpRequest) -> HttpResponse:
+    filters = ApplicationFilters.from_request(request)
+    seen = list_visible(request, Application.objects.all())
+    counts = filters.count(seen)
+    rows = filters.apply(_with_cluster(seen)).prefetch_related("services")
+    context = {
+        "title": "Applications",
+        "cluster_filter": True,
+        "selection": select_cluster(request),
+        "filters": filters,
+        "sorting": filters.sorting,
+        "counts": counts,
+        "page": paginate(request, rows, count=counts.shown),
+    }
+    template = "console/_applications.html" if is_partial(request, "list") else "console/applications.html"
+    return render(request, template, context)
+
+
+@require_safe
+@console_page
+def application(request: HttpRequest, application_id: int) -> HttpResponse:
+    """`?tab=` chooses the tab; `?trigger=<id>` opens the ways to call that trigger, masked unless just asked for."""
+    tab = request.GET.get("tab")
+    rows: QuerySet[Any] = Application.objects.annotate(service_count=_count_parts(Service.objects.all(), "application"))
+    if tab == "containers":
+        rows = rows.annotate(container_count=_count_parts(Container.objects.all(), "service__application"))
+    rows = rows.select_related("cluster") if tab in ENGINE_TABS else _with_cluster(rows)
+    shown = get_visible(request, rows, pk=application_id)
+    context = {
+        "title": shown.name,
+        "crumbs": [("Applications", reverse("applications"))],
+        "application": shown,
+        "cluster": shown.cluster,
+    }
+    if is_partial(request, "about"):
+        return render(request, "console/_application_about.html", context | _describe_about(request, shown))
+    context |= _describe_tab(request, shown)
+    if is_partial(request, "state"):
+        return render(request, "console/_application_state.html", context)
+    context |= _describe_about(request, shown, forget_shown_trigger(request))
+    return render(request, "console/application.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def application_redeploy(request: HttpRequest, application_id: int) -> HttpResponse:
+    shown = get_visible(request, _with_cluster(Application.objects.prefetch_related("services")), pk=application_id)
+    require(request, "triggers.add_triggercall", shown)
+    form = RedeployForm(shown, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        return start_call(request, shown, action=Action.REDEPLOY, tag=form.cleaned_data.get("tag", ""))
+    context = {
+        "title": f"Redeploy {shown.name}",
+        "application": shown,
+        "form": form,
+        "crumbs": [("Applications", reverse("applications"))],
+    }
+    return render_dialog(request, "console/_application_redeploy.html", context)
+
+
+def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
+    tab = read_tab(request, SWARM_TABS if shown.is_swarm else TABS)
+    context: dict[str, Any] = {"tab": tab, "services": shown.services.all()}
+    if tab == "containers":
+        containers = Container.objects.filter(service__application=shown).select_related("service")
+        page = paginate(request, containers, count=shown.container_count)  # type: ignore[attr-defined]
+        context |= {"page": page, "containers": page.object_list}
+    elif tab == "tasks":
+        tasks = Task.objects.filter(service__application=shown).order_by("service__name", "slot", "node_name")
+        context["page"] = paginate(request, SlotList(tasks))
+    elif tab == "logs":
+        context |= describe_logs(request, shown)
+    elif tab == "configuration":
+        context |= describe_configuration(request, shown)
+    elif tab == "activity":
+        context["calls"] = calls_with_relations().filter(application=shown)[:CALLS_SHOWN]
+    return context
+
+
+def _describe_about(request: HttpRequest, shown: Application, just_made: int | None = None) -> dict[str, Any]:
+    """`just_made`: the trigger whose secret is shown, this once."""
+    triggers = add_sparklines(triggers_with_last_call().filter(application=shown), timezone.now())
+    return {
+        "triggers": describe_triggers(request, add_image_updates(request, triggers), just_made),
+        "running": only_active(calls_with_relations().filter(application=shown))[:RUNNING_SHOWN],
+    }
+
+
+def _with_cluster(rows: QuerySet[Application]) -> QuerySet[Application]:
+    return rows.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))
+
+
+def _count_parts(rows: QuerySet[Service] | QuerySet[Container], path: str) -> Coalesce:
+    """In the query for the application. `path`: the rows' way to it."""
+    counts = rows.filter(**{path: OuterRef("pk")}).order_by().values(path).annotate(number=Count("pk"))
+    return Coalesce(Subquery(counts.values("number")), 0)

@@ -1,0 +1,188 @@
+"""Which calls the Activity page shows: filters of the address, and pages found in indexed order, never by counting."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from clusters import access
+from clusters.models import Application
+from console.pages.shared.page import read_query
+from console.pages.shared.selection import select_cluster
+from triggers.models import Action, CallState, TriggerCall
+from triggers.selectors import calls_with_relations, find_newest, keep_calls_of, only_active
+
+PAGE_SIZE = 50  # rows
+SEARCHED = 20_000  # calls that one page looks through for those that match
+FEW = 5  # applications, whose calls are found by themselves instead of among all others
+EXPORT_CHUNK = 500  # rows of one query
+RANGES = {
+    "hour": ("Last hour", timedelta(hours=1)),
+    "day": ("Last 24 hours", timedelta(days=1)),
+    "week": ("Last 7 days", timedelta(days=7)),
+}
+LAST_MOMENT = 253_402_300_799_999_999  # µs since 1970: the end of the year 9999
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place between two calls, newest first: behind the call `call_id` that was queued at `moment`."""
+
+    moment: datetime
+    call_id: UUID = UUID(int=0)  # behind all calls of the moment
+
+    def __str__(self) -> str:
+        return f"{(self.moment - EPOCH) // timedelta(microseconds=1)}.{self.call_id.hex}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor | None":
+        """None for what is none."""
+        moment, _, call_id = text.partition(".")
+        if not (moment.isascii() and moment.isdigit() and len(moment) < 19 and int(moment) <= LAST_MOMENT):
+            return None
+        try:
+            return cls(EPOCH + timedelta(microseconds=int(moment)), UUID(call_id))
+        except ValueError:
+            return None
+
+    def apply(self, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
+        older = Q(queued_at__lt=self.moment) | Q(queued_at=self.moment, pk__lt=self.call_id)
+        return rows.filter(older, queued_at__lte=self.moment)
+
+
+@dataclass(frozen=True)
+class ActivityFilters:
+    """As the address has them; what it has wrongly is no filter. `query` is a part of an application's name."""
+
+    query: str
+    state: str
+    source: str
+    action: str
+    range: str
+    before: Cursor | None
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> "ActivityFilters":
+        def choose(name: str, choices: Any) -> str:
+            value = read_query(request, name)
+            return value if value in choices else ""
+
+        return cls(
+            query=read_query(request, "q"),
+            state=choose("state", ("active", *CallState.values)),
+            source=choose("source", TriggerCall.Source.values),
+            action=choose("action", Action.values),
+            range=choose("range", RANGES),
+            before=Cursor.parse(read_query(request, "before")),
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.query or self.state or self.source or self.action or self.range)
+
+    def apply(self, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
+        """All but `query`, which is a matter of applications, and `before`, which is the page's."""
+        if self.state:
+            rows = only_active(rows) if self.state == "active" else rows.filter(state=self.state)
+        if self.source:
+            rows = rows.filter(source=self.source)
+        if self.action:
+            rows = rows.filter(action=self.action)
+        if self.range:
+            rows = rows.filter(queued_at__gte=timezone.now() - RANGES[self.range][1])
+        return rows
+
+
+@dataclass(frozen=True)
+class ActivityPage:
+    """`older` is where the next page begins, None at the end. `searched_until`: it was not searched further back than this."""
+
+    calls: list[TriggerCall]
+    older: Cursor | None = None
+    searched_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """The calls that match: `by_time` is quick where many match. Where few do it is `by_application`, the same calls in parts,
+    one an application; empty where these are too many. No planner can be relied on to know which."""
+
+    by_time: QuerySet[TriggerCall]
+    by_application: list[QuerySet[TriggerCall]]
+    is_selective: bool
+
+
+def search_calls(request: HttpRequest, filters: ActivityFilters) -> Search:
+    rows = filters.apply(calls_with_relations().order_by("-queued_at", "-pk"))
+    applications = find_called_applications(request, filters.query)
+    if applications is None:
+        return Search(rows, [], bool(filters.state or filters.source or filters.action))
+    few = list(applications.values_list("pk", flat=True)[: FEW + 1])
+    parts = [filters.apply(TriggerCall.objects.filter(application=pk)) for pk in few]
+    return Search(keep_calls_of(applications, rows), parts if len(few) <= FEW else [], is_selective=True)
+
+
+def list_visible_calls(request: HttpRequest, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
+    """As `list_visible` does it, but to be read in the order of time: few of very many calls are wanted."""
+    applications = find_called_applications(request)
+    return rows if applications is None else keep_calls_of(applications, rows)
+
+
+def find_called_applications(request: HttpRequest, query: str = "") -> QuerySet[Application] | None:
+    """Those whose calls the reader may see, on the selected cluster if one is, with `query` in their names. None: all."""
+    everything = Application.objects.order_by()
+    found = access.scope(everything, request.user, access.view_permission(TriggerCall))
+    if selected := select_cluster(request).selected:
+        found = found.filter(cluster=selected)
+    if query:
+        found = found.filter(name__icontains=query)
+    return None if found is everything else found
+
+
+def find_page(search: Search, before: Cursor | None) -> ActivityPage:
+    """At most PAGE_SIZE calls, found among SEARCHED ones, or among all of a few applications."""
+    horizon = _find_horizon(before) if search.is_selective else None
+    rows = search.by_time.filter(queued_at__gte=horizon) if horizon else search.by_time
+    found = list(_continue(rows, before)[: PAGE_SIZE + 1])
+    if horizon and len(found) <= PAGE_SIZE and search.by_application:
+        found, horizon = _take_parts(search, before, PAGE_SIZE + 1), None
+    if len(found) > PAGE_SIZE:
+        last = found[PAGE_SIZE - 1]
+        return ActivityPage(found[:PAGE_SIZE], Cursor(last.queued_at, last.pk))
+    return ActivityPage(found, Cursor(horizon) if horizon else None, horizon)
+
+
+def read_all(search: Search) -> Iterator[TriggerCall]:
+    """Every call that matches, newest first, a chunk at a time."""
+    before = None
+    while chunk := _take_chunk(search, before):
+        yield from chunk
+        before = Cursor(chunk[-1].queued_at, chunk[-1].pk)
+
+
+def _take_chunk(search: Search, before: Cursor | None) -> list[TriggerCall]:
+    if search.by_application:
+        return _take_parts(search, before, EXPORT_CHUNK)
+    return list(_continue(search.by_time, before)[:EXPORT_CHUNK])
+
+
+def _find_horizon(before: Cursor | None) -> datetime | None:
+    """When the last of the calls to be looked through was queued; None if these are all. Reads an index alone."""
+    rows = TriggerCall.objects.order_by("-queued_at")
+    if before:
+        rows = rows.filter(queued_at__lte=before.moment)
+    return rows.values_list("queued_at", flat=True)[SEARCHED : SEARCHED + 1].first()
+
+
+def _take_parts(search: Search, before: Cursor | None, number: int) -> list[TriggerCall]:
+    return list(find_newest([_continue(part, before) for part in search.by_application], number))
+
+
+def _continue(rows: QuerySet[TriggerCall], before: Cursor | None) -> QuerySet[TriggerCall]:
+    return before.apply(rows) if before else rows

@@ -1,0 +1,208 @@
+"""The list of all calls: its filters, its pages, its export; and the chart of a day of them."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from clusters.roles import Role
+from clusters.tests.factories import ApplicationFactory, ClusterFactory
+from clusters.tests.users import make_user
+from console.pages.calls import activity
+from console.pages.overview.call_chart import HOURS, chart_calls
+from triggers.models import CallState, TriggerCall
+from triggers.tests.factories import TriggerCallFactory, TriggerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def add_call(application, age=timedelta(), **fields):
+    trigger = application.triggers.first() or TriggerFactory(application=application)
+    return TriggerCallFactory(trigger=trigger, queued_at=timezone.now() - age, **{"state": CallState.SUCCEEDED} | fields)
+
+
+def shown(client, query=""):
+    return [call.pk for call in client.get(f"/activity/{query}").context["page"].calls]
+
+
+def exported(client, query=""):
+    response = client.get(f"/activity/export/{query}")
+    assert response.streaming
+    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))
+
+
+@pytest.fixture
+def shop(db):
+    return ApplicationFactory(cluster=ClusterFactory(name="harbour"), name="shop")
+
+
+class TestFilters:
+    def test_each_is_in_the_address_and_they_combine(self, reader, shop):
+        now, late, old = (add_call(shop, age) for age in (timedelta(), timedelta(hours=3), timedelta(days=3)))
+        scaled = add_call(shop, timedelta(days=9), action="scaling", step=1, source="api", state=CallState.FAILED)
+        everything = [now.pk, late.pk, old.pk, scaled.pk]
+        for query, count in (("", 4), ("?range=hour", 1), ("?range=day", 2), ("?range=week", 3), ("?range=year", 4)):
+            assert shown(reader, query) == everything[:count]
+        for query in ("?action=scaling", "?source=api", "?state=failed", "?state=failed&source=api&action=scaling&q=SHO"):
+            assert shown(reader, query) == [scaled.pk]
+        for query in ("?action=scaling&range=week", "?q=other", "?state=active", "?q=shop&state=queued"):
+            assert shown(reader, query) == []
+            assert "No call matches the search and the filters." in reader.get(f"/activity/{query}").content.decode()
+
+    def test_the_selected_cluster_narrows_page_and_export(self, reader, shop):
+        other = ApplicationFactory(cluster=ClusterFactory(name="quay"))
+        wanted, _ = add_call(other), add_call(shop)
+        assert shown(reader, f"?cluster={other.cluster.uid}") == [wanted.pk]
+        assert [row["id"] for row in exported(reader)] == [str(wanted.pk)]  # remembered
+        assert len(exported(reader, "?cluster=all")) == 2
+
+    def test_what_the_address_has_wrongly_is_no_filter(self, reader, shop):
+        call = add_call(shop)
+        for wrong in (
+            "state=x",
+            "source=x&action=x&range=x",
+            "before=x",
+            "before=9.9",
+            f"before={'9' * 30}.{call.pk.hex}",
+            "q=%00",
+        ):
+            assert shown(reader, f"?{wrong}") == [call.pk]
+
+    def test_before_any_call_there_is_a_next_step(self, reader, shop):
+        assert "No call yet." in reader.get("/activity/").content.decode()
+        assert "There are no older calls." in reader.get(f"/activity/?before=0.{'0' * 32}").content.decode()
+
+
+class TestPages:
+    def walk(self, client, query):
+        """The pages' calls, following `older` to the end."""
+        pages, before = [], ""
+        while True:
+            page = client.get(f"/activity/?{query}{before}").context["page"]
+            pages.append([call.pk for call in page.calls])
+            if not page.older:
+                return pages
+            before = f"&before={page.older}"
+
+    def test_they_follow_one_another_without_gap_or_repetition(self, reader, shop, monkeypatch):
+        monkeypatch.setattr(activity, "PAGE_SIZE", 3)
+        calls = [add_call(shop, timedelta(minutes=number)).pk for number in range(8)]
+        TriggerCall.objects.filter(pk__in=calls[:5]).update(queued_at=timezone.now())
+        pages = self.walk(reader, "")
+        assert [len(page) for page in pages] == [3, 3, 2]
+        assert sorted(sum(pages, [])) == sorted(calls)
+
+    def test_a_page_looks_through_so_many_calls_and_says_how_far(self, reader, shop, monkeypatch):
+        monkeypatch.setattr(activity, "SEARCHED", 4)
+        calls = [add_call(shop, timedelta(minutes=number)).pk for number in range(10)]
+        TriggerCall.objects.filter(pk__in=[calls[1], calls[9]]).update(state=CallState.FAILED)
+        pages = self.walk(reader, "state=failed")
+        assert len(pages) > 1
+        assert sum(pages, []) == [calls[1], calls[9]]
+        assert "Searched back to" in reader.get("/activity/?state=failed").content.decode()
+
+    def test_calls_of_few_applications_are_all_looked_through(self, reader, shop, monkeypatch):
+        monkeypatch.setattr(activity, "SEARCHED", 4)
+        rare = ApplicationFactory(cluster=shop.cluster, name="rare")
+        wanted = add_call(rare, timedelta(days=1))
+        for number in range(10):
+            add_call(shop, timedelta(minutes=number))
+        page = reader.get("/activity/?q=rare").context["page"]
+        assert ([call.pk for call in page.calls], page.older) == ([wanted.pk], None)
+
+    def test_no_page_counts_or_skips_what_it_shows(self, reader, shop):
+        for number in range(60):
+            add_call(shop, timedelta(minutes=number))
+        older = reader.get("/activity/").context["page"].older
+        with CaptureQueriesContext(connection) as queries:
+            assert len(shown(reader, f"?before={older}")) == 10
+        lists = [query["sql"] for query in queries if '"triggers_triggercall"."queued_at"' in query["sql"]]
+        assert len(lists) == 1
+        assert "COUNT" not in lists[0]
+        assert "OFFSET" not in lists[0]
+
+
+class TestExport:
+    def test_it_has_all_that_is_filtered_and_no_formula(self, reader, shop, monkeypatch):
+        monkeypatch.setattr(activity, "EXPORT_CHUNK", 2)
+        evil = ApplicationFactory(cluster=shop.cluster, name='=HYPERLINK("http://x")')
+        first = add_call(evil, user_agent="curl", message="@SUM(1)", state=CallState.FAILED)
+        calls = [first, *(add_call(shop, timedelta(minutes=number), state=CallState.FAILED) for number in range(1, 6))]
+        add_call(shop)
+        rows = exported(reader, "?state=failed")
+        assert [row["id"] for row in rows] == [str(call.pk) for call in calls]
+        assert (rows[0]["application"], rows[0]["message"]) == ("'" + evil.name, "'@SUM(1)")
+        assert (rows[0]["cluster"], rows[0]["call"], rows[0]["started"]) == ("harbour", "Redeploy", "")
+        assert datetime.fromisoformat(rows[0]["queued"]).tzinfo
+        text = b"".join(reader.get("/activity/export/").streaming_content).decode()
+        assert not any(call.trigger.secret in text for call in calls)
+
+    def test_it_has_what_the_reader_may_see_alone(self, shop):
+        hidden = add_call(ApplicationFactory(name="hidden"))
+        seen = add_call(shop)
+        make_user("vera", Role.VIEWER, shop.cluster)
+        client = Client()
+        client.force_login(User.objects.get(username="vera"))
+        assert [row["id"] for row in exported(client)] == [str(seen.pk)] == [str(pk) for pk in shown(client)]
+        assert exported(client, f"?q=hidden&cluster={hidden.application.cluster.uid}") == []
+
+    def test_it_is_refused_to_those_not_signed_in(self, client):
+        assert client.get("/activity/export/")["Location"].startswith("/login/")
+
+
+class TestChart:
+    NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+
+    def chart(self, shop, *calls, applications=None):
+        for age, state in calls:
+            TriggerCallFactory(trigger=TriggerFactory(application=shop), queued_at=self.NOW - age, state=state)
+        return chart_calls(applications, self.NOW)
+
+    def test_calls_stand_in_their_hours_stacked_by_outcome(self, shop):
+        failed, well = CallState.FAILED, CallState.SUCCEEDED
+        minutes = timedelta(minutes=1)
+        chart = self.chart(shop, (minutes, well), (2 * minutes, failed), (90 * minutes, well), (24 * 60 * minutes, well))
+        assert [(part.tone, part.x) for part in chart.parts] == [("ok", 220), ("ok", 230), ("bad", 230)]
+        assert chart.parts[1].y == chart.parts[2].y + chart.parts[2].height
+        assert all(part.y >= 0 and part.y + part.height <= chart.height for part in chart.parts)
+        assert chart.text == "Calls of the last 24 hours: 3 calls, 2 succeeded, 1 failed; at most 2 in one hour."
+        assert chart.columns[-1].title == "12:00 UTC: 2 calls, 1 succeeded, 1 failed"
+        assert chart.columns[0].title == "13:00 UTC: no call"
+
+    def test_one_among_thousands_is_seen(self, shop, monkeypatch):
+        monkeypatch.setattr(
+            "console.pages.overview.call_chart._count_by_hour",
+            lambda *_: {(HOURS - 1, state): 1 for state in CallState} | {(HOURS - 1, CallState.SUCCEEDED): 90_000},
+        )
+        chart = self.chart(shop)
+        assert len(chart.parts) == 5
+        assert all(part.height >= 2 and part.y >= 0 for part in chart.parts)
+
+    def test_nothing_draws_nothing(self, shop):
+        chart = self.chart(shop)
+        assert (chart.parts, chart.total) == ([], 0)
+
+
+class TestOverview:
+    def test_the_most_called_applications_of_the_last_day_come_first(self, reader, shop):
+        calm = ApplicationFactory(cluster=shop.cluster, name="calm")
+        ApplicationFactory(cluster=shop.cluster, name="silent")
+        add_call(calm)
+        for age in (0, 1, 2):
+            add_call(shop, timedelta(hours=age), state=CallState.FAILED if age else CallState.SUCCEEDED)
+        for _ in range(5):
+            add_call(calm, timedelta(days=2))
+        found = reader.get("/").context["most_called"]
+        assert [(one.name, one.call_count, one.broken_count) for one in found] == [("shop", 3, 2), ("calm", 1, 0)]
+
+    def test_the_chart_has_a_text_and_no_style(self, reader, shop):
+        add_call(shop)
+        text = reader.get("/").content.decode()
+        assert 'role="img" aria-label="Calls of the last 24 hours: 1 call, 1 succeeded; at most 1 in one hour."' in text
+        assert "style=" not in text

@@ -1,0 +1,54 @@
+"""Nodes: the list of all machines of the Swarms, and one node with its tasks."""
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from clusters.models import Cluster, Node
+from console.pages.shared.page import console_page, get_visible, is_partial, list_visible, paginate, read_query
+from console.pages.shared.selection import select_cluster
+from console.pages.shared.slots import tasks_with_nodes
+
+EARLIER_SHOWN = 25  # ended tasks
+
+
+@require_safe
+@console_page
+def nodes(request: HttpRequest) -> HttpResponse:
+    query = read_query(request, "q")
+    rows = list_visible(request, with_cluster())
+    if query:
+        rows = rows.filter(Q(hostname__icontains=query) | Q(address__icontains=query))
+    context = {
+        "title": "Nodes",
+        "cluster_filter": True,
+        "selection": select_cluster(request),
+        "query": query,
+        "page": paginate(request, rows.order_by("cluster__name", "hostname", "pk")),
+    }
+    return render(request, "console/_nodes.html" if is_partial(request, "list") else "console/nodes.html", context)
+
+
+@require_safe
+@console_page
+def node(request: HttpRequest, node_id: int) -> HttpResponse:
+    shown = get_visible(request, with_cluster(), pk=node_id)
+    tasks = tasks_with_nodes().filter(service__application__cluster=shown.cluster, node_id=shown.node_id)
+    tasks = tasks.select_related("service__application").order_by("-updated_at")
+    present = [task for task in tasks if task.is_present]
+    present.sort(key=lambda task: (task.service.application.name, task.service.name, task.slot))
+    context = {
+        "title": shown.hostname,
+        "crumbs": [("Nodes", reverse("nodes"))],
+        "node": shown,
+        "cluster": shown.cluster,
+        "page": paginate(request, present),
+        "earlier": [task for task in tasks if not task.is_present][:EARLIER_SHOWN],
+    }
+    return render(request, "console/_node_state.html" if is_partial(request, "state") else "console/node.html", context)
+
+
+def with_cluster() -> QuerySet[Node]:
+    return Node.objects.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))

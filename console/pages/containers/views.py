@@ -1,0 +1,129 @@
+"""One container: what its engine says about it now, its logs and configuration, and what it uses."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from clusters.engine.errors import EngineError, TargetMissing
+from clusters.engine.inspection.resource_use import Use, read_use
+from clusters.models import Container
+from console.pages.containers.use_charts import UseHistory, draw_charts
+from console.pages.shared.configuration.configuration import (
+    PERMISSION,
+    LiveContainer,
+    is_to_be_revealed,
+    read_live_container,
+    record_reveal,
+    remember_revealed,
+)
+from console.pages.shared.live import open_application_engine
+from console.pages.shared.logs.log_panel import describe_logs
+from console.pages.shared.page import console_page, get_visible, is_partial, read_tab, redirect_to, require
+
+TABS = ("overview", "logs", "configuration")
+# By the ids of the pieces that follow the engine.
+PIECES = {"container-about": "console/_container_about.html", "container-details": "console/_container_details.html"}
+
+
+@require_safe
+@console_page
+def container(request: HttpRequest, container_id: int) -> HttpResponse:
+    """Its facts as last seen, and what the engine says now. Two pieces of it ask again by themselves."""
+    piece = next((piece for piece in PIECES if is_partial(request, piece)), "")
+    try:
+        shown = _get_container(request, container_id)
+    except Http404:
+        if not piece:
+            raise
+        return render(request, "console/_container_gone.html", {"piece": piece})
+    tab = read_tab(request, TABS)
+    if tab == "logs":
+        require(request, "clusters.view_logs", shown)
+    is_configuration = tab == "configuration" and not piece
+    revealed = is_configuration and is_to_be_revealed(request, shown)
+    live = read_live_container(shown, revealed, with_image=is_configuration)
+    context = _page_context(shown, live) | {"title": shown.name, "tab": tab}
+    if piece:
+        return render(request, PIECES[piece], context)
+    if tab == "logs":
+        context |= describe_logs(request, shown)
+    return render(request, "console/container.html", context)
+
+
+@require_POST
+@console_page
+def container_reveal(request: HttpRequest, container_id: int) -> HttpResponse:
+    """The settings with their secrets in place of those without; without scripts the page shows them, this once."""
+    shown = _get_container(request, container_id)
+    require(request, PERMISSION, shown)
+    record_reveal(request, shown)
+    if not is_partial(request, f"settings-{shown.pk}"):
+        remember_revealed(request, shown)
+        return redirect_to(request, "container", shown.pk, query="?tab=configuration")
+    live = read_live_container(shown, revealed=True, with_image=True)
+    return render(request, "console/_container_settings.html", _page_context(shown, live))
+
+
+@require_safe
+@console_page
+def container_use(request: HttpRequest, container_id: int) -> HttpResponse:
+    """For the container's page, which asks again and again with the `?history=` that the answer before gave, one sample; as a
+    page of its own two samples, which takes the engine up to 2 s."""
+    shown = _get_container(request, container_id)
+    is_live = is_partial(request, "container-use")
+    history = UseHistory.read(request.GET.get("history", ""))
+    use, problem = _measure_use(shown, history, wait=not is_live)
+    history = history.add(use) if use else UseHistory()
+    context = _page_context(shown, LiveContainer()) | {
+        "title": f"Use of {shown.name}",
+        "use": use,
+        "problem": problem,
+        "history": history.write(),
+        "charts": draw_charts(history) if is_live else [],
+        "is_live": is_live,
+    }
+    context["crumbs"] = [*context["crumbs"], (shown.name, reverse("container", args=[shown.pk]))]
+    return render(request, "console/_container_use.html" if is_live else "console/container_use.html", context)
+
+
+def _measure_use(shown: Container, history: UseHistory, wait: bool) -> tuple[Use | None, str]:
+    """The use; or none, and a sentence why."""
+    try:
+        with open_application_engine(shown.service.application) as client:
+            use = read_use(client.container_stats(shown.container_id, wait=wait), history.counters)
+    except TargetMissing:
+        return None, "The container is not on the engine any more."
+    except EngineError as error:
+        return None, f"It cannot be measured: {error.message}"
+    return use, "" if use else "It does not run, and uses nothing."
+
+
+def _page_context(shown: Container, live: LiveContainer) -> dict[str, Any]:
+    application = shown.service.application
+    if live.details:
+        _follow_engine(shown, live)
+    return {
+        "container": shown,
+        "service": shown.service,
+        "application": application,
+        "cluster": application.cluster,
+        "live": live,
+        "crumbs": [
+            ("Applications", reverse("applications")),
+            (application.name, reverse("application", args=[application.pk])),
+        ],
+    }
+
+
+def _follow_engine(shown: Container, live: LiveContainer) -> None:
+    """The page speaks of one state: the engine's, which the row follows within a second."""
+    if details := live.details:
+        shown.state = details.state.word
+        shown.health = details.health.status if details.health and details.state.is_running else ""
+
+
+def _get_container(request: HttpRequest, container_id: int) -> Container:
+    return get_visible(request, Container.objects.select_related("service__application__cluster"), pk=container_id)

@@ -1,0 +1,93 @@
+"""What is wrong first, then clusters, calls that run, and how the calls of the last day went."""
+
+from datetime import timedelta
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from clusters.models import Application, Cluster, Node
+from console.pages.calls.activity import find_called_applications, list_visible_calls
+from console.pages.clusters.node_views import with_cluster
+from console.pages.clusters.views import summarize_clusters
+from console.pages.overview.call_chart import chart_calls
+from console.pages.shared.page import console_page, is_partial, list_visible
+from console.pages.shared.selection import ClusterSelection, select_cluster
+from triggers.models import CallState, TriggerCall
+from triggers.selectors import calls_with_relations, only_active
+
+SHOWN = 10  # rows of each kind
+MOST_CALLED = 5  # applications
+DAY = timedelta(days=1)
+BROKEN = (CallState.FAILED, CallState.ROLLED_BACK)
+
+
+@require_safe
+@console_page
+def overview(request: HttpRequest) -> HttpResponse:
+    selection = select_cluster(request, summarize_clusters())
+    calls = list_visible_calls(request, calls_with_relations())
+    context = {
+        "title": "Overview",
+        "cluster_filter": True,
+        "has_clusters": bool(selection.clusters),
+        "unreachable": _list_unreachable(selection),
+        "noticed": [cluster for cluster in _list_clusters(selection) if cluster.swarm_notice],
+        "lost_nodes": list_visible(request, with_cluster()).exclude(state=Node.State.READY)[:SHOWN],
+        "short_applications": list_visible(request, _find_short_applications())[:SHOWN],
+        "broken_calls": _find_unmended_calls(request)[:SHOWN],
+        "clusters": _list_clusters(selection),
+        "running": only_active(calls)[:SHOWN],
+        "chart": chart_calls(find_called_applications(request), timezone.now()),
+        "most_called": _list_most_called(request),
+    }
+    return render(request, "console/_overview.html" if is_partial(request, "overview") else "console/overview.html", context)
+
+
+def _list_clusters(selection: ClusterSelection) -> list[Cluster]:
+    return [selection.selected] if selection.selected else selection.clusters
+
+
+def _list_unreachable(selection: ClusterSelection) -> list[Cluster]:
+    return [cluster for cluster in _list_clusters(selection) if cluster.status == Cluster.Status.UNREACHABLE]
+
+
+def _find_short_applications() -> QuerySet[Application]:
+    return (
+        Application.objects.filter(status=Application.Status.DEGRADED)
+        .select_related("cluster")
+        .defer(*(f"cluster__{name}" for name in Cluster.KEYS))
+    )
+
+
+def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
+    """Failed and rolled-back calls of the last day that were their application's newest to end so or well."""
+    since = timezone.now() - DAY
+    ended = TriggerCall.objects.filter(
+        application=OuterRef("pk"), state__in=(CallState.SUCCEEDED, *BROKEN), queued_at__gte=since
+    )
+    seen = find_called_applications(request)
+    applications = Application.objects.order_by() if seen is None else seen
+    newest = applications.annotate(newest=Subquery(ended.order_by("-queued_at").values("pk")[:1])).values("newest")
+    return calls_with_relations().filter(pk__in=newest, state__in=BROKEN, queued_at__gte=since)
+
+
+def _list_most_called(request: HttpRequest) -> list[Application]:
+    """With `call_count` and `broken_count` of the last day; those without a call are none."""
+    counted = (
+        Application.objects.annotate(call_count=_count_calls(*CallState), broken_count=_count_calls(*BROKEN))
+        .select_related("cluster")
+        .defer(*(f"cluster__{name}" for name in Cluster.KEYS))
+        .order_by("-call_count", "name")
+    )
+    return [application for application in list_visible(request, counted)[:MOST_CALLED] if application.call_count]
+
+
+def _count_calls(*states: CallState) -> Coalesce:
+    """Calls of the last day, by application. An index of application, state and time answers it alone, as long as every state
+    is named and no other column is counted."""
+    calls = TriggerCall.objects.filter(application=OuterRef("pk"), state__in=states, queued_at__gte=timezone.now() - DAY)
+    return Coalesce(Subquery(calls.order_by().values("application").annotate(number=Count("*")).values("number")), 0)

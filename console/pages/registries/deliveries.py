@@ -1,0 +1,183 @@
+"""Which deliveries the access log shows: filters of the address, and pages found in the order of time, never by counting."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Value, When
+from django.http import HttpRequest
+
+from clusters import access
+from clusters.models import Application
+from console.pages.shared.page import read_query
+from triggers.models import Decision, Delivery, DeliveryLine, TriggerCall
+from triggers.payloads import alerts
+from triggers.payloads.senders import SENDERS
+
+PAGE_SIZE = 50  # rows
+SEARCHED = 20_000  # deliveries that one page looks through for those that match
+READABLE = 4  # times its length that a body may become by being laid out
+SECRETS = ("registry__password", "registry__ca", "registry__hook_token", "registry__signing_secret", "trigger__secret")
+LINE_SECRETS = tuple(
+    f"trigger__{name}" for name in ("secret", *(f"application__cluster__tls_{key}" for key in ("ca", "cert", "key")))
+)
+
+
+@dataclass(frozen=True)
+class DeliveryFilters:
+    """As the address has them; what it has wrongly is no filter. `query` is a part of an image's or an application's name."""
+
+    query: str
+    registry: int | None
+    application: int | None
+    sender: str
+    decision: str
+    before: UUID | None
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> "DeliveryFilters":
+        decision, sender = read_query(request, "decision"), read_query(request, "sender")
+        return cls(
+            query=read_query(request, "q"),
+            registry=_read_number(request, "registry"),
+            application=_read_number(request, "application"),
+            sender=sender[:32],
+            decision=decision if decision in Decision.values else "",
+            before=_read_id(read_query(request, "before")),
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.query or self.registry or self.application or self.sender or self.decision)
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether few of very many may match, and no index finds them."""
+        return bool(self.query or self.application or self.sender)
+
+    def apply(self, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        """All but `before`, which is the page's."""
+        if self.registry:
+            rows = rows.filter(registry=self.registry)
+        if self.sender:
+            rows = rows.filter(sender=self.sender)
+        if self.decision:
+            rows = rows.filter(decision=self.decision)
+        lines = DeliveryLine.objects.filter(delivery=OuterRef("pk"))
+        if self.application:
+            rows = rows.filter(Exists(lines.filter(trigger__application=self.application)))
+        if self.query:
+            named = Q(image__icontains=self.query) | Q(trigger__application__name__icontains=self.query)
+            rows = rows.filter(Exists(lines.filter(named)))
+        return rows
+
+    def find_application(self, user: Any) -> Application | None:
+        """That which the list is narrowed to, if the reader may see it."""
+        rows = access.scope_visible(Application.objects.all(), user)
+        return rows.filter(pk=self.application).first() if self.application else None
+
+
+@dataclass(frozen=True)
+class DeliveryPage:
+    """`older` is where the next page begins, None at the end. `searched_until`: it was not searched further back than this."""
+
+    deliveries: list[Delivery]
+    older: UUID | None = None
+    searched_until: datetime | None = None
+
+
+def find_page(filters: DeliveryFilters) -> DeliveryPage:
+    """At most PAGE_SIZE deliveries, those that no index finds among SEARCHED ones."""
+    above = Delivery.objects.only("received_at").filter(pk=filters.before).first() if filters.before else None
+    horizon = _find_horizon(above) if filters.is_selective else None
+    rows = _continue(filters.apply(deliveries_with_relations()), above)
+    if horizon:
+        rows = rows.filter(received_at__gte=horizon.received_at)
+    found = list(rows[: PAGE_SIZE + 1])
+    if len(found) > PAGE_SIZE:
+        return DeliveryPage(summarize_lines(found[:PAGE_SIZE]), found[PAGE_SIZE - 1].pk)
+    if horizon:
+        return DeliveryPage(summarize_lines(found), horizon.pk, horizon.received_at)
+    return DeliveryPage(summarize_lines(found))
+
+
+def list_newest(registry_id: int, number: int) -> list[Delivery]:
+    return summarize_lines(deliveries_with_relations().filter(registry=registry_id)[:number])
+
+
+def deliveries_with_relations() -> QuerySet[Delivery]:
+    """Newest first, with all that a list row shows: the most telling line as `told`, at most one."""
+    telling = Case(When(decision=F("delivery__decision"), then=Value(0)), default=Value(1))
+    lines = DeliveryLine.objects.select_related("trigger__application__cluster").defer(*LINE_SECRETS)
+    told = Prefetch("lines", lines.annotate(telling=telling).order_by("telling", "pk")[:1], to_attr="told")
+    rows = Delivery.objects.select_related("registry", "trigger").defer("body", *SECRETS)
+    return rows.prefetch_related(told).order_by("-received_at", "-pk")
+
+
+def summarize_lines(rows: Iterable[Delivery]) -> list[Delivery]:
+    """The deliveries, each with its most telling `line`, or None, and how many `others` there are."""
+    deliveries = list(rows)
+    counted = DeliveryLine.objects.filter(delivery__in=[delivery.pk for delivery in deliveries]).order_by()
+    counts = dict(counted.values_list("delivery").annotate(Count("pk"))) if deliveries else {}
+    for delivery in deliveries:
+        delivery.line = next(iter(delivery.told), None)  # type: ignore[attr-defined]
+        delivery.others = max(counts.get(delivery.pk, 0) - 1, 0)  # type: ignore[attr-defined]
+    return deliveries
+
+
+def list_lines(delivery: Delivery) -> QuerySet[DeliveryLine]:
+    """In their order, with all that the delivery's page shows of each."""
+    rows = DeliveryLine.objects.filter(delivery=delivery).order_by("pk").select_related("trigger__application__cluster", "call")
+    return rows.defer(*LINE_SECRETS, *(f"call__{name}" for name in ("plan", "before", "after")))
+
+
+def find_cause(call: TriggerCall, user: Any) -> Delivery | None:
+    """The delivery that made a call of a registry's push or of polling, if the user may see it."""
+    if call.source not in (TriggerCall.Source.REGISTRY, TriggerCall.Source.POLL) or not user.has_perm("triggers.view_delivery"):
+        return None
+    rows = Delivery.objects.select_related("registry").defer("body", *SECRETS[:-1])
+    return rows.filter(lines__call=call, lines__decision=Decision.TRIGGERED).order_by("received_at").first()
+
+
+def list_senders() -> list[tuple[str, str]]:
+    return [*((sender.NAME, sender.LABEL) for sender in SENDERS), *alerts.LABELS.items()]
+
+
+def lay_out_body(body: str) -> str:
+    """JSON on lines of its own, where it is some; a body that was cut is none any more."""
+    try:
+        laid_out = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body
+    return laid_out if len(laid_out) <= READABLE * len(body) + 100 else body
+
+
+def _find_horizon(above: Delivery | None) -> Delivery | None:
+    """The last of the deliveries to be looked through; None if these are all. Reads an index alone."""
+    rows = Delivery.objects.only("received_at").order_by("-received_at")
+    if above:
+        rows = rows.filter(received_at__lte=above.received_at)
+    return rows[SEARCHED : SEARCHED + 1].first()
+
+
+def _continue(rows: QuerySet[Delivery], above: Delivery | None) -> QuerySet[Delivery]:
+    if above is None:
+        return rows
+    older = Q(received_at__lt=above.received_at) | Q(received_at=above.received_at, pk__lt=above.pk)
+    return rows.filter(older, received_at__lte=above.received_at)
+
+
+def _read_number(request: HttpRequest, name: str) -> int | None:
+    text = request.GET.get(name, "")
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def _read_id(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

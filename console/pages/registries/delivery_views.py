@@ -1,0 +1,74 @@
+"""The access log: what registries and their relays sent, what was decided, and deciding again."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from clusters.access.audit import record_act
+from clusters.models import Registry
+from console.pages.registries.deliveries import DeliveryFilters, find_page, lay_out_body, list_lines, list_senders
+from console.pages.shared.page import console_page, get_visible, is_partial, paginate, redirect_to, require
+from triggers.models import Decision, Delivery
+from triggers.pushes import deliveries as receiving
+
+UNSHOWN = ("registry__password", "registry__ca", "registry__hook_token", "registry__signing_secret", "trigger__secret")
+
+
+@require_safe
+@console_page
+def deliveries(request: HttpRequest) -> HttpResponse:
+    """Paged without counting. They belong to no cluster: only a role for all clusters shows them."""
+    require(request, "triggers.view_delivery")
+    filters = DeliveryFilters.from_request(request)
+    context = {
+        "title": "Access log",
+        "filters": filters,
+        "application": filters.find_application(request.user),
+        "page": find_page(filters),
+        "registries": Registry.objects.order_by("host").values_list("pk", "host"),
+        "senders": list_senders(),
+        "decisions": Decision.choices,
+    }
+    return render(request, "console/_deliveries.html" if is_partial(request, "list") else "console/deliveries.html", context)
+
+
+@require_safe
+@console_page
+def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
+    rows = Delivery.objects.select_related("registry", "trigger__application__cluster", "replay_of").defer(*UNSHOWN)
+    shown = get_visible(request, rows, pk=delivery_id)
+    page = paginate(request, list_lines(shown))
+    context = {
+        "title": f"Delivery of {shown.received_at:%Y-%m-%d %H:%M:%S}",
+        "crumbs": [("Access log", reverse("deliveries"))],
+        "delivery": shown,
+        "page": page,
+        "body": lay_out_body(shown.body),
+        "replays": shown.replays.only("received_at", "decision").order_by("-received_at")[:10],
+        "can_replay": may_replay(request),
+        "can_see_trigger": shown.trigger and request.user.has_perm("triggers.view_trigger", shown.trigger),
+    }
+    return render(request, "console/delivery.html", context)
+
+
+@require_POST
+@console_page
+def delivery_replay(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
+    """Decides again about what it brought: it may call triggers of any cluster."""
+    shown = get_visible(request, Delivery.objects.all(), pk=delivery_id)
+    require(request, "triggers.add_triggercall")
+    with transaction.atomic():
+        replay = receiving.replay_delivery(shown, request.user)
+        record_act(request, "delivery.replay", shown, replay=str(replay.pk), decision=replay.decision)
+    messages.success(request, f"It was decided again: {replay.get_decision_display()}.")
+    return redirect_to(request, "delivery", replay.pk)
+
+
+def may_replay(request: HttpRequest) -> bool:
+    """For all clusters."""
+    return request.user.has_perm("triggers.add_triggercall")

@@ -1,0 +1,256 @@
+"""Registries: the list, one registry with its inbound link, adding, editing, testing and deleting it."""
+
+from collections import Counter
+from copy import copy
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from clusters import registries as registry_access
+from clusters.access import scope_visible
+from clusters.access.audit import record_act
+from clusters.models import Registry
+from clusters.registry.errors import RegistryError
+from clusters.registry_form import TESTED_FIELDS, RegistryForm, list_hosts, propose_registry
+from console.pages.registries.deliveries import list_newest
+from console.pages.registries.registry_setup import MASK, build_link, build_secrets, list_set_ups
+from console.pages.shared.page import (
+    console_page,
+    get_visible,
+    is_partial,
+    paginate,
+    read_tab,
+    redirect_to,
+    render_dialog,
+    require,
+    return_from,
+)
+from triggers.models import Delivery, ImageSubscription
+from triggers.selectors import public_base_url
+
+SECRETS = ("password", "ca", "hook_token", "signing_secret")
+TABS = {"deliveries": "Deliveries", "subscriptions": "Subscriptions"}
+DELIVERIES_SHOWN = 20  # on the registry's page; the access log has all
+SHOWN = "shown_registry"  # the session's key
+
+
+@require_safe
+@console_page
+def registries(request: HttpRequest) -> HttpResponse:
+    """They belong to no cluster: only a role for all clusters shows them."""
+    require(request, "clusters.view_registry")
+    newest = Delivery.objects.filter(registry=OuterRef("pk")).order_by("-received_at")
+    rows = Registry.objects.defer(*SECRETS).annotate(
+        delivered_at=Subquery(newest.values("received_at")[:1]), delivery_decision=Subquery(newest.values("decision")[:1])
+    )
+    page = paginate(request, rows)
+    describe_registries(request, page.object_list)
+    context = {"title": "Registries", "page": page, "registries": page.object_list}
+    return render(request, "console/_registries.html" if is_partial(request, "list") else "console/registries.html", context)
+
+
+@require_safe
+@console_page
+def registry(request: HttpRequest, registry_id: int) -> HttpResponse:
+    """`?tab=` chooses the tab. Its inbound link is in the page only just after it was asked for."""
+    shown = get_visible(request, Registry.objects.all(), pk=registry_id)
+    tabs = {
+        name: label for name, label in TABS.items() if name != "deliveries" or request.user.has_perm("triggers.view_delivery")
+    }
+    tab = read_tab(request, tuple(tabs))
+    context = {
+        "title": shown.host,
+        "crumbs": _crumbs(),
+        "registry": shown,
+        "has_expired": shown.password_expires_at and shown.password_expires_at <= timezone.now(),
+        "subscription_count": find_subscriptions(request, shown).count(),
+        "tab": tab,
+        "tabs": tabs.items(),
+    }
+    if tab == "deliveries":
+        context["deliveries"] = list_newest(shown.pk, DELIVERIES_SHOWN)
+    else:
+        context["page"] = paginate(request, find_subscriptions(request, shown))
+    if is_partial(request, "state"):
+        return render(request, "console/_registry_state.html", context)
+    if is_partial(request, "registry-overview"):
+        return render(request, "console/_registry_overview.html", context)
+    return render(request, "console/registry.html", context | _describe_inbound(request, shown))
+
+
+def _describe_inbound(request: HttpRequest, shown: Registry) -> dict[str, Any]:
+    """The link and the ways to give it to senders; whole, this once, where it was asked for just now."""
+    asked = request.session.pop(SHOWN, None) == shown.pk and request.user.has_perm("clusters.reveal_registry")
+    base_url = public_base_url(request)
+    return {
+        "base_url": base_url,
+        "masked_link": build_link(base_url, MASK),
+        "link": build_link(base_url, shown.hook_token) if asked else "",
+        "set_ups": list_set_ups(shown, base_url, whole=asked),
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def registry_create(request: HttpRequest) -> HttpResponse:
+    require(request, "clusters.add_registry")
+    form = RegistryForm(
+        request.POST if request.method == "POST" else None, initial=propose_registry(request.GET.get("host", ""))
+    )
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            added = form.save()
+            record_act(request, "registry.add", added)
+        messages.success(request, f"{added} is added. Give its inbound link to whoever tells of pushes.")
+        return redirect_to(request, "registry", added.pk)
+    return _render_form(request, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def registry_edit(request: HttpRequest, registry_id: int) -> HttpResponse:
+    shown = _get_registry(request, registry_id, "clusters.change_registry")
+    form = RegistryForm(request.POST if request.method == "POST" else None, instance=copy(shown))
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            saved = form.save()
+            record_act(request, "registry.change", saved, fields=form.changed_data)
+        messages.success(request, f"{saved} is saved.")
+        return redirect_to(request, "registry", saved.pk)
+    return _render_form(request, form, shown)
+
+
+@require_POST
+@console_page
+def registry_test(request: HttpRequest) -> HttpResponse:
+    """Ask with what the form holds, saving nothing. `?edited=<id>` lets an empty password mean the stored one."""
+    edited_id = request.GET.get("edited", "")
+    if edited_id:
+        edited = _get_registry(request, int(edited_id) if edited_id.isdecimal() else 0, "clusters.change_registry")
+    else:
+        require(request, "clusters.add_registry")
+        edited = None
+    form = RegistryForm(request.POST, instance=copy(edited))
+    result = _test_form(form)
+    if is_partial(request, "test-result"):
+        return render(request, "console/_registry_test_result.html", {"result": result})
+    return _render_form(request, form, edited, result=result)
+
+
+@require_POST
+@console_page
+def registry_check(request: HttpRequest, registry_id: int) -> HttpResponse:
+    """Ask with what is stored, and keep what was seen."""
+    shown = _get_registry(request, registry_id, "clusters.change_registry")
+    try:
+        messages.success(request, registry_access.test_registry(shown))
+    except RegistryError as error:
+        messages.error(request, error.message)
+    return return_from(request, "registry", shown.pk)
+
+
+@require_POST
+@console_page
+def registry_reveal(request: HttpRequest, registry_id: int) -> HttpResponse:
+    """The inbound link and what holds it as JSON for console.js; without scripts they are shown on the registry's page."""
+    shown = _get_registry(request, registry_id, "clusters.reveal_registry")
+    record_act(request, "registry.reveal", shown)
+    if request.accepts("text/html"):
+        return _show_link(request, shown)
+    return JsonResponse(build_secrets(shown, public_base_url(request)))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def registry_rotate(request: HttpRequest, registry_id: int) -> HttpResponse:
+    shown = _get_registry(request, registry_id, "clusters.change_registry")
+    if request.method == "POST":
+        with transaction.atomic():
+            shown.rotate_token()
+            record_act(request, "registry.rotate", shown)
+        messages.success(request, "The inbound link is new. The old one is dead.")
+        return _show_link(request, shown)
+    return _render_dialog(request, shown, "console/_registry_rotate.html", "New inbound link")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def registry_delete(request: HttpRequest, registry_id: int) -> HttpResponse:
+    shown = _get_registry(request, registry_id, "clusters.delete_registry")
+    if request.method == "POST":
+        with transaction.atomic():
+            record_act(request, "registry.delete", shown)
+            shown.delete()
+        messages.success(request, f"{shown} is deleted. What it sent stays in the access log.")
+        return redirect_to(request, "registries")
+    count = find_subscriptions(request, shown).count()
+    return _render_dialog(request, shown, "console/_registry_delete.html", "Delete registry", subscription_count=count)
+
+
+def find_subscriptions(request: HttpRequest, shown: Registry) -> QuerySet[ImageSubscription]:
+    """Of the registry's repositories, by any of its hosts, where the reader may see the trigger."""
+    hosts = reduce(or_, (Q(repository__startswith=f"{host}/") for host in sorted(list_hosts(shown))))
+    rows = ImageSubscription.objects.filter(hosts).select_related("trigger__application__cluster").order_by("repository", "pk")
+    keys = (f"trigger__application__cluster__tls_{name}" for name in ("ca", "cert", "key"))
+    return scope_visible(rows, request.user).defer("polled", "trigger__secret", *keys)
+
+
+def describe_registries(request: HttpRequest, rows: Any) -> None:
+    """Sets on each of the registries `subscription_count`, from one query, and `kind_word`, which is short."""
+    seen = scope_visible(ImageSubscription.objects.order_by(), request.user)
+    counts: Counter[str] = Counter()
+    for repository, count in seen.values_list("repository").annotate(Count("pk")):
+        counts[repository.partition("/")[0]] += count
+    for row in rows:
+        row.subscription_count = sum(counts[host] for host in list_hosts(row))
+        row.kind_word = row.get_kind_display().partition(" (")[0]
+
+
+def _get_registry(request: HttpRequest, registry_id: int, permission: str) -> Registry:
+    shown = get_visible(request, Registry.objects.all(), pk=registry_id)
+    require(request, permission)
+    return shown
+
+
+def _show_link(request: HttpRequest, shown: Registry) -> HttpResponse:
+    """To the registry, with its inbound link open, this once: it was made or asked for just now, and recorded."""
+    request.session[SHOWN] = shown.pk
+    return redirect_to(request, "registry", shown.pk, query="#inbound")
+
+
+def _test_form(form: RegistryForm) -> dict[str, str]:
+    """`answer` of the registry, or `error`: the exact reason it could not be used."""
+    form.is_valid()
+    if wrong := [str(error) for name in TESTED_FIELDS for error in form.errors.get(name, [])]:
+        return {"error": " ".join(wrong)}
+    tested = copy(form.instance)
+    tested.pk = None  # nothing of what is typed is kept
+    try:
+        return {"answer": registry_access.test_registry(tested)}
+    except RegistryError as error:
+        return {"error": error.message}
+
+
+def _render_form(request: HttpRequest, form: RegistryForm, edited: Registry | None = None, **extra: Any) -> HttpResponse:
+    own = [(edited.host, reverse("registry", args=[edited.pk]))] if edited else []
+    title = "Edit registry" if edited else "Add registry"
+    context = {"title": title, "form": form, "registry": edited, "crumbs": [*_crumbs(), *own]}
+    return render(request, "console/registry_form.html", context | extra)
+
+
+def _render_dialog(request: HttpRequest, shown: Registry, template: str, title: str, **extra: Any) -> HttpResponse:
+    crumbs = [*_crumbs(), (shown.host, reverse("registry", args=[shown.pk]))]
+    return render_dialog(request, template, {"title": title, "registry": shown, "crumbs": crumbs} | extra)
+
+
+def _crumbs() -> list[tuple[str, str]]:
+    return [("Registries", reverse("registries"))]

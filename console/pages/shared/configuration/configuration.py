@@ -1,0 +1,160 @@
+"""The effective settings of containers and services, read live from their engine.
+
+Secrets are not in what is described unless `revealed` asks for them. Asking is a POST that is recorded; a page shows them once.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, OuterRef, Subquery, When
+from django.http import HttpRequest
+
+from clusters.access.audit import record_act
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.errors import EngineError, TargetMissing
+from clusters.engine.inspection.details import Configuration, ContainerDetails, read_container
+from clusters.engine.inspection.swarm_details import read_service
+from clusters.models import Application, Container, Service
+from console.pages.shared.live import load_keys, open_application_engine
+
+SERVICES_READ = 10  # of an application, for one page
+REVEALED = "revealed_environment"  # the session's key
+REVEALED_FOR = 60  # seconds in which the page that was asked for has to come
+PERMISSION = "clusters.reveal_environment"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A service's settings: those of a Swarm's spec, or of its newest container. `problem` says why there are none."""
+
+    service: Service
+    container: Container | None = None
+    configuration: Configuration | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class LiveContainer:
+    """A container as its engine describes it now. `is_gone`: the engine has it no more. `problem` says why there is nothing."""
+
+    details: ContainerDetails | None = None
+    problem: str = ""
+    is_gone: bool = False
+
+
+def describe_configuration(request: HttpRequest, source: Application | Service) -> dict[str, Any]:
+    """What `console/_configuration.html` shows. An engine that does not answer is a state of the page."""
+    application = source if isinstance(source, Application) else source.application
+    services = list(source.services.all()) if isinstance(source, Application) else [source]
+    load_keys(application.cluster)
+    revealed = {service.pk for service in services if is_to_be_revealed(request, service)}
+    sections, problem = read_sections(application, services[:SERVICES_READ], revealed)
+    return {
+        "sections": sections,
+        "configuration_problem": problem,
+        "services_left_out": services[SERVICES_READ:],
+        "show_service": isinstance(source, Application),
+    }
+
+
+def describe_section(service: Service, revealed: bool) -> dict[str, Any]:
+    """What `console/_configuration_section.html` shows, of one service."""
+    sections, problem = read_sections(service.application, [service], {service.pk} if revealed else set())
+    return {"section": sections[0] if sections else Section(service, problem=problem)}
+
+
+def read_sections(application: Application, services: list[Service], revealed: set[int]) -> tuple[list[Section], str]:
+    """A section for each service; or none, and a sentence why the engine says nothing. One query."""
+    containers = {} if application.is_swarm else find_newest_containers(services)
+    try:
+        with open_application_engine(application) as client:
+            if application.is_swarm:
+                return read_swarm_sections(client, services, revealed), ""
+            return [
+                read_section(client, service, containers.get(service.pk), service.pk in revealed) for service in services
+            ], ""
+    except EngineError as error:
+        return [], error.message
+
+
+def find_newest_containers(services: Iterable[Service]) -> dict[int, Container]:
+    """By service: the newest of those that run, else the newest."""
+    newest = Container.objects.filter(service=OuterRef("pk")).order_by(
+        Case(When(state="running", then=0), default=1), "-created_at", "name"
+    )
+    chosen = Service.objects.filter(pk__in=[service.pk for service in services]).values(
+        newest=Subquery(newest.values("pk")[:1])
+    )
+    return {container.service_id: container for container in Container.objects.filter(pk__in=chosen)}
+
+
+def read_section(client: EngineClient, service: Service, container: Container | None, revealed: bool) -> Section:
+    """Raises EngineError, but not for a container that is gone."""
+    if container is None:
+        return Section(service, problem="No container of it is on the engine.")
+    try:
+        inspected = client.inspect_container(container.container_id)
+    except TargetMissing:
+        return Section(service, container, problem="Its container is not on the engine any more.")
+    image = {"RepoDigests": service.image_digests} if service.image_id == container.image_id else {}
+    return Section(service, container, read_container(inspected, image, revealed).configuration)
+
+
+def read_swarm_sections(client: EngineClient, services: list[Service], revealed: set[int]) -> list[Section]:
+    names = {str(network.get("Id")): str(network.get("Name")) for network in client.list_networks()}
+    sections = []
+    for service in services:
+        try:
+            inspected = client.inspect_service(service.swarm_id)
+        except TargetMissing:
+            sections.append(Section(service, problem="The Swarm has the service no more."))
+        else:
+            configuration = read_service(inspected, names, service.pk in revealed)
+            sections.append(Section(service, configuration=configuration))
+    return sections
+
+
+def read_live_container(container: Container, revealed: bool = False, with_image: bool = False) -> LiveContainer:
+    """`with_image` asks for the digests too."""
+    try:
+        with open_application_engine(container.service.application) as client:
+            inspected = client.inspect_container(container.container_id)
+            image = inspect_image(client, str(inspected.get("Image"))) if with_image else {}
+    except TargetMissing:
+        return LiveContainer(is_gone=True)
+    except EngineError as error:
+        return LiveContainer(problem=error.message)
+    return LiveContainer(read_container(inspected, image, revealed))
+
+
+def inspect_image(client: EngineClient, image_id: str) -> dict[str, Any]:
+    """Empty where the image was removed under its container."""
+    try:
+        return client.inspect_image(image_id)
+    except TargetMissing:
+        return {}
+
+
+# Revealing
+
+
+def record_reveal(request: HttpRequest, source: Container | Service) -> None:
+    """Call it before the secrets of the container or the service are read for the reader."""
+    service = source.service if isinstance(source, Container) else source
+    record_act(request, "container.reveal", source, application=service.application.name, service=service.name)
+
+
+def remember_revealed(request: HttpRequest, source: Container | Service) -> None:
+    """The next page of it shows its secrets: that was asked for just now, and recorded."""
+    request.session[REVEALED] = [source._meta.label, source.pk, time.time()]
+
+
+def is_to_be_revealed(request: HttpRequest, source: Container | Service) -> bool:
+    """Once: a reload shows them no more."""
+    label, pk, moment = request.session.get(REVEALED) or ("", 0, 0.0)
+    if (label, pk) != (source._meta.label, source.pk):
+        return False
+    del request.session[REVEALED]
+    return time.time() - moment < REVEALED_FOR and request.user.has_perm(PERMISSION, source)

@@ -1,0 +1,96 @@
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from clusters.access import has_no_role, scope_visible
+from console.pages.shared.selection import select_cluster
+from triggers.models import TriggerCall
+from triggers.selectors import only_active
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "windlass_theme"
+
+# Label, icon and URL name of each entry, and the URL names of the pages below it.
+NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("Overview", "overview", "overview", ()),
+    (
+        "Applications",
+        "applications",
+        "applications",
+        ("application", "application_redeploy", "trigger_create", "container", "container_use"),
+    ),
+    ("Services", "services", "services", ("service", "service_scale")),
+    (
+        *("Clusters", "clusters", "clusters"),
+        (
+            *("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test"),
+            *("cluster_engine", "cluster_disk", "cluster_events"),
+        ),
+    ),
+    ("Nodes", "nodes", "nodes", ("node",)),
+    ("Images", "images", "images", ("image_remove", "image_prune")),
+    (
+        *("Registries", "registries", "registries"),
+        ("registry", "registry_create", "registry_edit", "registry_test", "registry_rotate", "registry_delete"),
+    ),
+    ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete")),
+    ("Activity", "activity", "activity", ("call",)),
+    ("Access log", "deliveries", "deliveries", ("delivery",)),
+    ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),
+    ("Audit log", "audit", "audit", ()),
+)
+# Entries of pages that are seen through the selected cluster: their addresses name it, so that they can be shared.
+SEEN_THROUGH = {"overview", "applications", "services", "nodes", "images", "triggers", "activity"}
+# Entries for those who have the permission for all clusters.
+RESTRICTED = {
+    "registries": "clusters.view_registry",
+    "deliveries": "triggers.view_delivery",
+    "users": "auth.view_user",
+    "audit": "clusters.view_auditentry",
+}
+
+
+def read_theme(request: HttpRequest) -> str:
+    """The remembered theme; `auto` follows the system."""
+    theme = request.COOKIES.get(THEME_COOKIE, "auto")
+    return theme if theme in THEMES else "auto"
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """What every page's shell shows. A partial has no shell, and costs no query for it."""
+    context: dict[str, Any] = {"theme": read_theme(request)}
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated or getattr(request, "htmx", False):
+        return context
+    return context | {
+        "selection": select_cluster(request),
+        "has_no_role": has_no_role(user),
+        "active_calls": count_active_calls(user),
+        "navigation_items": list_navigation_items(request),
+    }
+
+
+def count_active_calls(user: Any) -> int:
+    return scope_visible(only_active(TriggerCall.objects.all()), user).count()
+
+
+def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
+    match = request.resolver_match
+    name = match.url_name if match and not match.namespaces else ""
+    selected = select_cluster(request).selected
+    query = f"?cluster={selected.uid}" if selected else ""
+    items = [
+        {
+            "label": label,
+            "icon": icon,
+            "url": reverse(url_name) + (query if url_name in SEEN_THROUGH else ""),
+            "current": name == url_name or name in below,
+        }
+        for label, icon, url_name, below in NAVIGATION
+        if url_name not in RESTRICTED or request.user.has_perm(RESTRICTED[url_name])
+    ]
+    if request.user.is_staff:
+        current = bool(match and "admin" in match.namespaces)
+        items.append({"label": "Administration", "icon": "administration", "url": reverse("admin:index"), "current": current})
+    return items

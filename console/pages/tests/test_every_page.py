@@ -1,0 +1,433 @@
+"""Every page: it shows, only to those signed in, at a fixed number of queries, whatever the names on an engine are."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import get_resolver
+
+from clusters.access.audit import record
+from clusters.models import Application, AuditEntry, ClusterGrant
+from clusters.roles import Role
+from clusters.tests.factories import (
+    ApplicationFactory,
+    ClusterFactory,
+    ContainerFactory,
+    NodeFactory,
+    RegistryFactory,
+    ServiceFactory,
+    TaskFactory,
+)
+from clusters.tests.users import make_user
+from console.conftest import POLICY, Fleet
+from console.pages.applications.views import SWARM_TABS, TABS
+from triggers.models import CallState, TriggerCall, TriggerCallEvent
+from triggers.tests.factories import (
+    DeliveryFactory,
+    DeliveryLineFactory,
+    ImageSubscriptionFactory,
+    TriggerCallFactory,
+    TriggerFactory,
+)
+
+POSTED = {  # answer to POST alone
+    *("trigger_switch", "trigger_reveal", "call_again", "call_cancel", "cluster_test", "cluster_local", "theme"),
+    *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
+    *("registry_test", "registry_check", "registry_reveal", "delivery_replay"),
+}
+SENT = {  # no pages
+    *("activity_export", "audit_export"),
+    *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
+}
+OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need nobody to be signed in
+QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
+    "overview": 10,
+    "search": 4,
+    "applications": 7,
+    "application": 10,
+    "application_redeploy": 6,
+    "application_act": 6,
+    "container_act": 5,
+    "trigger_create": 8,
+    "trigger_repositories": 6,
+    "services": 6,
+    "service": 8,
+    "service_scale": 5,
+    "container": 5,
+    "container_use": 5,
+    "nodes": 6,
+    "node": 6,
+    "clusters": 5,
+    "cluster": 5,
+    "cluster_create": 4,
+    "cluster_edit": 5,
+    "cluster_delete": 8,
+    "cluster_engine": 6,
+    "cluster_disk": 6,
+    "cluster_events": 6,
+    "images": 7,
+    "image_prune": 7,
+    "image_remove": 7,
+    "registries": 7,
+    "registry": 9,
+    "registry_create": 4,
+    "registry_edit": 5,
+    "registry_rotate": 5,
+    "registry_delete": 6,
+    "deliveries": 8,
+    "delivery": 8,
+    "triggers": 8,
+    "trigger_call": 5,
+    "trigger_edit": 5,
+    "trigger_rotate": 5,
+    "trigger_delete": 5,
+    "activity": 5,
+    "running_calls": 5,
+    "call": 8,
+    "users": 9,
+    "user": 9,
+    "user_create": 4,
+    "user_switch": 5,
+    "user_password": 5,
+    "audit": 5,
+    "password": 4,
+}
+
+
+def console_url_names():
+    return {pattern.name for pattern in get_resolver().url_patterns if getattr(pattern, "name", None)}
+
+
+def count_queries(client, address):
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert client.get(address).status_code == 200, address
+    return len(queries)
+
+
+@pytest.mark.django_db
+def test_every_url_of_the_console_is_covered_by_these_tests(fleet):
+    assert console_url_names() - POSTED - OPEN - SENT == fleet.pages.keys() == QUERIES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_a_page_is_refused_to_those_not_signed_in(client, fleet, name):
+    address = fleet.pages[name]
+    for response in (client.get(address), client.post(address), client.get(address, headers={"HX-Request": "true"})):
+        refused = response.status_code == 302 and response["Location"].startswith("/login/?next=")
+        assert refused or response.status_code == 405, address
+
+
+@pytest.mark.parametrize(
+    "address", ["/triggers/{trigger}/switch/", "/calls/{call}/again/", "/calls/{call}/cancel/", "/clusters/test/"]
+)
+def test_an_act_is_refused_to_those_not_signed_in(client, fleet, address):
+    response = client.post(address.format(trigger=fleet.trigger.pk, call=fleet.call.pk), {"enabled": "0"})
+    assert response.status_code == 302
+    assert response["Location"].startswith("/login/?next=")
+    fleet.trigger.refresh_from_db()
+    assert fleet.trigger.enabled
+
+
+def test_a_form_without_its_token_is_refused(fleet, admin_user):
+    from django.test import Client
+
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    response = client.post(fleet.pages["application_redeploy"])
+    assert response.status_code == 403
+    assert "The form has expired" in response.content.decode()
+    assert not TriggerCall.objects.filter(source="console").exists()
+
+
+@pytest.mark.django_db
+def test_a_get_changes_nothing(reader, fleet):
+    for address in (*fleet.pages.values(), f"/triggers/{fleet.trigger.pk}/switch/", f"/calls/{fleet.call.pk}/again/"):
+        reader.get(address)
+    fleet.trigger.refresh_from_db()
+    assert fleet.trigger.enabled
+    assert not TriggerCall.objects.filter(source="console").exists()
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+@pytest.mark.parametrize("swarm", [False, True])
+def test_a_page_shows_at_a_fixed_number_of_queries(reader, db, name, swarm):
+    fleet = Fleet(swarm)
+    address = fleet.pages[name]
+    with CaptureQueriesContext(connection) as first:
+        response = reader.get(address)
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+    assert len(first) == QUERIES[name], [query["sql"] for query in first]
+    for _ in range(4):
+        fleet.add_application()
+        TriggerFactory(application=fleet.application)
+        NodeFactory(cluster=fleet.cluster)
+        fleet.add_user()
+    assert count_queries(reader, fleet.pages[name]) == QUERIES[name]
+    assert count_queries(reader, address) == QUERIES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "swarm", "tab", "number"),
+    [
+        *(("application", False, "containers", 10), ("application", True, "tasks", 11)),
+        *(("service", False, "containers", QUERIES["service"]), ("service", True, "tasks", QUERIES["service"])),
+    ],
+)
+def test_a_tab_takes_a_fixed_number_of_queries_however_much_runs(reader, db, name, swarm, tab, number):
+    fleet = Fleet(swarm)
+    address = f"{fleet.pages[name]}?tab={tab}"
+    few = count_queries(reader, address)
+    for _ in range(12):
+        fleet.add_tasks() if swarm else ContainerFactory(service=fleet.service)
+    assert count_queries(reader, address) == few == number
+
+
+@pytest.mark.parametrize("swarm", [False, True])
+def test_no_tab_of_an_application_takes_more_than_twelve_queries_of_who_sees_a_part(client, db, swarm):
+    fleet = Fleet(swarm)
+    client.force_login(make_user("part", Role.DEPLOYER, fleet.cluster))
+    for _ in range(12):
+        fleet.add_tasks() if swarm else ContainerFactory(service=fleet.service)
+    for tab in SWARM_TABS if swarm else TABS:
+        assert count_queries(client, f"{fleet.pages['application']}?tab={tab}") <= 12, tab
+
+
+class TagCollector(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+HOSTILE = "<img src=x onerror=alert(1)>'\"\u202egnp.exe{{7*7}}"
+
+
+def make_hostile_project():
+    cluster = ClusterFactory(name=HOSTILE[:64], status="unreachable", status_reason=HOSTILE)
+    application = ApplicationFactory(cluster=cluster, name=HOSTILE, status="degraded")
+    service = ServiceFactory(
+        application=application, name=HOSTILE, image=HOSTILE * 9, ports=[{"host": HOSTILE, "container": HOSTILE}]
+    )
+    ContainerFactory(service=service, name=HOSTILE, state=HOSTILE[:16], image=HOSTILE, addresses={HOSTILE: HOSTILE})
+    return service
+
+
+def make_hostile_stack():
+    cluster = ClusterFactory(name=HOSTILE[:64], swarm_manager=True, swarm_notice=HOSTILE, other_urls=f"tcp://{HOSTILE}")
+    application = ApplicationFactory(cluster=cluster, name=HOSTILE, status="degraded", source=Application.Source.STACK)
+    policy = POLICY | {"order": HOSTILE, "failure_action": HOSTILE}
+    service = ServiceFactory(
+        application=application,
+        name=HOSTILE,
+        image=HOSTILE,
+        image_id="",
+        image_digests=[HOSTILE],
+        update_state=HOSTILE[:24],
+        update_message=HOSTILE,
+        last_error=HOSTILE,
+        update_config=policy,
+        rollback_config=policy,
+    )
+    words = {"state": HOSTILE[:16], "desired_state": HOSTILE[:16], "message": HOSTILE, "error": HOSTILE, "image": HOSTILE}
+    place = {"service": service, "node_name": HOSTILE, "node_id": HOSTILE[:64], "task_id": HOSTILE}
+    TaskFactory(**place | words)
+    TaskFactory(**place | words | {"desired_state": "shutdown", "task_id": HOSTILE + "2"})
+    TaskFactory(**place | words | {"slot": 0, "task_id": HOSTILE + "3"})
+    NodeFactory(
+        cluster=cluster,
+        node_id=HOSTILE[:64],
+        hostname=HOSTILE,
+        address=HOSTILE,
+        reachability=HOSTILE[:16],
+        role="manager",
+        state="down",
+        state_message=HOSTILE,
+        engine_version=HOSTILE[:64],
+        operating_system=HOSTILE[:64],
+        architecture=HOSTILE[:32],
+        labels={HOSTILE: HOSTILE},
+    )
+    return service
+
+
+def make_hostile_delivery(registry, trigger, call):
+    words = {"message": HOSTILE, "decision": "bad_signature"}
+    delivery = DeliveryFactory(
+        registry=registry,
+        sender=HOSTILE[:32],
+        event=HOSTILE[:64],
+        delivery_id=HOSTILE,
+        user_agent=HOSTILE,
+        body=HOSTILE,
+        **words,
+    )
+    hostile = {"image": HOSTILE, "tag": HOSTILE, "digest": HOSTILE}
+    DeliveryLineFactory(delivery=delivery, trigger=trigger, call=call, **hostile, **words)
+    return delivery
+
+
+@pytest.fixture(params=[make_hostile_project, make_hostile_stack])
+def hostile_fleet(fleet, request):
+    service = request.param()
+    application = service.application
+    fleet.node = application.cluster.nodes.first() or fleet.node
+    trigger = TriggerFactory(application=application, name=HOSTILE[:64], service=service)
+    tasks = [{"name": HOSTILE, "node": HOSTILE, "state": HOSTILE}]
+    snapshot = {"services": {HOSTILE: {"running": 1, "image": HOSTILE, "images": {HOSTILE: 1}, "containers": tasks}}}
+    call = TriggerCallFactory(
+        trigger=trigger,
+        state=CallState.FAILED,
+        message=HOSTILE,
+        reason=HOSTILE[:64],
+        plan=HOSTILE,
+        progress={HOSTILE: [1, 2]},
+        before=snapshot,
+        after=snapshot,
+        user_agent=HOSTILE,
+        delivery_id=HOSTILE,
+    )
+    TriggerCallEvent.objects.create(call=call, time=call.queued_at, level="error", operation=HOSTILE[:32], text=HOSTILE)
+    registry = RegistryFactory(username=HOSTILE, problem=HOSTILE, checked_at=call.queued_at)
+    fleet.subscription = ImageSubscriptionFactory(
+        trigger=trigger, repository=f"{registry.host}/{HOSTILE}", condition="tags", tags=[HOSTILE], poll_problem=HOSTILE
+    )
+    fleet.registry, fleet.delivery = registry, make_hostile_delivery(registry, trigger, call)
+    entry = record(None, "sign_in.fail", trigger, actor=HOSTILE, address="203.0.113.9", **{HOSTILE: HOSTILE})
+    AuditEntry.objects.filter(pk=entry.pk).update(action=HOSTILE[:32], target_type=HOSTILE[:32], target_id=HOSTILE)
+    fleet.user = make_user(HOSTILE, Role.VIEWER, application.cluster)
+    group = Group.objects.create(name=HOSTILE)
+    fleet.user.groups.add(group)
+    ClusterGrant.objects.create(cluster=application.cluster, group=group, role=Role.OPERATOR)
+    fleet.container = service.containers.first() or ContainerFactory(service=service, name=HOSTILE, state=HOSTILE[:16])
+    fleet.cluster, fleet.application, fleet.service, fleet.trigger, fleet.call = (
+        application.cluster,
+        application,
+        service,
+        trigger,
+        call,
+    )
+    return fleet
+
+
+class IsolationChecker(HTMLParser):
+    """Text with a direction override that stands neither in a <bdi> nor alone in an element that isolates by itself."""
+
+    VOID = {"meta", "link", "input", "br", "img"}
+    ISOLATING = {"bdi", "option", "title", "pre", "textarea"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loose: list[tuple[list[str], str]] = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if "\u202e" in data and not self.ISOLATING & set(self.open):
+            self.loose.append((self.open[-4:], data))
+
+
+def read_with_tabs(reader, address, *queries):
+    """The page's text, and those of its other tabs and with these queries where the page has them."""
+    text = reader.get(address).content.decode()
+    tabs = {f"?tab={tab}" for tab in re.findall(r"[?&](?:amp;)?tab=([a-z]+)", text)}
+    found = [query for query in queries if f"{query.partition('=')[0].lstrip('?')}=" in text or 'type="search"' in text]
+    return [text, *(reader.get(address + query).content.decode() for query in (*sorted(tabs), *found))]
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+def test_hostile_names_stay_text_that_is_isolated_from_what_is_around(reader, hostile_fleet, name):
+    queries = (f"?trigger={hostile_fleet.trigger.pk}", "?q=%3Cimg%20src%3Dx%20onerror")
+    for text in read_with_tabs(reader, hostile_fleet.pages[name], *queries):
+        collector = TagCollector()
+        collector.feed(text)
+        assert not [tag for tag, _ in collector.tags if tag == "img"]
+        for tag, attributes in collector.tags:
+            assert not [attribute for attribute in attributes if attribute.startswith("on") or attribute == "style"], tag
+            assert not (tag == "script" and not attributes.get("src")), "an inline script"
+            assert not (attributes.get("href") or "").startswith("javascript:")
+        checker = IsolationChecker()
+        checker.feed(text)
+        assert checker.loose == []
+
+
+def test_a_page_that_does_not_exist_says_what_to_do(reader):
+    response = reader.get("/nothing/")
+    assert response.status_code == 404
+    assert "Nothing is here" in response.content.decode()
+
+
+def test_the_probe_answers_without_a_database(client):
+    response = client.get("/healthz")
+    assert (response.status_code, response.content) == (200, b"ok\n")
+
+
+@pytest.mark.django_db
+def test_the_admin_wears_the_shell(reader, fleet):
+    for address in ("/admin/", "/admin/clusters/cluster/", f"/admin/triggers/trigger/{fleet.trigger.pk}/change/"):
+        text = reader.get(address).content.decode()
+        assert 'id="navigation"' in text, address
+        assert "console/console.css" in text
+
+
+def test_the_admin_sends_to_the_console_to_sign_in(client, db):
+    response = client.get("/admin/login/?next=/admin/")
+    assert response["Location"] == "/login/?next=/admin/"
+
+
+def test_the_theme_is_remembered_and_rendered_by_the_server(reader, fleet):
+    response = reader.post("/theme/", {"theme": "dark", "next": "/applications/"})
+    assert response["Location"] == "/applications/"
+    assert '<html lang="en" data-theme="dark">' in reader.get("/applications/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("theme", "next_page"), [("<script>", "/"), ("dark", "https://elsewhere.example/"), ("dark", "//elsewhere.example")]
+)
+def test_a_theme_form_leads_nowhere_else(reader, theme, next_page):
+    response = reader.post("/theme/", {"theme": theme, "next": next_page})
+    assert response["Location"] == "/"
+    assert Application.objects.count() == 0
+
+
+class TestSelectedCluster:
+    def test_it_is_remembered_without_a_query_by_a_cookie_that_scripts_do_not_see(self, reader, fleet):
+        few = count_queries(reader, "/applications/")
+        address = f"/applications/?cluster={fleet.cluster.uid}"
+        assert count_queries(reader, address) == few
+        assert reader.get("/services/").context["selection"].selected == fleet.cluster
+        cookie = reader.cookies["windlass_cluster"]
+        assert (cookie.value, cookie["httponly"], cookie["samesite"]) == (fleet.cluster.uid, True, "Lax")
+        reader.get("/services/?cluster=all")
+        assert reader.get("/applications/").context["selection"].selected is None
+
+    def test_one_that_the_reader_may_not_see_counts_as_all(self, client, fleet):
+        client.force_login(make_user("elsewhere", Role.VIEWER, ClusterFactory(name="elsewhere")))
+        client.cookies["windlass_cluster"] = fleet.cluster.uid
+        assert client.get("/applications/").context["selection"].selected is None
+
+
+def test_containers_come_in_pages(reader, fleet):
+    for _ in range(60):
+        ContainerFactory(service=fleet.service)
+    for name in ("application", "service"):
+        address = f"{fleet.pages[name]}?tab=containers"
+        first, second = reader.get(address), reader.get(f"{address}&page=2")
+        shown = [container.pk for page in (first, second) for container in page.context["containers"]]
+        assert (len(shown), len(set(shown))) == (62, 62)
+        assert "51–62 of 62" in second.content.decode()
+        assert "tab=containers&amp;page=2" in first.content.decode()

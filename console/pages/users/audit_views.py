@@ -1,0 +1,124 @@
+"""The audit log: who did what, filtered, page by page without counting, and as CSV."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.dateparse import parse_date
+from django.views.decorators.http import require_safe
+
+from clusters.access.audit import ACTIONS
+from clusters.models import AuditEntry
+from console.pages.shared.exports import send_csv
+from console.pages.shared.page import console_page, is_partial, list_visible, read_query, require
+
+PAGE_SIZE = 50  # rows
+EXPORT_CHUNK = 1000  # rows of one query
+COLUMNS = ("time", "user", "address", "action", "target type", "target id", "target", "cluster", "details")
+
+
+@dataclass(frozen=True)
+class AuditFilters:
+    """As the address has them; days are of UTC and both included. `before` is the id of the entry above the page."""
+
+    actor: str
+    action: str
+    since: date | None
+    until: date | None
+    before: int | None
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> "AuditFilters":
+        before = request.GET.get("before", "")
+        return cls(
+            actor=read_query(request, "user"),
+            action=read_query(request, "action"),
+            since=_read_date(request, "since"),
+            until=_read_date(request, "until"),
+            before=int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None,
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.actor or self.action or self.since or self.until)
+
+    def apply(self, rows: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        """Whole names and words alone: each filter has its index."""
+        if self.actor:
+            rows = rows.filter(actor=self.actor)
+        if self.action:
+            rows = rows.filter(action=self.action)
+        if self.since:
+            rows = rows.filter(time__gte=_start_of(self.since))
+        if self.until:
+            rows = rows.filter(time__lt=_start_of(self.until) + timedelta(days=1))
+        return rows
+
+
+@require_safe
+@console_page
+def audit(request: HttpRequest) -> HttpResponse:
+    require(request, "clusters.view_auditentry")
+    filters = AuditFilters.from_request(request)
+    rows = _list_entries(request, filters)
+    above = AuditEntry.objects.filter(pk=filters.before).first() if filters.before else None
+    found = list((_older_than(rows, above) if above else rows)[: PAGE_SIZE + 1])
+    context = {
+        "title": "Audit log",
+        "cluster_filter": True,
+        "filters": filters,
+        "actions": ACTIONS.items(),
+        "entries": found[:PAGE_SIZE],
+        "has_older": len(found) > PAGE_SIZE,
+        "has_newer": above is not None,
+    }
+    return render(request, "console/_audit.html" if is_partial(request, "list") else "console/audit.html", context)
+
+
+@require_safe
+@console_page
+def audit_export(request: HttpRequest) -> StreamingHttpResponse:
+    """All that the filters let through, newest first, sent as it is read."""
+    require(request, "clusters.view_auditentry")
+    rows = _list_entries(request, AuditFilters.from_request(request))
+    return send_csv("audit", COLUMNS, map(_cells, _read_all(rows)))
+
+
+def _list_entries(request: HttpRequest, filters: AuditFilters) -> QuerySet[AuditEntry]:
+    rows = AuditEntry.objects.select_related("cluster").only(
+        *("time", "actor", "address", "action", "target_type", "target_id", "target", "details", "cluster__name")
+    )
+    return filters.apply(list_visible(request, rows)).order_by("-time", "-pk")
+
+
+def _older_than(rows: QuerySet[AuditEntry], entry: AuditEntry) -> QuerySet[AuditEntry]:
+    return rows.filter(Q(time__lt=entry.time) | Q(time=entry.time, pk__lt=entry.pk), time__lte=entry.time)
+
+
+def _read_all(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:
+    chunk = list(rows[:EXPORT_CHUNK])
+    while chunk:
+        yield from chunk
+        chunk = list(_older_than(rows, chunk[-1])[:EXPORT_CHUNK])
+
+
+def _cells(entry: AuditEntry) -> tuple[Any, ...]:
+    details = "; ".join(f"{name}: {value}" for name, value in entry.shown_details)
+    about = (entry.target_type, entry.target_id, entry.target, entry.cluster or "")
+    return (entry.time.isoformat(timespec="seconds"), entry.actor, entry.address or "", entry.action, *about, details)
+
+
+def _read_date(request: HttpRequest, name: str) -> date | None:
+    try:
+        found = parse_date(read_query(request, name))
+    except ValueError:
+        return None
+    return found if found and 1970 <= found.year <= 9000 else None
+
+
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)

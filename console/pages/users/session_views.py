@@ -1,0 +1,47 @@
+"""What belongs to one reader rather than to a page: the theme and the password."""
+
+from django.contrib import messages
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import PasswordChangeView
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse_lazy
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from clusters.access.audit import record_act
+from console.pages.shared.context import THEME_COOKIE, THEMES
+from console.pages.shared.page import console_page
+from console.pages.users.forms import OwnPasswordForm
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    wanted = request.POST.get("theme", "")
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        back = "/"
+    response = redirect(back)
+    if wanted in THEMES:
+        response.set_cookie(THEME_COOKIE, wanted, max_age=365 * 24 * 3600, samesite="Lax")
+    return response
+
+
+class PasswordView(PasswordChangeView):
+    """One's own password; the other sessions of its user end."""
+
+    form_class = OwnPasswordForm
+    template_name = "console/password.html"
+    success_url = reverse_lazy("overview")
+    extra_context = {"title": "Change password"}
+
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
+        with transaction.atomic():
+            response = super().form_valid(form)
+            record_act(self.request, "user.change", form.user, fields=["password"])
+        messages.success(self.request, "Your password is changed. Your other sessions have ended.")
+        return response
+
+
+password = console_page(PasswordView.as_view())

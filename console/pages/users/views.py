@@ -1,0 +1,195 @@
+"""Users and roles: who there is, what they may, and where. The rest is in the Django admin."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from clusters.access.administrators import ROLE_GROUPS, LockedOut, find_role, keep_administrators, may_manage, set_role
+from clusters.access.audit import record_act
+from clusters.models import Cluster, ClusterGrant
+from clusters.roles import Role
+from console.pages.shared.page import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
+from console.pages.users.forms import GrantForm, NewPasswordForm, RoleForm, UserForm
+
+
+@require_safe
+@console_page
+def users(request: HttpRequest) -> HttpResponse:
+    require(request, "auth.view_user")
+    query = read_query(request, "q")
+    rows = _with_roles().filter(username__icontains=query) if query else _with_roles()
+    page = paginate(request, rows.order_by("username"))
+    context = {"title": "Users and roles", "query": query, "page": page, "users": [_describe(user) for user in page]}
+    return render(request, "console/_users.html" if is_partial(request, "list") else "console/users.html", context)
+
+
+@require_safe
+@console_page
+def user(request: HttpRequest, user_id: int) -> HttpResponse:
+    require(request, "auth.view_user")
+    return _render_user(request, get_object_or_404(_with_roles(), pk=user_id))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def user_create(request: HttpRequest) -> HttpResponse:
+    require(request, "auth.add_user")
+    form = UserForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            added = form.save()
+            set_role(added, form.chosen_role())
+            record_act(request, "user.add", added, role=_name(form.chosen_role()))
+        messages.success(request, f"{added} is added.")
+        return redirect_to(request, "user", added.pk)
+    context = {"title": "Add user", "form": form, "crumbs": _crumbs()}
+    return render_dialog(request, "console/_user_create.html", context)
+
+
+@require_POST
+@console_page
+def user_role(request: HttpRequest, user_id: int) -> HttpResponse:
+    shown = _get_managed(request, user_id)
+    form = RoleForm(request.POST)
+    if not form.is_valid():
+        return _render_user(request, shown, role_form=form)
+    former, role = find_role(shown), form.chosen_role()
+    try:
+        with keep_administrators(request.user):
+            set_role(shown, role)
+            record_act(request, "user.change", shown, role=_name(role), former=_name(former))
+    except LockedOut as error:
+        messages.error(request, f"{error} Nothing was changed.")
+    else:
+        what = f"is {_name(role)} on all clusters" if role else "has no role for all clusters any more"
+        messages.success(request, f"{shown} {what}.")
+    return redirect_to(request, "user", shown.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def user_switch(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Deactivate or activate, as `active` says. GET asks whether to deactivate."""
+    shown = _get_managed(request, user_id)
+    if request.method != "POST":
+        context = {"title": "Deactivate user", "shown": shown, "crumbs": _crumbs(shown)}
+        return render_dialog(request, "console/_user_switch.html", context)
+    shown.is_active = request.POST.get("active") == "1"
+    try:
+        with keep_administrators(request.user):
+            shown.save(update_fields=["is_active"])
+            record_act(request, "user.change", shown, active=shown.is_active)
+    except LockedOut as error:
+        messages.error(request, f"{error} Nothing was changed.")
+    else:
+        messages.success(request, f"{shown} {'may sign in again' if shown.is_active else 'is signed out and cannot sign in'}.")
+    return redirect_to(request, "user", shown.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def user_password(request: HttpRequest, user_id: int) -> HttpResponse:
+    shown = _get_managed(request, user_id)
+    form = NewPasswordForm(shown, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.save()
+            record_act(request, "user.change", shown, fields=["password"])
+        messages.success(request, f"{shown} has a new password, and is signed out everywhere.")
+        return redirect_to(request, "user", shown.pk)
+    context = {"title": "Set password", "shown": shown, "form": form, "crumbs": _crumbs(shown)}
+    return render_dialog(request, "console/_user_password.html", context)
+
+
+@require_POST
+@console_page
+def grant_create(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Give a role on one cluster; one that is there already is changed."""
+    require(request, "clusters.add_clustergrant")
+    shown = _get_managed(request, user_id)
+    form = GrantForm(request.POST)
+    if not form.is_valid():
+        return _render_user(request, shown, grant_form=form)
+    cluster, role = form.cleaned_data["cluster"], form.cleaned_data["role"]
+    with transaction.atomic():
+        grant, added = ClusterGrant.objects.update_or_create(user=shown, cluster=cluster, defaults={"role": role})
+        record_act(request, "grant.add" if added else "grant.change", grant, user=shown.username, role=role)
+    messages.success(request, f"{shown} is {grant.get_role_display()} on {cluster}.")
+    return redirect_to(request, "user", shown.pk)
+
+
+@require_POST
+@console_page
+def grant_delete(request: HttpRequest, grant_id: int) -> HttpResponse:
+    require(request, "clusters.delete_clustergrant")
+    grant = get_object_or_404(ClusterGrant.objects.select_related("user", "cluster"), pk=grant_id, user__isnull=False)
+    assert grant.user
+    if not may_manage(request.user, grant.user):
+        raise PermissionDenied
+    with transaction.atomic():
+        record_act(request, "grant.delete", grant, user=grant.user.username, role=grant.role)
+        grant.delete()
+    messages.success(request, f"{grant.user} has no role of their own on {grant.cluster} any more.")
+    return redirect_to(request, "user", grant.user.pk)
+
+
+def _with_roles() -> QuerySet[User]:
+    """Users with `groups` and their own and their groups' grants prefetched."""
+    grants = ClusterGrant.objects.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))
+    return User.objects.prefetch_related(
+        "groups", Prefetch("cluster_grants", grants), Prefetch("groups__cluster_grants", grants)
+    )
+
+
+def _describe(shown: User) -> dict[str, Any]:
+    """What a row and the page show of a user."""
+    groups = [group for group in shown.groups.all() if group.name not in ROLE_GROUPS]
+    return {
+        "user": shown,
+        "role": find_role(shown),
+        "groups": groups,
+        "grants": shown.cluster_grants.all(),
+        "group_grants": [(group, grant) for group in shown.groups.all() for grant in group.cluster_grants.all()],
+    }
+
+
+def _render_user(
+    request: HttpRequest, shown: User, role_form: RoleForm | None = None, grant_form: GrantForm | None = None
+) -> HttpResponse:
+    described = _describe(shown)
+    context = {
+        "title": shown.username,
+        "crumbs": _crumbs(),
+        "shown": shown,
+        "described": described,
+        "can_manage": may_manage(request.user, shown),
+        "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
+        "grant_form": grant_form or GrantForm(),
+    }
+    return render(request, "console/user.html", context)
+
+
+def _get_managed(request: HttpRequest, user_id: int) -> User:
+    """The user, if the reader may change them."""
+    require(request, "auth.change_user")
+    shown = get_object_or_404(User, pk=user_id)
+    if not may_manage(request.user, shown):
+        raise PermissionDenied
+    return shown
+
+
+def _name(role: Role | None) -> str:
+    return str(role.label) if role else "none"
+
+
+def _crumbs(shown: User | None = None) -> list[tuple[str, str]]:
+    own = [(shown.username, reverse("user", args=[shown.pk]))] if shown else []
+    return [("Users", reverse("users")), *own]

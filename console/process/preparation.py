@@ -1,0 +1,182 @@
+"""What `manage.py up` prepares before the parts start. Every function is quick when there is nothing to do."""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from clusters.models import Application, Cluster
+from console import env
+from console.process import private_engine
+
+ADMIN = "admin"
+LOCAL_CLUSTER = "local"
+DEFAULT_SOCKET = Path("/var/run/docker.sock")
+DEFAULT_URL = f"unix://{DEFAULT_SOCKET}"
+ENGINE_DIR = settings.DATA_DIR / "engine"
+PRIVATE_URL = f"unix://{private_engine.socket_path(ENGINE_DIR)}"
+
+
+# Assets of packages that no page here uses.
+UNUSED_STATIC = ("rest_framework", "redoc")
+
+
+class PreparationError(Exception):
+    """One sentence: why the console cannot start."""
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The local engine's address; `remark`: what to tell about it; `private`: one is to be started."""
+
+    url: str
+    remark: str = ""
+    private: bool = False
+
+
+def make_data_directory() -> None:
+    try:
+        settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("messages", "control"):
+            (settings.DATA_DIR / "queue" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise PreparationError(f"The data folder {settings.DATA_DIR} cannot be made: {error.strerror}.") from error
+
+
+def lock_data_directory() -> int:
+    """A descriptor that holds the folder until it is closed, also across exec. Raises PreparationError when another has it."""
+    descriptor = os.open(settings.DATA_DIR / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise PreparationError(f"Another console runs in the data folder {settings.DATA_DIR}.") from error
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def check_address() -> None:
+    """Raises PreparationError when the console cannot listen at its address."""
+    host = settings.HOST.strip("[]")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, settings.PORT, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise PreparationError(
+            f"The console cannot listen at {host} port {settings.PORT}: {error.strerror}; "
+            "choose another with WINDLASS_PORT or WINDLASS_HOST."
+        ) from error
+
+
+def console_url() -> str:
+    if settings.PUBLIC_URL:
+        return f"{settings.PUBLIC_URL}/"
+    host = settings.HOST.strip("[]")
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.PORT}/"
+
+
+def migrate_database() -> None:
+    """Raises PreparationError when the database does not answer."""
+    # This process needs one connection, and its failure at once and by its true reason: a pool would try for a while.
+    connection.settings_dict.get("OPTIONS", {}).pop("pool", None)
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", interactive=False, verbosity=0)
+    except DatabaseError as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PreparationError(f"The database cannot be used: {reason}") from error
+
+
+def collect_static_files() -> None:
+    """Copies the pages' CSS and JavaScript to STATIC_ROOT when any of them changed since the last time. A folder of the
+    operator's choice is theirs to fill: an image has it filled, and read-only."""
+    if settings.STATIC_ROOT != settings.DATA_DIR / "static":
+        return
+    stamp = settings.DATA_DIR / "static.stamp"
+    fingerprint = fingerprint_static_files()
+    if (settings.STATIC_ROOT / "staticfiles.json").exists() and stamp.exists() and stamp.read_text() == fingerprint:
+        return
+    call_command("collectstatic", interactive=False, verbosity=0, clear=True, ignore_patterns=list(UNUSED_STATIC))
+    stamp.write_text(fingerprint)
+
+
+def fingerprint_static_files() -> str:
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list(UNUSED_STATIC):
+            status = os.stat(storage.path(path))
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def create_admin() -> str | None:
+    """On the first start makes the user `admin`. What to print as the password; None when there are users already, or another
+    host makes it at this moment."""
+    given = env.read_text("WINDLASS_ADMIN_PASSWORD")
+    users = get_user_model().objects
+    if users.exists():
+        return None
+    password = given or secrets.token_urlsafe(12)
+    try:
+        with transaction.atomic():
+            users.create_superuser(ADMIN, email="", password=password)
+    except IntegrityError:
+        return None
+    return "the one in WINDLASS_ADMIN_PASSWORD" if given else password
+
+
+def choose_engine() -> EngineChoice | None:
+    """The engine to register as the cluster `local`; None when the clusters are the operator's own choice."""
+    local = Cluster.objects.filter(name=LOCAL_CLUSTER).first()
+    if Cluster.objects.exists() and (local is None or local.url not in {DEFAULT_URL, PRIVATE_URL}):
+        return None
+    if env.read_text("DOCKER_HOST"):
+        return EngineChoice(settings.DOCKER_HOST)
+    silence = private_engine.describe_silence(DEFAULT_SOCKET)
+    if not silence:
+        return EngineChoice(DEFAULT_URL)
+    nobody = f"No Docker engine answers at {DEFAULT_URL} ({silence})"
+    if obstacle := private_engine.find_obstacle():
+        return EngineChoice(DEFAULT_URL, f"{nobody}: {obstacle}. The cluster is shown as unreachable until one does.")
+    remark = f"{nobody}, so a private one is started in {ENGINE_DIR}. It and its containers stop with the console."
+    return EngineChoice(PRIVATE_URL, remark, private=True)
+
+
+def register_local_cluster(url: str) -> None:
+    """Makes the cluster `local`, or lets it point to `url`."""
+    values = {"url": url, **read_environment_certificates(url)}
+    Cluster.objects.update_or_create(name=LOCAL_CLUSTER, defaults=values)
+
+
+def read_environment_certificates(url: str) -> dict[str, str]:
+    """For tcp:// with DOCKER_TLS_VERIFY the certificates of DOCKER_CERT_PATH, by the cluster's field; else none."""
+    values: dict[str, str] = {}
+    folder = os.environ.get("DOCKER_CERT_PATH", "")
+    if url.startswith("tcp:") and os.environ.get("DOCKER_TLS_VERIFY") and folder:
+        try:
+            for field, name in (("tls_ca", "ca.pem"), ("tls_cert", "cert.pem"), ("tls_key", "key.pem")):
+                values[field] = Path(folder, name).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(
+                f"DOCKER_CERT_PATH is {folder!r}, and a certificate there cannot be read: {error}."
+            ) from error
+    return values
+
+
+def has_applications() -> bool:
+    """Whether anything was seen to run when the console was last up."""
+    return Application.objects.exclude(status=Application.Status.ABSENT).exists()

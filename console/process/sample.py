@@ -1,0 +1,68 @@
+"""Starts the sample application on an engine that has nothing to show."""
+
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+
+from clusters.engine import sample
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.endpoint import EngineEndpoint
+from clusters.engine.errors import EngineError, EngineUnreachable
+from console.process.private_engine import EngineStartError, install_packages, is_debian
+
+BUSYBOX_PATHS = ("/bin/busybox", "/usr/bin/busybox")
+ENGINE_PATIENCE = 300.0  # seconds; a private engine may have to be installed first
+
+
+def start_sample(endpoint: EngineEndpoint) -> str:
+    """Starts `hello` when the engine has no container at all. The sentence that says what was done or why not; empty when
+    there was nothing to do."""
+    try:
+        with wait_for_engine(endpoint) as client:
+            if not sample.engine_is_empty(client):
+                return ""
+            architecture = sample.engine_architecture(client)
+            if architecture != platform.machine():
+                return f"No sample application: the engine is {architecture}, this machine {platform.machine()}."
+            sample.start_sample(client, find_busybox().read_bytes())
+            return "The engine was empty, so the sample application hello was started (WINDLASS_SAMPLE=0 leaves it out)."
+    except EngineUnreachable:
+        return ""  # the clusters page shows the reason
+    except (EngineError, EngineStartError, OSError) as error:
+        return f"No sample application: {error}"
+
+
+def wait_for_engine(endpoint: EngineEndpoint) -> EngineClient:
+    """A client, as soon as the engine answers. Raises EngineUnreachable after ENGINE_PATIENCE."""
+    deadline = time.monotonic() + ENGINE_PATIENCE
+    while True:
+        try:
+            return EngineClient(endpoint)
+        except EngineUnreachable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def find_busybox() -> Path:
+    """A statically linked busybox, installed where that is possible. Raises EngineStartError."""
+    path = installed_busybox()
+    if not path and os.geteuid() == 0 and is_debian() and shutil.which("apt-get"):
+        install_packages(["busybox-static"])
+        path = installed_busybox()
+    if not path:
+        raise EngineStartError("it needs a static busybox; on Debian: apt-get install busybox-static")
+    return path
+
+
+def installed_busybox() -> Path | None:
+    return next((path for path in map(Path, BUSYBOX_PATHS) if path.exists() and is_static(path)), None)
+
+
+def is_static(program: Path) -> bool:
+    """Whether an ELF program names no dynamic loader (Debian's plain busybox does)."""
+    with program.open("rb") as stream:
+        start = stream.read(4096)
+    return start.startswith(b"\x7fELF") and b"/ld-" not in start

@@ -1,0 +1,121 @@
+"""Structured logs: one line an event, with the request's and the call's id where there is one (structlog contextvars).
+
+The foreign loggers (Django's, Celery's, granian's) are written the same way.
+"""
+
+import json
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from django.utils.log import CallbackFilter
+from structlog.typing import EventDict, Processor
+
+# What is a secret wherever it stands in a line: the path of a registry's inbound link, a link's secret, a password in an
+# address, a credential in a header.
+SECRETS = re.compile(
+    r"(/hook/registry/)[^/?\s\"']+"
+    r"|([?&;\s\"'](?:secret|token|password)=)[^&\s\"'\\]+"
+    r"|([a-z]://[^/\s:@]*:)[^/\s@]+(?=@)"
+    r"|((?:Bearer|Basic|Token) )[A-Za-z0-9._~+/=-]{8,}"
+)
+
+MARKS = ("/hook/registry/", "secret=", "token=", "password=", "://", "Bearer ", "Basic ", "Token ")  # one is in each
+CONTROLS = re.compile(r"[\x7f-\x9f\u2028\u2029]")  # those that JSON leaves as they are
+ODD = re.compile(r"[\s\"'=\\\x00-\x1f\x7f-\x9f]")
+
+
+def hide_secrets(logger: Any, method: str, line: str) -> str:
+    """Behind those who take care that no secret is logged: what a library quotes in an error may hold one."""
+    if not any(mark in line for mark in MARKS):  # a twentieth of the time
+        return line
+    return SECRETS.sub(lambda found: f"{found[found.lastindex or 0]}…", line)
+
+
+SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+FIRST = ("timestamp", "level", "logger", "event")
+
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *SHARED,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+
+
+def arrange(logger: Any, method: str, event: EventDict) -> EventDict:
+    """What every line has first; nothing that is empty."""
+    first = {name: event.pop(name) for name in FIRST if name in event}
+    return first | {name: value for name, value in event.items() if value not in ("", None)}
+
+
+def render_logfmt(logger: Any, method: str, event: EventDict) -> str:
+    """`name=value` of each; a value with anything odd in it as a JSON string. What callers and engines send can neither begin a
+    line nor move a terminal's cursor."""
+    return " ".join([f"{name}={quote(value)}" for name, value in event.items()])
+
+
+def quote(value: Any) -> str:
+    text = str(value)
+    if not ODD.search(text):
+        return text
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def choose_renderer(line_format: str) -> list[Processor]:
+    if line_format == "AUTO" and sys.stderr.isatty():
+        return [structlog.dev.ConsoleRenderer(colors=True)]
+    text: list[Processor] = [structlog.processors.format_exc_info, arrange]
+    if line_format == "JSON":
+        return [*text, structlog.processors.JSONRenderer()]
+    return [*text, render_logfmt]
+
+
+def is_defect(record: logging.LogRecord) -> bool:
+    """Not the mere fact that a status of 500 was answered, as the hook does for a call that failed."""
+    return bool(record.exc_info)
+
+
+def build_logging(level: str, line_format: str) -> dict[str, Any]:
+    """Django's LOGGING. `line_format`: LOGFMT, JSON, or AUTO: coloured at a terminal, else LOGFMT."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": SHARED,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *choose_renderer(line_format),
+                    hide_secrets,
+                ],
+            }
+        },
+        "filters": {"defects": {"()": CallbackFilter, "callback": is_defect}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Each request has its line from console.telemetry.request_log; Django's own would repeat it with the query, and so the secret.
+            "django.request": {"level": "ERROR", "filters": ["defects"]},
+            "django.server": {"level": "ERROR"},
+            # At DEBUG these write statements with their values, addresses and headers.
+            "django.db.backends": {"level": "INFO"},
+            "kombu": {"level": "WARNING"},
+            "amqp": {"level": "WARNING"},
+            "celery": {"level": "WARNING"},
+            "urllib3": {"level": "WARNING"},
+            "docker": {"level": "WARNING"},
+        },
+    }

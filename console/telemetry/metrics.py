@@ -1,0 +1,130 @@
+"""The text of /metrics, in Prometheus' exposition format 0.0.4.
+
+Sums of what all processes count come from `console.telemetry.totals`; what is now (queues, clusters, processes) from the rows that the
+console has anyway; `process_*` is the web process that was asked.
+"""
+
+import os
+import resource
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from clusters.meters import METERS, Series
+from clusters.models import Cluster
+from console.telemetry.totals import list_processes, read_resident_bytes, read_totals
+from triggers.models import ACTIVE_STATES, CallState, TriggerCall
+from triggers.selectors import only_active
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PARTS = ("web", "worker", "watch")
+
+Labels = tuple[tuple[str, str], ...]
+Samples = Iterable[tuple[str, Labels, float]]  # name, labels, value
+
+
+def render_metrics() -> str:
+    """What this process has counted itself is in it once it was stored."""
+    now = timezone.now()
+    clusters = list(Cluster.objects.only("uid", "name", "status", "synced_at", "created_at"))
+    counted = render_totals(read_totals(), clusters)
+    return "".join([*counted, *render_calls(now), *render_clusters(clusters, now), *render_processes()])
+
+
+def render_totals(totals: Mapping[Series, float], clusters: Iterable[Cluster]) -> Iterable[str]:
+    """A cluster is named by its present name; what was counted for one that is gone is left out."""
+    names = {cluster.uid: cluster.name for cluster in clusters}
+    found: dict[str, list[tuple[str, Labels, float]]] = defaultdict(list)
+    for (name, labels), value in totals.items():
+        if all(key != "cluster" or uid in names for key, uid in labels):
+            shown = tuple((key, names[text] if key == "cluster" else text) for key, text in labels)
+            found[name].append((name, shown, value))
+    for meter in METERS:
+        suffixes = ("_bucket", "_sum", "_count") if meter.kind == "histogram" else ("",)
+        samples = [sample for suffix in suffixes for sample in sorted(found[f"{meter.name}{suffix}"], key=_order)]
+        yield render_metric(meter.name, meter.kind, meter.help, samples)
+
+
+def _order(sample: tuple[str, Labels, float]) -> tuple[list[str], float]:
+    """By labels, and buckets by their bound."""
+    labels = dict(sample[1])
+    bound = float(labels.pop("le", "0"))
+    return list(labels.values()), bound
+
+
+def render_calls(now: datetime) -> Iterable[str]:
+    active = only_active(TriggerCall.objects.order_by()).values_list("state")
+    found = {state: (number, oldest) for state, number, oldest in active.annotate(Count("pk"), Min("queued_at"))}
+    name = "windlass_calls_active"
+    numbers = [(name, (("state", state.value),), found.get(state, (0, now))[0]) for state in ACTIVE_STATES]
+    yield render_metric(name, "gauge", "Calls that wait for their turn, and calls that run.", numbers)
+    _, oldest = found.get(CallState.QUEUED, (0, now))
+    age = [("windlass_queue_age_seconds", (), max((now - oldest).total_seconds(), 0.0))]
+    yield render_metric("windlass_queue_age_seconds", "gauge", "How long the oldest queued call has waited; 0: none does.", age)
+
+
+def render_clusters(clusters: Iterable[Cluster], now: datetime) -> Iterable[str]:
+    reachable, ages = [], []
+    for cluster in clusters:
+        labels = (("cluster", cluster.name),)
+        reachable.append(("windlass_cluster_reachable", labels, float(cluster.status == Cluster.Status.REACHABLE)))
+        age = (now - (cluster.synced_at or cluster.created_at)).total_seconds()
+        ages.append(("windlass_cluster_sync_age_seconds", labels, max(age, 0.0)))
+    yield render_metric("windlass_cluster_reachable", "gauge", "1: its engine answers.", reachable)
+    yield render_metric(
+        "windlass_cluster_sync_age_seconds", "gauge", "Since the inventory was last compared with the engine.", ages
+    )
+
+
+def render_processes() -> Iterable[str]:
+    processes = list_processes()
+    running, resident = "windlass_processes", "windlass_processes_resident_memory_bytes"
+    by_part = {part: [process.resident_bytes for process in processes if process.part == part] for part in PARTS}
+    labelled = [((("part", part),), sizes) for part, sizes in by_part.items()]
+    yield render_metric(
+        running, "gauge", "Processes heard of in the last 60 s.", [(running, labels, len(sizes)) for labels, sizes in labelled]
+    )
+    yield render_metric(
+        resident, "gauge", "Their resident memory together.", [(resident, labels, sum(sizes)) for labels, sizes in labelled]
+    )
+    for name, kind, help_text, value in read_process():
+        yield render_metric(name, kind, help_text, [(name, (), value)])
+
+
+def read_process() -> Iterable[tuple[str, str, str, float]]:
+    """Of this process, under the names that every exporter uses: name, kind, help, value."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    yield "process_cpu_seconds_total", "counter", "User and system CPU time.", usage.ru_utime + usage.ru_stime
+    yield "process_resident_memory_bytes", "gauge", "Resident memory.", read_resident_bytes()
+    yield "process_start_time_seconds", "gauge", "Start, as Unix time.", read_start_time()
+    yield "process_open_fds", "gauge", "Open file descriptors.", len(os.listdir("/proc/self/fd"))
+    yield "process_max_fds", "gauge", "Limit of file descriptors.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def read_start_time() -> float:
+    """proc(5): field 22 of stat, in clock ticks since boot; `btime` of /proc/stat."""
+    ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+    boot = next(line for line in Path("/proc/stat").read_text(encoding="ascii").splitlines() if line.startswith("btime "))
+    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def render_metric(name: str, kind: str, help_text: str, samples: Samples) -> str:
+    lines = [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"]
+    lines.extend(f"{sample}{render_labels(labels)} {render_number(value)}" for sample, labels, value in samples)
+    return "\n".join(lines) + "\n"
+
+
+def render_labels(labels: Labels) -> str:
+    return "{" + ",".join(f'{name}="{escape(value)}"' for name, value in labels) + "}" if labels else ""
+
+
+def escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def render_number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(round(value, 6))

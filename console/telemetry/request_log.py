@@ -1,0 +1,59 @@
+"""An id for each request, in every line of the log that it causes and in its answer; one line of its own; links are counted.
+
+An id that a proxy in front has given in X-Request-ID is taken over. The line has the path without its query: a link's query
+is a secret.
+"""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+
+from clusters.callers import client_address
+from clusters.meters import HOOK_ACK_SECONDS, HOOK_REQUESTS
+from console.pages.shared.polling import STATE_HEADER
+
+log = structlog.get_logger("windlass.request")
+
+REQUEST_ID_HEADER = "X-Request-ID"
+SAFE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")  # TriggerCall.request_id has the room
+PROBES = {"healthz", "readyz", "metrics"}
+LINKS = {"hook/trigger": "trigger", "hook/registry/<str:token>": "registry"}  # by route, without a slash at its end
+
+
+class RequestLogMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        started = time.perf_counter()
+        request_id = choose_request_id(request)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+            ended = time.perf_counter()
+            route = request.resolver_match.route.rstrip("/") if request.resolver_match else ""
+            if link := LINKS.get(route):
+                HOOK_REQUESTS.add(link, str(response.status_code))
+                HOOK_ACK_SECONDS.observe(getattr(request, "acknowledged_at", ended) - started, link)
+            # Asked again and again by machines and by open pages: no news while all is well.
+            is_quiet = response.status_code < 400 and (route in PROBES or STATE_HEADER in request.headers)
+            log.log(
+                logging.DEBUG if is_quiet else logging.WARNING if response.status_code >= 500 else logging.INFO,
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status_code,
+                ms=round((ended - started) * 1000, 1),
+                address=client_address(request),
+            )
+        response[REQUEST_ID_HEADER] = request_id
+        return response
+
+
+def choose_request_id(request: HttpRequest) -> str:
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    return given if SAFE_ID.fullmatch(given) else uuid.uuid4().hex

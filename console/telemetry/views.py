@@ -1,0 +1,55 @@
+"""What other programs ask: is the process alive, can it do its work, and what has been counted."""
+
+import hmac
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from clusters.access import view_permission
+from clusters.models import Cluster
+from console.telemetry.metrics import CONTENT_TYPE, render_metrics
+from console.telemetry.readiness import OK, check_readiness
+from console.telemetry.totals import store_totals
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The web process answers. It asks neither the database nor an engine."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 where this web process can accept calls and have them begun at once, else 503; by check "ok" or a sentence."""
+    checks = check_readiness()
+    is_ready = set(checks.values()) == {OK}
+    return JsonResponse({"ready": is_ready, "checks": checks}, status=200 if is_ready else 503)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For who holds WINDLASS_METRICS_TOKEN, and for users who may see all clusters; for others there is nothing here."""
+    if not (has_token(request) or request.user.has_perm(view_permission(Cluster))):
+        if settings.METRICS_TOKEN and request.user.is_anonymous:
+            answer = HttpResponse("A bearer token is needed.\n", status=401, content_type="text/plain")
+            answer["WWW-Authenticate"] = "Bearer"
+            return answer
+        raise Http404
+    try:
+        store_totals()  # this process's own counts up to now
+        text = render_metrics()
+    except DatabaseError:
+        return HttpResponse("The database does not answer.\n", status=503, content_type="text/plain")
+    return HttpResponse(text, content_type=CONTENT_TYPE)
+
+
+def has_token(request: HttpRequest) -> bool:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    wanted = settings.METRICS_TOKEN
+    return bool(wanted) and kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), wanted.encode())
