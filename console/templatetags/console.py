@@ -48,7 +48,7 @@ register.simple_tag(badges.render_badge, name="badge")
 register.simple_tag(badges.render_shape, name="shape")
 
 
-@register.inclusion_tag("console/_sort_heading.html", takes_context=True)
+@register.inclusion_tag("console/shared/_sort_heading.html", takes_context=True)
 def sort_heading(context: template.Context, column: str, label: str, css_class: str = "") -> dict[str, str]:
     """The heading of a column of `sorting` (console.pages.shared.sorting), as a link that sorts by it; the filters of the address stay."""
     request, sorting = context["request"], context["sorting"]

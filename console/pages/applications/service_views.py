@@ -61,7 +61,11 @@ def services(request: HttpRequest) -> HttpResponse:
         "sorting": sorting,
         "page": paginate(request, sorting.apply(rows)),
     }
-    return render(request, "console/_services.html" if is_partial(request, "list") else "console/services.html", context)
+    return render(
+        request,
+        "console/applications/_services.html" if is_partial(request, "list") else "console/applications/services.html",
+        context,
+    )
 
 
 @require_safe
@@ -70,11 +74,11 @@ def service(request: HttpRequest, service_id: int) -> HttpResponse:
     shown = _get_service(request, service_id)
     context = _page_context(shown) | {"title": shown.name}
     if is_partial(request, "about"):
-        return render(request, "console/_service_about.html", context | _describe_service(shown))
+        return render(request, "console/applications/_service_about.html", context | _describe_service(shown))
     context |= _describe_tab(request, shown)
     if is_partial(request, "state"):
-        return render(request, "console/_service_state.html", context)
-    return render(request, "console/service.html", context | _describe_service(shown))
+        return render(request, "console/applications/_service_state.html", context)
+    return render(request, "console/applications/service.html", context | _describe_service(shown))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -91,8 +95,8 @@ def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
         return start_call(request, shown.application, shown, action=Action.SCALING, **form.call_parameters())
     context = _page_context(shown) | {"title": f"Scale {shown.name}", "form": form, "refusal": refusal}
     if is_partial(request, "scale-effect"):
-        return render(request, "console/_scale_effect.html", context)
-    return render_dialog(request, "console/_service_scale.html", context)
+        return render(request, "console/applications/_scale_effect.html", context)
+    return render_dialog(request, "console/applications/_service_scale.html", context)
 
 
 @require_POST
@@ -107,7 +111,7 @@ def service_reveal(request: HttpRequest, service_id: int) -> HttpResponse:
         return redirect_to(request, "service", shown.pk, query="?tab=configuration")
     context = _page_context(shown) | describe_section(shown, revealed=True)
     context["show_service"] = request.GET.get("of") == "application"
-    return render(request, "console/_configuration_section.html", context)
+    return render(request, "console/shared/configuration/_configuration_section.html", context)
 
 
 def _page_context(shown: Service) -> dict[str, object]:

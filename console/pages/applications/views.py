@@ -57,7 +57,9 @@ def applications(request: HttpRequest) -> HttpResponse:
         "counts": counts,
         "page": paginate(request, rows, count=counts.shown),
     }
-    template = "console/_applications.html" if is_partial(request, "list") else "console/applications.html"
+    template = (
+        "console/applications/_applications.html" if is_partial(request, "list") else "console/applications/applications.html"
+    )
     return render(request, template, context)
 
 
@@ -78,12 +80,12 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
         "cluster": shown.cluster,
     }
     if is_partial(request, "about"):
-        return render(request, "console/_application_about.html", context | _describe_about(request, shown))
+        return render(request, "console/applications/_application_about.html", context | _describe_about(request, shown))
     context |= _describe_tab(request, shown)
     if is_partial(request, "state"):
-        return render(request, "console/_application_state.html", context)
+        return render(request, "console/applications/_application_state.html", context)
     context |= _describe_about(request, shown, forget_shown_trigger(request))
-    return render(request, "console/application.html", context)
+    return render(request, "console/applications/application.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -100,7 +102,7 @@ def application_redeploy(request: HttpRequest, application_id: int) -> HttpRespo
         "form": form,
         "crumbs": [("Applications", reverse("applications"))],
     }
-    return render_dialog(request, "console/_application_redeploy.html", context)
+    return render_dialog(request, "console/applications/_application_redeploy.html", context)
 
 
 def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:

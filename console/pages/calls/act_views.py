@@ -33,7 +33,7 @@ def application_act(request: HttpRequest, application_id: int, act: str) -> Http
     if request.method == "POST" and is_confirmed(request, act, shown.name):
         return start_call(request, shown, action=Action(act))
     context = describe_act(request, act, shown) | {"crumbs": [("Applications", reverse("applications"))]}
-    return render_dialog(request, "console/_application_act.html", context)
+    return render_dialog(request, "console/calls/_application_act.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,7 +51,7 @@ def container_act(request: HttpRequest, container_id: int, act: str) -> HttpResp
         "container": shown,
         "name": name,
     }
-    return render_dialog(request, "console/_container_act.html", context)
+    return render_dialog(request, "console/calls/_container_act.html", context)
 
 
 def is_confirmed(request: HttpRequest, act: str, name: str) -> bool:

@@ -63,7 +63,9 @@ def activity(request: HttpRequest) -> HttpResponse:
         "actions": Action.choices,
         "ranges": [(value, label) for value, (label, _) in RANGES.items()],
     }
-    return render(request, "console/_activity.html" if is_partial(request, "list") else "console/activity.html", context)
+    return render(
+        request, "console/calls/_activity.html" if is_partial(request, "list") else "console/calls/activity.html", context
+    )
 
 
 @require_safe
@@ -102,8 +104,8 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "cause": find_cause(shown, request.user),
     }
     if not is_partial(request, "call"):
-        return render(request, "console/call.html", context)
-    return render(request, "console/_call.html", context, status=200 if is_live else STOP_POLLING)
+        return render(request, "console/calls/call.html", context)
+    return render(request, "console/calls/_call.html", context, status=200 if is_live else STOP_POLLING)
 
 
 @require_POST
@@ -143,7 +145,7 @@ def call_cancel(request: HttpRequest, call_id: UUID) -> HttpResponse:
 @require_safe
 @console_page
 def running_calls(request: HttpRequest) -> HttpResponse:
-    return render(request, "console/_running_calls.html", {"active_calls": count_active_calls(request.user)})
+    return render(request, "console/shared/_running_calls.html", {"active_calls": count_active_calls(request.user)})
 
 
 def call_trigger(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpResponse:

@@ -86,7 +86,9 @@ def images(request: HttpRequest) -> HttpResponse:
     }
     if shown is not None:
         context |= _describe_list(request, get_visible(request, Cluster.objects.all(), pk=shown.pk), context["filters"])
-    return render(request, "console/_images.html" if is_partial(request, "list") else "console/images.html", context)
+    return render(
+        request, "console/clusters/_images.html" if is_partial(request, "list") else "console/clusters/images.html", context
+    )
 
 
 def _describe_list(request: HttpRequest, cluster: Cluster, filters: ImageFilters) -> dict[str, Any]:
@@ -119,12 +121,12 @@ def image_remove(request: HttpRequest, uid: str, image_id: str) -> HttpResponse:
     try:
         found = read_cluster_images(cluster)
     except EngineError as error:
-        return render_dialog(request, "console/_image_remove.html", context | {"failure": error.message})
+        return render_dialog(request, "console/clusters/_image_remove.html", context | {"failure": error.message})
     image = next((one for one in found if one.image_id == f"sha256:{image_id}"), None)
     if image is None:
         raise Http404
     context |= {"image": image, "refusal": explain_stay(image, found), "previewed": _write_previewed([image])}
-    return render_dialog(request, "console/_image_remove.html", context)
+    return render_dialog(request, "console/clusters/_image_remove.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -154,8 +156,8 @@ def image_prune(request: HttpRequest, uid: str) -> HttpResponse:
     except EngineError as error:
         context["failure"] = error.message
     if is_partial(request, "prune-preview"):
-        return render(request, "console/_image_prune_preview.html", context | {"out_of_band": True, "in_dialog": True})
-    return render_dialog(request, "console/_image_prune.html", context)
+        return render(request, "console/clusters/_image_prune_preview.html", context | {"out_of_band": True, "in_dialog": True})
+    return render_dialog(request, "console/clusters/_image_prune.html", context)
 
 
 def _describe_choice(choice: PruneChoice) -> dict[str, Any]:

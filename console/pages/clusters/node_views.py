@@ -28,7 +28,9 @@ def nodes(request: HttpRequest) -> HttpResponse:
         "query": query,
         "page": paginate(request, rows.order_by("cluster__name", "hostname", "pk")),
     }
-    return render(request, "console/_nodes.html" if is_partial(request, "list") else "console/nodes.html", context)
+    return render(
+        request, "console/clusters/_nodes.html" if is_partial(request, "list") else "console/clusters/nodes.html", context
+    )
 
 
 @require_safe
@@ -47,7 +49,9 @@ def node(request: HttpRequest, node_id: int) -> HttpResponse:
         "page": paginate(request, present),
         "earlier": [task for task in tasks if not task.is_present][:EARLIER_SHOWN],
     }
-    return render(request, "console/_node_state.html" if is_partial(request, "state") else "console/node.html", context)
+    return render(
+        request, "console/clusters/_node_state.html" if is_partial(request, "state") else "console/clusters/node.html", context
+    )
 
 
 def with_cluster() -> QuerySet[Node]:

@@ -39,7 +39,9 @@ TAB_LABELS = {"engine": "Engine", "nodes": "Nodes", "disk": "Disk use", "events"
 @console_page
 def clusters(request: HttpRequest) -> HttpResponse:
     context = {"title": "Clusters", "clusters": scope_visible(summarize_clusters(), request.user)}
-    return render(request, "console/_clusters.html" if is_partial(request, "list") else "console/clusters.html", context)
+    return render(
+        request, "console/clusters/_clusters.html" if is_partial(request, "list") else "console/clusters/clusters.html", context
+    )
 
 
 @require_safe
@@ -81,7 +83,7 @@ def _render_live(request: HttpRequest, uid: str, tab: str, read: Callable[[Engin
     except EngineError as error:
         live["failure"] = error.message
     if is_partial(request, tab):
-        return render(request, f"console/_cluster_{tab}.html", {"cluster": shown, **live})
+        return render(request, f"console/clusters/_cluster_{tab}.html", {"cluster": shown, **live})
     return _render_cluster(request, get_visible(request, summarize_clusters(), uid=uid), tab, live)
 
 
@@ -98,7 +100,7 @@ def _render_cluster(request: HttpRequest, shown: Any, tab: str, live: dict[str, 
         "lost_nodes": nodes.exclude(state=Node.State.READY)[:LOST_SHOWN] if shown.nodes_ready < shown.node_count else (),
     }
     piece = next((name for target, name in PIECES.items() if is_partial(request, target)), "cluster")
-    return render(request, f"console/{piece}.html", context | (live or {}))
+    return render(request, f"console/clusters/{piece}.html", context | (live or {}))
 
 
 def list_tabs(shown: Any) -> tuple[str, ...]:
@@ -165,7 +167,7 @@ def cluster_test(request: HttpRequest) -> HttpResponse:
     form = ClusterForm(request.POST, instance=edited)
     result = _test_form(form)
     if is_partial(request, "test-result"):
-        return render(request, "console/_test_result.html", {"result": result})
+        return render(request, "console/clusters/_test_result.html", {"result": result})
     return _render_form(request, form, "Edit cluster" if uid else "Add cluster", uid, result=result)
 
 
@@ -192,7 +194,7 @@ def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
         "call_count": TriggerCall.objects.filter(application__cluster=shown).count(),
         "crumbs": [*_crumbs(), (shown.name, reverse("cluster", args=[shown.uid]))],
     }
-    return render_dialog(request, "console/_cluster_delete.html", context)
+    return render_dialog(request, "console/clusters/_cluster_delete.html", context)
 
 
 def summarize_clusters() -> QuerySet[Cluster]:
@@ -230,7 +232,7 @@ def _test_form(form: ClusterForm) -> dict[str, Any]:
 
 def _render_form(request: HttpRequest, form: ClusterForm, title: str, uid: str = "", **extra: Any) -> HttpResponse:
     context = {"title": title, "form": form, "uid": uid, "crumbs": _crumbs()}
-    return render(request, "console/cluster_form.html", context | extra)
+    return render(request, "console/clusters/cluster_form.html", context | extra)
 
 
 def _crumbs() -> list[tuple[str, str]]:

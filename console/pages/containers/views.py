@@ -25,7 +25,10 @@ from console.pages.shared.page import console_page, get_visible, is_partial, rea
 
 TABS = ("overview", "logs", "configuration")
 # By the ids of the pieces that follow the engine.
-PIECES = {"container-about": "console/_container_about.html", "container-details": "console/_container_details.html"}
+PIECES = {
+    "container-about": "console/containers/_container_about.html",
+    "container-details": "console/containers/_container_details.html",
+}
 
 
 @require_safe
@@ -38,7 +41,7 @@ def container(request: HttpRequest, container_id: int) -> HttpResponse:
     except Http404:
         if not piece:
             raise
-        return render(request, "console/_container_gone.html", {"piece": piece})
+        return render(request, "console/containers/_container_gone.html", {"piece": piece})
     tab = read_tab(request, TABS)
     if tab == "logs":
         require(request, "clusters.view_logs", shown)
@@ -50,7 +53,7 @@ def container(request: HttpRequest, container_id: int) -> HttpResponse:
         return render(request, PIECES[piece], context)
     if tab == "logs":
         context |= describe_logs(request, shown)
-    return render(request, "console/container.html", context)
+    return render(request, "console/containers/container.html", context)
 
 
 @require_POST
@@ -64,7 +67,7 @@ def container_reveal(request: HttpRequest, container_id: int) -> HttpResponse:
         remember_revealed(request, shown)
         return redirect_to(request, "container", shown.pk, query="?tab=configuration")
     live = read_live_container(shown, revealed=True, with_image=True)
-    return render(request, "console/_container_settings.html", _page_context(shown, live))
+    return render(request, "console/containers/_container_settings.html", _page_context(shown, live))
 
 
 @require_safe
@@ -86,7 +89,9 @@ def container_use(request: HttpRequest, container_id: int) -> HttpResponse:
         "is_live": is_live,
     }
     context["crumbs"] = [*context["crumbs"], (shown.name, reverse("container", args=[shown.pk]))]
-    return render(request, "console/_container_use.html" if is_live else "console/container_use.html", context)
+    return render(
+        request, "console/containers/_container_use.html" if is_live else "console/containers/container_use.html", context
+    )
 
 
 def _measure_use(shown: Container, history: UseHistory, wait: bool) -> tuple[Use | None, str]:

@@ -25,5 +25,5 @@ def search(request: HttpRequest) -> HttpResponse:
         "has_no_cluster": not select_cluster(request).clusters,
     }
     if in_palette or is_partial(request, "list"):
-        return render(request, "console/_search.html", context)
-    return render(request, "console/search.html", context)
+        return render(request, "console/overview/_search.html", context)
+    return render(request, "console/overview/search.html", context)

@@ -44,7 +44,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         "chart": chart_calls(find_called_applications(request), timezone.now()),
         "most_called": _list_most_called(request),
     }
-    return render(request, "console/_overview.html" if is_partial(request, "overview") else "console/overview.html", context)
+    return render(
+        request,
+        "console/overview/_overview.html" if is_partial(request, "overview") else "console/overview/overview.html",
+        context,
+    )
 
 
 def _list_clusters(selection: ClusterSelection) -> list[Cluster]:

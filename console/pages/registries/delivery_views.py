@@ -34,7 +34,11 @@ def deliveries(request: HttpRequest) -> HttpResponse:
         "senders": list_senders(),
         "decisions": Decision.choices,
     }
-    return render(request, "console/_deliveries.html" if is_partial(request, "list") else "console/deliveries.html", context)
+    return render(
+        request,
+        "console/registries/_deliveries.html" if is_partial(request, "list") else "console/registries/deliveries.html",
+        context,
+    )
 
 
 @require_safe
@@ -53,7 +57,7 @@ def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
         "can_replay": may_replay(request),
         "can_see_trigger": shown.trigger and request.user.has_perm("triggers.view_trigger", shown.trigger),
     }
-    return render(request, "console/delivery.html", context)
+    return render(request, "console/registries/delivery.html", context)
 
 
 @require_POST

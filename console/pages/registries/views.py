@@ -55,7 +55,11 @@ def registries(request: HttpRequest) -> HttpResponse:
     page = paginate(request, rows)
     describe_registries(request, page.object_list)
     context = {"title": "Registries", "page": page, "registries": page.object_list}
-    return render(request, "console/_registries.html" if is_partial(request, "list") else "console/registries.html", context)
+    return render(
+        request,
+        "console/registries/_registries.html" if is_partial(request, "list") else "console/registries/registries.html",
+        context,
+    )
 
 
 @require_safe
@@ -81,10 +85,10 @@ def registry(request: HttpRequest, registry_id: int) -> HttpResponse:
     else:
         context["page"] = paginate(request, find_subscriptions(request, shown))
     if is_partial(request, "state"):
-        return render(request, "console/_registry_state.html", context)
+        return render(request, "console/registries/_registry_state.html", context)
     if is_partial(request, "registry-overview"):
-        return render(request, "console/_registry_overview.html", context)
-    return render(request, "console/registry.html", context | _describe_inbound(request, shown))
+        return render(request, "console/registries/_registry_overview.html", context)
+    return render(request, "console/registries/registry.html", context | _describe_inbound(request, shown))
 
 
 def _describe_inbound(request: HttpRequest, shown: Registry) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def registry_test(request: HttpRequest) -> HttpResponse:
     form = RegistryForm(request.POST, instance=copy(edited))
     result = _test_form(form)
     if is_partial(request, "test-result"):
-        return render(request, "console/_registry_test_result.html", {"result": result})
+        return render(request, "console/registries/_registry_test_result.html", {"result": result})
     return _render_form(request, form, edited, result=result)
 
 
@@ -179,7 +183,7 @@ def registry_rotate(request: HttpRequest, registry_id: int) -> HttpResponse:
             record_act(request, "registry.rotate", shown)
         messages.success(request, "The inbound link is new. The old one is dead.")
         return _show_link(request, shown)
-    return _render_dialog(request, shown, "console/_registry_rotate.html", "New inbound link")
+    return _render_dialog(request, shown, "console/registries/_registry_rotate.html", "New inbound link")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -193,7 +197,9 @@ def registry_delete(request: HttpRequest, registry_id: int) -> HttpResponse:
         messages.success(request, f"{shown} is deleted. What it sent stays in the access log.")
         return redirect_to(request, "registries")
     count = find_subscriptions(request, shown).count()
-    return _render_dialog(request, shown, "console/_registry_delete.html", "Delete registry", subscription_count=count)
+    return _render_dialog(
+        request, shown, "console/registries/_registry_delete.html", "Delete registry", subscription_count=count
+    )
 
 
 def find_subscriptions(request: HttpRequest, shown: Registry) -> QuerySet[ImageSubscription]:
@@ -244,7 +250,7 @@ def _render_form(request: HttpRequest, form: RegistryForm, edited: Registry | No
     own = [(edited.host, reverse("registry", args=[edited.pk]))] if edited else []
     title = "Edit registry" if edited else "Add registry"
     context = {"title": title, "form": form, "registry": edited, "crumbs": [*_crumbs(), *own]}
-    return render(request, "console/registry_form.html", context | extra)
+    return render(request, "console/registries/registry_form.html", context | extra)
 
 
 def _render_dialog(request: HttpRequest, shown: Registry, template: str, title: str, **extra: Any) -> HttpResponse:

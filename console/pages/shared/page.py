@@ -59,7 +59,7 @@ def render_dialog(request: HttpRequest, template: str, context: dict[str, Any]) 
     """The piece `template` in the page's `<dialog>`, or as a page of its own where htmx did not ask."""
     if is_partial(request, "dialog"):
         return render(request, template, context | {"in_dialog": True})
-    return render(request, "console/dialog.html", context | {"piece": template})
+    return render(request, "console/shared/dialog.html", context | {"piece": template})
 
 
 def redirect_to(request: HttpRequest, view_name: str, *arguments: Any, query: str = "") -> HttpResponse:

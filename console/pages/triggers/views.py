@@ -94,7 +94,9 @@ def triggers(request: HttpRequest) -> HttpResponse:
         "triggers": describe_triggers(request, rows),
         "show_application": True,
     }
-    return render(request, "console/_triggers.html" if is_partial(request, "list") else "console/triggers.html", context)
+    return render(
+        request, "console/triggers/_triggers.html" if is_partial(request, "list") else "console/triggers/triggers.html", context
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -117,7 +119,9 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
         "no_scaling": explain_scaling_refusal(application.cluster),
         "crumbs": _crumbs(application),
     }
-    return render_dialog(request, "console/_trigger_create.html", context | _describe_boxes(request, application, boxes))
+    return render_dialog(
+        request, "console/triggers/_trigger_create.html", context | _describe_boxes(request, application, boxes)
+    )
 
 
 @require_safe
@@ -137,7 +141,7 @@ def trigger_repositories(request: HttpRequest, application_id: int) -> HttpRespo
         raise PermissionDenied
     boxes.ask()
     context = {"application": application} | _describe_boxes(request, application, boxes, trigger)
-    return render(request, "console/_trigger_repositories.html", context)
+    return render(request, "console/triggers/_trigger_repositories.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -151,7 +155,7 @@ def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
             return call_trigger(request, trigger)
         if form.is_valid():
             return call_trigger(request, trigger, step=form.signed_step())
-    return _render_trigger_dialog(request, trigger, "console/_trigger_call.html", "Test call", form=form)
+    return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_call.html", "Test call", form=form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -162,7 +166,7 @@ def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
         acts.rotate_secret(request, trigger)
         messages.success(request, "The secret is new. Every link with the old one is dead.")
         return _show_trigger(request, trigger)
-    return _render_trigger_dialog(request, trigger, "console/_trigger_rotate.html", "Rotate secret")
+    return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_rotate.html", "Rotate secret")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -180,7 +184,7 @@ def trigger_edit(request: HttpRequest, trigger_id: int) -> HttpResponse:
             messages.success(request, f"{trigger} is changed. Its link stays the same.")
         return return_from(request, "application", trigger.application_id)
     context = {"form": form, "known_as": known_as} | _describe_boxes(request, application, boxes, trigger)
-    return _render_trigger_dialog(request, trigger, "console/_trigger_edit.html", "Edit trigger", **context)
+    return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_edit.html", "Edit trigger", **context)
 
 
 @require_POST
@@ -214,7 +218,7 @@ def trigger_delete(request: HttpRequest, trigger_id: int) -> HttpResponse:
         acts.delete_trigger(request, trigger)
         messages.success(request, f"{trigger} is deleted. Its link is dead; the calls it made stay in Activity.")
         return return_from(request, "application", trigger.application_id)
-    return _render_trigger_dialog(request, trigger, "console/_trigger_delete.html", "Delete trigger")
+    return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_delete.html", "Delete trigger")
 
 
 def _show_trigger(request: HttpRequest, trigger: Trigger) -> HttpResponse:

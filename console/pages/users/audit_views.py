@@ -76,7 +76,7 @@ def audit(request: HttpRequest) -> HttpResponse:
         "has_older": len(found) > PAGE_SIZE,
         "has_newer": above is not None,
     }
-    return render(request, "console/_audit.html" if is_partial(request, "list") else "console/audit.html", context)
+    return render(request, "console/users/_audit.html" if is_partial(request, "list") else "console/users/audit.html", context)
 
 
 @require_safe

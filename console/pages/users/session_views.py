@@ -32,7 +32,7 @@ class PasswordView(PasswordChangeView):
     """One's own password; the other sessions of its user end."""
 
     form_class = OwnPasswordForm
-    template_name = "console/password.html"
+    template_name = "console/users/password.html"
     success_url = reverse_lazy("overview")
     extra_context = {"title": "Change password"}
 

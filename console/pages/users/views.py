@@ -28,7 +28,7 @@ def users(request: HttpRequest) -> HttpResponse:
     rows = _with_roles().filter(username__icontains=query) if query else _with_roles()
     page = paginate(request, rows.order_by("username"))
     context = {"title": "Users and roles", "query": query, "page": page, "users": [_describe(user) for user in page]}
-    return render(request, "console/_users.html" if is_partial(request, "list") else "console/users.html", context)
+    return render(request, "console/users/_users.html" if is_partial(request, "list") else "console/users/users.html", context)
 
 
 @require_safe
@@ -51,7 +51,7 @@ def user_create(request: HttpRequest) -> HttpResponse:
         messages.success(request, f"{added} is added.")
         return redirect_to(request, "user", added.pk)
     context = {"title": "Add user", "form": form, "crumbs": _crumbs()}
-    return render_dialog(request, "console/_user_create.html", context)
+    return render_dialog(request, "console/users/_user_create.html", context)
 
 
 @require_POST
@@ -81,7 +81,7 @@ def user_switch(request: HttpRequest, user_id: int) -> HttpResponse:
     shown = _get_managed(request, user_id)
     if request.method != "POST":
         context = {"title": "Deactivate user", "shown": shown, "crumbs": _crumbs(shown)}
-        return render_dialog(request, "console/_user_switch.html", context)
+        return render_dialog(request, "console/users/_user_switch.html", context)
     shown.is_active = request.POST.get("active") == "1"
     try:
         with keep_administrators(request.user):
@@ -106,7 +106,7 @@ def user_password(request: HttpRequest, user_id: int) -> HttpResponse:
         messages.success(request, f"{shown} has a new password, and is signed out everywhere.")
         return redirect_to(request, "user", shown.pk)
     context = {"title": "Set password", "shown": shown, "form": form, "crumbs": _crumbs(shown)}
-    return render_dialog(request, "console/_user_password.html", context)
+    return render_dialog(request, "console/users/_user_password.html", context)
 
 
 @require_POST
@@ -174,7 +174,7 @@ def _render_user(
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),
     }
-    return render(request, "console/user.html", context)
+    return render(request, "console/users/user.html", context)
 
 
 def _get_managed(request: HttpRequest, user_id: int) -> User:

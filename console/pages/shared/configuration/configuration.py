@@ -45,7 +45,7 @@ class LiveContainer:
 
 
 def describe_configuration(request: HttpRequest, source: Application | Service) -> dict[str, Any]:
-    """What `console/_configuration.html` shows. An engine that does not answer is a state of the page."""
+    """What `console/shared/configuration/_configuration.html` shows. An engine that does not answer is a state of the page."""
     application = source if isinstance(source, Application) else source.application
     services = list(source.services.all()) if isinstance(source, Application) else [source]
     load_keys(application.cluster)
@@ -60,7 +60,7 @@ def describe_configuration(request: HttpRequest, source: Application | Service) 
 
 
 def describe_section(service: Service, revealed: bool) -> dict[str, Any]:
-    """What `console/_configuration_section.html` shows, of one service."""
+    """What `console/shared/configuration/_configuration_section.html` shows, of one service."""
     sections, problem = read_sections(service.application, [service], {service.pk} if revealed else set())
     return {"section": sections[0] if sections else Section(service, problem=problem)}
 

@@ -220,7 +220,7 @@ def pack(text: str) -> str | list[Segment]:
 
 
 def describe_logs(request: HttpRequest, source: Row) -> dict[str, Any]:
-    """What `console/_logs.html` needs. The lines themselves come by an address of their own, but for the first look of who
+    """What `console/shared/logs/_logs.html` needs. The lines themselves come by an address of their own, but for the first look of who
     has no scripts. Raises PermissionDenied for who may not read logs."""
     require(request, "clusters.view_logs", source)
     application = find_application(source)
