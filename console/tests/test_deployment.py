@@ -9,7 +9,7 @@ import yaml
 from django.conf import settings
 from django.core.management import get_commands
 
-SOURCES = [settings.BASE_DIR / "console" / name for name in ("settings.py", "preparation.py")]
+SOURCES = [settings.BASE_DIR / "console" / name for name in ("settings.py", "process/preparation.py")]
 # Of others: the database's image, Python, glibc, the Docker SDK's own.
 FOREIGN = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "PATH", "MALLOC_ARENA_MAX"}
 PARTS = ("web", "worker", "watch", "migrate")

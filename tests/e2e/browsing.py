@@ -28,6 +28,18 @@ STICKING_OUT = """() => {
     element.getBoundingClientRect().right > room + 1 && !isCut(element.parentElement));
   return [`${document.scrollingElement.scrollWidth} px`, ...wide.slice(0, 3).map((element) => element.outerHTML.slice(0, 300))];
 }"""
+# Every name that others chose stands in a <bdi>. However long one is, it can be broken, or something around it cuts it off.
+UNBREAKABLE = """() => {
+  const isCut = (element) => element && element !== document.body
+    && (getComputedStyle(element).overflowX !== "visible" || isCut(element.parentElement));
+  const names = [...document.querySelectorAll("bdi")].filter((element) => element.checkVisibility());
+  const stiff = names.filter((element) => {
+    const { overflowWrap, whiteSpace } = getComputedStyle(element);
+    const breaks = overflowWrap === "anywhere" && !["nowrap", "pre"].includes(whiteSpace);
+    return !breaks && !isCut(element.parentElement);
+  });
+  return [...new Set(stiff.map((element) => element.parentElement.outerHTML.slice(0, 160)))];
+}"""
 # Before any page's own scripts: what the policy refuses is kept for FIND_HARM.
 WATCH = """
   window.refused = [];
@@ -115,6 +127,10 @@ class Visitor:
     def find_what_sticks_out(self) -> list[str]:
         """What makes the page, as wide as it is now, scroll sideways."""
         return [f"{self.page.url} sticks out: {line}" for line in self.page.evaluate(STICKING_OUT)]
+
+    def find_unbreakable_names(self) -> list[str]:
+        """The places where a long name would push the page apart, whether or not it does at this width."""
+        return [f"{self.page.url} cannot break or cut: {line}" for line in self.page.evaluate(UNBREAKABLE)]
 
     def find_harm(self, ours: bool = True) -> list[str]:
         """What became of the page through names that others chose; the context's script must be WATCH.

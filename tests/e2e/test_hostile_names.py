@@ -34,7 +34,7 @@ def visitor(window: Visitor) -> Iterator[Visitor]:
 
 
 def look_at(visitor: Visitor) -> list[str]:
-    return [*visitor.find_harm(), *visitor.find_what_sticks_out()]
+    return [*visitor.find_harm(), *visitor.find_what_sticks_out(), *visitor.find_unbreakable_names()]
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)
