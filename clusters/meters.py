@@ -1,8 +1,8 @@
 """What the console counts of itself: the meters, and what this process has counted since it was last asked (`drain`).
 
-Counting is a dictionary entry under a lock, and knows neither Django nor Prometheus; `console.telemetry.totals` adds what the processes
-have drained to one sum in the database, which is what /metrics tells. Labels take few values each: codes of our own, and a
-cluster by its uid. Never a link, a name that a caller sent, or a sentence.
+Counting is a dictionary entry under a lock, and knows neither Django nor Prometheus. `console.telemetry.totals` adds what the
+processes have drained to one sum in the database, and /metrics shows that sum. Labels take few values each: codes of our own,
+and a cluster by its uid. Never a link, a name that a caller sent, or a sentence.
 """
 
 import re

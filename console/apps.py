@@ -8,7 +8,7 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from console import celery as celery  # makes it the current Celery application
         from console import checks as checks  # registers the system checks
-        from console.pages.users import sign_ins
+        from console.pages.users import sign_ins as sign_ins  # records sign-ins
 
 
 class ConsoleAdminConfig(AdminConfig):

@@ -298,8 +298,7 @@ class Decision(models.TextChoices):
 
 
 class Delivery(models.Model):
-    """The access log: one message of a registry or of a monitoring system, or one find of polling. `triggers.pushes.deliveries` is the
-    only writer."""
+    """One message of a registry or a monitoring system, or one find of polling. Only `triggers.pushes.deliveries` writes it."""
 
     class Source(models.TextChoices):
         REGISTRY = "registry", _("Registry's link")

@@ -107,7 +107,8 @@ def build_logging(level: str, line_format: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Each request has its line from console.telemetry.request_log; Django's own would repeat it with the query, and so the secret.
+            # console.telemetry.request_log writes a line for each request. Django's own would repeat it with the query, and so
+            # with the secret.
             "django.request": {"level": "ERROR", "filters": ["defects"]},
             "django.server": {"level": "ERROR"},
             # At DEBUG these write statements with their values, addresses and headers.

@@ -1,7 +1,7 @@
 """The text of /metrics, in Prometheus' exposition format 0.0.4.
 
-Sums of what all processes count come from `console.telemetry.totals`; what is now (queues, clusters, processes) from the rows that the
-console has anyway; `process_*` is the web process that was asked.
+Sums of what all processes count come from `console.telemetry.totals`. Current values (queues, clusters, processes) come from
+the rows that the console has anyway. `process_*` describes the web process that answers.
 """
 
 import os

@@ -50,7 +50,7 @@ register.simple_tag(badges.render_shape, name="shape")
 
 @register.inclusion_tag("console/shared/_sort_heading.html", takes_context=True)
 def sort_heading(context: template.Context, column: str, label: str, css_class: str = "") -> dict[str, str]:
-    """The heading of a column of `sorting` (console.pages.shared.sorting), as a link that sorts by it; the filters of the address stay."""
+    """Show a column heading of `sorting` (console.pages.shared.sorting) as a link that sorts by it and keeps the filters."""
     request, sorting = context["request"], context["sorting"]
     query = request.GET.copy()
     query.pop("page", None)

@@ -14,13 +14,15 @@ from clusters.engine.errors import (
     EngineError,
     EngineRefused,
     EngineUnreachable,
-    HandOver,
     PullFailed,
     TargetMissing,
 )
+from clusters.engine.interruption import InterruptibleCheck
 from clusters.engine.lanes import Abandoned, LaneRunner
+from clusters.engine.operation import Operation
 from clusters.engine.references import share_digest, shorten
-from clusters.engine.standalone.health import NotWell, Watched, cut, shown_name, watch_containers
+from clusters.engine.retry import retry_unreachable
+from clusters.engine.standalone.health import NotWell, Watched, watch_containers
 from clusters.engine.standalone.outcomes import (
     describe_act,
     describe_act_failure,
@@ -33,7 +35,6 @@ from clusters.engine.standalone.plan import (
     Create,
     Disconnect,
     EnginePlan,
-    Operation,
     Pull,
     Ref,
     Remove,
@@ -47,12 +48,11 @@ from clusters.engine.standalone.plan import (
     Together,
     Watch,
 )
+from clusters.engine.wording import cut
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-ATTEMPTS = 4  # a daemon's hiccup is waited for; a longer loss comes out, and the call is resumed later
-RETRY_SECONDS = 1.0
 VANISH_SECONDS = 30.0  # the engine's own removal after a stop (AutoRemove)
 POLICY_ATTEMPTS = 10  # each 0.2 s after the last
 LOG_LINES = 5
@@ -87,10 +87,9 @@ class Execution:
     def __init__(self, client: "EngineClient", plan: EnginePlan, report: Report, check: Check) -> None:
         self.plan = plan
         self.client = client
-        self._lanes = LaneRunner(client, report, self._check_step)
+        self._check = InterruptibleCheck(check, interruptible=False)
+        self._lanes = LaneRunner(client, report, self._check)
         self._report = report
-        self._check = check
-        self._may_turn = False  # cancelled, or handed over: on the way forward alone
         self._ids: dict[str, str] = {}  # of the containers created here, by the name they were created under
         self._image_ids: dict[str, str] = {}  # what they run, by the same
         self._journal = Journal()
@@ -104,12 +103,12 @@ class Execution:
             self._report("warning", "plan", warning)
         try:
             self._run_all(self.plan.recovery)
-            self._may_turn = True
+            self._check.interruptible = True
             self._run_all(self.plan.pulls, may_leave=True)
         except EngineUnreachable:
             raise
         except EngineError as error:
-            self._may_turn = False
+            self._check.interruptible = False
             return self._conclude_untouched(error)
         try:
             for step in self.plan.steps:
@@ -118,21 +117,14 @@ class Execution:
         except EngineUnreachable:
             raise
         except EngineError as error:
-            self._may_turn = False
+            self._check.interruptible = False
             return self._conclude_act(error) if self.plan.action in ACTS else self._take_back(error)
-        self._may_turn = False
+        self._check.interruptible = False
         self._lanes.run([self._make_removal(operation) for operation in self.plan.cleanup if self._is_known(operation)])
         self._clean_up(self.plan.leftovers)
         if self.plan.action in ACTS:
             return Outcome("succeeded", "", describe_act(self.plan, self._asides))
         return Outcome("succeeded", "", describe_success(self.plan, self._read_images()))
-
-    def _check_step(self) -> None:
-        try:
-            self._check()
-        except (Cancelled, HandOver):
-            if self._may_turn:
-                raise
 
     # The way forward
 
@@ -162,18 +154,14 @@ class Execution:
 
     def _perform(self, client: "EngineClient", operation: Operation) -> None:
         self._lanes.report("info", operation.word, operation.describe())
-        for attempt in range(ATTEMPTS):
-            try:
-                self._apply(client, operation, is_repeated=attempt > 0)
-                return
-            except EngineUnreachable as error:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                self._lanes.report("warning", operation.word, f"{error.message} Trying again.")
-                try:
-                    self._lanes.pause(RETRY_SECONDS)
-                except Abandoned:
-                    raise error from None  # whether the request got through has to be looked at
+
+        def request(attempt: int) -> None:
+            self._apply(client, operation, is_repeated=attempt > 0)
+
+        def warn(text: str) -> None:
+            self._lanes.report("warning", operation.word, text)
+
+        retry_unreachable(request, warn, self._lanes.pause)
 
     def _apply(self, client: "EngineClient", operation: Operation, is_repeated: bool) -> None:
         """`is_repeated`: the request may have got through although its answer was lost."""
@@ -270,7 +258,9 @@ class Execution:
             raise EngineRefused(f"{ref} stopped, but the engine does not remove it.")
 
     def _watch(self, client: "EngineClient", operation: Watch) -> None:
-        watched = [Watched(self._id_of(ref), shown_name(ref.name), may_end=operation.may_end) for ref in operation.containers]
+        watched = [
+            Watched(self._id_of(ref), names.base_name(ref.name), may_end=operation.may_end) for ref in operation.containers
+        ]
         try:
             watch_containers(client, watched, operation.monitor, self._lanes.pause)
         except NotWell as error:

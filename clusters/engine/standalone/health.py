@@ -5,17 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clusters.engine import names
+from clusters.engine.durations import NANOSECONDS
 from clusters.engine.errors import EngineError, TargetMissing
+from clusters.engine.wording import cut
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 POLL_SECONDS = 0.25
 MARGIN_SECONDS = 10.0  # on top of what the health check's own settings allow
-NANOSECONDS = 1e9
 DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_RETRIES = 30.0, 30.0, 3  # the engine's
-OUTPUT_LENGTH = 300
 
 
 class NotWell(EngineError):
@@ -118,14 +117,3 @@ def health_deadline(check: Mapping[str, Any]) -> float:
     rounds = (check.get("Retries") or DEFAULT_RETRIES) + 1
     one_round = seconds("Interval", DEFAULT_INTERVAL) + seconds("Timeout", DEFAULT_TIMEOUT)
     return seconds("StartPeriod", 0) + rounds * one_round + MARGIN_SECONDS
-
-
-def cut(text: str) -> str:
-    """One line of printable text, of a length to be read."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return line if len(line) <= OUTPUT_LENGTH else f"{line[:OUTPUT_LENGTH]}…"
-
-
-def shown_name(name: str) -> str:
-    """The name people know: without what the recreate appended."""
-    return names.base_name(name)

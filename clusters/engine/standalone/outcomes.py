@@ -17,6 +17,7 @@ from clusters.engine.standalone.plan import (
     Together,
     Watch,
 )
+from clusters.engine.wording import sentence
 
 
 def describe_success(plan: EnginePlan, image_ids: Mapping[str, str]) -> str:
@@ -126,7 +127,3 @@ def describe_states(plan: EnginePlan, states: Sequence[str]) -> str:
 
 def count_containers(number: int) -> str:
     return f"{number} container{'' if number == 1 else 's'}"
-
-
-def sentence(text: str) -> str:
-    return text if text.endswith((".", "…", "!", "?")) else f"{text}."

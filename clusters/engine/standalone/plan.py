@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
+
+from clusters.engine.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -14,18 +16,6 @@ class Ref:
 
     def __str__(self) -> str:
         return self.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operation:
-    """`undo` takes it back, and may be met when the operation came only half way. `word` is the event's operation."""
-
-    word: ClassVar[str] = ""
-    cause: str
-    undo: "tuple[Operation, ...]" = ()
-
-    def describe(self) -> str:
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clusters.engine import names
+from clusters.engine.operation import Operation
 from clusters.engine.standalone.create_config import ANONYMOUS_VOLUME
 from clusters.engine.standalone.observed import ObservedContainer
-from clusters.engine.standalone.plan import Operation, Ref, Remove, RemoveVolume, Rename, SetRestartPolicy, Start, Stop
+from clusters.engine.standalone.plan import Ref, Remove, RemoveVolume, Rename, SetRestartPolicy, Start, Stop
 from clusters.engine.standalone.rules import choose_order
 
 CAUSE = "left by an unfinished redeploy"

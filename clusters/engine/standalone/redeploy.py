@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from clusters.engine import names
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
+from clusters.engine.operation import Operation
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
 from clusters.engine.standalone.observed import ObservedContainer, ObservedTarget, find_dependants
-from clusters.engine.standalone.plan import Change, EnginePlan, Operation, Pull, Ref, Start, Step, Stop
+from clusters.engine.standalone.plan import Change, EnginePlan, Pull, Ref, Start, Step, Stop
 from clusters.engine.standalone.recovery import Recovered, recover
 from clusters.engine.standalone.recreate import (
     Replacement,

@@ -1,20 +1,17 @@
 """How a container is replaced: the order, the monitor period, how many at a time, and whether to pull. Labels override."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from clusters.engine import names
+from clusters.engine.durations import MONITOR_LIMIT, parse_duration
 from clusters.engine.standalone.create_config import has_static_address
 from clusters.engine.standalone.observed import ObservedContainer, read_joined
 
 Order = Literal["start-first", "stop-first"]
 DEFAULT_MONITOR = 5.0  # seconds
-MONITOR_LIMIT = 3600.0
 PARALLELISM_LIMIT = 100
-DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?")
-SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 @dataclass(frozen=True)
@@ -79,14 +76,3 @@ def read_pull_policy(container: ObservedContainer) -> str:
     """`always`, `missing` or `never`; empty: what the image suggests."""
     policy = container.labels.get(names.PULL_LABEL, "").strip().lower()
     return policy if policy in {"always", "missing", "never"} else ""
-
-
-def parse_duration(text: str) -> float | None:
-    """Seconds of "10s", "1m30s", "500ms" or plain "10"; None for anything else."""
-    text = text.strip().lower()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", text, re.ASCII):
-        return float(text)
-    found = DURATION.fullmatch(text) if text and len(text) < 30 else None
-    if not found:
-        return None
-    return sum(float(value) * SECONDS[unit] for unit, value in found.groupdict().items() if value)

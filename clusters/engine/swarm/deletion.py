@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from clusters.engine.driver import Check, Outcome, Report, ignore_progress
 from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, TargetMissing
-from clusters.engine.standalone.health import cut
-from clusters.engine.standalone.outcomes import sentence
 from clusters.engine.swarm.follow import POLL_SECONDS, Follower
 from clusters.engine.swarm.observed import LIVE_STATES, Task, list_nodes
 from clusters.engine.swarm.plan import AwaitEnd, RemoveBelonging, RemoveService, SwarmPlan
 from clusters.engine.swarm.wording import count_tasks
+from clusters.engine.wording import cut, sentence
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine.driver import Check, Outcome, Progress, Report
-from clusters.engine.errors import Cancelled, EngineError, EngineRefused, EngineUnreachable, HandOver, PullFailed
+from clusters.engine.errors import Cancelled, EngineError, EngineRefused, EngineUnreachable, PullFailed
+from clusters.engine.interruption import InterruptibleCheck
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.swarm import outcomes
 from clusters.engine.swarm.deletion import execute_deletion
@@ -60,8 +61,7 @@ class Execution:
     def __init__(self, client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress) -> None:
         self.plan = plan
         self._client, self._report = client, report
-        self._asked_check = check
-        self._may_turn = True  # cancelled, or handed over: on the way forward alone
+        self._check = InterruptibleCheck(check, interruptible=True)
         self._follower = Follower(client, report, self._check, progress, self._aim_at_return, self._wake_up)
         self._runs: dict[str, Run] = {}  # by name, in the order of the plan
         self._images: dict[str, str] = {}  # by reference, what to update to
@@ -69,13 +69,6 @@ class Execution:
 
     def _run_of(self, part: Part) -> Run:
         return self._runs.setdefault(part.name, Run(part))
-
-    def _check(self) -> None:
-        try:
-            self._asked_check()
-        except (Cancelled, HandOver):
-            if self._may_turn:
-                raise
 
     # Redeploy
 
@@ -259,7 +252,7 @@ class Execution:
 
     def _go_back(self) -> None:
         """Those that the plan says go back, and Swarm's own returns to their end."""
-        self._may_turn = False
+        self._check.interruptible = False
         runs = list(self._runs.values())
         for run in runs:
             goes_back = run.part.remedy != "leave" and (self.plan.goes_back or (run.has_failed and run.part.remedy == "swarm"))
@@ -270,7 +263,7 @@ class Execution:
     def _withdraw(self, error: Cancelled) -> bool:
         """Everything that was sent goes back, whatever the plan says of failures: but jobs and a restart, which would run
         once more for that. Whether anything was sent."""
-        self._may_turn = False
+        self._check.interruptible = False
         updates = {operation.part.name for operation in self.plan.operations if isinstance(operation, Update)}
         followed = [part for operation in self.plan.operations if isinstance(operation, Follow) for part in operation.parts]
         for part in followed:
@@ -319,7 +312,7 @@ class Execution:
         self._aim_at_return(run)
 
     def _finish_going_back(self, operation: GoBack) -> None:
-        self._may_turn = False
+        self._check.interruptible = False
         self._report("warning", operation.word, operation.describe())
         runs = [self._run_of(part) for part in (*operation.returning, *operation.parts)]
         self._follower.look_at(runs)
@@ -368,7 +361,7 @@ class Execution:
 
     def _withdraw_scale(self, error: Cancelled) -> Outcome:
         """The count from before is put back, unless others have changed it since."""
-        self._may_turn = False
+        self._check.interruptible = False
         operation = next(operation for operation in self.plan.operations if isinstance(operation, FollowScale))
         run = self._run_of(operation.part)
         self._follower.look_at([run])
@@ -381,7 +374,7 @@ class Execution:
         return replace(outcome, state="rolled_back") if was_put_back and run.is_well else outcome
 
     def _follow_scale(self, run: Run, operation: FollowScale) -> Outcome:
-        self._may_turn = not operation.reason
+        self._check.interruptible = not operation.reason
         self._follow_replicas(run, operation.replicas, operation.is_out)
         if operation.reason:
             run.code, run.reason = "scale_failed", operation.reason
@@ -393,7 +386,7 @@ class Execution:
         """Whether the count was put back; None: it is to be left."""
         if replicas is None:
             return False
-        self._may_turn = False
+        self._check.interruptible = False
         self._report("warning", "scale", f"put the wanted tasks of {run.part.full_name} back to {replicas}")
         try:
             self._send_replicas(run.part, replicas)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from clusters.engine.driver import Check, Progress, Report
-from clusters.engine.errors import Cancelled, EngineUnreachable, HandOver, NotManager, TargetMissing
+from clusters.engine.errors import EngineUnreachable, NotManager, TargetMissing
+from clusters.engine.retry import retry_unreachable
 from clusters.engine.swarm.observed import Look, Node, SwarmService, Task, list_nodes, list_tasks, make_service
 from clusters.engine.swarm.plan import Part
 from clusters.engine.swarm.progress import AnyGoal, Seen, Verdict, judge
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 QUIET_POLL_SECONDS = 0.5  # once nothing has moved for a while
 QUIET_AFTER_SECONDS = 15.0
-ATTEMPTS = 4  # a hiccup is waited for; a longer loss comes out, and the call is resumed later
-RETRY_SECONDS = 1.0
 BEAT_SECONDS = 0.5
 WAKINGS = 3  # of one service's update
 
@@ -119,20 +118,11 @@ class Follower:
     def ask(self, request: Callable[[], Answer]) -> Answer:
         """The request's answer. A manager that does not answer for a moment is asked again; one that is none any more is as
         good as lost: another one may go on."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return request()
-            except NotManager as error:
-                raise EngineUnreachable(error.message, code=error.code) from error
-            except EngineUnreachable as error:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                self._report("warning", "wait", f"{error.message} Trying again.")
-                try:
-                    self.sleep(RETRY_SECONDS)
-                except (Cancelled, HandOver):
-                    raise error from None  # whether the request got through has to be looked at
-        raise AssertionError("the last attempt returns or raises")
+
+        try:
+            return retry_unreachable(lambda attempt: request(), lambda text: self._report("warning", "wait", text), self.sleep)
+        except NotManager as error:
+            raise EngineUnreachable(error.message, code=error.code) from error
 
     def _judge(self, run: Run) -> Verdict:
         assert run.goal

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from clusters.engine import names
 from clusters.engine.driver import Target
 from clusters.engine.errors import TargetMissing
-from clusters.engine.standalone.health import cut
 from clusters.engine.swarm.images import digest_of, find_reference, without_digest
 from clusters.engine.swarm.stack_labels import MODES, STACK_LABEL, locate_service, locate_services
+from clusters.engine.wording import cut
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient

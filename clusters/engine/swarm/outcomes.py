@@ -5,13 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from clusters.engine.driver import Outcome
 from clusters.engine.errors import EngineError
-from clusters.engine.standalone.health import cut
-from clusters.engine.standalone.outcomes import sentence
 from clusters.engine.swarm.follow import Run
 from clusters.engine.swarm.images import shorten_image
 from clusters.engine.swarm.observed import FAILED_STATES, Look
 from clusters.engine.swarm.plan import FollowScale, Part, SwarmPlan
 from clusters.engine.swarm.wording import count_tasks, describe_end, describe_running
+from clusters.engine.wording import cut, sentence
 
 MESSAGE_LENGTH = 2000
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from clusters.engine.standalone.health import cut
-from clusters.engine.standalone.plan import Operation
+from clusters.engine.operation import Operation
 from clusters.engine.swarm.observed import Belonging
 from clusters.engine.swarm.progress import Patience
 from clusters.engine.swarm.rules import Limits
 from clusters.engine.swarm.wording import count_tasks
+from clusters.engine.wording import cut
 
 Remedy = Literal["swarm", "back", "leave"]
 REMEDIES: dict[Remedy, str] = {"swarm": "Swarm goes back by itself", "back": "go back", "leave": "leave it as it is"}

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from clusters.engine.standalone.health import cut
 from clusters.engine.swarm.observed import FAILED_STATES, LIVE_STATES, Look, SwarmService, Task
 from clusters.engine.swarm.rules import Limits
 from clusters.engine.swarm.wording import describe_end, describe_lost_nodes, describe_unplaced, describe_waiting
+from clusters.engine.wording import cut
 
 FAILURES_OF_A_PLACE = 3  # as many tasks of one slot have to fail until Swarm's going on trying is no hope any more
 ABANDONED_SECONDS = 1.0  # without a successor of a failed task; Swarm makes it in the same moment, or not at all

@@ -6,12 +6,12 @@ from typing import Any, Literal
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.references import is_digest_pinned
-from clusters.engine.standalone.health import cut
 from clusters.engine.swarm.observed import SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, Follow, GoBack, Part, Remedy, Resolve, SwarmPlan, Update
 from clusters.engine.swarm.progress import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
 from clusters.engine.swarm.rules import continues_on_failure, goes_back_by_itself, read_depends, read_limits
 from clusters.engine.tags import refuse_several_repositories, with_tag
+from clusters.engine.wording import cut
 
 Stage = Literal["update", "follow", "return"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clusters.engine import names
-from clusters.engine.standalone.rules import MONITOR_LIMIT, parse_duration
+from clusters.engine.durations import MONITOR_LIMIT, NANOSECONDS, parse_duration
 from clusters.engine.swarm.observed import SwarmService
 
 DEPENDS_LABEL = "windlass.depends"
@@ -16,7 +16,6 @@ SILENT_SECONDS = 300.0  # nothing changes at all
 # Swarm waits up to a minute for a task that is to end, even one that never began, before it starts the one it goes back to.
 LEAST_SILENCE_GOING_BACK = 120.0
 TIMEOUT_LIMIT = 86400.0
-NANOSECONDS = 1e9
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from clusters.engine.standalone.health import cut
 from clusters.engine.swarm.images import shorten_image
 from clusters.engine.swarm.observed import Look, Task, sort_tasks
+from clusters.engine.wording import cut
 
 NAMED_AT_MOST = 5
 ENDED = {"failed": "failed", "rejected": "was rejected", "complete": "ended by itself"}

@@ -237,7 +237,7 @@ class TestFailure:
             if method == "stop_container" and next(left, None) is not None:
                 raise EngineUnreachable("The engine does not answer: connection refused.")
 
-        monkeypatch.setattr("clusters.engine.standalone.execute.RETRY_SECONDS", 0)
+        monkeypatch.setattr("clusters.engine.retry.RETRY_SECONDS", 0)
         shop.fake.before_request = come_and_go
         assert shop.call("stop").state == CallState.SUCCEEDED
         assert shop.fake.running() == {"watch"}

@@ -3,12 +3,12 @@ import time
 
 import pytest
 
+from clusters.engine import retry
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
 from clusters.engine.lanes import LaneRunner
-from clusters.engine.standalone import execute as executor
 from clusters.registry.errors import RegistryError
 
 LABELS = {
@@ -126,7 +126,7 @@ def test_credentials_that_cannot_be_read_touch_nothing(fake):
 
 
 def test_a_hiccup_of_the_engine_is_waited_for(fake, monkeypatch):
-    monkeypatch.setattr(executor, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0)
     fail_once(fake, "start_container", EngineUnreachable("The engine does not answer: connection refused."), times=2)
     outcome, events = execute(fake, plan(fake))
     assert outcome.state == "succeeded"
@@ -134,7 +134,7 @@ def test_a_hiccup_of_the_engine_is_waited_for(fake, monkeypatch):
 
 
 def test_an_engine_that_stays_away_comes_out(fake, monkeypatch):
-    monkeypatch.setattr(executor, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0)
     fail_once(fake, "start_container", EngineUnreachable("gone"), times=100)
     with pytest.raises(EngineUnreachable):
         execute(fake, plan(fake))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from clusters.engine import retry
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineUnreachable, HandOver, PullFailed
@@ -26,8 +27,9 @@ class Drive:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    for name in ("POLL_SECONDS", "QUIET_POLL_SECONDS", "RETRY_SECONDS"):
+    for name in ("POLL_SECONDS", "QUIET_POLL_SECONDS"):
         monkeypatch.setattr(follow, name, 0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0)
 
 
 @pytest.fixture

@@ -220,8 +220,8 @@ def pack(text: str) -> str | list[Segment]:
 
 
 def describe_logs(request: HttpRequest, source: Row) -> dict[str, Any]:
-    """What `console/shared/logs/_logs.html` needs. The lines themselves come by an address of their own, but for the first look of who
-    has no scripts. Raises PermissionDenied for who may not read logs."""
+    """Return what `console/shared/logs/_logs.html` needs. Scripts fetch the lines themselves from another address; without
+    scripts the page holds the first portion. Raises PermissionDenied when the reader may not read logs."""
     require(request, "clusters.view_logs", source)
     application = find_application(source)
     load_keys(application.cluster)

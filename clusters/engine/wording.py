@@ -1,0 +1,14 @@
+"""Words that both drivers put into messages: one line each, of a length to be read."""
+
+OUTPUT_LENGTH = 300  # characters
+
+
+def cut(text: str) -> str:
+    """Return the text as one printable line of at most OUTPUT_LENGTH characters."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line if len(line) <= OUTPUT_LENGTH else f"{line[:OUTPUT_LENGTH]}…"
+
+
+def sentence(text: str) -> str:
+    """Return the text with a full stop at its end, unless it ends like a sentence already."""
+    return text if text.endswith((".", "…", "!", "?")) else f"{text}."
