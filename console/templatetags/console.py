@@ -17,8 +17,8 @@ from clusters import badges
 from clusters.access import has_anywhere
 from clusters.access.audit import ACTIONS
 from clusters.models import Application, Service
-from console.pages.registries.deliveries import list_senders
-from triggers.models import Action, TriggerCall
+from console.wording import describe_age, duration, list_senders, parts, request_of, short_id
+from triggers.models import TriggerCall
 from triggers.selectors import call_duration
 
 register = template.Library()
@@ -43,6 +43,9 @@ def may(context: template.Context, permission: str, row: Model | None = None) ->
 def icons_file() -> str:
     return static(badges.ICONS)
 
+
+for _words in (duration, short_id, parts, request_of):
+    register.filter(_words)
 
 register.simple_tag(badges.render_badge, name="badge")
 register.simple_tag(badges.render_shape, name="shape")
@@ -102,34 +105,6 @@ def format_time(moment: datetime, words: str, wording: str) -> SafeString:
     )
 
 
-def describe_age(age: timedelta) -> str:
-    seconds = max(int(age.total_seconds()), 0)
-    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds // size} {unit}"
-    return f"{seconds // 86_400} d"
-
-
-@register.filter
-def duration(value: timedelta | None) -> str:
-    """6.2 s, 1 min 12 s, 2 h 5 min."""
-    if value is None:
-        return "–"
-    seconds = max(value.total_seconds(), 0)
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-@register.filter
-def short_id(value: str) -> str:
-    """The first 12 characters of an image or container id, without `sha256:`."""
-    return str(value).removeprefix("sha256:")[:12]
-
-
 @register.filter
 def short_digest(reference: str) -> str:
     """The short form of the digest in `name@sha256:…`."""
@@ -147,13 +122,6 @@ def published(ports: Any) -> str:
         if isinstance(port, dict) and port.get("host")
     ]
     return ", ".join(dict.fromkeys(shown))
-
-
-@register.filter
-def parts(application: Application, count: int = 2) -> str:
-    """What it consists of: `tasks` on a Swarm, else `containers`; for one, `task` or `container`."""
-    word = "task" if application.is_swarm else "container"
-    return word if count == 1 else f"{word}s"
 
 
 @register.filter
@@ -187,19 +155,6 @@ def image_path(repository: str) -> str:
 @register.filter
 def percent(value: float) -> str:
     return f"{value * 100:g} %"
-
-
-@register.filter
-def request_of(call: TriggerCall) -> str:
-    """What was asked: `Redeploy`, `Scale out by 5`, `Scale to 3`, `Stop`, `Remove container`."""
-    if call.action != Action.SCALING:
-        label = call.get_action_display()
-        return f"{'Remove' if call.action == Action.DELETE else label} container" if call.container else label
-    if call.replicas is not None:
-        return f"Scale to {call.replicas}"
-    if call.step is None:
-        return "Scale"
-    return f"Scale {'out' if call.step > 0 else 'in'} by {abs(call.step)}"
 
 
 @register.simple_tag

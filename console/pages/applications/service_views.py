@@ -9,7 +9,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters.models import Application, Cluster, Service
-from console.pages.calls.views import start_call
 from console.pages.shared.configuration.configuration import (
     PERMISSION,
     describe_configuration,
@@ -33,6 +32,7 @@ from console.pages.shared.page import (
 from console.pages.shared.selection import select_cluster
 from console.pages.shared.slots import SlotList
 from console.pages.shared.sorting import Columns, Sorting, by_severity
+from console.pages.shared.starting import start_call
 from triggers.forms import ScaleForm
 from triggers.models import Action
 from triggers.selectors import list_calls_about

@@ -12,7 +12,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from clusters.models import Application, Cluster, Container, Service, Task
 from console.pages.applications.application_filters import ApplicationFilters
-from console.pages.calls.views import start_call
 from console.pages.shared.configuration.configuration import describe_configuration
 from console.pages.shared.logs.log_panel import describe_logs
 from console.pages.shared.page import (
@@ -27,6 +26,7 @@ from console.pages.shared.page import (
 )
 from console.pages.shared.selection import select_cluster
 from console.pages.shared.slots import SlotList
+from console.pages.shared.starting import start_call
 from console.pages.shared.trigger_panel.image_updates import add_image_updates
 from console.pages.shared.trigger_panel.snippets import describe_triggers, forget_shown_trigger
 from console.pages.shared.trigger_panel.sparklines import add_sparklines

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods
 from clusters.engine.names import base_name
 from clusters.models import Application, Container
 from console.pages.calls.losses import read_losses
-from console.pages.calls.views import start_call
 from console.pages.shared.page import console_page, get_visible, render_dialog, require
+from console.pages.shared.starting import start_call
 from triggers.acts import permission_for
 from triggers.models import Action
 from triggers.validation import explain_act_refusal

@@ -10,10 +10,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from clusters import access
-from clusters.models import Application
 from console.pages.shared.page import read_query
-from console.pages.shared.selection import select_cluster
+from console.pages.shared.visible_calls import find_called_applications
 from triggers.models import Action, CallState, TriggerCall
 from triggers.selectors import calls_with_relations, find_newest, keep_calls_of, only_active
 
@@ -126,23 +124,6 @@ def search_calls(request: HttpRequest, filters: ActivityFilters) -> Search:
     few = list(applications.values_list("pk", flat=True)[: FEW + 1])
     parts = [filters.apply(TriggerCall.objects.filter(application=pk)) for pk in few]
     return Search(keep_calls_of(applications, rows), parts if len(few) <= FEW else [], is_selective=True)
-
-
-def list_visible_calls(request: HttpRequest, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
-    """As `list_visible` does it, but to be read in the order of time: few of very many calls are wanted."""
-    applications = find_called_applications(request)
-    return rows if applications is None else keep_calls_of(applications, rows)
-
-
-def find_called_applications(request: HttpRequest, query: str = "") -> QuerySet[Application] | None:
-    """Those whose calls the reader may see, on the selected cluster if one is, with `query` in their names. None: all."""
-    everything = Application.objects.order_by()
-    found = access.scope(everything, request.user, access.view_permission(TriggerCall))
-    if selected := select_cluster(request).selected:
-        found = found.filter(cluster=selected)
-    if query:
-        found = found.filter(name__icontains=query)
-    return None if found is everything else found
 
 
 def find_page(search: Search, before: Cursor | None) -> ActivityPage:

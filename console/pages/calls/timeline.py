@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from console.templatetags.console import duration, parts, short_id
+from console.wording import duration, parts, short_id
 from triggers.models import Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.selectors import call_duration
 

@@ -9,8 +9,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from clusters.models import Application, Service
 from console.pages.calls.activity import RANGES, ActivityFilters, find_page, read_all, search_calls
+from console.pages.calls.cause import find_cause
 from console.pages.calls.timeline import (
     build_timeline,
     compare_snapshots,
@@ -21,14 +21,14 @@ from console.pages.calls.timeline import (
     read_progress,
     summarize_call,
 )
-from console.pages.registries.deliveries import find_cause
 from console.pages.shared.context import count_active_calls
 from console.pages.shared.exports import send_csv
 from console.pages.shared.page import console_page, get_visible, is_partial, redirect_to, require
-from console.templatetags.console import request_of
+from console.pages.shared.starting import start_call
+from console.wording import request_of
 from triggers import acts
-from triggers.calls.accept import AlreadyEnded, QueueFull
-from triggers.models import Action, CallState, Trigger, TriggerCall
+from triggers.calls.accept import AlreadyEnded
+from triggers.models import Action, CallState, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
 
 STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"
@@ -36,16 +36,6 @@ EXPORTED = (
     *("id", "queued", "started", "completed", "state", "call", "cluster", "application", "service", "container"),
     *("source", "trigger", "user", "address", "reason", "message"),
 )
-
-
-def start_call(request: HttpRequest, application: Application, service: Service | None = None, **wanted: Any) -> HttpResponse:
-    """Accept a call from this reader, who may, and go to its page; back to the application when too many wait already."""
-    try:
-        call = acts.start_call(request, TriggerCall.Source.CONSOLE, application, service, **wanted)
-    except QueueFull as error:
-        messages.error(request, f"{error} Nothing was started. Try again in {error.retry_after} s.")
-        return redirect_to(request, "application", application.pk)
-    return redirect_to(request, "call", call.pk)
 
 
 @require_safe
@@ -146,11 +136,6 @@ def call_cancel(request: HttpRequest, call_id: UUID) -> HttpResponse:
 @console_page
 def running_calls(request: HttpRequest) -> HttpResponse:
     return render(request, "console/shared/_running_calls.html", {"active_calls": count_active_calls(request.user)})
-
-
-def call_trigger(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpResponse:
-    """A test call: what the link would do, asked for by the reader."""
-    return start_call(request, trigger.application, trigger.service, action=trigger.action, trigger=trigger, **wanted)
 
 
 def _cells(call: TriggerCall) -> tuple[Any, ...]:

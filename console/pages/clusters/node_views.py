@@ -1,12 +1,12 @@
 """Nodes: the list of all machines of the Swarms, and one node with its tasks."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from clusters.models import Cluster, Node
+from console.pages.shared.cluster_rows import nodes_with_cluster
 from console.pages.shared.page import console_page, get_visible, is_partial, list_visible, paginate, read_query
 from console.pages.shared.selection import select_cluster
 from console.pages.shared.slots import tasks_with_nodes
@@ -18,7 +18,7 @@ EARLIER_SHOWN = 25  # ended tasks
 @console_page
 def nodes(request: HttpRequest) -> HttpResponse:
     query = read_query(request, "q")
-    rows = list_visible(request, with_cluster())
+    rows = list_visible(request, nodes_with_cluster())
     if query:
         rows = rows.filter(Q(hostname__icontains=query) | Q(address__icontains=query))
     context = {
@@ -36,7 +36,7 @@ def nodes(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def node(request: HttpRequest, node_id: int) -> HttpResponse:
-    shown = get_visible(request, with_cluster(), pk=node_id)
+    shown = get_visible(request, nodes_with_cluster(), pk=node_id)
     tasks = tasks_with_nodes().filter(service__application__cluster=shown.cluster, node_id=shown.node_id)
     tasks = tasks.select_related("service__application").order_by("-updated_at")
     present = [task for task in tasks if task.is_present]
@@ -52,7 +52,3 @@ def node(request: HttpRequest, node_id: int) -> HttpResponse:
     return render(
         request, "console/clusters/_node_state.html" if is_partial(request, "state") else "console/clusters/node.html", context
     )
-
-
-def with_cluster() -> QuerySet[Node]:
-    return Node.objects.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))

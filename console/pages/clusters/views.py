@@ -5,8 +5,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -23,6 +21,7 @@ from clusters.engine.inspection.engine_setup import read_setup
 from clusters.engine.inspection.past_events import read_history
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Node
+from console.pages.shared.cluster_rows import summarize_clusters
 from console.pages.shared.live import open_engine
 from console.pages.shared.page import console_page, get_visible, is_partial, read_tab, redirect_to, render_dialog, require
 from console.process.local_engine import find_local_engine, make_local_form
@@ -195,27 +194,6 @@ def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
         "crumbs": [*_crumbs(), (shown.name, reverse("cluster", args=[shown.uid]))],
     }
     return render_dialog(request, "console/clusters/_cluster_delete.html", context)
-
-
-def summarize_clusters() -> QuerySet[Cluster]:
-    """Clusters with how many of everything they have and how many of it run, and without their keys."""
-    present = ~Q(applications__status=Application.Status.ABSENT)
-    swarm = Q(applications__source__in=(Application.Source.STACK, Application.Source.SERVICE))
-    return Cluster.objects.defer(*Cluster.KEYS).annotate(
-        application_count=Count("applications", filter=present),
-        containers_running=Sum("applications__running", filter=present & ~swarm, default=0),
-        containers_wanted=Sum("applications__wanted", filter=present & ~swarm, default=0),
-        tasks_running=Sum("applications__running", filter=present & swarm, default=0),
-        tasks_wanted=Sum("applications__wanted", filter=present & swarm, default=0),
-        node_count=_count_nodes(),
-        nodes_ready=_count_nodes(state=Node.State.READY),
-    )
-
-
-def _count_nodes(**wanted: Any) -> Coalesce:
-    """In a query of its own: a join would multiply the other counts."""
-    nodes = Node.objects.filter(cluster=OuterRef("pk"), **wanted).order_by().values("cluster")
-    return Coalesce(Subquery(nodes.annotate(number=Count("pk")).values("number")), 0)
 
 
 def _test_form(form: ClusterForm) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clusters.models import Application, Cluster, Node
-from console.pages.calls.activity import find_called_applications, list_visible_calls
-from console.pages.clusters.node_views import with_cluster
-from console.pages.clusters.views import summarize_clusters
 from console.pages.overview.call_chart import chart_calls
+from console.pages.shared.cluster_rows import nodes_with_cluster, summarize_clusters
 from console.pages.shared.page import console_page, is_partial, list_visible
 from console.pages.shared.selection import ClusterSelection, select_cluster
+from console.pages.shared.visible_calls import find_called_applications, list_visible_calls
 from triggers.models import CallState, TriggerCall
 from triggers.selectors import calls_with_relations, only_active
 
@@ -36,7 +35,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "has_clusters": bool(selection.clusters),
         "unreachable": _list_unreachable(selection),
         "noticed": [cluster for cluster in _list_clusters(selection) if cluster.swarm_notice],
-        "lost_nodes": list_visible(request, with_cluster()).exclude(state=Node.State.READY)[:SHOWN],
+        "lost_nodes": list_visible(request, nodes_with_cluster()).exclude(state=Node.State.READY)[:SHOWN],
         "short_applications": list_visible(request, _find_short_applications())[:SHOWN],
         "broken_calls": _find_unmended_calls(request)[:SHOWN],
         "clusters": _list_clusters(selection),

@@ -14,9 +14,7 @@ from django.http import HttpRequest
 from clusters import access
 from clusters.models import Application
 from console.pages.shared.page import read_query
-from triggers.models import Decision, Delivery, DeliveryLine, TriggerCall
-from triggers.payloads import alerts
-from triggers.payloads.senders import SENDERS
+from triggers.models import Decision, Delivery, DeliveryLine
 
 PAGE_SIZE = 50  # rows
 SEARCHED = 20_000  # deliveries that one page looks through for those that match
@@ -133,18 +131,6 @@ def list_lines(delivery: Delivery) -> QuerySet[DeliveryLine]:
     """In their order, with all that the delivery's page shows of each."""
     rows = DeliveryLine.objects.filter(delivery=delivery).order_by("pk").select_related("trigger__application__cluster", "call")
     return rows.defer(*LINE_SECRETS, *(f"call__{name}" for name in ("plan", "before", "after")))
-
-
-def find_cause(call: TriggerCall, user: Any) -> Delivery | None:
-    """The delivery that made a call of a registry's push or of polling, if the user may see it."""
-    if call.source not in (TriggerCall.Source.REGISTRY, TriggerCall.Source.POLL) or not user.has_perm("triggers.view_delivery"):
-        return None
-    rows = Delivery.objects.select_related("registry").defer("body", *SECRETS[:-1])
-    return rows.filter(lines__call=call, lines__decision=Decision.TRIGGERED).order_by("received_at").first()
-
-
-def list_senders() -> list[tuple[str, str]]:
-    return [*((sender.NAME, sender.LABEL) for sender in SENDERS), *alerts.LABELS.items()]
 
 
 def lay_out_body(body: str) -> str:

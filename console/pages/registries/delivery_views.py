@@ -11,8 +11,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.access.audit import record_act
 from clusters.models import Registry
-from console.pages.registries.deliveries import DeliveryFilters, find_page, lay_out_body, list_lines, list_senders
+from console.pages.registries.deliveries import DeliveryFilters, find_page, lay_out_body, list_lines
 from console.pages.shared.page import console_page, get_visible, is_partial, paginate, redirect_to, require
+from console.wording import list_senders
 from triggers.models import Decision, Delivery
 from triggers.pushes import deliveries as receiving
 

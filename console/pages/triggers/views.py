@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters.models import Application, Service
-from console.pages.calls.views import call_trigger
 from console.pages.shared.page import (
     console_page,
     get_visible,
@@ -28,6 +27,7 @@ from console.pages.shared.page import (
     return_from,
 )
 from console.pages.shared.selection import select_cluster
+from console.pages.shared.starting import call_trigger
 from console.pages.shared.trigger_panel.image_updates import add_image_updates, add_setup_links
 from console.pages.shared.trigger_panel.snippets import build_secrets, describe_triggers, remember_shown_trigger
 from console.pages.shared.trigger_panel.sparklines import add_sparklines

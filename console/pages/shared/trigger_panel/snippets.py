@@ -10,7 +10,7 @@ from functools import cached_property
 from django.http import HttpRequest
 
 from console.pages.shared.trigger_panel import pipelines
-from console.templatetags.console import parts
+from console.wording import parts
 from triggers.models import Action, AlertState, Trigger
 from triggers.selectors import build_trigger_link, public_base_url
 

@@ -1,0 +1,56 @@
+"""Words for durations, ids, calls and senders, for pages and for the Python that prepares them."""
+
+from datetime import timedelta
+
+from clusters.models import Application
+from triggers.models import Action, TriggerCall
+from triggers.payloads import alerts
+from triggers.payloads.senders import SENDERS
+
+
+def describe_age(age: timedelta) -> str:
+    seconds = max(int(age.total_seconds()), 0)
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 86_400} d"
+
+
+def duration(value: timedelta | None) -> str:
+    """6.2 s, 1 min 12 s, 2 h 5 min."""
+    if value is None:
+        return "–"
+    seconds = max(value.total_seconds(), 0)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def short_id(value: str) -> str:
+    """The first 12 characters of an image or container id, without `sha256:`."""
+    return str(value).removeprefix("sha256:")[:12]
+
+
+def parts(application: Application, count: int = 2) -> str:
+    """What it consists of: `tasks` on a Swarm, else `containers`; for one, `task` or `container`."""
+    word = "task" if application.is_swarm else "container"
+    return word if count == 1 else f"{word}s"
+
+
+def request_of(call: TriggerCall) -> str:
+    """What was asked: `Redeploy`, `Scale out by 5`, `Scale to 3`, `Stop`, `Remove container`."""
+    if call.action != Action.SCALING:
+        label = call.get_action_display()
+        return f"{'Remove' if call.action == Action.DELETE else label} container" if call.container else label
+    if call.replicas is not None:
+        return f"Scale to {call.replicas}"
+    if call.step is None:
+        return "Scale"
+    return f"Scale {'out' if call.step > 0 else 'in'} by {abs(call.step)}"
+
+
+def list_senders() -> list[tuple[str, str]]:
+    return [*((sender.NAME, sender.LABEL) for sender in SENDERS), *alerts.LABELS.items()]
