@@ -161,6 +161,10 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "/static/"
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "console.pages.shared.style_sheet.StyleSheetFinder",
+]
 STATIC_ROOT = Path(env.read_text("WINDLASS_STATIC_DIR", str(DATA_DIR / "static"))).resolve()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

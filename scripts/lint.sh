@@ -1,5 +1,5 @@
 #!/bin/sh
-# The static layer: style, types, layers, migrations, deployment checks, the API's schema.
+# The static layer: style, types, layers, templates, migrations, deployment checks, the API's schema.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,7 @@ ruff check --quiet .
 ruff format --quiet --check .
 mypy .
 lint-imports --no-logo
+djlint templates --lint --quiet
 python manage.py makemigrations --check --dry-run --verbosity 0
 # As it is when it is deployed: behind https.
 WINDLASS_PUBLIC_URL=https://windlass.example.com python manage.py check --deploy --fail-level WARNING

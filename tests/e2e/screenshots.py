@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, TimeoutError
+from playwright.sync_api import BrowserContext, Page, Request, Response, TimeoutError
 
 from tests.e2e.chromium import DESKTOP, PHONE, run_chromium
 from tests.harness.console import BASE_DIR, PASSWORD
@@ -35,7 +35,16 @@ class Picture:
     phone: bool = False
 
 
-# What there is to see. A page that the console does not have is left out with a word.
+# A style sheet that did not load has no rules; an icon that did not load has no size.
+FIND_MISSING = """() => {
+  const faults = [];
+  if (![...document.styleSheets].some((sheet) => sheet.href && sheet.cssRules.length)) faults.push("no style sheet");
+  const icons = [...document.querySelectorAll("svg.icon use")].filter((use) => use.checkVisibility());
+  const lost = icons.filter((use) => !use.getBBox().width);
+  if (lost.length) faults.push(`${lost.length} of ${icons.length} icons are missing`);
+  return faults;
+}"""
+# What there is to see. A page that the console does not have is left out, and said at the end.
 PICTURES = (
     Picture("login", "/login/"),
     Picture("overview", "/", phone=True),
@@ -77,18 +86,21 @@ def main() -> None:
     pictures = [picture for picture in PICTURES if not wanted or picture.name in wanted]
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, run_demo(Path(folder)) as demo, run_chromium() as browser:
+        refused: list[str] = []
         rows = demo.fill_rows("find_rows()")
         context = browser.new_context(base_url=demo.console.url, viewport=DESKTOP, reduced_motion="reduce", locale="en-GB")
         hide_the_machine(context, demo)
         page = context.new_page()
         for picture in pictures:
             if picture.path == "/login/":
-                take_pictures(page, picture, rows)
+                refused += take_pictures(page, picture, rows)
         sign_in(page)
         for picture in pictures:
             if picture.path != "/login/":
-                take_pictures(page, picture, rows)
+                refused += take_pictures(page, picture, rows)
         context.unroute_all(behavior="ignoreErrors")  # a live page may just be asking for news
+    if refused:
+        sys.exit("\n".join(["These pictures were not taken:", *refused]))
 
 
 def hide_the_machine(context: BrowserContext, demo: Demo) -> None:
@@ -115,23 +127,50 @@ def sign_in(page: Page) -> None:
     page.get_by_role("heading", name="Overview").wait_for()
 
 
-def take_pictures(page: Page, picture: Picture, rows: dict[str, Any]) -> None:
+def take_pictures(page: Page, picture: Picture, rows: dict[str, Any]) -> list[str]:
+    """Return what is wrong with pages that were refused. A refused page leaves the picture that is there."""
+    refused = []
     for file, theme, size in list_variants(picture):
         page.set_viewport_size(size)  # type: ignore[arg-type]
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        response = page.goto(picture.path.format(**rows))
-        if response is None or response.status != 200:
-            print(f"{picture.name}: the console has no {picture.path}")
-            return
-        with suppress(TimeoutError):  # a page that follows something never rests
-            page.wait_for_load_state("networkidle", timeout=3000)
-        if picture.act:
-            show(page, picture.act)
-        height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-        page.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
-        page.screenshot(path=file, scale="css", animations="disabled", caret="hide")
+        with watch_requests(page) as failures:
+            response = page.goto(picture.path.format(**rows))
+            if response is None or response.status != 200:
+                return [f"{picture.name}: the console has no {picture.path}"]
+            with suppress(TimeoutError):  # a page that follows something never rests
+                page.wait_for_load_state("networkidle", timeout=3000)
+            if picture.act:
+                show(page, picture.act)
+            height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+            page.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
+            if faults := [*failures, *page.evaluate(FIND_MISSING)]:
+                refused.append(f"{file.name}: {'; '.join(faults)}")
+                continue
+            page.screenshot(path=file, scale="css", animations="disabled", caret="hide")
         shrink(file)
         print(file.relative_to(BASE_DIR), file.stat().st_size // 1024, "KB")
+    return refused
+
+
+@contextmanager
+def watch_requests(page: Page) -> Iterator[list[str]]:
+    """Collect the requests of the page that fail or are answered with an error."""
+    failures: list[str] = []
+
+    def note_failure(request: Request) -> None:
+        failures.append(f"{request.url} failed: {request.failure}")
+
+    def note_answer(response: Response) -> None:
+        if response.status >= 400:
+            failures.append(f"{response.url} was answered with {response.status}")
+
+    page.on("requestfailed", note_failure)
+    page.on("response", note_answer)
+    try:
+        yield failures
+    finally:
+        page.remove_listener("requestfailed", note_failure)
+        page.remove_listener("response", note_answer)
 
 
 def list_variants(picture: Picture) -> Iterator[tuple[Path, str, dict[str, int]]]:
