@@ -35,10 +35,10 @@ class Picture:
     phone: bool = False
 
 
-# A style sheet that did not load has no rules; an icon that did not load has no size.
+# A style sheet that did not load defines no token; an icon that did not load has no size.
 FIND_MISSING = """() => {
   const faults = [];
-  if (![...document.styleSheets].some((sheet) => sheet.href && sheet.cssRules.length)) faults.push("no style sheet");
+  if (!getComputedStyle(document.documentElement).getPropertyValue("--surface")) faults.push("no style sheet");
   const icons = [...document.querySelectorAll("svg.icon use")].filter((use) => use.checkVisibility());
   const lost = icons.filter((use) => !use.getBBox().width);
   if (lost.length) faults.push(`${lost.length} of ${icons.length} icons are missing`);

@@ -15,7 +15,7 @@ from django.core.files.storage import FileSystemStorage
 
 NAME = "console/console.css"
 PAGES = Path(__file__).parent.parent
-# In this order: what all pages share, then pieces of pages, then sections, then the Django admin, which overrides its own sheets.
+# In this order: what all pages share, pieces of pages, sections, and the Django admin, whose own sheets it overrides.
 SHEETS = (
     "shared/styles/tokens",
     "shared/styles/ground",
