@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.engine import names
-from clusters.engine.names import TemporaryName, find_place, merge_pairs, parse_temporary_name, read_container_id
+from clusters.engine.names import TemporaryName, find_place, merge_pairs, parse_container_id, parse_temporary_name
 
 ID = "0123456789ab" * 5 + "0123"
 
@@ -58,7 +58,7 @@ def test_one_offs_and_swarm_tasks_belong_nowhere(labels):
 
 @pytest.mark.parametrize("text", [None, "", "-1", "x", "٣", "9" * 30])
 def test_a_strange_number_counts_as_the_first(text):
-    assert names.read_number(text) == 1
+    assert names.read_container_number(text) == 1
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_a_strange_number_counts_as_the_first(text):
     ],
 )
 def test_the_own_container_is_told_by_mounts_or_control_groups(text):
-    assert read_container_id(f"1 2 3:4 / / rw - ext4 x rw\n{text}\n") == ID
+    assert parse_container_id(f"1 2 3:4 / / rw - ext4 x rw\n{text}\n") == ID
 
 
 def test_a_mount_of_other_containers_files_is_not_taken_for_the_own_id():
-    assert read_container_id(f"612 600 254:1 /var/lib/docker/containers/{ID}/hostname /mnt/x rw - ext4 /dev/vda rw") == ""
+    assert parse_container_id(f"612 600 254:1 /var/lib/docker/containers/{ID}/hostname /mnt/x rw - ext4 /dev/vda rw") == ""

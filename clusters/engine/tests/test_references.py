@@ -1,6 +1,6 @@
 import pytest
 
-from clusters.engine.references import came_from_registry, is_image_id, repository_of, share_digest, shorten
+from clusters.engine.references import came_from_registry, is_image_id, repository_of, share_digest, shorten_image_id
 
 IMAGE_ID = "sha256:" + "cafe12" + "0" * 58
 
@@ -45,5 +45,5 @@ def test_one_index_means_one_digest_whatever_the_repository():
 
 
 def test_short_ids_keep_their_kind():
-    assert shorten(IMAGE_ID) == "sha256:cafe12000000"
-    assert shorten("0123456789abcdef") == "0123456789ab"
+    assert shorten_image_id(IMAGE_ID) == "sha256:cafe12000000"
+    assert shorten_image_id("0123456789abcdef") == "0123456789ab"

@@ -8,7 +8,6 @@ from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
-from clusters.engine.lanes import LaneRunner
 from clusters.registry.errors import RegistryError
 
 LABELS = {
@@ -202,21 +201,6 @@ def test_checks_and_reports_happen_in_the_callers_thread(fake):
     assert threads == {threading.current_thread()}
 
 
-def test_one_lane_that_fails_ends_the_others(fake):
-    lanes = LaneRunner(fake, lambda *event: None, lambda: None)
-
-    def fail(client):
-        raise EngineRefused("no")
-
-    def wait(client):
-        lanes.pause(60)
-
-    begun = time.monotonic()
-    with pytest.raises(EngineRefused):
-        lanes.run([wait, fail, wait])
-    assert time.monotonic() - begun < 10
-
-
 class AtRequest:
     """A check that raises `error` from the moment on at which the engine gets its `number`th request."""
 
@@ -277,29 +261,6 @@ def test_a_scaling_out_that_is_cancelled_leaves_no_container(fake, quick_checks)
             break
         assert fake.names() == before
     assert "rolled_back" in states
-
-
-def test_an_operation_under_way_ends_before_the_way_back_begins(fake, quick_checks):
-    """A start while the same container is still being stopped would be lost."""
-    cancelled, stopping = threading.Event(), threading.Event()
-    lanes = LaneRunner(fake, lambda *event: None, lambda: check())  # noqa: PLW0108 - defined below
-
-    def check():
-        if stopping.is_set():
-            cancelled.set()
-            raise Cancelled("Cancelled by bob.")
-
-    done = []
-
-    def stop(client):
-        stopping.set()
-        assert cancelled.wait(10)
-        done.append("stopped")
-        lanes.pause(0)
-
-    with pytest.raises(Cancelled):
-        lanes.run([stop])
-    assert done == ["stopped"]
 
 
 def test_a_pull_that_hangs_is_left_at_once_when_the_call_is_cancelled(fake, quick_checks, monkeypatch):

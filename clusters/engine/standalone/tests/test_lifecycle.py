@@ -3,14 +3,9 @@ import pytest
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.lifecycle import plan_act
-from clusters.engine.tests.recording import load_container, observe
+from clusters.engine.tests.recording import hello, load_container, web
 
 VOLUME = "0123456789abcdef" * 4  # a name that the engine gave
-
-
-def web(number=1, container_id="", **changes):
-    labels = {"com.docker.compose.container-number": str(number), **changes.pop("labels", {})}
-    return load_container("hello_web_1", f"hello_web_{number}", container_id or f"{number:x}" * 12, labels=labels, **changes)
 
 
 def worker(depends="web:service_started:false", **changes):
@@ -24,7 +19,7 @@ def sidecar(name="sidecar", parent="1" * 12, container_id="c" * 12, **changes):
 
 
 def plan(act, *containers, container="", service="", before=None, networks=None):
-    observed = observe("hello", "compose", *containers, service=service)
+    observed = hello(*containers, service=service)
     if networks:
         object.__setattr__(observed, "networks", networks)
     return plan_act(observed, act, container, Intent(before=before))
@@ -41,7 +36,7 @@ def refusal(*arguments, **options):
 
 
 def snapshot(*containers):
-    return observe("hello", "compose", *containers).snapshot()
+    return hello(*containers).snapshot()
 
 
 STOPPED = {"state": "exited"}
@@ -79,7 +74,7 @@ stop hello
             text("stop", web(1), web(2), sidecar(), container="hello_web_1")
             == """\
 stop hello_web_1
-warning: sidecar runs in a namespace of what is to go, and loses it
+warning: sidecar loses the namespace that it shares with a container of hello_web_1
 1. stop hello_web_1 (stop of hello_web_1)
 """
         )
@@ -118,7 +113,7 @@ start hello
             == """\
 start hello
 1. start hello_web_1 (start of hello)
-2. watch hello_web_1 until healthy, or for 5 s (what follows waits for it)
+2. watch hello_web_1 until healthy, or for 5 s (the next containers wait for it)
 3. start hello_worker_1 (start of hello)
 4. watch hello_worker_1 until healthy, or for 5 s (start of hello)
 """
@@ -164,8 +159,8 @@ restart hello
 restart hello_web_1
 1. restart hello_web_1 (restart of hello_web_1)
 2. watch hello_web_1 until healthy, or for 5 s (restart of hello_web_1)
-3. restart sidecar (it runs in a namespace of what is restarted before it)
-4. watch sidecar until healthy, or for 5 s (it runs in a namespace of what is restarted before it)
+3. restart sidecar (it shares a namespace with a container that is restarted before it)
+4. watch sidecar until healthy, or for 5 s (it shares a namespace with a container that is restarted before it)
 """
         )
 
@@ -195,22 +190,22 @@ class TestDelete:
             text("delete", web(1), web(2, **STOPPED), worker(), networks={"n1": "hello_back", "n2": "hello_default"})
             == """\
 delete hello
-note: named volumes stay: hello_data
+note: named volumes are kept: hello_data
 1. stop hello_worker_1 (delete of hello)
 2. remove hello_worker_1 and its anonymous volumes (delete of hello)
 3. 2 side by side (delete of hello)
    - stop hello_web_1; remove hello_web_1 and its anonymous volumes
    - remove hello_web_2 and its anonymous volumes
-4. remove the anonymous volume 3c5f9810d3f2 unless it is used elsewhere (no container is left that it was made for)
-5. remove the network hello_back unless it is used elsewhere (Compose made it for the project)
-6. remove the network hello_default unless it is used elsewhere (Compose made it for the project)
+4. remove the anonymous volume 3c5f9810d3f2 unless it is used elsewhere (no remaining container needs it)
+5. remove the network hello_back unless it is used elsewhere (Compose created it for the project)
+6. remove the network hello_default unless it is used elsewhere (Compose created it for the project)
 """
         )
 
     def test_a_network_that_another_application_uses_stays(self):
         stranger = load_container("hello_web_1", "blog_web_1", "b" * 12, labels={"com.docker.compose.project": "blog"})
         planned = plan("delete", web(1, **STOPPED), stranger, networks={"n": "hello_default"})
-        assert planned.notes[0] == "the network hello_default stays: blog_web_1 uses it"
+        assert planned.notes[0] == "the network hello_default is kept: blog_web_1 uses it"
         assert "remove the network" not in planned.as_text()
 
     def test_one_container_leaves_the_networks(self):

@@ -61,7 +61,7 @@ def test_once_the_old_one_is_parked_a_well_successor_takes_its_place(successor):
     survivor, sentences = recovered(container(OLD_NAME, OLD, "exited", NEVER), container(successor, NEW))
     assert sentences == [*(["rename NEW to web"] if successor == NEW_NAME else []), "remove OLD"]
     assert (survivor.short_id, survivor.name) == (NEW, NAME)
-    assert survivor.former_ids == {OLD}
+    assert survivor.previous_ids == {OLD}
 
 
 @pytest.mark.parametrize(("state", "health"), [("exited", ""), ("restarting", ""), ("running", "unhealthy")])

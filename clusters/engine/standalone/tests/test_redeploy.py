@@ -3,24 +3,12 @@ import pytest
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.plan import Create, Pull
-from clusters.engine.standalone.redeploy import parse_depends_on, plan_redeploy
-from clusters.engine.tests.recording import load, load_container, observe
-
-WEB = "hello_web_1"
-WORKER = "hello_worker_1"
-
-
-def web(number=1, container_id="", **changes):
-    labels = {"com.docker.compose.container-number": str(number), **changes.pop("labels", {})}
-    return load_container(WEB, f"hello_web_{number}", container_id or f"{number:x}" * 12, labels=labels, **changes)
+from clusters.engine.standalone.redeploy import plan_redeploy
+from clusters.engine.tests.recording import hello, load, load_container, observe, web
 
 
 def worker(**changes):
-    return load_container(WORKER, container_id="e" * 12, **changes)
-
-
-def hello(*containers, **options):
-    return observe("hello", "compose", *containers, **options)
+    return load_container("hello_worker_1", container_id="e" * 12, **changes)
 
 
 def words(plan):
@@ -42,14 +30,14 @@ def test_a_container_with_nothing_exclusive_is_started_beside_the_old_one():
         == """\
 redeploy hello
 note: app:1 is not pulled: it exists only on this engine
-1. create hello_web_1.windlass-new.111111111111.r from app:1 (redeploy of web; start-first: nothing of it is exclusive)
-2. connect hello_web_1.windlass-new.111111111111.r to hello_default (redeploy of web; start-first: nothing of it is exclusive)
-3. start hello_web_1.windlass-new.111111111111.r (redeploy of web; start-first: nothing of it is exclusive)
+1. create hello_web_1.windlass-new.111111111111.r from app:1 (redeploy of web; start-first: it has no exclusive resource)
+2. connect hello_web_1.windlass-new.111111111111.r to hello_default (redeploy of web; start-first: it has no exclusive resource)
+3. start hello_web_1.windlass-new.111111111111.r (redeploy of web; start-first: it has no exclusive resource)
 4. watch hello_web_1.windlass-new.111111111111.r until healthy, or for 5 s (redeploy of web)
-5. stop hello_web_1 (redeploy of web; start-first: nothing of it is exclusive)
-6. rename hello_web_1 to hello_web_1.windlass-old.111111111111.r (kept until all is well)
-7. rename hello_web_1.windlass-new.111111111111.r to hello_web_1 (redeploy of web; start-first: nothing of it is exclusive)
-8. remove hello_web_1.windlass-old.111111111111.r (its successor is well)
+5. stop hello_web_1 (redeploy of web; start-first: it has no exclusive resource)
+6. rename hello_web_1 to hello_web_1.windlass-old.111111111111.r (kept until all containers are healthy)
+7. rename hello_web_1.windlass-new.111111111111.r to hello_web_1 (redeploy of web; start-first: it has no exclusive resource)
+8. remove hello_web_1.windlass-old.111111111111.r (its replacement is healthy)
 """
     )
 
@@ -63,12 +51,12 @@ redeploy hello
 note: app:1 is not pulled: it exists only on this engine
 1. create hello_worker_1.windlass-new.eeeeeeeeeeee.r from app:1 (redeploy of worker; stop-first: it writes to /data)
 2. stop hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
-3. set the restart policy of hello_worker_1 to no (it must not rise again)
+3. disable the restart policy of hello_worker_1 (so that it stays stopped)
 4. start hello_worker_1.windlass-new.eeeeeeeeeeee.r (redeploy of worker; stop-first: it writes to /data)
 5. watch hello_worker_1.windlass-new.eeeeeeeeeeee.r until healthy, or for 5 s (redeploy of worker)
-6. rename hello_worker_1 to hello_worker_1.windlass-old.eeeeeeeeeeee.r (kept until all is well)
+6. rename hello_worker_1 to hello_worker_1.windlass-old.eeeeeeeeeeee.r (kept until all containers are healthy)
 7. rename hello_worker_1.windlass-new.eeeeeeeeeeee.r to hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
-8. remove hello_worker_1.windlass-old.eeeeeeeeeeee.r (its successor is well)
+8. remove hello_worker_1.windlass-old.eeeeeeeeeeee.r (its replacement is healthy)
 """
     )
 
@@ -128,17 +116,8 @@ def test_a_circle_of_dependencies_is_cut():
 def test_what_asks_for_it_is_restarted_with_its_dependency():
     depends = {"com.docker.compose.depends_on": "web:service_started:true"}
     text = plan_redeploy(hello(web(), worker(labels=depends), service="web")).as_text()
-    assert "stop hello_worker_1 (it asks to be restarted" in text
-    assert "start hello_worker_1 (it asks to be restarted" in text
-
-
-def test_depends_on_labels_are_read_in_every_form():
-    assert parse_depends_on("db:service_healthy:true,cache:service_started:false,old") == {
-        "db": True,
-        "cache": False,
-        "old": False,
-    }
-    assert parse_depends_on("") == {}
+    assert "stop hello_worker_1 (its depends_on restarts it" in text
+    assert "start hello_worker_1 (its depends_on restarts it" in text
 
 
 def test_what_joins_its_network_is_made_anew_after_it_with_its_own_image():
@@ -276,7 +255,7 @@ def test_a_tag_changes_every_reference_of_the_repository_and_is_pulled_without_e
     plan = plan_redeploy(hello(web(), worker()), Intent(tag="2.0"))
     assert images_of(plan) == {"app:2.0"}
     assert [(pull.reference, pull.optional) for pull in plan.pulls] == [("app:2.0", False)]
-    assert plan.as_text().startswith("redeploy hello with the tag 2.0\n1. pull app:2.0 (its tag was asked for)\n")
+    assert plan.as_text().startswith("redeploy hello with the tag 2.0\n1. pull app:2.0 (its tag was requested)\n")
 
 
 def test_a_tag_replaces_a_digest_that_was_pinned():

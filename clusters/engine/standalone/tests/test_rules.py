@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from clusters.engine.standalone.rules import (
     choose_order,
     find_exclusive,
-    fixed_ports,
-    parse_duration,
+    find_fixed_ports,
     read_monitor,
     read_parallelism,
     read_pull_policy,
@@ -54,20 +53,11 @@ def test_a_fixed_port_or_address_is_never_started_first(changes):
 
 @pytest.mark.parametrize("port", ["", "0", "8000-8010"])
 def test_a_port_the_engine_may_choose_is_not_fixed(port):
-    assert fixed_ports(web(PortBindings={"80/tcp": [{"HostPort": port}], "81/tcp": None})) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("10s", 10), ("1m30s", 90), ("45", 45), ("2.5", 2.5), ("500ms", 0.5), ("1h", 3600), ("0s", 0), (" 5S ", 5)],
-)
-def test_durations(text, seconds):
-    assert parse_duration(text) == seconds
+    assert find_fixed_ports(web(PortBindings={"80/tcp": [{"HostPort": port}], "81/tcp": None})) == []
 
 
 @pytest.mark.parametrize("text", ["", "s", "abc", "-5s", "5 s", "1s1m", "٥", "9" * 40])
 def test_what_is_no_duration_leaves_the_default(text):
-    assert parse_duration(text) is None
     assert read_monitor(web(labels={"windlass.update.monitor": text})) == 5
 
 

@@ -3,20 +3,15 @@ import pytest
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.plan import Create, Together
 from clusters.engine.standalone.scale import plan_scale
-from clusters.engine.tests.recording import load, load_container, observe
+from clusters.engine.tests import recording
+from clusters.engine.tests.recording import hello, load, load_container, observe
 
 
 def web(number=1, *, clone=False, **changes):
-    labels = {"com.docker.compose.container-number": str(number), **changes.pop("labels", {})}
-    if clone:
-        labels["windlass.clone"] = "true"
-    details = load_container("hello_web_1", f"hello_web_{number}", f"{number:x}" * 12, labels=labels, **changes)
+    labels = changes.pop("labels", {}) | ({"windlass.clone": "true"} if clone else {})
+    details = recording.web(number, labels=labels, **changes)
     details["Created"] = f"2026-01-{number:02}T00:00:00Z"
     return details
-
-
-def hello(*containers, **options):
-    return observe("hello", "compose", *containers, **options)
 
 
 def created(plan):
