@@ -174,8 +174,8 @@ def plan_start(scene: Scene) -> StandalonePlan:
         awaited = [item for item in unwatched if is_awaited_by(item, wave)]
         unwatched = [item for item in unwatched if item not in awaited] + wave
         starts = put_together([[Start(container=refer_to(item), cause=scene.cause)] for item in wave], scene.cause)
-        steps.append(Step((*watch(awaited, "the next containers wait for it"), *starts)))
-    steps.append(Step(watch(unwatched, scene.cause)))
+        steps.append(Step((*watch_all(awaited, "the next containers wait for it"), *starts)))
+    steps.append(Step(watch_all(unwatched, scene.cause)))
     return scene.make_plan(step for step in steps if step.operations)
 
 
@@ -194,7 +194,7 @@ def is_awaited_by(container: InspectedContainer, wave: Iterable[InspectedContain
     return bool(AWAITED.intersection(filter(None, conditions)))
 
 
-def watch(containers: Sequence[InspectedContainer], cause: str) -> tuple[Operation, ...]:
+def watch_all(containers: Sequence[InspectedContainer], cause: str) -> tuple[Operation, ...]:
     if not containers:
         return ()
     return (make_watch([refer_to(item) for item in containers], containers, cause, may_end=True),)
@@ -232,14 +232,14 @@ def was_running(scene: Scene, container: InspectedContainer) -> bool:
 def restart_container(scene: Scene, container: InspectedContainer) -> tuple[Operation, ...]:
     """Only watch a container that an earlier attempt restarted."""
     if not container.running:
-        return (Start(container=refer_to(container), cause=scene.cause), *watch([container], scene.cause))
+        return (Start(container=refer_to(container), cause=scene.cause), *watch_all([container], scene.cause))
     previous = scene.before.get(container.id, {}).get("started_at", container.started_at)
     is_done = container.started_at != previous
-    return watch([container], scene.cause) if is_done else restart_running(container, scene.cause)
+    return watch_all([container], scene.cause) if is_done else restart_running(container, scene.cause)
 
 
 def restart_running(container: InspectedContainer, cause: str) -> tuple[Operation, ...]:
-    return (Restart(container=refer_to(container), grace=container.grace, cause=cause), *watch([container], cause))
+    return (Restart(container=refer_to(container), grace=container.grace, cause=cause), *watch_all([container], cause))
 
 
 def is_outlived(

@@ -181,7 +181,7 @@ def plan_steps(
             ]
     restarted = {container.id: container for found in restarts.values() for container in found}
     if restarted:
-        steps.append(Step(tuple(itertools.chain.from_iterable(map(restart_container, restarted.values())))))
+        steps.append(Step(tuple(itertools.chain.from_iterable(map(restart_dependant, restarted.values())))))
     return tuple(steps), replacements, tuple(changes)
 
 
@@ -191,7 +191,7 @@ def replace_work(observed: StandaloneTarget, work: Work, successors: Successors)
     )
 
 
-def restart_container(container: InspectedContainer) -> list[Operation]:
+def restart_dependant(container: InspectedContainer) -> list[Operation]:
     """Restart for Compose's `depends_on: restart: true`. A rollback replaces the dependency again, so it restarts again too."""
     ref, cause = refer_to(container), "its depends_on restarts it with its dependency"
     return [

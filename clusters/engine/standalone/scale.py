@@ -160,11 +160,11 @@ def make_clone_config(observed: StandaloneTarget, source: InspectedContainer, na
     """Keep the exact image of the source: scaling is not a redeploy."""
     image = find_unchanged_image(observed, source)
     made = make_create_config(source, observed.image_of(source), image=image, api_version=observed.api_version, as_clone=True)
-    made = replace(made, body={**made.body, "Labels": {**made.body["Labels"], **clone_labels(source, number)}})
+    made = replace(made, body={**made.body, "Labels": {**made.body["Labels"], **make_clone_labels(source, number)}})
     return replace_name_aliases(made, source.name, name)
 
 
-def clone_labels(source: InspectedContainer, number: int) -> Mapping[str, str]:
+def make_clone_labels(source: InspectedContainer, number: int) -> Mapping[str, str]:
     if source.place.source == "compose":
         return {names.NUMBER_LABEL: str(number), names.CLONE_LABEL: "true"}
     return {

@@ -23,7 +23,7 @@ def test_one_lane_that_fails_ends_the_others():
     assert time.monotonic() - begun < 10
 
 
-def test_an_operation_under_way_ends_before_the_rollback_begins(monkeypatch):
+def test_the_current_operation_ends_before_the_rollback_begins(monkeypatch):
     """A start while the same container is still being stopped would be lost."""
     monkeypatch.setattr("clusters.engine.lanes.BEAT_SECONDS", 0.0)
     cancelled, stopping = threading.Event(), threading.Event()

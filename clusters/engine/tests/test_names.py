@@ -28,7 +28,7 @@ def test_other_names_are_not_temporary(name):
     assert names.base_name(name) == name
 
 
-def test_a_pair_counts_once_and_the_running_one_stands_for_it():
+def test_a_pair_counts_once_as_its_running_container():
     found = merge_pairs(
         ["web_1", "web_1.windlass-new.0123456789ab.r", "web_2", "web_2.windlass-old.0123456789ab.r"],
         name_of=lambda name: name,
@@ -52,7 +52,7 @@ def test_a_clone_belongs_to_the_container_it_scales():
 
 
 @pytest.mark.parametrize("labels", [{names.ONEOFF_LABEL: "True"}, {"com.docker.swarm.service.id": "x"}])
-def test_one_offs_and_swarm_tasks_belong_nowhere(labels):
+def test_one_offs_and_swarm_tasks_have_no_place(labels):
     assert find_place("x", labels) is None
 
 
@@ -69,7 +69,7 @@ def test_a_strange_number_counts_as_the_first(text):
         f"0::/system.slice/docker-{ID}.scope",
     ],
 )
-def test_the_own_container_is_told_by_mounts_or_control_groups(text):
+def test_the_own_container_is_found_by_mounts_or_control_groups(text):
     assert parse_container_id(f"1 2 3:4 / / rw - ext4 x rw\n{text}\n") == ID
 
 

@@ -38,7 +38,7 @@ def test_only_a_digest_of_the_same_repository_shows_that_a_registry_knows_it():
     assert came_from_registry(image, "docker.io/library/base:2")
 
 
-def test_one_index_means_one_digest_whatever_the_repository():
+def test_images_of_one_index_share_a_digest_whatever_the_repository():
     assert share_digest(["a@sha256:1"], ["mirror/a@sha256:1", "x@sha256:2"])
     assert not share_digest(["a@sha256:1"], ["a@sha256:2"])
     assert not share_digest([], [])

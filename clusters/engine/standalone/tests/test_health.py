@@ -32,7 +32,7 @@ def health(status, output="", code=1):
     return {"Health": {"Status": status, "Log": [{"Output": output, "ExitCode": code}]}}
 
 
-def test_what_runs_through_the_monitor_period_is_well():
+def test_a_container_that_runs_through_the_monitor_period_is_healthy():
     assert watch(Engine({}), monitor=0.01).image_id == "sha256:1"
 
 
@@ -55,7 +55,7 @@ def test_a_health_check_is_waited_for_and_decides():
         ([health("unhealthy", "no\x1b[31m database\n")], "unhealthy", "web_1 is unhealthy: no [31m database (exit code 1)."),
     ],
 )
-def test_what_is_not_well_says_why(states, code, message):
+def test_an_unhealthy_container_is_reported_with_the_reason(states, code, message):
     with pytest.raises(NotHealthy) as caught:
         watch(Engine(*states), monitor=3600)
     assert (caught.value.code, caught.value.message) == (code, message)
@@ -66,7 +66,7 @@ def test_a_restart_before_the_first_look_counts():
         watch(Engine({}, RestartCount=1))
 
 
-def test_a_health_check_without_a_verdict_is_given_up(monkeypatch):
+def test_a_health_check_that_only_starts_fails_at_its_deadline(monkeypatch):
     monkeypatch.setattr("clusters.engine.standalone.health.compute_health_deadline", lambda check: -1)
     with pytest.raises(NotHealthy) as caught:
         watch(Engine(health("starting", "x" * 1000)))
@@ -85,7 +85,7 @@ def test_the_deadline_follows_the_health_checks_own_settings():
     ("policy", "code", "is_healthy"),
     [("no", 0, True), ("on-failure", 0, True), ("always", 0, False), ("unless-stopped", 0, False), ("no", 1, False)],
 )
-def test_what_may_end_is_well_when_it_did_its_work_and_its_policy_leaves_it_at_that(policy, code, is_healthy):
+def test_a_container_that_may_end_passes_if_it_completed_and_its_policy_does_not_restart_it(policy, code, is_healthy):
     engine = Engine({}, {"Status": "exited", "ExitCode": code}, HostConfig={"RestartPolicy": {"Name": policy}})
     watched = Watched("abc", "web_1", may_end=True)
     if is_healthy:
@@ -96,6 +96,6 @@ def test_what_may_end_is_well_when_it_did_its_work_and_its_policy_leaves_it_at_t
     assert watched.has_ended is is_healthy
 
 
-def test_what_is_to_stay_is_not_well_when_it_ends():
+def test_a_container_that_must_keep_running_fails_when_it_exits():
     with pytest.raises(NotHealthy):
         watch(Engine({"Status": "exited", "ExitCode": 0}, HostConfig={"RestartPolicy": {"Name": "no"}}))

@@ -69,7 +69,7 @@ stop hello
     def test_a_paused_and_a_crashing_one_are_stopped_too(self, state):
         assert "1. stop hello_web_1" in text("stop", web(state=state))
 
-    def test_one_container_is_stopped_alone_and_who_loses_its_network_is_told(self):
+    def test_one_container_is_stopped_alone_with_a_warning_for_containers_that_lose_its_network(self):
         assert (
             text("stop", web(1), web(2), sidecar(), container="hello_web_1")
             == """\
@@ -79,10 +79,10 @@ warning: sidecar loses the namespace that it shares with a container of hello_we
 """
         )
 
-    def test_what_removes_itself_at_its_stop_is_not_stopped(self):
+    def test_an_auto_removed_container_is_not_stopped(self):
         assert refusal("stop", web(AutoRemove=True)) == "auto_remove"
 
-    def test_what_an_unfinished_redeploy_stopped_is_not_started_to_be_stopped(self):
+    def test_a_container_that_an_unfinished_redeploy_stopped_is_not_started_before_a_stop(self):
         old = web(1, **STOPPED)
         old["Name"] = "/hello_web_1.windlass-old.111111111111.r"
         new = web(1, "2" * 12, **STOPPED)
@@ -107,7 +107,7 @@ start hello
         )
 
     @pytest.mark.parametrize("condition", ["service_healthy", "service_completed_successfully"])
-    def test_who_asks_for_anothers_health_or_end_waits_for_it(self, condition):
+    def test_a_container_waits_for_anothers_health_or_completion_if_it_depends_on_it(self, condition):
         assert (
             text("start", web(1, **STOPPED), worker(f"web:{condition}:true", **STOPPED))
             == """\
@@ -123,7 +123,7 @@ start hello
         assert "hello_web_1" not in text("start", web(1), web(2, **STOPPED))
         assert plan("start", web(1)).is_empty()
 
-    def test_what_an_earlier_attempt_has_started_is_still_judged(self):
+    def test_a_container_that_an_earlier_attempt_started_is_still_watched(self):
         before = snapshot(web(1, **STOPPED), web(2))
         assert (
             text("start", web(1), web(2), before=before)
@@ -138,7 +138,7 @@ start hello
 
 
 class TestRestart:
-    def test_one_after_the_other_each_well_before_the_next_and_what_is_stopped_stays_so(self):
+    def test_containers_restart_one_after_the_other_each_healthy_before_the_next_and_stopped_ones_stay_stopped(self):
         assert (
             text("restart", worker(), web(1), web(2, **STOPPED), web(3))
             == """\
@@ -185,7 +185,7 @@ restart hello
 
 
 class TestDelete:
-    def test_containers_go_with_their_anonymous_volumes_and_then_the_projects_networks(self):
+    def test_containers_are_removed_with_their_anonymous_volumes_and_then_the_projects_networks(self):
         assert (
             text("delete", web(1), web(2, **STOPPED), worker(), networks={"n1": "hello_back", "n2": "hello_default"})
             == """\
@@ -217,19 +217,19 @@ delete hello_web_1
 """
         )
 
-    def test_an_anonymous_volume_that_a_recreate_attached_by_name_goes_too(self):
+    def test_an_anonymous_volume_that_a_recreate_attached_by_name_is_removed_too(self):
         container = with_volume(web(1, **STOPPED))
         assert f"remove the anonymous volume {VOLUME[:12]} unless it is used elsewhere" in text("delete", container)
 
-    def test_it_goes_as_well_when_an_earlier_attempt_has_removed_its_container(self):
+    def test_it_is_also_removed_when_an_earlier_attempt_removed_its_container(self):
         before = snapshot(with_volume(web(1)), web(2))
         assert f"remove the anonymous volume {VOLUME[:12]}" in text("delete", web(2), before=before)
 
-    def test_it_stays_where_another_container_has_it(self):
+    def test_it_stays_if_another_container_has_it(self):
         other = with_volume(load_container("joiner", "backup", "a" * 12))
         assert "remove the anonymous volume" not in text("delete", with_volume(web(1, **STOPPED)), other)
 
-    def test_what_removes_itself_at_its_stop_is_not_removed_twice(self):
+    def test_an_auto_removed_container_is_not_removed_twice(self):
         assert (
             text("delete", web(1, AutoRemove=True))
             == """\
@@ -238,14 +238,14 @@ delete hello
 """
         )
 
-    def test_what_an_unfinished_redeploy_left_goes_with_it(self):
+    def test_leftovers_of_an_unfinished_redeploy_are_deleted_too(self):
         old, new = web(1), web(1, "2" * 12)
         new["Name"] = "/hello_web_1.windlass-new.111111111111.r"
         words = [operation.describe() for step in plan("delete", old, new).steps for operation in step.operations]
         assert "2 side by side" in words
         assert plan("delete", old, new, container="hello_web_1").affected == plan("delete", old, new).affected
 
-    def test_nothing_that_is_there_any_more_is_nothing_to_do(self):
+    def test_a_target_that_no_longer_exists_leaves_nothing_to_do(self):
         assert plan("delete").is_empty()
         assert not plan("delete", networks={"n": "hello_default"}).is_empty()
 
@@ -264,7 +264,7 @@ class TestRefusals:
         assert refusal(act, web(1), web(2, labels=protected, state=state)) == "protected"
         assert refusal(act, web(1, labels=protected), container="hello_web_1") == "protected"
 
-    def test_nor_what_the_console_runs_in(self, act, monkeypatch):
+    def test_the_consoles_own_container_is_never_touched(self, act, monkeypatch):
         own = sidecar()
         monkeypatch.setattr("clusters.engine.names.find_own_container_id", lambda: own["Id"])
         assert refusal(act, web(1), own) == "protected"
@@ -274,10 +274,10 @@ class TestRefusals:
 
 
 @pytest.mark.parametrize("act", ["stop", "start", "restart"])
-def test_a_container_that_is_not_there_is_said_to_be_missing(act):
+def test_a_container_that_does_not_exist_is_not_found(act):
     assert refusal(act, web(1), container="hello_web_9") == "not_found"
 
 
-def test_a_service_alone_may_be_meant():
+def test_an_act_can_be_limited_to_one_service():
     assert "hello_worker_1" not in text("stop", web(1), worker(), service="web")
     assert plan("stop", web(1), worker(), service="web").title == "stop hello/web"

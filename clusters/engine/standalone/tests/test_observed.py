@@ -33,21 +33,21 @@ def observe(engine, target):
     return [item.name for item in found.containers], [item.name for item in found.others], asked.count("inspect_container")
 
 
-def test_others_that_share_nothing_are_read_once(fake):
+def test_others_that_share_nothing_are_inspected_once(fake):
     assert observe(fake, SHOP) == (["shop-web-1"], ["blog-web-2"], 2)
     assert observe(fake, SHOP) == (["shop-web-1"], [], 1)
     assert observe(fake, BLOG) == (["blog-web-2"], [], 1)
 
 
 @pytest.mark.parametrize("mode", ["NetworkMode", "PidMode", "IpcMode"])
-def test_others_that_share_something_are_read_each_time(fake, mode):
+def test_others_that_share_something_are_inspected_each_time(fake, mode):
     observe(fake, SHOP)
     add(fake, "blog", **{mode: "container:shop-web-1"})
     for _ in range(2):
         assert observe(fake, SHOP)[1:] == (["blog-web-3"], 2)
 
 
-def test_what_is_gone_is_forgotten(fake):
+def test_removed_containers_are_forgotten(fake):
     blog = add(fake, "blog")
     observe(fake, SHOP)
     assert blog in fake.loners

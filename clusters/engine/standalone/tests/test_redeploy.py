@@ -42,7 +42,7 @@ note: app:1 is not pulled: it exists only on this engine
     )
 
 
-def test_a_container_that_writes_to_a_volume_is_stopped_first_and_kept_from_rising_again():
+def test_a_container_that_writes_to_a_volume_is_stopped_first_and_stays_stopped():
     text = plan_redeploy(hello(worker())).as_text()
     assert (
         text
@@ -61,7 +61,7 @@ note: app:1 is not pulled: it exists only on this engine
     )
 
 
-def test_a_stopped_container_is_made_anew_and_not_started():
+def test_a_stopped_container_is_recreated_and_not_started():
     plan = plan_redeploy(hello(web(state="exited")))
     assert words(plan) == ["create", "connect", "rename", "rename", "remove"]
     assert list(created(plan)) == ["hello_web_1.windlass-new.111111111111.s"]
@@ -72,14 +72,14 @@ def test_a_crash_looping_container_counts_as_running():
     assert "start" in words(plan)
 
 
-def test_what_vanishes_at_its_stop_has_a_spare_before_anything_else_happens():
+def test_an_auto_removed_container_has_a_spare_before_anything_else_happens():
     plan = plan_redeploy(observe("cleaning", "container", load_container("cleaning", container_id="c" * 12)))
     assert list(created(plan)) == ["cleaning.windlass-old.cccccccccccc.r", "cleaning.windlass-new.cccccccccccc.r"]
     assert words(plan) == ["create", "create", "start", "watch", "stop", "rename", "remove"]
     assert "stop cleaning, which removes it" in plan.as_text()
 
 
-def test_the_new_one_is_made_with_the_restart_policy_the_old_one_loses():
+def test_the_new_container_is_created_with_the_restart_policy_that_the_old_one_loses():
     config = created(plan_redeploy(hello(worker())))["hello_worker_1.windlass-new.eeeeeeeeeeee.r"].config
     assert config["HostConfig"]["RestartPolicy"]["Name"] == "always"
 
@@ -97,7 +97,7 @@ def test_parallelism_puts_containers_side_by_side():
     assert [line.count("windlass-new") for line in watched] == [2, 1]
 
 
-def test_services_go_in_the_order_they_depend_on_each_other():
+def test_services_are_redeployed_in_the_order_of_their_dependencies():
     depends = {"com.docker.compose.depends_on": "worker:service_started:false"}
     plan = plan_redeploy(hello(web(labels=depends), worker()))
     assert [name.split(".")[0] for name in created(plan)] == ["hello_worker_1", "hello_web_1"]
@@ -113,14 +113,14 @@ def test_a_circle_of_dependencies_is_cut():
     assert len(created(plan)) == 2
 
 
-def test_what_asks_for_it_is_restarted_with_its_dependency():
+def test_a_container_whose_depends_on_says_so_is_restarted_with_its_dependency():
     depends = {"com.docker.compose.depends_on": "web:service_started:true"}
     text = plan_redeploy(hello(web(), worker(labels=depends), service="web")).as_text()
     assert "stop hello_worker_1 (its depends_on restarts it" in text
     assert "start hello_worker_1 (its depends_on restarts it" in text
 
 
-def test_what_joins_its_network_is_made_anew_after_it_with_its_own_image():
+def test_a_container_that_joins_its_network_is_recreated_after_it_with_its_own_image():
     parent = load_container("rich", container_id="a" * 12)
     child = load_container("joiner", container_id="b" * 12, NetworkMode=f"container:{parent['Id']}")
     linked = load_container("linked", container_id="d" * 12)
@@ -178,12 +178,12 @@ def by_id(details, **labels):
     return details
 
 
-def test_an_image_id_is_replaced_by_what_its_siblings_were_made_from():
+def test_an_image_id_is_replaced_by_the_reference_of_its_siblings():
     plan = plan_redeploy(hello(by_id(web(1)), web(2)))
     assert {operation.config["Image"] for operation in created(plan).values()} == {"app:1"}
 
 
-def test_an_image_id_is_replaced_by_our_own_record():
+def test_an_image_id_is_replaced_by_the_reference_in_our_own_label():
     plan = plan_redeploy(hello(by_id(web(), **{"windlass.image": "app:7"}), images={}))
     assert [operation.config["Image"] for operation in created(plan).values()] == ["app:7"]
 
@@ -217,11 +217,11 @@ def test_an_image_with_digests_of_other_repositories_may_be_unknown_to_a_registr
     assert pulls(web(), images={"app:1": image(RepoDigests=["base@sha256:1"])})[0] == [("app:1", True)]
 
 
-def test_a_missing_image_is_pulled_without_excuse():
+def test_a_pull_of_a_missing_image_must_succeed():
     assert pulls(web(), images={})[0] == [("app:1", False)]
 
 
-def test_a_pinned_image_that_is_here_is_not_pulled():
+def test_a_pinned_image_that_the_engine_has_is_not_pulled():
     reference = "app@sha256:" + "1" * 64
     details = web()
     details["Config"]["Image"] = reference
@@ -235,7 +235,7 @@ def test_a_label_decides_whether_to_pull(policy, expected):
     assert pulls(web(labels={"windlass.update.pull": policy}), images=known)[0] == expected
 
 
-def test_a_gone_image_is_warned_of():
+def test_a_missing_old_image_gives_a_warning():
     assert plan_redeploy(hello(web(), images={})).warnings
 
 
@@ -251,7 +251,7 @@ def images_of(plan):
     return {operation.config["Image"] for operation in created(plan).values()}
 
 
-def test_a_tag_changes_every_reference_of_the_repository_and_is_pulled_without_excuse():
+def test_a_tag_changes_every_reference_of_the_repository_and_its_pull_must_succeed():
     plan = plan_redeploy(hello(web(), worker()), Intent(tag="2.0"))
     assert images_of(plan) == {"app:2.0"}
     assert [(pull.reference, pull.optional) for pull in plan.pulls] == [("app:2.0", False)]

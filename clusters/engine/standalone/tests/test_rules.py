@@ -17,11 +17,11 @@ def web(**changes):
     return observed_container(load_container("hello_web_1", **changes))
 
 
-def test_what_has_nothing_exclusive_is_started_first():
+def test_a_container_without_exclusive_resources_is_started_first():
     assert choose_order(web())[0] == "start-first"
 
 
-def test_a_label_may_ask_for_the_other_order():
+def test_a_label_can_choose_the_other_order():
     assert choose_order(web(labels={"windlass.update.order": "stop-first"}))[0] == "stop-first"
 
 
@@ -52,12 +52,12 @@ def test_a_fixed_port_or_address_is_never_started_first(changes):
 
 
 @pytest.mark.parametrize("port", ["", "0", "8000-8010"])
-def test_a_port_the_engine_may_choose_is_not_fixed(port):
+def test_a_port_that_the_engine_can_choose_is_not_fixed(port):
     assert find_fixed_ports(web(PortBindings={"80/tcp": [{"HostPort": port}], "81/tcp": None})) == []
 
 
 @pytest.mark.parametrize("text", ["", "s", "abc", "-5s", "5 s", "1s1m", "٥", "9" * 40])
-def test_what_is_no_duration_leaves_the_default(text):
+def test_an_invalid_duration_leaves_the_default(text):
     assert read_monitor(web(labels={"windlass.update.monitor": text})) == 5
 
 
