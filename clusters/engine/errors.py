@@ -61,7 +61,7 @@ class PlanRefused(EngineError):
     """The request cannot be planned on this target. Nothing was touched.
 
     Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `shared_network`, `global_mode`, `protected`,
-    `no_image_reference`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`,
+    `no_image_reference`, `auto_remove`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`,
     `several_repositories`.
     """
 

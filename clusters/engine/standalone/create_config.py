@@ -162,9 +162,8 @@ def keep_anonymous_volumes(container: InspectedContainer, host_config: dict[str,
                 mounts[destination]["Source"] = mount["Name"]
         elif destination in own or not host_config.get("VolumesFrom"):
             mode = mount.get("Mode") or ("" if mount.get("RW", True) else "ro")
-            host_config["Binds"] = [
-                *(host_config.get("Binds") or []), f"{mount['Name']}:{destination}{f':{mode}' if mode else ''}"
-            ]  # fmt: skip
+            bind = f"{mount['Name']}:{destination}{f':{mode}' if mode else ''}"
+            host_config["Binds"] = [*(host_config.get("Binds") or []), bind]
 
 
 def give_own_volumes(host_config: dict[str, Any], config: dict[str, Any]) -> None:

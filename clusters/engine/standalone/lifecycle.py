@@ -91,7 +91,7 @@ class Scene:
 def plan_act(observed: StandaloneTarget, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> StandalonePlan:
     """`container`: the name of the only container to act on, or empty. Raises PlanRefused."""
     scene = make_scene(observed, act, names.base_name(container), intent)
-    refuse_protected([*scene.chosen, *scene.joining])
+    refuse_protected([*scene.chosen, *scene.joining])  # an act must not touch a protected container's namespaces either
     plans = {"stop": plan_stop, "start": plan_start, "restart": plan_restart, "delete": plan_delete}
     return plans[act](scene)
 

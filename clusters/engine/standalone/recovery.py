@@ -21,7 +21,7 @@ from clusters.engine.standalone.plan import Remove, RemoveVolume, Rename, SetRes
 from clusters.engine.standalone.rules import choose_order
 
 CAUSE = "left by an unfinished redeploy"
-CAUSE_GONE = "left by an unfinished scaling"
+CAUSE_SCALING = "left by an unfinished scaling"
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,15 @@ def settle_group(base: str, group: list[InspectedContainer]) -> Settlement:
     gone = [container for container in group if container.temporary and container.temporary.role == "gone"]
     pair = [container for container in group if container not in gone]
     if not pair:
-        return Settlement(last=[operation for container in gone for operation in remove_scaled_in(container, CAUSE_GONE)])
+        return Settlement(last=[operation for container in gone for operation in remove_scaled_in(container, CAUSE_SCALING)])
     leftover, stale = read_leftover(base, pair)
     settled = settle(leftover) if leftover else settle_restored(pair[0], gone)
     for container in [*stale, *gone]:
         settled.discard(container)
     if settled.survivor:
         mentioned = {container.temporary.old_id for container in group if container.temporary}
-        former = mentioned | {container.short_id for container in group}
-        settled.survivor = replace(settled.survivor, previous_ids=frozenset(former - {settled.survivor.short_id}))
+        previous = mentioned | {container.short_id for container in group}
+        settled.survivor = replace(settled.survivor, previous_ids=frozenset(previous - {settled.survivor.short_id}))
     return settled
 
 

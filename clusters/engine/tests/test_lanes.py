@@ -24,7 +24,7 @@ def test_one_lane_that_fails_ends_the_others():
 
 
 def test_the_current_operation_ends_before_the_rollback_begins(monkeypatch):
-    """A start while the same container is still being stopped would be lost."""
+    """A start during the stop of the same container would have no effect."""
     monkeypatch.setattr("clusters.engine.lanes.BEAT_SECONDS", 0.0)
     cancelled, stopping = threading.Event(), threading.Event()
     lanes = LaneRunner(FakeEngine(), lambda *event: None, lambda: check())  # noqa: PLW0108 - defined below

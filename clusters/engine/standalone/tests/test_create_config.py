@@ -256,7 +256,7 @@ image_configs = st.fixed_dictionaries(
 
 
 def merge(user, image):
-    """As the engine merges a creation's config with its image's."""
+    """Merge a creation's config with its image's, like the engine does."""
     merged = dict(user)
     own = {entry.split("=")[0] for entry in user["Env"]}
     merged["Env"] = user["Env"] + [entry for entry in image["Env"] if entry.split("=")[0] not in own]

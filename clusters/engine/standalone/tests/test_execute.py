@@ -40,7 +40,7 @@ def execute(fake, planned, check=lambda: None):
 
 
 def fail_once(fake, method, error, times=1):
-    """The next requests of this method fail before they reach the engine."""
+    """Make the next requests of this method fail before they reach the engine."""
     left = [error] * times
 
     def refuse(called):
@@ -202,7 +202,7 @@ def test_checks_and_reports_happen_in_the_callers_thread(fake):
 
 
 class AtRequest:
-    """A check that raises `error` from the moment on at which the engine gets its `number`th request."""
+    """A check that raises `error` once the engine has received `number` requests."""
 
     def __init__(self, fake, number, error):
         self.left, self.error, self.is_due = number, error, False

@@ -5,7 +5,7 @@ from clusters.engine.standalone.health import NotHealthy, Watched, compute_healt
 
 
 class Engine:
-    """Answers an inspect with the next of the given states, the last one for ever; `at` is what restarted it."""
+    """An engine that answers an inspect with the next of the given states, and repeats the last one."""
 
     def __init__(self, *states, **details):
         self.states, self.details = list(states), details

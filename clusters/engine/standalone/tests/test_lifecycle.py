@@ -5,7 +5,7 @@ from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.lifecycle import plan_act
 from clusters.engine.tests.recording import hello, load_container, web
 
-VOLUME = "0123456789abcdef" * 4  # a name that the engine gave
+VOLUME = "0123456789abcdef" * 4  # a name that the engine chose
 
 
 def worker(depends="web:service_started:false", **changes):
@@ -14,7 +14,7 @@ def worker(depends="web:service_started:false", **changes):
 
 
 def sidecar(name="sidecar", parent="1" * 12, container_id="c" * 12, **changes):
-    """A lone container in the network of the container `parent`."""
+    """Load a lone container in the network of the container `parent`."""
     return load_container("joiner", name, container_id, NetworkMode=f"container:{parent.ljust(64, '0')}", **changes)
 
 

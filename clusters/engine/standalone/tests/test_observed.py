@@ -1,4 +1,4 @@
-"""What is read of an engine before a plan."""
+"""The observation of a target on an engine."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def add(engine, project, **host_config):
 
 
 def observe(engine, target):
-    """The names of the target's containers, those of the others, and how many inspects it took."""
+    """Return the names of the target's containers and of the others, and the number of inspect requests."""
     asked = []
     engine.before_request = asked.append
     found = observe_target(engine, target)

@@ -1,4 +1,4 @@
-"""What a worker that died left, by the names alone. Each boundary of each plan is tried on the fake engine elsewhere."""
+"""Recover from the leftovers of a worker that died. test_recreate_recovery.py tries every boundary of every plan."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def container(name, container_id, state="running", policy=ALWAYS, health="", **h
 
 
 def recovered(*containers):
-    """The survivor and the operations' sentences, less the long names."""
+    """Return the survivor and the operations' descriptions with short names."""
     found = recover(containers)
     sentences = [operation.describe() for operation in (*found.operations, *found.leftovers)]
     assert len(found.containers) == 1

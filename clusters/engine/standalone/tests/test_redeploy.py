@@ -190,7 +190,7 @@ def test_an_image_id_is_replaced_by_the_reference_in_our_own_label():
 
 @pytest.mark.parametrize("tags", [[], ["app:1"]])
 def test_an_image_id_that_nothing_explains_is_refused(tags):
-    """Not even by the image's only tag: who gave an id may not want what the tag means tomorrow."""
+    """The image's only tag does not help: a user who chose an id may not want what the tag means later."""
     with pytest.raises(PlanRefused) as caught:
         plan_redeploy(hello(by_id(web()), images={"x": image(RepoTags=tags)}))
     assert caught.value.code == "no_image_reference"
