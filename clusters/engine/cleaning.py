@@ -1,13 +1,13 @@
-"""What an engine says is hostile: texts, counts and times from it, made fit for a database column."""
+"""Clean the texts, counts and times in an engine's answers, which are hostile, so that a database column can hold them."""
 
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-NAME_LENGTH = 255  # the widest an application, service, container or node name is stored
+NAME_LENGTH = 255  # the longest application, service, container or node name that is stored
 IMAGE_LENGTH = 512
-TEXT_LENGTH = 500  # of a message or an error
+TEXT_LENGTH = 500  # the longest message or error
 LARGEST_COUNT = 2**31 - 1
 LARGEST_SIZE = 2**63 - 1
 LABELS_KEPT = 100
@@ -19,23 +19,23 @@ def is_name(text: str) -> bool:
 
 
 def clean_text(value: Any, length: int) -> str:
-    """No control characters, no longer than `length`."""
+    """Return the text without control characters, cut to `length`."""
     return UNPRINTABLE.sub("", str(value or ""))[:length]
 
 
 def clean_count(value: Any, largest: int = LARGEST_COUNT) -> int:
-    """A whole number from 0 on."""
+    """Return a whole number between 0 and `largest`."""
     return min(max(int(value or 0), 0), largest)
 
 
 def clean_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
-    """By name, and no more than LABELS_KEPT of them."""
+    """Return the first LABELS_KEPT labels by name, cleaned."""
     kept = sorted((labels or {}).items())[:LABELS_KEPT]
     return {clean_text(name, NAME_LENGTH): clean_text(value, NAME_LENGTH) for name, value in kept}
 
 
 def read_time(text: str | None) -> datetime | None:
-    """RFC 3339 as Go writes it, with up to nine digits of a second. None for Go's zero time and for what is no time."""
+    """Parse an RFC 3339 time as Go writes it, with up to nine decimals. None for Go's zero time and for anything else."""
     try:
         moment = datetime.fromisoformat(text or "").astimezone(UTC)
     except (ValueError, OverflowError):

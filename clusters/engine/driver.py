@@ -1,52 +1,53 @@
-"""The shape every driver has: observe reads, plan is pure, execute makes no decision.
+"""The interface of a driver: observe reads, plan is pure, and execute makes no decision.
 
-`standalone` (Compose projects and lone containers on a plain engine) and `swarm` implement it; `testing.FakeEngine`
-stands in for the engine's client below them. The caller (triggers.run.runner) knows this module and nothing below it.
+The modules `standalone.driver` (Compose projects and lone containers on a plain engine) and `swarm.driver` implement it. In
+tests, `fakes.fake_engine.FakeEngine` stands in for the engine's client below them. Callers such as `triggers.run.runner` know
+this module and `drivers`, and nothing below.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 Level = Literal["info", "warning", "error"]
-# What can be done to an application or to one of its containers as a whole. On a Swarm nothing is stopped or started.
+# The acts on an application or on one of its containers as a whole. Swarm services cannot be stopped or started.
 Act = Literal["stop", "start", "restart", "delete"]
 ACTS: tuple[Act, ...] = get_args(Act)
-# report(level, operation, text): told each operation as it happens. `operation` is a word such as "pull", "create", "stop",
+# report(level, operation, text): receives each operation as it happens. `operation` is a word such as "pull", "create", "stop",
 # "start", "watch", "rename", "remove", "rollback".
 Report = Callable[[Level, str, str], None]
-# progress(service, done, wanted): containers or tasks of the service that run as the plan wants them, so far.
+# progress(service, done, wanted): receives how many of the service's containers or tasks already run as the plan wants them.
 Progress = Callable[[str, int, int], None]
-# check(): called between operations and at least each second while waiting; raises to make execute stop at a safe step.
-# Cancelled and HandOver let the operation under way end first; they are raised at each call, and execute heeds neither once it
-# puts right what was left, takes back, or cleans up. Anything else leaves at once.
+# check(): called between operations and at least each second while waiting. It raises to make execute stop at a safe step.
+# Cancelled and HandOver let the current operation end first. They are raised at each call, and execute ignores both while it
+# repairs leftovers, rolls back or cleans up. Any other exception ends execute at once.
 Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a call is about, by names. `service` empty: all services. `source` as Application.Source."""
+    """The target of a call, by names. `source` is an Application.Source; an empty `service` means all services."""
 
     application: str
     source: str
     service: str = ""
 
     def name_part(self, service: str) -> str:
-        """`shop/web`; the name alone for the whole application, and where the application is one lone service."""
+        """Return `shop/web`, or the name alone for the whole application or an application that is one lone service."""
         return f"{self.application}/{service}" if service not in {"", self.application} else self.application
 
 
 @dataclass(frozen=True)
 class Intent:
-    """What a plan has to know beyond the observation.
+    """What a plan needs to know besides the observation.
 
-    `on_failure`: whether a change that fails is taken back or left as it is, where the engine does not decide that itself (a
-    plain engine's plan always goes back). `before`: the target's snapshot from when the call was first claimed; a call that
-    was taken over reads from it how far the work had come. None: this is the first attempt. `tag`: a redeploy changes the
-    image references to it for good, digests go.
+    `on_failure`: whether a failed change is rolled back or left as it is, where the engine does not decide that itself. A
+    standalone plan always rolls back. `before`: the target's snapshot from when the call was first claimed; a call that
+    another worker took over reads its progress from it. None means that this is the first attempt. `tag`: the redeploy
+    changes the image references to this tag permanently and drops their digests.
     """
 
     on_failure: Literal["rollback", "pause"] = "rollback"
@@ -62,19 +63,23 @@ def ignore_progress(service: str, done: int, wanted: int) -> None:
 
 
 class Observation(Protocol):
-    """The target as the engine has it at one moment, with everything a plan needs."""
+    """The target's state on the engine at one moment, with everything that a plan needs."""
 
     def current_count(self, service: str) -> int:
-        """The count that a step starts from. On a plain engine the containers of the service that run (leftovers of an
-        unfinished recreate not counted twice), on a Swarm the replicas that are wanted."""
+        """Return the count that a step starts from.
+
+        On a plain engine these are the service's running containers (leftovers of an unfinished recreate are not counted
+        twice), on a Swarm its wanted replicas.
+        """
 
     def snapshot(self) -> dict[str, Any]:
-        """JSON for people and the API: `{"services": {name: {"running": 2, "wanted": 2, "image": "app:1",
+        """Return JSON for people and the API: `{"services": {name: {"running": 2, "wanted": 2, "image": "app:1",
         "images": {"sha256:…": 2}, "digests": ["app@sha256:…"],
         "containers": [{"name", "id", "image_id", "state", "started_at"}]}}}`.
 
-        A Swarm service's `containers` are its tasks (`name` is "web.1", `node` the host name), and it has its `id` and `update`
-        besides: `{"force_update": 3, "version": 1234, "started_at": "…"}`, see Intent.before."""
+        The `containers` of a Swarm service are its tasks (`name` is "web.1", `node` the host name). A Swarm service also has
+        its `id` and `update`: `{"force_update": 3, "version": 1234, "started_at": "…"}`, see Intent.before.
+        """
 
 
 class Plan(Protocol):
@@ -83,12 +88,12 @@ class Plan(Protocol):
     def as_text(self) -> str: ...
 
     def is_empty(self) -> bool:
-        """Nothing to do: the target already is as asked."""
+        """Return whether there is nothing to do, because the target already is as requested."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the execution ended. `message` is one sentence: what happened and what the target is like now."""
+    """The end of an execution. `message` is one sentence: what happened and what the target is like now."""
 
     state: Literal["succeeded", "failed", "rolled_back"]
     reason: str = ""
@@ -97,8 +102,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Losses:
-    """What a delete takes away, by names, and the named volumes that it leaves. `parts`: containers, on a Swarm services.
-    `volumes` are anonymous ones."""
+    """What a delete removes, by names, and the named volumes that it keeps.
+
+    `parts` are containers, on a Swarm services. `volumes` are anonymous ones.
+    """
 
     parts: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
@@ -108,34 +115,58 @@ class Losses:
     kept_volumes: tuple[str, ...] = ()
 
 
-class Driver(Protocol):
-    minimum_replicas: int  # the least that a service may be scaled to
-    # Whether execute, when Cancelled, takes back also what an earlier attempt at a scaling or a redeploy did.
+OwnObservation = TypeVar("OwnObservation")
+OwnPlan = TypeVar("OwnPlan")
+
+
+class EngineDriver(Protocol[OwnObservation, OwnPlan]):
+    """A driver with its own types of observation and plan. Pass it only observations and plans that it returned itself."""
+
+    minimum_replicas: int  # the lowest count that a service can be scaled to
+    # Whether execute, when Cancelled, also rolls back what an earlier attempt at a scaling or a redeploy did.
     takes_back_earlier: bool
 
-    def observe(self, client: "EngineClient", target: Target) -> Observation:
-        """Raises TargetMissing, EngineUnreachable, EngineRefused."""
+    def observe(self, client: "EngineClient", target: Target, /) -> OwnObservation:
+        """Raises TargetMissing, EngineUnreachable, EngineRefused; a Swarm's also NotManager."""
 
-    def observe_remains(self, client: "EngineClient", target: Target) -> Observation:
-        """As observe, for a delete: that nothing is there any more is no error, and what goes along with the application (its
-        own networks, a stack's configs and secrets) is read too. Raises EngineUnreachable, EngineRefused."""
+    def observe_remains(self, client: "EngineClient", target: Target, /) -> OwnObservation:
+        """Observe the target for a delete.
 
-    def read_losses(self, client: "EngineClient", target: Target, container: str = "") -> Losses:
-        """What a delete would take away at this moment, in a few list requests. Raises EngineUnreachable, EngineRefused."""
+        A missing target is not an error. The observation includes what is removed along with the application: its own
+        networks, a stack's configs and secrets. Raises EngineUnreachable, EngineRefused; a Swarm's also NotManager.
+        """
 
-    def plan_redeploy(self, observation: Observation, intent: Intent = FIRST_ATTEMPT) -> Plan:
+    def read_losses(self, client: "EngineClient", target: Target, container: str = "", /) -> Losses:
+        """Return what a delete would remove at this moment, read with a few list requests.
+
+        `container` names the only container to delete; a Swarm ignores it, since a task's container is never deleted alone.
+        Raises EngineUnreachable, EngineRefused; a Swarm's also NotManager.
+        """
+
+    def plan_redeploy(self, observation: OwnObservation, intent: Intent = FIRST_ATTEMPT, /) -> OwnPlan:
         """Raises PlanRefused."""
 
-    def plan_scale(self, observation: Observation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> Plan:
+    def plan_scale(
+        self, observation: OwnObservation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT, /
+    ) -> OwnPlan:
         """Bring the service's count to `replicas` (at least `minimum_replicas`). Raises PlanRefused."""
 
-    def plan_act(self, observation: Observation, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> Plan:
-        """Stop, start, restart or delete the target, or the one container of it that is named. A delete is planned on what
-        `observe_remains` gave. Raises PlanRefused."""
+    def plan_act(
+        self, observation: OwnObservation, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT, /
+    ) -> OwnPlan:
+        """Stop, start, restart or delete the target, or only its container of the given name.
+
+        A delete needs an observation from `observe_remains`. Raises PlanRefused.
+        """
 
     def execute(
-        self, client: "EngineClient", plan: Plan, report: Report, check: Check, progress: Progress = ignore_progress
+        self, client: "EngineClient", plan: OwnPlan, report: Report, check: Check, progress: Progress = ignore_progress, /
     ) -> Outcome:
-        """Every step is safe to meet half done by a later observe. An engine's error becomes a `failed` or `rolled_back`
-        outcome, and so does Cancelled; only what else `check` raises, and EngineUnreachable when the target's state cannot be
-        known, comes out."""
+        """Execute the plan. If it stops half way through a step, a later observe and plan can continue from there.
+
+        An engine's error becomes a `failed` or `rolled_back` outcome, and so does Cancelled. Raises only what else `check`
+        raises, and EngineUnreachable when the target's state cannot be known.
+        """
+
+
+Driver = EngineDriver[Observation, Plan]

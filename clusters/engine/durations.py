@@ -1,8 +1,8 @@
-"""Durations as labels and settings give them."""
+"""Parse the durations in labels and settings."""
 
 import re
 
-NANOSECONDS = 1e9  # in a second; the engine's own unit
+NANOSECONDS = 1e9  # in a second; the engine API's unit
 MONITOR_LIMIT = 3600.0  # seconds
 DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?")
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}

@@ -1,8 +1,8 @@
-"""What can go wrong with an engine: one small tree. An SDK error never leaves `clusters.engine`."""
+"""The exceptions of `clusters.engine`, one small tree. The SDK's own exceptions never leave the package."""
 
 
 class EngineError(Exception):
-    """`message` is a sentence for people, `code` a word for machines (it becomes a call's `reason`)."""
+    """A failed request. `message` is a sentence for people, `code` a word for machines that becomes a call's `reason`."""
 
     code = "engine_error"
 
@@ -14,40 +14,40 @@ class EngineError(Exception):
 
 
 class EngineUnreachable(EngineError):
-    """No answer: refused, timed out, TLS or SSH failed."""
+    """The engine did not answer: the connection was refused or timed out, or TLS or SSH failed."""
 
     code = "engine_unreachable"
 
 
 class SwarmUnavailable(EngineUnreachable):
-    """A manager answers, but its Swarm has no leader at the moment (quorum lost, or an election)."""
+    """A manager answers, but its Swarm has no leader at the moment: it lost its quorum, or an election is under way."""
 
     code = "swarm_unavailable"
 
 
 class NotManager(EngineError):
-    """The engine is no Swarm manager, or is none any more: it can say nothing about stacks and services."""
+    """The engine is not, or is no longer, a Swarm manager: it does not know stacks and services."""
 
     code = "not_a_manager"
 
 
 class EngineRefused(EngineError):
-    """The engine answered with an error. Codes: `conflict`, `out_of_sequence` (a service was changed since it was read)."""
+    """The engine answered with an error. Codes: `conflict`, `out_of_sequence` (the service changed since it was read)."""
 
     code = "engine_refused"
 
 
 class TargetMissing(EngineError):
-    """The application, service, container or image is not on the engine."""
+    """The engine does not have the application, service, container or image."""
 
     code = "not_found"
 
 
 class PullFailed(EngineError):
-    """The registry or the engine refused a pull, or nobody was asked, for want of credentials that could be read.
+    """The registry or the engine refused a pull, or the credentials for it could not be read.
 
     Codes: `pull_unauthorized`, `pull_not_found`, `pull_rate_limited`, `pull_failed`, `credentials_failed`.
-    `had_credentials`: some were sent along.
+    `had_credentials`: the request contained credentials.
     """
 
     code = "pull_failed"
@@ -58,10 +58,10 @@ class PullFailed(EngineError):
 
 
 class PlanRefused(EngineError):
-    """The request cannot be planned on this target, and nothing was touched.
+    """The request cannot be planned on this target. Nothing was touched.
 
     Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `shared_network`, `global_mode`, `protected`,
-    `no_image_reference`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`,
+    `no_image_reference`, `auto_remove`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`,
     `several_repositories`.
     """
 
@@ -69,10 +69,10 @@ class PlanRefused(EngineError):
 
 
 class Cancelled(EngineError):
-    """Raised by a Check: somebody wants the call to be given up, and what was begun to be taken back."""
+    """A Check raises it when somebody cancelled the call: stop, and roll back what was started."""
 
     code = "cancelled"
 
 
 class HandOver(Exception):
-    """Raised by a Check: this worker is to end, and another one goes on from what it finds."""
+    """A Check raises it when this worker is shutting down: stop, and let another worker resume from what it finds."""

@@ -1,4 +1,4 @@
-"""Cancelling a call or handing it over, while its work can stop and while it cannot."""
+"""Hold back cancellations and hand-overs while a call's work must not stop."""
 
 from clusters.engine.driver import Check
 from clusters.engine.errors import Cancelled, HandOver
@@ -7,7 +7,7 @@ from clusters.engine.errors import Cancelled, HandOver
 class InterruptibleCheck:
     """A call's `check` that lets Cancelled and HandOver through only while `interruptible` is true.
 
-    Work that repairs leftovers, rolls back or cleans up must not stop half way. What else `check` raises always comes through.
+    Work that repairs leftovers, rolls back or cleans up must not stop half way. Other exceptions always come through.
     """
 
     def __init__(self, check: Check, interruptible: bool) -> None:

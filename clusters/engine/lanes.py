@@ -1,4 +1,4 @@
-"""Engine requests beside the thread that answers for the call: it checks each half second and alone reports."""
+"""Run engine requests in threads. Only the calling thread reports events and runs the call's check, each half second."""
 
 import queue
 import threading
@@ -14,47 +14,51 @@ if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 BEAT_SECONDS = 0.5
-LEAVE_SECONDS = 5.0  # how long a request under way is waited for when the call is to stop
+LEAVE_SECONDS = 5.0  # how long the current request can take to end when the call must stop
 LANES_AT_ONCE = 8
 
 Job = Callable[["EngineClient"], None]
 
 
 class Abandoned(EngineError):
-    """The call was told to stop, or another lane has failed."""
+    """The lane must stop, because the call was interrupted or another lane failed."""
 
     code = "abandoned"
 
 
 class Round:
-    """What the threads of one `run` share: those that were left behind disturb no later one."""
+    """The state that the threads of one `run` share. Threads that were left behind cannot disturb a later run."""
 
     def __init__(self) -> None:
-        self.events: queue.SimpleQueue[tuple[Level, str, str] | None] = queue.SimpleQueue()  # None: a thread has ended
+        self.events: queue.SimpleQueue[tuple[Level, str, str] | None] = queue.SimpleQueue()  # None: a thread ended
         self.stop = threading.Event()
 
 
 class LaneRunner:
-    """Runs jobs in threads of their own. `pause` and `report` are for the jobs to use; `check` runs in the caller's thread."""
+    """Run jobs in threads of their own.
+
+    Jobs call `pause` and `report`. The given `report` and `check` run in the caller's thread.
+    """
 
     def __init__(self, client: "EngineClient", report: Report, check: Check) -> None:
         self.client = client
         self._report, self._check = report, check
-        self._own = threading.local()  # `round`: of a job's thread
+        self._own = threading.local()  # `round`: the Round of a job's thread
 
     def report(self, level: Level, operation: str, text: str) -> None:
         self._own.round.events.put((level, operation, text))
 
     def pause(self, seconds: float) -> None:
-        """Raises Abandoned when it is to stop."""
+        """Wait. Raises Abandoned when the lane must stop."""
         if self._own.round.stop.wait(seconds):
             raise Abandoned("The work was stopped.")
 
     def run(self, jobs: Sequence[Job], may_leave: bool = False) -> None:
-        """All jobs, some at a time. Raises what `check` raises, else a job's first error; the others end at their next step.
+        """Run all jobs, up to LANES_AT_ONCE at a time.
 
-        Cancelled and HandOver come out when the requests under way have ended, so that what they do is known; at once with
-        `may_leave`: the jobs change nothing that a way back would find.
+        Raises what `check` raises, else the first error of a job; the other jobs end at their next step. Cancelled and
+        HandOver are raised only when the current requests have ended, so that their effect is known. With `may_leave` they
+        are raised at once: these jobs change nothing that a rollback would have to find.
         """
         self._check()
         shared = Round()
@@ -80,7 +84,7 @@ class LaneRunner:
             raise next((error for error in errors if not isinstance(error, Abandoned)), interruption or errors[0])
 
     def _wait(self, shared: Round, running: int, may_leave: bool) -> Cancelled | HandOver | None:
-        """Until as many threads have ended; passes their events on as they come, and checks. What told them to stop."""
+        """Wait for `running` threads, report their events and run the check. Return the interruption that stopped them."""
         checked_at = time.monotonic()
         interruption: Cancelled | HandOver | None = None
         while running:
@@ -101,7 +105,7 @@ class LaneRunner:
         return interruption
 
     def _work(self, shared: Round, waiting: "queue.SimpleQueue[Job]", errors: list[BaseException], alone: bool) -> None:
-        """`alone`: the caller's own connection is free for the only job."""
+        """`alone`: this is the only job, so it can use the caller's own connection."""
         self._own.round = shared
         try:
             if alone:

@@ -1,10 +1,10 @@
-"""Names and labels: which application a container belongs to, and what an unfinished recreate leaves to be read.
+"""Container names and labels: the application that a container belongs to, and the progress of an unfinished recreate.
 
-A recreate keeps its progress in container names alone. The new container is created as `NAME.windlass-new.OLD12.M` and
-the old one parked as `NAME.windlass-old.OLD12.M`, where OLD12 is the old one's short id and M says whether it ran:
-`r` running, `s` stopped. For an old container that vanishes when it stops (AutoRemove) a never-started copy, the spare,
-has the parked name; its own id is not OLD12. What a scale-in removes is called `NAME.windlass-gone.OLD12.M` from before
-its stop on.
+A recreate keeps its progress in container names alone. It creates the new container as `NAME.windlass-new.OLD12.M` and
+parks the old one as `NAME.windlass-old.OLD12.M`. OLD12 is the old container's short id, and M its state: `r` running,
+`s` stopped. If the engine removes the old container when it stops (AutoRemove), a copy that was never started, the spare,
+has the parked name; its own id is not OLD12. A scale-in renames a container to `NAME.windlass-gone.OLD12.M` before it
+stops it.
 """
 
 import re
@@ -26,8 +26,8 @@ SWARM_LABELS = ("com.docker.swarm.task.id", "com.docker.swarm.service.id")
 APPLICATION_LABEL = "windlass.application"  # on clones of a lone container
 CLONE_SERVICE_LABEL = "windlass.service"
 CLONE_NUMBER_LABEL = "windlass.number"
-CLONE_LABEL = "windlass.clone"  # on every container that a scale-out made
-REFERENCE_LABEL = "windlass.image"  # the image reference of a container that had to be made from an image id
+CLONE_LABEL = "windlass.clone"  # on each container that a scale-out created
+REFERENCE_LABEL = "windlass.image"  # the image reference of a container that had to be created from an image id
 PROTECTED_LABEL = "windlass.protected"
 SYSTEM_LABEL = "windlass.system"
 ORDER_LABEL = "windlass.update.order"
@@ -44,7 +44,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class TemporaryName:
-    """`base` is the name the container has, or had, when nothing is under way."""
+    """A container's name during a recreate. `base` is its name before and after."""
 
     base: str
     role: Role
@@ -56,7 +56,7 @@ class TemporaryName:
 
 
 def parse_temporary_name(name: str) -> TemporaryName | None:
-    """What a recreate's temporary name says; None for any other name."""
+    """Parse a recreate's temporary name; None for any other name."""
     found = TEMPORARY_NAME.fullmatch(name.lstrip("/"))
     if not found:
         return None
@@ -64,15 +64,15 @@ def parse_temporary_name(name: str) -> TemporaryName | None:
 
 
 def base_name(name: str) -> str:
-    """The name without what an unfinished recreate appended."""
+    """Return the name without what an unfinished recreate appended."""
     temporary = parse_temporary_name(name)
     return temporary.base if temporary else name.lstrip("/")
 
 
 def merge_pairs(items: Iterable[Item], name_of: Callable[[Item], str], is_running: Callable[[Item], bool]) -> list[Item]:
-    """One item for each base name: of an unfinished pair the one that runs, else the one that has the name.
+    """Return one item for each base name: of an unfinished pair the running one, else the one that has the name.
 
-    What a scale-in is about to remove is left out.
+    Leave out the containers that a scale-in is about to remove.
     """
     best: dict[str, Item] = {}
     for item in items:
@@ -88,7 +88,10 @@ def merge_pairs(items: Iterable[Item], name_of: Callable[[Item], str], is_runnin
 
 @dataclass(frozen=True)
 class Place:
-    """Where a container belongs: `source` as Application.Source; `number` as Compose counts, 1 for a lone original."""
+    """The place of a container in an application.
+
+    `source` is an Application.Source. `number` counts like Compose's; a lone original has 1.
+    """
 
     source: Literal["compose", "container"]
     application: str
@@ -97,19 +100,19 @@ class Place:
 
 
 def find_place(name: str, labels: Mapping[str, str]) -> Place | None:
-    """None for Swarm's tasks and Compose's one-off containers (`docker compose run`)."""
+    """Return the place that the labels give; None for Swarm's tasks and Compose's one-off containers (`docker compose run`)."""
     if labels.get(ONEOFF_LABEL, "").lower() == "true" or any(label in labels for label in SWARM_LABELS):
         return None
     base = base_name(name)
     if project := labels.get(PROJECT_LABEL):
-        return Place("compose", project, labels.get(SERVICE_LABEL) or base, read_number(labels.get(NUMBER_LABEL)))
+        return Place("compose", project, labels.get(SERVICE_LABEL) or base, read_container_number(labels.get(NUMBER_LABEL)))
     application = labels.get(APPLICATION_LABEL) or base
     service = labels.get(CLONE_SERVICE_LABEL) or application
-    return Place("container", application, service, read_number(labels.get(CLONE_NUMBER_LABEL)))
+    return Place("container", application, service, read_container_number(labels.get(CLONE_NUMBER_LABEL)))
 
 
-def read_number(text: str | None) -> int:
-    """A container number from a label, 1 when there is none that can be read."""
+def read_container_number(text: str | None) -> int:
+    """Parse a label's container number; 1 if it is missing or invalid."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
@@ -119,19 +122,19 @@ def is_true(text: str | None) -> bool:
 
 @cache
 def find_own_container_id() -> str:
-    """The id of the container this process runs in; empty outside of one."""
+    """Return the id of the container that this process runs in; empty outside of one."""
     for path in ("/proc/self/mountinfo", "/proc/self/cgroup"):
         try:
             text = Path(path).read_text(errors="replace")
         except OSError:
             continue
-        if found := read_container_id(text):
+        if found := parse_container_id(text):
             return found
     return ""
 
 
-def read_container_id(text: str) -> str:
-    """The container's id as /proc/self/mountinfo (the engine's own files mounted into it) or /proc/self/cgroup tell it."""
+def parse_container_id(text: str) -> str:
+    """Find the container's id in the text of /proc/self/mountinfo (the engine mounts files of its own) or /proc/self/cgroup."""
     for line in text.splitlines():
         mount = line.split(" ")
         is_own_file = len(mount) > 4 and mount[4] in {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}

@@ -8,7 +8,7 @@ from typing import ClassVar
 class Operation:
     """One step of a plan: one engine request, with the reason for it.
 
-    `cause` says why the plan has it. `undo` takes it back, and must be safe to run when the operation was only half done.
+    `cause` is the reason. `undo` rolls the operation back; it must be safe to run after the operation was only half done.
     `word` names the operation in a call's events.
     """
 

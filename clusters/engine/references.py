@@ -1,4 +1,4 @@
-"""Image references, as far as a redeploy has to understand them."""
+"""Image references, as far as a redeploy needs to understand them."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ DEFAULT_REGISTRIES = ("docker.io/", "index.docker.io/")
 
 
 def is_image_id(reference: str, image_id: str) -> bool:
-    """Whether the reference is an id, whole or shortened. `cafe12` is a name where `image_id` does not begin with it."""
+    """Return whether the reference is an id, whole or shortened. `cafe12` is a name unless `image_id` begins with it."""
     if not reference or IMAGE_ID.fullmatch(reference):
         return True
     bare = reference.removeprefix("sha256:")
@@ -22,7 +22,7 @@ def is_digest_pinned(reference: str) -> bool:
 
 
 def repository_of(reference: str) -> str:
-    """The repository as the engine writes it in RepoDigests: `docker.io/library/app:1` is `app`."""
+    """Return the repository as the engine writes it in RepoDigests: `app` for `docker.io/library/app:1`."""
     name = reference.split("@", 1)[0]
     head, slash, tail = name.rpartition("/")
     repository = f"{head}{slash}{tail.split(':', 1)[0]}"
@@ -32,19 +32,19 @@ def repository_of(reference: str) -> str:
 
 
 def came_from_registry(image: dict[str, Any], reference: str) -> bool:
-    """Whether the local image has a digest that a registry gave it under the reference's repository.
+    """Return whether a registry gave the local image a digest under the reference's repository.
 
-    An engine with the containerd image store gives local builds a digest too: the image's own id.
+    An engine with the containerd image store gives local builds a digest too, which is the image's own id.
     """
     digests = (digest.split("@", 1) for digest in image.get("RepoDigests") or [] if "@" in digest)
     return any(repository_of(name) == repository_of(reference) and digest != image["Id"] for name, digest in digests)
 
 
 def share_digest(first: Iterable[str], second: Iterable[str]) -> bool:
-    """Whether two images, by their RepoDigests, come from one index: the same in a registry whatever their platforms' ids."""
+    """Return whether two images, by their RepoDigests, come from one index, whatever the ids of their platforms."""
     return bool({digest.split("@", 1)[-1] for digest in first} & {digest.split("@", 1)[-1] for digest in second})
 
 
-def shorten(image_id: str) -> str:
-    """`sha256:` and 12 digits."""
+def shorten_image_id(image_id: str) -> str:
+    """Return `sha256:` and 12 digits."""
     return image_id[: len("sha256:") + 12] if image_id.startswith("sha256:") else image_id[:12]

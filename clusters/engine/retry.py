@@ -1,4 +1,4 @@
-"""Ask an engine again when it does not answer for a moment."""
+"""Retry a request while the engine does not answer."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,15 +8,15 @@ from clusters.engine.lanes import Abandoned
 
 Answer = TypeVar("Answer")
 
-ATTEMPTS = 4  # bridge a hiccup; a longer outage is raised, and the call is resumed later
+ATTEMPTS = 4  # enough for a short outage; a longer one is raised, and the call is resumed later
 RETRY_SECONDS = 1.0
 
 
 def retry_unreachable(request: Callable[[int], Answer], warn: Callable[[str], None], pause: Callable[[float], None]) -> Answer:
-    """Return the answer of `request(attempt)`, which is asked up to ATTEMPTS times; `attempt` counts from 0.
+    """Return the answer of `request(attempt)`, which is called up to ATTEMPTS times; `attempt` counts from 0.
 
-    `warn(text)` reports each repetition. `pause(seconds)` waits and may raise when the work is to stop. Raises
-    EngineUnreachable, also when the wait was interrupted: whether the request got through must be checked then.
+    `warn(text)` reports each retry. `pause(seconds)` waits and can raise when the work must stop. Raises
+    EngineUnreachable, also when the wait was interrupted: the request may have succeeded, so check its effect then.
     """
     for attempt in range(ATTEMPTS):
         try:

@@ -1,6 +1,6 @@
-"""The sample application `hello` on an empty engine: made as Compose v2 would make it, from images without a network.
+"""The sample application `hello` for an empty engine: created like Compose v2 does, from images that need no network.
 
-Two `web` containers serve a page and have a health check, one `worker` writes a line now and then.
+Two `web` containers with a health check serve a page; one `worker` writes a line now and then.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ from clusters.engine.errors import EngineRefused
 
 PROJECT = "hello"
 NETWORK = "hello_default"
-COMPOSE_VERSION = "2.24.0"  # whose labels and names these are
+COMPOSE_VERSION = "2.24.0"  # the labels and names are this version's
 SECOND = 1_000_000_000  # nanoseconds, the Engine API's unit
 APPLETS = ("sh", "httpd", "wget", "sleep", "date", "echo", "hostname")
 PAGE = (
     '<!doctype html>\n<html lang="en">\n<title>hello</title>\n<h1>Hello from a container</h1>\n'
     "<p>This is the sample application. Redeploy it or scale it by a trigger.</p>\n</html>\n"
 )
-# The shell ends at SIGTERM; a lone program as a container's first process would be killed after the grace period instead.
+# The shell exits at SIGTERM. As a container's first process, the program alone would be killed after the grace period.
 SERVE = "trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait"
 WORK = "trap 'exit 0' TERM; while :; do echo \"$(date): worked\"; sleep 30 & wait $!; done"
 
@@ -63,8 +63,8 @@ SERVICES = (
 )
 
 
-def start_sample(client: EngineClient, busybox: bytes) -> None:
-    """Builds the images and starts the containers. `busybox`: the static program. Raises EngineError."""
+def deploy_sample(client: EngineClient, busybox: bytes) -> None:
+    """Build the images and start the containers. `busybox` is the static program. Raises EngineError."""
     with translated_errors():
         create_network(client)
         root = make_root(busybox)
@@ -85,7 +85,7 @@ def create_network(client: EngineClient) -> None:
 
 
 def build_image(client: EngineClient, service: SampleService, root: bytes) -> str:
-    """The image's id."""
+    """Build the image and return its id."""
     context = make_tar({"Dockerfile": service.dockerfile.encode(), "root.tar": root})
     for line in client.api.build(fileobj=io.BytesIO(context), custom_context=True, tag=service.image, rm=True, decode=True):
         if "error" in line:
@@ -118,7 +118,7 @@ def compose_labels(service: SampleService, number: int, image_id: str) -> dict[s
 
 
 def make_root(busybox: bytes) -> bytes:
-    """The image's file system as a tar archive."""
+    """Return the image's file system as a tar archive."""
     links = {f"bin/{applet}": "busybox" for applet in APPLETS}
     return make_tar({"bin/busybox": busybox, "www/index.html": PAGE.encode()}, links, executable={"bin/busybox"})
 
@@ -139,10 +139,10 @@ def make_tar(files: dict[str, bytes], links: dict[str, str] | None = None, execu
 
 
 def engine_is_empty(client: EngineClient) -> bool:
-    """Whether the engine has no container at all, stopped ones counted."""
+    """Return whether the engine has no container at all, not even a stopped one."""
     return not client.list_containers()
 
 
 def engine_architecture(client: EngineClient) -> Any:
-    """As `uname -m` says it: x86_64."""
+    """Return the architecture as `uname -m` prints it: x86_64."""
     return client.info().get("Architecture")

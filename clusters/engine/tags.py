@@ -1,4 +1,4 @@
-"""A redeploy to another tag: what an image reference becomes, and where one tag cannot be meant for all."""
+"""Change the tag of image references, and refuse a tag that cannot apply to all of them."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from clusters.registry.reference import BadReference, parse_reference
 
 
 def with_tag(reference: str, tag: str) -> str:
-    """The repository as it is written, with this tag; a digest goes. Without a tag the reference as it is."""
+    """Return the reference with this tag and without a digest; the unchanged reference if the tag is empty."""
     if not tag:
         return reference
     head, slash, tail = reference.partition("@")[0].rpartition("/")
@@ -15,12 +15,12 @@ def with_tag(reference: str, tag: str) -> str:
 
 
 def refuse_several_repositories(subject: str, references: Iterable[str]) -> None:
-    """A tag belongs to one repository. Raises PlanRefused."""
+    """Raise PlanRefused if the references have several repositories: a tag belongs to one."""
     found = sorted({find_repository(reference) for reference in references})
     if len(found) > 1:
         listed = f"{', '.join(found[:5])}{', …' if len(found) > 5 else ''}"
         raise PlanRefused(
-            f"A tag belongs to one repository, and {subject} runs images of {len(found)} ({listed}): name one service of it.",
+            f"A tag belongs to one repository, but {subject} has images from {len(found)} ({listed}). Choose one service.",
             code="several_repositories",
         )
 

@@ -1,4 +1,4 @@
-"""Words that both drivers put into messages: one line each, of a length to be read."""
+"""Text helpers for the messages of both drivers."""
 
 OUTPUT_LENGTH = 300  # characters
 
@@ -12,3 +12,8 @@ def cut(text: str) -> str:
 def sentence(text: str) -> str:
     """Return the text with a full stop at its end, unless it ends like a sentence already."""
     return text if text.endswith((".", "…", "!", "?")) else f"{text}."
+
+
+def protected_message(name: str) -> str:
+    """Return the refusal of a call on a protected application, service or container."""
+    return f"{name} is protected: the console runs in it, or its label says so."

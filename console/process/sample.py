@@ -26,7 +26,7 @@ def start_sample(endpoint: EngineEndpoint) -> str:
             architecture = sample.engine_architecture(client)
             if architecture != platform.machine():
                 return f"No sample application: the engine is {architecture}, this machine {platform.machine()}."
-            sample.start_sample(client, find_busybox().read_bytes())
+            sample.deploy_sample(client, find_busybox().read_bytes())
             return "The engine was empty, so the sample application hello was started (WINDLASS_SAMPLE=0 leaves it out)."
     except EngineUnreachable:
         return ""  # the clusters page shows the reason

@@ -72,7 +72,7 @@ def test_one_container_is_removed_and_its_project_is_left(engine: PrivateEngine,
     anonymous = read_volumes(api, "shop-db-1")["/cache"]
     drive = act(engine, "delete", container="shop-db-1")
     assert drive.outcome
-    assert drive.outcome.message == "shop-db-1 is removed. Named volumes and images stay."
+    assert drive.outcome.message == "shop-db-1 was deleted. Named volumes and images are kept."
     assert list_names(api) == list_running(api) == {"shop-web-1", "shop-web-2"}
     assert anonymous not in list_volumes(api)
     assert list_networks(api) == {"shop_default"}
@@ -113,7 +113,7 @@ def test_what_would_not_start_is_named(
     drive = act(engine, "start")
     assert drive.outcome
     assert drive.state == "failed"
-    assert drive.outcome.message.startswith("shop-web-1 would not start: ")
+    assert drive.outcome.message.startswith("shop-web-1 did not start: ")
     assert drive.outcome.message.endswith("Now shop-web-1 is stopped.")
 
 
@@ -125,7 +125,7 @@ def test_what_does_its_work_and_ends_is_well(
     assert drive.outcome
     assert (drive.state, drive.outcome.message) == (
         "succeeded",
-        "1 container of shop was started. shop-migrate-1 has done its work and ended (exit code 0).",
+        "1 container of shop was started. shop-migrate-1 completed its work and exited (exit code 0).",
     )
 
 

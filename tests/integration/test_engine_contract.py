@@ -1,4 +1,4 @@
-"""One suite for the real engine, through EngineClient, and for FakeEngine: what the driver builds on holds for both."""
+"""One suite for the real engine, through EngineClient, and for FakeEngine: both behave as the driver expects."""
 
 import contextlib
 import time
@@ -37,13 +37,13 @@ OLD_CONFIG: Json = {
 
 @dataclass
 class Bench:
-    """An engine under contract: the client, and how a test arranges what the client cannot."""
+    """An engine under test: its client, and ways to arrange what the client cannot."""
 
     client: Any
     add_image: Callable[..., str]
     add_network: Callable[..., str]
     publish: Callable[..., str]  # publish(**config) -> reference of an image that only the registry has
-    publish_private: Callable[..., str]  # as publish, in a registry that wants LOGIN
+    publish_private: Callable[..., str]  # like publish, in a registry that requires LOGIN
     registry_host: str
     subnet: str
     write_log: Callable[..., None] = lambda container, *texts, stream="stdout": None  # what the container's command writes
@@ -161,7 +161,7 @@ def test_what_does_not_exist_is_a_missing_target(bench: Bench, ask: Callable[[An
         ask(bench.client)
 
 
-def test_list_entry_tells_what_the_inventory_reads(bench: Bench) -> None:
+def test_list_entry_has_what_the_inventory_reads(bench: Bench) -> None:
     image = bench.add_image(**OLD_CONFIG)
     container = bench.run("listed", Labels={"mine": "user"}, Healthcheck=HEALTHY)
     eventually(lambda: "(healthy)" in bench.client.list_containers()[0]["Status"])
@@ -205,7 +205,7 @@ def test_images_are_found_by_reference_and_by_id(bench: Bench) -> None:
     assert IMAGE in next(listed for listed in bench.client.list_images() if listed["Id"] == image)["RepoTags"]
 
 
-# Create: what the image gives and what the body says
+# Create: the image's defaults and the body's settings
 
 
 def test_created_container_has_the_images_defaults(bench: Bench) -> None:
@@ -265,13 +265,13 @@ def test_running_container_is_stopped_started_and_removed(bench: Bench) -> None:
     bench.write_log(container, "ready")
     assert bench.inspect("living")["Id"] == container
     assert bench.inspect(container[:12])["State"]["Running"]
-    bench.client.start_container(container)  # running already: no error
+    bench.client.start_container(container)  # already running: no error
     with raises(EngineRefused, "conflict"):
         bench.client.remove_container(container)
-    eventually(lambda: read_log(bench, container))  # from now on it knows what to do when it is to stop
+    eventually(lambda: read_log(bench, container))  # from now on its signal handler is set
     bench.client.stop_container(container)
     assert (bench.state(container), bench.inspect(container)["State"]["ExitCode"]) == ("exited", 0)
-    bench.client.stop_container(container)  # stopped already: no error
+    bench.client.stop_container(container)  # already stopped: no error
     bench.client.start_container(container)
     assert bench.state(container) == "running"
     bench.client.kill_container(container)
@@ -326,7 +326,7 @@ def test_command_that_is_not_there_is_refused_at_the_start(bench: Bench) -> None
 
 
 @pytest.mark.parametrize(("check", "word"), [(HEALTHY, "healthy"), (UNHEALTHY, "unhealthy")])
-def test_health_is_told(bench: Bench, check: Json, word: str) -> None:
+def test_health_is_reported(bench: Bench, check: Json, word: str) -> None:
     bench.add_image(Healthcheck=check)
     container = bench.run("checked")
     assert eventually(lambda: bench.inspect(container)["State"]["Health"]["Status"] == word)
@@ -345,7 +345,7 @@ def test_health_check_none_gives_no_health(bench: Bench) -> None:
     assert "Health" not in bench.inspect(container)["State"]
 
 
-def test_auto_removed_container_is_gone_after_its_stop(bench: Bench) -> None:
+def test_auto_removed_container_no_longer_exists_after_its_stop(bench: Bench) -> None:
     bench.add_image()
     container = bench.run("passing", HostConfig={"AutoRemove": True})
     assert bench.inspect(container)["HostConfig"]["AutoRemove"] is True
@@ -353,7 +353,7 @@ def test_auto_removed_container_is_gone_after_its_stop(bench: Bench) -> None:
     eventually(lambda: bench.client.list_containers() == [])
 
 
-def test_auto_removed_container_takes_no_restart_policy(bench: Bench) -> None:
+def test_auto_removed_container_accepts_no_restart_policy(bench: Bench) -> None:
     bench.add_image()
     container = bench.run("passing", HostConfig={"AutoRemove": True})
     with pytest.raises(EngineRefused):
@@ -369,7 +369,7 @@ def test_restart_policy_is_updated(bench: Bench) -> None:
     assert bench.inspect(container)["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
 
 
-def test_restarted_container_is_the_same_and_started_anew(bench: Bench) -> None:
+def test_restarted_container_is_the_same_with_a_new_start(bench: Bench) -> None:
     bench.add_image()
     container = bench.run("living", HostConfig={"AutoRemove": True})
     before = bench.inspect(container)
@@ -388,7 +388,7 @@ def test_stopped_container_is_started_by_a_restart(bench: Bench) -> None:
     assert bench.state(container) == "running"
 
 
-def test_start_by_hand_begins_the_count_of_restarts_anew(bench: Bench) -> None:
+def test_manual_start_resets_the_count_of_restarts(bench: Bench) -> None:
     bench.add_image(Cmd=CRASHES)
     container = bench.run("looping", HostConfig={"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}})
     eventually(lambda: bench.inspect(container)["RestartCount"] >= 4)
@@ -482,7 +482,7 @@ def test_network_of_another_container_is_shared(bench: Bench) -> None:
     assert inspected["NetworkSettings"]["Networks"] == {}
 
 
-def test_network_of_a_container_that_is_gone_cannot_be_joined(bench: Bench) -> None:
+def test_network_of_a_removed_container_cannot_be_joined(bench: Bench) -> None:
     bench.add_image()
     parent = bench.run("parent")
     child = bench.run("child", HostConfig={"NetworkMode": f"container:{parent}"}, start=False)
@@ -530,7 +530,7 @@ def test_mounts_of_the_api_are_mounted(bench: Bench) -> None:
     assert len(made["/data"]["Name"]) == 64
 
 
-def test_anonymous_volumes_stay_unless_asked_and_named_ones_always(bench: Bench) -> None:
+def test_anonymous_volumes_stay_unless_their_removal_is_requested_and_named_ones_always(bench: Bench) -> None:
     bench.add_image(Volumes={"/data": {}})
     binds = {"HostConfig": {"Binds": ["named:/srv"]}}
     first = bench.run("first", start=False, **binds)
@@ -604,7 +604,7 @@ def test_unknown_reference_cannot_be_pulled(bench: Bench) -> None:
         bench.client.pull_image(f"{bench.registry_host}/never-pushed:1")
 
 
-def test_stored_credentials_are_asked_at_each_pull_by_siblings_too_and_after_given_ones(bench: Bench) -> None:
+def test_stored_credentials_are_read_at_each_pull_also_by_siblings_and_after_explicit_ones(bench: Bench) -> None:
     reference = bench.publish_private(Env=["VERSION=2"])
     stored: list[Json | None] = [None]
     right, wrong = ({"username": LOGIN["user"], "password": text} for text in (LOGIN["password"], "wrong"))
@@ -676,7 +676,7 @@ def test_what_does_not_run_uses_nothing(bench: Bench) -> None:
 # Details
 
 
-def test_what_a_page_shows_of_a_container_is_told_alike(bench: Bench) -> None:
+def test_both_engines_give_a_containers_page_the_same_details(bench: Bench) -> None:
     bench.add_image(**OLD_CONFIG)
     bench.add_network("shop_default", bench.subnet)
     container = bench.run(
@@ -736,7 +736,7 @@ def test_an_image_that_lost_its_tag_has_placeholders_and_goes_by_its_id(bench: B
 
 
 @pytest.mark.parametrize("start", [True, False])
-def test_an_image_that_a_container_was_made_of_is_not_removed(bench: Bench, start: bool) -> None:
+def test_an_image_of_a_container_is_not_removed(bench: Bench, start: bool) -> None:
     image = bench.add_image("windlass-test/used:1", Cmd=SERVE, Labels={"build": "3"})
     bench.run("user", "windlass-test/used:1", start=start)
     with pytest.raises(EngineRefused, match=f"being used by {'running' if start else 'stopped'} container") as refused:
@@ -769,7 +769,7 @@ def test_disk_usage_counts_an_images_containers_and_its_shared_layers(bench: Ben
     assert volume["UsageData"]["RefCount"] == 1
 
 
-def test_events_between_two_moments_are_told_at_once(bench: Bench) -> None:
+def test_events_between_two_moments_are_returned_at_once(bench: Bench) -> None:
     bench.add_image(Cmd=SERVE)
     clock = datetime.fromisoformat(bench.client.info()["SystemTime"][:26].rstrip("Z")).replace(tzinfo=UTC).timestamp()
     container = bench.run("eventful")
@@ -780,7 +780,7 @@ def test_events_between_two_moments_are_told_at_once(bench: Bench) -> None:
         found = [event for event in events if event["Actor"]["ID"] == container]
         return [(event["Type"], event["Action"], event["Actor"]["Attributes"]["name"]) for event in found]
 
-    eventually(lambda: ("container", "die", "eventful") in look(), what="the container's end is told")
+    eventually(lambda: ("container", "die", "eventful") in look(), what="the container's end is reported")
     assert [action for _, action, _ in look()][:2] == ["create", "start"]
 
 
@@ -813,7 +813,7 @@ def test_a_log_has_its_lines_with_times_and_streams(bench: Bench, terminal: bool
     assert read_log(bench, container, since=moments[1]) == lines[1:]  # inclusive, to the nanosecond
     assert read_log(bench, container, since=moments[1] + 1) == lines[moments.count(moments[1]) + 1 :]
     assert read_log(bench, container, tail=2) == lines[1:]
-    assert read_log(bench, container, tail=1, since=moments[0]) == lines[2:]  # the tail first, then the time
+    assert read_log(bench, container, tail=1, since=moments[0]) == lines[2:]  # first the tail, then the time
 
 
 def test_streams_are_kept_apart_and_a_long_line_comes_whole(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""What docker-compose 1.29.2 makes is redeployed and scaled so that Compose still takes it for its own."""
+"""Redeploy and scale what docker-compose 1.29.2 created, and check that Compose still treats it as its own."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def compose(engine: PrivateEngine, api: docker.APIClient, tmp_path: Path) -> Com
     return project
 
 
-def test_compose_sees_what_was_scaled_out_and_its_up_changes_nothing(
+def test_compose_sees_the_clones_and_its_up_changes_nothing(
     engine: PrivateEngine, api: docker.APIClient, compose: ComposeProject
 ) -> None:
     assert scale(engine, 3).state == "succeeded"
@@ -40,7 +40,7 @@ def test_compose_sees_what_was_scaled_out_and_its_up_changes_nothing(
     assert set(list_running(api)) == set(ids)
 
 
-def test_compose_can_scale_back_what_was_scaled_out(
+def test_compose_can_remove_the_clones_by_scaling_in(
     engine: PrivateEngine, api: docker.APIClient, compose: ComposeProject
 ) -> None:
     before = read_ids(api)

@@ -1,4 +1,4 @@
-"""Redeploy takes the new image's defaults and keeps what the user asked for."""
+"""A redeploy applies the new image's defaults and keeps the user's settings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ def test_new_image_env_defaults_apply_and_the_users_env_stays(
     assert env == {"VERSION": "2", "COLOR": "green", "FRESH": "1", "TOKEN": "mine", "KEPT": "newer"}
 
 
-def test_all_env_is_kept_with_a_warning_when_the_old_image_is_gone(
+def test_all_env_is_kept_with_a_warning_when_the_old_image_no_longer_exists(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image(Env=["VERSION=1"])
@@ -106,7 +106,7 @@ def test_image_default_is_replaced_by_the_new_images(
     assert read_config(api, web)[field] == NEW[field]
 
 
-def test_what_the_user_set_stays_against_the_new_images_defaults(
+def test_users_settings_override_the_new_images_defaults(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image(**OLD)

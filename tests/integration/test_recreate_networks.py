@@ -1,4 +1,4 @@
-"""Redeploy keeps the container's place in its networks: names, addresses, and nothing that was only the old one's."""
+"""A redeploy keeps the container's names and addresses in its networks, and nothing that was only the old container's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,13 +20,13 @@ def read_networks(api: docker.APIClient, container: str) -> dict[str, Any]:
 
 
 def own_aliases(api: docker.APIClient, container: str, network: str) -> set[str]:
-    """The endpoint's aliases without the short id, which the engine adds by itself."""
+    """Return the endpoint's aliases without the short id, which the engine adds by itself."""
     inspected = api.inspect_container(container)
     return set(inspected["NetworkSettings"]["Networks"][network]["Aliases"] or []) - {inspected["Id"][:12]}
 
 
 def add_subnet(engine: PrivateEngine, project: Project, name: str) -> tuple[str, str]:
-    """A network with a subnet, and an address in it for a test to give."""
+    """Create a network with a subnet, and return an address in it for a test to assign."""
     subnet = engine.new_subnet()
     pool = docker.types.IPAMPool(subnet=subnet)
     return project.add_network(name, ipam=docker.types.IPAMConfig(pool_configs=[pool])), subnet.replace(".0/24", ".77")
@@ -110,7 +110,7 @@ def test_all_networks_and_their_settings_survive(
     assert all(network["IPAddress"] for network in networks.values())
 
 
-def test_static_address_is_kept_and_a_given_one_is_not_made_static(
+def test_static_address_is_kept_and_an_assigned_one_is_not_made_static(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image()
@@ -149,7 +149,7 @@ def test_configured_mac_address_is_kept_and_a_generated_one_is_not(
     assert not api.inspect_container(loose)["Config"].get("MacAddress")
 
 
-def test_links_are_made_again(engine: PrivateEngine, api: docker.APIClient, image: ImageMaker) -> None:
+def test_links_are_recreated(engine: PrivateEngine, api: docker.APIClient, image: ImageMaker) -> None:
     app = image()
     create_container(api, "store", app)
     lone = create_container(api, "lone", app, HostConfig={"Links": ["store:db"]})
@@ -161,7 +161,7 @@ def test_links_are_made_again(engine: PrivateEngine, api: docker.APIClient, imag
     assert list_names(api) == {"store", "lone"}
 
 
-def test_links_of_a_network_are_made_again(
+def test_links_of_a_network_are_recreated(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image()
@@ -199,7 +199,7 @@ def test_whole_project_with_a_shared_network_container_is_redeployed(
     front = project.add_network()
     gateway = project.add("gateway", app, networks={front: {}}, ExposedPorts={"80/tcp": {}})
     gateway_id = api.inspect_container(gateway)["Id"]
-    # Its name sorts first: the order must come from the dependency.
+    # Its name sorts first, so the order must come from the dependency.
     agent = project.add("agent", app, HostConfig={"NetworkMode": f"container:{gateway_id}"})
     new_image = api.inspect_image(image(app, ExposedPorts={"81/tcp": {}}))["Id"]
     assert redeploy(engine).state == "succeeded"
@@ -209,7 +209,7 @@ def test_whole_project_with_a_shared_network_container_is_redeployed(
     assert list_names(api) == {gateway, agent}
 
 
-def test_way_back_restores_the_shared_network_too(
+def test_rollback_restores_the_shared_network_too(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     good, app = image(), image()
@@ -223,7 +223,7 @@ def test_way_back_restores_the_shared_network_too(
     assert list_names(api) == {gateway, sidecar}
 
 
-def test_way_back_restores_addresses_aliases_and_networks(
+def test_rollback_restores_addresses_aliases_and_networks(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image()

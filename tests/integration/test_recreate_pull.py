@@ -1,4 +1,4 @@
-"""What is redeployed to: pulled first, and nothing is touched when there is nothing to go to."""
+"""A redeploy pulls the new image first, and touches nothing if it cannot."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ ImageMaker = Callable[..., str]
 def push_versions(
     api: docker.APIClient, registry: PrivateRegistry, image: ImageMaker, name: str = "shop", **new: object
 ) -> tuple[str, str]:
-    """Version 1 on the engine, version 2 in the registry, both under one tag. The reference and version 2's image id."""
+    """Put version 1 on the engine and version 2 in the registry, under one tag. Return it and version 2's image id."""
     first = image(Env=["VERSION=1"])
     reference = registry.push(api, name, first)
     api.pull(reference)
@@ -78,7 +78,7 @@ def test_nothing_is_touched_when_the_registry_is_down(
     assert drive.outcome.reason == "pull_failed"
 
 
-def test_nothing_is_touched_when_the_tag_is_gone_from_the_registry(
+def test_nothing_is_touched_when_the_registry_no_longer_has_the_tag(
     engine: PrivateEngine, api: docker.APIClient, project: Project, registry: PrivateRegistry, image: ImageMaker
 ) -> None:
     reference, _ = push_versions(api, registry, image, "gone")
@@ -102,7 +102,7 @@ PAGE = Reply(headers={"Content-Type": "text/html"}, body=b"<!doctype html><title
         (Reply(429, body=b'{"errors": [{"code": "TOOMANYREQUESTS", "message": "slow down"}]}'), "pull_rate_limited", ""),
         (Reply(500, body=b"no disk left"), "pull_failed", ""),
         (PAGE, "pull_failed", ""),
-        (b"HTTP/1.1 200 OK\r\n\r\n", "pull_failed", "no progress for 1 s"),  # drop by drop
+        (b"HTTP/1.1 200 OK\r\n\r\n", "pull_failed", "no progress for 1 s"),  # slowly, byte by byte
     ],
     ids=["401", "429", "500", "a page", "slow"],
 )
@@ -181,7 +181,7 @@ def test_stored_credentials_pull_and_a_change_of_them_counts_at_once(
     assert api.inspect_container("shop-web-1")["Image"] == api.inspect_image(newer)["Id"]
 
 
-def test_another_tag_stays_also_for_plain_redeploys_and_one_that_fails_leaves_it(
+def test_another_tag_is_kept_by_later_redeploys_and_a_failed_change_leaves_the_old_tag(
     engine: PrivateEngine, api: docker.APIClient, project: Project, registry: PrivateRegistry, image: ImageMaker
 ) -> None:
     first = registry.push(api, "tagged", image(), "1")
@@ -214,7 +214,7 @@ def test_another_tag_stays_also_for_plain_redeploys_and_one_that_fails_leaves_it
 def test_image_known_by_id_alone_is_refused(engine: PrivateEngine, api: docker.APIClient, image: ImageMaker) -> None:
     app = image()
     create_container(api, "lone", api.inspect_image(app)["Id"])
-    image(app)  # the tag moves on, and nothing tells any more what the container was made from
+    image(app)  # the tag moves, so nothing shows any longer what the container was created from
     before = read_ids(api)
     with pytest.raises(PlanRefused) as refusal:
         redeploy(engine, "lone", source="container")

@@ -1,4 +1,4 @@
-"""A worker may die between any two requests: the next one observes, plans and executes again and all is well.
+"""A worker can die between any two requests: the next one observes, plans and executes again, and completes the call.
 
 Every boundary on FakeEngine, and a handful on the real engine.
 """
@@ -27,7 +27,7 @@ BOUNDARIES = 400  # more than any plan here has
 
 @dataclass
 class Case:
-    """A service `web` of the project `shop` on a FakeEngine, and how it must look in the end."""
+    """A service `web` of the project `shop` on a FakeEngine, and its expected state at the end."""
 
     host_config: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
@@ -87,7 +87,7 @@ CASES = {
 
 
 def picture(fake: FakeEngine) -> set[str]:
-    """What must not change over a redeploy, line by line: by container name everything but the image, its variables, ids."""
+    """List what a redeploy must not change, by container name: everything but the image, its variables and ids."""
     names = {container["Id"]: container["Name"] for container in fake.containers.values()}
     lines = {f"volume {volume}" for volume in fake.volumes}
     for container in fake.containers.values():
@@ -96,7 +96,7 @@ def picture(fake: FakeEngine) -> set[str]:
         lines.add(f"{name} is {container['State']['Status']}")
         lines.add(f"{name} network {kind}:{names.get(parent, parent)}")
         lines.add(f"{name} restart {sorted(host_config['RestartPolicy'].items())} remove {host_config['AutoRemove']}")
-        # A container that comes back from an image whose tag has moved on remembers its reference in a label of ours.
+        # A container that is restored from an image whose tag has moved keeps its reference in a label of ours.
         labels = {key: value for key, value in container["Config"]["Labels"].items() if key != "windlass.image"}
         lines.add(f"{name} labels {sorted(labels.items())}")
         lines |= {f"{name} mount {mount['Destination']} {mount.get('Name')}" for mount in container["Mounts"]}
@@ -107,7 +107,7 @@ def picture(fake: FakeEngine) -> set[str]:
 
 
 def compare(fake: FakeEngine, expected: set[str]) -> list[str]:
-    """The differences as sorted lines, `+` for what is too much; and the way the engine came here."""
+    """Return the differences as sorted lines, `+` for what is surplus, and the engine's operations so far."""
     seen = picture(fake)
     differences = [f"+ {line}" for line in seen - expected] + [f"- {line}" for line in expected - seen]
     return [*sorted(differences), *fake.operations] if differences else []
@@ -120,7 +120,7 @@ def versions(fake: FakeEngine) -> set[str]:
 def die_at_each_boundary(
     arrange: Callable[[], FakeEngine], act: Callable[[FakeEngine], Drive], judge: Callable[[FakeEngine, int], None]
 ) -> None:
-    """Runs `act` on a fresh engine again and again, dying one change later each time, until it comes through."""
+    """Run `act` on fresh engines, and die one change later each time, until it completes."""
     for changes in range(BOUNDARIES):
         fake = arrange()
         kill_after(fake, changes)
@@ -130,7 +130,7 @@ def die_at_each_boundary(
             revive(fake)
             judge(fake, changes)
             continue
-        assert changes > 1, "the plan had hardly a change in which to die"
+        assert changes > 1, "the plan had too few changes to die in"
         return
     pytest.fail(f"still dying after {BOUNDARIES} changes")
 
@@ -169,7 +169,7 @@ def test_redeploy_that_dies_twice_is_finished(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", ["start-first", "start-first, restarted always", "side by side"])
-def test_as_many_run_at_every_moment_of_a_start_first_redeploy_whoever_dies(name: str) -> None:
+def test_start_first_redeploy_never_runs_fewer_containers_even_after_a_death(name: str) -> None:
     case = CASES[name]
 
     def judge(fake: FakeEngine, changes: int) -> None:
@@ -230,7 +230,7 @@ def redeploy_plan(fake: FakeEngine) -> Plan:
 @pytest.mark.parametrize(
     "case", [CASES["start-first"], CASES["stop-first"], CASES["removes itself"]], ids=["start", "stop", "rm"]
 )
-def test_scaling_after_a_redeploy_that_died_gives_the_asked_count(case: Case) -> None:
+def test_scaling_after_a_redeploy_that_died_gives_the_requested_count(case: Case) -> None:
     def judge(fake: FakeEngine, changes: int) -> None:
         if case.host_config.get("AutoRemove") and changes == 0:
             return
@@ -250,7 +250,7 @@ def test_scaling_is_finished_after_a_death_at_any_boundary(before: int, after: i
     def judge(fake: FakeEngine, changes: int) -> None:
         assert scale_with(fake, after).state == "succeeded", changes
         assert fake.names() == fake.running(), changes
-        assert len(fake.names()) == after, changes  # clones are made side by side: a death may leave a gap in the numbers
+        assert len(fake.names()) == after, changes  # clones are created side by side, so a death can leave a gap in the numbers
         assert "shop-web-1" in fake.names(), changes
         assert versions(fake) == {"VERSION=1"}, changes
         if after > before:
@@ -277,11 +277,11 @@ def test_clones_have_all_networks_after_a_death_at_any_boundary() -> None:
 
 
 class Stopped(Exception):
-    """What a runner's check raises: the lease is lost, or the call took too long."""
+    """A runner's check raises it: the lease is lost, or the call took too long."""
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_what_check_raises_comes_out_and_the_next_call_finishes(case: Case) -> None:
+def test_exception_of_check_is_raised_and_the_next_call_finishes(case: Case) -> None:
     expected = picture(case.arrange())
     for checks in range(BOUNDARIES):
         fake = case.arrange()
@@ -302,7 +302,7 @@ def test_what_check_raises_comes_out_and_the_next_call_finishes(case: Case) -> N
         return
 
 
-def test_engine_that_is_lost_halfway_is_told_and_the_next_call_finishes() -> None:
+def test_engine_that_is_lost_halfway_is_reported_and_the_next_call_finishes() -> None:
     case = CASES["stop-first"]
     expected = picture(case.arrange())
     fake = case.arrange()
@@ -320,7 +320,7 @@ def test_engine_that_is_lost_halfway_is_told_and_the_next_call_finishes() -> Non
     assert not compare(fake, expected)
 
 
-def test_container_that_refuses_while_it_is_ending_is_asked_again() -> None:
+def test_container_that_refuses_while_it_exits_is_retried() -> None:
     case = CASES["start-first, restarted always"]
     expected = picture(case.arrange())
     fake = case.arrange()

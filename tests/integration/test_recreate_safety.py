@@ -1,4 +1,4 @@
-"""The old container goes only when the new one is well, and comes back when it is not."""
+"""A redeploy removes the old container only when the new one is healthy, and restores it when it is not."""
 
 import socket
 import time
@@ -23,7 +23,7 @@ ALWAYS = {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}}
 
 
 def position(drive: Drive, operation: str) -> int:
-    """Where in the events the operation first is."""
+    """Return the index of the operation's first event."""
     return [event[1] for event in drive.events].index(operation)
 
 
@@ -55,7 +55,7 @@ def test_fixed_host_port_is_freed_before_the_new_container_starts(
         pass
 
 
-def test_fixed_host_port_serves_again_after_the_way_back(
+def test_fixed_host_port_serves_again_after_a_rollback(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image(Cmd=["/bin/sh", "-c", "trap 'exit 0' TERM; httpd -f -p 80 -h /bin & wait"])

@@ -1,4 +1,4 @@
-"""Redeploy keeps the data: anonymous and named volumes, binds and mounts."""
+"""A redeploy keeps the data: anonymous and named volumes, binds and mounts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ ImageMaker = Callable[..., str]
 
 
 def read_volumes(api: docker.APIClient, container: str) -> dict[str, str]:
-    """Destination to volume name."""
+    """Return volume names by destination."""
     return {
         mount["Destination"]: mount["Name"] for mount in api.inspect_container(container)["Mounts"] if mount["Type"] == "volume"
     }
@@ -98,7 +98,7 @@ def test_binds_and_mounts_survive_in_both_forms(
     assert run_in(api, web, "cat", "/etc/settings")[1] == "x"
 
 
-def test_way_back_keeps_the_volumes_and_leaves_no_new_ones(
+def test_rollback_keeps_the_volumes_and_leaves_no_new_ones(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image(Volumes={"/data": {}})

@@ -1,4 +1,4 @@
-"""Scaling a service of a plain engine."""
+"""Scale a service on a plain engine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ ImageMaker = Callable[..., str]
 
 
 def numbers(api: docker.APIClient, service: str = "web") -> dict[str, str]:
-    """Name to container number of the service's containers."""
+    """Return the container numbers of the service's containers by name."""
     containers = api.containers(all=True, filters={"label": f"com.docker.compose.service={service}"})
     return {c["Names"][0].removeprefix("/"): c["Labels"]["com.docker.compose.container-number"] for c in containers}
 
@@ -76,7 +76,7 @@ def test_scale_out_runs_the_image_that_the_service_runs(
     app = image()
     project.add("web", app)
     running = api.inspect_image(app)["Id"]
-    image(app)  # a newer build under the tag is a redeploy's business
+    image(app)  # only a redeploy may run the newer build under the tag
     assert scale(engine, 2).state == "succeeded"
     assert {container["ImageID"] for container in api.containers()} == {running}
 
@@ -105,7 +105,7 @@ def test_scale_in_never_takes_the_last_one(
     assert list_running(api) == {web}
 
 
-def test_scaling_to_the_present_count_changes_nothing(
+def test_scaling_to_the_current_count_changes_nothing(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image()
@@ -142,7 +142,7 @@ def test_new_numbers_are_free_ones_and_never_collide(
     assert stranger not in numbers(api)
 
 
-def test_version_1_names_go_on_with_underscores(
+def test_version_1_names_keep_their_underscores(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     project.add("web", image(), name="shop_web_1", labels={"com.docker.compose.version": "1.29.2"})
@@ -200,7 +200,7 @@ def test_ephemeral_host_port_can_be_scaled(
 def test_unhealthy_clones_are_removed_again(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
-    # The first container is well because it holds the only lock: its clones cannot get it.
+    # The first container is healthy because it holds the only lock, which its clones cannot get.
     serve = ["/bin/sh", "-c", "trap 'exit 0' TERM; if mkdir /srv/lock; then sleep 100000 & wait; else exit 1; fi"]
     web = project.add("web", image(Cmd=serve), HostConfig={"Binds": ["shop_lock:/srv"]})
     eventually(lambda: api.inspect_container(web)["State"]["Running"])

@@ -1,5 +1,8 @@
-"""Storms with every part real. WINDLASS_STORM is the number of redeploys; there are a tenth as many scale calls, since each
-makes a container (triggers/calls/tests/test_storms.py has more of them, on an engine in memory)."""
+"""Storms of calls with all parts real.
+
+WINDLASS_STORM is the number of redeploys. There are a tenth as many scale calls, since each creates a container
+(triggers/calls/tests/test_storms.py has more of them, on an engine in memory).
+"""
 
 import contextlib
 import http.client
@@ -23,7 +26,7 @@ from tests.harness.projects import Project, list_running
 CALLS = int(os.environ.get("WINDLASS_STORM", "150"))
 CONNECTIONS = 64
 SERVICES = 5
-REDEPLOY_SECONDS = 8  # at least: the new container gets healthy no sooner
+REDEPLOY_SECONDS = 8  # the least time in which a new container becomes healthy
 SLEEP = {"Cmd": ["sleep", "3600"], "StopSignal": "SIGKILL"}
 
 
@@ -34,7 +37,7 @@ def console(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFact
 
 
 def call_links(links: list[str]) -> list[dict[str, Any]]:
-    """All of them over a few connections; the answers. AssertionError where one is no 200."""
+    """Send all of them over a few connections and return the answers. Raises AssertionError if one is not 200."""
     parts = urlsplit(links[0])
 
     def call(share: list[str]) -> list[dict[str, Any]]:
@@ -86,7 +89,7 @@ def test_a_storm_of_redeploys_runs_at_most_two_and_answers_all(console, api, ima
     calls = {call["id"]: call for call in list_calls(console, trigger)}
     assert {answer["requestId"] for answer in answers} == set(calls)
     ran = [call for call in calls.values() if call["state"] != "coalesced"]
-    assert 1 <= len(ran) <= 2 + lasted // REDEPLOY_SECONDS  # on a machine so busy that it lasts longer than a redeploy
+    assert 1 <= len(ran) <= 2 + lasted // REDEPLOY_SECONDS  # a busy machine can take longer than a redeploy
     assert {call["state"] for call in ran} == {"succeeded"}
     assert {call["coalesced_into"] for call in calls.values() if call["state"] == "coalesced"} <= {call["id"] for call in ran}
     assert len(list_running(api)) == 1

@@ -1,7 +1,7 @@
-"""The body of POST /containers/create that makes a container again, from what inspecting it tells.
+"""Make the body of POST /containers/create that recreates a container, from its inspect details.
 
-What the old image contributed is taken out, so that the new image's defaults apply; what the user gave stays. An inspect
-does not tell the two apart: a value that equals the old image's default counts as the image's.
+The old image's defaults are removed so that the new image's defaults apply; the user's settings stay. The details do not
+distinguish the two: a value that equals the old image's default counts as the image's.
 """
 
 import re
@@ -12,20 +12,20 @@ from typing import Any
 
 from clusters.engine import names
 from clusters.engine.references import is_image_id
-from clusters.engine.standalone.observed import ObservedContainer, read_joined
+from clusters.engine.standalone.observed import InspectedContainer, read_joined
 
-ONE_ENDPOINT_ONLY_BELOW = (1, 44)  # API versions that take a single network at creation and the MAC address container-wide
+ONE_ENDPOINT_ONLY_BELOW = (1, 44)  # API versions that accept one network at creation and a container-wide MAC address
 ENDPOINT_FIELDS = ("Links", "DriverOpts", "GwPriority")
 KEPT_LABEL_PREFIXES = ("com.docker.compose.", "windlass.")
 ANONYMOUS_VOLUME = re.compile(r"[0-9a-f]{64}")
 NETWORK_ID = re.compile(r"[0-9a-f]{64}")
 UNIVERSAL_MAC = re.compile(r"[0-9a-f][048c]:(?:[0-9a-f]{2}:){4}[0-9a-f]{2}", re.IGNORECASE)
-PLAIN_NETWORKS = {"bridge", "host", "none"}  # where the engine refuses aliases
+PLAIN_NETWORKS = {"bridge", "host", "none"}  # the engine refuses aliases there
 
 
 @dataclass(frozen=True)
 class CreateConfig:
-    """`connects` and `disconnects` are done after the creation and before the start."""
+    """The body, and the networks to connect and disconnect between the creation and the start."""
 
     body: dict[str, Any]
     connects: tuple[tuple[str, dict[str, Any]], ...] = ()
@@ -33,16 +33,17 @@ class CreateConfig:
 
 
 def make_create_config(
-    container: ObservedContainer,
+    container: InspectedContainer,
     old_image: Mapping[str, Any] | None,
     *,
     image: str,
     api_version: tuple[int, int],
     as_clone: bool = False,
 ) -> CreateConfig:
-    """`image`: the reference or id to make it from. `old_image`: the inspected one it was made from; without it all is kept.
+    """Return the config of a container that replaces this one, or of a clone beside it.
 
-    `as_clone`: a container beside this one, with anonymous volumes of its own, instead of one in its place.
+    `image`: the reference or id to create it from. `old_image`: the inspected image of this container; without it, all
+    settings are kept. `as_clone`: the container gets anonymous volumes of its own.
     """
     config = subtract_image(container, (old_image or {}).get("Config") or {})
     config["Image"] = image
@@ -50,7 +51,7 @@ def make_create_config(
     host_config = make_host_config(container, config, as_clone)
     endpoints = make_endpoints(container, api_version)
     place_mac_address(container, config, endpoints, api_version)
-    clear_joined_fields(config, host_config)
+    clear_conflicting_fields(config, host_config)
     primary = container.network_mode
     first = (
         endpoints if api_version >= ONE_ENDPOINT_ONLY_BELOW else {key: endpoints[key] for key in endpoints if key == primary}
@@ -63,10 +64,10 @@ def make_create_config(
     )
 
 
-# The config, less what the old image contributed
+# The config without the old image's defaults
 
 
-def subtract_image(container: ObservedContainer, image: Mapping[str, Any]) -> dict[str, Any]:
+def subtract_image(container: InspectedContainer, image: Mapping[str, Any]) -> dict[str, Any]:
     config = deepcopy(container.config)
     config["Env"] = [entry for entry in config.get("Env") or [] if entry not in (image.get("Env") or [])]
     published = container.host_config.get("PortBindings") or {}
@@ -89,28 +90,28 @@ def subtract_image(container: ObservedContainer, image: Mapping[str, Any]) -> di
 
 
 def subtract_labels(labels: Mapping[str, str], image_labels: Mapping[str, str]) -> dict[str, str]:
-    """An image that Compose built carries Compose's labels too: the container's are never the image's."""
+    """Keep Compose's labels even if the image has them: an image that Compose built carries them too."""
     return {
         key: value for key, value in labels.items() if key.startswith(KEPT_LABEL_PREFIXES) or image_labels.get(key) != value
     }
 
 
 def subtract_command(config: dict[str, Any], image: Mapping[str, Any]) -> None:
-    """The command goes only along with the entrypoint: an image's command is void under another entrypoint."""
+    """Remove the command only together with the entrypoint: another entrypoint voids the image's command."""
     entrypoint, image_entrypoint = config.get("Entrypoint") or [], image.get("Entrypoint") or []
     if not entrypoint and image_entrypoint:
-        config["Entrypoint"] = [""]  # the user's reset, which an inspect shows as null
+        config["Entrypoint"] = [""]  # the user's reset, which the details show as null
         return
     command, image_command = config.get("Cmd") or [], image.get("Cmd") or []
     if entrypoint != image_entrypoint or (image_command and not command):
-        return  # an entrypoint given without a command voids the image's command, even where it is the image's entrypoint
+        return  # a user's entrypoint without a command voids the image's command, even if it equals the image's entrypoint
     config["Entrypoint"] = None
     if command == image_command:
         config["Cmd"] = None
 
 
 def subtract_health_check(config: dict[str, Any], image_check: Mapping[str, Any]) -> None:
-    """The engine fills in the image's value for each part that the container leaves out; NONE is the user's."""
+    """Remove the parts that the engine filled in from the image, since the user left them out. NONE is the user's."""
     check = config.get("Healthcheck")
     if not check or check.get("Test") == ["NONE"]:
         return
@@ -118,19 +119,19 @@ def subtract_health_check(config: dict[str, Any], image_check: Mapping[str, Any]
     config["Healthcheck"] = kept or None
 
 
-def make_labels(container: ObservedContainer, labels: Mapping[str, str], image: str) -> dict[str, str]:
+def make_labels(container: InspectedContainer, labels: Mapping[str, str], image: str) -> dict[str, str]:
     made = {key: value for key, value in labels.items() if key not in {names.COMPOSE_REPLACE_LABEL, names.REFERENCE_LABEL}}
     if is_image_id(image, container.image_id) and not is_image_id(container.image, container.image_id):
         made[names.REFERENCE_LABEL] = container.image
     return made
 
 
-# The host config, passed on as it is but for what names the old container or its volumes
+# The host config, unchanged except for references to the old container or its volumes
 
 
-def make_host_config(container: ObservedContainer, config: dict[str, Any], as_clone: bool) -> dict[str, Any]:
+def make_host_config(container: InspectedContainer, config: dict[str, Any], as_clone: bool) -> dict[str, Any]:
     host_config = deepcopy(container.host_config)
-    if "RestartPolicy" in host_config:  # an unfinished recreate may have changed the old one's own
+    if "RestartPolicy" in host_config:  # an unfinished recreate can have changed the old container's own
         host_config["RestartPolicy"] = dict(container.restart_policy)
     if host_config.get("Links"):
         host_config["Links"] = [rewrite_link(link) for link in host_config["Links"]]
@@ -142,14 +143,14 @@ def make_host_config(container: ObservedContainer, config: dict[str, Any], as_cl
 
 
 def rewrite_link(link: str) -> str:
-    """`/db:/web/database`, as an inspect has it, in the form a creation takes: `db:database`."""
+    """Convert a link from the form of the details, `/db:/web/database`, to that of a creation, `db:database`."""
     target, _, alias = link.partition(":")
     return f"{target.lstrip('/')}:{alias.rsplit('/', 1)[-1]}"
 
 
-def keep_anonymous_volumes(container: ObservedContainer, host_config: dict[str, Any]) -> None:
-    """The volumes the engine made for it are attached again by name; those of VolumesFrom come by themselves."""
-    bound = {bind_destination(bind) for bind in host_config.get("Binds") or []}
+def keep_anonymous_volumes(container: InspectedContainer, host_config: dict[str, Any]) -> None:
+    """Attach the volumes that the engine created for it by name. Those of VolumesFrom need nothing."""
+    bound = {read_bind_destination(bind) for bind in host_config.get("Binds") or []}
     mounts = {mount.get("Target"): mount for mount in host_config.get("Mounts") or []}
     own = container.config.get("Volumes") or {}
     for mount in container.mounts:
@@ -161,31 +162,30 @@ def keep_anonymous_volumes(container: ObservedContainer, host_config: dict[str, 
                 mounts[destination]["Source"] = mount["Name"]
         elif destination in own or not host_config.get("VolumesFrom"):
             mode = mount.get("Mode") or ("" if mount.get("RW", True) else "ro")
-            host_config["Binds"] = [
-                *(host_config.get("Binds") or []), f"{mount['Name']}:{destination}{f':{mode}' if mode else ''}"
-            ]  # fmt: skip
+            bind = f"{mount['Name']}:{destination}{f':{mode}' if mode else ''}"
+            host_config["Binds"] = [*(host_config.get("Binds") or []), bind]
 
 
 def give_own_volumes(host_config: dict[str, Any], config: dict[str, Any]) -> None:
-    """A clone gets new anonymous volumes where the source has ones that an earlier recreate attached by name."""
+    """Give a clone new anonymous volumes in place of those that an earlier recreate attached by name."""
     binds = host_config.get("Binds") or []
     anonymous = [bind for bind in binds if ANONYMOUS_VOLUME.fullmatch(bind.split(":", 1)[0])]
     if anonymous:
         host_config["Binds"] = [bind for bind in binds if bind not in anonymous]
-        config["Volumes"] = {**(config.get("Volumes") or {}), **{bind_destination(bind): {} for bind in anonymous}}
+        config["Volumes"] = {**(config.get("Volumes") or {}), **{read_bind_destination(bind): {} for bind in anonymous}}
     for mount in host_config.get("Mounts") or []:
         if mount.get("Type") == "volume" and ANONYMOUS_VOLUME.fullmatch(mount.get("Source") or ""):
             del mount["Source"]
 
 
-def bind_destination(bind: str) -> str:
-    """`/data` of `volume:/data:rw`; `/data` alone is a destination too."""
+def read_bind_destination(bind: str) -> str:
+    """Return `/data` of `volume:/data:rw`, or of `/data` alone."""
     parts = bind.split(":")
     return parts[1] if len(parts) > 1 else parts[0]
 
 
-def clear_joined_fields(config: dict[str, Any], host_config: dict[str, Any]) -> None:
-    """What the engine refuses beside a namespace that is another's."""
+def clear_conflicting_fields(config: dict[str, Any], host_config: dict[str, Any]) -> None:
+    """Remove the settings that the engine refuses together with another container's or the host's namespace."""
     if read_joined(host_config.get("NetworkMode")) is not None:
         for key in ("Hostname", "Domainname", "ExposedPorts", "MacAddress"):
             config.pop(key, None)
@@ -199,8 +199,8 @@ def clear_joined_fields(config: dict[str, Any], host_config: dict[str, Any]) -> 
 # The networks
 
 
-def make_endpoints(container: ObservedContainer, api_version: tuple[int, int]) -> dict[str, dict[str, Any]]:
-    """Endpoint settings by network, the one of NetworkMode first, then by name."""
+def make_endpoints(container: InspectedContainer, api_version: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    """Return the endpoint settings by network: that of NetworkMode first, then by name."""
     primary = container.network_mode
     if primary in {"host", "none"} or read_joined(primary) is not None:
         return {}
@@ -208,25 +208,26 @@ def make_endpoints(container: ObservedContainer, api_version: tuple[int, int]) -
     return {network: make_endpoint(container, network, container.networks[network]) for network in ordered}
 
 
-def make_endpoint(container: ObservedContainer, network: str, endpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """What the user gave; addresses only where they were asked for, since the engine's own choice must stay free."""
+def make_endpoint(container: InspectedContainer, network: str, endpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the user's settings, and only addresses that the user requested: the engine must stay free to choose the others."""
     made: dict[str, Any] = {key: endpoint[key] for key in ENDPOINT_FIELDS if endpoint.get(key)}
-    if asked := {key: value for key, value in (endpoint.get("IPAMConfig") or {}).items() if value}:
-        made["IPAMConfig"] = asked
+    if requested := {key: value for key, value in (endpoint.get("IPAMConfig") or {}).items() if value}:
+        made["IPAMConfig"] = requested
     if network not in PLAIN_NETWORKS:
         aliases = dict.fromkeys(endpoint.get("Aliases") or [])
         made["Aliases"] = [alias for alias in aliases if alias != container.short_id]
     return made
 
 
-def has_static_address(container: ObservedContainer) -> bool:
-    """Whether an address, IP or MAC, was asked for, so that only one container at a time can have it."""
-    asked = any(value for endpoint in container.networks.values() for value in (endpoint.get("IPAMConfig") or {}).values())
-    return asked or bool(find_configured_mac(container))
+def has_static_address(container: InspectedContainer) -> bool:
+    """Return whether the user requested an IP or MAC address, which only one container at a time can have."""
+    requested = [(endpoint.get("IPAMConfig") or {}).values() for endpoint in container.networks.values()]
+    has_ip_address = any(value for values in requested for value in values)
+    return has_ip_address or bool(find_configured_mac(container))
 
 
-def find_configured_mac(container: ObservedContainer) -> str:
-    """The MAC address the user gave; the engine's own choice is locally administered and never copied."""
+def find_configured_mac(container: InspectedContainer) -> str:
+    """Return the user's MAC address. The engine's own choice is locally administered and never copied."""
     if configured := container.config.get("MacAddress"):
         return str(configured)
     address = (container.networks.get(container.network_mode) or {}).get("MacAddress") or ""
@@ -234,9 +235,9 @@ def find_configured_mac(container: ObservedContainer) -> str:
 
 
 def place_mac_address(
-    container: ObservedContainer, config: dict[str, Any], endpoints: dict[str, dict[str, Any]], api_version: tuple[int, int]
+    container: InspectedContainer, config: dict[str, Any], endpoints: dict[str, dict[str, Any]], api_version: tuple[int, int]
 ) -> None:
-    """Container-wide for API versions below 1.44, at the endpoint from then on (from 1.52 nowhere else)."""
+    """Set the MAC address: container-wide below API version 1.44, at the endpoint from then on (from 1.52 nowhere else)."""
     configured = find_configured_mac(container)
     config.pop("MacAddress", None)
     if configured and api_version < ONE_ENDPOINT_ONLY_BELOW:
@@ -245,9 +246,9 @@ def place_mac_address(
         endpoints[container.network_mode]["MacAddress"] = configured
 
 
-def find_left_networks(container: ObservedContainer) -> Iterator[str]:
-    """The network of NetworkMode, when the container was disconnected from it: the engine would connect it again."""
+def find_left_networks(container: InspectedContainer) -> Iterator[str]:
+    """Yield the network of NetworkMode if the container was disconnected from it: the engine would connect it again."""
     mode = container.network_mode
-    is_by_id = NETWORK_ID.fullmatch(mode)  # cannot be told from the names of a container that never ran
+    is_by_id = NETWORK_ID.fullmatch(mode)  # cannot be matched to the names of a container that never ran
     if mode not in {"host", "none", *container.networks} and not is_by_id and read_joined(mode) is None:
         yield mode

@@ -1,7 +1,7 @@
-"""The plans of stop, start, restart and delete: of an application, of one of its services, or of a single container.
+"""Plan a stop, start, restart or delete of an application, of one of its services, or of a single container.
 
-Nothing is taken back here: what is stopped or gone stays so, a failure says what there is now, and the same act once more
-goes on from there.
+Acts have no rollback: stopped or deleted containers stay so, the message of a failure says what runs now, and repeating the
+act continues from there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +12,13 @@ from clusters.engine import names
 from clusters.engine.cleaning import read_time
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Intent, Losses, Target
 from clusters.engine.errors import PlanRefused
+from clusters.engine.operation import Operation
+from clusters.engine.standalone.container_operations import make_stop, make_watch, refer_to
+from clusters.engine.standalone.dependencies import parse_conditions, sort_waves
 from clusters.engine.standalone.observed import (
     CONTAINER_MODES,
-    ObservedContainer,
-    ObservedTarget,
+    InspectedContainer,
+    StandaloneTarget,
     find_dependants,
     is_anonymous_volume,
     list_project_networks,
@@ -23,41 +26,40 @@ from clusters.engine.standalone.observed import (
     read_own_name,
 )
 from clusters.engine.standalone.plan import (
-    EnginePlan,
-    Operation,
-    Ref,
     Remove,
     RemoveNetwork,
     RemoveVolume,
     Restart,
+    StandalonePlan,
     Start,
     Step,
-    Stop,
     Watch,
     put_together,
 )
 from clusters.engine.standalone.recovery import recover
-from clusters.engine.standalone.redeploy import find_predecessors, parse_conditions
-from clusters.engine.standalone.rules import read_monitor
+from clusters.engine.standalone.refusals import refuse_paused, refuse_protected
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-JOINED = "it runs in a namespace of what is restarted before it"
+JOINED = "it shares a namespace with a container that is restarted before it"
 AWAITED = {"service_healthy", "service_completed_successfully"}  # conditions of Compose's depends_on that take time
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What an act is about. `container`: the name of the only one, or empty. `chosen`: the containers as they are once the
-    recovery is done. `rest`: all others of the engine. `before`: what the call's first attempt found, by container id."""
+    """The subject of an act.
 
-    observed: ObservedTarget
+    `container`: the name of the only container, or empty. `chosen`: its containers after the recovery. `rest`: all others of
+    the engine. `before`: the containers that the call's first attempt found, by id.
+    """
+
+    observed: StandaloneTarget
     act: Act
     container: str
     subject: str
-    chosen: list[ObservedContainer]
-    rest: list[ObservedContainer]
+    chosen: list[InspectedContainer]
+    rest: list[InspectedContainer]
     recovery: tuple[Operation, ...]
     leftovers: tuple[Operation, ...]
     before: Mapping[str, Mapping[str, Any]]
@@ -67,13 +69,13 @@ class Scene:
         return f"{self.act} of {self.subject}"
 
     @property
-    def joining(self) -> list[ObservedContainer]:
-        """Containers beside the chosen ones that run in their network, or in another namespace of theirs."""
+    def joining(self) -> list[InspectedContainer]:
+        """Return the other containers that share a network or another namespace of the chosen ones."""
         found = find_dependants(self.chosen, self.rest)
         return [container for container in found if shares_namespace(container) and not container.temporary]
 
-    def make_plan(self, steps: Iterable[Step], notes: Iterable[str] = (), warnings: Iterable[str] = ()) -> EnginePlan:
-        return EnginePlan(
+    def make_plan(self, steps: Iterable[Step], notes: Iterable[str] = (), warnings: Iterable[str] = ()) -> StandalonePlan:
+        return StandalonePlan(
             title=f"{self.act} {self.subject}",
             subject=self.subject,
             action=self.act,
@@ -82,20 +84,20 @@ class Scene:
             steps=tuple(steps),
             notes=tuple(notes),
             warnings=tuple(warnings),
-            affected=tuple(ref(container) for container in self.chosen),
+            affected=tuple(refer_to(container) for container in self.chosen),
         )
 
 
-def plan_act(observed: ObservedTarget, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> EnginePlan:
-    """`container`: the name of the only one that the act is about. Raises PlanRefused."""
-    scene = set_scene(observed, act, names.base_name(container), intent)
-    refuse_protected(scene)
+def plan_act(observed: StandaloneTarget, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> StandalonePlan:
+    """`container`: the name of the only container to act on, or empty. Raises PlanRefused."""
+    scene = make_scene(observed, act, names.base_name(container), intent)
+    refuse_protected([*scene.chosen, *scene.joining])  # an act must not touch a protected container's namespaces either
     plans = {"stop": plan_stop, "start": plan_start, "restart": plan_restart, "delete": plan_delete}
     return plans[act](scene)
 
 
-def set_scene(observed: ObservedTarget, act: Act, container: str, intent: Intent) -> Scene:
-    """A delete takes whatever has the names, also what an unfinished redeploy left; all else puts that right first."""
+def make_scene(observed: StandaloneTarget, act: Act, container: str, intent: Intent) -> Scene:
+    """A delete takes every container of that name, also leftovers of an unfinished redeploy. Other acts repair those first."""
     recovered = recover(observed.containers if act != "delete" else ())
     ours = recovered.containers if act != "delete" else observed.containers
     chosen = [item for item in ours if is_chosen(item, observed.target.service, container)]
@@ -116,98 +118,73 @@ def set_scene(observed: ObservedTarget, act: Act, container: str, intent: Intent
     )
 
 
-def is_chosen(item: ObservedContainer, service: str, container: str) -> bool:
+def is_chosen(item: InspectedContainer, service: str, container: str) -> bool:
     if container:
         return names.base_name(item.name) == container
     return service in {"", item.place.service}
 
 
-def shares_namespace(container: ObservedContainer) -> bool:
+def shares_namespace(container: InspectedContainer) -> bool:
     return any(read_joined(container.host_config.get(mode)) is not None for mode in CONTAINER_MODES)
 
 
-def refuse_protected(scene: Scene) -> None:
-    """What runs in a protected container's place is never touched, nor what such a one runs in."""
-    for container in [*scene.chosen, *scene.joining]:
-        if container.is_protected:
-            raise PlanRefused(f"{container.name} is protected: the console runs in it, or its label says so.", code="protected")
-
-
-def refuse_vanishing(scene: Scene) -> None:
+def refuse_auto_removed(scene: Scene) -> None:
     for container in scene.chosen:
         if container.auto_remove and container.runs_now:
-            message = f"{container.name} is removed by its engine as soon as it stops (--rm): delete it, if that is meant."
+            message = f"{container.name} cannot be stopped: the engine would remove it (--rm). To remove it, delete it."
             raise PlanRefused(message, code="auto_remove")
-
-
-def refuse_paused(scene: Scene) -> None:
-    for container in scene.chosen:
-        if container.state == "paused":
-            raise PlanRefused(f"{container.name} is paused: resume or stop it first.", code="paused")
-
-
-# In which order
-
-
-def sort_waves(containers: Iterable[ObservedContainer]) -> list[list[ObservedContainer]]:
-    """Containers side by side, those that others depend on in an earlier wave. A circle is cut where the order meets it."""
-    waiting = sorted(containers, key=lambda item: (item.place.service, item.number, item.name))
-    after = find_predecessors(waiting)
-    waves: list[list[ObservedContainer]] = []
-    done: set[str] = set()
-    while waiting:
-        wave = [item for item in waiting if after[item.id] - {item.id} <= done] or waiting[:1]
-        waves.append(wave)
-        done.update(item.id for item in wave)
-        waiting = [item for item in waiting if item not in wave]
-    return waves
 
 
 # Stop
 
 
-def plan_stop(scene: Scene) -> EnginePlan:
-    """What depends on others first."""
-    refuse_vanishing(scene)
+def plan_stop(scene: Scene) -> StandalonePlan:
+    """Stop the containers that depend on others first."""
+    refuse_auto_removed(scene)
     running = [container for container in scene.chosen if container.running]
-    calm = tuple(operation for operation in scene.recovery if not is_start_of_one(operation, running))
+    recovery = tuple(operation for operation in scene.recovery if not starts_one_of(operation, running))
     waves = reversed(sort_waves(running))
-    steps = [Step(put_together([[stop(item, scene.cause)] for item in wave], scene.cause)) for wave in waves]
-    return replace(scene, recovery=calm).make_plan(steps, warnings=warn_of_lost_networks(scene))
+    steps = [Step(put_together([[stop_container(item, scene.cause)] for item in wave], scene.cause)) for wave in waves]
+    return replace(scene, recovery=recovery).make_plan(steps, warnings=warn_of_lost_networks(scene))
 
 
-def is_start_of_one(operation: Operation, containers: Sequence[ObservedContainer]) -> bool:
-    """What an unfinished redeploy left stopped need not be started to be stopped."""
+def stop_container(container: InspectedContainer, cause: str) -> Operation:
+    return make_stop(container, refer_to(container), cause)
+
+
+def starts_one_of(operation: Operation, containers: Sequence[InspectedContainer]) -> bool:
+    """Return whether the recovery starts one of the containers, which is pointless before a stop."""
     return isinstance(operation, Start) and operation.container.id in {container.id for container in containers}
 
 
 def warn_of_lost_networks(scene: Scene) -> list[str]:
-    return [f"{item.name} runs in a namespace of what is to go, and loses it" for item in scene.joining if item.running]
+    lost = f"loses the namespace that it shares with a container of {scene.subject}"
+    return [f"{item.name} {lost}" for item in scene.joining if item.running]
 
 
 # Start
 
 
-def plan_start(scene: Scene) -> EnginePlan:
-    """In the order of dependencies, waiting where one asks for another's health or end."""
-    refuse_paused(scene)
+def plan_start(scene: Scene) -> StandalonePlan:
+    """Start the containers in the order of dependencies. Wait where one depends on another's health or completion."""
+    refuse_paused(scene.chosen)
     steps: list[Step] = []
     unwatched = [item for item in scene.chosen if item.running and was_stopped(scene, item)]  # by an earlier attempt
     for wave in sort_waves(item for item in scene.chosen if not item.running):
-        awaited = [item for item in unwatched if is_awaited(item, wave)]
+        awaited = [item for item in unwatched if is_awaited_by(item, wave)]
         unwatched = [item for item in unwatched if item not in awaited] + wave
-        starts = put_together([[Start(container=ref(item), cause=scene.cause)] for item in wave], scene.cause)
-        steps.append(Step((*watch(awaited, "what follows waits for it"), *starts)))
-    steps.append(Step(watch(unwatched, scene.cause)))
+        starts = put_together([[Start(container=refer_to(item), cause=scene.cause)] for item in wave], scene.cause)
+        steps.append(Step((*watch_all(awaited, "the next containers wait for it"), *starts)))
+    steps.append(Step(watch_all(unwatched, scene.cause)))
     return scene.make_plan(step for step in steps if step.operations)
 
 
-def was_stopped(scene: Scene, container: ObservedContainer) -> bool:
+def was_stopped(scene: Scene, container: InspectedContainer) -> bool:
     found = scene.before.get(container.id)
     return found is not None and found["state"] not in {"running", "paused", "restarting"}
 
 
-def is_awaited(container: ObservedContainer, wave: Iterable[ObservedContainer]) -> bool:
+def is_awaited_by(container: InspectedContainer, wave: Iterable[InspectedContainer]) -> bool:
     place = container.place
     conditions = [
         parse_conditions(item.labels.get(names.DEPENDS_ON_LABEL, "")).get(place.service)
@@ -217,61 +194,65 @@ def is_awaited(container: ObservedContainer, wave: Iterable[ObservedContainer]) 
     return bool(AWAITED.intersection(filter(None, conditions)))
 
 
-def watch(containers: Sequence[ObservedContainer], cause: str) -> tuple[Operation, ...]:
+def watch_all(containers: Sequence[InspectedContainer], cause: str) -> tuple[Operation, ...]:
     if not containers:
         return ()
-    monitor = max(read_monitor(container) for container in containers)
-    return (Watch(containers=tuple(ref(item) for item in containers), monitor=monitor, may_end=True, cause=cause),)
+    return (make_watch([refer_to(item) for item in containers], containers, cause, may_end=True),)
 
 
 # Restart
 
 
-def plan_restart(scene: Scene) -> EnginePlan:
-    """What runs, one after the other, each to be well before the next; with it what runs in its namespaces, which would be
-    left in those of a process that is gone. What is stopped stays so."""
-    refuse_paused(scene)
+def plan_restart(scene: Scene) -> StandalonePlan:
+    """Restart the running containers one after the other, each healthy before the next.
+
+    Restart the containers that share their namespaces too: they would stay in those of a process that no longer exists.
+    """
+    refuse_paused(scene.chosen)
     joining = [item for item in scene.joining if item.running]
     ordered = [item for wave in sort_waves([*scene.chosen, *joining]) for item in wave]
     steps: list[Step] = []
-    renewed: list[ObservedContainer] = []
+    restarted: list[InspectedContainer] = []
     for item in ordered:
         if item in joining:
-            operations = renew(item) if is_outlived(item, ordered, renewed) else ()
+            operations = restart_running(item, JOINED) if is_outlived(item, ordered, restarted) else ()
         else:
-            operations = restart(scene, item) if item.running or was_running(scene, item) else ()
+            operations = restart_container(scene, item) if item.running or was_running(scene, item) else ()
         if any(not isinstance(operation, Watch) for operation in operations):
-            renewed.append(item)
+            restarted.append(item)
         steps += [Step(operations)] if operations else []
     return scene.make_plan(steps)
 
 
-def was_running(scene: Scene, container: ObservedContainer) -> bool:
-    """An earlier attempt has stopped it, and did not come to start it."""
+def was_running(scene: Scene, container: InspectedContainer) -> bool:
+    """Return whether an earlier attempt found it running. If it is stopped now, that attempt did not start it again."""
     return container.id in scene.before and not was_stopped(scene, container)
 
 
-def restart(scene: Scene, container: ObservedContainer) -> tuple[Operation, ...]:
-    """What an earlier attempt has restarted is watched only."""
+def restart_container(scene: Scene, container: InspectedContainer) -> tuple[Operation, ...]:
+    """Only watch a container that an earlier attempt restarted."""
     if not container.running:
-        return (Start(container=ref(container), cause=scene.cause), *watch([container], scene.cause))
-    former = scene.before.get(container.id, {}).get("started_at", container.started_at)
-    return watch([container], scene.cause) if container.started_at != former else renew(container, scene.cause)
+        return (Start(container=refer_to(container), cause=scene.cause), *watch_all([container], scene.cause))
+    previous = scene.before.get(container.id, {}).get("started_at", container.started_at)
+    is_done = container.started_at != previous
+    return watch_all([container], scene.cause) if is_done else restart_running(container, scene.cause)
 
 
-def renew(container: ObservedContainer, cause: str = JOINED) -> tuple[Operation, ...]:
-    return (Restart(container=ref(container), grace=container.grace, cause=cause), *watch([container], cause))
+def restart_running(container: InspectedContainer, cause: str) -> tuple[Operation, ...]:
+    return (Restart(container=refer_to(container), grace=container.grace, cause=cause), *watch_all([container], cause))
 
 
-def is_outlived(item: ObservedContainer, others: Iterable[ObservedContainer], renewed: Iterable[ObservedContainer]) -> bool:
-    """Whether one whose namespaces it joins is started anew before it, or was so by an earlier attempt."""
+def is_outlived(
+    item: InspectedContainer, others: Iterable[InspectedContainer], restarted: Iterable[InspectedContainer]
+) -> bool:
+    """Return whether a container whose namespaces it joins is restarted before it, or was restarted by an earlier attempt."""
     joined = set(item.joined_containers())
     parents = [other for other in others if joined.intersection(other.keys)]
-    return any(parent in renewed or parent.runs_now and is_older(item, parent) for parent in parents)
+    return any(parent in restarted or parent.runs_now and is_older(item, parent) for parent in parents)
 
 
-def is_older(container: ObservedContainer, other: ObservedContainer) -> bool:
-    """By the moments they were started."""
+def is_older(container: InspectedContainer, other: InspectedContainer) -> bool:
+    """Return whether the container was started before the other one."""
     mine, others = read_time(container.started_at), read_time(other.started_at)
     return mine is not None and others is not None and mine < others
 
@@ -279,42 +260,42 @@ def is_older(container: ObservedContainer, other: ObservedContainer) -> bool:
 # Delete
 
 
-def plan_delete(scene: Scene) -> EnginePlan:
+def plan_delete(scene: Scene) -> StandalonePlan:
     steps = [
-        Step(put_together([discard(item, scene.cause) for item in wave], scene.cause))
+        Step(put_together([delete_container(item, scene.cause) for item in wave], scene.cause))
         for wave in reversed(sort_waves(scene.chosen))
     ]
     remains: list[Operation] = [
-        RemoveVolume(volume=volume, cause="no container is left that it was made for") for volume in find_loose_volumes(scene)
+        RemoveVolume(volume=volume, cause="no remaining container needs it") for volume in find_loose_volumes(scene)
     ]
     networks = {} if scene.container or scene.observed.target.service else scene.observed.networks
     notes = []
     for network_id, name in networks.items():
         if user := next((item for item in scene.rest if name in item.networks), None):
-            notes.append(f"the network {name} stays: {user.name} uses it")
+            notes.append(f"the network {name} is kept: {user.name} uses it")
         else:
-            remains.append(RemoveNetwork(network=network_id, name=name, cause="Compose made it for the project"))
+            remains.append(RemoveNetwork(network=network_id, name=name, cause="Compose created it for the project"))
     if kept := sorted({name for item in scene.chosen for name in item.named_volumes}):
-        notes.append(f"named volumes stay: {', '.join(kept)}")
+        notes.append(f"named volumes are kept: {', '.join(kept)}")
     steps += [Step(tuple(remains))] if remains else []
     plan = scene.make_plan(steps, notes, warn_of_lost_networks(scene))
     return replace(plan, replicas=len({container.id for container in scene.chosen} | find_removed(scene).keys()))
 
 
-def discard(container: ObservedContainer, cause: str) -> list[Operation]:
-    operations: list[Operation] = [stop(container, cause)] if container.runs_now else []
+def delete_container(container: InspectedContainer, cause: str) -> list[Operation]:
+    operations: list[Operation] = [stop_container(container, cause)] if container.runs_now else []
     if container.runs_now and container.auto_remove:
         return operations
-    return [*operations, Remove(container=ref(container), volumes=container.owns_anonymous_volumes, cause=cause)]
+    return [*operations, Remove(container=refer_to(container), volumes=container.owns_anonymous_volumes, cause=cause)]
 
 
 def find_removed(scene: Scene) -> dict[str, Mapping[str, Any]]:
-    """What an earlier attempt found, and may have removed by now, by container id."""
+    """Return the containers that an earlier attempt found, and may have removed since, by id."""
     return {key: item for key, item in scene.before.items() if scene.container in {"", item["name"]}}
 
 
 def find_loose_volumes(scene: Scene) -> list[str]:
-    """Also those of containers that an earlier attempt has removed already."""
+    """Return the anonymous volumes that no other container uses, also those of containers that an earlier attempt removed."""
     found = {volume for item in scene.chosen for volume in item.loose_volumes}
     for item in find_removed(scene).values():
         found.update(item.get("volumes") or [])
@@ -322,11 +303,11 @@ def find_loose_volumes(scene: Scene) -> list[str]:
 
 
 def read_losses(client: "EngineClient", target: Target, container: str = "") -> Losses:
-    """See driver.Driver.read_losses."""
+    """See driver.EngineDriver.read_losses."""
     ours: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for entry in client.list_containers():
-        (ours if is_of(entry, target, names.base_name(container)) else others).append(entry)
+        (ours if belongs_to_target(entry, target, names.base_name(container)) else others).append(entry)
     volumes = list_volumes(ours)
     return Losses(
         parts=tuple(sorted({names.base_name(read_own_name(entry)) for entry in ours})),
@@ -336,8 +317,8 @@ def read_losses(client: "EngineClient", target: Target, container: str = "") -> 
     )
 
 
-def is_of(entry: Mapping[str, Any], target: Target, container: str) -> bool:
-    """Whether a list entry is the target's."""
+def belongs_to_target(entry: Mapping[str, Any], target: Target, container: str) -> bool:
+    """Return whether a list entry belongs to the target."""
     name = read_own_name(entry)
     place = names.find_place(name, entry.get("Labels") or {})
     if place is None or (place.source, place.application) != (target.source, target.application):
@@ -348,11 +329,3 @@ def is_of(entry: Mapping[str, Any], target: Target, container: str) -> bool:
 def list_volumes(entries: Iterable[Mapping[str, Any]]) -> set[str]:
     mounts = [mount for entry in entries for mount in entry.get("Mounts") or []]
     return {str(mount["Name"]) for mount in mounts if mount.get("Type") == "volume" and mount.get("Name")}
-
-
-def stop(container: ObservedContainer, cause: str) -> Stop:
-    return Stop(container=ref(container), grace=container.grace, vanishes=container.auto_remove, cause=cause)
-
-
-def ref(container: ObservedContainer) -> Ref:
-    return Ref(container.name, container.id)

@@ -1,4 +1,4 @@
-"""The target as the engine has it at one moment."""
+"""Observe the target: its containers and everything that a plan needs, at one moment."""
 
 import re
 from collections import defaultdict
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 RUNNING_STATES = {"running", "paused", "restarting"}
 GONE_STATES = {"removing", "dead"}
-NETWORK_NAMES = {"default": "bridge"}  # what NetworkMode calls the default bridge
+NETWORK_NAMES = {"default": "bridge"}  # NetworkMode's name for the default bridge network
 WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 CONTAINER_MODES = ("NetworkMode", "IpcMode", "PidMode")
 
 
 @dataclass(frozen=True, eq=False)
-class ObservedContainer:
-    """An inspected container. `name` and `running` say what it is like once the recovery of an unfinished recreate is done."""
+class InspectedContainer:
+    """An inspected container. `name` and `running` describe it after the recovery of an unfinished recreate."""
 
     details: dict[str, Any] = field(repr=False)
     place: names.Place
     name: str
     running: bool
     restart_policy: Mapping[str, Any]
-    former_ids: frozenset[str] = frozenset()  # short ids of those that had its place in an unfinished recreate
+    previous_ids: frozenset[str] = frozenset()  # short ids of containers that had its place in an unfinished recreate
 
     @property
     def id(self) -> str:
@@ -43,7 +43,7 @@ class ObservedContainer:
 
     @property
     def engine_name(self) -> str:
-        """The name it has on the engine now."""
+        """The container's name on the engine now."""
         return str(self.details["Name"]).lstrip("/")
 
     @property
@@ -52,7 +52,7 @@ class ObservedContainer:
 
     @property
     def started_at(self) -> str:
-        """As the engine writes it; with a year of 1 where it was never started."""
+        """The time in the engine's format; its year is 1 if the container was never started."""
         return str(self.details["State"].get("StartedAt") or "")
 
     @property
@@ -60,8 +60,8 @@ class ObservedContainer:
         return self.state in RUNNING_STATES
 
     @property
-    def is_well(self) -> bool:
-        """Runs, and no health check says otherwise."""
+    def is_healthy(self) -> bool:
+        """Return whether the container runs, and is not unhealthy by its health check."""
         return self.state == "running" and self.health != "unhealthy"
 
     @property
@@ -86,7 +86,7 @@ class ObservedContainer:
 
     @property
     def image(self) -> str:
-        """The reference as written at creation; our own record of it where the container had to be made from an id."""
+        """The reference at creation; from our own label if the container had to be created from an id."""
         written = str(self.config.get("Image") or "")
         return self.labels.get(names.REFERENCE_LABEL) or written if is_image_id(written, self.image_id) else written
 
@@ -97,7 +97,7 @@ class ObservedContainer:
 
     @property
     def network_mode(self) -> str:
-        """HostConfig.NetworkMode by the network's name."""
+        """HostConfig.NetworkMode, with the network's name instead of its id."""
         mode = str(self.host_config.get("NetworkMode") or "default")
         by_id = {endpoint.get("NetworkID"): name for name, endpoint in self.networks.items() if endpoint.get("NetworkID")}
         return by_id.get(mode) or NETWORK_NAMES.get(mode, mode)
@@ -112,12 +112,12 @@ class ObservedContainer:
 
     @property
     def owns_anonymous_volumes(self) -> bool:
-        """Whether removing anonymous volumes with it can only hit its own: those of VolumesFrom look the same."""
+        """Return whether all its anonymous volumes are its own. Those of VolumesFrom cannot be distinguished from them."""
         return not self.host_config.get("VolumesFrom")
 
     @property
     def grace(self) -> float:
-        """Seconds a stop may take."""
+        """The stop timeout in seconds."""
         seconds = self.config.get("StopTimeout")
         return 10 if seconds is None else float(seconds)
 
@@ -135,8 +135,10 @@ class ObservedContainer:
 
     @property
     def loose_volumes(self) -> list[str]:
-        """Anonymous volumes that the engine leaves when it removes the container with its own: a recreate attached them by
-        name, or they may be another container's (VolumesFrom)."""
+        """The anonymous volumes that the engine keeps when it removes the container with its own anonymous volumes.
+
+        A recreate attached them by name, or they can be another container's (VolumesFrom).
+        """
         attached = {str(bind).split(":", 1)[0] for bind in self.host_config.get("Binds") or []}
         attached |= {str(mount.get("Source")) for mount in self.host_config.get("Mounts") or []}
         return [volume for volume in self.anonymous_volumes if volume in attached or not self.owns_anonymous_volumes]
@@ -158,7 +160,7 @@ class ObservedContainer:
         return names.parse_temporary_name(self.engine_name)
 
     def joined_containers(self) -> Iterator[str]:
-        """Names and short ids of the containers whose network, IPC or process namespace it shares, or that it is linked to."""
+        """Yield the names and short ids of containers that it is linked to or shares a network, IPC or PID namespace with."""
         for mode in CONTAINER_MODES:
             if (joined := read_joined(self.host_config.get(mode))) is not None:
                 yield shorten_id(joined)
@@ -167,66 +169,69 @@ class ObservedContainer:
 
     @property
     def keys(self) -> frozenset[str]:
-        """What others may call it by: see joined_containers."""
-        return self.former_ids | {self.short_id, self.engine_name, self.name}
+        """The names and ids by which others can refer to it, see joined_containers."""
+        return self.previous_ids | {self.short_id, self.engine_name, self.name}
 
 
 def is_anonymous_volume(name: str) -> bool:
-    """The engine gave it its name: 64 hex digits, as ids have."""
+    """Return whether the engine chose the name: 64 hex digits, like an id."""
     return WHOLE_ID.fullmatch(name) is not None
 
 
 def read_joined(mode: Any) -> str | None:
-    """`abc` of `container:abc`."""
+    """Return `abc` of `container:abc`; None for any other mode."""
     kind, colon, container = str(mode or "").partition(":")
     return container if kind == "container" and colon else None
 
 
 def shorten_id(container: str) -> str:
-    """The short form of a whole id; a name stays."""
+    """Return the short form of a whole id, or a name unchanged."""
     return container[:12] if WHOLE_ID.fullmatch(container) else container
 
 
-def make_container(details: dict[str, Any]) -> ObservedContainer | None:
-    """None for what belongs to no application: Swarm's tasks, one-offs, and what is being removed."""
+def make_container(details: dict[str, Any]) -> InspectedContainer | None:
+    """Return None for a container outside of applications: a Swarm task, a one-off, or one that is being removed."""
     name = str(details["Name"]).lstrip("/")
     place = names.find_place(name, details["Config"].get("Labels") or {})
     if place is None or details["State"]["Status"] in GONE_STATES:
         return None
     policy = details["HostConfig"].get("RestartPolicy") or {"Name": "no"}
-    return ObservedContainer(details, place, name, details["State"]["Status"] in RUNNING_STATES, policy)
+    return InspectedContainer(details, place, name, details["State"]["Status"] in RUNNING_STATES, policy)
 
 
 @dataclass(frozen=True)
-class ObservedTarget:
-    """`containers`: the application's, all services. `others`: the rest of the engine's. `images`: by id, and by reference.
-    `networks`: a Compose project's own, names by ids, where a delete asked for them."""
+class StandaloneTarget:
+    """Implements driver.Observation.
+
+    `containers`: those of the application, of all services. `others`: the engine's other containers. `images`: by id and by
+    reference. `networks`: a Compose project's own, names by ids; only observe_remains reads them.
+    """
 
     target: Target
     api_version: tuple[int, int]
-    containers: tuple[ObservedContainer, ...]
-    others: tuple[ObservedContainer, ...] = ()
+    containers: tuple[InspectedContainer, ...]
+    others: tuple[InspectedContainer, ...] = ()
     images: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     taken_names: frozenset[str] = frozenset()
     networks: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def services(self) -> dict[str, list[ObservedContainer]]:
-        """Containers by service, temporary ones too; services by name, containers by number."""
-        found: dict[str, list[ObservedContainer]] = defaultdict(list)
+    def services(self) -> dict[str, list[InspectedContainer]]:
+        """The containers by service, also temporary ones. Services are sorted by name, containers by number."""
+        found: dict[str, list[InspectedContainer]] = defaultdict(list)
         for container in sorted(self.containers, key=lambda item: (item.place.service, item.number, item.name)):
             found[container.place.service].append(container)
         return dict(found)
 
-    def merged(self, service: str) -> list[ObservedContainer]:
-        """The service's containers, an unfinished pair as one."""
+    def merged(self, service: str) -> list[InspectedContainer]:
+        """Return the service's containers, an unfinished pair as one."""
         return names.merge_pairs(self.services.get(service, []), lambda item: item.engine_name, lambda item: item.runs_now)
 
     def current_count(self, service: str) -> int:
         return sum(container.runs_now for container in self.merged(service))
 
-    def image_of(self, container: ObservedContainer) -> dict[str, Any] | None:
-        """The image it was made from; None when the engine has it no more."""
+    def image_of(self, container: InspectedContainer) -> dict[str, Any] | None:
+        """Return the image that the container was created from; None if the engine no longer has it."""
         return self.images.get(container.image_id)
 
     def snapshot(self) -> dict[str, Any]:
@@ -248,12 +253,12 @@ class ObservedTarget:
             "image": (running or containers)[-1].image[:512],
             "images": dict(sorted(images.items())),
             "digests": sorted(digests),
-            "containers": [describe_container(container) for container in containers],
+            "containers": [snapshot_container(container) for container in containers],
         }
 
 
-def describe_container(container: ObservedContainer) -> dict[str, Any]:
-    """`volumes`, where there are any: see ObservedContainer.loose_volumes."""
+def snapshot_container(container: InspectedContainer) -> dict[str, Any]:
+    """`volumes`, if there are any: see InspectedContainer.loose_volumes."""
     name = names.base_name(container.engine_name)[:255]
     described: dict[str, Any] = {
         "name": name,
@@ -265,12 +270,11 @@ def describe_container(container: ObservedContainer) -> dict[str, Any]:
     return described | ({"volumes": volumes} if (volumes := container.loose_volumes) else {})
 
 
-def observe_target(client: "EngineClient", target: Target) -> ObservedTarget:
-    """One list request, then an inspect of each container and of each image in question.
+def observe_target(client: "EngineClient", target: Target) -> StandaloneTarget:
+    """See driver.EngineDriver.observe. Send one list request, then inspect each relevant container and image.
 
-    The other containers are inspected too: the list does not tell whose namespaces they share or what they are linked to.
-    That never changes, so those that share nothing are left out from then on.
-    Raises TargetMissing, EngineUnreachable, EngineRefused.
+    Inspect the other containers too, because the list does not show their shared namespaces and links. These never change,
+    so containers that share nothing are skipped from then on.
     """
     entries = client.list_containers()
     client.loners.intersection_update(entry["Id"] for entry in entries)
@@ -278,20 +282,20 @@ def observe_target(client: "EngineClient", target: Target) -> ObservedTarget:
     everything = (*observed.containers, *observed.others)
     client.loners.update(item.id for item in everything if not any(item.joined_containers()))
     if not observed.containers:
-        raise TargetMissing(f"There is no container of {target.application} on the engine.")
+        raise TargetMissing(f"The engine has no container of {target.application}.")
     if target.service and target.service not in observed.services:
         raise TargetMissing(f"{target.application} has no container of the service {target.service}.")
     return observed
 
 
-def observe_remains(client: "EngineClient", target: Target) -> ObservedTarget:
-    """See driver.Driver.observe_remains."""
+def observe_remains(client: "EngineClient", target: Target) -> StandaloneTarget:
+    """See driver.EngineDriver.observe_remains."""
     entries = client.list_containers()
     return replace(observe_entries(client, target, entries, entries), networks=list_project_networks(client, target))
 
 
 def list_project_networks(client: "EngineClient", target: Target) -> dict[str, str]:
-    """Names by ids of the networks that Compose made for the project."""
+    """Return the networks that Compose created for the project, names by ids."""
     if target.source != "compose":
         return {}
     found = client.list_networks({"label": [f"{names.PROJECT_LABEL}={target.application}"]})
@@ -299,20 +303,20 @@ def list_project_networks(client: "EngineClient", target: Target) -> dict[str, s
 
 
 def is_loner(client: "EngineClient", target: Target, entry: dict[str, Any]) -> bool:
-    """Whether it is neither the target's nor can have to do with it."""
+    """Return whether the container is not the target's and shares nothing with any other container."""
     place = names.find_place(read_own_name(entry), entry.get("Labels") or {})
     is_ours = place is not None and (place.source, place.application) == (target.source, target.application)
     return entry["Id"] in client.loners and not is_ours
 
 
 def observe_entries(
-    client: "EngineClient", target: Target, entries: list[dict[str, Any]], in_question: list[dict[str, Any]]
-) -> ObservedTarget:
-    inspected = [container for entry in in_question if (container := inspect_container(client, entry["Id"]))]
+    client: "EngineClient", target: Target, entries: list[dict[str, Any]], relevant: list[dict[str, Any]]
+) -> StandaloneTarget:
+    inspected = [container for entry in relevant if (container := inspect_container(client, entry["Id"]))]
     ours = [item for item in inspected if (item.place.source, item.place.application) == (target.source, target.application)]
     others = [item for item in inspected if item not in ours]
     related = ours + find_dependants(ours, others)
-    return ObservedTarget(
+    return StandaloneTarget(
         target=target,
         api_version=client.api_version,
         containers=tuple(ours),
@@ -322,27 +326,27 @@ def observe_entries(
     )
 
 
-def inspect_container(client: "EngineClient", container: str) -> ObservedContainer | None:
+def inspect_container(client: "EngineClient", container: str) -> InspectedContainer | None:
     try:
         return make_container(client.inspect_container(container))
-    except TargetMissing:  # removed since it was listed
+    except TargetMissing:  # removed after it was listed
         return None
 
 
 def read_own_name(entry: Mapping[str, Any]) -> str:
-    """The list names a container also by the links of others to it: `/web/db`."""
+    """Return the container's own name. A list entry also contains the links of others to it: `/web/db`."""
     found = [str(name).lstrip("/") for name in entry.get("Names") or []]
     return next((name for name in found if "/" not in name), str(entry["Id"])[:12])
 
 
 def read_taken_names(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Every container name on the engine, also of what belongs to no application."""
+    """Yield every container name on the engine, also those outside of applications."""
     for entry in entries:
         yield from (name.lstrip("/") for name in entry.get("Names") or [])
 
 
-def inspect_images(client: "EngineClient", containers: Iterable[ObservedContainer]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each distinct image id and reference that the engine knows."""
+def inspect_images(client: "EngineClient", containers: Iterable[InspectedContainer]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each image by its id and by its reference, as far as the engine knows it."""
     containers = list(containers)
     for key in sorted({item.image_id for item in containers} | {item.image for item in containers if item.image}):
         try:
@@ -351,10 +355,10 @@ def inspect_images(client: "EngineClient", containers: Iterable[ObservedContaine
             continue
 
 
-def find_dependants(chosen: Iterable[ObservedContainer], others: Iterable[ObservedContainer]) -> list[ObservedContainer]:
-    """Those of `others` that share a namespace with a chosen container or are linked to it, or to such a one, and so on."""
+def find_dependants(chosen: Iterable[InspectedContainer], others: Iterable[InspectedContainer]) -> list[InspectedContainer]:
+    """Return those of `others` that share a chosen container's namespace or are linked to it, also through each other."""
     keys = {key for container in chosen for key in container.keys}
-    found: list[ObservedContainer] = []
+    found: list[InspectedContainer] = []
     waiting = list(others)
     while joining := [container for container in waiting if keys.intersection(container.joined_containers())]:
         found += joining

@@ -1,15 +1,16 @@
-"""Operations of a plain engine's plan: each is one engine request and knows its cause and how it is taken back."""
+"""A standalone plan and its operations. Each operation is one engine request, with its cause and its rollback."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from clusters.engine.names import base_name
 from clusters.engine.operation import Operation
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A container: by its id, or without one, by the name it is created under earlier in the same plan. Prints as its name."""
+    """A reference to a container: its id, or if that is empty, the name under which the same plan creates it earlier."""
 
     name: str
     id: str = ""
@@ -20,7 +21,7 @@ class Ref:
 
 @dataclass(frozen=True, kw_only=True)
 class Pull(Operation):
-    """`optional`: an image that exists here and that no registry knows may be missing there."""
+    """`optional`: the image exists on this engine, so a registry that does not have it is not an error."""
 
     word = "pull"
     reference: str
@@ -32,8 +33,10 @@ class Pull(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Create(Operation):
-    """`joins`: HostConfig modes that become `container:<id>` of a container that is created earlier in the plan.
-    `follows_image`: Compose's image label is to tell the id of the image it is made from."""
+    """`joins`: HostConfig modes that become `container:<id>` of a container that the plan creates earlier.
+
+    `follows_image`: set Compose's image label to the id of the image that the container is created from.
+    """
 
     word = "create"
     name: str
@@ -77,20 +80,20 @@ class Start(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Stop(Operation):
-    """`grace`: seconds its own stop timeout allows. `vanishes`: the engine then removes it (AutoRemove): wait for that."""
+    """`grace`: seconds of the container's own stop timeout. `auto_remove`: wait until the engine removes it (AutoRemove)."""
 
     word = "stop"
     container: Ref
     grace: float
-    vanishes: bool = False
+    auto_remove: bool = False
 
     def describe(self) -> str:
-        return f"stop {self.container}{', which removes it' if self.vanishes else ''}"
+        return f"stop {self.container}{', which removes it' if self.auto_remove else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restart(Operation):
-    """`grace`: as Stop's."""
+    """`grace`: see Stop."""
 
     word = "restart"
     container: Ref
@@ -102,8 +105,10 @@ class Restart(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Watch(Operation):
-    """Until every container is well: its health check says so, or it ran for `monitor` seconds without a restart. `may_end`:
-    one whose restart policy leaves it at that may also end by itself with exit code 0."""
+    """Wait until every container is healthy: its health check says so, or it ran for `monitor` seconds without a restart.
+
+    `may_end`: a container also passes if it exits with code 0 and its restart policy does not start it again.
+    """
 
     word = "watch"
     containers: tuple[Ref, ...]
@@ -121,12 +126,15 @@ class Rename(Operation):
     name: str
 
     def describe(self) -> str:
+        if self.container.name == self.name:  # a rollback: the container is known by the name that it gets back
+            base = base_name(self.name)
+            return f"give {base} its {'' if self.name == base else 'temporary '}name back"
         return f"rename {self.container} to {self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remove(Operation):
-    """`volumes`: its anonymous volumes too. `unless_running`: it stays when it was needed and runs."""
+    """`volumes`: also remove its anonymous volumes. `unless_running`: keep the container if it is running."""
 
     word = "remove"
     container: Ref
@@ -135,7 +143,7 @@ class Remove(Operation):
 
     def describe(self) -> str:
         extent = " and its anonymous volumes" if self.volumes else ""
-        return f"remove {self.container}{extent}{' unless it runs' if self.unless_running else ''}"
+        return f"remove {self.container}{extent}{' unless it is running' if self.unless_running else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,13 +174,15 @@ class SetRestartPolicy(Operation):
     policy: Mapping[str, Any]
 
     def describe(self) -> str:
-        count = self.policy.get("MaximumRetryCount") or 0
-        return f"set the restart policy of {self.container} to {self.policy.get('Name') or 'no'}{f':{count}' if count else ''}"
+        name, count = self.policy.get("Name") or "no", self.policy.get("MaximumRetryCount") or 0
+        if name == "no":
+            return f"disable the restart policy of {self.container}"
+        return f"set the restart policy of {self.container} to {name}{f':{count}' if count else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Together(Operation):
-    """Lanes of operations that run side by side, each lane in order."""
+    """Lanes of operations. The lanes run side by side, the operations of one lane in order."""
 
     lanes: tuple[tuple[Operation, ...], ...]
 
@@ -182,15 +192,18 @@ class Together(Operation):
 
 @dataclass(frozen=True)
 class Step:
-    """Operations on one container or a few at a time. A failure takes the steps back, first step first: what others
-    depend on comes back before them."""
+    """Operations on one container or a few at a time.
+
+    A failure rolls the steps back in the same order, the first step first: containers come back before those that depend on
+    them.
+    """
 
     operations: tuple[Operation, ...]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What the plan is about, for the sentence at its end: a container by the name it is created under, and its reference."""
+    """A container that the plan creates, for the message at its end. `reference` is the image to create it from."""
 
     service: str
     container: Ref
@@ -198,9 +211,13 @@ class Change:
 
 
 @dataclass(frozen=True)
-class EnginePlan:
-    """`recovery` puts right what an earlier plan left; then `pulls`; then `steps`; `cleanup` when all is well; `leftovers`
-    of the earlier plan go at the end, also after the steps were taken back. `affected`: the containers that an act is about."""
+class StandalonePlan:
+    """Implements driver.Plan.
+
+    The parts run in this order: `recovery` repairs what an unfinished earlier plan left; `pulls`; `steps`; `cleanup` when all
+    containers are healthy; `leftovers` removes the rest of the earlier plan, also after the steps were rolled back.
+    `affected`: the containers that an act is about.
+    """
 
     title: str
     subject: str
@@ -230,11 +247,11 @@ class EnginePlan:
     def as_text(self) -> str:
         lines = [self.title, *(f"note: {note}" for note in self.notes), *(f"warning: {text}" for text in self.warnings)]
         for number, operation in enumerate(self.operations(), 1):
-            lines += describe_lines(operation, f"{number}. ")
+            lines += list_plan_lines(operation, f"{number}. ")
         return "\n".join(lines) + "\n"
 
 
-def describe_lines(operation: Operation, prefix: str) -> Iterator[str]:
+def list_plan_lines(operation: Operation, prefix: str) -> Iterator[str]:
     yield f"{prefix}{operation.describe()} ({operation.cause})"
     if isinstance(operation, Together):
         for lane in operation.lanes:
@@ -242,7 +259,7 @@ def describe_lines(operation: Operation, prefix: str) -> Iterator[str]:
 
 
 def put_together(lanes: Sequence[Sequence[Operation]], cause: str) -> tuple[Operation, ...]:
-    """The lanes' operations, side by side where there is more than one lane."""
+    """Return the operations of the lanes, side by side if there is more than one lane."""
     filled = [tuple(lane) for lane in lanes if lane]
     if len(filled) < 2:
         return filled[0] if filled else ()

@@ -1,4 +1,4 @@
-"""The plan of a scaling: clones of the newest healthy container, or the newest ones gone."""
+"""Plan a scaling: clone the newest healthy container, or remove the newest containers."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,40 +6,43 @@ from dataclasses import replace
 from itertools import count
 
 from clusters.engine import names
+from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
+from clusters.engine.operation import Operation
+from clusters.engine.standalone.container_operations import make_stop, make_watch, refer_to
 from clusters.engine.standalone.create_config import CreateConfig, make_create_config
-from clusters.engine.standalone.observed import ObservedContainer, ObservedTarget, find_dependants
+from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import (
     Change,
     Connect,
     Disconnect,
-    EnginePlan,
-    Operation,
     Ref,
     Remove,
     Rename,
+    StandalonePlan,
     Start,
     Step,
     Stop,
-    Watch,
     put_together,
 )
-from clusters.engine.standalone.recovery import discard_gone, recover
-from clusters.engine.standalone.recreate import create_with_networks, unchanged_image
-from clusters.engine.standalone.rules import find_exclusive, read_monitor
+from clusters.engine.standalone.recovery import recover, remove_scaled_in
+from clusters.engine.standalone.recreate import NOT_HEALTHY, create_with_networks, find_unchanged_image
+from clusters.engine.standalone.refusals import refuse_paused, refuse_protected
+from clusters.engine.standalone.rules import find_exclusive
 
 NUMBERED_NAME = re.compile(r"(?P<stem>.+[-_])(?P<number>\d+)", re.DOTALL)
-NOT_WELL = "it is not well"
 
 
-def plan_scale(observed: ObservedTarget, service: str, replicas: int) -> EnginePlan:
-    """Bring the running count to `replicas`. Raises PlanRefused."""
+def plan_scale(observed: StandaloneTarget, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> StandalonePlan:
+    """Bring the running count to `replicas`. `intent` makes no difference here. Raises PlanRefused."""
     if service not in observed.services:
         raise PlanRefused(f"{observed.target.application} has no service {service}.", code="not_found")
     recovered = recover(observed.services[service])
     containers = sorted(recovered.containers, key=lambda item: (item.number, item.name))
     running = [container for container in containers if container.running]
-    refuse_untouchable(service, containers, running)
+    refuse_protected(containers, service)
+    if not running:
+        raise PlanRefused(f"{service} is stopped: start it before scaling it.", code="stopped")
     if replicas < 1:
         raise PlanRefused("A plain engine keeps at least one container of a service.", code="below_one")
     cause = f"scale {service} from {len(running)} to {replicas}"
@@ -50,7 +53,7 @@ def plan_scale(observed: ObservedTarget, service: str, replicas: int) -> EngineP
         steps, changes = plan_scale_out(observed, containers, running, missing, cause)
     elif missing < 0:
         steps = plan_scale_in(observed, containers, running, -missing, cause)
-    return EnginePlan(
+    return StandalonePlan(
         title=f"scale {observed.target.name_part(service)} from {len(running)} to {replicas}",
         subject=observed.target.name_part(service),
         action="scale",
@@ -62,77 +65,71 @@ def plan_scale(observed: ObservedTarget, service: str, replicas: int) -> EngineP
     )
 
 
-def refuse_untouchable(service: str, containers: list[ObservedContainer], running: list[ObservedContainer]) -> None:
-    if any(container.is_protected for container in containers):
-        raise PlanRefused(f"{service} is protected: the console runs in it, or its label says so.", code="protected")
-    if not running:
-        raise PlanRefused(f"{service} is stopped: start it before scaling it.", code="stopped")
-
-
-# Out
+# Scaling out
 
 
 def plan_scale_out(
-    observed: ObservedTarget, containers: list[ObservedContainer], running: list[ObservedContainer], missing: int, cause: str
+    observed: StandaloneTarget,
+    containers: list[InspectedContainer],
+    running: list[InspectedContainer],
+    missing: int,
+    cause: str,
 ) -> tuple[tuple[Step, ...], tuple[Change, ...]]:
     source = choose_source(running)
     refuse_uncloneable(source)
     waiting = [container for container in containers if container.state == "created" and not container.running][:missing]
     lanes = [start_waiting(observed, source, container) for container in waiting]
-    refs = [Ref(container.name, container.id) for container in waiting]
+    refs = [refer_to(container) for container in waiting]
     for number, name in choose_names(observed, containers, source, missing - len(waiting)):
         refs.append(Ref(name))
         lanes.append(clone_container(observed, source, Ref(name), number, cause))
-    monitor = max(read_monitor(container) for container in [source, *waiting])
-    watch = Watch(containers=tuple(refs), monitor=monitor, cause=cause)
+    watch = make_watch(refs, [source, *waiting], cause)
     changes = tuple(Change(source.place.service, ref, source.image) for ref in refs)
     return (Step((*put_together(lanes, cause), watch)),), changes
 
 
-def choose_source(running: list[ObservedContainer]) -> ObservedContainer:
-    """The newest healthy running container, else the newest that runs."""
+def choose_source(running: list[InspectedContainer]) -> InspectedContainer:
+    """Return the newest healthy container, else the newest running one."""
     return max(
-        running, key=lambda item: (item.is_well and item.health != "starting", str(item.details["Created"]), item.number)
+        running, key=lambda item: (item.is_healthy and item.health != "starting", str(item.details["Created"]), item.number)
     )
 
 
-def refuse_uncloneable(source: ObservedContainer) -> None:
+def refuse_uncloneable(source: InspectedContainer) -> None:
     exclusive = find_exclusive(source)
     if exclusive and exclusive.code in {"fixed_port", "static_address", "host_network", "shared_network"}:
-        message = f"{source.name} {exclusive.reason}, which only one container can have: it cannot be scaled out."
+        message = f"{source.name} cannot be scaled out: it {exclusive.reason}, which only one container can have."
         raise PlanRefused(message, code=exclusive.code)
     numbered = NUMBERED_NAME.fullmatch(source.name)
     is_compose = source.place.source == "compose"
     if is_compose and not (numbered and int(numbered["number"]) == source.number):
-        message = (
-            f"{source.name} has a name of its own (container_name), which only one container can have: it cannot be scaled out."
-        )
+        message = f"{source.name} cannot be scaled out: it has a fixed name (container_name), which must be unique."
         raise PlanRefused(message, code="container_name")
 
 
-def start_waiting(observed: ObservedTarget, source: ObservedContainer, container: ObservedContainer) -> list[Operation]:
-    """A container that an unfinished scaling, or its user, created and never started. A clone may lack some of its networks."""
-    ref, cause = Ref(container.name, container.id), "created and never started"
-    back: tuple[Operation, ...] = (Stop(container=ref, grace=container.grace, cause=NOT_WELL),)
+def start_waiting(observed: StandaloneTarget, source: InspectedContainer, container: InspectedContainer) -> list[Operation]:
+    """Start a container that was created, by an unfinished scaling or a user, but never started. A clone can lack networks."""
+    ref, cause = refer_to(container), "created and never started"
+    undo: tuple[Operation, ...] = (Stop(container=ref, grace=container.grace, cause=NOT_HEALTHY),)
     missing: list[Operation] = []
     if container.is_clone:
-        back = (*back, Remove(container=ref, volumes=container.owns_anonymous_volumes, cause=NOT_WELL))
+        undo = (*undo, Remove(container=ref, volumes=container.owns_anonymous_volumes, cause=NOT_HEALTHY))
         made = make_clone_config(observed, source, container.name, container.number)
         _, connects = create_with_networks(ref, made, cause)
-        missing = [operation for operation in connects if is_still_to_do(container, operation)]
-    return [*missing, Start(container=ref, cause=cause, undo=back)]
+        missing = [operation for operation in connects if is_missing(container, operation)]
+    return [*missing, Start(container=ref, cause=cause, undo=undo)]
 
 
-def is_still_to_do(container: ObservedContainer, operation: Operation) -> bool:
+def is_missing(container: InspectedContainer, operation: Operation) -> bool:
     if isinstance(operation, Connect):
         return operation.network not in container.networks
     return isinstance(operation, Disconnect) and operation.network in container.networks
 
 
 def choose_names(
-    observed: ObservedTarget, containers: list[ObservedContainer], source: ObservedContainer, wanted: int
+    observed: StandaloneTarget, containers: list[InspectedContainer], source: InspectedContainer, wanted: int
 ) -> Iterator[tuple[int, str]]:
-    """Free numbers above every number the service has, with the name each gives."""
+    """Return free numbers above every number of the service, each with its name."""
     numbered = NUMBERED_NAME.fullmatch(source.name) if source.place.source == "compose" else None
     stem = numbered["stem"] if numbered else f"{find_original(containers).name}-"
     taken = {names.base_name(name) for name in observed.taken_names}
@@ -145,27 +142,29 @@ def choose_names(
             yield number, f"{stem}{number}"
 
 
-def find_original(containers: list[ObservedContainer]) -> ObservedContainer:
-    """The lowest number."""
+def find_original(containers: list[InspectedContainer]) -> InspectedContainer:
+    """Return the container with the lowest number that is not a clone."""
     return min(containers, key=lambda item: (item.is_clone, item.number, item.name))
 
 
-def clone_container(observed: ObservedTarget, source: ObservedContainer, ref: Ref, number: int, cause: str) -> list[Operation]:
+def clone_container(
+    observed: StandaloneTarget, source: InspectedContainer, ref: Ref, number: int, cause: str
+) -> list[Operation]:
     create, connects = create_with_networks(ref, make_clone_config(observed, source, ref.name, number), cause)
-    undo = (Remove(container=ref, volumes=source.owns_anonymous_volumes, cause=NOT_WELL),)
-    stop = Stop(container=ref, grace=source.grace, vanishes=source.auto_remove, cause=NOT_WELL)
+    undo = (Remove(container=ref, volumes=source.owns_anonymous_volumes, cause=NOT_HEALTHY),)
+    stop = make_stop(source, ref, NOT_HEALTHY)
     return [replace(create, undo=undo), *connects, Start(container=ref, cause=cause, undo=(stop,))]
 
 
-def make_clone_config(observed: ObservedTarget, source: ObservedContainer, name: str, number: int) -> CreateConfig:
-    """It runs the very image of its source: scaling is no redeploy."""
-    image = unchanged_image(observed, source)
+def make_clone_config(observed: StandaloneTarget, source: InspectedContainer, name: str, number: int) -> CreateConfig:
+    """Keep the exact image of the source: scaling is not a redeploy."""
+    image = find_unchanged_image(observed, source)
     made = make_create_config(source, observed.image_of(source), image=image, api_version=observed.api_version, as_clone=True)
-    made = replace(made, body={**made.body, "Labels": {**made.body["Labels"], **clone_labels(source, number)}})
+    made = replace(made, body={**made.body, "Labels": {**made.body["Labels"], **make_clone_labels(source, number)}})
     return replace_name_aliases(made, source.name, name)
 
 
-def clone_labels(source: ObservedContainer, number: int) -> Mapping[str, str]:
+def make_clone_labels(source: InspectedContainer, number: int) -> Mapping[str, str]:
     if source.place.source == "compose":
         return {names.NUMBER_LABEL: str(number), names.CLONE_LABEL: "true"}
     return {
@@ -177,7 +176,7 @@ def clone_labels(source: ObservedContainer, number: int) -> Mapping[str, str]:
 
 
 def replace_name_aliases(made: CreateConfig, old_name: str, new_name: str) -> CreateConfig:
-    """Compose gives each container its own name as an alias: the source's name must not mean its clone too."""
+    """Replace the alias that Compose gives each container, its own name: the source's name must not also mean its clone."""
 
     def rename(endpoint: Mapping[str, object]) -> dict[str, object]:
         aliases = endpoint.get("Aliases")
@@ -191,28 +190,32 @@ def replace_name_aliases(made: CreateConfig, old_name: str, new_name: str) -> Cr
     return replace(made, body={**made.body, "NetworkingConfig": networking}, connects=connects)
 
 
-# In
+# Scaling in
 
 
 def plan_scale_in(
-    observed: ObservedTarget, containers: list[ObservedContainer], running: list[ObservedContainer], surplus: int, cause: str
+    observed: StandaloneTarget,
+    containers: list[InspectedContainer],
+    running: list[InspectedContainer],
+    surplus: int,
+    cause: str,
 ) -> tuple[Step, ...]:
-    """The newest first, never the original, and none whose namespace another container uses."""
+    """Remove the newest first, never the original, and none whose namespace another container uses."""
     original = find_original(containers)
     candidates = [item for item in reversed(running) if item is not original]
     others = [*observed.others, *observed.containers]
     free = [item for item in candidates if not find_dependants([item], [other for other in others if other.id != item.id])]
-    victims = free[:surplus]
-    if len(victims) < surplus:
+    surplus_containers = free[:surplus]
+    if len(surplus_containers) < surplus:
         used = next((item for item in candidates if item not in free), original)
-        raise PlanRefused(f"Other containers use the network of {used.name}, or are linked to it.", code="shared_network")
-    if paused := next((item for item in victims if item.state == "paused"), None):
-        raise PlanRefused(f"{paused.name} is paused: resume or stop it first.", code="paused")
-    return (Step(put_together([remove_victim(container, cause) for container in victims], cause)),)
+        message = f"{used.name} cannot be removed: other containers use its network or are linked to it."
+        raise PlanRefused(message, code="shared_network")
+    refuse_paused(surplus_containers)
+    return (Step(put_together([scale_in_container(container, cause) for container in surplus_containers], cause)),)
 
 
-def remove_victim(container: ObservedContainer, cause: str) -> list[Operation]:
-    """The name first: from then on it tells that the container is to go."""
+def scale_in_container(container: InspectedContainer, cause: str) -> list[Operation]:
+    """Rename the container before it is stopped: from then on its name shows that it will be removed."""
     gone = names.TemporaryName(container.name, "gone", container.short_id, container.running)
-    rename = Rename(container=Ref(container.name, container.id), name=str(gone), cause="it is to go")
-    return [rename, *discard_gone(container, cause)]
+    rename = Rename(container=refer_to(container), name=str(gone), cause="marked for removal")
+    return [rename, *remove_scaled_in(container, cause)]

@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from clusters.engine.driver import Check, Outcome, Progress, Report
+from clusters.engine.driver import Check, Outcome, Progress, Report, ignore_progress
 from clusters.engine.errors import Cancelled, EngineError, EngineRefused, EngineUnreachable, PullFailed
 from clusters.engine.interruption import InterruptibleCheck
 from clusters.engine.lanes import LaneRunner
@@ -26,8 +26,10 @@ WOKEN_LABEL = "windlass.update.woken"  # on services
 NOT_OURS = {"superseded", "not_found"}  # failures after which a service is left to whoever changed it
 
 
-def execute_plan(client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress) -> Outcome:
-    """See driver.Driver.execute."""
+def execute_plan(
+    client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress = ignore_progress
+) -> Outcome:
+    """See driver.EngineDriver.execute."""
     execution = Execution(client, plan, report, check, progress)
     for note in plan.notes:
         report("info", "plan", note)

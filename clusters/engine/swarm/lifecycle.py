@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusters.engine.driver import Act, Intent, Losses, Target
+from clusters.engine.driver import FIRST_ATTEMPT, Act, Intent, Losses, Target
 from clusters.engine.errors import PlanRefused
 from clusters.engine.swarm.observed import SwarmTarget, list_belongings, list_services
 from clusters.engine.swarm.plan import AnyOperation, AwaitEnd, RemoveBelonging, RemoveService, SwarmPlan
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 
-def plan_act(observed: SwarmTarget, act: Act, container: str, intent: Intent) -> SwarmPlan:
+def plan_act(observed: SwarmTarget, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> SwarmPlan:
     """Raises PlanRefused."""
     if refusal := explain_refusal(act, container):
         raise PlanRefused(refusal, code="swarm")
@@ -65,8 +65,8 @@ def find_service_ids(observed: SwarmTarget, intent: Intent) -> frozenset[str]:
     return frozenset({service.id for service in observed.chosen} | {service["id"] for service in before.values()})
 
 
-def read_losses(client: "EngineClient", target: Target) -> Losses:
-    """See driver.Driver.read_losses."""
+def read_losses(client: "EngineClient", target: Target, container: str = "") -> Losses:
+    """See driver.EngineDriver.read_losses."""
     services = [service for service in list_services(client, target) if target.service in {"", service.name}]
     belongings = [] if target.service else list(list_belongings(client, target))
 

@@ -386,7 +386,7 @@ def observe_target(client: "EngineClient", target: Target) -> SwarmTarget:
 
 
 def observe_remains(client: "EngineClient", target: Target) -> SwarmTarget:
-    """See driver.Driver.observe_remains."""
+    """See driver.EngineDriver.observe_remains."""
     observed = complete_target(client, target, list_services(client, target))
     return replace(observed, belongings=tuple(list_belongings(client, target)))
 

@@ -1,6 +1,6 @@
 """The plan of a scaling: one number in the spec that is there, and following the tasks."""
 
-from clusters.engine.driver import Intent
+from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused, TargetMissing
 from clusters.engine.swarm.observed import Look, SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, FollowScale, Part, Scale, SwarmPlan
@@ -9,7 +9,7 @@ from clusters.engine.swarm.redeploy import make_part
 WAS_PUT_BACK = "it was put back"
 
 
-def plan_scale(observed: SwarmTarget, name: str, replicas: int, intent: Intent) -> SwarmPlan:
+def plan_scale(observed: SwarmTarget, name: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> SwarmPlan:
     """Raises PlanRefused."""
     service = find_scalable(observed, name, replicas)
     look = observed.look_at(service)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.engine import names
-from clusters.engine.names import TemporaryName, find_place, merge_pairs, parse_temporary_name, read_container_id
+from clusters.engine.names import TemporaryName, find_place, merge_pairs, parse_container_id, parse_temporary_name
 
 ID = "0123456789ab" * 5 + "0123"
 
@@ -28,7 +28,7 @@ def test_other_names_are_not_temporary(name):
     assert names.base_name(name) == name
 
 
-def test_a_pair_counts_once_and_the_running_one_stands_for_it():
+def test_a_pair_counts_once_as_its_running_container():
     found = merge_pairs(
         ["web_1", "web_1.windlass-new.0123456789ab.r", "web_2", "web_2.windlass-old.0123456789ab.r"],
         name_of=lambda name: name,
@@ -52,13 +52,13 @@ def test_a_clone_belongs_to_the_container_it_scales():
 
 
 @pytest.mark.parametrize("labels", [{names.ONEOFF_LABEL: "True"}, {"com.docker.swarm.service.id": "x"}])
-def test_one_offs_and_swarm_tasks_belong_nowhere(labels):
+def test_one_offs_and_swarm_tasks_have_no_place(labels):
     assert find_place("x", labels) is None
 
 
 @pytest.mark.parametrize("text", [None, "", "-1", "x", "٣", "9" * 30])
 def test_a_strange_number_counts_as_the_first(text):
-    assert names.read_number(text) == 1
+    assert names.read_container_number(text) == 1
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_a_strange_number_counts_as_the_first(text):
         f"0::/system.slice/docker-{ID}.scope",
     ],
 )
-def test_the_own_container_is_told_by_mounts_or_control_groups(text):
-    assert read_container_id(f"1 2 3:4 / / rw - ext4 x rw\n{text}\n") == ID
+def test_the_own_container_is_found_by_mounts_or_control_groups(text):
+    assert parse_container_id(f"1 2 3:4 / / rw - ext4 x rw\n{text}\n") == ID
 
 
 def test_a_mount_of_other_containers_files_is_not_taken_for_the_own_id():
-    assert read_container_id(f"612 600 254:1 /var/lib/docker/containers/{ID}/hostname /mnt/x rw - ext4 /dev/vda rw") == ""
+    assert parse_container_id(f"612 600 254:1 /var/lib/docker/containers/{ID}/hostname /mnt/x rw - ext4 /dev/vda rw") == ""

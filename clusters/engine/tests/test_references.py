@@ -1,6 +1,6 @@
 import pytest
 
-from clusters.engine.references import came_from_registry, is_image_id, repository_of, share_digest, shorten
+from clusters.engine.references import came_from_registry, is_image_id, repository_of, share_digest, shorten_image_id
 
 IMAGE_ID = "sha256:" + "cafe12" + "0" * 58
 
@@ -38,12 +38,12 @@ def test_only_a_digest_of_the_same_repository_shows_that_a_registry_knows_it():
     assert came_from_registry(image, "docker.io/library/base:2")
 
 
-def test_one_index_means_one_digest_whatever_the_repository():
+def test_images_of_one_index_share_a_digest_whatever_the_repository():
     assert share_digest(["a@sha256:1"], ["mirror/a@sha256:1", "x@sha256:2"])
     assert not share_digest(["a@sha256:1"], ["a@sha256:2"])
     assert not share_digest([], [])
 
 
 def test_short_ids_keep_their_kind():
-    assert shorten(IMAGE_ID) == "sha256:cafe12000000"
-    assert shorten("0123456789abcdef") == "0123456789ab"
+    assert shorten_image_id(IMAGE_ID) == "sha256:cafe12000000"
+    assert shorten_image_id("0123456789abcdef") == "0123456789ab"

@@ -22,7 +22,7 @@ def test_a_reference_keeps_its_repository_and_loses_tag_and_digest(reference, ch
     assert with_tag(reference, "") == reference
 
 
-def test_one_repository_may_be_written_in_several_ways():
+def test_one_repository_can_be_written_in_several_ways():
     refuse_several_repositories("shop", ["app:1", "docker.io/library/app:2", f"index.docker.io/app@{DIGEST}"])
 
 
@@ -30,7 +30,7 @@ def test_one_repository_may_be_written_in_several_ways():
     ("references", "code"),
     [(["app:1", "other:1"], "several_repositories"), (["A very/odd name:1"], "no_image_reference")],
 )
-def test_a_tag_that_cannot_be_meant_for_all_is_refused(references, code):
+def test_a_tag_that_cannot_apply_to_all_is_refused(references, code):
     with pytest.raises(PlanRefused) as refusal:
         refuse_several_repositories("shop", references)
     assert refusal.value.code == code

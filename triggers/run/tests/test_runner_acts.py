@@ -97,7 +97,7 @@ class TestProject:
         assert shop.fake.operations == ["stop shop-web-1", "stop shop-web-2", "stop shop-db-1"]
         assert [call.before["services"]["web"]["running"], call.after["services"]["web"]["running"]] == [2, 0]
         call = shop.call("start")
-        assert (call.state, call.message) == (CallState.SUCCEEDED, "3 containers of shop were started and are well.")
+        assert (call.state, call.message) == (CallState.SUCCEEDED, "3 containers of shop were started and are healthy.")
         assert shop.fake.running() == ALL | {"watch"}
 
     def test_a_restart_starts_each_anew_and_makes_none(self, shop):
@@ -105,7 +105,7 @@ class TestProject:
         call = shop.call("restart")
         assert (call.state, call.message) == (
             CallState.SUCCEEDED,
-            "3 containers of shop were restarted and are well. With them what runs in their namespaces: watch.",
+            "3 containers of shop were restarted and are healthy. Also restarted, because of a shared namespace: watch.",
         )
         assert set(shop.fake.containers) == ids
         assert not started.items() & shop.started().items()
@@ -114,25 +114,25 @@ class TestProject:
         assert len(shop.fake.volumes) == 2
         call = shop.call("delete")
         assert call.state == CallState.SUCCEEDED
-        assert call.message == "shop is deleted: 3 containers, the network shop_default. Named volumes and images stay."
+        assert call.message == "shop was deleted: 3 containers, the network shop_default. Named volumes and images are kept."
         assert (shop.fake.names(), shop.fake.volumes) == ({"watch"}, {"shop_data"})
         assert "shop_default" not in shop.fake.networks
         assert call.after == {"services": {}}
-        assert "watch runs in a namespace of what is to go, and loses it" in events_of(call)
+        assert "watch loses the namespace that it shares with a container of shop" in events_of(call)
 
     def test_a_network_that_is_in_use_elsewhere_stays_and_the_outcome_says_so(self, shop):
         shop.fake.run("blog", "app:1", HostConfig={"NetworkMode": "shop_default"})
         call = shop.call("delete")
         assert call.state == CallState.SUCCEEDED
         assert "shop_default" in shop.fake.networks
-        assert "note: the network shop_default stays: blog uses it" in call.plan
+        assert "note: the network shop_default is kept: blog uses it" in call.plan
 
     @pytest.mark.parametrize(
         ("action", "message"),
         [
             ("stop", "shop-web-1 is stopped."),
-            ("restart", "shop-web-1 was restarted and is well. With it what runs in its namespaces: watch."),
-            ("delete", "shop-web-1 is removed. Named volumes and images stay."),
+            ("restart", "shop-web-1 was restarted and is healthy. Also restarted, because of a shared namespace: watch."),
+            ("delete", "shop-web-1 was deleted. Named volumes and images are kept."),
         ],
     )
     def test_one_container_alone(self, shop, action, message):
@@ -189,8 +189,8 @@ class TestFailure:
         shop.set_command("shop-db-1", CANNOT_START)
         call = shop.call("start")
         assert (call.state, call.reason) == (CallState.FAILED, "engine_refused")
-        assert call.message.startswith("shop-db-1 would not start: OCI runtime create failed")
-        assert call.message.endswith("Of 3 containers of shop 3 are stopped.")
+        assert call.message.startswith("shop-db-1 did not start: OCI runtime create failed")
+        assert call.message.endswith("Of 3 containers of shop, 3 are stopped.")
         assert shop.fake.running() == {"watch"}
 
     def test_what_falls_over_is_a_failure_with_its_last_words(self, shop, monkeypatch):
@@ -199,7 +199,7 @@ class TestFailure:
         call = shop.call("restart")
         assert (call.state, call.reason) == (CallState.FAILED, "exited")
         assert call.message == (
-            "shop-web-2 did not keep running (exit code 1). Of 3 containers of shop 2 run and 1 is stopped."
+            "shop-web-2 did not keep running (exit code 1). Of 3 containers of shop, 2 are running and 1 is stopped."
         )
         assert "the last output of shop-web-2: cannot read /srv: permission denied" in events_of(call)
 
@@ -228,7 +228,7 @@ class TestFailure:
         shop.fake.start_container = start
         call = shop.call("start")
         assert call.state == CallState.SUCCEEDED
-        assert call.message.endswith("shop-migrate-1 has done its work and ended (exit code 0).")
+        assert call.message.endswith("shop-migrate-1 completed its work and exited (exit code 0).")
 
     def test_an_engine_that_goes_away_for_a_moment_is_waited_for(self, shop, monkeypatch):
         left = iter(range(3))

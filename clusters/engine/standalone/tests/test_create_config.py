@@ -25,7 +25,7 @@ def test_an_image_default_in_the_environment_is_dropped_and_the_users_own_stays(
     assert body["Env"] == ["MODE=x", "COLOR=red"]
 
 
-def test_everything_is_kept_when_the_old_image_is_gone():
+def test_everything_is_kept_if_the_old_image_no_longer_exists():
     details = load(RICH)
     body = make(details, None).body
     for key in (
@@ -75,7 +75,7 @@ def test_a_reset_entrypoint_is_reset_again():
     assert body_of(details)["Entrypoint"] == [""]
 
 
-def test_of_a_health_check_only_the_users_part_stays():
+def test_only_the_users_part_of_a_health_check_stays():
     details = load(RICH)
     details["Config"]["Healthcheck"]["Interval"] = 7_000_000_000
     assert body_of(details)["Healthcheck"] == {"Interval": 7_000_000_000}
@@ -134,7 +134,7 @@ def test_links_are_rewritten_to_the_form_a_creation_takes():
     assert body_of(load("linked"))["HostConfig"]["Links"] == ["rich:db"]
 
 
-def test_what_joins_another_network_carries_no_network_settings_of_its_own():
+def test_a_container_that_joins_another_network_has_no_network_settings_of_its_own():
     body = make(load("joiner"), load("app_1"), reference="app:1").body
     assert not {"Hostname", "ExposedPorts", "MacAddress"} & body.keys()
     assert body["HostConfig"]["PortBindings"] == {}
@@ -187,7 +187,7 @@ def test_the_default_bridge_gets_no_aliases():
     assert endpoints == {"bridge": {}}
 
 
-def test_only_addresses_that_were_asked_for_are_kept():
+def test_only_requested_addresses_are_kept():
     details = load("hello_web_1")
     details["NetworkSettings"]["Networks"]["hello_default"]["IPAMConfig"] = {"IPv4Address": "10.1.2.3", "IPv6Address": ""}
     made = make(details, load("app_1"), reference="app:1", api_version=NEW_ENOUGH)
@@ -217,7 +217,7 @@ def test_a_generated_mac_address_is_never_copied(api_version):
     assert "MacAddress" not in str(make(load("hello_web_1"), load("app_1"), api_version=api_version))
 
 
-def test_a_universal_mac_address_was_configured_even_where_only_the_endpoint_tells():
+def test_a_universal_mac_address_was_configured_even_if_only_the_endpoint_shows_it():
     details = load("hello_web_1")
     details["NetworkSettings"]["Networks"][details["HostConfig"]["NetworkMode"]]["MacAddress"] = "ac:de:48:00:11:22"
     body = make(details, load("app_1"), api_version=(1, 52)).body
@@ -256,7 +256,7 @@ image_configs = st.fixed_dictionaries(
 
 
 def merge(user, image):
-    """As the engine merges a creation's config with its image's."""
+    """Merge a creation's config with its image's, like the engine does."""
     merged = dict(user)
     own = {entry.split("=")[0] for entry in user["Env"]}
     merged["Env"] = user["Env"] + [entry for entry in image["Env"] if entry.split("=")[0] not in own]
@@ -272,7 +272,7 @@ def merge(user, image):
 
 @settings(deadline=None, max_examples=60)
 @given(user=image_configs, image=image_configs)
-def test_making_a_container_again_from_the_same_image_changes_nothing(user, image):
+def test_recreating_a_container_from_the_same_image_changes_nothing(user, image):
     details = load("hello_web_1")
     config = merge(user, image)
     details["Config"] = {**details["Config"], **copy.deepcopy(config)}

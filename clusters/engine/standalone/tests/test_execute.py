@@ -8,7 +8,6 @@ from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
-from clusters.engine.lanes import LaneRunner
 from clusters.registry.errors import RegistryError
 
 LABELS = {
@@ -41,7 +40,7 @@ def execute(fake, planned, check=lambda: None):
 
 
 def fail_once(fake, method, error, times=1):
-    """The next requests of this method fail before they reach the engine."""
+    """Make the next requests of this method fail before they reach the engine."""
     left = [error] * times
 
     def refuse(called):
@@ -57,7 +56,7 @@ def test_success_says_how_many_run_which_image(fake):
     assert outcome.message == f"1 container of shop now runs {image_id[:19]} (app:1)."
 
 
-def test_what_cannot_be_removed_in_the_end_is_left_for_later_and_the_rest_goes(fake):
+def test_a_container_that_cannot_be_removed_at_the_end_is_left_for_later_and_the_rest_is_removed(fake):
     fake.run("shop-web-2", "app:1", Labels={**LABELS, "com.docker.compose.container-number": "2"})
     planned = plan(fake)
     fail_once(fake, "remove_container", EngineRefused("device or resource busy"))
@@ -104,7 +103,7 @@ def test_a_tag_that_no_registry_has_touches_nothing(fake):
     assert fake.inspect_container("shop-web-1") == before
 
 
-def test_credentials_are_asked_anew_for_each_pull_and_touch_nothing_while_they_are_wrong(fake):
+def test_credentials_are_read_for_each_pull_and_nothing_is_touched_while_they_are_wrong(fake):
     fake.private["app:2"] = "me:right"
     fake.publish("app:2")
     answers = [None, {"username": "me", "password": "wrong"}, {"username": "me", "password": "right"}]
@@ -114,7 +113,7 @@ def test_credentials_are_asked_anew_for_each_pull_and_touch_nothing_while_they_a
     assert states[0].reason == states[1].reason == "pull_unauthorized"
 
 
-def test_credentials_that_cannot_be_read_touch_nothing(fake):
+def test_nothing_is_touched_if_credentials_cannot_be_read(fake):
     def fail(reference):
         raise RegistryError("The credential helper ecr-login did not answer within 10 s.", "helper_failed")
 
@@ -125,7 +124,7 @@ def test_credentials_that_cannot_be_read_touch_nothing(fake):
     assert not fake.operations
 
 
-def test_a_hiccup_of_the_engine_is_waited_for(fake, monkeypatch):
+def test_a_short_outage_of_the_engine_is_waited_for(fake, monkeypatch):
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0)
     fail_once(fake, "start_container", EngineUnreachable("The engine does not answer: connection refused."), times=2)
     outcome, events = execute(fake, plan(fake))
@@ -133,7 +132,7 @@ def test_a_hiccup_of_the_engine_is_waited_for(fake, monkeypatch):
     assert sum("Trying again" in text for _, _, text in events) == 2
 
 
-def test_an_engine_that_stays_away_comes_out(fake, monkeypatch):
+def test_a_long_outage_of_the_engine_is_raised(fake, monkeypatch):
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0)
     fail_once(fake, "start_container", EngineUnreachable("gone"), times=100)
     with pytest.raises(EngineUnreachable):
@@ -154,7 +153,7 @@ def test_a_refused_start_is_rolled_back(fake):
     assert fake.names() == fake.running() == {"shop-web-1"}
 
 
-def test_a_container_that_somebody_removes_meanwhile_is_told_truthfully(fake):
+def test_a_container_that_somebody_removes_meanwhile_is_reported_as_missing(fake):
     planned = plan(fake)
     fake.stop_container("shop-web-1")
     fake.remove_container("shop-web-1")
@@ -163,7 +162,7 @@ def test_a_container_that_somebody_removes_meanwhile_is_told_truthfully(fake):
     assert fake.names() == set()
 
 
-def test_what_check_raises_comes_out_while_a_request_is_waited_for(fake):
+def test_an_exception_of_check_is_raised_during_a_wait(fake):
     class Stop(Exception):
         pass
 
@@ -202,23 +201,8 @@ def test_checks_and_reports_happen_in_the_callers_thread(fake):
     assert threads == {threading.current_thread()}
 
 
-def test_one_lane_that_fails_ends_the_others(fake):
-    lanes = LaneRunner(fake, lambda *event: None, lambda: None)
-
-    def fail(client):
-        raise EngineRefused("no")
-
-    def wait(client):
-        lanes.pause(60)
-
-    begun = time.monotonic()
-    with pytest.raises(EngineRefused):
-        lanes.run([wait, fail, wait])
-    assert time.monotonic() - begun < 10
-
-
 class AtRequest:
-    """A check that raises `error` from the moment on at which the engine gets its `number`th request."""
+    """A check that raises `error` once the engine has received `number` requests."""
 
     def __init__(self, fake, number, error):
         self.left, self.error, self.is_due = number, error, False
@@ -242,7 +226,7 @@ def quick_checks(monkeypatch):
     monkeypatch.setattr("clusters.engine.lanes.BEAT_SECONDS", 0.0)
 
 
-def test_a_redeploy_that_is_cancelled_at_any_request_is_as_before_or_done(fake, quick_checks):
+def test_a_redeploy_that_is_cancelled_at_any_request_changes_nothing_or_completes(fake, quick_checks):
     states, number = [], 0
     while not states or states[-1] != "succeeded":
         engine = FakeEngine()
@@ -279,30 +263,7 @@ def test_a_scaling_out_that_is_cancelled_leaves_no_container(fake, quick_checks)
     assert "rolled_back" in states
 
 
-def test_an_operation_under_way_ends_before_the_way_back_begins(fake, quick_checks):
-    """A start while the same container is still being stopped would be lost."""
-    cancelled, stopping = threading.Event(), threading.Event()
-    lanes = LaneRunner(fake, lambda *event: None, lambda: check())  # noqa: PLW0108 - defined below
-
-    def check():
-        if stopping.is_set():
-            cancelled.set()
-            raise Cancelled("Cancelled by bob.")
-
-    done = []
-
-    def stop(client):
-        stopping.set()
-        assert cancelled.wait(10)
-        done.append("stopped")
-        lanes.pause(0)
-
-    with pytest.raises(Cancelled):
-        lanes.run([stop])
-    assert done == ["stopped"]
-
-
-def test_a_pull_that_hangs_is_left_at_once_when_the_call_is_cancelled(fake, quick_checks, monkeypatch):
+def test_a_pull_that_hangs_is_abandoned_at_once_when_the_call_is_cancelled(fake, quick_checks, monkeypatch):
     monkeypatch.setattr("clusters.engine.lanes.LEAVE_SECONDS", 0.0)
     pulling, over = threading.Event(), threading.Event()
 
@@ -326,7 +287,7 @@ def test_a_pull_that_hangs_is_left_at_once_when_the_call_is_cancelled(fake, quic
     assert (outcome.state, outcome.message) == ("failed", "Cancelled by bob. Nothing was touched.")
 
 
-def test_a_worker_that_is_to_end_leaves_after_the_operation_under_way(fake, quick_checks):
+def test_a_worker_that_shuts_down_stops_after_the_current_operation(fake, quick_checks):
     with pytest.raises(HandOver):
         execute(fake, plan(fake), AtRequest(fake, 4, HandOver()))
     assert redeploy(fake, Intent(before={})).state == "succeeded"

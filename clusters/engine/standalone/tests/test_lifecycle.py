@@ -3,14 +3,9 @@ import pytest
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.lifecycle import plan_act
-from clusters.engine.tests.recording import load_container, observe
+from clusters.engine.tests.recording import hello, load_container, web
 
-VOLUME = "0123456789abcdef" * 4  # a name that the engine gave
-
-
-def web(number=1, container_id="", **changes):
-    labels = {"com.docker.compose.container-number": str(number), **changes.pop("labels", {})}
-    return load_container("hello_web_1", f"hello_web_{number}", container_id or f"{number:x}" * 12, labels=labels, **changes)
+VOLUME = "0123456789abcdef" * 4  # a name that the engine chose
 
 
 def worker(depends="web:service_started:false", **changes):
@@ -19,12 +14,12 @@ def worker(depends="web:service_started:false", **changes):
 
 
 def sidecar(name="sidecar", parent="1" * 12, container_id="c" * 12, **changes):
-    """A lone container in the network of the container `parent`."""
+    """Load a lone container in the network of the container `parent`."""
     return load_container("joiner", name, container_id, NetworkMode=f"container:{parent.ljust(64, '0')}", **changes)
 
 
 def plan(act, *containers, container="", service="", before=None, networks=None):
-    observed = observe("hello", "compose", *containers, service=service)
+    observed = hello(*containers, service=service)
     if networks:
         object.__setattr__(observed, "networks", networks)
     return plan_act(observed, act, container, Intent(before=before))
@@ -41,7 +36,7 @@ def refusal(*arguments, **options):
 
 
 def snapshot(*containers):
-    return observe("hello", "compose", *containers).snapshot()
+    return hello(*containers).snapshot()
 
 
 STOPPED = {"state": "exited"}
@@ -74,20 +69,20 @@ stop hello
     def test_a_paused_and_a_crashing_one_are_stopped_too(self, state):
         assert "1. stop hello_web_1" in text("stop", web(state=state))
 
-    def test_one_container_is_stopped_alone_and_who_loses_its_network_is_told(self):
+    def test_one_container_is_stopped_alone_with_a_warning_for_containers_that_lose_its_network(self):
         assert (
             text("stop", web(1), web(2), sidecar(), container="hello_web_1")
             == """\
 stop hello_web_1
-warning: sidecar runs in a namespace of what is to go, and loses it
+warning: sidecar loses the namespace that it shares with a container of hello_web_1
 1. stop hello_web_1 (stop of hello_web_1)
 """
         )
 
-    def test_what_removes_itself_at_its_stop_is_not_stopped(self):
+    def test_an_auto_removed_container_is_not_stopped(self):
         assert refusal("stop", web(AutoRemove=True)) == "auto_remove"
 
-    def test_what_an_unfinished_redeploy_stopped_is_not_started_to_be_stopped(self):
+    def test_a_container_that_an_unfinished_redeploy_stopped_is_not_started_before_a_stop(self):
         old = web(1, **STOPPED)
         old["Name"] = "/hello_web_1.windlass-old.111111111111.r"
         new = web(1, "2" * 12, **STOPPED)
@@ -112,13 +107,13 @@ start hello
         )
 
     @pytest.mark.parametrize("condition", ["service_healthy", "service_completed_successfully"])
-    def test_who_asks_for_anothers_health_or_end_waits_for_it(self, condition):
+    def test_a_container_waits_for_anothers_health_or_completion_if_it_depends_on_it(self, condition):
         assert (
             text("start", web(1, **STOPPED), worker(f"web:{condition}:true", **STOPPED))
             == """\
 start hello
 1. start hello_web_1 (start of hello)
-2. watch hello_web_1 until healthy, or for 5 s (what follows waits for it)
+2. watch hello_web_1 until healthy, or for 5 s (the next containers wait for it)
 3. start hello_worker_1 (start of hello)
 4. watch hello_worker_1 until healthy, or for 5 s (start of hello)
 """
@@ -128,7 +123,7 @@ start hello
         assert "hello_web_1" not in text("start", web(1), web(2, **STOPPED))
         assert plan("start", web(1)).is_empty()
 
-    def test_what_an_earlier_attempt_has_started_is_still_judged(self):
+    def test_a_container_that_an_earlier_attempt_started_is_still_watched(self):
         before = snapshot(web(1, **STOPPED), web(2))
         assert (
             text("start", web(1), web(2), before=before)
@@ -143,7 +138,7 @@ start hello
 
 
 class TestRestart:
-    def test_one_after_the_other_each_well_before_the_next_and_what_is_stopped_stays_so(self):
+    def test_containers_restart_one_after_the_other_each_healthy_before_the_next_and_stopped_ones_stay_stopped(self):
         assert (
             text("restart", worker(), web(1), web(2, **STOPPED), web(3))
             == """\
@@ -164,8 +159,8 @@ restart hello
 restart hello_web_1
 1. restart hello_web_1 (restart of hello_web_1)
 2. watch hello_web_1 until healthy, or for 5 s (restart of hello_web_1)
-3. restart sidecar (it runs in a namespace of what is restarted before it)
-4. watch sidecar until healthy, or for 5 s (it runs in a namespace of what is restarted before it)
+3. restart sidecar (it shares a namespace with a container that is restarted before it)
+4. watch sidecar until healthy, or for 5 s (it shares a namespace with a container that is restarted before it)
 """
         )
 
@@ -190,27 +185,27 @@ restart hello
 
 
 class TestDelete:
-    def test_containers_go_with_their_anonymous_volumes_and_then_the_projects_networks(self):
+    def test_containers_are_removed_with_their_anonymous_volumes_and_then_the_projects_networks(self):
         assert (
             text("delete", web(1), web(2, **STOPPED), worker(), networks={"n1": "hello_back", "n2": "hello_default"})
             == """\
 delete hello
-note: named volumes stay: hello_data
+note: named volumes are kept: hello_data
 1. stop hello_worker_1 (delete of hello)
 2. remove hello_worker_1 and its anonymous volumes (delete of hello)
 3. 2 side by side (delete of hello)
    - stop hello_web_1; remove hello_web_1 and its anonymous volumes
    - remove hello_web_2 and its anonymous volumes
-4. remove the anonymous volume 3c5f9810d3f2 unless it is used elsewhere (no container is left that it was made for)
-5. remove the network hello_back unless it is used elsewhere (Compose made it for the project)
-6. remove the network hello_default unless it is used elsewhere (Compose made it for the project)
+4. remove the anonymous volume 3c5f9810d3f2 unless it is used elsewhere (no remaining container needs it)
+5. remove the network hello_back unless it is used elsewhere (Compose created it for the project)
+6. remove the network hello_default unless it is used elsewhere (Compose created it for the project)
 """
         )
 
     def test_a_network_that_another_application_uses_stays(self):
         stranger = load_container("hello_web_1", "blog_web_1", "b" * 12, labels={"com.docker.compose.project": "blog"})
         planned = plan("delete", web(1, **STOPPED), stranger, networks={"n": "hello_default"})
-        assert planned.notes[0] == "the network hello_default stays: blog_web_1 uses it"
+        assert planned.notes[0] == "the network hello_default is kept: blog_web_1 uses it"
         assert "remove the network" not in planned.as_text()
 
     def test_one_container_leaves_the_networks(self):
@@ -222,19 +217,19 @@ delete hello_web_1
 """
         )
 
-    def test_an_anonymous_volume_that_a_recreate_attached_by_name_goes_too(self):
+    def test_an_anonymous_volume_that_a_recreate_attached_by_name_is_removed_too(self):
         container = with_volume(web(1, **STOPPED))
         assert f"remove the anonymous volume {VOLUME[:12]} unless it is used elsewhere" in text("delete", container)
 
-    def test_it_goes_as_well_when_an_earlier_attempt_has_removed_its_container(self):
+    def test_it_is_also_removed_when_an_earlier_attempt_removed_its_container(self):
         before = snapshot(with_volume(web(1)), web(2))
         assert f"remove the anonymous volume {VOLUME[:12]}" in text("delete", web(2), before=before)
 
-    def test_it_stays_where_another_container_has_it(self):
+    def test_it_stays_if_another_container_has_it(self):
         other = with_volume(load_container("joiner", "backup", "a" * 12))
         assert "remove the anonymous volume" not in text("delete", with_volume(web(1, **STOPPED)), other)
 
-    def test_what_removes_itself_at_its_stop_is_not_removed_twice(self):
+    def test_an_auto_removed_container_is_not_removed_twice(self):
         assert (
             text("delete", web(1, AutoRemove=True))
             == """\
@@ -243,14 +238,14 @@ delete hello
 """
         )
 
-    def test_what_an_unfinished_redeploy_left_goes_with_it(self):
+    def test_leftovers_of_an_unfinished_redeploy_are_deleted_too(self):
         old, new = web(1), web(1, "2" * 12)
         new["Name"] = "/hello_web_1.windlass-new.111111111111.r"
         words = [operation.describe() for step in plan("delete", old, new).steps for operation in step.operations]
         assert "2 side by side" in words
         assert plan("delete", old, new, container="hello_web_1").affected == plan("delete", old, new).affected
 
-    def test_nothing_that_is_there_any_more_is_nothing_to_do(self):
+    def test_a_target_that_no_longer_exists_leaves_nothing_to_do(self):
         assert plan("delete").is_empty()
         assert not plan("delete", networks={"n": "hello_default"}).is_empty()
 
@@ -269,7 +264,7 @@ class TestRefusals:
         assert refusal(act, web(1), web(2, labels=protected, state=state)) == "protected"
         assert refusal(act, web(1, labels=protected), container="hello_web_1") == "protected"
 
-    def test_nor_what_the_console_runs_in(self, act, monkeypatch):
+    def test_the_consoles_own_container_is_never_touched(self, act, monkeypatch):
         own = sidecar()
         monkeypatch.setattr("clusters.engine.names.find_own_container_id", lambda: own["Id"])
         assert refusal(act, web(1), own) == "protected"
@@ -279,10 +274,10 @@ class TestRefusals:
 
 
 @pytest.mark.parametrize("act", ["stop", "start", "restart"])
-def test_a_container_that_is_not_there_is_said_to_be_missing(act):
+def test_a_container_that_does_not_exist_is_not_found(act):
     assert refusal(act, web(1), container="hello_web_9") == "not_found"
 
 
-def test_a_service_alone_may_be_meant():
+def test_an_act_can_be_limited_to_one_service():
     assert "hello_worker_1" not in text("stop", web(1), worker(), service="web")
     assert plan("stop", web(1), worker(), service="web").title == "stop hello/web"

@@ -1,4 +1,4 @@
-"""What is read of an engine before a plan."""
+"""The observation of a target on an engine."""
 
 import pytest
 
@@ -26,28 +26,28 @@ def add(engine, project, **host_config):
 
 
 def observe(engine, target):
-    """The names of the target's containers, those of the others, and how many inspects it took."""
+    """Return the names of the target's containers and of the others, and the number of inspect requests."""
     asked = []
     engine.before_request = asked.append
     found = observe_target(engine, target)
     return [item.name for item in found.containers], [item.name for item in found.others], asked.count("inspect_container")
 
 
-def test_others_that_share_nothing_are_read_once(fake):
+def test_others_that_share_nothing_are_inspected_once(fake):
     assert observe(fake, SHOP) == (["shop-web-1"], ["blog-web-2"], 2)
     assert observe(fake, SHOP) == (["shop-web-1"], [], 1)
     assert observe(fake, BLOG) == (["blog-web-2"], [], 1)
 
 
 @pytest.mark.parametrize("mode", ["NetworkMode", "PidMode", "IpcMode"])
-def test_others_that_share_something_are_read_each_time(fake, mode):
+def test_others_that_share_something_are_inspected_each_time(fake, mode):
     observe(fake, SHOP)
     add(fake, "blog", **{mode: "container:shop-web-1"})
     for _ in range(2):
         assert observe(fake, SHOP)[1:] == (["blog-web-3"], 2)
 
 
-def test_what_is_gone_is_forgotten(fake):
+def test_removed_containers_are_forgotten(fake):
     blog = add(fake, "blog")
     observe(fake, SHOP)
     assert blog in fake.loners

@@ -1,4 +1,4 @@
-"""What a worker that died left, by the names alone. Each boundary of each plan is tried on the fake engine elsewhere."""
+"""Recover from the leftovers of a worker that died. test_recreate_recovery.py tries every boundary of every plan."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def container(name, container_id, state="running", policy=ALWAYS, health="", **h
 
 
 def recovered(*containers):
-    """The survivor and the operations' sentences, less the long names."""
+    """Return the survivor and the operations' descriptions with short names."""
     found = recover(containers)
     sentences = [operation.describe() for operation in (*found.operations, *found.leftovers)]
     assert len(found.containers) == 1
@@ -37,13 +37,13 @@ def test_finished_containers_are_left_alone():
     assert not found.operations + found.leftovers
 
 
-def test_a_new_one_that_was_never_proved_goes_and_the_old_one_keeps_running():
+def test_a_new_container_that_was_never_proven_is_removed_and_the_old_one_keeps_running():
     survivor, sentences = recovered(container(NAME, OLD), container(NEW_NAME, NEW, "created"))
     assert sentences == [f"rename NEW to web.windlass-gone.{NEW}.r", "remove NEW and its anonymous volumes"]
     assert (survivor.short_id, survivor.name, survivor.running) == (OLD, NAME, True)
 
 
-def test_an_old_one_that_was_stopped_first_gets_its_policy_back_and_is_started():
+def test_an_old_container_that_was_stopped_first_gets_its_policy_back_and_is_started():
     ports = {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}
     survivor, sentences = recovered(container(NAME, OLD, "exited", NEVER, **ports), container(NEW_NAME, NEW, **ports))
     assert sentences[:3] == ["stop NEW", "set the restart policy of web to always", "start web"]
@@ -51,21 +51,21 @@ def test_an_old_one_that_was_stopped_first_gets_its_policy_back_and_is_started()
     assert survivor.restart_policy == ALWAYS
 
 
-def test_one_that_can_run_beside_the_old_one_is_stopped_only_when_that_runs_again():
+def test_a_new_container_that_can_run_beside_the_old_one_is_stopped_only_after_that_runs_again():
     _, sentences = recovered(container(NAME, OLD, "exited", NEVER), container(NEW_NAME, NEW))
     assert sentences[:3] == ["set the restart policy of web to always", "start web", "stop NEW"]
 
 
 @pytest.mark.parametrize("successor", [NAME, NEW_NAME])
-def test_once_the_old_one_is_parked_a_well_successor_takes_its_place(successor):
+def test_once_the_old_container_is_parked_a_healthy_successor_takes_its_place(successor):
     survivor, sentences = recovered(container(OLD_NAME, OLD, "exited", NEVER), container(successor, NEW))
     assert sentences == [*(["rename NEW to web"] if successor == NEW_NAME else []), "remove OLD"]
     assert (survivor.short_id, survivor.name) == (NEW, NAME)
-    assert survivor.former_ids == {OLD}
+    assert survivor.previous_ids == {OLD}
 
 
 @pytest.mark.parametrize(("state", "health"), [("exited", ""), ("restarting", ""), ("running", "unhealthy")])
-def test_a_parked_one_comes_back_when_its_successor_is_not_well(state, health):
+def test_a_parked_container_is_restored_if_its_successor_is_not_healthy(state, health):
     survivor, sentences = recovered(container(OLD_NAME, OLD, "exited", NEVER), container(NAME, NEW, state, health=health))
     assert [text for text in sentences if not text.startswith("stop")] == [
         f"rename web to web.windlass-gone.{NEW}.r",
@@ -77,45 +77,45 @@ def test_a_parked_one_comes_back_when_its_successor_is_not_well(state, health):
     assert survivor.short_id == OLD
 
 
-def test_a_parked_one_without_any_successor_comes_back():
+def test_a_parked_container_without_a_successor_is_restored():
     survivor, sentences = recovered(container(OLD_NAME, OLD, "exited"))
     assert sentences == ["start OLD", "rename OLD to web"]
     assert survivor.name == NAME
 
 
-def test_what_was_stopped_is_not_started():
+def test_a_stopped_container_is_not_started():
     stopped = f"{NAME}.windlass-old.{OLD}.s"
     survivor, sentences = recovered(container(stopped, OLD, "exited"), container(NAME, NEW, "created"))
     assert not any(text.startswith("start") for text in sentences)
     assert (survivor.short_id, survivor.running) == (NEW, False)
 
 
-def test_a_new_one_whose_old_one_somebody_removed_is_kept():
+def test_a_new_container_is_kept_if_somebody_removed_the_old_one():
     survivor, sentences = recovered(container(NEW_NAME, NEW))
     assert sentences == ["rename NEW to web"]
     assert survivor.short_id == NEW
 
 
-def test_a_spare_goes_while_the_original_is_there():
+def test_a_spare_is_removed_while_the_original_exists():
     survivor, sentences = recovered(container(NAME, OLD, AutoRemove=True), container(OLD_NAME, NEW, "created"))
     assert survivor.short_id == OLD
     assert sentences[-1].startswith("remove OLD")
 
 
-def test_a_spare_takes_the_place_of_what_vanished_before_its_successor_was_well():
+def test_a_spare_replaces_an_auto_removed_container_whose_successor_was_not_proven():
     third = "3" * 12
     survivor, sentences = recovered(container(OLD_NAME, NEW, "created"), container(NEW_NAME, third, "created"))
     assert sentences[:2] == ["start OLD", "rename OLD to web"]
     assert (survivor.short_id, survivor.running) == (NEW, True)
 
 
-def test_what_a_scaling_was_to_remove_is_removed():
+def test_a_container_that_a_scaling_marked_for_removal_is_removed():
     found = recover([container(NAME, OLD), container(f"hello_web_2.windlass-gone.{NEW}.r", NEW)])
     assert [operation.word for operation in found.leftovers] == ["stop", "remove"]
     assert [survivor.short_id for survivor in found.containers] == [OLD]
 
 
-def test_an_earlier_unfinished_recovery_does_not_outweigh_the_newest_recreate():
+def test_the_newest_recreate_takes_precedence_over_an_earlier_unfinished_recovery():
     third = "3" * 12
     survivor, sentences = recovered(
         container(OLD_NAME, OLD, "exited", NEVER),
@@ -127,7 +127,7 @@ def test_an_earlier_unfinished_recovery_does_not_outweigh_the_newest_recreate():
     assert survivor.restart_policy == ALWAYS
 
 
-def test_what_joined_a_container_that_does_not_come_back_is_left_to_the_redeploy():
+def test_a_container_that_joined_one_that_is_not_restored_is_left_to_the_redeploy():
     parked = container(OLD_NAME, OLD, "exited", NEVER)
     successor = container(NAME, NEW)
     third = "3" * 12

@@ -3,24 +3,12 @@ import pytest
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.plan import Create, Pull
-from clusters.engine.standalone.redeploy import parse_depends_on, plan_redeploy
-from clusters.engine.tests.recording import load, load_container, observe
-
-WEB = "hello_web_1"
-WORKER = "hello_worker_1"
-
-
-def web(number=1, container_id="", **changes):
-    labels = {"com.docker.compose.container-number": str(number), **changes.pop("labels", {})}
-    return load_container(WEB, f"hello_web_{number}", container_id or f"{number:x}" * 12, labels=labels, **changes)
+from clusters.engine.standalone.redeploy import plan_redeploy
+from clusters.engine.tests.recording import hello, load, load_container, observe, web
 
 
 def worker(**changes):
-    return load_container(WORKER, container_id="e" * 12, **changes)
-
-
-def hello(*containers, **options):
-    return observe("hello", "compose", *containers, **options)
+    return load_container("hello_worker_1", container_id="e" * 12, **changes)
 
 
 def words(plan):
@@ -42,19 +30,19 @@ def test_a_container_with_nothing_exclusive_is_started_beside_the_old_one():
         == """\
 redeploy hello
 note: app:1 is not pulled: it exists only on this engine
-1. create hello_web_1.windlass-new.111111111111.r from app:1 (redeploy of web; start-first: nothing of it is exclusive)
-2. connect hello_web_1.windlass-new.111111111111.r to hello_default (redeploy of web; start-first: nothing of it is exclusive)
-3. start hello_web_1.windlass-new.111111111111.r (redeploy of web; start-first: nothing of it is exclusive)
+1. create hello_web_1.windlass-new.111111111111.r from app:1 (redeploy of web; start-first: it has no exclusive resource)
+2. connect hello_web_1.windlass-new.111111111111.r to hello_default (redeploy of web; start-first: it has no exclusive resource)
+3. start hello_web_1.windlass-new.111111111111.r (redeploy of web; start-first: it has no exclusive resource)
 4. watch hello_web_1.windlass-new.111111111111.r until healthy, or for 5 s (redeploy of web)
-5. stop hello_web_1 (redeploy of web; start-first: nothing of it is exclusive)
-6. rename hello_web_1 to hello_web_1.windlass-old.111111111111.r (kept until all is well)
-7. rename hello_web_1.windlass-new.111111111111.r to hello_web_1 (redeploy of web; start-first: nothing of it is exclusive)
-8. remove hello_web_1.windlass-old.111111111111.r (its successor is well)
+5. stop hello_web_1 (redeploy of web; start-first: it has no exclusive resource)
+6. rename hello_web_1 to hello_web_1.windlass-old.111111111111.r (kept until all containers are healthy)
+7. rename hello_web_1.windlass-new.111111111111.r to hello_web_1 (redeploy of web; start-first: it has no exclusive resource)
+8. remove hello_web_1.windlass-old.111111111111.r (its replacement is healthy)
 """
     )
 
 
-def test_a_container_that_writes_to_a_volume_is_stopped_first_and_kept_from_rising_again():
+def test_a_container_that_writes_to_a_volume_is_stopped_first_and_stays_stopped():
     text = plan_redeploy(hello(worker())).as_text()
     assert (
         text
@@ -63,17 +51,17 @@ redeploy hello
 note: app:1 is not pulled: it exists only on this engine
 1. create hello_worker_1.windlass-new.eeeeeeeeeeee.r from app:1 (redeploy of worker; stop-first: it writes to /data)
 2. stop hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
-3. set the restart policy of hello_worker_1 to no (it must not rise again)
+3. disable the restart policy of hello_worker_1 (so that it stays stopped)
 4. start hello_worker_1.windlass-new.eeeeeeeeeeee.r (redeploy of worker; stop-first: it writes to /data)
 5. watch hello_worker_1.windlass-new.eeeeeeeeeeee.r until healthy, or for 5 s (redeploy of worker)
-6. rename hello_worker_1 to hello_worker_1.windlass-old.eeeeeeeeeeee.r (kept until all is well)
+6. rename hello_worker_1 to hello_worker_1.windlass-old.eeeeeeeeeeee.r (kept until all containers are healthy)
 7. rename hello_worker_1.windlass-new.eeeeeeeeeeee.r to hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
-8. remove hello_worker_1.windlass-old.eeeeeeeeeeee.r (its successor is well)
+8. remove hello_worker_1.windlass-old.eeeeeeeeeeee.r (its replacement is healthy)
 """
     )
 
 
-def test_a_stopped_container_is_made_anew_and_not_started():
+def test_a_stopped_container_is_recreated_and_not_started():
     plan = plan_redeploy(hello(web(state="exited")))
     assert words(plan) == ["create", "connect", "rename", "rename", "remove"]
     assert list(created(plan)) == ["hello_web_1.windlass-new.111111111111.s"]
@@ -84,14 +72,14 @@ def test_a_crash_looping_container_counts_as_running():
     assert "start" in words(plan)
 
 
-def test_what_vanishes_at_its_stop_has_a_spare_before_anything_else_happens():
+def test_an_auto_removed_container_has_a_spare_before_anything_else_happens():
     plan = plan_redeploy(observe("cleaning", "container", load_container("cleaning", container_id="c" * 12)))
     assert list(created(plan)) == ["cleaning.windlass-old.cccccccccccc.r", "cleaning.windlass-new.cccccccccccc.r"]
     assert words(plan) == ["create", "create", "start", "watch", "stop", "rename", "remove"]
     assert "stop cleaning, which removes it" in plan.as_text()
 
 
-def test_the_new_one_is_made_with_the_restart_policy_the_old_one_loses():
+def test_the_new_container_is_created_with_the_restart_policy_that_the_old_one_loses():
     config = created(plan_redeploy(hello(worker())))["hello_worker_1.windlass-new.eeeeeeeeeeee.r"].config
     assert config["HostConfig"]["RestartPolicy"]["Name"] == "always"
 
@@ -109,7 +97,7 @@ def test_parallelism_puts_containers_side_by_side():
     assert [line.count("windlass-new") for line in watched] == [2, 1]
 
 
-def test_services_go_in_the_order_they_depend_on_each_other():
+def test_services_are_redeployed_in_the_order_of_their_dependencies():
     depends = {"com.docker.compose.depends_on": "worker:service_started:false"}
     plan = plan_redeploy(hello(web(labels=depends), worker()))
     assert [name.split(".")[0] for name in created(plan)] == ["hello_worker_1", "hello_web_1"]
@@ -125,23 +113,14 @@ def test_a_circle_of_dependencies_is_cut():
     assert len(created(plan)) == 2
 
 
-def test_what_asks_for_it_is_restarted_with_its_dependency():
+def test_a_container_whose_depends_on_says_so_is_restarted_with_its_dependency():
     depends = {"com.docker.compose.depends_on": "web:service_started:true"}
     text = plan_redeploy(hello(web(), worker(labels=depends), service="web")).as_text()
-    assert "stop hello_worker_1 (it asks to be restarted" in text
-    assert "start hello_worker_1 (it asks to be restarted" in text
+    assert "stop hello_worker_1 (its depends_on restarts it" in text
+    assert "start hello_worker_1 (its depends_on restarts it" in text
 
 
-def test_depends_on_labels_are_read_in_every_form():
-    assert parse_depends_on("db:service_healthy:true,cache:service_started:false,old") == {
-        "db": True,
-        "cache": False,
-        "old": False,
-    }
-    assert parse_depends_on("") == {}
-
-
-def test_what_joins_its_network_is_made_anew_after_it_with_its_own_image():
+def test_a_container_that_joins_its_network_is_recreated_after_it_with_its_own_image():
     parent = load_container("rich", container_id="a" * 12)
     child = load_container("joiner", container_id="b" * 12, NetworkMode=f"container:{parent['Id']}")
     linked = load_container("linked", container_id="d" * 12)
@@ -199,19 +178,19 @@ def by_id(details, **labels):
     return details
 
 
-def test_an_image_id_is_replaced_by_what_its_siblings_were_made_from():
+def test_an_image_id_is_replaced_by_the_reference_of_its_siblings():
     plan = plan_redeploy(hello(by_id(web(1)), web(2)))
     assert {operation.config["Image"] for operation in created(plan).values()} == {"app:1"}
 
 
-def test_an_image_id_is_replaced_by_our_own_record():
+def test_an_image_id_is_replaced_by_the_reference_in_our_own_label():
     plan = plan_redeploy(hello(by_id(web(), **{"windlass.image": "app:7"}), images={}))
     assert [operation.config["Image"] for operation in created(plan).values()] == ["app:7"]
 
 
 @pytest.mark.parametrize("tags", [[], ["app:1"]])
 def test_an_image_id_that_nothing_explains_is_refused(tags):
-    """Not even by the image's only tag: who gave an id may not want what the tag means tomorrow."""
+    """The image's only tag does not help: a user who chose an id may not want what the tag means later."""
     with pytest.raises(PlanRefused) as caught:
         plan_redeploy(hello(by_id(web()), images={"x": image(RepoTags=tags)}))
     assert caught.value.code == "no_image_reference"
@@ -238,11 +217,11 @@ def test_an_image_with_digests_of_other_repositories_may_be_unknown_to_a_registr
     assert pulls(web(), images={"app:1": image(RepoDigests=["base@sha256:1"])})[0] == [("app:1", True)]
 
 
-def test_a_missing_image_is_pulled_without_excuse():
+def test_a_pull_of_a_missing_image_must_succeed():
     assert pulls(web(), images={})[0] == [("app:1", False)]
 
 
-def test_a_pinned_image_that_is_here_is_not_pulled():
+def test_a_pinned_image_that_the_engine_has_is_not_pulled():
     reference = "app@sha256:" + "1" * 64
     details = web()
     details["Config"]["Image"] = reference
@@ -256,7 +235,7 @@ def test_a_label_decides_whether_to_pull(policy, expected):
     assert pulls(web(labels={"windlass.update.pull": policy}), images=known)[0] == expected
 
 
-def test_a_gone_image_is_warned_of():
+def test_a_missing_old_image_gives_a_warning():
     assert plan_redeploy(hello(web(), images={})).warnings
 
 
@@ -272,11 +251,11 @@ def images_of(plan):
     return {operation.config["Image"] for operation in created(plan).values()}
 
 
-def test_a_tag_changes_every_reference_of_the_repository_and_is_pulled_without_excuse():
+def test_a_tag_changes_every_reference_of_the_repository_and_its_pull_must_succeed():
     plan = plan_redeploy(hello(web(), worker()), Intent(tag="2.0"))
     assert images_of(plan) == {"app:2.0"}
     assert [(pull.reference, pull.optional) for pull in plan.pulls] == [("app:2.0", False)]
-    assert plan.as_text().startswith("redeploy hello with the tag 2.0\n1. pull app:2.0 (its tag was asked for)\n")
+    assert plan.as_text().startswith("redeploy hello with the tag 2.0\n1. pull app:2.0 (its tag was requested)\n")
 
 
 def test_a_tag_replaces_a_digest_that_was_pinned():

@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from clusters.engine.standalone.rules import (
     choose_order,
     find_exclusive,
-    fixed_ports,
-    parse_duration,
+    find_fixed_ports,
     read_monitor,
     read_parallelism,
     read_pull_policy,
@@ -18,11 +17,11 @@ def web(**changes):
     return observed_container(load_container("hello_web_1", **changes))
 
 
-def test_what_has_nothing_exclusive_is_started_first():
+def test_a_container_without_exclusive_resources_is_started_first():
     assert choose_order(web())[0] == "start-first"
 
 
-def test_a_label_may_ask_for_the_other_order():
+def test_a_label_can_choose_the_other_order():
     assert choose_order(web(labels={"windlass.update.order": "stop-first"}))[0] == "stop-first"
 
 
@@ -53,21 +52,12 @@ def test_a_fixed_port_or_address_is_never_started_first(changes):
 
 
 @pytest.mark.parametrize("port", ["", "0", "8000-8010"])
-def test_a_port_the_engine_may_choose_is_not_fixed(port):
-    assert fixed_ports(web(PortBindings={"80/tcp": [{"HostPort": port}], "81/tcp": None})) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("10s", 10), ("1m30s", 90), ("45", 45), ("2.5", 2.5), ("500ms", 0.5), ("1h", 3600), ("0s", 0), (" 5S ", 5)],
-)
-def test_durations(text, seconds):
-    assert parse_duration(text) == seconds
+def test_a_port_that_the_engine_can_choose_is_not_fixed(port):
+    assert find_fixed_ports(web(PortBindings={"80/tcp": [{"HostPort": port}], "81/tcp": None})) == []
 
 
 @pytest.mark.parametrize("text", ["", "s", "abc", "-5s", "5 s", "1s1m", "٥", "9" * 40])
-def test_what_is_no_duration_leaves_the_default(text):
-    assert parse_duration(text) is None
+def test_an_invalid_duration_leaves_the_default(text):
     assert read_monitor(web(labels={"windlass.update.monitor": text})) == 5
 
 

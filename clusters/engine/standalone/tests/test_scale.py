@@ -3,20 +3,15 @@ import pytest
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.plan import Create, Together
 from clusters.engine.standalone.scale import plan_scale
-from clusters.engine.tests.recording import load, load_container, observe
+from clusters.engine.tests import recording
+from clusters.engine.tests.recording import hello, load, load_container, observe
 
 
 def web(number=1, *, clone=False, **changes):
-    labels = {"com.docker.compose.container-number": str(number), **changes.pop("labels", {})}
-    if clone:
-        labels["windlass.clone"] = "true"
-    details = load_container("hello_web_1", f"hello_web_{number}", f"{number:x}" * 12, labels=labels, **changes)
+    labels = changes.pop("labels", {}) | ({"windlass.clone": "true"} if clone else {})
+    details = recording.web(number, labels=labels, **changes)
     details["Created"] = f"2026-01-{number:02}T00:00:00Z"
     return details
-
-
-def hello(*containers, **options):
-    return observe("hello", "compose", *containers, **options)
 
 
 def created(plan):
@@ -84,7 +79,7 @@ def test_a_clone_runs_its_sources_image_though_the_tag_has_moved():
     assert config["Labels"]["windlass.image"] == "app:1"
 
 
-def test_containers_of_an_unfinished_scaling_are_started_before_any_is_made():
+def test_containers_of_an_unfinished_scaling_are_started_before_any_is_created():
     plan = plan_scale(hello(web(1), web(2, clone=True, state="created")), "web", 3)
     text = plan.as_text()
     assert "start hello_web_2" in text
@@ -115,14 +110,14 @@ def test_scaling_in_takes_the_newest_first_and_never_the_original():
     ]
 
 
-def test_a_clones_anonymous_volumes_go_with_it_also_those_attached_by_name():
+def test_a_clones_anonymous_volumes_are_removed_with_it_also_those_attached_by_name():
     clone = web(2, clone=True, Binds=[f"{'a' * 64}:/data", "named:/keep"])
     text = plan_scale(hello(web(1), clone), "web", 1).as_text()
     assert "remove the anonymous volume aaaaaaaaaaaa" in text
     assert "named" not in text
 
 
-def test_the_asked_count_is_no_plan():
+def test_the_current_count_gives_an_empty_plan():
     assert plan_scale(hello(web(1), web(2)), "web", 2).is_empty()
 
 

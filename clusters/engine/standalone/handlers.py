@@ -1,0 +1,245 @@
+"""Perform single operations of a standalone plan on an engine."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from clusters.engine import names
+from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
+from clusters.engine.lanes import LaneRunner
+from clusters.engine.operation import Operation
+from clusters.engine.references import share_digest, shorten_image_id
+from clusters.engine.retry import retry_unreachable
+from clusters.engine.standalone.health import NotHealthy, Watched, watch_containers
+from clusters.engine.standalone.observed import RUNNING_STATES
+from clusters.engine.standalone.plan import (
+    Connect,
+    Create,
+    Disconnect,
+    Pull,
+    Ref,
+    Remove,
+    RemoveNetwork,
+    RemoveVolume,
+    Rename,
+    Restart,
+    SetRestartPolicy,
+    Start,
+    Stop,
+    Watch,
+)
+from clusters.engine.wording import cut
+
+if TYPE_CHECKING:
+    from clusters.engine.connection.client import EngineClient
+
+AUTO_REMOVE_SECONDS = 30.0  # the engine's own removal after a stop (AutoRemove)
+POLICY_ATTEMPTS = 10  # 0.2 s apart
+LOG_LINES = 5
+
+
+class OperationHandler:
+    """Performs operations in a lane's thread, and remembers the containers that they created.
+
+    `image_ids`: what the created containers run, by the names under which they were created. `remarks`: sentences for the
+    outcome of an act.
+    """
+
+    def __init__(self, lanes: LaneRunner) -> None:
+        self._lanes = lanes
+        self._ids: dict[str, str] = {}  # of the created containers, by the names under which they were created
+        self.image_ids: dict[str, str] = {}
+        self.remarks: list[str] = []
+
+    def perform(self, client: "EngineClient", operation: Operation) -> None:
+        """Report and perform the operation; retry while the engine is unreachable. Raises EngineError."""
+        self._lanes.report("info", operation.word, operation.describe())
+
+        def request(attempt: int) -> None:
+            self._apply(client, operation, is_repeated=attempt > 0)
+
+        def warn(text: str) -> None:
+            self._lanes.report("warning", operation.word, text)
+
+        retry_unreachable(request, warn, self._lanes.pause)
+
+    def find_id(self, container: Ref) -> str:
+        """Raises TargetMissing for a container that the plan has not created."""
+        if container.id or container.name in self._ids:
+            return container.id or self._ids[container.name]
+        raise TargetMissing(f"{container.name} was not created.")
+
+    def knows_container(self, operation: Operation) -> bool:
+        """Return whether the operation's container exists, as far as is known here; true if it has none."""
+        container = getattr(operation, "container", None)
+        return not isinstance(container, Ref) or bool(container.id) or container.name in self._ids
+
+    def _apply(self, client: "EngineClient", operation: Operation, is_repeated: bool) -> None:
+        """`is_repeated`: an earlier request may have succeeded although its answer was lost."""
+        match operation:
+            case Pull():
+                self._pull(client, operation)
+            case Create():
+                self._create(client, operation, is_repeated)
+            case Connect():
+                self._connect(client, operation, is_repeated)
+            case Disconnect():
+                with suppress(TargetMissing):
+                    client.disconnect_network(operation.network, self.find_id(operation.container))
+            case Start():
+                client.start_container(self.find_id(operation.container))
+            case Stop():
+                self._stop(client, operation)
+            case Restart():
+                client.restart_container(self.find_id(operation.container), operation.grace)
+            case Watch():
+                self._watch(client, operation)
+            case Rename():
+                self._rename(client, operation)
+            case Remove():
+                self._remove(client, operation)
+            case RemoveVolume():
+                self._remove_volume(client, operation)
+            case RemoveNetwork():
+                self._remove_network(client, operation)
+            case SetRestartPolicy():
+                self._set_restart_policy(client, operation)
+            case _:
+                raise NotImplementedError(type(operation).__name__)
+
+    def _pull(self, client: "EngineClient", operation: Pull) -> None:
+        before = find_image(client, operation.reference)
+        try:
+            client.pull_image(operation.reference, on_progress=lambda: self._lanes.pause(0))
+        except PullFailed as error:
+            if not (operation.optional and error.code in {"pull_not_found", "pull_unauthorized"}):
+                raise
+            self._lanes.report("warning", "pull", f"{error.message} The image on this engine is used instead.")
+            return
+        after = client.inspect_image(operation.reference)
+        same = before and (before["Id"] == after["Id"] or share_digest(before["RepoDigests"] or [], after["RepoDigests"] or []))
+        news = "is unchanged" if same else "is newer"
+        self._lanes.report("info", "pull", f"{operation.reference} {news}: {shorten_image_id(after['Id'])}")
+
+    def _create(self, client: "EngineClient", operation: Create, is_repeated: bool) -> None:
+        config = deepcopy(dict(operation.config))
+        for mode, parent in operation.joins:
+            config["HostConfig"][mode] = f"container:{self.find_id(parent)}"
+        if operation.follows_image:
+            config["Labels"][names.COMPOSE_IMAGE_LABEL] = client.inspect_image(config["Image"])["Id"]
+        try:
+            self._ids[operation.name] = client.create_container(operation.name, config)
+        except EngineRefused as error:
+            if not (is_repeated and error.code == "conflict"):
+                raise
+            self._ids[operation.name] = client.inspect_container(operation.name)["Id"]
+
+    def _connect(self, client: "EngineClient", operation: Connect, is_repeated: bool) -> None:
+        try:
+            client.connect_network(operation.network, self.find_id(operation.container), operation.endpoint)
+        except EngineRefused as error:
+            if not (is_repeated and "already exists" in error.message):
+                raise
+
+    def _stop(self, client: "EngineClient", operation: Stop) -> None:
+        container = self.find_id(operation.container)
+        try:
+            client.stop_container(container, operation.grace)
+        except TargetMissing:
+            self._lanes.report("warning", "stop", f"{operation.container} was already removed")
+        if operation.auto_remove:
+            self._await_removal(client, operation.container, container)
+
+    def _await_removal(self, client: "EngineClient", ref: Ref, container: str) -> None:
+        give_up_at = time.monotonic() + AUTO_REMOVE_SECONDS
+        with suppress(TargetMissing):
+            while time.monotonic() < give_up_at:
+                client.inspect_container(container)
+                self._lanes.pause(0.1)
+            raise EngineRefused(f"{ref} stopped, but the engine did not remove it within {AUTO_REMOVE_SECONDS:.0f} s.")
+
+    def _watch(self, client: "EngineClient", operation: Watch) -> None:
+        watched = [
+            Watched(self.find_id(ref), names.base_name(ref.name), may_end=operation.may_end) for ref in operation.containers
+        ]
+        try:
+            watch_containers(client, watched, operation.monitor, self._lanes.pause)
+        except NotHealthy as error:
+            self._report_logs(client, [item for item in watched if error.message.startswith(f"{item.name} ")])
+            raise
+        for ref, item in zip(operation.containers, watched, strict=True):
+            self.image_ids[ref.name] = item.image_id
+            if item.has_ended:
+                self.remarks.append(f"{item.name} completed its work and exited (exit code 0).")
+        self._lanes.report("info", "watch", describe_watched(watched))
+
+    def _report_logs(self, client: "EngineClient", failed: Sequence[Watched]) -> None:
+        """Report the container's own last output. Not every logging driver can be read."""
+        for item in failed[:1]:
+            with suppress(EngineError):
+                if text := client.container_logs(item.container_id, tail=LOG_LINES).strip():
+                    self._lanes.report("warning", "watch", f"the last output of {item.name}: {cut(text)}")
+
+    def _rename(self, client: "EngineClient", operation: Rename) -> None:
+        container = self.find_id(operation.container)
+        try:
+            client.rename_container(container, operation.name)
+        except EngineRefused:
+            if client.inspect_container(container)["Name"].lstrip("/") != operation.name:
+                raise
+
+    def _remove(self, client: "EngineClient", operation: Remove) -> None:
+        container = self.find_id(operation.container)
+        try:
+            client.remove_container(container, volumes=operation.volumes)
+        except TargetMissing:
+            return
+        except EngineRefused as error:
+            if "already in progress" in error.message:
+                self._await_removal(client, operation.container, container)
+            elif not (operation.unless_running and client.inspect_container(container)["State"]["Status"] in RUNNING_STATES):
+                raise
+
+    def _remove_volume(self, client: "EngineClient", operation: RemoveVolume) -> None:
+        try:
+            client.remove_volume(operation.volume)
+        except TargetMissing:
+            return
+        except EngineRefused as error:
+            self._lanes.report("warning", "remove", f"the volume {operation.volume[:12]} is kept: {cut(error.message)}")
+
+    def _remove_network(self, client: "EngineClient", operation: RemoveNetwork) -> None:
+        try:
+            client.remove_network(operation.network)
+        except TargetMissing:
+            return
+        except EngineRefused as error:
+            self.remarks.append(f"The network {operation.name} is kept: it is in use.")
+            self._lanes.report("warning", "remove", f"the network {operation.name} is kept: {cut(error.message)}")
+
+    def _set_restart_policy(self, client: "EngineClient", operation: SetRestartPolicy) -> None:
+        """Retry while the engine refuses: it does so for a crash-looping container whose process ends at this very moment."""
+        for attempt in range(POLICY_ATTEMPTS):
+            try:
+                client.update_restart_policy(self.find_id(operation.container), operation.policy)
+                return
+            except EngineRefused:
+                if attempt == POLICY_ATTEMPTS - 1:
+                    raise
+                self._lanes.pause(0.2)
+
+
+def find_image(client: "EngineClient", reference: str) -> dict[str, Any] | None:
+    with suppress(TargetMissing):
+        return client.inspect_image(reference)
+    return None
+
+
+def describe_watched(watched: Sequence[Watched]) -> str:
+    """`web-1, web-2 are healthy; migrate-1 completed`"""
+    healthy = [item.name for item in watched if not item.has_ended]
+    ended = [item.name for item in watched if item.has_ended]
+    parts = [f"{', '.join(healthy)} {'is' if len(healthy) == 1 else 'are'} healthy"] if healthy else []
+    return "; ".join([*parts, f"{', '.join(ended)} completed"] if ended else parts)
