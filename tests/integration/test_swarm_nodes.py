@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from clusters.engine.driver import Target
-from clusters.engine.swarm.execute import WOKEN_LABEL
+from clusters.engine.swarm.requests import WOKEN_LABEL
 from tests.harness.driving import Drive, redeploy, redeploy_patiently, scale_patiently
 from tests.harness.eventually import eventually
 from tests.harness.swarm import ON_THE_HOST, PrivateSwarm, SwarmNode, run_swarm

@@ -165,7 +165,7 @@ def test_a_registry_that_does_not_answer_is_told_and_the_old_tasks_come_back(swa
     assert images_of(swarm) == before
     assert drive.outcome
     assert "No such image" in drive.outcome.message
-    assert "could not be asked for" in drive.outcome.message
+    assert "could not be resolved" in drive.outcome.message
 
 
 # Credentials
@@ -180,7 +180,7 @@ def test_credentials_that_swarm_has_survive_an_update_without_any(swarm: Private
         swarm.publish("app", registry=private)
         drive = redeploy_service(swarm)
         assert drive.state == "succeeded", drive.outcome
-        assert any("could not be asked for" in text for text in drive.texts("warning"))
+        assert any("could not be resolved" in text for text in drive.texts("warning"))
         assert images_of(swarm) == {reference}
     latest = swarm.publish("app", registry=private)
     monkeypatch.setenv("DOCKER_CONFIG", str(swarm.folder / "cli"))
@@ -288,7 +288,7 @@ def test_a_service_that_is_never_restarted_is_not_waited_for(swarm: PrivateSwarm
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "tasks_failed")
     assert "Swarm does not start it again" in drive.outcome.message
-    assert "none of 2 tasks of web runs" in drive.outcome.message
+    assert "0 of 2 tasks of web run" in drive.outcome.message
 
 
 def test_swarms_way_back_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
@@ -318,7 +318,7 @@ def test_a_way_back_that_swarm_completes_without_watching_it_is_no_success_when_
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "tasks_failed"), drive.outcome
     assert "Swarm does not start it again: web.1 on node1 failed: task: non-zero exit (4)" in drive.outcome.message
-    assert "Now: none of 1 task of web runs." in drive.outcome.message
+    assert "Now: 0 of 1 task of web runs." in drive.outcome.message
 
 
 def test_a_paused_update_from_before_does_not_hinder_the_next(swarm: PrivateSwarm) -> None:
@@ -363,7 +363,7 @@ def test_an_image_that_never_arrives_ends_at_the_deadline(swarm: PrivateSwarm) -
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "stuck"), drive.outcome
     assert "Nothing has happened to web for 3 s: web.1 " in drive.outcome.message
-    assert any("could not be asked for" in text for text in drive.texts("warning"))
+    assert any("could not be resolved" in text for text in drive.texts("warning"))
 
 
 # Modes
@@ -558,7 +558,7 @@ def test_a_stack_that_is_left_says_how_each_service_is(swarm: PrivateSwarm) -> N
     drive = redeploy_stack(swarm, LEAVE)
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "update_paused")
-    assert "none of 1 task of db runs (its update is paused)" in drive.outcome.message
+    assert "0 of 1 task of db runs (its update is paused)" in drive.outcome.message
     assert "1 of 1 task of api runs" in drive.outcome.message
     assert "web was not updated." in drive.outcome.message
     assert [force_update(swarm, f"shop_{name}") for name in ("api", "db", "web")] == [1, 1, 0]

@@ -97,10 +97,10 @@ def test_what_cannot_be_placed_fails_with_swarms_reason(swarm: PrivateSwarm, on_
     assert (drive.state, drive.outcome.reason) == ("failed", "stuck")
     assert "2 tasks pending: no suitable node (insufficient resources on 1 node)" in drive.outcome.message
     if on_failure == "rollback":
-        assert drive.outcome.message.endswith("The wanted count was put back to 2: 2 of 2 tasks run.")
+        assert drive.outcome.message.endswith("The replicas were set back to 2: 2 of 2 tasks run.")
         assert replicas_of(swarm) == 2
     else:
-        assert drive.outcome.message.endswith("The wanted count was left at 4: 2 of 4 tasks run.")
+        assert drive.outcome.message.endswith("The replicas were left at 4: 2 of 4 tasks run.")
         assert replicas_of(swarm) == 4
     assert running_ids(swarm) == first
 
@@ -113,7 +113,7 @@ def test_tasks_that_crash_are_put_back(swarm: PrivateSwarm) -> None:
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "tasks_failed"), drive.outcome
     assert "web.2 on node1 failed: task: non-zero exit (9)" in drive.outcome.message
-    assert "put back to 1: 1 of 1 task runs." in drive.outcome.message
+    assert "set back to 1: 1 of 1 task runs." in drive.outcome.message
     assert running_ids(swarm) == first
 
 
@@ -212,5 +212,5 @@ def test_a_scaling_is_finished_whoever_dies(swarm: PrivateSwarm, changes: int) -
     drive = scale(swarm, 4, "web", "web", source="service", intent=intent)
     assert drive.state == "failed", drive.outcome
     assert drive.outcome
-    assert "put back to 2: 2 of 2 tasks run." in drive.outcome.message
+    assert "set back to 2: 2 of 2 tasks run." in drive.outcome.message
     assert replicas_of(swarm) == 2

@@ -7,7 +7,7 @@ import pytest
 
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fakes.fake_engine import CANNOT_START, CRASHES, UNHEALTHY, FakeEngine
-from clusters.engine.swarm import deletion, follow
+from clusters.engine.swarm import manager
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from triggers.calls.accept import accept_call
@@ -26,8 +26,7 @@ REQUESTS = 200  # more than any call here makes
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch, published):
     clock = Clock()
-    monkeypatch.setattr(follow, "time", clock)
-    monkeypatch.setattr(deletion, "time", clock)
+    monkeypatch.setattr(manager, "time", clock)
     monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None))
 
 
@@ -388,7 +387,7 @@ class TestStack:
         stack.fake.publish("app:1")  # which is newer, and is not asked for
         stack.fake.requests.clear()
         call = stack.call("restart")
-        assert (call.state, call.message) == (CallState.SUCCEEDED, "3 tasks of shop were started anew.")
+        assert (call.state, call.message) == (CallState.SUCCEEDED, "3 tasks of shop were restarted.")
         assert not tasks & (stack.tasks("shop_web") | stack.tasks("shop_worker"))
         assert stack.images("shop_web") == images
         assert "resolve_digest" not in stack.fake.requests

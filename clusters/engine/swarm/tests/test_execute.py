@@ -9,7 +9,7 @@ from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineUnreachable, HandOver, PullFailed
 from clusters.engine.fakes.fake_engine import CRASHES, RUNS, FakeEngine
-from clusters.engine.swarm import follow
+from clusters.engine.swarm import follower, manager
 from clusters.registry.errors import RegistryError
 
 LABELS = {"com.docker.stack.namespace": "shop", "windlass.update.monitor": "0s"}
@@ -28,7 +28,7 @@ class Drive:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     for name in ("POLL_SECONDS", "QUIET_POLL_SECONDS"):
-        monkeypatch.setattr(follow, name, 0)
+        monkeypatch.setattr(follower, name, 0)
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0)
 
 
@@ -119,8 +119,8 @@ class SlowClock:
 
 
 def test_looks_that_take_long_to_answer_are_taken_until_they_have_seen_the_monitor_period(fake, monkeypatch):
-    monkeypatch.setattr(follow, "time", clock := SlowClock())
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0.25)
+    monkeypatch.setattr(manager, "time", clock := SlowClock())
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.25)
     fake.swarm.find_service("shop_web").spec["Labels"]["windlass.update.monitor"] = "1s"
     answered = []  # to the looks that were taken of converged tasks
 
@@ -146,7 +146,7 @@ def test_a_registry_that_keeps_the_manager_waiting_is_no_lost_manager(fake):
     fail(fake, "resolve_digest", EngineUnreachable("The engine did not answer in time."), times=2)
     drive = run(fake)
     assert drive.outcome.state == "succeeded"
-    assert drive.outcome.message.count("could not be asked for (The engine did not answer in time)") == 2
+    assert drive.outcome.message.count("could not be resolved (The engine did not answer in time)") == 2
 
 
 def test_a_refused_login_is_told_and_the_nodes_are_left_to_it(fake):

@@ -6,7 +6,7 @@ from clusters.engine import names
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.swarm.lifecycle import plan_act
-from clusters.engine.swarm.observed import Belonging
+from clusters.engine.swarm.observed import StackObject
 from clusters.engine.swarm.redeploy import plan_redeploy
 from clusters.engine.swarm.scale import plan_scale
 from clusters.engine.tests.swarm_recording import APP, PINNED, observe, service, task
@@ -43,9 +43,9 @@ def test_a_lone_service_is_resolved_updated_and_followed():
         text
         == """\
 redeploy web
-1. ask for the digest of registry:5000/app:1 (an update runs the digest it is given)
+1. resolve the digest of registry:5000/app:1 (an update pins its image to a digest)
 2. update web to registry:5000/app:1 (redeploy)
-3. follow web until 2 tasks run the update and stay for 2 s; on failure go back (redeploy)
+3. follow web until 2 tasks run the update and stay up for 2 s; on failure roll back (redeploy)
 """
     )
 
@@ -63,18 +63,18 @@ def test_services_of_a_stack_go_side_by_side_each_with_its_own_remedy():
         text
         == """\
 redeploy shop
-1. ask for the digest of registry:5000/app:1 (an update runs the digest it is given)
+1. resolve the digest of registry:5000/app:1 (an update pins its image to a digest)
 2. update shop_agent to registry:5000/app:1 (redeploy)
 3. update shop_api to registry:5000/app:1 (redeploy)
 4. update shop_idle to registry:5000/app:1 (redeploy)
 5. update shop_job to registry:5000/app:1 (redeploy)
 6. update shop_web to registry:5000/app:1 (redeploy)
 7. follow 5 services side by side (redeploy)
-   - shop_agent until its tasks run the update and stay for 2 s; on failure leave it as it is
-   - shop_api until 1 task runs the update and stay for 2 s; on failure leave it as it is
-   - shop_idle which has no replicas
+   - shop_agent until its tasks run the update and stay up for 2 s; on failure leave it as it is
+   - shop_api until 1 task runs the update and stay up for 2 s; on failure leave it as it is
+   - shop_idle, which has no replicas
    - shop_job until 3 tasks have completed; on failure leave it as it is
-   - shop_web until 2 tasks run the update and stay for 2 s; on failure Swarm goes back by itself
+   - shop_web until 2 tasks run the update and stay up for 2 s; on failure Swarm rolls back by itself
 """
     )
 
@@ -90,14 +90,14 @@ def test_what_others_depend_on_goes_in_an_earlier_wave():
         text
         == """\
 redeploy shop
-warning: web depends on nosuch, which is no service of it: this is ignored
-1. ask for the digest of registry:5000/app:1 (an update runs the digest it is given)
+warning: web depends on nosuch, which is not a service of this application: the dependency is ignored
+1. resolve the digest of registry:5000/app:1 (an update pins its image to a digest)
 2. update shop_db to registry:5000/app:1 (redeploy, wave 1 of 3)
-3. follow shop_db until 2 tasks run the update and stay for 2 s; on failure go back (redeploy, wave 1 of 3)
+3. follow shop_db until 2 tasks run the update and stay up for 2 s; on failure roll back (redeploy, wave 1 of 3)
 4. update shop_api to registry:5000/app:1 (redeploy, wave 2 of 3)
-5. follow shop_api until 2 tasks run the update and stay for 2 s; on failure go back (redeploy, wave 2 of 3)
+5. follow shop_api until 2 tasks run the update and stay up for 2 s; on failure roll back (redeploy, wave 2 of 3)
 6. update shop_web to registry:5000/app:1 (redeploy, wave 3 of 3)
-7. follow shop_web until 2 tasks run the update and stay for 2 s; on failure go back (redeploy, wave 3 of 3)
+7. follow shop_web until 2 tasks run the update and stay up for 2 s; on failure roll back (redeploy, wave 3 of 3)
 """
     )
 
@@ -123,7 +123,7 @@ def test_one_chosen_service_goes_alone():
 def test_a_digest_that_a_person_wrote_is_not_asked_for():
     by_digest = f"registry:5000/app@sha256:{'c' * 64}"
     text = plan_redeploy(observe(service(image=by_digest)), FIRST_ATTEMPT).as_text()
-    assert "ask for" not in text
+    assert "resolve" not in text
     assert f"update web to {by_digest}" in text
     stack = service(stack="shop", labels={"com.docker.stack.image": PINNED})
     assert f"update shop_web to {PINNED}" in plan_redeploy(observe(stack), FIRST_ATTEMPT).as_text()
@@ -135,9 +135,9 @@ def test_a_tag_is_resolved_without_excuse_and_replaces_a_pin():
         text
         == """\
 redeploy web with the tag 2
-1. ask for the digest of registry:5000/app:2 (an update runs the digest it is given)
+1. resolve the digest of registry:5000/app:2 (an update pins its image to a digest)
 2. update web to registry:5000/app:2 (redeploy)
-3. follow web until 2 tasks run the update and stay for 2 s; on failure go back (redeploy)
+3. follow web until 2 tasks run the update and stay up for 2 s; on failure roll back (redeploy)
 """
     )
     by_digest = service("api", image=f"registry:5000/app@sha256:{'c' * 64}", stack="shop")
@@ -181,8 +181,8 @@ def test_an_update_that_was_sent_is_only_followed():
         text
         == """\
 redeploy web
-note: the update of web was sent already
-1. follow web until 2 tasks run the update and stay for 2 s; on failure go back (redeploy)
+note: the update of web was already sent
+1. follow web until 2 tasks run the update and stay up for 2 s; on failure roll back (redeploy)
 """
     )
 
@@ -191,7 +191,7 @@ def test_an_update_that_has_gone_back_is_not_sent_again():
     details = service(force_update=3, UpdateStatus=status("rollback_completed"))
     text = plan_redeploy(observe(details), before("web", 3, started_at="earlier")).as_text()
     assert "update web" not in text
-    assert "1. finish going back with web (an update failed, and all go back together)" in text
+    assert "1. finish the rollback of web (an update failed, so all services roll back)" in text
 
 
 def test_a_way_back_from_before_the_call_is_none_of_ours():
@@ -216,14 +216,14 @@ def test_one_service_on_its_way_back_takes_those_along_that_were_updated():
         text
         == """\
 redeploy shop
-note: the update of api was sent already
-note: db is going back, or has gone back, already
-1. finish going back with shop_db, shop_api (an update failed, and all go back together)
+note: the update of api was already sent
+note: the rollback of db has already started
+1. finish the rollback of shop_db, shop_api (an update failed, so all services roll back)
 """
     )
     left = plan_redeploy(observe(*stack), Intent("pause", saved))
     assert "update shop_web" not in left.as_text()
-    assert left.unbegun == ("web",)
+    assert left.not_started == ("web",)
 
 
 # Scale
@@ -239,8 +239,8 @@ def test_scaling_sets_the_count_and_follows():
         text
         == """\
 scale web from 2 to 5
-1. set the wanted tasks of web to 5 (scale web from 2 to 5)
-2. follow web until 5 tasks run and stay for 2 s; on failure put back 2 (scale web from 2 to 5)
+1. set the replicas of web to 5 (scale web from 2 to 5)
+2. follow web until 5 tasks run and stay up for 2 s; on failure set the replicas back to 2 (scale web from 2 to 5)
 """
     )
 
@@ -251,7 +251,7 @@ def test_scaling_in_may_go_to_nothing_and_be_left_on_failure():
         text
         == """\
 scale shop/web from 2 to 0
-1. set the wanted tasks of shop_web to 0 (scale web from 2 to 0)
+1. set the replicas of shop_web to 0 (scale web from 2 to 0)
 2. follow shop_web until 0 tasks run and the others have ended; on failure leave it as it is (scale web from 2 to 0)
 """
     )
@@ -269,17 +269,17 @@ def test_a_count_that_is_asked_for_already_but_does_not_run_is_followed():
 def test_a_scaling_that_was_sent_is_only_followed_and_still_knows_the_way_back():
     plan = plan_scale(observe(service(replicas=5), tasks=running(5)), "web", 5, before("web"))
     assert [operation.word for operation in plan.operations] == ["follow"]
-    assert "on failure put back 2" in plan.as_text()
+    assert "on failure set the replicas back to 2" in plan.as_text()
 
 
 def test_a_scaling_that_was_put_back_is_not_tried_again():
     previous = service(replicas=5)["Spec"]
     put_back = observe(service(version=12, PreviousSpec=previous), tasks=running(2))
     text = plan_scale(put_back, "web", 5, before("web")).as_text()
-    assert "set the wanted" not in text
-    assert "until 2 tasks run again (it was put back)" in text
+    assert "set the replicas" not in text
+    assert "until 2 tasks run again (the replicas were set back)" in text
     from_before = observe(service(version=10, PreviousSpec=previous), tasks=running(2))
-    assert "set the wanted" in plan_scale(from_before, "web", 5, before("web")).as_text()
+    assert "set the replicas" in plan_scale(from_before, "web", 5, before("web")).as_text()
 
 
 @pytest.mark.parametrize(
@@ -295,8 +295,8 @@ def test_a_service_that_is_not_there_is_refused():
 
 def test_a_paused_update_does_not_hinder_a_scaling_but_is_told():
     plan = plan_scale(observe(service(UpdateStatus=status("paused"))), "web", 3, FIRST_ATTEMPT)
-    assert "set the wanted" in plan.as_text()
-    assert plan.warnings == ("an earlier update of web is paused: Swarm goes on with it when anything about it is changed",)
+    assert "set the replicas" in plan.as_text()
+    assert plan.warnings == ("an earlier update of web is paused: Swarm resumes it when anything about the service changes",)
 
 
 def test_the_count_that_a_step_starts_from_is_the_wanted_one():
@@ -344,10 +344,10 @@ def test_a_restart_keeps_the_very_image_asks_no_registry_and_goes_nowhere_back()
         whole(observe(*stack), act="restart")
         == """\
 restart shop
-1. start the tasks of shop_web anew (restart, wave 1 of 2)
-2. follow shop_web until 2 tasks run the update and stay for 2 s; on failure leave it as it is (restart, wave 1 of 2)
-3. start the tasks of shop_api anew (restart, wave 2 of 2)
-4. follow shop_api until 1 task runs the update and stay for 2 s; on failure leave it as it is (restart, wave 2 of 2)
+1. restart the tasks of shop_web (restart, wave 1 of 2)
+2. follow shop_web until 2 tasks run the update and stay up for 2 s; on failure leave it as it is (restart, wave 1 of 2)
+3. restart the tasks of shop_api (restart, wave 2 of 2)
+4. follow shop_api until 1 task runs the update and stay up for 2 s; on failure leave it as it is (restart, wave 2 of 2)
 """
     )
 
@@ -358,15 +358,15 @@ def test_a_restart_that_was_sent_already_is_followed():
         whole(observe(sent), act="restart", intent=before("web"))
         == """\
 restart web
-note: the update of web was sent already
-1. follow web until 2 tasks run the update and stay for 2 s; on failure leave it as it is (restart)
+note: the update of web was already sent
+1. follow web until 2 tasks run the update and stay up for 2 s; on failure leave it as it is (restart)
 """
     )
 
 
 def test_a_delete_removes_the_services_awaits_their_tasks_and_then_removes_what_the_stack_had():
-    belongings = (Belonging("network", "n1", "shop_default"), Belonging("config", "c1", "shop_settings"))
-    observed = replace(observe(service("api", stack="shop"), service("web", stack="shop")), belongings=belongings)
+    stack_objects = (StackObject("network", "n1", "shop_default"), StackObject("config", "c1", "shop_settings"))
+    observed = replace(observe(service("api", stack="shop"), service("web", stack="shop")), stack_objects=stack_objects)
     assert (
         whole(observed, act="delete")
         == """\
@@ -374,8 +374,8 @@ delete shop
 1. remove the service shop_api (delete of shop)
 2. remove the service shop_web (delete of shop)
 3. follow the tasks of shop until all have ended (delete of shop)
-4. remove the network shop_default unless it is used elsewhere (it was made for the stack)
-5. remove the config shop_settings unless it is used elsewhere (it was made for the stack)
+4. remove the network shop_default unless it is used elsewhere (it was created for the stack)
+5. remove the config shop_settings unless it is used elsewhere (it was created for the stack)
 """
     )
 

@@ -2,29 +2,21 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.engine.swarm.observed import Look
-from clusters.engine.swarm.progress import (
-    LONGEST_GAP_SECONDS,
-    JobGoal,
-    Patience,
-    ReturnGoal,
-    ScaleGoal,
-    Seen,
-    UpdateGoal,
-    judge,
-)
-from clusters.engine.swarm.rules import Limits, read_limits
+from clusters.engine.swarm.goals import JobGoal, Patience, RollbackGoal, ScaleGoal, UpdateGoal
+from clusters.engine.swarm.observed import ServiceLook
+from clusters.engine.swarm.progress import LONGEST_GAP_SECONDS, Seen, judge
+from clusters.engine.swarm.rules import FollowLimits, read_limits
 from clusters.engine.tests.swarm_recording import MONITOR, PINNED, look, replay, service, task
 
-LIMITS = Limits(monitor=2.0, unplaced=60.0, silent=300.0)
+LIMITS = FollowLimits(monitor=2.0, unplaced=60.0, silent=300.0)
 UPDATE = UpdateGoal(service="web", limits=LIMITS, force_update=1, image=PINNED)
 SCALE = ScaleGoal(service="web", limits=LIMITS, replicas=2)
-RETURN = ReturnGoal(service="web", limits=LIMITS, force_update=0)
+ROLLBACK = RollbackGoal(service="web", limits=LIMITS, force_update=0)
 JOB = JobGoal(service="web", limits=LIMITS, force_update=1)
 JOB_MODE = {"ReplicatedJob": {"MaxConcurrent": 2, "TotalCompletions": 2}}
 
 
-def update_of(first: Look) -> UpdateGoal:
+def update_of(first: ServiceLook) -> UpdateGoal:
     assert first.service
     return UpdateGoal(service="web", limits=LIMITS, force_update=first.service.force_update, image=first.service.image)
 
@@ -96,7 +88,7 @@ def test_a_recorded_update_ends_as_it_did(name, state, code):
             "Swarm paused the update of web: missing-pause.2 on node1 was rejected: No such image: registry:5000/nothere:1.",
         ),
         ("ends_by_itself", "Swarm paused the update of web: sick-pause.2 on node1 ended by itself (exit code 0)."),
-        ("no_room", "web is stuck for 60 s: 1 task pending: no suitable node (insufficient resources on 1 node)."),
+        ("no_room", "web has been stuck for 60 s: 1 task pending: no suitable node (insufficient resources on 1 node)."),
     ],
 )
 def test_a_recorded_failure_is_told_with_the_tasks_own_error(name, reason):
@@ -109,17 +101,17 @@ def test_swarms_own_way_back_is_noticed_and_followed_to_its_end():
     looks = list(replay("crash_rollback"))
     first = update_of(looks[0][1])
     verdict, at = play(first, looks)
-    assert (verdict.state, verdict.code) == ("going_back", "update_failed")
+    assert (verdict.state, verdict.code) == ("rolling_back", "update_failed")
     assert "non-zero exit (1)" in verdict.reason
     rest = [(when, current) for when, current in looks if when >= at]
-    verdict, at = play(ReturnGoal(service="web", limits=LIMITS, force_update=first.force_update - 1), rest)
+    verdict, at = play(RollbackGoal(service="web", limits=LIMITS, force_update=first.force_update - 1), rest)
     assert verdict.state == "done"
     assert {task.force_update for task in rest[-1][1].running} == {first.force_update - 1}
 
 
 def test_a_way_back_that_was_asked_for_ends_when_swarm_says_so_and_the_old_tasks_run():
     looks = list(replay("back_after_pause"))
-    verdict, at = play(replace(RETURN, limits=replace(LIMITS, monitor=0.5)), looks)
+    verdict, at = play(replace(ROLLBACK, limits=replace(LIMITS, monitor=0.5)), looks)
     assert verdict.state == "done"
     assert at == looks[-1][0]  # when rollback_completed shows, not before
 
@@ -215,7 +207,7 @@ def test_a_task_of_the_same_image_from_before_the_update_is_not_new():
 
 
 def test_a_status_left_from_an_earlier_update_is_not_ours():
-    stale = UpdateGoal(service="web", limits=LIMITS, force_update=1, image=PINNED, stale="2026-01-01T00:00:01Z")
+    stale = UpdateGoal(service="web", limits=LIMITS, force_update=1, image=PINNED, earlier_update="2026-01-01T00:00:01Z")
     paused = service(force_update=1, UpdateStatus=update_status("paused"))
     assert judge_once(stale, look(paused, task(1), task(2))).state == "moving"
     assert judge_once(UPDATE, look(paused, task(1), task(2))).code == "update_paused"
@@ -245,7 +237,7 @@ def test_the_third_failure_in_a_slot_is_the_end_of_waiting():
         assert judge(UPDATE, seen, look(details, *tasks), float(count)).state == "moving"
     verdict = judge(UPDATE, seen, look(details, task(1), *crashes[1:], *updated(2, number=9)), 3.0)  # Swarm forgot the first
     assert (verdict.state, verdict.code) == ("failed", "tasks_failed")
-    assert verdict.reason == "web keeps failing, 3 tasks in one place so far: web.2 on node1 failed: task: non-zero exit (7)."
+    assert verdict.reason == "web keeps failing, 3 tasks in one slot so far: web.2 on node1 failed: task: non-zero exit (7)."
     assert verdict.news == ("web.2 on node1 failed: task: non-zero exit (7)",)
 
 
@@ -316,7 +308,7 @@ def test_tasks_that_no_node_takes_are_stuck_after_a_minute():
     assert judge(UPDATE, seen, current, 159.0).state == "moving"
     verdict = judge(UPDATE, seen, current, 160.0)
     assert verdict.code == "stuck"
-    assert verdict.reason == f"web is stuck for 60 s: 2 tasks pending: {error}. node3 is down."
+    assert verdict.reason == f"web has been stuck for 60 s: 2 tasks pending: {error}. node3 is down."
 
 
 def test_the_wait_for_a_node_begins_again_when_one_takes_the_task():
@@ -347,7 +339,7 @@ def test_any_movement_begins_the_wait_again():
 
 def test_a_rollback_that_swarm_pauses_is_a_failure():
     details = service(UpdateStatus=update_status("rollback_paused", message="rollback paused due to failure of task x"))
-    verdict = judge_once(RETURN, look(details, task(1)))
+    verdict = judge_once(ROLLBACK, look(details, task(1)))
     assert (verdict.state, verdict.code) == ("failed", "rollback_paused")
     assert "rollback paused due to failure" in verdict.reason
 
@@ -355,13 +347,13 @@ def test_a_rollback_that_swarm_pauses_is_a_failure():
 def test_a_way_back_is_not_over_before_the_old_tasks_run():
     details = service(UpdateStatus=update_status("rollback_completed"))
     seen = Seen()
-    assert hold(RETURN, seen, look(details, task(1), task(2, "starting")), 0.0, 5.0).state == "moving"
-    assert hold(RETURN, seen, look(details, task(1), task(2)), 6.0, 7.75).state == "moving"
-    assert judge(RETURN, seen, look(details, task(1), task(2)), 8.0).state == "done"
+    assert hold(ROLLBACK, seen, look(details, task(1), task(2, "starting")), 0.0, 5.0).state == "moving"
+    assert hold(ROLLBACK, seen, look(details, task(1), task(2)), 6.0, 7.75).state == "moving"
+    assert judge(ROLLBACK, seen, look(details, task(1), task(2)), 8.0).state == "done"
 
 
 def test_a_way_back_without_tasks_is_over_at_once():
-    assert judge_once(RETURN, look(service(replicas=0, UpdateStatus=update_status("rollback_completed")))).state == "done"
+    assert judge_once(ROLLBACK, look(service(replicas=0, UpdateStatus=update_status("rollback_completed")))).state == "done"
 
 
 AT_ONCE = service(replicas=1, UpdateStatus=update_status("rollback_completed"))
@@ -371,10 +363,10 @@ def test_a_way_back_that_swarm_completes_at_once_is_no_success_while_the_old_tas
     seen = Seen()
     crashes = [task(1, "failed", desired="shutdown", exit_code=7, number=number) for number in range(3)]
     for count in range(3):
-        assert judge(RETURN, seen, look(AT_ONCE, *crashes[:count], task(1, number=count)), float(count)).state == "moving"
-    verdict = judge(RETURN, seen, look(AT_ONCE, *crashes, task(1, number=3)), 3.0)
+        assert judge(ROLLBACK, seen, look(AT_ONCE, *crashes[:count], task(1, number=count)), float(count)).state == "moving"
+    verdict = judge(ROLLBACK, seen, look(AT_ONCE, *crashes, task(1, number=3)), 3.0)
     assert verdict.state == "moving"  # the fourth may stay
-    verdict = judge(RETURN, seen, look(AT_ONCE, *crashes, task(1, "starting", number=3)), 3.5)
+    verdict = judge(ROLLBACK, seen, look(AT_ONCE, *crashes, task(1, "starting", number=3)), 3.5)
     assert (verdict.state, verdict.code) == ("failed", "tasks_failed")
 
 
@@ -382,12 +374,12 @@ def test_a_way_back_that_swarm_completes_at_once_is_no_success_while_the_old_tas
 def test_an_old_task_that_crashed_before_the_first_look_at_the_way_back_counts_if_it_was_made_for_it(made_at, ends):
     crashed = task(1, "failed", desired="shutdown", exit_code=7, made_at=made_at)
     seen = Seen()
-    judge(RETURN, seen, look(AT_ONCE, crashed), 0.0)
-    assert judge(RETURN, seen, look(AT_ONCE, crashed), 1.0).state == ends
+    judge(ROLLBACK, seen, look(AT_ONCE, crashed), 0.0)
+    assert judge(ROLLBACK, seen, look(AT_ONCE, crashed), 1.0).state == ends
 
 
 def test_an_update_during_the_way_back_supersedes_it():
-    assert judge_once(RETURN, look(service(force_update=5), task(1))).code == "superseded"
+    assert judge_once(ROLLBACK, look(service(force_update=5), task(1))).code == "superseded"
 
 
 # Scaling
@@ -415,7 +407,10 @@ def test_a_scaling_ignores_what_the_update_status_says():
 
 def test_another_count_supersedes_a_scaling():
     verdict = judge_once(SCALE, look(service(replicas=7), task(1)))
-    assert (verdict.code, verdict.reason) == ("superseded", "web was scaled by somebody else meanwhile: 7 are wanted now.")
+    assert (verdict.code, verdict.reason) == (
+        "superseded",
+        "web was scaled by someone else in the meantime: its replica count is now 7.",
+    )
 
 
 # Jobs
@@ -446,7 +441,7 @@ def test_a_way_back_is_watched_as_long_as_swarms_own():
     def monitor(labels, config):
         details = service(labels=labels, update_config={"Monitor": 9 * 10**9})
         details["Spec"] |= {"RollbackConfig": config} if config else {}
-        return read_limits(look(details).service).going_back.monitor
+        return read_limits(look(details).service).of_rollback.monitor
 
     assert monitor({}, {"Monitor": MONITOR}) == 2.0
     assert monitor({}, None) == 5.0
@@ -464,9 +459,9 @@ def test_what_a_service_may_take_by_its_own_settings_is_no_silence():
 def test_the_timeout_label_replaces_both_limits():
     limits = read_limits(look(service(labels={"windlass.update.timeout": "2m"})).service)
     assert (limits.unplaced, limits.silent) == (120.0, 120.0)
-    assert limits.going_back.silent == 120.0
+    assert limits.of_rollback.silent == 120.0
     hasty = read_limits(look(service(labels={"windlass.update.timeout": "3s"})).service)
-    assert (hasty.unplaced, hasty.going_back.silent) == (3.0, 120.0)  # Swarm itself may take a minute on its way back
+    assert (hasty.unplaced, hasty.of_rollback.silent) == (3.0, 120.0)  # Swarm itself may take a minute on its way back
 
 
 def test_somebody_elses_update_supersedes_ours():
