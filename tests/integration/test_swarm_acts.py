@@ -72,7 +72,7 @@ def test_a_stack_is_restarted_with_its_very_images_and_deleted_with_all_that_was
     drive = act(swarm, "delete", source="stack")
     assert drive.state == "succeeded", drive
     assert drive.outcome
-    assert drive.outcome.message == "shop is deleted. Volumes and images stay."
+    assert drive.outcome.message == "shop was deleted. Volumes and images are kept."
     with swarm.connect() as api:
         [other] = api.services()
         assert {task["ServiceID"] for task in api.tasks() if task["Status"]["State"] == "running"} == {other["ID"]}

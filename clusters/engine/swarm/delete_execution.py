@@ -47,7 +47,9 @@ class SwarmDeleteExecution:
                 raise
             except EngineError as error:
                 return Outcome("failed", error.code, f"{sentence(cut(error.message))} {self._describe_removed()}")
-        return Outcome("succeeded", "", " ".join([f"{self.plan.subject} is deleted. Volumes and images stay.", *self._kept]))
+        return Outcome(
+            "succeeded", "", " ".join([f"{self.plan.subject} was deleted. Volumes and images are kept.", *self._kept])
+        )
 
     def _remove_service(self, operation: RemoveService) -> None:
         with suppress(TargetMissing):
@@ -85,8 +87,8 @@ class SwarmDeleteExecution:
                 return
             except EngineRefused as error:
                 if self._manager.now() >= give_up_at:
-                    self._kept.append(f"The {found.kind} {cut(found.name)} stays: it is in use.")
-                    self._manager.report("warning", "remove", f"the {found.kind} {found.name} stays: {cut(error.message)}")
+                    self._kept.append(f"The {found.kind} {cut(found.name)} is kept: it is in use.")
+                    self._manager.report("warning", "remove", f"the {found.kind} {found.name} is kept: {cut(error.message)}")
                     return
             self._manager.sleep(POLL_SECONDS)
 

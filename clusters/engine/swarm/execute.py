@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from clusters.engine.driver import Check, Outcome, Progress, Report
+from clusters.engine.driver import Check, Outcome, Progress, Report, ignore_progress
 from clusters.engine.swarm.delete_execution import SwarmDeleteExecution
 from clusters.engine.swarm.plan import SwarmPlan
 from clusters.engine.swarm.redeploy_execution import SwarmRedeployExecution
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 
-def execute_plan(client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress) -> Outcome:
+def execute_plan(
+    client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress = ignore_progress
+) -> Outcome:
     """See driver.Driver.execute."""
     for note in plan.notes:
         report("info", "plan", note)

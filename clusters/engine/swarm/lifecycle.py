@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clusters.engine.driver import Act, Intent, Losses, Target
+from clusters.engine.driver import FIRST_ATTEMPT, Act, Intent, Losses, Target
 from clusters.engine.errors import PlanRefused
 from clusters.engine.swarm.observed import SwarmTarget, find_target_services, list_stack_objects
 from clusters.engine.swarm.plan import AnyOperation, AwaitEnd, RemoveService, RemoveStackObject, SwarmPlan
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 
-def plan_act(observed: SwarmTarget, act: Act, container: str, intent: Intent) -> SwarmPlan:
+def plan_act(observed: SwarmTarget, act: Act, container: str = "", intent: Intent = FIRST_ATTEMPT) -> SwarmPlan:
     """Raises PlanRefused."""
     if refusal := explain_refusal(act, container):
         raise PlanRefused(refusal, code="swarm")
@@ -69,8 +69,8 @@ def find_service_ids(observed: SwarmTarget, intent: Intent) -> frozenset[str]:
     return frozenset({service.id for service in observed.chosen} | {service["id"] for service in before.values()})
 
 
-def read_losses(client: "EngineClient", target: Target) -> Losses:
-    """See driver.Driver.read_losses."""
+def read_losses(client: "EngineClient", target: Target, container: str = "") -> Losses:
+    """See driver.Driver.read_losses. `container` is ignored: a task's container is never deleted by itself."""
     services = [service for service in find_target_services(client, target) if target.service in {"", service.name}]
     stack_objects = [] if target.service else list(list_stack_objects(client, target))
 

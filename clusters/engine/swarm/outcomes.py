@@ -10,7 +10,7 @@ from clusters.engine.swarm.image_references import shorten_image
 from clusters.engine.swarm.objects import FAILED_STATES
 from clusters.engine.swarm.observed import ServiceLook
 from clusters.engine.swarm.plan import FollowScale, PlannedService, SwarmPlan
-from clusters.engine.swarm.task_wording import count_running, count_tasks, describe_end, describe_running
+from clusters.engine.swarm.task_wording import count_running_tasks, count_tasks, describe_end, describe_running
 from clusters.engine.wording import cut, sentence
 
 MESSAGE_LENGTH = 2000
@@ -162,7 +162,7 @@ def conclude_scale(plan: SwarmPlan, run: ServiceRun, operation: FollowScale, was
 
 def describe_count(look: ServiceLook) -> str:
     running, wanted = len(look.running), look.wanted
-    return f"{running} of {count_running(wanted)}" if wanted else "no task should run"
+    return f"{running} of {count_running_tasks(wanted)}" if wanted else "no task should run"
 
 
 def join(sentences: Iterable[str]) -> str:

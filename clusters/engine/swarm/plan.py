@@ -8,7 +8,7 @@ from clusters.engine.operation import Operation
 from clusters.engine.swarm.goals import Patience
 from clusters.engine.swarm.observed import StackObject
 from clusters.engine.swarm.rules import FollowLimits
-from clusters.engine.swarm.task_wording import count_running, count_tasks
+from clusters.engine.swarm.task_wording import count_running_tasks, count_tasks
 from clusters.engine.wording import cut
 
 Remedy = Literal["swarm", "rollback", "leave"]
@@ -49,7 +49,7 @@ class PlannedService:
             return f"{self.full_name} until {completed} completed; {self._failing}"
         if self.wanted == 0:
             return f"{self.full_name}, which has no replicas"
-        tasks = "its tasks run" if self.wanted is None else count_running(self.wanted)
+        tasks = "its tasks run" if self.wanted is None else count_running_tasks(self.wanted)
         return f"{self.full_name} until {tasks} the update and stay up for {self.limits.monitor:g} s; {self._failing}"
 
     @property
@@ -144,7 +144,7 @@ class FollowScale(Operation):
     reason: str = ""
 
     def describe(self) -> str:
-        tasks = count_running(self.replicas)
+        tasks = count_running_tasks(self.replicas)
         if self.reason:
             return f"follow {self.service.full_name} until {tasks} again"
         end = f" and stay up for {self.service.limits.monitor:g} s" if self.is_out else " and the others have ended"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from clusters.engine.driver import Intent
+from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.references import is_digest_pinned
 from clusters.engine.swarm.goals import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
@@ -17,7 +17,7 @@ from clusters.engine.wording import cut
 Stage = Literal["update", "follow", "rollback"]
 
 
-def plan_redeploy(observed: SwarmTarget, intent: Intent, restarts: bool = False) -> SwarmPlan:
+def plan_redeploy(observed: SwarmTarget, intent: Intent = FIRST_ATTEMPT, restarts: bool = False) -> SwarmPlan:
     """`restarts` means that every service keeps its exact image and no registry is asked. Raises PlanRefused."""
     target = observed.target
     subject = target.name_part(target.service)

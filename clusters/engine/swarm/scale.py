@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clusters.engine.driver import Intent
+from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused, TargetMissing
 from clusters.engine.swarm.objects import SwarmService
 from clusters.engine.swarm.observed import ServiceLook, SwarmTarget
@@ -11,7 +11,7 @@ from clusters.engine.swarm.plan import AnyOperation, FollowScale, PlannedService
 from clusters.engine.swarm.redeploy import plan_service
 
 
-def plan_scale(observed: SwarmTarget, name: str, replicas: int, intent: Intent) -> SwarmPlan:
+def plan_scale(observed: SwarmTarget, name: str, replicas: int, intent: Intent = FIRST_ATTEMPT) -> SwarmPlan:
     """Raises PlanRefused."""
     service = find_scalable(observed, name, replicas)
     look = observed.look_at(service)

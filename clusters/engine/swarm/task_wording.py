@@ -16,7 +16,7 @@ def count_tasks(number: int) -> str:
     return f"{number} task{'' if number == 1 else 's'}"
 
 
-def count_running(number: int) -> str:
+def count_running_tasks(number: int) -> str:
     return f"{count_tasks(number)} {'runs' if number == 1 else 'run'}"
 
 

@@ -401,7 +401,7 @@ class TestStack:
 
     def test_a_delete_ends_when_the_tasks_are_gone_and_takes_what_the_stack_had(self, stack):
         call = stack.call("delete")
-        assert (call.state, call.message) == (CallState.SUCCEEDED, "shop is deleted. Volumes and images stay.")
+        assert (call.state, call.message) == (CallState.SUCCEEDED, "shop was deleted. Volumes and images are kept.")
         assert stack.left() == NOTHING
         assert stack.tasks("other")
 
@@ -422,7 +422,7 @@ class TestStack:
         other.spec["TaskTemplate"]["ContainerSpec"]["Secrets"] = [{"SecretID": secret}]
         call = stack.call("delete")
         assert call.state == CallState.SUCCEEDED
-        assert call.message.endswith("The secret shop_key stays: it is in use.")
+        assert call.message.endswith("The secret shop_key is kept: it is in use.")
         assert stack.left()[3] == {"shop_key"}
 
     @pytest.mark.parametrize("action", ["stop", "start"])
