@@ -48,7 +48,7 @@ def wait_until_forgotten(swarm: PrivateSwarm, services: set[str]) -> None:
         eventually(lambda: not services & {task["ServiceID"] for task in api.tasks()}, within=60)
 
 
-def test_a_stack_is_restarted_with_its_very_images_and_deleted_with_all_that_was_its_own(swarm: PrivateSwarm) -> None:
+def test_a_stack_is_restarted_with_its_exact_images_and_deleted_with_all_its_objects(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("acts", Env=["VERSION=1"])
     deploy(swarm, reference)
     swarm.create_service("other", reference, "--replicas=1", *QUICK)

@@ -113,7 +113,7 @@ def test_a_bad_image_ends_as_the_policies_say(console, three_nodes, name, config
     assert "PreviousSpec" not in swarm.inspect_service(f"{name}-by-swarm")  # Swarm's own way back leaves none
 
 
-def test_a_link_adds_five_tasks_and_takes_three_away(console, three_nodes, name):
+def test_a_link_adds_five_tasks_and_removes_three(console, three_nodes, name):
     swarm = three_nodes
     swarm.create_service(name, swarm.publish(name), *FAST, "--replicas=2")
     first = {task["ID"] for task in swarm.wait_for_tasks(name, 2)}
@@ -145,7 +145,7 @@ def test_twenty_scale_calls_at_once_add_twenty(console, three_nodes, name):
     assert len(swarm.running_tasks(name)) == replicas_of(swarm, name) == 21
 
 
-def test_what_has_no_room_is_put_back_and_the_caller_hears_why(console, three_nodes, name):
+def test_tasks_without_room_are_set_back_and_the_caller_learns_why(console, three_nodes, name):
     swarm = three_nodes
     swarm.create_service(
         name, swarm.publish(name), *FAST, "--replicas-max-per-node=1", "--label=windlass.update.timeout=3s", "--replicas=2"

@@ -194,14 +194,14 @@ def raises(kind: type[EngineError], code: str) -> Iterator[None]:
 # Reading
 
 
-def test_info_tells_a_manager(bench: Bench) -> None:
+def test_info_identifies_a_manager(bench: Bench) -> None:
     info = bench.client.info()["Swarm"]
     assert (info["LocalNodeState"], info["ControlAvailable"], info["Nodes"], info["Managers"]) == ("active", True, 1, 1)
     assert info["NodeID"] == bench.client.list_nodes()[0]["ID"]
     assert info["Cluster"]["ID"]
 
 
-def test_node_tells_what_the_inventory_reads(bench: Bench) -> None:
+def test_node_has_what_the_inventory_reads(bench: Bench) -> None:
     [node] = bench.client.list_nodes()
     assert node["Spec"] == {"Labels": {}, "Role": "manager", "Availability": "active"}
     assert node["Status"].keys() >= {"State", "Addr"}
@@ -241,7 +241,7 @@ def test_services_are_found_by_id_name_and_label(bench: Bench) -> None:
     assert names(id=["missing"]) == set()
 
 
-def test_task_tells_its_place_and_its_spec(bench: Bench) -> None:
+def test_task_has_its_place_and_its_spec(bench: Bench) -> None:
     service = bench.run("web")
     [node] = bench.client.list_nodes()
     tasks = bench.running(service)
@@ -275,7 +275,7 @@ def test_tasks_are_found_by_service_and_desired_state(bench: Bench) -> None:
         lambda c: c.roll_back_service("missing", 1, make_spec("missing", "app:1")),
     ],
 )
-def test_what_does_not_exist_is_a_missing_target(bench: Bench, ask: Callable[[Any], Any]) -> None:
+def test_missing_service_is_a_missing_target(bench: Bench, ask: Callable[[Any], Any]) -> None:
     with raises(TargetMissing, "not_found"):
         ask(bench.client)
 
@@ -361,7 +361,7 @@ def test_unchanged_spec_moves_nothing(bench: Bench) -> None:
     assert ids(bench.tasks(service)) == before
 
 
-def test_nothing_to_run_is_updated_without_a_status(bench: Bench) -> None:
+def test_service_without_tasks_is_updated_without_a_status(bench: Bench) -> None:
     service = bench.run("web", replicas=0)
     bench.update(service, force)
     found = bench.inspect(service)
@@ -400,7 +400,7 @@ def test_scaling_clears_the_status_of_the_update_before(bench: Bench) -> None:
     assert "UpdateStatus" not in bench.inspect(service)
 
 
-def test_service_is_scaled_to_nothing_and_back(bench: Bench) -> None:
+def test_service_is_scaled_to_0_and_back(bench: Bench) -> None:
     service = bench.run("web")
     bench.update(service, scale_to(0))
     bench.until(lambda: not bench.running(service))
@@ -443,7 +443,7 @@ def test_scaling_resumes_a_paused_update(bench: Bench) -> None:
     bench.until_status(service, "updating")
 
 
-def test_swarm_takes_a_failed_update_back_where_its_policy_says_so(bench: Bench) -> None:
+def test_swarm_rolls_a_failed_update_back_if_its_policy_says_so(bench: Bench) -> None:
     config = {**FAST_UPDATE, "FailureAction": "rollback"}
     service = bench.run("web", UpdateConfig=config, RollbackConfig=FAST_UPDATE)
     before = bench.inspect(service)["Spec"]
@@ -495,7 +495,7 @@ def test_update_that_carries_on_is_completed_although_its_tasks_crash(bench: Ben
     assert [task for task in bench.tasks(service) if task["Status"]["State"] == "failed"]
 
 
-def test_failures_within_the_allowed_ratio_are_passed_over(bench: Bench) -> None:
+def test_failures_within_the_allowed_ratio_are_ignored(bench: Bench) -> None:
     service = bench.run("web", UpdateConfig={**FAST_UPDATE, "MaxFailureRatio": 1})
     bench.update(service, set_command(*CRASHES))
     bench.until_status(service, "completed")
@@ -523,7 +523,7 @@ def test_task_that_finishes_by_itself_fails_the_update(bench: Bench) -> None:
     assert "complete" in {task["Status"]["State"] for task in bench.tasks(service)}
 
 
-def test_command_that_is_not_there_is_told(bench: Bench) -> None:
+def test_missing_command_is_reported(bench: Bench) -> None:
     service = bench.run("web", replicas=1)
     bench.update(service, set_command(*CANNOT_START))
     bench.until_status(service, "paused")
@@ -544,7 +544,7 @@ def test_healthy_task_runs(bench: Bench) -> None:
     ],
     ids=["stops well", "has to be killed"],
 )
-def test_task_that_never_gets_healthy_fails_the_update(
+def test_task_that_never_becomes_healthy_fails_the_update(
     bench: Bench, config: Json, state: str, error: str | None, code: int
 ) -> None:
     image = bench.publish("app", **config)
@@ -556,7 +556,7 @@ def test_task_that_never_gets_healthy_fails_the_update(
     assert failed["ContainerStatus"]["ExitCode"] == code
 
 
-def test_image_that_is_nowhere_is_rejected(bench: Bench) -> None:
+def test_missing_image_is_rejected(bench: Bench) -> None:
     image = bench.publish("app")
     service = bench.run("web", image, replicas=1)
     missing = image.replace("/app:", "/missing:")
@@ -588,7 +588,7 @@ def test_task_that_fits_nowhere_says_why(bench: Bench, template: Json, error: st
 # The way back
 
 
-def test_requested_rollback_restores_the_spec_before(bench: Bench) -> None:
+def test_requested_rollback_restores_the_previous_spec(bench: Bench) -> None:
     service = bench.run("web")
     before = bench.inspect(service)["Spec"]
     bench.update(service, lambda spec: (set_command(*CRASHES)(spec), force(spec)))
@@ -604,7 +604,7 @@ def test_requested_rollback_restores_the_spec_before(bench: Bench) -> None:
     assert {task["Spec"]["ForceUpdate"] for task in bench.running(service)} == {0}
 
 
-def test_rollback_without_a_spec_before_is_refused(bench: Bench) -> None:
+def test_rollback_without_a_previous_spec_is_refused(bench: Bench) -> None:
     service = bench.run("web", replicas=0)
     found = bench.inspect(service)
     with raises(EngineRefused, "engine_refused"):
@@ -681,7 +681,7 @@ def test_registry_that_does_not_answer_is_a_failed_pull(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("auth", [None, {**AUTH, "password": "wrong"}], ids=["none", "wrong"])
-def test_private_registry_tells_no_digest_without_its_credentials(bench: Bench, auth: Json | None) -> None:
+def test_private_registry_gives_no_digest_without_its_credentials(bench: Bench, auth: Json | None) -> None:
     image = bench.publish_private("app")
     with pytest.raises(PullFailed) as refusal:
         bench.client.resolve_digest(image, auth)
@@ -747,19 +747,19 @@ def check_is_no_manager(client: Any) -> None:
             request(client)
 
 
-def test_fake_plain_engine_and_worker_are_no_managers() -> None:
+def test_fake_plain_engine_and_worker_are_not_managers() -> None:
     fake = FakeEngine()
     check_is_no_manager(fake)
     fake.init_swarm().is_manager = False
     check_is_no_manager(fake)
 
 
-def test_plain_engine_is_no_manager(engine: Any) -> None:
+def test_plain_engine_is_not_a_manager(engine: Any) -> None:
     with EngineClient(engine.endpoint) as client:
         check_is_no_manager(client)
 
 
-def test_worker_is_no_manager(three_nodes: PrivateSwarm) -> None:
+def test_worker_is_not_a_manager(three_nodes: PrivateSwarm) -> None:
     with EngineClient(three_nodes.workers[0].endpoint) as client:
         check_is_no_manager(client)
 

@@ -190,7 +190,7 @@ def test_the_history_of_a_slot_and_the_state_of_an_update_are_found(swarm: Priva
 # Following
 
 
-def test_rows_follow_what_happens_on_other_nodes_and_to_them(three_nodes: PrivateSwarm, watcher):
+def test_rows_follow_changes_on_other_nodes_and_of_them(three_nodes: PrivateSwarm, watcher):
     make_cluster(three_nodes.manager)
     create_web(three_nodes, "--constraint=node.hostname==node3")
     watcher()
@@ -234,7 +234,7 @@ def test_an_engine_that_becomes_a_swarm_and_leaves_it_again_is_noticed(engine: P
 # Several managers
 
 
-def test_a_worker_is_passed_over(three_nodes: PrivateSwarm):
+def test_a_worker_is_skipped(three_nodes: PrivateSwarm):
     manager, worker, _ = three_nodes.nodes
     with EngineClient(EngineEndpoint(worker.tcp_url, others=(manager.tcp_url,))) as client, client.sibling() as sibling:
         assert (client.address, sibling.address) == (manager.tcp_url, manager.tcp_url)
@@ -253,7 +253,7 @@ def test_when_no_address_answers_each_is_named(three_nodes: PrivateSwarm):
     assert f"The engine at {worker.address}:2375 is no Swarm manager" in caught.value.message
 
 
-def test_a_connection_test_tells_what_is_at_each_address(three_nodes: PrivateSwarm, engine: PrivateEngine):
+def test_a_connection_test_reports_what_is_at_each_address(three_nodes: PrivateSwarm, engine: PrivateEngine):
     manager, worker, silent = three_nodes.nodes
     silent.cut_network()
     facts = connect_to(EngineEndpoint(manager.tcp_url, others=(silent.tcp_url, worker.tcp_url, engine.endpoint_url)))

@@ -41,7 +41,7 @@ def three_managers() -> Iterator[PrivateSwarm]:
         yield swarm
 
 
-def test_stack_is_redeployed_on_all_nodes_and_stays_where_it_may_be(three_nodes: PrivateSwarm) -> None:
+def test_stack_is_redeployed_on_all_nodes_and_stays_where_its_constraints_allow(three_nodes: PrivateSwarm) -> None:
     reference = three_nodes.publish("shop")
     update = {"monitor": "500ms", "parallelism": 2}
     web = {"image": reference, "deploy": {"replicas": REPLICAS, "update_config": update}}
@@ -102,7 +102,7 @@ def test_stack_ends_truthfully_when_a_worker_is_lost_in_the_middle(three_nodes: 
         assert_swarm_agrees(three_nodes, drive, reference, service, replicas=3, lost=lost)
 
 
-def test_scale_out_goes_on_without_a_worker_that_is_lost_in_the_middle(three_nodes: PrivateSwarm) -> None:
+def test_scale_out_continues_without_a_worker_that_is_lost_in_the_middle(three_nodes: PrivateSwarm) -> None:
     start_web(three_nodes)
     lost = three_nodes.workers[1]
     with ThreadPoolExecutor(1) as pool:
@@ -115,7 +115,7 @@ def test_scale_out_goes_on_without_a_worker_that_is_lost_in_the_middle(three_nod
     eventually(lambda: count_on_live_nodes(three_nodes, "web") == 4 * REPLICAS, within=SETTLED_WITHIN)
 
 
-def test_scale_out_that_only_the_lost_worker_could_run_fails_and_is_put_back(three_nodes: PrivateSwarm) -> None:
+def test_scale_out_that_only_the_lost_worker_could_run_fails_and_is_set_back(three_nodes: PrivateSwarm) -> None:
     lost = three_nodes.workers[0]
     only_there = (
         f"--constraint=node.hostname=={lost.name}",
@@ -135,7 +135,7 @@ def test_scale_out_that_only_the_lost_worker_could_run_fails_and_is_put_back(thr
 
 
 @pytest.mark.parametrize("role", ["leader", "follower"])
-def test_redeploy_goes_on_by_way_of_the_second_manager(three_managers: PrivateSwarm, role: str) -> None:
+def test_redeploy_continues_through_the_second_manager(three_managers: PrivateSwarm, role: str) -> None:
     lost = find_manager(three_managers, is_leader=role == "leader")
     reference = start_web(three_managers, f"--constraint=node.hostname!={lost.name}")  # the loss of tasks is another test's
     second = next(node for node in three_managers.managers if node is not lost)

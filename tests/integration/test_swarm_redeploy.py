@@ -121,7 +121,7 @@ def test_a_new_image_under_the_same_tag_runs_everywhere_and_the_count_is_kept(sw
     assert drive.outcome.message == f"2 tasks of web now run {reference}@{digest(swarm, 'app')[:19]}."
 
 
-def test_the_same_digest_makes_new_tasks_all_the_same(swarm: PrivateSwarm) -> None:
+def test_the_same_digest_creates_new_tasks_anyway(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), replicas=1)
     before = {task["ID"] for task in swarm.running_tasks("web")}
     assert redeploy_service(swarm).state == "succeeded"
@@ -152,7 +152,7 @@ def test_an_image_that_is_only_on_the_nodes_is_updated_with_a_warning(swarm: Pri
     assert "each node resolves it itself" in drive.outcome.message
 
 
-def test_a_registry_that_does_not_answer_is_told_and_the_old_tasks_come_back(swarm: PrivateSwarm) -> None:
+def test_a_registry_that_does_not_answer_is_reported_and_the_old_tasks_come_back(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app")
     create(swarm, reference)
     before = images_of(swarm)
@@ -208,7 +208,7 @@ def test_stored_credentials_are_sent_and_a_change_of_them_counts_at_once(swarm: 
     assert images_of(swarm) == {f"{reference}@{private.read_digest('app', '1')}"}
 
 
-def test_another_tag_stays_also_for_plain_redeploys_and_one_that_fails_leaves_it(swarm: PrivateSwarm) -> None:
+def test_another_tag_stays_for_plain_redeploys_and_a_tag_that_fails_does_not_replace_it(swarm: PrivateSwarm) -> None:
     first = swarm.publish("app", tag="1")
     by_digest = f"{first.rpartition(':')[0]}@{digest(swarm, 'app')}"
     create(swarm, by_digest, replicas=1)
@@ -230,7 +230,7 @@ def test_another_tag_stays_also_for_plain_redeploys_and_one_that_fails_leaves_it
     assert swarm.inspect_service("web")["Version"] == version
 
 
-def test_going_back_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
     private = swarm.run_registry(**LOGIN)
     swarm.log_in(private)
     monkeypatch.setenv("DOCKER_CONFIG", str(swarm.folder / "cli"))
@@ -270,7 +270,7 @@ def test_a_crashing_image_ends_truthfully(swarm: PrivateSwarm, action: str, left
 
 
 @pytest.mark.parametrize("action", ["pause", "rollback", "continue"])
-def test_an_image_that_never_gets_healthy_is_taken_back(swarm: PrivateSwarm, action: str) -> None:
+def test_an_image_that_never_becomes_healthy_is_rolled_back(swarm: PrivateSwarm, action: str) -> None:
     create(swarm, swarm.publish("app", Healthcheck=HEALTHY), f"--update-failure-action={action}")
     before = images_of(swarm)
     swarm.publish("app", Healthcheck=UNHEALTHY, Cmd=["/bin/sh", "-c", "sleep 100000"])
@@ -291,7 +291,7 @@ def test_a_service_that_is_never_restarted_is_not_waited_for(swarm: PrivateSwarm
     assert "0 of 2 tasks of web run" in drive.outcome.message
 
 
-def test_swarms_way_back_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
+def test_a_rollback_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app", tag="good")
     crashing = swarm.publish("app", Cmd=CRASH)
     # The delay keeps Swarm from starting a task again just when it goes back, which it would take for the end of that.
@@ -303,7 +303,7 @@ def test_swarms_way_back_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> Non
     assert status(swarm)["State"] == "rollback_paused"
 
 
-def test_a_way_back_that_swarm_completes_without_watching_it_is_no_success_when_the_old_version_ends(
+def test_a_rollback_that_swarm_completes_unwatched_is_not_a_success_when_the_old_version_ends(
     swarm: PrivateSwarm,
 ) -> None:
     """A task that failed is not started again here, so that Swarm finds none to replace when it goes back."""
@@ -321,7 +321,7 @@ def test_a_way_back_that_swarm_completes_without_watching_it_is_no_success_when_
     assert "Now: 0 of 1 task of web runs." in drive.outcome.message
 
 
-def test_a_paused_update_from_before_does_not_hinder_the_next(swarm: PrivateSwarm) -> None:
+def test_a_paused_earlier_update_does_not_prevent_the_next(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"))
     swarm.publish("app", Cmd=CRASH)
     assert redeploy_service(swarm, intent=LEAVE).state == "failed"
@@ -332,7 +332,7 @@ def test_a_paused_update_from_before_does_not_hinder_the_next(swarm: PrivateSwar
     assert images_of(swarm) == {f"{reference}@{digest(swarm, 'app')}"}
 
 
-def test_what_no_node_takes_is_stuck_and_taken_back(swarm: PrivateSwarm) -> None:
+def test_tasks_that_no_node_takes_are_stuck_and_rolled_back(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), "--update-order=start-first", "--label=windlass.update.timeout=2s")
     before = images_of(swarm)
     running = {task["ID"] for task in swarm.running_tasks("web")}
@@ -402,7 +402,7 @@ def test_a_job_runs_once_more_and_is_followed_until_it_has_completed(swarm: Priv
     assert [task["Spec"]["ForceUpdate"] for task in completed if task.get("JobIteration", {}).get("Index")] == [1]
 
 
-def test_a_job_that_fails_is_never_taken_back(swarm: PrivateSwarm) -> None:
+def test_a_job_that_fails_is_never_rolled_back(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app", Cmd=["/bin/true"])
     swarm.create_service("job", reference, "--mode=replicated-job", "--restart-max-attempts=1", "--restart-delay=0s")
     swarm.publish("app", Cmd=["/bin/sh", "-c", "exit 3"])
@@ -426,7 +426,7 @@ def test_a_change_at_the_same_moment_is_read_and_kept(swarm: PrivateSwarm) -> No
     assert force_update(swarm) == 1
 
 
-def test_a_service_that_others_change_without_end_is_given_up(swarm: PrivateSwarm) -> None:
+def test_a_service_that_others_keep_changing_is_given_up(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), replicas=1)
     numbers = iter(range(100))
     with MeddledClient(swarm.endpoint) as client:
@@ -442,7 +442,7 @@ def test_a_service_that_others_change_without_end_is_given_up(swarm: PrivateSwar
     assert next(numbers) == 5
 
 
-def test_a_service_that_got_another_image_meanwhile_is_left_alone(swarm: PrivateSwarm) -> None:
+def test_a_service_that_got_another_image_in_the_meantime_is_left_alone(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), replicas=1)
     other = swarm.publish("app", "2")
     with MeddledClient(swarm.endpoint) as client:
@@ -465,7 +465,7 @@ def once_it_moves(swarm: PrivateSwarm, act: Callable[[], Any]) -> Callable[[], N
     return check
 
 
-def test_an_update_by_somebody_else_in_between_is_told_and_not_undone(swarm: PrivateSwarm) -> None:
+def test_an_update_by_someone_else_in_between_is_reported_and_not_undone(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"))
     other = swarm.publish("app", "2")
     check = once_it_moves(swarm, lambda: swarm.docker("service", "update", "--detach", "--image", other, "web"))
@@ -476,7 +476,7 @@ def test_an_update_by_somebody_else_in_between_is_told_and_not_undone(swarm: Pri
     assert swarm.inspect_service("web")["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith(other)
 
 
-def test_a_service_that_is_removed_in_between_is_told(swarm: PrivateSwarm) -> None:
+def test_a_service_that_is_removed_in_between_is_reported(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), replicas=1)
     check = once_it_moves_or_gone(swarm, lambda: swarm.docker("service", "rm", "web"))
     with EngineClient(swarm.endpoint) as client:
@@ -495,7 +495,7 @@ def once_it_moves_or_gone(swarm: PrivateSwarm, act: Callable[[], Any]) -> Callab
     return wrapped
 
 
-def test_redeploys_one_after_the_other_leave_no_task_behind(swarm: PrivateSwarm) -> None:
+def test_consecutive_redeploys_leave_no_task_behind(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), "--update-order=start-first")
     for _ in range(3):
         swarm.publish("app")
@@ -540,7 +540,7 @@ def test_one_service_of_a_stack_is_redeployed_alone(swarm: PrivateSwarm) -> None
     assert [force_update(swarm, f"shop_{name}") for name in ("api", "db", "web")] == [0, 0, 1]
 
 
-def test_a_stack_goes_back_as_a_whole(swarm: PrivateSwarm) -> None:
+def test_a_stack_is_rolled_back_as_a_whole(swarm: PrivateSwarm) -> None:
     make_stack(swarm, bad="web", web={"windlass.depends": "db,api"})
     before = {name: images_of(swarm, f"shop_{name}") for name in ("api", "db", "web")}
     for name in ("api", "db"):
@@ -552,7 +552,7 @@ def test_a_stack_goes_back_as_a_whole(swarm: PrivateSwarm) -> None:
     assert all(status(swarm, f"shop_{name}")["State"] == "rollback_completed" for name in before)
 
 
-def test_a_stack_that_is_left_says_how_each_service_is(swarm: PrivateSwarm) -> None:
+def test_a_stack_that_is_left_reports_the_state_of_each_service(swarm: PrivateSwarm) -> None:
     make_stack(swarm, bad="db", web={"windlass.depends": "db"})
     swarm.publish("db", Cmd=CRASH)
     drive = redeploy_stack(swarm, LEAVE)
@@ -575,7 +575,7 @@ def die_at(swarm: PrivateSwarm, change: str, is_sent: bool, intent: Intent) -> N
 
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "unsent"])
-def test_an_update_is_sent_once_whoever_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
+def test_an_update_is_sent_once_whichever_worker_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
     reference = swarm.publish("app")
     create(swarm, reference, replicas=1)
     swarm.publish("app")
@@ -589,7 +589,7 @@ def test_an_update_is_sent_once_whoever_dies(swarm: PrivateSwarm, is_sent: bool)
 
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "unsent"])
-def test_a_way_back_is_finished_whoever_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
+def test_a_rollback_is_finished_whichever_worker_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
     create(swarm, swarm.publish("app"), *WATCHED[:1], replicas=1)
     before = images_of(swarm)
     swarm.publish("app", Cmd=CRASH)
@@ -607,12 +607,12 @@ def test_a_way_back_is_finished_whoever_dies(swarm: PrivateSwarm, is_sent: bool)
 # Nothing to redeploy
 
 
-def test_an_engine_that_is_no_manager_is_told(engine: PrivateEngine) -> None:
+def test_an_engine_that_is_not_a_manager_is_reported(engine: PrivateEngine) -> None:
     with EngineClient(engine.endpoint) as client, pytest.raises(NotManager):
         observe(client, "web", source="service")
 
 
-def test_a_name_that_only_begins_alike_is_not_the_service(swarm: PrivateSwarm) -> None:
+def test_a_service_whose_name_only_starts_the_same_is_not_the_target(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), name="web-two", replicas=1)
     with EngineClient(swarm.endpoint) as client, pytest.raises(TargetMissing):
         observe(client, "web", source="service")

@@ -58,7 +58,7 @@ def test_scaling_out_and_in_changes_nothing_but_the_count(swarm: PrivateSwarm) -
         assert len(api.containers(filters={"label": "com.docker.swarm.service.name=web"})) == 1
 
 
-def test_scaling_to_nothing_and_back(swarm: PrivateSwarm) -> None:
+def test_scaling_to_0_and_back(swarm: PrivateSwarm) -> None:
     create(swarm)
     drive = scale_service(swarm, 0)
     assert drive.outcome
@@ -87,7 +87,9 @@ def test_new_tasks_are_scaled_out_only_when_they_are_healthy(swarm: PrivateSwarm
 
 
 @pytest.mark.parametrize("on_failure", ["rollback", "pause"])
-def test_what_cannot_be_placed_fails_with_swarms_reason(swarm: PrivateSwarm, on_failure: Literal["rollback", "pause"]) -> None:
+def test_tasks_that_cannot_be_placed_fail_with_swarms_reason(
+    swarm: PrivateSwarm, on_failure: Literal["rollback", "pause"]
+) -> None:
     with swarm.connect() as api:
         memory = api.info()["MemTotal"]
     create(swarm, f"--reserve-memory={memory * 2 // 5}b", "--label=windlass.update.timeout=2s")
@@ -105,7 +107,7 @@ def test_what_cannot_be_placed_fails_with_swarms_reason(swarm: PrivateSwarm, on_
     assert running_ids(swarm) == first
 
 
-def test_tasks_that_crash_are_put_back(swarm: PrivateSwarm) -> None:
+def test_the_count_is_set_back_when_new_tasks_crash(swarm: PrivateSwarm) -> None:
     script = "mkdir /data/taken || exit 9; trap 'exit 0' TERM; sleep 100000 & wait"  # one task can have the volume
     create(swarm, "--mount=type=volume,source=only,target=/data", replicas=1, command=("/bin/sh", "-c", script))
     first = running_ids(swarm)
@@ -165,7 +167,7 @@ def test_a_change_at_the_same_moment_is_read_and_kept(swarm: PrivateSwarm) -> No
     assert swarm.inspect_service("web")["Spec"]["Labels"] == {"by": "them"}
 
 
-def test_another_count_in_between_is_told_and_not_undone(swarm: PrivateSwarm) -> None:
+def test_another_count_in_between_is_reported_and_not_undone(swarm: PrivateSwarm) -> None:
     create(swarm)
     done = threading.Event()
 
@@ -199,7 +201,7 @@ class DyingClient(EngineClient):
 
 
 @pytest.mark.parametrize("changes", [1, 2], ids=["sent", "put-back"])
-def test_a_scaling_is_finished_whoever_dies(swarm: PrivateSwarm, changes: int) -> None:
+def test_a_scaling_is_finished_whichever_worker_dies(swarm: PrivateSwarm, changes: int) -> None:
     with swarm.connect() as api:
         memory = api.info()["MemTotal"]
     create(swarm, f"--reserve-memory={memory * 2 // 5}b", "--label=windlass.update.timeout=2s")
