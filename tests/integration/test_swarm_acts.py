@@ -13,7 +13,7 @@ from tests.integration.test_swarm_redeploy import QUICK
 
 
 def deploy(swarm: PrivateSwarm, reference: str) -> None:
-    """The stack `shop` of web (two tasks) and worker, with a network, a config and a secret of its own."""
+    """Deploy the stack `shop` of web (two tasks) and worker, with a network, a config and a secret of its own."""
     settings = {"stop_grace_period": "1s"}
     policy = {"update_config": {"monitor": "1s"}, "restart_policy": {"delay": "0s"}}
     own = swarm.folder / "settings.txt"
@@ -43,7 +43,7 @@ def service_ids(swarm: PrivateSwarm, *services: str) -> set[str]:
 
 
 def wait_until_forgotten(swarm: PrivateSwarm, services: set[str]) -> None:
-    """Until Swarm has no task of the services (ids) any more. Those of others' jobs, it keeps for ever."""
+    """Wait until Swarm has forgotten the tasks of these services (ids). It keeps those of other jobs forever."""
     with swarm.connect() as api:
         eventually(lambda: not services & {task["ServiceID"] for task in api.tasks()}, within=60)
 

@@ -1,4 +1,4 @@
-"""Redeploying stacks and lone services of a real Swarm: what the driver says has to be what the Swarm says."""
+"""Redeploys of stacks and lone services of a real Swarm: the driver must report what the Swarm reports."""
 
 import contextlib
 import socket
@@ -15,8 +15,10 @@ from tests.harness.driving import Drive, observe, redeploy, redeploy_with
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, CRASH, HEALTHY, SERVE, UNHEALTHY
+from tests.harness.interruption import Killed
 from tests.harness.registry import LOGIN
 from tests.harness.swarm import ON_THE_HOST, PrivateSwarm
+from tests.harness.swarm_clients import DyingClient, MeddledClient
 
 QUICK = (
     "--stop-grace-period=1s",
@@ -24,7 +26,7 @@ QUICK = (
     "--rollback-monitor=1s",
     "--restart-delay=0s",
 )
-# Of services whose tasks are going to fail, by when a busy machine is sure to have told of it.
+# For services whose tasks will fail: by then, even a busy machine has reported it.
 WATCHED = ("--update-monitor=20s", "--rollback-monitor=20s")
 LEAVE = Intent("pause")
 
@@ -59,51 +61,13 @@ def replicas_of(swarm: PrivateSwarm, service: str = "web") -> int:
     return int(swarm.inspect_service(service)["Spec"]["Mode"]["Replicated"]["Replicas"])
 
 
-class MeddledClient(EngineClient):
-    """Somebody else changes a label of the service just before the first `times` updates are sent."""
-
-    times = 1
-    meddle: Callable[[], None] = staticmethod(lambda: None)
-
-    def update_service(self, *arguments: Any, **named: Any) -> list[str]:
-        if self.times:
-            self.times -= 1
-            self.meddle()
-        return super().update_service(*arguments, **named)
-
-
-class Killed(BaseException):
-    """The worker is gone."""
-
-
-class DyingClient(EngineClient):
-    """Dies as soon as it has asked for a change of this kind, or just before."""
-
-    change = ""
-    is_sent = True
-
-    def _send(self, name: str, *arguments: Any) -> list[str]:
-        if name == self.change and not self.is_sent:
-            raise Killed
-        answer: list[str] = getattr(super(), name)(*arguments)
-        if name == self.change:
-            raise Killed
-        return answer
-
-    def update_service(self, *arguments: Any) -> list[str]:  # type: ignore[override]
-        return self._send("update_service", *arguments)
-
-    def roll_back_service(self, *arguments: Any) -> list[str]:  # type: ignore[override]
-        return self._send("roll_back_service", *arguments)
-
-
-# Which image
+# The image
 
 
 def test_a_new_image_under_the_same_tag_runs_everywhere_and_the_count_is_kept(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app")
     create(swarm, reference, replicas=3)
-    swarm.docker("service", "scale", "--detach", "web=2")  # as somebody else scaled it since
+    swarm.docker("service", "scale", "--detach", "web=2")  # as someone else has scaled it since
     swarm.wait_for_tasks("web", 2)
     before = swarm.inspect_service("web")["Spec"]
     swarm.publish("app")
@@ -244,13 +208,13 @@ def test_a_rollback_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pyte
     swarm.wait_for_tasks("web", 2)
 
 
-# Failures, as Swarm is told to deal with them and as the trigger is
+# Failures, under the policies of Swarm and of the trigger
 
 
 @pytest.mark.parametrize("action", ["pause", "rollback", "continue"])
-@pytest.mark.parametrize("left", [False, True], ids=["take-back", "leave"])
+@pytest.mark.parametrize("left", [False, True], ids=["roll-back", "leave"])
 def test_a_crashing_image_ends_truthfully(swarm: PrivateSwarm, action: str, left: bool) -> None:
-    watched = WATCHED[:1] if action != "continue" else ()  # Swarm ends its watching only where it is to carry on
+    watched = WATCHED[:1] if action != "continue" else ()  # Swarm stops watching only where it must continue
     create(swarm, swarm.publish("app"), f"--update-failure-action={action}", *watched)
     before = images_of(swarm)
     swarm.publish("app", Cmd=["/bin/sh", "-c", "exit 7"])
@@ -294,7 +258,7 @@ def test_a_service_that_is_never_restarted_is_not_waited_for(swarm: PrivateSwarm
 def test_a_rollback_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app", tag="good")
     crashing = swarm.publish("app", Cmd=CRASH)
-    # The delay keeps Swarm from starting a task again just when it goes back, which it would take for the end of that.
+    # The delay keeps Swarm from starting a task again during the rollback, which it would take for the end of the rollback.
     create(swarm, reference, *WATCHED, "--restart-delay=10s", replicas=1)
     swarm.docker("service", "update", "--detach", "--image", crashing, "web")
     drive = redeploy_service(swarm)
@@ -306,7 +270,7 @@ def test_a_rollback_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
 def test_a_rollback_that_swarm_completes_unwatched_is_not_a_success_when_the_old_version_ends(
     swarm: PrivateSwarm,
 ) -> None:
-    """A task that failed is not started again here, so that Swarm finds none to replace when it goes back."""
+    """A failed task is not started again here, so Swarm finds none to replace during the rollback."""
     reference = swarm.publish("app", tag="good")
     ends_soon = swarm.publish("app", Cmd=["/bin/sh", "-c", "sleep 2; exit 4"])
     create(swarm, reference, "--restart-condition=none", *WATCHED, replicas=1)
@@ -348,7 +312,7 @@ def test_tasks_that_no_node_takes_are_stuck_and_rolled_back(swarm: PrivateSwarm)
 
 @contextlib.contextmanager
 def silent_server(address: str) -> Iterator[int]:
-    """Accepts connections and never says a word; its port."""
+    """Run a server that accepts connections and never answers. Yield its port."""
     with socket.create_server((address, 0)) as server:
         yield server.getsockname()[1]
 
@@ -454,7 +418,7 @@ def test_a_service_that_got_another_image_in_the_meantime_is_left_alone(swarm: P
 
 
 def once_it_moves(swarm: PrivateSwarm, act: Callable[[], Any]) -> Callable[[], None]:
-    """A `check` that acts once, as soon as the update was sent."""
+    """Return a `check` that calls `act` once, as soon as the update was sent."""
     done: list[bool] = []
 
     def check() -> None:
@@ -509,8 +473,10 @@ def test_consecutive_redeploys_leave_no_task_behind(swarm: PrivateSwarm) -> None
 
 
 def make_stack(swarm: PrivateSwarm, bad: str = "", **labels: dict[str, str]) -> None:
-    """Services `api`, `db` and `web`, one task each, of images of the same names. The update of `bad` is going to fail, so
-    that it costs nothing to let Swarm watch it for longer than a busy machine takes to tell of a task's end."""
+    """Deploy the services `api`, `db` and `web`, with one task each and images of the same names.
+
+    The update of `bad` will fail, so Swarm can watch it for longer than a busy machine needs to report a task's end.
+    """
 
     def describe(name: str) -> dict[str, Any]:
         update, rollback = {"monitor": "20s" if name == bad else "1s"}, {"monitor": "1s"}
@@ -564,7 +530,7 @@ def test_a_stack_that_is_left_reports_the_state_of_each_service(swarm: PrivateSw
     assert [force_update(swarm, f"shop_{name}") for name in ("api", "db", "web")] == [1, 1, 0]
 
 
-# Taken over from a worker that died
+# Taken over from a dead worker
 
 
 def die_at(swarm: PrivateSwarm, change: str, is_sent: bool, intent: Intent) -> None:

@@ -1,8 +1,7 @@
-"""Scaling a service of a real Swarm: one number changes, and the tasks alone tell how it went."""
+"""Scalings of a service of a real Swarm: one number changes, and only the tasks show the result."""
 
 import threading
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
@@ -13,7 +12,9 @@ from clusters.engine.errors import PlanRefused
 from tests.harness.driving import Drive, observe, scale, scale_with
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, CRASH, HEALTHY, SERVE
+from tests.harness.interruption import Killed
 from tests.harness.swarm import PrivateSwarm
+from tests.harness.swarm_clients import DyingClient, MeddledClient
 
 QUICK = ("--stop-grace-period=1s", "--update-monitor=1s", "--restart-delay=0s", "--no-resolve-image")
 
@@ -147,17 +148,6 @@ def test_what_has_no_count_is_refused(swarm: PrivateSwarm, mode: str, code: str)
     assert swarm.inspect_service("web")["Version"] == version
 
 
-class MeddledClient(EngineClient):
-    meddle: Callable[[], Any] = staticmethod(lambda: None)
-    times = 1
-
-    def update_service(self, *arguments: Any, **named: Any) -> list[str]:
-        if self.times:
-            self.times -= 1
-            self.meddle()
-        return super().update_service(*arguments, **named)
-
-
 def test_a_change_at_the_same_moment_is_read_and_kept(swarm: PrivateSwarm) -> None:
     create(swarm)
     with MeddledClient(swarm.endpoint) as client:
@@ -183,24 +173,7 @@ def test_another_count_in_between_is_reported_and_not_undone(swarm: PrivateSwarm
     assert replicas_of(swarm) == 1
 
 
-class Killed(BaseException):
-    """The worker is gone."""
-
-
-class DyingClient(EngineClient):
-    """Dies right after its last change."""
-
-    changes = 1
-
-    def update_service(self, *arguments: Any, **named: Any) -> list[str]:
-        answer = super().update_service(*arguments, **named)
-        self.changes -= 1
-        if not self.changes:
-            raise Killed
-        return answer
-
-
-@pytest.mark.parametrize("changes", [1, 2], ids=["sent", "put-back"])
+@pytest.mark.parametrize("changes", [1, 2], ids=["sent", "set-back"])
 def test_a_scaling_is_finished_whichever_worker_dies(swarm: PrivateSwarm, changes: int) -> None:
     with swarm.connect() as api:
         memory = api.info()["MemTotal"]
@@ -208,7 +181,7 @@ def test_a_scaling_is_finished_whichever_worker_dies(swarm: PrivateSwarm, change
     with EngineClient(swarm.endpoint) as client:
         intent = Intent(before=observe(client, "web", source="service").snapshot())
     with DyingClient(swarm.endpoint) as client:
-        client.changes = changes
+        client.number = changes
         with pytest.raises(Killed):
             scale_with(client, 4, "web", "web", source="service", intent=intent)
     drive = scale(swarm, 4, "web", "web", source="service", intent=intent)
