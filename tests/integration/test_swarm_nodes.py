@@ -1,4 +1,4 @@
-"""Calls on a Swarm of three nodes that are lost, cut off and restored meanwhile: tasks move, and the call ends truthfully.
+"""Calls on a Swarm of three nodes that are lost, cut off and restored during them: tasks move, and the call ends truthfully.
 
 The truth is what the SDK reports about services and tasks afterwards. Every call has a time limit; exceeding it fails the test.
 """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def execute_plan(
     client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress = ignore_progress
 ) -> Outcome:
-    """See driver.Driver.execute."""
+    """See driver.EngineDriver.execute."""
     for note in plan.notes:
         report("info", "plan", note)
     for warning in plan.warnings:

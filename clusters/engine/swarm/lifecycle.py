@@ -70,7 +70,7 @@ def find_service_ids(observed: SwarmTarget, intent: Intent) -> frozenset[str]:
 
 
 def read_losses(client: "EngineClient", target: Target, container: str = "") -> Losses:
-    """See driver.Driver.read_losses. `container` is ignored: a task's container is never deleted by itself."""
+    """See driver.EngineDriver.read_losses. `container` is ignored: a task's container is never deleted by itself."""
     services = [service for service in find_target_services(client, target) if target.service in {"", service.name}]
     stack_objects = [] if target.service else list(list_stack_objects(client, target))
 

@@ -182,7 +182,7 @@ def observe_target(client: "EngineClient", target: Target) -> SwarmTarget:
 
 
 def observe_remains(client: "EngineClient", target: Target) -> SwarmTarget:
-    """See driver.Driver.observe_remains."""
+    """See driver.EngineDriver.observe_remains."""
     observed = complete_target(client, target, find_target_services(client, target))
     return replace(observed, stack_objects=tuple(list_stack_objects(client, target)))
 

@@ -1,4 +1,4 @@
-"""Services and tasks recorded from a Swarm of Docker 20.10 while it updated or scaled a service, and ones made for a test."""
+"""Services and tasks: recorded from a Swarm of Docker 20.10 during updates and scalings, or made for a test."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ MONITOR = 2_000_000_000  # nanoseconds
 
 
 def replay(name: str) -> Iterator[tuple[float, ServiceLook]]:
-    """Yield the looks of a recording, each with its second. A frame has what changed since the frame before."""
+    """Yield the looks of a recording, each with its second. A frame contains the changes since the last one."""
     service: dict[str, Any] = {}
     tasks: dict[str, dict[str, Any]] = {}
     for frame in json.loads((FOLDER / "swarm" / f"{name}.json").read_text()):
@@ -42,7 +42,7 @@ def service(
     version: int = 10,
     **rest: Any,
 ) -> dict[str, Any]:
-    """Return a service as the engine lists it. `rest` is UpdatedAt, UpdateStatus, PreviousSpec, JobStatus."""
+    """Make a service as the engine lists it. `rest`: UpdatedAt, UpdateStatus, PreviousSpec, JobStatus."""
     stack_labels = {"com.docker.stack.namespace": stack} if stack else {}
     spec = {
         "Name": f"{stack}_{name}" if stack else name,
@@ -71,7 +71,7 @@ def task(
     at: int = 0,
     made_at: str = "2026-01-01T00:00:00Z",
 ) -> SwarmTask:
-    """`number` tells tasks of one slot apart. `at` is the second at which the task reached its state."""
+    """Make a task. `number` distinguishes tasks of one slot; `at` is the second of its state."""
     status: dict[str, Any] = {"Timestamp": f"2026-01-01T00:00:{at:02}Z", "State": state, "Err": error}
     status["ContainerStatus"] = {"ExitCode": exit_code, "ContainerID": container_id}
     details: dict[str, Any] = {
@@ -97,7 +97,7 @@ def look(details: dict[str, Any] | None, *tasks: SwarmTask, down: tuple[str, ...
 
 
 def observe(*services: dict[str, Any], tasks: tuple[SwarmTask, ...] = (), service: str = "") -> SwarmTarget:
-    """`services` are of one stack, or are one lone service."""
+    """Observe services of one stack, or one lone service."""
     made = sorted(map(make_swarm_service, services), key=lambda item: item.name)
     stack = made[0].labels.get("com.docker.stack.namespace", "")
     target = Target(stack or made[0].full_name, "stack" if stack else "service", service)
