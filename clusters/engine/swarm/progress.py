@@ -76,7 +76,7 @@ class Seen:
         return tuple(self._take_failure(look, task) for task in sorted(failed, key=lambda task: task.changed_at))
 
     def _is_new_failure(self, task: SwarmTask, service: SwarmService) -> bool:
-        """Return whether the task has newly failed. After Swarm has stopped a task, it can end in any way: that is no failure."""
+        """Return whether the task has newly failed. A task that Swarm stopped can end in any way."""
         ended_early = task.state == "complete" and not service.is_job
         if task.state in FAILED_STATES or ended_early:
             is_new = task.id not in self._judged and task.id not in self._dismissed
