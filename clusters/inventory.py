@@ -27,7 +27,9 @@ from clusters.engine.inspection.listing import (
     observe_engine,
     read_facts,
 )
-from clusters.engine.inspection.swarm_listing import ObservedNode, ObservedSwarmService, ObservedTask
+from clusters.engine.inspection.swarm_listing import ObservedSwarmService
+from clusters.engine.inspection.swarm_nodes import ObservedNode
+from clusters.engine.inspection.swarm_tasks import ObservedTask
 from clusters.models import Application, Cluster, Container, Node, Service, Task
 
 PLAIN_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)

@@ -13,7 +13,7 @@ from tests.integration.test_swarm_redeploy import QUICK
 
 
 def deploy(swarm: PrivateSwarm, reference: str) -> None:
-    """The stack `shop` of web (two tasks) and worker, with a network, a config and a secret of its own."""
+    """Deploy the stack `shop` of web (two tasks) and worker, with a network, a config and a secret of its own."""
     settings = {"stop_grace_period": "1s"}
     policy = {"update_config": {"monitor": "1s"}, "restart_policy": {"delay": "0s"}}
     own = swarm.folder / "settings.txt"
@@ -43,12 +43,12 @@ def service_ids(swarm: PrivateSwarm, *services: str) -> set[str]:
 
 
 def wait_until_forgotten(swarm: PrivateSwarm, services: set[str]) -> None:
-    """Until Swarm has no task of the services (ids) any more. Those of others' jobs, it keeps for ever."""
+    """Wait until Swarm has forgotten the tasks of these services (ids). It keeps those of other jobs forever."""
     with swarm.connect() as api:
         eventually(lambda: not services & {task["ServiceID"] for task in api.tasks()}, within=60)
 
 
-def test_a_stack_is_restarted_with_its_very_images_and_deleted_with_all_that_was_its_own(swarm: PrivateSwarm) -> None:
+def test_a_stack_is_restarted_with_its_exact_images_and_deleted_with_all_its_objects(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("acts", Env=["VERSION=1"])
     deploy(swarm, reference)
     swarm.create_service("other", reference, "--replicas=1", *QUICK)
@@ -72,7 +72,7 @@ def test_a_stack_is_restarted_with_its_very_images_and_deleted_with_all_that_was
     drive = act(swarm, "delete", source="stack")
     assert drive.state == "succeeded", drive
     assert drive.outcome
-    assert drive.outcome.message == "shop is deleted. Volumes and images stay."
+    assert drive.outcome.message == "shop was deleted. Volumes and images are kept."
     with swarm.connect() as api:
         [other] = api.services()
         assert {task["ServiceID"] for task in api.tasks() if task["Status"]["State"] == "running"} == {other["ID"]}

@@ -1,4 +1,4 @@
-"""One suite for a real Swarm, through EngineClient, and for FakeEngine's: what the driver builds on holds for both."""
+"""One suite for a real Swarm, through EngineClient, and for FakeEngine's: the driver can rely on it with both."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -24,12 +24,12 @@ AUTH = {"username": LOGIN["user"], "password": LOGIN["password"]}
 
 @dataclass
 class Bench:
-    """A Swarm under contract: the client, and how a test arranges what the client cannot."""
+    """A Swarm under contract: the client, and ways to arrange what the client cannot."""
 
     client: Any
     create_service: Callable[[Json], str]
-    create_private: Callable[[Json], str]  # the same, and the credentials go along
-    publish: Callable[..., str]  # publish(name, **config) -> reference; once more moves the tag
+    create_private: Callable[[Json], str]  # the same, with credentials
+    publish: Callable[..., str]  # publish(name, **config) -> reference; a second call moves the tag
     publish_private: Callable[..., str]
     digest_of: Callable[[str], str]  # of a published reference
     silent_host: str  # of a registry that does not answer
@@ -40,7 +40,10 @@ class Bench:
     created: list[str] = field(default_factory=list)
 
     def run(self, name: str, image: str = "", *, replicas: int = 2, settled: bool = True, **spec: Any) -> str:
-        """A service whose tasks all run already; its id. `spec` is the rest, `container` and `template` its deeper parts."""
+        """Create a service, wait until all its tasks run, and return its id.
+
+        `spec` is the rest of the spec; `container` and `template` are its deeper parts.
+        """
         image = image or self.publish("app")
         create = self.create_private if spec.pop("private", False) else self.create_service
         service = create(make_spec(name, image, replicas=replicas, **spec))
@@ -61,7 +64,7 @@ class Bench:
         return str((self.inspect(service).get("UpdateStatus") or {}).get("State", ""))
 
     def update(self, service: str, change: Callable[[Json], Any], auth: Json | None = None) -> None:
-        """Change the spec as it is, with the version of that read."""
+        """Change the current spec, with the version that was read along with it."""
         found = self.inspect(service)
         change(found["Spec"])
         self.client.update_service(service, found["Version"]["Index"], found["Spec"], auth)
@@ -118,7 +121,7 @@ def ids(tasks: list[Json]) -> set[str]:
 def create_raw(client: EngineClient, spec: Json, auth: Json | None = None) -> str:
     headers = client._pull_headers("", auth) if auth else {}
     if "EndpointSpec" not in spec:
-        spec["TaskTemplate"].setdefault("Networks", [{"Target": "host"}])  # half the work of a network of each task's own
+        spec["TaskTemplate"].setdefault("Networks", [{"Target": "host"}])  # half the work of a network for each task
     answer = client._raw._post_json(client._raw._url("/services/create"), data=spec, headers=headers)
     client._raw._raise_for_status(answer)
     return str(answer.json()["ID"])
@@ -194,14 +197,14 @@ def raises(kind: type[EngineError], code: str) -> Iterator[None]:
 # Reading
 
 
-def test_info_tells_a_manager(bench: Bench) -> None:
+def test_info_identifies_a_manager(bench: Bench) -> None:
     info = bench.client.info()["Swarm"]
     assert (info["LocalNodeState"], info["ControlAvailable"], info["Nodes"], info["Managers"]) == ("active", True, 1, 1)
     assert info["NodeID"] == bench.client.list_nodes()[0]["ID"]
     assert info["Cluster"]["ID"]
 
 
-def test_node_tells_what_the_inventory_reads(bench: Bench) -> None:
+def test_node_has_what_the_inventory_reads(bench: Bench) -> None:
     [node] = bench.client.list_nodes()
     assert node["Spec"] == {"Labels": {}, "Role": "manager", "Availability": "active"}
     assert node["Status"].keys() >= {"State", "Addr"}
@@ -241,7 +244,7 @@ def test_services_are_found_by_id_name_and_label(bench: Bench) -> None:
     assert names(id=["missing"]) == set()
 
 
-def test_task_tells_its_place_and_its_spec(bench: Bench) -> None:
+def test_task_has_its_place_and_its_spec(bench: Bench) -> None:
     service = bench.run("web")
     [node] = bench.client.list_nodes()
     tasks = bench.running(service)
@@ -275,7 +278,7 @@ def test_tasks_are_found_by_service_and_desired_state(bench: Bench) -> None:
         lambda c: c.roll_back_service("missing", 1, make_spec("missing", "app:1")),
     ],
 )
-def test_what_does_not_exist_is_a_missing_target(bench: Bench, ask: Callable[[Any], Any]) -> None:
+def test_missing_service_is_a_missing_target(bench: Bench, ask: Callable[[Any], Any]) -> None:
     with raises(TargetMissing, "not_found"):
         ask(bench.client)
 
@@ -361,7 +364,7 @@ def test_unchanged_spec_moves_nothing(bench: Bench) -> None:
     assert ids(bench.tasks(service)) == before
 
 
-def test_nothing_to_run_is_updated_without_a_status(bench: Bench) -> None:
+def test_service_without_tasks_is_updated_without_a_status(bench: Bench) -> None:
     service = bench.run("web", replicas=0)
     bench.update(service, force)
     found = bench.inspect(service)
@@ -400,7 +403,7 @@ def test_scaling_clears_the_status_of_the_update_before(bench: Bench) -> None:
     assert "UpdateStatus" not in bench.inspect(service)
 
 
-def test_service_is_scaled_to_nothing_and_back(bench: Bench) -> None:
+def test_service_is_scaled_to_0_and_back(bench: Bench) -> None:
     service = bench.run("web")
     bench.update(service, scale_to(0))
     bench.until(lambda: not bench.running(service))
@@ -443,7 +446,7 @@ def test_scaling_resumes_a_paused_update(bench: Bench) -> None:
     bench.until_status(service, "updating")
 
 
-def test_swarm_takes_a_failed_update_back_where_its_policy_says_so(bench: Bench) -> None:
+def test_swarm_rolls_a_failed_update_back_if_its_policy_says_so(bench: Bench) -> None:
     config = {**FAST_UPDATE, "FailureAction": "rollback"}
     service = bench.run("web", UpdateConfig=config, RollbackConfig=FAST_UPDATE)
     before = bench.inspect(service)["Spec"]
@@ -465,9 +468,9 @@ def test_swarm_takes_a_failed_update_back_where_its_policy_says_so(bench: Bench)
 
 
 def roll_back_to_what_crashes(bench: Bench, name: str) -> Json:
-    """The service, when the rollback has ended."""
+    """Return the service after its rollback has ended."""
     config = {**FAST_UPDATE, "FailureAction": "rollback"}
-    rollback = {**FAST_UPDATE, "Monitor": 8 * SECOND}  # a busy machine is late to tell of a task's end
+    rollback = {**FAST_UPDATE, "Monitor": 8 * SECOND}  # a busy machine reports a task's end late
     service = bench.run(name, replicas=1, UpdateConfig=config, RollbackConfig=rollback)
     bench.update(service, lambda spec: (set_command(*CRASHES)(spec), spec["UpdateConfig"].update(FailureAction="continue")))
     bench.until_status(service, "completed")
@@ -479,8 +482,8 @@ def roll_back_to_what_crashes(bench: Bench, name: str) -> Json:
 
 
 def test_rollback_that_fails_is_paused(bench: Bench) -> None:
-    # On a real Swarm the rollback is now and then completed at once and nothing is watched, so it may take some tries: what
-    # failed was started again just after the spec had gone back, so that Swarm's updater finds no task to replace.
+    # A real Swarm sometimes completes the rollback at once and watches nothing, so it can take several attempts: the failed
+    # task was started again just after the spec was rolled back, so that Swarm's updater finds no task to replace.
     found = [roll_back_to_what_crashes(bench, "web0")]
     while found[-1]["UpdateStatus"]["State"] != "rollback_paused" and len(found) < 6:
         found.append(roll_back_to_what_crashes(bench, f"web{len(found)}"))
@@ -495,7 +498,7 @@ def test_update_that_carries_on_is_completed_although_its_tasks_crash(bench: Ben
     assert [task for task in bench.tasks(service) if task["Status"]["State"] == "failed"]
 
 
-def test_failures_within_the_allowed_ratio_are_passed_over(bench: Bench) -> None:
+def test_failures_within_the_allowed_ratio_are_ignored(bench: Bench) -> None:
     service = bench.run("web", UpdateConfig={**FAST_UPDATE, "MaxFailureRatio": 1})
     bench.update(service, set_command(*CRASHES))
     bench.until_status(service, "completed")
@@ -523,7 +526,7 @@ def test_task_that_finishes_by_itself_fails_the_update(bench: Bench) -> None:
     assert "complete" in {task["Status"]["State"] for task in bench.tasks(service)}
 
 
-def test_command_that_is_not_there_is_told(bench: Bench) -> None:
+def test_missing_command_is_reported(bench: Bench) -> None:
     service = bench.run("web", replicas=1)
     bench.update(service, set_command(*CANNOT_START))
     bench.until_status(service, "paused")
@@ -542,9 +545,9 @@ def test_healthy_task_runs(bench: Bench) -> None:
         ({}, "complete", None, 0),
         ({"StopSignal": "SIGKILL"}, "failed", "task: non-zero exit (137): dockerexec: unhealthy container", 137),
     ],
-    ids=["stops well", "has to be killed"],
+    ids=["stops by itself", "has to be killed"],
 )
-def test_task_that_never_gets_healthy_fails_the_update(
+def test_task_that_never_becomes_healthy_fails_the_update(
     bench: Bench, config: Json, state: str, error: str | None, code: int
 ) -> None:
     image = bench.publish("app", **config)
@@ -556,7 +559,7 @@ def test_task_that_never_gets_healthy_fails_the_update(
     assert failed["ContainerStatus"]["ExitCode"] == code
 
 
-def test_image_that_is_nowhere_is_rejected(bench: Bench) -> None:
+def test_missing_image_is_rejected(bench: Bench) -> None:
     image = bench.publish("app")
     service = bench.run("web", image, replicas=1)
     missing = image.replace("/app:", "/missing:")
@@ -585,10 +588,10 @@ def test_task_that_fits_nowhere_says_why(bench: Bench, template: Json, error: st
     assert "NodeID" not in task
 
 
-# The way back
+# Rollback
 
 
-def test_requested_rollback_restores_the_spec_before(bench: Bench) -> None:
+def test_requested_rollback_restores_the_previous_spec(bench: Bench) -> None:
     service = bench.run("web")
     before = bench.inspect(service)["Spec"]
     bench.update(service, lambda spec: (set_command(*CRASHES)(spec), force(spec)))
@@ -604,7 +607,7 @@ def test_requested_rollback_restores_the_spec_before(bench: Bench) -> None:
     assert {task["Spec"]["ForceUpdate"] for task in bench.running(service)} == {0}
 
 
-def test_rollback_without_a_spec_before_is_refused(bench: Bench) -> None:
+def test_rollback_without_a_previous_spec_is_refused(bench: Bench) -> None:
     service = bench.run("web", replicas=0)
     found = bench.inspect(service)
     with raises(EngineRefused, "engine_refused"):
@@ -681,7 +684,7 @@ def test_registry_that_does_not_answer_is_a_failed_pull(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("auth", [None, {**AUTH, "password": "wrong"}], ids=["none", "wrong"])
-def test_private_registry_tells_no_digest_without_its_credentials(bench: Bench, auth: Json | None) -> None:
+def test_private_registry_gives_no_digest_without_its_credentials(bench: Bench, auth: Json | None) -> None:
     image = bench.publish_private("app")
     with pytest.raises(PullFailed) as refusal:
         bench.client.resolve_digest(image, auth)
@@ -727,7 +730,7 @@ def test_task_is_rejected_by_a_private_registry_until_an_update_brings_stored_cr
     bench.until(lambda: len(bench.running(service)) == 1)
 
 
-# Engines that are no manager
+# Engines that are not managers
 
 
 REQUESTS: list[Callable[[Any], Any]] = [
@@ -740,28 +743,28 @@ REQUESTS: list[Callable[[Any], Any]] = [
 ]
 
 
-def check_is_no_manager(client: Any) -> None:
+def check_is_not_a_manager(client: Any) -> None:
     assert client.info()["Swarm"]["ControlAvailable"] is False
     for request in REQUESTS:
         with raises(NotManager, "not_a_manager"):
             request(client)
 
 
-def test_fake_plain_engine_and_worker_are_no_managers() -> None:
+def test_fake_plain_engine_and_worker_are_not_managers() -> None:
     fake = FakeEngine()
-    check_is_no_manager(fake)
+    check_is_not_a_manager(fake)
     fake.init_swarm().is_manager = False
-    check_is_no_manager(fake)
+    check_is_not_a_manager(fake)
 
 
-def test_plain_engine_is_no_manager(engine: Any) -> None:
+def test_plain_engine_is_not_a_manager(engine: Any) -> None:
     with EngineClient(engine.endpoint) as client:
-        check_is_no_manager(client)
+        check_is_not_a_manager(client)
 
 
-def test_worker_is_no_manager(three_nodes: PrivateSwarm) -> None:
+def test_worker_is_not_a_manager(three_nodes: PrivateSwarm) -> None:
     with EngineClient(three_nodes.workers[0].endpoint) as client:
-        check_is_no_manager(client)
+        check_is_not_a_manager(client)
 
 
 # Several nodes
@@ -769,7 +772,7 @@ def test_worker_is_no_manager(three_nodes: PrivateSwarm) -> None:
 
 @dataclass
 class Cluster:
-    """Three nodes under contract: `lose` and `drain` take a worker away."""
+    """Three nodes under contract: `lose` and `drain` take a worker out of service."""
 
     bench: Bench
     lose: Callable[[str], None]
@@ -778,7 +781,7 @@ class Cluster:
     workers: list[str]
 
     def places(self, service: str) -> list[str]:
-        """The host names of its running tasks; one that is wanted there and runs."""
+        """Return the host names of the service's tasks that are wanted and run."""
         names = {node["ID"]: node["Description"]["Hostname"] for node in self.bench.client.list_nodes()}
         return sorted(names[task["NodeID"]] for task in self.bench.running(service))
 

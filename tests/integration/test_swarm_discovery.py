@@ -1,4 +1,4 @@
-"""What the inventory finds on a real Swarm, how soon it follows, and what it says when the Swarm cannot be seen."""
+"""The inventory of a real Swarm: what it finds, how soon it follows, and what it shows when the Swarm cannot be observed."""
 
 import threading
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ from tests.harness.images import BASE, CRASH, SERVE
 from tests.harness.projects import create_container
 from tests.harness.swarm import PrivateSwarm, SwarmNode, run_swarm
 
-connect_to = test_connection  # pytest takes the function's own name for a test's
+connect_to = test_connection  # pytest would take the function's own name for a test
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PROMPTLY = 10.0  # seconds: long before the next full resync, so an event or a look brought it
+PROMPTLY = 10.0  # seconds: long before the next full resync, so an event or a look must have brought the change
 
 
 @pytest.fixture
 def watcher(transactional_db):
-    """A watcher for the time of the test; calling it starts it."""
+    """A watcher that lives as long as the test. Call it to start it."""
     stop = threading.Event()
     thread = threading.Thread(target=run_watcher, args=(stop,), name="watcher")
     yield thread.start
@@ -46,7 +46,7 @@ def module_managers() -> Iterator[PrivateSwarm]:
 
 @pytest.fixture
 def managers(module_managers: PrivateSwarm) -> Iterator[PrivateSwarm]:
-    """Three managers that agree, put right and emptied afterwards."""
+    """Three managers that agree. They are repaired and emptied afterwards."""
     for node in module_managers.nodes:
         eventually(lambda node=node: find_role(node) == "manager", within=120, what=f"{node.name} is a manager")
     yield module_managers
@@ -58,13 +58,13 @@ def find_role(node: SwarmNode) -> str:
 
 
 def make_cluster(*nodes: SwarmNode) -> Cluster:
-    """Reached through the network, at the first node and then the others."""
+    """Make a cluster that is reached through the network, at the first node and then at the others."""
     first, *others = (node.tcp_url for node in nodes)
     return ClusterFactory(url=first, other_urls="\n".join(others), status=Cluster.Status.UNKNOWN, engine_version="")
 
 
 def outline() -> dict[str, tuple[str, int, int]]:
-    """source/application/service: status, wanted and running."""
+    """Return status, wanted and running by source/application/service."""
     return {
         f"{service.application.source}/{service.application.name}/{service.name}": (
             service.status,
@@ -76,7 +76,7 @@ def outline() -> dict[str, tuple[str, int, int]]:
 
 
 def expect(expected: dict[str, tuple[str, int, int]]) -> None:
-    """The rows become these, promptly."""
+    """Wait until the rows are as expected, which must be soon."""
 
     def probe() -> bool:
         assert outline() == expected
@@ -86,7 +86,7 @@ def expect(expected: dict[str, tuple[str, int, int]]) -> None:
 
 
 def create_web(swarm: PrivateSwarm, *options: str) -> None:
-    """A service of one task that runs."""
+    """Create a service and wait until its one task runs."""
     swarm.create_service("web", BASE, "--no-resolve-image", "--restart-delay=0s", *options, command=tuple(SERVE))
     swarm.wait_for_tasks("web", 1, within=60)
 
@@ -174,7 +174,7 @@ def test_the_history_of_a_slot_and_the_state_of_an_update_are_found(swarm: Priva
     swarm.docker("service", "update", "--detach", "--args", " ".join(CRASH), "web")
     eventually(lambda: (swarm.inspect_service("web").get("UpdateStatus") or {}).get("State") == "paused", within=30)
 
-    def find_degraded() -> Service | None:  # each time that Swarm tries again, the task runs for a moment
+    def find_degraded() -> Service | None:  # each time Swarm tries again, the task runs for a moment
         sync_cluster(cluster)
         return Service.objects.filter(status="degraded").first()
 
@@ -190,7 +190,7 @@ def test_the_history_of_a_slot_and_the_state_of_an_update_are_found(swarm: Priva
 # Following
 
 
-def test_rows_follow_what_happens_on_other_nodes_and_to_them(three_nodes: PrivateSwarm, watcher):
+def test_rows_follow_changes_on_other_nodes_and_of_them(three_nodes: PrivateSwarm, watcher):
     make_cluster(three_nodes.manager)
     create_web(three_nodes, "--constraint=node.hostname==node3")
     watcher()
@@ -234,7 +234,7 @@ def test_an_engine_that_becomes_a_swarm_and_leaves_it_again_is_noticed(engine: P
 # Several managers
 
 
-def test_a_worker_is_passed_over(three_nodes: PrivateSwarm):
+def test_a_worker_is_skipped(three_nodes: PrivateSwarm):
     manager, worker, _ = three_nodes.nodes
     with EngineClient(EngineEndpoint(worker.tcp_url, others=(manager.tcp_url,))) as client, client.sibling() as sibling:
         assert (client.address, sibling.address) == (manager.tcp_url, manager.tcp_url)
@@ -253,7 +253,7 @@ def test_when_no_address_answers_each_is_named(three_nodes: PrivateSwarm):
     assert f"The engine at {worker.address}:2375 is no Swarm manager" in caught.value.message
 
 
-def test_a_connection_test_tells_what_is_at_each_address(three_nodes: PrivateSwarm, engine: PrivateEngine):
+def test_a_connection_test_reports_what_is_at_each_address(three_nodes: PrivateSwarm, engine: PrivateEngine):
     manager, worker, silent = three_nodes.nodes
     silent.cut_network()
     facts = connect_to(EngineEndpoint(manager.tcp_url, others=(silent.tcp_url, worker.tcp_url, engine.endpoint_url)))
@@ -282,7 +282,7 @@ def test_the_next_manager_is_asked_while_the_first_is_lost(managers: PrivateSwar
     expected = {"service/web/web": ("running", 1, 1), "container/redis/redis": ("running", 1, 1)}
     expect(expected)
 
-    first.kill()  # the leader too: it takes the others some time to agree on the next
+    first.kill()  # it is the leader too: the others need some time to elect the next one
     through = tuple(f"The Swarm is seen through {node.address}:2375." for node in (second, third))
 
     def probe() -> bool:
@@ -293,14 +293,14 @@ def test_the_next_manager_is_asked_while_the_first_is_lost(managers: PrivateSwar
     eventually(probe, within=90, what="the Swarm is seen through another manager")
     assert read(cluster).status_reason.startswith(f"The engine at {first.address}:2375")
     eventually(lambda: states()["node1"] == "down", within=60)
-    eventually(lambda: outline() == expected, within=60)  # its task may have moved meanwhile
+    eventually(lambda: outline() == expected, within=60)  # its task may have moved in the meantime
     managers.docker("service", "scale", "--detach", "web=2")
     eventually(lambda: outline()["service/web/web"] == ("running", 2, 2), within=PROMPTLY)
     assert list(Container.objects.values_list("name", flat=True)) == ["redis"]
 
 
 def test_a_manager_cut_off_from_the_others_is_left_for_one_that_is_not(managers: PrivateSwarm, watcher, monkeypatch):
-    monkeypatch.setattr(watch, "RESYNC_SECONDS", 10)  # so soon the first address is tried again
+    monkeypatch.setattr(watch, "RESYNC_SECONDS", 10)  # after this time the first address is tried again
     first, second, _ = managers.nodes
     cluster = ClusterFactory(url=first.endpoint_url, other_urls=second.tcp_url, status=Cluster.Status.UNKNOWN)
     create_web(managers, "--constraint=node.hostname!=node1")

@@ -1,6 +1,6 @@
-"""Calls on a Swarm of three nodes that are lost, cut off and found again meanwhile: tasks move, and the call ends truthfully.
+"""Calls on a Swarm of three nodes that are lost, cut off and restored during them: tasks move, and the call ends truthfully.
 
-Truth is what the SDK sees of services and tasks afterwards. Every call has a limit, and one that passes it fails its test.
+The truth is what the SDK reports about services and tasks afterwards. Every call has a time limit; exceeding it fails the test.
 """
 
 import os
@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from clusters.engine.driver import Target
-from clusters.engine.swarm.execute import WOKEN_LABEL
+from clusters.engine.swarm.requests import WOKEN_LABEL
 from tests.harness.driving import Drive, redeploy, redeploy_patiently, scale_patiently
 from tests.harness.eventually import eventually
 from tests.harness.swarm import ON_THE_HOST, PrivateSwarm, SwarmNode, run_swarm
 
-LIMIT = 240.0  # seconds for a call, whatever is lost meanwhile: an update that hangs and then goes back takes the longest
+LIMIT = 240.0  # seconds for a call, whatever is lost: an update that hangs and is then rolled back takes the longest
 SETTLED_WITHIN = 60.0  # seconds until Swarm has moved what a lost node ran
-# Rounds of the worker lost at a random moment, each with a seed of its own. pytest's `-rP` shows what came of them.
+# Rounds in which the worker is lost at a random moment, each with its own seed. pytest's `-rP` shows their results.
 ROUNDS = int(os.environ.get("WINDLASS_SWARM_LOSSES", "3"))
-TIMEOUT = "15s"  # of an update in which nothing moves any more
+TIMEOUT = "15s"  # of an update in which nothing moves any longer
 REPLICAS = 6
 OPTIONS = (
     f"--replicas={REPLICAS}",
@@ -36,12 +36,12 @@ WEB = Target("web", "service", "web")
 
 @pytest.fixture
 def three_managers() -> Iterator[PrivateSwarm]:
-    """Three managers, so that the Swarm goes on without any one of them."""
+    """Three managers, so that the Swarm survives the loss of any one of them."""
     with run_swarm(3, managers=3) as swarm:
         yield swarm
 
 
-def test_stack_is_redeployed_on_all_nodes_and_stays_where_it_may_be(three_nodes: PrivateSwarm) -> None:
+def test_stack_is_redeployed_on_all_nodes_and_stays_where_its_constraints_allow(three_nodes: PrivateSwarm) -> None:
     reference = three_nodes.publish("shop")
     update = {"monitor": "500ms", "parallelism": 2}
     web = {"image": reference, "deploy": {"replicas": REPLICAS, "update_config": update}}
@@ -102,7 +102,7 @@ def test_stack_ends_truthfully_when_a_worker_is_lost_in_the_middle(three_nodes: 
         assert_swarm_agrees(three_nodes, drive, reference, service, replicas=3, lost=lost)
 
 
-def test_scale_out_goes_on_without_a_worker_that_is_lost_in_the_middle(three_nodes: PrivateSwarm) -> None:
+def test_scale_out_continues_without_a_worker_that_is_lost_in_the_middle(three_nodes: PrivateSwarm) -> None:
     start_web(three_nodes)
     lost = three_nodes.workers[1]
     with ThreadPoolExecutor(1) as pool:
@@ -115,7 +115,7 @@ def test_scale_out_goes_on_without_a_worker_that_is_lost_in_the_middle(three_nod
     eventually(lambda: count_on_live_nodes(three_nodes, "web") == 4 * REPLICAS, within=SETTLED_WITHIN)
 
 
-def test_scale_out_that_only_the_lost_worker_could_run_fails_and_is_put_back(three_nodes: PrivateSwarm) -> None:
+def test_scale_out_that_only_the_lost_worker_could_run_fails_and_is_set_back(three_nodes: PrivateSwarm) -> None:
     lost = three_nodes.workers[0]
     only_there = (
         f"--constraint=node.hostname=={lost.name}",
@@ -135,9 +135,9 @@ def test_scale_out_that_only_the_lost_worker_could_run_fails_and_is_put_back(thr
 
 
 @pytest.mark.parametrize("role", ["leader", "follower"])
-def test_redeploy_goes_on_by_way_of_the_second_manager(three_managers: PrivateSwarm, role: str) -> None:
+def test_redeploy_continues_through_the_second_manager(three_managers: PrivateSwarm, role: str) -> None:
     lost = find_manager(three_managers, is_leader=role == "leader")
-    reference = start_web(three_managers, f"--constraint=node.hostname!={lost.name}")  # the loss of tasks is another test's
+    reference = start_web(three_managers, f"--constraint=node.hostname!={lost.name}")  # another test covers the loss of tasks
     second = next(node for node in three_managers.managers if node is not lost)
     endpoint = replace(lost.endpoint, others=(second.endpoint_url,))
     with ThreadPoolExecutor(1) as pool:
@@ -147,7 +147,7 @@ def test_redeploy_goes_on_by_way_of_the_second_manager(three_managers: PrivateSw
         drive = running.result()
     assert drive.state == "succeeded", drive.outcome
     assert_swarm_agrees(three_managers, drive, reference)
-    assert force_update_of(three_managers, "web") == 1  # the call went on with its update instead of sending another
+    assert force_update_of(three_managers, "web") == 1  # the call followed its update instead of sending another
 
 
 def test_redeploy_ends_truthfully_when_a_worker_is_cut_off(three_nodes: PrivateSwarm) -> None:
@@ -160,9 +160,9 @@ def test_redeploy_ends_truthfully_when_a_worker_is_cut_off(three_nodes: PrivateS
         drive = running.result()
     assert_swarm_agrees(three_nodes, drive, reference, lost=cut)
     with cut.connect() as api:
-        assert api.containers()  # it never heard of the update's end
+        assert api.containers()  # it never learned that the update has ended
     cut.restore_network()
-    eventually(lambda: not containers_on(cut), within=SETTLED_WITHIN, what="what was moved away has ended where it was")
+    eventually(lambda: not containers_on(cut), within=SETTLED_WITHIN, what="the tasks that were moved away have ended")
     assert_swarm_agrees(three_nodes, drive, reference, excuse=f"{cut.name} is down")
 
 
@@ -176,7 +176,7 @@ def test_redeploy_ends_truthfully_when_a_cut_is_short(three_nodes: PrivateSwarm)
         three_nodes.wait_for_node(cut, "down")
         cut.restore_network()
         drive = running.result()
-    # Swarm often pauses the update over a task that it had ended on the node that came back.
+    # Swarm often pauses the update because of a task that it had ended on the node that came back.
     assert_swarm_agrees(three_nodes, drive, reference, excuse="Swarm paused the update of web")
 
 
@@ -186,7 +186,7 @@ def test_no_call_contradicts_the_swarm_when_a_worker_is_lost_at_any_moment(three
 
 
 def lose_worker_at_random_moment(swarm: PrivateSwarm, seed: int) -> str:
-    """One round; what came of it. The moments reach from before the first request to the last tasks."""
+    """Run one round and return its result. The moments range from before the first request to the last tasks."""
     chance = random.Random(seed)
     order, duration = chance.choice(
         [("start-first", 4.0), ("stop-first", 10.0)]
@@ -204,7 +204,7 @@ def lose_worker_at_random_moment(swarm: PrivateSwarm, seed: int) -> str:
 
 
 def start_web(swarm: PrivateSwarm, *options: str) -> str:
-    """A service `web` on all nodes, whose tag has moved to a newer image since."""
+    """Start a service `web` on all nodes and publish a newer image under its tag. Return the reference."""
     reference = swarm.publish("shop")
     swarm.create_service("web", reference, *OPTIONS, *options)
     swarm.wait_for_tasks("web", REPLICAS)
@@ -226,11 +226,11 @@ def assert_swarm_agrees(
     lost: SwarmNode | None = None,
     excuse: str = "",
 ) -> None:
-    """The state that the call told is the Swarm's own, now and when it has moved what the lost node ran.
+    """Assert that the call's state is the Swarm's own, now and after Swarm has moved the tasks of the lost node.
 
-    Only with a lost node or an `excuse`, words its message has then, may a call end otherwise than succeeded: Swarm's own
-    update was often seen to stand still after a loss, with all tasks running and some of them old. Such a call goes back
-    and says which node is down.
+    Only with a lost node, or with an `excuse` that its message contains, can a call end otherwise than succeeded: after a
+    loss, Swarm's own update was often seen to hang, with all tasks running and some of them old. Such a call is rolled back
+    and reports which node is down.
     """
     assert drive.outcome
     excuse = excuse or (f"{lost.name} is down" if lost else "")
@@ -246,7 +246,7 @@ def assert_swarm_agrees(
         assert drive.state == "rolled_back", drive.outcome
         assert excuse in drive.outcome.message
         assert image != new
-        # An update that was woken up is itself the spec before: going back is then an update like any other.
+        # After an update was woken up, the previous spec is the update itself: its rollback is then an ordinary update.
         was_woken = WOKEN_LABEL in (found["Spec"].get("Labels") or {})
         assert state == "rollback_completed" or (was_woken and state in {"completed", ""})
     assert replicas_of(swarm, service) == replicas
@@ -260,7 +260,7 @@ def assert_swarm_agrees(
 
 
 def pinned_now(swarm: PrivateSwarm, reference: str) -> str:
-    """The reference as a redeploy pins it now."""
+    """Return the reference as a redeploy would pin it now."""
     name, _, tag = reference.rpartition("/")[2].partition(":")
     return f"{reference}@{swarm.registry.read_digest(name, tag)}"
 
@@ -270,13 +270,13 @@ def image_of(task: dict[str, Any]) -> str:
 
 
 def live_node_names(swarm: PrivateSwarm) -> dict[str, str]:
-    """Id to host name of the nodes that the Swarm does not hold for lost."""
+    """Return host names by id, of the nodes that the Swarm does not consider lost."""
     with swarm.connect() as api:
         return {node["ID"]: node["Description"]["Hostname"] for node in api.nodes() if node["Status"]["State"] == "ready"}
 
 
 def images_by_node(swarm: PrivateSwarm, service: str) -> Counter[tuple[str, str]]:
-    """How many tasks run by (node, image); not those on lost nodes, which Swarm still calls running."""
+    """Count the running tasks by (node, image), without those on lost nodes, which Swarm still reports as running."""
     names = live_node_names(swarm)
     tasks = [task for task in swarm.running_tasks(service) if task["NodeID"] in names]
     return Counter((names[task["NodeID"]], image_of(task)) for task in tasks)

@@ -1,4 +1,4 @@
-"""Redeploying stacks and lone services of a real Swarm: what the driver says has to be what the Swarm says."""
+"""Redeploys of stacks and lone services of a real Swarm: the driver must report what the Swarm reports."""
 
 import contextlib
 import socket
@@ -15,8 +15,10 @@ from tests.harness.driving import Drive, observe, redeploy, redeploy_with
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, CRASH, HEALTHY, SERVE, UNHEALTHY
+from tests.harness.interruption import Killed
 from tests.harness.registry import LOGIN
 from tests.harness.swarm import ON_THE_HOST, PrivateSwarm
+from tests.harness.swarm_clients import DyingClient, MeddledClient
 
 QUICK = (
     "--stop-grace-period=1s",
@@ -24,7 +26,7 @@ QUICK = (
     "--rollback-monitor=1s",
     "--restart-delay=0s",
 )
-# Of services whose tasks are going to fail, by when a busy machine is sure to have told of it.
+# For services whose tasks will fail: by then, even a busy machine has reported it.
 WATCHED = ("--update-monitor=20s", "--rollback-monitor=20s")
 LEAVE = Intent("pause")
 
@@ -59,51 +61,13 @@ def replicas_of(swarm: PrivateSwarm, service: str = "web") -> int:
     return int(swarm.inspect_service(service)["Spec"]["Mode"]["Replicated"]["Replicas"])
 
 
-class MeddledClient(EngineClient):
-    """Somebody else changes a label of the service just before the first `times` updates are sent."""
-
-    times = 1
-    meddle: Callable[[], None] = staticmethod(lambda: None)
-
-    def update_service(self, *arguments: Any, **named: Any) -> list[str]:
-        if self.times:
-            self.times -= 1
-            self.meddle()
-        return super().update_service(*arguments, **named)
-
-
-class Killed(BaseException):
-    """The worker is gone."""
-
-
-class DyingClient(EngineClient):
-    """Dies as soon as it has asked for a change of this kind, or just before."""
-
-    change = ""
-    is_sent = True
-
-    def _send(self, name: str, *arguments: Any) -> list[str]:
-        if name == self.change and not self.is_sent:
-            raise Killed
-        answer: list[str] = getattr(super(), name)(*arguments)
-        if name == self.change:
-            raise Killed
-        return answer
-
-    def update_service(self, *arguments: Any) -> list[str]:  # type: ignore[override]
-        return self._send("update_service", *arguments)
-
-    def roll_back_service(self, *arguments: Any) -> list[str]:  # type: ignore[override]
-        return self._send("roll_back_service", *arguments)
-
-
-# Which image
+# The image
 
 
 def test_a_new_image_under_the_same_tag_runs_everywhere_and_the_count_is_kept(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app")
     create(swarm, reference, replicas=3)
-    swarm.docker("service", "scale", "--detach", "web=2")  # as somebody else scaled it since
+    swarm.docker("service", "scale", "--detach", "web=2")  # as someone else has scaled it since
     swarm.wait_for_tasks("web", 2)
     before = swarm.inspect_service("web")["Spec"]
     swarm.publish("app")
@@ -121,7 +85,7 @@ def test_a_new_image_under_the_same_tag_runs_everywhere_and_the_count_is_kept(sw
     assert drive.outcome.message == f"2 tasks of web now run {reference}@{digest(swarm, 'app')[:19]}."
 
 
-def test_the_same_digest_makes_new_tasks_all_the_same(swarm: PrivateSwarm) -> None:
+def test_the_same_digest_creates_new_tasks_anyway(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), replicas=1)
     before = {task["ID"] for task in swarm.running_tasks("web")}
     assert redeploy_service(swarm).state == "succeeded"
@@ -152,7 +116,7 @@ def test_an_image_that_is_only_on_the_nodes_is_updated_with_a_warning(swarm: Pri
     assert "each node resolves it itself" in drive.outcome.message
 
 
-def test_a_registry_that_does_not_answer_is_told_and_the_old_tasks_come_back(swarm: PrivateSwarm) -> None:
+def test_a_registry_that_does_not_answer_is_reported_and_the_old_tasks_come_back(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app")
     create(swarm, reference)
     before = images_of(swarm)
@@ -165,7 +129,7 @@ def test_a_registry_that_does_not_answer_is_told_and_the_old_tasks_come_back(swa
     assert images_of(swarm) == before
     assert drive.outcome
     assert "No such image" in drive.outcome.message
-    assert "could not be asked for" in drive.outcome.message
+    assert "could not be resolved" in drive.outcome.message
 
 
 # Credentials
@@ -180,7 +144,7 @@ def test_credentials_that_swarm_has_survive_an_update_without_any(swarm: Private
         swarm.publish("app", registry=private)
         drive = redeploy_service(swarm)
         assert drive.state == "succeeded", drive.outcome
-        assert any("could not be asked for" in text for text in drive.texts("warning"))
+        assert any("could not be resolved" in text for text in drive.texts("warning"))
         assert images_of(swarm) == {reference}
     latest = swarm.publish("app", registry=private)
     monkeypatch.setenv("DOCKER_CONFIG", str(swarm.folder / "cli"))
@@ -208,7 +172,7 @@ def test_stored_credentials_are_sent_and_a_change_of_them_counts_at_once(swarm: 
     assert images_of(swarm) == {f"{reference}@{private.read_digest('app', '1')}"}
 
 
-def test_another_tag_stays_also_for_plain_redeploys_and_one_that_fails_leaves_it(swarm: PrivateSwarm) -> None:
+def test_another_tag_stays_for_plain_redeploys_and_a_tag_that_fails_does_not_replace_it(swarm: PrivateSwarm) -> None:
     first = swarm.publish("app", tag="1")
     by_digest = f"{first.rpartition(':')[0]}@{digest(swarm, 'app')}"
     create(swarm, by_digest, replicas=1)
@@ -230,7 +194,7 @@ def test_another_tag_stays_also_for_plain_redeploys_and_one_that_fails_leaves_it
     assert swarm.inspect_service("web")["Version"] == version
 
 
-def test_going_back_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
     private = swarm.run_registry(**LOGIN)
     swarm.log_in(private)
     monkeypatch.setenv("DOCKER_CONFIG", str(swarm.folder / "cli"))
@@ -244,13 +208,13 @@ def test_going_back_keeps_the_credentials(swarm: PrivateSwarm, monkeypatch: pyte
     swarm.wait_for_tasks("web", 2)
 
 
-# Failures, as Swarm is told to deal with them and as the trigger is
+# Failures, under the policies of Swarm and of the trigger
 
 
 @pytest.mark.parametrize("action", ["pause", "rollback", "continue"])
-@pytest.mark.parametrize("left", [False, True], ids=["take-back", "leave"])
+@pytest.mark.parametrize("left", [False, True], ids=["roll-back", "leave"])
 def test_a_crashing_image_ends_truthfully(swarm: PrivateSwarm, action: str, left: bool) -> None:
-    watched = WATCHED[:1] if action != "continue" else ()  # Swarm ends its watching only where it is to carry on
+    watched = WATCHED[:1] if action != "continue" else ()  # Swarm stops watching only where it must continue
     create(swarm, swarm.publish("app"), f"--update-failure-action={action}", *watched)
     before = images_of(swarm)
     swarm.publish("app", Cmd=["/bin/sh", "-c", "exit 7"])
@@ -270,7 +234,7 @@ def test_a_crashing_image_ends_truthfully(swarm: PrivateSwarm, action: str, left
 
 
 @pytest.mark.parametrize("action", ["pause", "rollback", "continue"])
-def test_an_image_that_never_gets_healthy_is_taken_back(swarm: PrivateSwarm, action: str) -> None:
+def test_an_image_that_never_becomes_healthy_is_rolled_back(swarm: PrivateSwarm, action: str) -> None:
     create(swarm, swarm.publish("app", Healthcheck=HEALTHY), f"--update-failure-action={action}")
     before = images_of(swarm)
     swarm.publish("app", Healthcheck=UNHEALTHY, Cmd=["/bin/sh", "-c", "sleep 100000"])
@@ -288,13 +252,13 @@ def test_a_service_that_is_never_restarted_is_not_waited_for(swarm: PrivateSwarm
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "tasks_failed")
     assert "Swarm does not start it again" in drive.outcome.message
-    assert "none of 2 tasks of web runs" in drive.outcome.message
+    assert "0 of 2 tasks of web run" in drive.outcome.message
 
 
-def test_swarms_way_back_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
+def test_a_rollback_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app", tag="good")
     crashing = swarm.publish("app", Cmd=CRASH)
-    # The delay keeps Swarm from starting a task again just when it goes back, which it would take for the end of that.
+    # The delay keeps Swarm from starting a task again during the rollback, which it would take for the end of the rollback.
     create(swarm, reference, *WATCHED, "--restart-delay=10s", replicas=1)
     swarm.docker("service", "update", "--detach", "--image", crashing, "web")
     drive = redeploy_service(swarm)
@@ -303,10 +267,10 @@ def test_swarms_way_back_that_fails_too_is_a_failure(swarm: PrivateSwarm) -> Non
     assert status(swarm)["State"] == "rollback_paused"
 
 
-def test_a_way_back_that_swarm_completes_without_watching_it_is_no_success_when_the_old_version_ends(
+def test_a_rollback_that_swarm_completes_unwatched_is_not_a_success_when_the_old_version_ends(
     swarm: PrivateSwarm,
 ) -> None:
-    """A task that failed is not started again here, so that Swarm finds none to replace when it goes back."""
+    """A failed task is not started again here, so Swarm finds none to replace during the rollback."""
     reference = swarm.publish("app", tag="good")
     ends_soon = swarm.publish("app", Cmd=["/bin/sh", "-c", "sleep 2; exit 4"])
     create(swarm, reference, "--restart-condition=none", *WATCHED, replicas=1)
@@ -318,10 +282,10 @@ def test_a_way_back_that_swarm_completes_without_watching_it_is_no_success_when_
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "tasks_failed"), drive.outcome
     assert "Swarm does not start it again: web.1 on node1 failed: task: non-zero exit (4)" in drive.outcome.message
-    assert "Now: none of 1 task of web runs." in drive.outcome.message
+    assert "Now: 0 of 1 task of web runs." in drive.outcome.message
 
 
-def test_a_paused_update_from_before_does_not_hinder_the_next(swarm: PrivateSwarm) -> None:
+def test_a_paused_earlier_update_does_not_prevent_the_next(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"))
     swarm.publish("app", Cmd=CRASH)
     assert redeploy_service(swarm, intent=LEAVE).state == "failed"
@@ -332,7 +296,7 @@ def test_a_paused_update_from_before_does_not_hinder_the_next(swarm: PrivateSwar
     assert images_of(swarm) == {f"{reference}@{digest(swarm, 'app')}"}
 
 
-def test_what_no_node_takes_is_stuck_and_taken_back(swarm: PrivateSwarm) -> None:
+def test_tasks_that_no_node_takes_are_stuck_and_rolled_back(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), "--update-order=start-first", "--label=windlass.update.timeout=2s")
     before = images_of(swarm)
     running = {task["ID"] for task in swarm.running_tasks("web")}
@@ -348,7 +312,7 @@ def test_what_no_node_takes_is_stuck_and_taken_back(swarm: PrivateSwarm) -> None
 
 @contextlib.contextmanager
 def silent_server(address: str) -> Iterator[int]:
-    """Accepts connections and never says a word; its port."""
+    """Run a server that accepts connections and never answers. Yield its port."""
     with socket.create_server((address, 0)) as server:
         yield server.getsockname()[1]
 
@@ -363,7 +327,7 @@ def test_an_image_that_never_arrives_ends_at_the_deadline(swarm: PrivateSwarm) -
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "stuck"), drive.outcome
     assert "Nothing has happened to web for 3 s: web.1 " in drive.outcome.message
-    assert any("could not be asked for" in text for text in drive.texts("warning"))
+    assert any("could not be resolved" in text for text in drive.texts("warning"))
 
 
 # Modes
@@ -402,7 +366,7 @@ def test_a_job_runs_once_more_and_is_followed_until_it_has_completed(swarm: Priv
     assert [task["Spec"]["ForceUpdate"] for task in completed if task.get("JobIteration", {}).get("Index")] == [1]
 
 
-def test_a_job_that_fails_is_never_taken_back(swarm: PrivateSwarm) -> None:
+def test_a_job_that_fails_is_never_rolled_back(swarm: PrivateSwarm) -> None:
     reference = swarm.publish("app", Cmd=["/bin/true"])
     swarm.create_service("job", reference, "--mode=replicated-job", "--restart-max-attempts=1", "--restart-delay=0s")
     swarm.publish("app", Cmd=["/bin/sh", "-c", "exit 3"])
@@ -426,7 +390,7 @@ def test_a_change_at_the_same_moment_is_read_and_kept(swarm: PrivateSwarm) -> No
     assert force_update(swarm) == 1
 
 
-def test_a_service_that_others_change_without_end_is_given_up(swarm: PrivateSwarm) -> None:
+def test_a_service_that_others_keep_changing_is_given_up(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), replicas=1)
     numbers = iter(range(100))
     with MeddledClient(swarm.endpoint) as client:
@@ -442,7 +406,7 @@ def test_a_service_that_others_change_without_end_is_given_up(swarm: PrivateSwar
     assert next(numbers) == 5
 
 
-def test_a_service_that_got_another_image_meanwhile_is_left_alone(swarm: PrivateSwarm) -> None:
+def test_a_service_that_got_another_image_in_the_meantime_is_left_alone(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), replicas=1)
     other = swarm.publish("app", "2")
     with MeddledClient(swarm.endpoint) as client:
@@ -454,7 +418,7 @@ def test_a_service_that_got_another_image_meanwhile_is_left_alone(swarm: Private
 
 
 def once_it_moves(swarm: PrivateSwarm, act: Callable[[], Any]) -> Callable[[], None]:
-    """A `check` that acts once, as soon as the update was sent."""
+    """Return a `check` that calls `act` once, as soon as the update was sent."""
     done: list[bool] = []
 
     def check() -> None:
@@ -465,7 +429,7 @@ def once_it_moves(swarm: PrivateSwarm, act: Callable[[], Any]) -> Callable[[], N
     return check
 
 
-def test_an_update_by_somebody_else_in_between_is_told_and_not_undone(swarm: PrivateSwarm) -> None:
+def test_an_update_by_someone_else_in_between_is_reported_and_not_undone(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"))
     other = swarm.publish("app", "2")
     check = once_it_moves(swarm, lambda: swarm.docker("service", "update", "--detach", "--image", other, "web"))
@@ -476,7 +440,7 @@ def test_an_update_by_somebody_else_in_between_is_told_and_not_undone(swarm: Pri
     assert swarm.inspect_service("web")["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith(other)
 
 
-def test_a_service_that_is_removed_in_between_is_told(swarm: PrivateSwarm) -> None:
+def test_a_service_that_is_removed_in_between_is_reported(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), replicas=1)
     check = once_it_moves_or_gone(swarm, lambda: swarm.docker("service", "rm", "web"))
     with EngineClient(swarm.endpoint) as client:
@@ -495,7 +459,7 @@ def once_it_moves_or_gone(swarm: PrivateSwarm, act: Callable[[], Any]) -> Callab
     return wrapped
 
 
-def test_redeploys_one_after_the_other_leave_no_task_behind(swarm: PrivateSwarm) -> None:
+def test_consecutive_redeploys_leave_no_task_behind(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), "--update-order=start-first")
     for _ in range(3):
         swarm.publish("app")
@@ -509,8 +473,10 @@ def test_redeploys_one_after_the_other_leave_no_task_behind(swarm: PrivateSwarm)
 
 
 def make_stack(swarm: PrivateSwarm, bad: str = "", **labels: dict[str, str]) -> None:
-    """Services `api`, `db` and `web`, one task each, of images of the same names. The update of `bad` is going to fail, so
-    that it costs nothing to let Swarm watch it for longer than a busy machine takes to tell of a task's end."""
+    """Deploy the services `api`, `db` and `web`, with one task each and images of the same names.
+
+    The update of `bad` will fail, so Swarm can watch it for longer than a busy machine needs to report a task's end.
+    """
 
     def describe(name: str) -> dict[str, Any]:
         update, rollback = {"monitor": "20s" if name == bad else "1s"}, {"monitor": "1s"}
@@ -540,7 +506,7 @@ def test_one_service_of_a_stack_is_redeployed_alone(swarm: PrivateSwarm) -> None
     assert [force_update(swarm, f"shop_{name}") for name in ("api", "db", "web")] == [0, 0, 1]
 
 
-def test_a_stack_goes_back_as_a_whole(swarm: PrivateSwarm) -> None:
+def test_a_stack_is_rolled_back_as_a_whole(swarm: PrivateSwarm) -> None:
     make_stack(swarm, bad="web", web={"windlass.depends": "db,api"})
     before = {name: images_of(swarm, f"shop_{name}") for name in ("api", "db", "web")}
     for name in ("api", "db"):
@@ -552,19 +518,19 @@ def test_a_stack_goes_back_as_a_whole(swarm: PrivateSwarm) -> None:
     assert all(status(swarm, f"shop_{name}")["State"] == "rollback_completed" for name in before)
 
 
-def test_a_stack_that_is_left_says_how_each_service_is(swarm: PrivateSwarm) -> None:
+def test_a_stack_that_is_left_reports_the_state_of_each_service(swarm: PrivateSwarm) -> None:
     make_stack(swarm, bad="db", web={"windlass.depends": "db"})
     swarm.publish("db", Cmd=CRASH)
     drive = redeploy_stack(swarm, LEAVE)
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "update_paused")
-    assert "none of 1 task of db runs (its update is paused)" in drive.outcome.message
+    assert "0 of 1 task of db runs (its update is paused)" in drive.outcome.message
     assert "1 of 1 task of api runs" in drive.outcome.message
     assert "web was not updated." in drive.outcome.message
     assert [force_update(swarm, f"shop_{name}") for name in ("api", "db", "web")] == [1, 1, 0]
 
 
-# Taken over from a worker that died
+# Taken over from a dead worker
 
 
 def die_at(swarm: PrivateSwarm, change: str, is_sent: bool, intent: Intent) -> None:
@@ -575,7 +541,7 @@ def die_at(swarm: PrivateSwarm, change: str, is_sent: bool, intent: Intent) -> N
 
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "unsent"])
-def test_an_update_is_sent_once_whoever_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
+def test_an_update_is_sent_once_whichever_worker_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
     reference = swarm.publish("app")
     create(swarm, reference, replicas=1)
     swarm.publish("app")
@@ -589,7 +555,7 @@ def test_an_update_is_sent_once_whoever_dies(swarm: PrivateSwarm, is_sent: bool)
 
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "unsent"])
-def test_a_way_back_is_finished_whoever_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
+def test_a_rollback_is_finished_whichever_worker_dies(swarm: PrivateSwarm, is_sent: bool) -> None:
     create(swarm, swarm.publish("app"), *WATCHED[:1], replicas=1)
     before = images_of(swarm)
     swarm.publish("app", Cmd=CRASH)
@@ -607,12 +573,12 @@ def test_a_way_back_is_finished_whoever_dies(swarm: PrivateSwarm, is_sent: bool)
 # Nothing to redeploy
 
 
-def test_an_engine_that_is_no_manager_is_told(engine: PrivateEngine) -> None:
+def test_an_engine_that_is_not_a_manager_is_reported(engine: PrivateEngine) -> None:
     with EngineClient(engine.endpoint) as client, pytest.raises(NotManager):
         observe(client, "web", source="service")
 
 
-def test_a_name_that_only_begins_alike_is_not_the_service(swarm: PrivateSwarm) -> None:
+def test_a_service_whose_name_only_starts_the_same_is_not_the_target(swarm: PrivateSwarm) -> None:
     create(swarm, swarm.publish("app"), name="web-two", replicas=1)
     with EngineClient(swarm.endpoint) as client, pytest.raises(TargetMissing):
         observe(client, "web", source="service")

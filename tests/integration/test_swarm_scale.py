@@ -1,8 +1,7 @@
-"""Scaling a service of a real Swarm: one number changes, and the tasks alone tell how it went."""
+"""Scalings of a service of a real Swarm: one number changes, and only the tasks show the result."""
 
 import threading
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
@@ -13,7 +12,9 @@ from clusters.engine.errors import PlanRefused
 from tests.harness.driving import Drive, observe, scale, scale_with
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, CRASH, HEALTHY, SERVE
+from tests.harness.interruption import Killed
 from tests.harness.swarm import PrivateSwarm
+from tests.harness.swarm_clients import DyingClient, MeddledClient
 
 QUICK = ("--stop-grace-period=1s", "--update-monitor=1s", "--restart-delay=0s", "--no-resolve-image")
 
@@ -58,7 +59,7 @@ def test_scaling_out_and_in_changes_nothing_but_the_count(swarm: PrivateSwarm) -
         assert len(api.containers(filters={"label": "com.docker.swarm.service.name=web"})) == 1
 
 
-def test_scaling_to_nothing_and_back(swarm: PrivateSwarm) -> None:
+def test_scaling_to_0_and_back(swarm: PrivateSwarm) -> None:
     create(swarm)
     drive = scale_service(swarm, 0)
     assert drive.outcome
@@ -87,7 +88,9 @@ def test_new_tasks_are_scaled_out_only_when_they_are_healthy(swarm: PrivateSwarm
 
 
 @pytest.mark.parametrize("on_failure", ["rollback", "pause"])
-def test_what_cannot_be_placed_fails_with_swarms_reason(swarm: PrivateSwarm, on_failure: Literal["rollback", "pause"]) -> None:
+def test_tasks_that_cannot_be_placed_fail_with_swarms_reason(
+    swarm: PrivateSwarm, on_failure: Literal["rollback", "pause"]
+) -> None:
     with swarm.connect() as api:
         memory = api.info()["MemTotal"]
     create(swarm, f"--reserve-memory={memory * 2 // 5}b", "--label=windlass.update.timeout=2s")
@@ -97,15 +100,15 @@ def test_what_cannot_be_placed_fails_with_swarms_reason(swarm: PrivateSwarm, on_
     assert (drive.state, drive.outcome.reason) == ("failed", "stuck")
     assert "2 tasks pending: no suitable node (insufficient resources on 1 node)" in drive.outcome.message
     if on_failure == "rollback":
-        assert drive.outcome.message.endswith("The wanted count was put back to 2: 2 of 2 tasks run.")
+        assert drive.outcome.message.endswith("The replicas were set back to 2: 2 of 2 tasks run.")
         assert replicas_of(swarm) == 2
     else:
-        assert drive.outcome.message.endswith("The wanted count was left at 4: 2 of 4 tasks run.")
+        assert drive.outcome.message.endswith("The replicas were left at 4: 2 of 4 tasks run.")
         assert replicas_of(swarm) == 4
     assert running_ids(swarm) == first
 
 
-def test_tasks_that_crash_are_put_back(swarm: PrivateSwarm) -> None:
+def test_the_count_is_set_back_when_new_tasks_crash(swarm: PrivateSwarm) -> None:
     script = "mkdir /data/taken || exit 9; trap 'exit 0' TERM; sleep 100000 & wait"  # one task can have the volume
     create(swarm, "--mount=type=volume,source=only,target=/data", replicas=1, command=("/bin/sh", "-c", script))
     first = running_ids(swarm)
@@ -113,7 +116,7 @@ def test_tasks_that_crash_are_put_back(swarm: PrivateSwarm) -> None:
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "tasks_failed"), drive.outcome
     assert "web.2 on node1 failed: task: non-zero exit (9)" in drive.outcome.message
-    assert "put back to 1: 1 of 1 task runs." in drive.outcome.message
+    assert "set back to 1: 1 of 1 task runs." in drive.outcome.message
     assert running_ids(swarm) == first
 
 
@@ -145,17 +148,6 @@ def test_what_has_no_count_is_refused(swarm: PrivateSwarm, mode: str, code: str)
     assert swarm.inspect_service("web")["Version"] == version
 
 
-class MeddledClient(EngineClient):
-    meddle: Callable[[], Any] = staticmethod(lambda: None)
-    times = 1
-
-    def update_service(self, *arguments: Any, **named: Any) -> list[str]:
-        if self.times:
-            self.times -= 1
-            self.meddle()
-        return super().update_service(*arguments, **named)
-
-
 def test_a_change_at_the_same_moment_is_read_and_kept(swarm: PrivateSwarm) -> None:
     create(swarm)
     with MeddledClient(swarm.endpoint) as client:
@@ -165,7 +157,7 @@ def test_a_change_at_the_same_moment_is_read_and_kept(swarm: PrivateSwarm) -> No
     assert swarm.inspect_service("web")["Spec"]["Labels"] == {"by": "them"}
 
 
-def test_another_count_in_between_is_told_and_not_undone(swarm: PrivateSwarm) -> None:
+def test_another_count_in_between_is_reported_and_not_undone(swarm: PrivateSwarm) -> None:
     create(swarm)
     done = threading.Event()
 
@@ -181,36 +173,19 @@ def test_another_count_in_between_is_told_and_not_undone(swarm: PrivateSwarm) ->
     assert replicas_of(swarm) == 1
 
 
-class Killed(BaseException):
-    """The worker is gone."""
-
-
-class DyingClient(EngineClient):
-    """Dies right after its last change."""
-
-    changes = 1
-
-    def update_service(self, *arguments: Any, **named: Any) -> list[str]:
-        answer = super().update_service(*arguments, **named)
-        self.changes -= 1
-        if not self.changes:
-            raise Killed
-        return answer
-
-
-@pytest.mark.parametrize("changes", [1, 2], ids=["sent", "put-back"])
-def test_a_scaling_is_finished_whoever_dies(swarm: PrivateSwarm, changes: int) -> None:
+@pytest.mark.parametrize("changes", [1, 2], ids=["sent", "set-back"])
+def test_a_scaling_is_finished_whichever_worker_dies(swarm: PrivateSwarm, changes: int) -> None:
     with swarm.connect() as api:
         memory = api.info()["MemTotal"]
     create(swarm, f"--reserve-memory={memory * 2 // 5}b", "--label=windlass.update.timeout=2s")
     with EngineClient(swarm.endpoint) as client:
         intent = Intent(before=observe(client, "web", source="service").snapshot())
     with DyingClient(swarm.endpoint) as client:
-        client.changes = changes
+        client.number = changes
         with pytest.raises(Killed):
             scale_with(client, 4, "web", "web", source="service", intent=intent)
     drive = scale(swarm, 4, "web", "web", source="service", intent=intent)
     assert drive.state == "failed", drive.outcome
     assert drive.outcome
-    assert "put back to 2: 2 of 2 tasks run." in drive.outcome.message
+    assert "set back to 2: 2 of 2 tasks run." in drive.outcome.message
     assert replicas_of(swarm) == 2

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.engine.cleaning import IMAGE_LENGTH, NAME_LENGTH, TEXT_LENGTH, clean_text, is_name, read_time
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
-from clusters.engine.inspection.swarm_listing import ObservedNode, ObservedSwarm, ObservedSwarmService, observe_swarm
+from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
+from clusters.engine.inspection.swarm_nodes import ObservedNode
 from clusters.engine.names import (
     PROTECTED_LABEL,
     REFERENCE_LABEL,

@@ -1,7 +1,4 @@
-"""A service of a Swarm as its spec has it, made fit to be shown: what `engine.details` is for containers.
-
-Pure: from the JSON of `GET /services/{id}`.
-"""
+"""The configuration of a Swarm service, ready to be shown, from the JSON of `GET /services/{id}`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -37,8 +34,10 @@ from clusters.engine.inspection.details import (
 from clusters.engine.inspection.masking import Masker, Setting
 
 
-def read_service(service: Mapping[str, Any], networks: Mapping[str, str], revealed: bool = False) -> Configuration:
-    """`networks`: names by id. Without `revealed` no secret is in what is returned."""
+def read_service_configuration(
+    service: Mapping[str, Any], networks: Mapping[str, str], revealed: bool = False
+) -> Configuration:
+    """`networks` has names by id. Unless `revealed` is true, the result contains no secret."""
     spec = as_map(service.get("Spec"))
     template = as_map(spec.get("TaskTemplate"))
     container, resources = as_map(template.get("ContainerSpec")), as_map(template.get("Resources"))
@@ -112,7 +111,7 @@ def read_swarm_limits(found: Mapping[str, Any]) -> Limits:
 
 
 def read_swarm_ports(service: Mapping[str, Any]) -> Iterable[Port]:
-    """As the Swarm has them, with the numbers it chose itself; else as the spec asks for them."""
+    """Yield the ports with the numbers that the Swarm chose, or as the spec has them if it reports none."""
     spec = as_map(as_map(service.get("Spec")).get("EndpointSpec"))
     for port in map(as_map, as_list(as_map(service.get("Endpoint")).get("Ports")) or as_list(spec.get("Ports"))):
         inside = f"{number_of(port.get('TargetPort'))}/{text_of(port.get('Protocol'), 8) or 'tcp'}"
@@ -134,7 +133,7 @@ def read_swarm_mounts(container: Mapping[str, Any]) -> Iterable[Mount]:
 
 
 def read_files(container: Mapping[str, Any], kind: str) -> Iterable[Setting]:
-    """`kind`: Secret or Config. A secret without a path of its own is below /run/secrets."""
+    """`kind` is Secret or Config. A secret without an absolute path is below /run/secrets."""
     for found in map(as_map, as_list(container.get(f"{kind}s"))):
         target = text_of(as_map(found.get("File")).get("Name"), TEXT_LENGTH)
         folder = "" if target.startswith("/") or not target else {"Secret": "/run/secrets/", "Config": "/"}[kind]

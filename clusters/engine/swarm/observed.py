@@ -1,266 +1,59 @@
-"""What a manager tells of a Swarm: services, tasks, nodes; and the target made of them.
-
-Fields are named as in the Engine API's Service, Task and Node, of which only what matters here is read.
-"""
+"""The target of a call as one of the Swarm's managers reports it, and one look at each of its services."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from clusters.engine import names
 from clusters.engine.driver import Target
-from clusters.engine.errors import TargetMissing
-from clusters.engine.swarm.images import digest_of, find_reference, without_digest
-from clusters.engine.swarm.stack_labels import MODES, STACK_LABEL, locate_service, locate_services
-from clusters.engine.wording import cut
+from clusters.engine.errors import PlanRefused, TargetMissing
+from clusters.engine.swarm.image_references import digest_of, without_digest
+from clusters.engine.swarm.objects import (
+    SwarmNode,
+    SwarmService,
+    SwarmTask,
+    make_swarm_node,
+    make_swarm_service,
+    sort_tasks,
+)
+from clusters.engine.swarm.stack_labels import STACK_LABEL, locate_services
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-Mode = Literal["replicated", "global", "replicated-job", "global-job"]
-# In the order in which a task goes through them; what comes after "running" has ended.
-LIVE_STATES = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running")
-FAILED_STATES = ("failed", "rejected")
-
 
 @dataclass(frozen=True)
-class Node:
-    id: str
-    hostname: str
-    state: str  # ready, down, disconnected, unknown
-    availability: str = "active"  # active, pause, drain
+class ServiceLook:
+    """A service, its tasks and the nodes at one moment.
 
-    @property
-    def takes_tasks(self) -> bool:
-        return self.state == "ready" and self.availability == "active"
-
-    @property
-    def is_down(self) -> bool:
-        return self.state == "down"
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    details: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def id(self) -> str:
-        return str(self.details["ID"])
-
-    @property
-    def service_id(self) -> str:
-        return str(self.details.get("ServiceID") or "")
-
-    @property
-    def node_id(self) -> str:
-        return str(self.details.get("NodeID") or "")
-
-    @property
-    def slot(self) -> int:
-        """From 1 on; of a job from 0 on; of a global service always 0."""
-        return int(self.details.get("Slot") or 0)
-
-    @property
-    def status(self) -> Mapping[str, Any]:
-        return self.details.get("Status") or {}
-
-    @property
-    def state(self) -> str:
-        return str(self.status.get("State") or "")
-
-    @property
-    def desired(self) -> str:
-        return str(self.details.get("DesiredState") or "")
-
-    @property
-    def error(self) -> str:
-        return cut(str(self.status.get("Err") or ""))
-
-    @property
-    def created_at(self) -> str:
-        return str(self.details.get("CreatedAt") or "")
-
-    @property
-    def changed_at(self) -> str:
-        return str(self.status.get("Timestamp") or self.created_at)
-
-    @property
-    def container(self) -> Mapping[str, Any]:
-        return self.status.get("ContainerStatus") or {}
-
-    @property
-    def exit_code(self) -> int | None:
-        code = self.container.get("ExitCode")
-        return code if isinstance(code, int) else None
-
-    @property
-    def container_id(self) -> str:
-        return str(self.container.get("ContainerID") or "")
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        return self.details.get("Spec") or {}
-
-    @property
-    def image(self) -> str:
-        return str((self.spec.get("ContainerSpec") or {}).get("Image") or "")
-
-    @property
-    def force_update(self) -> int:
-        return int(self.spec.get("ForceUpdate") or 0)
-
-    @property
-    def iteration(self) -> int | None:
-        """Of a job."""
-        return (self.details.get("JobIteration") or {}).get("Index")
-
-    @property
-    def is_wanted(self) -> bool:
-        """Swarm wants it to run, or to come to run; a job's task, to complete."""
-        return self.desired in LIVE_STATES or self.desired == "complete"
-
-    @property
-    def is_live(self) -> bool:
-        """Wanted, and it has not ended."""
-        return self.is_wanted and self.state in LIVE_STATES
-
-    @property
-    def runs(self) -> bool:
-        """Its container runs, wanted or not; `starting`: not healthy yet."""
-        return self.state in {"starting", "running"}
-
-
-@dataclass(frozen=True, eq=False)
-class SwarmService:
-    """`name` is what people call it: without the stack's name in front."""
-
-    details: Mapping[str, Any] = field(repr=False)
-    name: str
-
-    @property
-    def id(self) -> str:
-        return str(self.details["ID"])
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        return self.details["Spec"]
-
-    @property
-    def full_name(self) -> str:
-        return str(self.spec.get("Name") or "")
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The service's own (Compose's `deploy.labels`)."""
-        return self.spec.get("Labels") or {}
-
-    @property
-    def version(self) -> int:
-        return int((self.details.get("Version") or {}).get("Index") or 0)
-
-    @property
-    def updated_at(self) -> str:
-        return str(self.details.get("UpdatedAt") or "")
-
-    @property
-    def task_template(self) -> Mapping[str, Any]:
-        return self.spec.get("TaskTemplate") or {}
-
-    @property
-    def container_spec(self) -> Mapping[str, Any]:
-        return self.task_template.get("ContainerSpec") or {}
-
-    @property
-    def image(self) -> str:
-        """As the spec has it: usually a tag with the digest it was resolved to."""
-        return str(self.container_spec.get("Image") or "")
-
-    @property
-    def reference(self) -> str:
-        """What a redeploy starts from."""
-        return find_reference(self.image, self.labels)
-
-    @property
-    def force_update(self) -> int:
-        return int(self.task_template.get("ForceUpdate") or 0)
-
-    @property
-    def mode(self) -> Mode:
-        return next((mode for key, mode in MODES.items() if key in (self.spec.get("Mode") or {})), "replicated")
-
-    @property
-    def is_job(self) -> bool:
-        return self.mode in {"replicated-job", "global-job"}
-
-    @property
-    def replicas(self) -> int | None:
-        """The number of tasks that are to run, or of a job to complete; None where the nodes decide it."""
-        mode = self.spec.get("Mode") or {}
-        if self.mode == "replicated":
-            count = (mode.get("Replicated") or {}).get("Replicas")
-            return 1 if count is None else int(count)
-        if self.mode == "replicated-job":
-            job = mode["ReplicatedJob"] or {}
-            return next((int(job[key]) for key in ("TotalCompletions", "MaxConcurrent") if job.get(key) is not None), 1)
-        return None
-
-    @property
-    def iteration(self) -> int | None:
-        """Of a job."""
-        return ((self.details.get("JobStatus") or {}).get("JobIteration") or {}).get("Index")
-
-    @property
-    def previous_spec(self) -> Mapping[str, Any]:
-        return self.details.get("PreviousSpec") or {}
-
-    @property
-    def update_status(self) -> Mapping[str, Any]:
-        return self.details.get("UpdateStatus") or {}
-
-    @property
-    def update_state(self) -> str:
-        """updating, paused, completed, rollback_started, rollback_paused, rollback_completed; empty without an update."""
-        return str(self.update_status.get("State") or "")
-
-    @property
-    def update_started_at(self) -> str:
-        return str(self.update_status.get("StartedAt") or "")
-
-    @property
-    def is_marked_protected(self) -> bool:
-        labels = (self.labels, self.container_spec.get("Labels") or {})
-        return any(names.is_true(found.get(names.PROTECTED_LABEL)) for found in labels)
-
-
-@dataclass(frozen=True)
-class Look:
-    """A service's part of the Swarm at one moment. `service` is None when it is gone. `asked_at`: when it was asked for, in
-    seconds of a clock that only goes forward; what it shows may be as old as that. None: just now."""
+    `service` is None when it no longer exists. `asked_at` is when the request was sent, in seconds of a monotonic clock: what
+    is shown may be that old. None means just now.
+    """
 
     service: SwarmService | None
-    tasks: tuple[Task, ...]
-    nodes: Mapping[str, Node]
+    tasks: tuple[SwarmTask, ...]
+    nodes: Mapping[str, SwarmNode]
     asked_at: float | None = None
 
-    def is_reachable(self, task: Task) -> bool:
-        """Not on a node that is known to be down: what is said of a task there is out of date."""
+    def is_reachable(self, task: SwarmTask) -> bool:
+        """Return False if the task's node is known to be down: the task's last reported state is out of date then."""
         node = self.nodes.get(task.node_id)
         return node is None or not node.is_down
 
     @cached_property
-    def running(self) -> list[Task]:
-        """Tasks that are wanted and run, on nodes that are not down."""
+    def running(self) -> list[SwarmTask]:
+        """The tasks that are wanted and run, on nodes that are not down."""
         return [task for task in self.tasks if task.is_wanted and task.state == "running" and self.is_reachable(task)]
 
     @cached_property
-    def live(self) -> list[Task]:
+    def live(self) -> list[SwarmTask]:
         return [task for task in self.tasks if task.is_live and self.is_reachable(task)]
 
     @property
     def wanted(self) -> int:
-        """The number of tasks that are to run; of a job, to complete."""
+        """The number of tasks that should run; for a job, that should complete."""
         if self.service is None:
             return 0
         if self.service.replicas is not None:
@@ -273,12 +66,12 @@ class Look:
     def is_spread_over_nodes(self) -> bool:
         return self.service is not None and self.service.replicas is None
 
-    def place_of(self, task: Task) -> int | str:
-        """Tasks in one place follow each other: its slot, of a global service its node."""
+    def place_of(self, task: SwarmTask) -> int | str:
+        """Return the task's slot, or its node's id if the service is global. Tasks in one place replace each other."""
         return task.node_id if self.is_spread_over_nodes else task.slot
 
-    def name_task(self, task: Task) -> str:
-        """`web.1`, of a global service `web.<host name>`."""
+    def name_task(self, task: SwarmTask) -> str:
+        """Return `web.1`, or `web.<host name>` if the service is global."""
         service = self.service.name if self.service else "task"
         return f"{service}.{(self.name_node(task.node_id) or task.id[:12]) if self.is_spread_over_nodes else task.slot}"
 
@@ -288,8 +81,8 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Belonging:
-    """What a stack has beside its services. `kind`: network, config or secret."""
+class StackObject:
+    """A network, config or secret that was created for a stack."""
 
     kind: Literal["network", "config", "secret"]
     id: str
@@ -298,14 +91,16 @@ class Belonging:
 
 @dataclass(frozen=True)
 class SwarmTarget:
-    """Implements driver.Observation. `services` are all of the application's, in the order of their names. `belongings`:
-    where a delete asked for them."""
+    """Implements driver.Observation.
+
+    `services` has all services of the application, sorted by name. `stack_objects` is filled only for a delete.
+    """
 
     target: Target
     services: tuple[SwarmService, ...]
-    tasks: tuple[Task, ...]
-    nodes: Mapping[str, Node]
-    belongings: tuple[Belonging, ...] = ()
+    tasks: tuple[SwarmTask, ...]
+    nodes: Mapping[str, SwarmNode]
+    stack_objects: tuple[StackObject, ...] = ()
 
     @property
     def chosen(self) -> list[SwarmService]:
@@ -318,23 +113,28 @@ class SwarmTarget:
                 return service
         raise TargetMissing(f"{self.target.application} has no service {name}.")
 
-    def look_at(self, service: SwarmService) -> Look:
-        return Look(service, tuple(task for task in self.tasks if task.service_id == service.id), self.nodes)
+    def look_at(self, service: SwarmService) -> ServiceLook:
+        return ServiceLook(service, tuple(task for task in self.tasks if task.service_id == service.id), self.nodes)
 
     def is_protected(self, service: SwarmService) -> bool:
         own = names.find_own_container_id()
         runs_us = bool(own) and any(task.container_id == own for task in self.look_at(service).tasks)
         return service.is_marked_protected or runs_us
 
+    def refuse_protected(self, service: SwarmService) -> None:
+        """Raises PlanRefused."""
+        if self.is_protected(service):
+            raise PlanRefused(f"{service.name} is protected: the console runs in it, or its label says so.", code="protected")
+
     def current_count(self, service: str) -> int:
         return self.look_at(self.find_service(service)).wanted
 
     def snapshot(self) -> dict[str, Any]:
-        return {"services": {service.name: describe_service(self.look_at(service), service) for service in self.chosen}}
+        return {"services": {service.name: snapshot_service(self.look_at(service), service) for service in self.chosen}}
 
 
-def describe_service(look: Look, service: SwarmService) -> dict[str, Any]:
-    """A service's part of driver.Observation.snapshot."""
+def snapshot_service(look: ServiceLook, service: SwarmService) -> dict[str, Any]:
+    """Return a service's part of driver.Observation.snapshot."""
     images: dict[str, int] = defaultdict(int)
     for task in look.running:
         images[digest_of(task.image) or task.image[:512]] += 1
@@ -347,7 +147,7 @@ def describe_service(look: Look, service: SwarmService) -> dict[str, Any]:
         "image": without_digest(service.image)[:512],
         "images": dict(sorted(images.items())),
         "digests": sorted(pinned),
-        "containers": [describe_task(look, task) for task in sort_tasks(look.tasks) if task.is_wanted or task.runs],
+        "containers": [snapshot_task(look, task) for task in sort_tasks(look.tasks) if task.is_wanted or task.runs],
         "update": {
             "force_update": service.force_update,
             "version": service.version,
@@ -356,7 +156,7 @@ def describe_service(look: Look, service: SwarmService) -> dict[str, Any]:
     }
 
 
-def describe_task(look: Look, task: Task) -> dict[str, str]:
+def snapshot_task(look: ServiceLook, task: SwarmTask) -> dict[str, str]:
     return {
         "name": look.name_task(task)[:255],
         "id": task.id,
@@ -366,16 +166,12 @@ def describe_task(look: Look, task: Task) -> dict[str, str]:
     }
 
 
-def sort_tasks(tasks: Iterable[Task]) -> list[Task]:
-    return sorted(tasks, key=lambda task: (task.slot, task.node_id, task.changed_at))
-
-
-# Asking
+# Reading
 
 
 def observe_target(client: "EngineClient", target: Target) -> SwarmTarget:
-    """Three requests. Raises TargetMissing, NotManager, EngineUnreachable, EngineRefused."""
-    services = list_services(client, target)
+    """Read the target in three requests. Raises TargetMissing, NotManager, EngineUnreachable, EngineRefused."""
+    services = find_target_services(client, target)
     if not services:
         kind = "stack" if target.source == "stack" else "service"
         raise TargetMissing(f"There is no {kind} {target.application} in the Swarm.")
@@ -387,67 +183,56 @@ def observe_target(client: "EngineClient", target: Target) -> SwarmTarget:
 
 def observe_remains(client: "EngineClient", target: Target) -> SwarmTarget:
     """See driver.EngineDriver.observe_remains."""
-    observed = complete_target(client, target, list_services(client, target))
-    return replace(observed, belongings=tuple(list_belongings(client, target)))
+    observed = complete_target(client, target, find_target_services(client, target))
+    return replace(observed, stack_objects=tuple(list_stack_objects(client, target)))
 
 
 def complete_target(client: "EngineClient", target: Target, services: list[SwarmService]) -> SwarmTarget:
     return SwarmTarget(
         target=target,
         services=tuple(sorted(services, key=lambda service: service.name)),
-        tasks=list_tasks(client, [service.id for service in services]) if services else (),
-        nodes=list_nodes(client),
+        tasks=list_service_tasks(client, [service.id for service in services]) if services else (),
+        nodes=list_swarm_nodes(client),
     )
 
 
-def list_belongings(client: "EngineClient", target: Target) -> Iterator[Belonging]:
-    """What `docker stack deploy` made for the stack."""
+def list_stack_objects(client: "EngineClient", target: Target) -> Iterator[StackObject]:
+    """List what `docker stack deploy` created for the stack beside its services."""
     if target.source != "stack":
         return
     wanted = {"label": [f"{STACK_LABEL}={target.application}"]}
-    yield from sort_belongings(
-        Belonging("network", str(entry["Id"]), str(entry["Name"])) for entry in client.list_networks(wanted)
+    yield from sort_stack_objects(
+        StackObject("network", str(entry["Id"]), str(entry["Name"])) for entry in client.list_networks(wanted)
     )
-    yield from sort_belongings(
-        Belonging("config", str(entry["ID"]), str(entry["Spec"]["Name"])) for entry in client.list_configs(wanted)
+    yield from sort_stack_objects(
+        StackObject("config", str(entry["ID"]), str(entry["Spec"]["Name"])) for entry in client.list_configs(wanted)
     )
-    yield from sort_belongings(
-        Belonging("secret", str(entry["ID"]), str(entry["Spec"]["Name"])) for entry in client.list_secrets(wanted)
+    yield from sort_stack_objects(
+        StackObject("secret", str(entry["ID"]), str(entry["Spec"]["Name"])) for entry in client.list_secrets(wanted)
     )
 
 
-def sort_belongings(found: Iterable[Belonging]) -> list[Belonging]:
-    return sorted(found, key=lambda belonging: belonging.name)
+def sort_stack_objects(found: Iterable[StackObject]) -> list[StackObject]:
+    return sorted(found, key=lambda stack_object: stack_object.name)
 
 
-def list_services(client: "EngineClient", target: Target) -> list[SwarmService]:
-    """The engine matches names by their beginning, so what it finds is looked at once more."""
+def find_target_services(client: "EngineClient", target: Target) -> list[SwarmService]:
+    """List the services of the target. The engine matches names by prefix, so its answer is filtered again."""
     if target.source == "stack":
         found = client.list_services({"label": [f"{STACK_LABEL}={target.application}"]})
     else:
         found = client.list_services({"name": [target.application]})
     return [
-        make_service(entry, place.name)
+        make_swarm_service(entry, place.name)
         for entry, place in zip(found, locate_services(found), strict=True)
         if (place.source, place.application) == (target.source, target.application)
     ]
 
 
-def make_service(details: Mapping[str, Any], name: str = "") -> SwarmService:
-    """`name`: where all services of its stack were not there to find it by."""
-    return SwarmService(details, name or locate_service(details).name)
+def list_service_tasks(client: "EngineClient", service_ids: list[str]) -> tuple[SwarmTask, ...]:
+    return tuple(SwarmTask(entry) for entry in client.list_tasks({"service": service_ids}))
 
 
-def list_tasks(client: "EngineClient", service_ids: list[str]) -> tuple[Task, ...]:
-    return tuple(Task(entry) for entry in client.list_tasks({"service": service_ids}))
-
-
-def list_nodes(client: "EngineClient") -> dict[str, Node]:
-    return {entry["ID"]: make_node(entry) for entry in client.list_nodes()}
-
-
-def make_node(details: Mapping[str, Any]) -> Node:
-    hostname = (details.get("Description") or {}).get("Hostname") or details["ID"][:12]
-    state = (details.get("Status") or {}).get("State") or "unknown"
-    availability = (details.get("Spec") or {}).get("Availability") or "active"
-    return Node(str(details["ID"]), cut(str(hostname)), str(state), str(availability))
+def list_swarm_nodes(client: "EngineClient") -> dict[str, SwarmNode]:
+    """Return the Swarm's nodes by id."""
+    return {entry["ID"]: make_swarm_node(entry) for entry in client.list_nodes()}

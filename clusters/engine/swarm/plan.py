@@ -1,49 +1,56 @@
-"""Operations of a Swarm's plan. Swarm does the rolling: an update is one request, and the rest is following it to its end."""
+"""The operations of a Swarm's plan. Swarm does the rolling: an update is one request, and the rest is following it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from clusters.engine.operation import Operation
-from clusters.engine.swarm.observed import Belonging
-from clusters.engine.swarm.progress import Patience
-from clusters.engine.swarm.rules import Limits
-from clusters.engine.swarm.wording import count_tasks
+from clusters.engine.swarm.goals import Patience
+from clusters.engine.swarm.observed import StackObject
+from clusters.engine.swarm.rules import FollowLimits
+from clusters.engine.swarm.task_wording import count_running_tasks, count_tasks
 from clusters.engine.wording import cut
 
-Remedy = Literal["swarm", "back", "leave"]
-REMEDIES: dict[Remedy, str] = {"swarm": "Swarm goes back by itself", "back": "go back", "leave": "leave it as it is"}
+Remedy = Literal["swarm", "rollback", "leave"]
+REMEDIES: dict[Remedy, str] = {
+    "swarm": "Swarm rolls back by itself",
+    "rollback": "roll back",
+    "leave": "leave it as it is",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A service as the plan found it. `reference`: the image to run, by its tag or, where that is to stay, as the spec has it.
-    `wanted`: its tasks, None where the nodes decide. `remedy`: what follows a failure.
-    `previous` and `stale`: its ForceUpdate and UpdateStatus.StartedAt from before the call.
-    `replaces`: the reference that the update changes for good, where a tag was asked for."""
+class PlannedService:
+    """A service as the plan found it.
+
+    `reference` is the image to run: its tag or, where the image must stay the same, the image in the spec. `wanted` is the
+    number of tasks, None where the nodes decide it. `remedy` is what follows a failure. `previous_force_update` and
+    `earlier_update` are its ForceUpdate and UpdateStatus.StartedAt before the call. `replaces` is the reference that the
+    update changes permanently, where the call names a tag.
+    """
 
     name: str
     full_name: str
     id: str
     reference: str
-    previous: int
-    stale: str
+    previous_force_update: int
+    earlier_update: str
     wanted: int | None
     is_job: bool
-    limits: Limits
+    limits: FollowLimits
     remedy: Remedy
-    patience: Patience | None  # as UpdateGoal has it
+    patience: Patience | None  # see UpdateGoal
     replaces: str = ""
 
-    def describe_end(self) -> str:
+    def describe_following(self) -> str:
+        """Return how far the service is followed: `web until 2 tasks run the update and stay up for 5 s; on failure …`."""
         if self.is_job:
-            return f"until {'it has' if self.wanted is None else f'{count_tasks(self.wanted)} have'} completed; {self._failing}"
+            completed = "it has" if self.wanted is None else f"{count_tasks(self.wanted)} have"
+            return f"{self.full_name} until {completed} completed; {self._failing}"
         if self.wanted == 0:
-            return "which has no replicas"
-        tasks = (
-            "its tasks run" if self.wanted is None else f"{count_tasks(self.wanted)} {'runs' if self.wanted == 1 else 'run'}"
-        )
-        return f"until {tasks} the update and stay for {self.limits.monitor:g} s; {self._failing}"
+            return f"{self.full_name}, which has no replicas"
+        tasks = "its tasks run" if self.wanted is None else count_running_tasks(self.wanted)
+        return f"{self.full_name} until {tasks} the update and stay up for {self.limits.monitor:g} s; {self._failing}"
 
     @property
     def _failing(self) -> str:
@@ -52,8 +59,11 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolve(Operation):
-    """`pinned`: a service has a digest of it by now, so that the registry did know it. `required`: without one nothing is
-    updated."""
+    """Resolve an image reference to its digest.
+
+    `pinned` means that a service already has a digest of it, so that the registry did know it. `required` means that nothing
+    is updated without the digest.
+    """
 
     word = "resolve"
     reference: str
@@ -61,82 +71,85 @@ class Resolve(Operation):
     required: bool = False
 
     def describe(self) -> str:
-        return f"ask for the digest of {cut(self.reference)}"
+        return f"resolve the digest of {cut(self.reference)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update(Operation):
-    """`restarts`: to the very image that it has."""
+    """Update a service; `restarts` means to the image that it already has."""
 
     word = "update"
-    part: Part
+    service: PlannedService
     restarts: bool = False
 
     def describe(self) -> str:
         if self.restarts:
-            return f"start the tasks of {self.part.full_name} anew"
-        return f"update {self.part.full_name} to {cut(self.part.reference)}"
+            return f"restart the tasks of {self.service.full_name}"
+        return f"update {self.service.full_name} to {cut(self.service.reference)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Follow(Operation):
-    """Until each part has come to its end, side by side."""
+    """Follow the services side by side until each has reached its end."""
 
     word = "follow"
-    parts: tuple[Part, ...]
+    services: tuple[PlannedService, ...]
 
     def describe(self) -> str:
-        if len(self.parts) == 1:
-            return f"follow {self.parts[0].full_name} {self.parts[0].describe_end()}"
-        return f"follow {len(self.parts)} services side by side"
+        if len(self.services) == 1:
+            return f"follow {self.services[0].describe_following()}"
+        return f"follow {len(self.services)} services side by side"
 
     def describe_lanes(self) -> Iterator[str]:
-        if len(self.parts) > 1:
-            yield from (f"{part.full_name} {part.describe_end()}" for part in self.parts)
+        if len(self.services) > 1:
+            yield from (service.describe_following() for service in self.services)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoBack(Operation):
-    """`parts` still have the update; `returning` are on their way back already."""
+class FinishRollback(Operation):
+    """Finish what an earlier attempt began: `updated` services still have the update, `rolling_back` are under way."""
 
     word = "rollback"
-    parts: tuple[Part, ...]
-    returning: tuple[Part, ...]
+    updated: tuple[PlannedService, ...]
+    rolling_back: tuple[PlannedService, ...]
 
     def describe(self) -> str:
-        return f"finish going back with {', '.join(part.full_name for part in (*self.returning, *self.parts))}"
+        return f"finish the rollback of {', '.join(service.full_name for service in (*self.rolling_back, *self.updated))}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale(Operation):
     word = "scale"
-    part: Part
+    service: PlannedService
     replicas: int
 
     def describe(self) -> str:
-        return f"set the wanted tasks of {self.part.full_name} to {self.replicas}"
+        return f"set the replicas of {self.service.full_name} to {self.replicas}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FollowScale(Operation):
-    """`before`: the count from before the call. `put_back`: that to go back to on failure. `reason`: it failed before and was
-    put back already."""
+    """Follow a service until `replicas` of its tasks run.
+
+    `before` is the count before the call, and `restore` the count to set again on failure, None to leave it. `reason` is set
+    when an earlier attempt failed and has already restored the count.
+    """
 
     word = "follow"
-    part: Part
+    service: PlannedService
     before: int
     replicas: int
     is_out: bool
-    put_back: int | None
+    restore: int | None
     reason: str = ""
 
     def describe(self) -> str:
-        tasks = f"{count_tasks(self.replicas)} {'runs' if self.replicas == 1 else 'run'}"
+        tasks = count_running_tasks(self.replicas)
         if self.reason:
-            return f"follow {self.part.full_name} until {tasks} again"
-        end = f" and stay for {self.part.limits.monitor:g} s" if self.is_out else " and the others have ended"
-        back = f"on failure put back {self.put_back}" if self.put_back is not None else "on failure leave it as it is"
-        return f"follow {self.part.full_name} until {tasks}{end}; {back}"
+            return f"follow {self.service.full_name} until {tasks} again"
+        end = f" and stay up for {self.service.limits.monitor:g} s" if self.is_out else " and the others have ended"
+        remedy = f"set the replicas back to {self.restore}" if self.restore is not None else REMEDIES["leave"]
+        return f"follow {self.service.full_name} until {tasks}{end}; on failure {remedy}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +164,11 @@ class RemoveService(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class AwaitEnd(Operation):
-    """Until no task of the removed services is left. `filters`: of the list of tasks, which may hold others too. `silent`:
-    seconds in which nothing may change."""
+    """Wait until no task of the removed services is left.
+
+    `filters` are those of the list of tasks, which can contain others too. `silent` is the number of seconds after which the
+    wait is given up if nothing changes.
+    """
 
     word = "follow"
     subject: str
@@ -165,30 +181,33 @@ class AwaitEnd(Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RemoveBelonging(Operation):
+class RemoveStackObject(Operation):
     word = "remove"
-    belonging: Belonging
+    stack_object: StackObject
 
     def describe(self) -> str:
-        return f"remove the {self.belonging.kind} {self.belonging.name} unless it is used elsewhere"
+        return f"remove the {self.stack_object.kind} {self.stack_object.name} unless it is used elsewhere"
 
 
-AnyOperation = Resolve | Update | Follow | GoBack | Scale | FollowScale | RemoveService | AwaitEnd | RemoveBelonging
+AnyOperation = Resolve | Update | Follow | FinishRollback | Scale | FollowScale | RemoveService | AwaitEnd | RemoveStackObject
 
 
 @dataclass(frozen=True)
 class SwarmPlan:
-    """Implements driver.Plan. `goes_back`: a failure of one service takes all of them back. `unbegun`: services that a plan
-    which goes on with an earlier attempt does not begin any more."""
+    """Implements driver.Plan.
+
+    `rolls_back` means that a failure of one service rolls all of them back. `not_started` are the services that a plan which
+    resumes an earlier attempt no longer updates.
+    """
 
     title: str
     subject: str
     action: Literal["redeploy", "scale", "restart", "delete"]
     operations: tuple[AnyOperation, ...]
-    goes_back: bool
+    rolls_back: bool
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    unbegun: tuple[str, ...] = ()
+    not_started: tuple[str, ...] = ()
 
     def is_empty(self) -> bool:
         return not self.operations

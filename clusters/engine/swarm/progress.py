@@ -1,115 +1,38 @@
-"""How far a service has come towards its goal: pure judgement on one look at it, on what was seen before, and on a clock.
+"""Judge how far a service has come towards its goal, from one look at it, from earlier looks, and from a clock.
 
-Swarm's own verdict, UpdateStatus, is reset by every change of the spec and is not set at all by a scaling, so that it is
-never enough by itself: the tasks have to agree with it.
+Swarm's own verdict, UpdateStatus, is never enough: every change of the spec resets it, and scaling does not set it at all.
+The tasks have to agree with it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from clusters.engine.swarm.observed import FAILED_STATES, LIVE_STATES, Look, SwarmService, Task
-from clusters.engine.swarm.rules import Limits
-from clusters.engine.swarm.wording import describe_end, describe_lost_nodes, describe_unplaced, describe_waiting
+from clusters.engine.swarm.goals import FAILURES_OF_A_PLACE, AnyGoal, JobGoal, RollbackGoal, ScaleGoal, UpdateGoal
+from clusters.engine.swarm.objects import FAILED_STATES, LIVE_STATES, SwarmService, SwarmTask
+from clusters.engine.swarm.observed import ServiceLook
+from clusters.engine.swarm.task_wording import describe_end, describe_lost_nodes, describe_unplaced, describe_waiting
 from clusters.engine.wording import cut
 
-FAILURES_OF_A_PLACE = 3  # as many tasks of one slot have to fail until Swarm's going on trying is no hope any more
-ABANDONED_SECONDS = 1.0  # without a successor of a failed task; Swarm makes it in the same moment, or not at all
+ABANDONED_SECONDS = 1.0  # without a successor of a failed task: Swarm creates one at the same moment, or never
 HANGING_SECONDS = 10.0  # on top of the service's own delay between tasks and its monitor period
-# Between two looks. A longer gap tells of a machine or a manager that stands still or is overloaded, and then Swarm is late too
-# to hear of a task's end: only so much of it counts as steady.
+# Between two looks. During a longer gap the machine or the manager was stuck or overloaded, and then Swarm learns late of a
+# task's end, too: only this much of the gap counts as steady.
 LONGEST_GAP_SECONDS = 0.6
 SETTLED_STATES = ("", "completed", "rollback_completed")
 NEWS_AT_MOST = 10
 
 
 @dataclass(frozen=True)
-class Patience:
-    """With Swarm, which is still updating and has its own verdict to give: until so many tasks of one place have failed, and so
-    many seconds have passed since the first did."""
+class Judgement:
+    """The result of one look at a service.
 
-    failures: int
-    seconds: float = 0.0
+    `rolling_back` means that Swarm itself rolls the update back, for `reason`. `news` are sentences to report once each.
+    `settles_in` is the number of seconds until the monitor period is over if nothing else happens. For `hangs` see
+    `is_hanging`.
+    """
 
-
-# Swarm that may pause or roll back: where tasks crash at once it hears of that only when it is done with the places it is just
-# updating. A tolerated failure ratio keeps it from either.
-LEFT_TO_SWARM = Patience(10, 30.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Goal:
-    service: str  # its name, for sentences
-    limits: Limits = Limits()
-
-    def covers(self, task: Task, service: SwarmService) -> bool:
-        """Whether it is one of the tasks that the goal asks for."""
-        return True
-
-    def is_made_for(self, task: Task, service: SwarmService) -> bool:
-        """Whether such a task is not from before the goal: if it has failed at the first look already, that counts."""
-        return True
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpdateGoal(Goal):
-    """Every task is of this update. `stale` is UpdateStatus.StartedAt from before it. `patience` None: without end."""
-
-    force_update: int
-    image: str
-    stale: str = ""
-    patience: Patience | None = Patience(FAILURES_OF_A_PLACE)
-
-    def covers(self, task: Task, service: SwarmService) -> bool:
-        return task.force_update == self.force_update and task.image == self.image
-
-
-def is_made_since(moment: str, task: Task) -> bool:
-    """By the manager's clock. Without its Z such times sort as text."""
-    return bool(moment) and task.created_at.rstrip("Z") >= moment.rstrip("Z")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReturnGoal(Goal):
-    """Every task is again as before the update."""
-
-    force_update: int
-
-    def covers(self, task: Task, service: SwarmService) -> bool:
-        return task.force_update == self.force_update
-
-    def is_made_for(self, task: Task, service: SwarmService) -> bool:
-        return is_made_since(service.update_started_at, task)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScaleGoal(Goal):
-    replicas: int
-    is_out: bool = True
-
-    def is_made_for(self, task: Task, service: SwarmService) -> bool:
-        return is_made_since(service.updated_at, task)
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobGoal(Goal):
-    """The iteration of a job that this update began has completed."""
-
-    force_update: int
-
-    def covers(self, task: Task, service: SwarmService) -> bool:
-        return task.force_update == self.force_update and task.iteration == service.iteration
-
-
-AnyGoal = UpdateGoal | ReturnGoal | ScaleGoal | JobGoal
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`going_back`: Swarm itself takes the update back, for `reason`. `news` are sentences to report, once each.
-    `settles_in`: seconds until the monitor period is over, when nothing else happens. `hangs`: see `is_hanging`."""
-
-    state: Literal["moving", "done", "failed", "going_back"]
+    state: Literal["moving", "done", "failed", "rolling_back"]
     code: str = ""
     reason: str = ""
     done: int = 0
@@ -121,7 +44,7 @@ class Verdict:
 
 @dataclass
 class Seen:
-    """What earlier looks have shown. Times are of a clock that only goes forward, in seconds."""
+    """What earlier looks have shown. Times are seconds of a monotonic clock."""
 
     fingerprint: object = None
     changed_at: float = 0.0
@@ -136,10 +59,9 @@ class Seen:
     last_failure_at: str = ""
     _judged: set[str] = field(default_factory=set)
     _dismissed: set[str] = field(default_factory=set)
-    _told: int = 0
 
-    def note(self, goal: AnyGoal, look: Look, now: float) -> tuple[str, ...]:
-        """Takes a look in; the news of it."""
+    def note(self, goal: AnyGoal, look: ServiceLook, now: float) -> tuple[str, ...]:
+        """Remember the look. Return a sentence for each new failure."""
         assert look.service
         is_first = self.fingerprint is None
         tasks = sorted((task.id, task.desired, task.state, task.error) for task in look.tasks)
@@ -153,8 +75,8 @@ class Seen:
             self.failing_since = now
         return tuple(self._take_failure(look, task) for task in sorted(failed, key=lambda task: task.changed_at))
 
-    def _is_new_failure(self, task: Task, service: SwarmService) -> bool:
-        """A task that Swarm had told to stop may end as it likes."""
+    def _is_new_failure(self, task: SwarmTask, service: SwarmService) -> bool:
+        """Return whether the task has newly failed. A task that Swarm stopped can end in any way."""
         ended_early = task.state == "complete" and not service.is_job
         if task.state in FAILED_STATES or ended_early:
             is_new = task.id not in self._judged and task.id not in self._dismissed
@@ -164,7 +86,7 @@ class Seen:
             self._dismissed.add(task.id)
         return False
 
-    def _take_failure(self, look: Look, task: Task) -> str:
+    def _take_failure(self, look: ServiceLook, task: SwarmTask) -> str:
         self.failures.setdefault(look.place_of(task), set()).add(task.id)
         sentence = describe_end(look, task)
         if task.changed_at >= self.last_failure_at:
@@ -173,11 +95,14 @@ class Seen:
 
     @property
     def worst(self) -> int:
-        """The number of failures in the place that has most."""
+        """The number of failures in the place that has the most."""
         return max(map(len, self.failures.values()), default=0)
 
-    def count_steady(self, look: Look, tasks: Iterable[Task], now: float) -> float:
-        """Seconds that these very tasks have been seen running: from the first look's answer until the last was asked for."""
+    def count_steady(self, look: ServiceLook, tasks: Iterable[SwarmTask], now: float) -> float:
+        """Return the seconds that exactly these tasks have been seen running.
+
+        The time counts from the first look's answer until the last look's request.
+        """
         steady = frozenset(task.id for task in tasks)
         if steady != self.steady:
             self.steady, self.steady_seconds, self.steady_seen_at = steady, 0.0, now
@@ -188,34 +113,35 @@ class Seen:
         return self.steady_seconds
 
 
-def judge(goal: AnyGoal, seen: Seen, look: Look, now: float) -> Verdict:
+def judge(goal: AnyGoal, seen: Seen, look: ServiceLook, now: float) -> Judgement:
     if look.service is None:
-        return Verdict("failed", "not_found", f"{goal.service} was removed meanwhile.")
+        return Judgement("failed", "not_found", f"{goal.service} was removed in the meantime.")
     news = seen.note(goal, look, now)[:NEWS_AT_MOST]
     match goal:
         case UpdateGoal():
-            verdict = judge_update(goal, seen, look, look.service, now)
-        case ReturnGoal():
-            verdict = judge_return(goal, seen, look, look.service, now)
+            judgement = judge_update(goal, seen, look, look.service, now)
+        case RollbackGoal():
+            judgement = judge_rollback(goal, seen, look, look.service, now)
         case ScaleGoal():
-            verdict = judge_scale(goal, seen, look, look.service, now)
+            judgement = judge_scale(goal, seen, look, look.service, now)
         case JobGoal():
-            verdict = judge_job(goal, seen, look, look.service, now)
-    return replace(verdict, news=news)
+            judgement = judge_job(goal, seen, look, look.service, now)
+    return replace(judgement, news=news)
 
 
-def judge_update(goal: UpdateGoal, seen: Seen, look: Look, service: SwarmService, now: float) -> Verdict:
-    state = "" if goal.stale and service.update_started_at == goal.stale else service.update_state
+def judge_update(goal: UpdateGoal, seen: Seen, look: ServiceLook, service: SwarmService, now: float) -> Judgement:
+    is_earlier = bool(goal.earlier_update) and service.update_started_at == goal.earlier_update
+    state = "" if is_earlier else service.update_state
     if service.force_update != goal.force_update or service.image != goal.image:
         return judge_replaced(goal, seen, service, state)
     updated = [task for task in look.running if goal.covers(task, service)]
     hangs = is_hanging(goal, seen, look, now)
-    moving = Verdict("moving", done=min(len(updated), look.wanted), wanted=look.wanted, hangs=hangs)
+    moving = Judgement("moving", done=min(len(updated), look.wanted), wanted=look.wanted, hangs=hangs)
     if state in {"paused", "rollback_paused"}:
-        return fail(moving, "update_paused", f"Swarm paused the update of {goal.service}: {why_paused(seen, service)}.")
+        return fail(moving, "update_paused", f"Swarm paused the update of {goal.service}: {explain_pause(seen, service)}.")
     if len(updated) == look.wanted:
-        left = read_watch(goal, look) - seen.count_steady(look, updated, now)
-        if left <= 0 and not find_leftovers(look, updated) and state in SETTLED_STATES:
+        left = read_watch_seconds(goal, look) - seen.count_steady(look, updated, now)
+        if left <= 0 and not find_old_tasks(look, updated) and state in SETTLED_STATES:
             return replace(moving, state="done")
         return find_stuck(goal, seen, look, now, replace(moving, settles_in=max(left, 0.0)))
     seen.count_steady(look, (), now)
@@ -225,67 +151,72 @@ def judge_update(goal: UpdateGoal, seen: Seen, look: Look, service: SwarmService
 
 
 def has_failed_too_often(goal: UpdateGoal, seen: Seen, now: float) -> bool:
-    """Whether Swarm's own verdict, which it has not given yet, is waited for no more."""
+    """Return whether the wait for Swarm's own verdict is over although Swarm has not given it yet."""
     if goal.patience is None or seen.failing_since is None:
         return False
     return seen.worst >= goal.patience.failures and now - seen.failing_since >= goal.patience.seconds
 
 
-def judge_replaced(goal: UpdateGoal, seen: Seen, service: SwarmService, state: str) -> Verdict:
-    """The spec is not ours any more: Swarm's way back, or somebody else."""
+def judge_replaced(goal: UpdateGoal, seen: Seen, service: SwarmService, state: str) -> Judgement:
+    """Judge a spec that is no longer ours: Swarm rolled it back, or someone else changed it."""
     if state.startswith("rollback_") and service.force_update == goal.force_update - 1:
-        reason = f"Swarm took the update of {goal.service} back: {why_paused(seen, service)}."
-        return Verdict("going_back", "update_failed", reason)
-    reason = f"{goal.service} was updated by somebody else meanwhile: it is now at {cut(service.image)}."
-    return Verdict("failed", "superseded", reason)
+        reason = f"Swarm rolled back the update of {goal.service}: {explain_pause(seen, service)}."
+        return Judgement("rolling_back", "update_failed", reason)
+    return judge_superseded(goal, service, "in the meantime")
 
 
-def read_watch(goal: AnyGoal, look: Look) -> float:
-    """Seconds that converged tasks are watched."""
+def judge_superseded(goal: AnyGoal, service: SwarmService, when: str) -> Judgement:
+    reason = f"{goal.service} was updated by someone else {when}: its image is now {cut(service.image)}."
+    return Judgement("failed", "superseded", reason)
+
+
+def read_watch_seconds(goal: AnyGoal, look: ServiceLook) -> float:
+    """Return how many seconds converged tasks are watched."""
     return goal.limits.monitor if look.wanted or look.is_spread_over_nodes else 0.0
 
 
-def judge_return(goal: ReturnGoal, seen: Seen, look: Look, service: SwarmService, now: float) -> Verdict:
-    """Swarm's `rollback_completed` is not enough: it says so at once, without watching anything, where it finds no task to
-    replace, as after a task that failed and was not started again, or was just then with the spec that it goes back to."""
+def judge_rollback(goal: RollbackGoal, seen: Seen, look: ServiceLook, service: SwarmService, now: float) -> Judgement:
+    """Watch a rollback like any other update: Swarm's `rollback_completed` is not enough.
+
+    Swarm reports it at once, without watching anything, where it finds no task to replace: after a task that failed and was
+    not started again, or one that had the previous spec at that moment.
+    """
     if service.force_update != goal.force_update:
-        reason = f"{goal.service} was updated by somebody else while it went back: it is now at {cut(service.image)}."
-        return Verdict("failed", "superseded", reason)
-    back = [task for task in look.running if goal.covers(task, service)]
+        return judge_superseded(goal, service, "during its rollback")
+    restored = [task for task in look.running if goal.covers(task, service)]
     hangs = is_hanging(goal, seen, look, now)
-    moving = Verdict("moving", done=len(look.running) - len(back), wanted=look.wanted, hangs=hangs)
+    moving = Judgement("moving", done=len(look.running) - len(restored), wanted=look.wanted, hangs=hangs)
     if service.update_state == "rollback_paused":
-        return fail(moving, "rollback_paused", f"Swarm paused the way back of {goal.service}: {why_paused(seen, service)}.")
-    if len(back) == look.wanted:
-        left = read_watch(goal, look) - seen.count_steady(look, back, now)
-        if left <= 0 and service.update_state in SETTLED_STATES and not find_leftovers(look, back):
+        return fail(moving, "rollback_paused", f"Swarm paused the rollback of {goal.service}: {explain_pause(seen, service)}.")
+    if len(restored) == look.wanted:
+        left = read_watch_seconds(goal, look) - seen.count_steady(look, restored, now)
+        if left <= 0 and service.update_state in SETTLED_STATES and not find_old_tasks(look, restored):
             return replace(moving, state="done")
         return find_stuck(goal, seen, look, now, replace(moving, settles_in=max(left, 0.0)))
     seen.count_steady(look, (), now)
     return find_failure(goal, seen, look, now, moving)
 
 
-def judge_scale(goal: ScaleGoal, seen: Seen, look: Look, service: SwarmService, now: float) -> Verdict:
-    """By the tasks alone: Swarm gives a pure scaling no UpdateStatus."""
+def judge_scale(goal: ScaleGoal, seen: Seen, look: ServiceLook, service: SwarmService, now: float) -> Judgement:
+    """Judge by the tasks alone: Swarm sets no UpdateStatus when only the count changes."""
     if service.replicas != goal.replicas:
-        reason = f"{goal.service} was scaled by somebody else meanwhile: {service.replicas} are wanted now."
-        return Verdict("failed", "superseded", reason)
-    moving = Verdict("moving", done=min(len(look.running), goal.replicas), wanted=goal.replicas)
+        reason = f"{goal.service} was scaled by someone else in the meantime: its replica count is now {service.replicas}."
+        return Judgement("failed", "superseded", reason)
+    moving = Judgement("moving", done=min(len(look.running), goal.replicas), wanted=goal.replicas)
     if len(look.running) == goal.replicas:
         left = (goal.limits.monitor if goal.is_out else 0.0) - seen.count_steady(look, look.running, now)
-        if left <= 0 and not find_leftovers(look, look.running):
+        if left <= 0 and not find_old_tasks(look, look.running):
             return replace(moving, state="done")
         return find_stuck(goal, seen, look, now, replace(moving, settles_in=max(left, 0.0)))
     seen.count_steady(look, (), now)
     return find_failure(goal, seen, look, now, moving)
 
 
-def judge_job(goal: JobGoal, seen: Seen, look: Look, service: SwarmService, now: float) -> Verdict:
+def judge_job(goal: JobGoal, seen: Seen, look: ServiceLook, service: SwarmService, now: float) -> Judgement:
     if service.force_update != goal.force_update:
-        reason = f"{goal.service} was updated by somebody else meanwhile: it is now at {cut(service.image)}."
-        return Verdict("failed", "superseded", reason)
+        return judge_superseded(goal, service, "in the meantime")
     completed = [task for task in look.tasks if task.state == "complete" and goal.covers(task, service)]
-    moving = Verdict("moving", done=min(len(completed), look.wanted), wanted=look.wanted)
+    moving = Judgement("moving", done=min(len(completed), look.wanted), wanted=look.wanted)
     if len(completed) >= look.wanted:
         steady = seen.count_steady(look, (), now)
         has_waited = look.wanted > 0 or service.mode == "replicated-job" or steady >= goal.limits.monitor
@@ -293,39 +224,42 @@ def judge_job(goal: JobGoal, seen: Seen, look: Look, service: SwarmService, now:
     return find_failure(goal, seen, look, now, moving)
 
 
-# What stands against it
+# Problems
 
 
-def fail(verdict: Verdict, code: str, reason: str) -> Verdict:
-    return replace(verdict, state="failed", code=code, reason=reason)
+def fail(judgement: Judgement, code: str, reason: str) -> Judgement:
+    return replace(judgement, state="failed", code=code, reason=reason)
 
 
-def why_paused(seen: Seen, service: SwarmService) -> str:
-    """The task's own error; Swarm's message names the task by its id alone."""
-    return seen.last_failure or cut(str(service.update_status.get("Message") or "")) or "it does not say why"
+def explain_pause(seen: Seen, service: SwarmService) -> str:
+    """Prefer the task's own error: Swarm's message names the task by its id alone."""
+    return seen.last_failure or cut(str(service.update_status.get("Message") or "")) or "it gave no reason"
 
 
-def is_hanging(goal: AnyGoal, seen: Seen, look: Look, now: float) -> bool:
-    """Swarm's updater can wait for ever for a task on a node that was lost in the middle of an update: nothing fails, every
-    wanted task runs, some are not updated, and nothing moves. Any change of the spec makes it begin again with what is left.
+def is_hanging(goal: AnyGoal, seen: Seen, look: ServiceLook, now: float) -> bool:
+    """Return whether Swarm's updater waits for a task on a node that was lost in the middle of an update.
+
+    It can do so forever: nothing fails, every wanted task runs, some are not updated, and nothing moves. Any change of the
+    spec makes it start again with the rest.
     """
     assert look.service
     lost = [task for task in look.tasks if task.state in LIVE_STATES and not look.is_reachable(task)]
-    at_rest = len(look.running) >= look.wanted and all(task.state == "running" for task in look.live)
+    is_idle = len(look.running) >= look.wanted and all(task.state == "running" for task in look.live)
     is_under_way = look.service.update_state in {"updating", "rollback_started"}
     patience = HANGING_SECONDS + goal.limits.delay + goal.limits.monitor
-    return bool(lost) and at_rest and is_under_way and now - seen.changed_at >= patience
+    return bool(lost) and is_idle and is_under_way and now - seen.changed_at >= patience
 
 
-def find_leftovers(look: Look, wanted: list[Task]) -> list[Task]:
-    """Other tasks whose containers still run."""
+def find_old_tasks(look: ServiceLook, wanted: list[SwarmTask]) -> list[SwarmTask]:
+    """Return the other tasks whose containers still run."""
     return [task for task in look.tasks if task.runs and task not in wanted and look.is_reachable(task)]
 
 
-def find_failure(goal: AnyGoal, seen: Seen, look: Look, now: float, moving: Verdict) -> Verdict:
-    """`moving`, or the failure that shows in the tasks."""
+def find_failure(goal: AnyGoal, seen: Seen, look: ServiceLook, now: float, moving: Judgement) -> Judgement:
+    """Return the failure that the tasks show, or `moving` if there is none."""
     if seen.worst >= FAILURES_OF_A_PLACE:
-        reason = f"{goal.service} keeps failing, {seen.worst} tasks in one place so far: {seen.last_failure}."
+        place = "on one node" if look.is_spread_over_nodes else "in one slot"
+        reason = f"{goal.service} keeps failing, {seen.worst} tasks {place} so far: {seen.last_failure}."
         return fail(moving, "tasks_failed", reason)
     occupied = {look.place_of(task) for task in look.live}
     abandoned = set(seen.failures) - occupied
@@ -341,8 +275,8 @@ def find_failure(goal: AnyGoal, seen: Seen, look: Look, now: float, moving: Verd
     return find_stuck(goal, seen, look, now, moving)
 
 
-def find_stuck(goal: AnyGoal, seen: Seen, look: Look, now: float, moving: Verdict) -> Verdict:
-    """`moving`, or the failure that nothing goes on."""
+def find_stuck(goal: AnyGoal, seen: Seen, look: ServiceLook, now: float, moving: Judgement) -> Judgement:
+    """Return the failure that nothing moves any longer, or `moving` if something still does."""
     assert look.service
     live = [task for task in look.live if goal.covers(task, look.service)]
     unplaced = [task for task in live if task.state == "pending" and task.error]
@@ -352,11 +286,11 @@ def find_stuck(goal: AnyGoal, seen: Seen, look: Look, now: float, moving: Verdic
         seen.unplaced_since = now
     lost = describe_lost_nodes(look)
     if seen.unplaced_since is not None and now - seen.unplaced_since >= goal.limits.unplaced:
-        reason = f"{goal.service} is stuck for {goal.limits.unplaced:.0f} s: {describe_unplaced(unplaced)}."
+        reason = f"{goal.service} has been stuck for {goal.limits.unplaced:.0f} s: {describe_unplaced(unplaced)}."
         return fail(moving, "stuck", f"{reason} {lost}." if lost else reason)
     if now - seen.changed_at < goal.limits.silent:
         return moving
     waiting = [task for task in look.tasks if (task.is_live and task.state != "running") or (task.runs and not task.is_wanted)]
     reason = f"Nothing has happened to {goal.service} for {goal.limits.silent:.0f} s: "
-    reason += f"{describe_waiting(look, waiting)}." if waiting else "Swarm starts no task of it."
+    reason += f"{describe_waiting(look, waiting)}." if waiting else "Swarm starts none of its tasks."
     return fail(moving, "stuck", f"{reason} {lost}." if lost else reason)

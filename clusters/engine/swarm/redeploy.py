@@ -1,4 +1,4 @@
-"""The plan of a redeploy: every digest first, then wave by wave an update of each service, followed to its end."""
+"""The plan of a redeploy: resolve every digest first, then update the services wave by wave and follow each to its end."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -6,127 +6,131 @@ from typing import Any, Literal
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.references import is_digest_pinned
-from clusters.engine.swarm.observed import SwarmService, SwarmTarget
-from clusters.engine.swarm.plan import AnyOperation, Follow, GoBack, Part, Remedy, Resolve, SwarmPlan, Update
-from clusters.engine.swarm.progress import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
-from clusters.engine.swarm.rules import continues_on_failure, goes_back_by_itself, read_depends, read_limits
+from clusters.engine.swarm.goals import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
+from clusters.engine.swarm.objects import SwarmService
+from clusters.engine.swarm.observed import SwarmTarget
+from clusters.engine.swarm.plan import AnyOperation, FinishRollback, Follow, PlannedService, Remedy, Resolve, SwarmPlan, Update
+from clusters.engine.swarm.rules import continues_on_failure, read_depends, read_limits, rolls_back_by_itself
 from clusters.engine.tags import refuse_several_repositories, with_tag
 from clusters.engine.wording import cut
 
-Stage = Literal["update", "follow", "return"]
+Stage = Literal["update", "follow", "rollback"]
 
 
 def plan_redeploy(observed: SwarmTarget, intent: Intent = FIRST_ATTEMPT, restarts: bool = False) -> SwarmPlan:
-    """`restarts`: every service keeps the very image that it has, and no registry is asked. Raises PlanRefused."""
+    """`restarts` means that every service keeps its exact image and no registry is asked. Raises PlanRefused."""
     target = observed.target
     subject = target.name_part(target.service)
-    refuse_untouchable(observed)
+    refuse_unredeployable(observed)
     if intent.tag:
         refuse_several_repositories(subject, [service.reference for service in observed.chosen])
     stages = {service.name: read_stage(service, read_before(intent, service)) for service in observed.chosen}
-    waves, warnings = sort_waves(observed.chosen, observed.services)
-    goes_back = intent.on_failure == "rollback"
-    is_returning = "return" in stages.values()
-    if is_returning and goes_back:
-        operations = plan_way_back(observed.chosen, stages, intent)
+    waves, warnings = sort_into_waves(observed.chosen, observed.services)
+    rolls_back = intent.on_failure == "rollback"
+    has_rollback = "rollback" in stages.values()
+    if has_rollback and rolls_back:
+        operations = plan_rollback(observed.chosen, stages, intent)
     else:
-        operations = plan_way_forward(waves, stages, intent, begins=not is_returning, restarts=restarts)
-    unbegun = tuple(service.name for service in observed.chosen if is_returning and stages[service.name] == "update")
+        operations = plan_updates(waves, stages, intent, starts=not has_rollback, restarts=restarts)
+    not_started = tuple(service.name for service in observed.chosen if has_rollback and stages[service.name] == "update")
     return SwarmPlan(
         title=f"{'restart' if restarts else 'redeploy'} {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
         subject=subject,
         action="restart" if restarts else "redeploy",
         operations=operations,
-        goes_back=goes_back,
+        rolls_back=rolls_back,
         notes=tuple(describe_stages(stages)),
         warnings=tuple(warnings),
-        unbegun=unbegun,
+        not_started=not_started,
     )
 
 
-def refuse_untouchable(observed: SwarmTarget) -> None:
+def refuse_unredeployable(observed: SwarmTarget) -> None:
     for service in observed.chosen:
-        if observed.is_protected(service):
-            raise PlanRefused(f"{service.name} is protected: the console runs in it, or its label says so.", code="protected")
+        observed.refuse_protected(service)
         if not service.image:
-            raise PlanRefused(f"{service.name} does not run containers of an image.", code="no_image_reference")
+            raise PlanRefused(f"{service.name} does not run containers from an image.", code="no_image_reference")
 
 
 # How far an earlier attempt has come
 
 
 def read_before(intent: Intent, service: SwarmService) -> Mapping[str, Any]:
-    """What the snapshot from before the call says of the service's update; empty without one."""
+    """Return the `update` that the snapshot before the call has for the service; empty without one."""
     services = (intent.before or {}).get("services") or {}
     return (services.get(service.name) or {}).get("update") or {}
 
 
 def read_stage(service: SwarmService, before: Mapping[str, Any]) -> Stage:
-    """`follow`: our update was sent. `return`: it was, and is being taken back, by Swarm or by us. Else `update`."""
+    """Return how far an earlier attempt has come with the service.
+
+    `follow` means that our update was sent; `rollback`, that it was sent and then rolled back, by Swarm or by us; `update`,
+    that it was not sent yet.
+    """
     if not before:
         return "update"
     if service.force_update == before["force_update"] + 1:
         return "follow"
-    is_back = service.force_update == before["force_update"] and service.update_state.startswith("rollback_")
-    return "return" if is_back and service.update_started_at != before["started_at"] else "update"
+    is_rolled_back = service.force_update == before["force_update"] and service.update_state.startswith("rollback_")
+    return "rollback" if is_rolled_back and service.update_started_at != before["started_at"] else "update"
 
 
 def describe_stages(stages: Mapping[str, Stage]) -> Iterable[str]:
     for name, stage in stages.items():
         if stage == "follow":
-            yield f"the update of {name} was sent already"
-        elif stage == "return":
-            yield f"{name} is going back, or has gone back, already"
+            yield f"the update of {name} was already sent"
+        elif stage == "rollback":
+            yield f"the rollback of {name} has already started"
 
 
-# The way forward
+# Updates
 
 
-def plan_way_forward(
-    waves: list[list[SwarmService]], stages: Mapping[str, Stage], intent: Intent, begins: bool, restarts: bool
+def plan_updates(
+    waves: list[list[SwarmService]], stages: Mapping[str, Stage], intent: Intent, starts: bool, restarts: bool
 ) -> tuple[AnyOperation, ...]:
-    """`begins`: services whose update was not sent yet are updated too."""
+    """`starts` means that services whose update was not sent yet are updated too."""
     operations: list[AnyOperation] = []
-    to_update = [service for wave in waves for service in wave if stages[service.name] == "update" and begins]
+    to_update = [service for wave in waves for service in wave if stages[service.name] == "update" and starts]
     operations += [] if restarts else plan_resolves(to_update, intent.tag)
     word = "restart" if restarts else "redeploy"
     for number, wave in enumerate(waves, 1):
-        parts = [make_part(service, intent, restarts) for service in wave if begins or stages[service.name] != "update"]
+        planned = [plan_service(service, intent, restarts) for service in wave if starts or stages[service.name] != "update"]
         cause = word if len(waves) == 1 else f"{word}, wave {number} of {len(waves)}"
-        operations += [Update(part=part, restarts=restarts, cause=cause) for part in parts if stages[part.name] == "update"]
-        if parts:
-            operations.append(Follow(parts=tuple(parts), cause=cause))
+        operations += [
+            Update(service=service, restarts=restarts, cause=cause) for service in planned if stages[service.name] == "update"
+        ]
+        if planned:
+            operations.append(Follow(services=tuple(planned), cause=cause))
     return tuple(operations)
 
 
 def plan_resolves(services: Iterable[SwarmService], tag: str) -> list[Resolve]:
-    """Each reference once."""
+    """Return an operation for each distinct reference."""
     pinned: dict[str, bool] = {}
     for service in services:
         reference = with_tag(service.reference, tag)
         if not is_digest_pinned(reference):
             is_known = reference == service.reference and is_digest_pinned(service.image)
             pinned[reference] = pinned.get(reference, False) or is_known
-    cause = "an update runs the digest it is given"
+    cause = "an update pins its image to a digest"
     return [
         Resolve(reference=reference, pinned=pinned[reference], required=bool(tag), cause=cause) for reference in sorted(pinned)
     ]
 
 
-def make_part(service: SwarmService, intent: Intent, restarts: bool = False) -> Part:
+def plan_service(service: SwarmService, intent: Intent, restarts: bool = False) -> PlannedService:
     before = read_before(intent, service)
-    is_sent = read_stage(service, before) == "follow"
+    is_sent = bool(before) and read_stage(service, before) != "update"
     remedy = choose_remedy(service, intent)
-    return Part(
+    return PlannedService(
         name=service.name,
         full_name=service.full_name,
         id=service.id,
         reference=service.image if restarts else with_tag(service.reference, intent.tag),
         replaces=service.reference if intent.tag else "",
-        previous=before["force_update"]
-        if before and (is_sent or read_stage(service, before) == "return")
-        else service.force_update,
-        stale=before["started_at"] if before else service.update_started_at,
+        previous_force_update=before["force_update"] if is_sent else service.force_update,
+        earlier_update=before["started_at"] if before else service.update_started_at,
         wanted=service.replicas,
         is_job=service.is_job,
         limits=read_limits(service),
@@ -137,43 +141,43 @@ def make_part(service: SwarmService, intent: Intent, restarts: bool = False) -> 
 
 def choose_remedy(service: SwarmService, intent: Intent) -> Remedy:
     if service.is_job:
-        return "leave"  # going back would run the old one once more
-    if goes_back_by_itself(service):
+        return "leave"  # a rollback would run the old job once more
+    if rolls_back_by_itself(service):
         return "swarm"
-    return "back" if intent.on_failure == "rollback" else "leave"
+    return "rollback" if intent.on_failure == "rollback" else "leave"
 
 
 def choose_patience(service: SwarmService, remedy: Remedy) -> Patience | None:
-    """Swarm pauses or rolls back by itself, or was told to continue whatever fails: then nobody else stops it, or we do."""
+    """Swarm pauses or rolls back by itself, unless it must continue whatever fails: then we stop it, or nobody does."""
     if not continues_on_failure(service):
         return LEFT_TO_SWARM
     return None if remedy == "leave" else Patience(FAILURES_OF_A_PLACE)
 
 
-# The way back
+# Rollback
 
 
-def plan_way_back(services: Iterable[SwarmService], stages: Mapping[str, Stage], intent: Intent) -> tuple[AnyOperation, ...]:
-    parts = {service.name: make_part(service, intent) for service in services}
+def plan_rollback(services: Iterable[SwarmService], stages: Mapping[str, Stage], intent: Intent) -> tuple[AnyOperation, ...]:
+    planned = [plan_service(service, intent) for service in services]
     return (
-        GoBack(
-            parts=tuple(part for name, part in parts.items() if stages[name] == "follow"),
-            returning=tuple(part for name, part in parts.items() if stages[name] == "return"),
-            cause="an update failed, and all go back together",
+        FinishRollback(
+            updated=tuple(service for service in planned if stages[service.name] == "follow"),
+            rolling_back=tuple(service for service in planned if stages[service.name] == "rollback"),
+            cause="an update failed, so all services roll back",
         ),
     )
 
 
-# In which order
+# Order
 
 
-def sort_waves(chosen: list[SwarmService], services: Iterable[SwarmService]) -> tuple[list[list[SwarmService]], list[str]]:
-    """Services side by side, those that others depend on in an earlier wave; and warnings. Raises PlanRefused."""
+def sort_into_waves(chosen: list[SwarmService], services: Iterable[SwarmService]) -> tuple[list[list[SwarmService]], list[str]]:
+    """Return waves of services to update side by side, dependencies in an earlier wave; and warnings. Raises PlanRefused."""
     known = {name: service.name for service in services for name in (service.name, service.full_name)}
     by_name = {service.name: service for service in chosen}
     depends = {service.name: {known[name] for name in read_depends(service) if name in known} for service in chosen}
     warnings = [
-        f"{service.name} depends on {cut(name)[:100]}, which is no service of it: this is ignored"
+        f"{service.name} depends on {cut(name)[:100]}, which is not a service of this application: the dependency is ignored"
         for service in chosen
         for name in read_depends(service)
         if name not in known
@@ -191,7 +195,7 @@ def sort_waves(chosen: list[SwarmService], services: Iterable[SwarmService]) -> 
 
 
 def find_circle(depends: Mapping[str, set[str]], waiting: set[str]) -> list[str]:
-    """The services of one circle, in order; each of `waiting` depends on another one of them."""
+    """Return the services of one circle, in order. Each of `waiting` depends on another one of them."""
     path = [min(waiting)]
     while (following := min(depends[path[-1]] & waiting)) not in path:
         path.append(following)

@@ -1,4 +1,4 @@
-"""How a service is updated, as far as following it depends on that: its own update settings, and our labels."""
+"""The rules of a service's update that the driver needs to follow it: Swarm's own update settings, and our labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,43 +6,47 @@ from typing import Any
 
 from clusters.engine import names
 from clusters.engine.durations import MONITOR_LIMIT, NANOSECONDS, parse_duration
-from clusters.engine.swarm.observed import SwarmService
+from clusters.engine.swarm.objects import SwarmService
 
 DEPENDS_LABEL = "windlass.depends"
 TIMEOUT_LABEL = "windlass.update.timeout"
-SWARMS_MONITOR = 5.0  # seconds, where the service says nothing
+SWARMS_MONITOR = 5.0  # seconds, where the service sets none
 UNPLACED_SECONDS = 60.0  # no node takes a task
 SILENT_SECONDS = 300.0  # nothing changes at all
-# Swarm waits up to a minute for a task that is to end, even one that never began, before it starts the one it goes back to.
-LEAST_SILENCE_GOING_BACK = 120.0
+# Before it starts the previous version again, Swarm waits up to a minute for a task that should end, even for one that never
+# started.
+LEAST_ROLLBACK_SILENCE = 120.0
 TIMEOUT_LIMIT = 86400.0
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Seconds: how long converged tasks are watched, a task may wait for a node, nothing at all may change.
-    `monitor_back`: how long they are watched on a way back."""
+class FollowLimits:
+    """Limits in seconds.
+
+    `monitor` is how long converged tasks are watched, `rollback_monitor` the same during a rollback. `unplaced` is how long a
+    task can wait for a node. `silent` is how long nothing at all can change.
+    """
 
     monitor: float = SWARMS_MONITOR
     unplaced: float = UNPLACED_SECONDS
     silent: float = SILENT_SECONDS
     delay: float = 0.0  # Swarm's own pause between one task and the next
-    monitor_back: float = SWARMS_MONITOR
+    rollback_monitor: float = SWARMS_MONITOR
 
     @property
-    def going_back(self) -> "Limits":
+    def of_rollback(self) -> "FollowLimits":
         return replace(
             self,
-            monitor=self.monitor_back,
+            monitor=self.rollback_monitor,
             unplaced=max(self.unplaced, UNPLACED_SECONDS),
-            silent=max(self.silent, LEAST_SILENCE_GOING_BACK),
+            silent=max(self.silent, LEAST_ROLLBACK_SILENCE),
         )
 
 
-def read_limits(service: SwarmService) -> Limits:
-    limits = Limits(
-        monitor=read_monitor(service, "UpdateConfig"),
-        monitor_back=read_monitor(service, "RollbackConfig"),
+def read_limits(service: SwarmService) -> FollowLimits:
+    limits = FollowLimits(
+        monitor=read_service_monitor(service, "UpdateConfig"),
+        rollback_monitor=read_service_monitor(service, "RollbackConfig"),
         delay=read_seconds(service.spec.get("UpdateConfig"), "Delay"),
     )
     timeout = parse_duration(service.labels.get(TIMEOUT_LABEL, ""))
@@ -52,8 +56,8 @@ def read_limits(service: SwarmService) -> Limits:
     return replace(limits, silent=SILENT_SECONDS + read_quiet_seconds(service))
 
 
-def read_monitor(service: SwarmService, config: str) -> float:
-    """`config`: UpdateConfig or RollbackConfig."""
+def read_service_monitor(service: SwarmService, config: str) -> float:
+    """`config` is UpdateConfig or RollbackConfig."""
     monitor = parse_duration(service.labels.get(names.MONITOR_LABEL, ""))
     if monitor is None:
         monitor = read_seconds(service.spec.get(config), "Monitor") or SWARMS_MONITOR
@@ -61,7 +65,7 @@ def read_monitor(service: SwarmService, config: str) -> float:
 
 
 def read_quiet_seconds(service: SwarmService) -> float:
-    """What the service's own settings allow without any change: the delay between tasks, a stop, a health check."""
+    """Return how long the service's own settings allow that nothing changes: delay between tasks, stop, health check."""
     check = service.container_spec.get("Healthcheck")
     rounds = (int((check or {}).get("Retries") or 0) or 3) + 1 if check else 0
     return (
@@ -76,8 +80,8 @@ def read_seconds(settings: Mapping[str, Any] | None, key: str) -> float:
     return float((settings or {}).get(key) or 0) / NANOSECONDS
 
 
-def goes_back_by_itself(service: SwarmService) -> bool:
-    """Swarm rolls a failed update of it back."""
+def rolls_back_by_itself(service: SwarmService) -> bool:
+    """Return whether Swarm rolls a failed update of the service back."""
     return read_failure_action(service) == "rollback"
 
 
@@ -90,5 +94,5 @@ def read_failure_action(service: SwarmService) -> str:
 
 
 def read_depends(service: SwarmService) -> list[str]:
-    """Names of services that go before it, short or whole."""
+    """Return the names, short or full, of the services that must be updated before this one."""
     return [name.strip() for name in service.labels.get(DEPENDS_LABEL, "").split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""Which application a service of a Swarm belongs to, and what it is called there: one rule for the inventory and for calls."""
+"""Find the application of a Swarm service and the service's name in it: one rule for the inventory and for calls."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MODES: dict[str, Literal["replicated", "global", "replicated-job", "global-job"]
 
 @dataclass(frozen=True)
 class ServicePlace:
-    """`name` is what people call the service: within a stack without the stack's name in front."""
+    """A service's application, and the name that people use: in a stack without the stack's name in front."""
 
     source: Literal["stack", "service"]
     application: str
@@ -26,24 +26,27 @@ class ServicePlace:
 
 
 def locate_services(services: Iterable[Mapping[str, Any]]) -> list[ServicePlace]:
-    """A place for each service, as the engine lists it. All services of a stack have to be among them: of two that would
-    have one name without the prefix, the one that has the prefix keeps it."""
+    """Return the place of each service, in the order given. `services` are as the engine lists them.
+
+    All services of a stack must be among them: if two would have the same name without the prefix, the one that has the
+    prefix keeps it.
+    """
     listed = list(services)
     taken = {(read_stack(service), service["Spec"]["Name"]) for service in listed}
     return [locate_service(service, taken) for service in listed]
 
 
 def locate_service(service: Mapping[str, Any], taken: Iterable[tuple[str, str]] = ()) -> ServicePlace:
-    """`taken`: stacks and whole names of all services."""
-    whole, stack = service["Spec"]["Name"], read_stack(service)
-    short = whole.removeprefix(f"{stack}_") if stack else whole
-    if short != whole and (stack, short) in taken:
-        short = whole
+    """`taken` has the stack and the full name of every service."""
+    full, stack = service["Spec"]["Name"], read_stack(service)
+    short = full.removeprefix(f"{stack}_") if stack else full
+    if short != full and (stack, short) in taken:
+        short = full
     name = clean_text(short, NAME_LENGTH) or clean_text(service["ID"], NAME_LENGTH)
     return ServicePlace("stack", stack, name) if stack else ServicePlace("service", name, name)
 
 
 def read_stack(service: Mapping[str, Any]) -> str:
-    """Empty for a lone service; a label that could not be a name is as good as none."""
+    """Return the service's stack, or an empty string for a lone service. A label that cannot be a name is ignored."""
     stack = str((service["Spec"].get("Labels") or {}).get(STACK_LABEL) or "")
     return stack if is_name(stack) else ""

@@ -5,17 +5,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusters.engine.driver import Target
-from clusters.engine.swarm.observed import Look, Node, SwarmTarget, Task, make_service
+from clusters.engine.swarm.objects import SwarmNode, SwarmTask, make_swarm_service
+from clusters.engine.swarm.observed import ServiceLook, SwarmTarget
 from clusters.engine.tests.recording import FOLDER
 
-NODES = {name: Node(f"{name}id000", name, "ready") for name in ("node1", "node2", "node3")}
+NODES = {name: SwarmNode(f"{name}id000", name, "ready") for name in ("node1", "node2", "node3")}
 NODES_BY_ID = {node.id: node for node in NODES.values()}
 APP = "registry:5000/app:1"
 PINNED = f"{APP}@sha256:{'a' * 64}"
 MONITOR = 2_000_000_000  # nanoseconds
 
 
-def replay(name: str) -> Iterator[tuple[float, Look]]:
+def replay(name: str) -> Iterator[tuple[float, ServiceLook]]:
     """Yield the looks of a recording, each with its second. A frame contains the changes since the last one."""
     service: dict[str, Any] = {}
     tasks: dict[str, dict[str, Any]] = {}
@@ -24,7 +25,7 @@ def replay(name: str) -> Iterator[tuple[float, Look]]:
         tasks |= {task["ID"]: task for task in frame.get("tasks", [])}
         for gone in frame.get("gone", []):
             del tasks[gone]
-        yield frame["at"], Look(make_service(service), tuple(map(Task, tasks.values())), NODES_BY_ID)
+        yield frame["at"], ServiceLook(make_swarm_service(service), tuple(map(SwarmTask, tasks.values())), NODES_BY_ID)
 
 
 def service(
@@ -69,7 +70,7 @@ def task(
     container_id: str = "",
     at: int = 0,
     made_at: str = "2026-01-01T00:00:00Z",
-) -> Task:
+) -> SwarmTask:
     """Make a task. `number` distinguishes tasks of one slot; `at` is the second of its state."""
     status: dict[str, Any] = {"Timestamp": f"2026-01-01T00:00:{at:02}Z", "State": state, "Err": error}
     status["ContainerStatus"] = {"ExitCode": exit_code, "ContainerID": container_id}
@@ -85,17 +86,19 @@ def task(
     }
     if iteration is not None:
         details["JobIteration"] = {"Index": iteration}
-    return Task(details)
+    return SwarmTask(details)
 
 
-def look(details: dict[str, Any] | None, *tasks: Task, down: tuple[str, ...] = ()) -> Look:
-    nodes = {node.id: Node(node.id, node.hostname, "down" if node.hostname in down else "ready") for node in NODES.values()}
-    return Look(make_service(details) if details else None, tasks, nodes)
+def look(details: dict[str, Any] | None, *tasks: SwarmTask, down: tuple[str, ...] = ()) -> ServiceLook:
+    nodes = {
+        node.id: SwarmNode(node.id, node.hostname, "down" if node.hostname in down else "ready") for node in NODES.values()
+    }
+    return ServiceLook(make_swarm_service(details) if details else None, tasks, nodes)
 
 
-def observe(*services: dict[str, Any], tasks: tuple[Task, ...] = (), service: str = "") -> SwarmTarget:
+def observe(*services: dict[str, Any], tasks: tuple[SwarmTask, ...] = (), service: str = "") -> SwarmTarget:
     """Observe services of one stack, or one lone service."""
-    made = sorted(map(make_service, services), key=lambda item: item.name)
+    made = sorted(map(make_swarm_service, services), key=lambda item: item.name)
     stack = made[0].labels.get("com.docker.stack.namespace", "")
     target = Target(stack or made[0].full_name, "stack" if stack else "service", service)
     return SwarmTarget(target, tuple(made), tasks, NODES_BY_ID)

@@ -7,7 +7,7 @@ import pytest
 
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fakes.fake_engine import CANNOT_START, CRASHES, UNHEALTHY, FakeEngine
-from clusters.engine.swarm import deletion, follow
+from clusters.engine.swarm import manager
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from triggers.calls.accept import accept_call
@@ -26,8 +26,7 @@ REQUESTS = 200  # more than any call here makes
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch, published):
     clock = Clock()
-    monkeypatch.setattr(follow, "time", clock)
-    monkeypatch.setattr(deletion, "time", clock)
+    monkeypatch.setattr(manager, "time", clock)
     monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None))
 
 
@@ -388,7 +387,7 @@ class TestStack:
         stack.fake.publish("app:1")  # which is newer, and is not asked for
         stack.fake.requests.clear()
         call = stack.call("restart")
-        assert (call.state, call.message) == (CallState.SUCCEEDED, "3 tasks of shop were started anew.")
+        assert (call.state, call.message) == (CallState.SUCCEEDED, "3 tasks of shop were restarted.")
         assert not tasks & (stack.tasks("shop_web") | stack.tasks("shop_worker"))
         assert stack.images("shop_web") == images
         assert "resolve_digest" not in stack.fake.requests
@@ -402,7 +401,7 @@ class TestStack:
 
     def test_a_delete_ends_when_the_tasks_are_gone_and_takes_what_the_stack_had(self, stack):
         call = stack.call("delete")
-        assert (call.state, call.message) == (CallState.SUCCEEDED, "shop is deleted. Volumes and images stay.")
+        assert (call.state, call.message) == (CallState.SUCCEEDED, "shop was deleted. Volumes and images are kept.")
         assert stack.left() == NOTHING
         assert stack.tasks("other")
 
@@ -423,7 +422,7 @@ class TestStack:
         other.spec["TaskTemplate"]["ContainerSpec"]["Secrets"] = [{"SecretID": secret}]
         call = stack.call("delete")
         assert call.state == CallState.SUCCEEDED
-        assert call.message.endswith("The secret shop_key stays: it is in use.")
+        assert call.message.endswith("The secret shop_key is kept: it is in use.")
         assert stack.left()[3] == {"shop_key"}
 
     @pytest.mark.parametrize("action", ["stop", "start"])

@@ -7,8 +7,8 @@ import pytest
 
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fakes.fake_engine import COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
-from clusters.engine.swarm import follow
-from clusters.engine.swarm.execute import WOKEN_LABEL
+from clusters.engine.swarm import manager
+from clusters.engine.swarm.requests import WOKEN_LABEL
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from tests.harness.interruption import Killed
@@ -124,7 +124,7 @@ def run(call):
 @pytest.fixture(autouse=True)
 def clock(monkeypatch, published):
     clock = Clock()
-    monkeypatch.setattr(follow, "time", clock)
+    monkeypatch.setattr(manager, "time", clock)
     monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None))
     return clock
 
@@ -242,7 +242,7 @@ class TestRedeploy:
         shop.fake.before_request = remove
         call = shop.redeploy(service="web")
         assert (call.state, call.reason) == (CallState.FAILED, "not_found"), call.message
-        assert "web was removed meanwhile" in call.message
+        assert "web was removed in the meantime" in call.message
 
     def test_an_equal_queued_redeploy_is_coalesced(self, shop):
         trigger = shop.redeploy_trigger()
@@ -372,7 +372,7 @@ class TestScaling:
         call = shop.scale(5)
         assert (call.state, call.reason) == (CallState.FAILED, "stuck"), call.message
         assert "no suitable node (insufficient resources on 1 node)" in call.message
-        assert "put back to 3" in call.message
+        assert "set back to 3" in call.message
         assert {task.id for task in shop.running("web")} == shop.ids
         assert shop.count("web") == 3
 
@@ -511,7 +511,7 @@ def test_a_woken_update_that_fails_goes_back_by_sending_the_former_image(make_sh
     shop.fake.before_request = lose_and_crash
     call = shop.redeploy(service="web")
     assert call.state == CallState.ROLLED_BACK, (call.reason, call.message)
-    assert any("woken up by a label" in text for text in events_of(call))
+    assert any("a label is set to wake it up" in text for text in events_of(call))
     assert (shop.requested("update service shop_web"), shop.requested("roll back service shop_web")) == (3, 0)
     assert shop.swarm.find_service("shop_web").spec["TaskTemplate"]["ForceUpdate"] == 0
     running = [task for task in shop.running("web") if task.node_id != node2]

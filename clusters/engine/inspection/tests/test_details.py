@@ -18,7 +18,7 @@ from clusters.engine.inspection.details import (
     read_container,
 )
 from clusters.engine.inspection.masking import MASK
-from clusters.engine.inspection.swarm_details import read_service
+from clusters.engine.inspection.swarm_details import read_service_configuration
 from clusters.engine.tests.recording import load
 
 RTL = "\u202egnp.exe"
@@ -272,7 +272,7 @@ def make_swarm_service() -> dict[str, Any]:
 
 
 class TestSwarmService:
-    configuration = read_service(make_swarm_service(), {"net1": "shop_default"})
+    configuration = read_service_configuration(make_swarm_service(), {"net1": "shop_default"})
 
     def test_what_it_runs(self):
         digest = "registry:5000/shop:2@sha256:" + "a" * 64
@@ -306,7 +306,7 @@ class TestSwarmService:
     def test_its_secrets_are_masked_until_they_are_revealed(self):
         assert "s3cret" not in repr(self.configuration)
         assert Setting("DB_PASSWORD_FILE", "/run/secrets/db") in self.configuration.environment.shown
-        revealed = read_service(make_swarm_service(), {}, revealed=True)
+        revealed = read_service_configuration(make_swarm_service(), {}, revealed=True)
         assert all(f"s3cret-{number}" in repr(revealed) for number in (1, 2, 3))
         assert revealed.masked == self.configuration.masked == 3
 
@@ -322,12 +322,12 @@ class TestSwarmService:
     def test_its_mode_in_words(self, mode, words):
         service = make_swarm_service()
         service["Spec"]["Mode"] = mode
-        assert facts(read_service(service, {}))["Mode"] == words
+        assert facts(read_service_configuration(service, {}))["Mode"] == words
 
     def test_a_port_that_each_node_publishes_itself_says_so(self):
         service = make_swarm_service()
         service["Endpoint"] = {"Ports": [{"TargetPort": 53, "Protocol": "udp", "PublishedPort": 5300, "PublishMode": "host"}]}
-        assert read_service(service, {}).ports.shown == (Port("53/udp", ("5300 on its node",)),)
+        assert read_service_configuration(service, {}).ports.shown == (Port("53/udp", ("5300 on its node",)),)
 
     @pytest.mark.parametrize("value", NONSENSE, ids=repr)
     def test_no_value_of_another_type_is_an_error(self, value):
@@ -343,7 +343,7 @@ class TestSwarmService:
         ):
             for key in list(part):
                 kept, part[key] = part[key], value
-                read_service(service, {})
+                read_service_configuration(service, {})
                 part[key] = kept
 
 

@@ -1,4 +1,4 @@
-"""What is made of a Swarm manager's answers."""
+"""The inventory's view of a Swarm manager's answers."""
 
 from dataclasses import replace
 
@@ -8,9 +8,8 @@ from clusters.engine.cleaning import LARGEST_COUNT, read_time
 from clusters.engine.errors import NotManager, SwarmUnavailable
 from clusters.engine.inspection import swarm_listing as listing
 from clusters.engine.inspection.listing import observe_engine
-from clusters.engine.inspection.swarm_listing import PAST_OF_SERVICE, PAST_OF_SLOT, fingerprint_tasks, look_at_tasks
+from clusters.engine.inspection.swarm_listing import fingerprint_tasks, look_at_tasks
 from clusters.engine.inspection.tests.recorded import (
-    DIGEST,
     RecordedEngine,
     compose_entry,
     entry,
@@ -18,23 +17,7 @@ from clusters.engine.inspection.tests.recorded import (
     swarm_service,
     swarm_task,
 )
-
-
-def observe(services=(), tasks=(), nodes=(), *containers):
-    return observe_engine(RecordedEngine(*containers).manage(services, tasks, nodes))
-
-
-def observe_one(service, *tasks, nodes=()):
-    (application,) = observe([service], tasks, nodes).applications
-    return application.services[0]
-
-
-def outline(observed):
-    return {
-        f"{application.source}/{application.name}/{service.name}": (service.status, service.replicas, service.running)
-        for application in observed.applications
-        for service in application.services
-    }
+from clusters.engine.inspection.tests.swarm_observing import job, job_task, observe, observe_one, outline
 
 
 def test_stacks_and_lone_services_become_applications_beside_the_engines_own():
@@ -50,7 +33,7 @@ def test_stacks_and_lone_services_become_applications_beside_the_engines_own():
     }
 
 
-def test_containers_of_tasks_are_no_applications_of_their_own():
+def test_containers_of_tasks_are_not_applications_of_their_own():
     labels = {"com.docker.swarm.task.id": "t1", "com.docker.swarm.service.id": "s1", "com.docker.stack.namespace": "shop"}
     assert observe([], [], [], entry("shop_web.1.t1", Labels=labels)).applications == ()
 
@@ -86,24 +69,13 @@ def test_an_old_and_a_new_task_of_one_slot_count_once():
     assert (found.running, len(found.tasks)) == (2, 3)
 
 
-def test_tasks_that_swarm_does_not_want_any_more_do_not_count():
+def test_tasks_that_swarm_no_longer_wants_do_not_count():
     web = swarm_service("web")
     found = observe_one(web, swarm_task(web, 1, DesiredState="shutdown"), swarm_task(web, 2, DesiredState="remove"))
     assert (found.running, found.status) == (0, "degraded")
 
 
-def test_what_ran_on_a_node_that_is_down_does_not_run():
-    web = swarm_service("web", replicas=2)
-    nodes = [swarm_node("node1"), swarm_node("node2", state="down")]
-    found = observe([web], [swarm_task(web, 1, "node1"), swarm_task(web, 2, "node2")], nodes)
-    assert outline(found) == {"service/web/web": ("degraded", 2, 1)}
-    assert [(node.hostname, node.state, node.task_count) for node in found.nodes] == [
-        ("node1", "ready", 1),
-        ("node2", "down", 0),
-    ]
-
-
-def test_a_service_scaled_to_nothing_leaves_its_stack_as_the_others_are():
+def test_a_service_scaled_to_0_does_not_change_the_status_of_its_stack():
     web, batch = swarm_service("web", "shop"), swarm_service("batch", "shop", replicas=0)
     (shop,) = observe([web, batch], [swarm_task(web)]).applications
     assert (shop.status, shop.wanted, shop.running) == ("running", 1, 1)
@@ -111,20 +83,12 @@ def test_a_service_scaled_to_nothing_leaves_its_stack_as_the_others_are():
     assert stopped.status == "stopped"
 
 
-def test_a_global_service_is_wanted_once_a_node():
+def test_a_global_service_is_wanted_once_on_each_node():
     agent = swarm_service("agent", mode={"Global": {}})
     tasks = [swarm_task(agent, None, "node1"), swarm_task(agent, None, "node2", state="preparing")]
     old = swarm_task(agent, None, "node2", second=1, state="shutdown", DesiredState="shutdown")
     found = observe_one(agent, *tasks, old)
     assert (found.mode, found.replicas, found.running, found.status) == ("global", 2, 1, "degraded")
-
-
-def job(**counts):
-    return swarm_service("job", mode={"ReplicatedJob": counts}, JobStatus={"JobIteration": {"Index": 4}})
-
-
-def job_task(service, slot, state="complete", iteration=4, **changes):
-    return swarm_task(service, slot, state=state, DesiredState="complete", JobIteration={"Index": iteration}, **changes)
 
 
 @pytest.mark.parametrize(
@@ -161,29 +125,7 @@ def test_a_job_on_every_node_is_done_when_each_has_completed_it():
 # What a service shows
 
 
-@pytest.mark.parametrize(
-    ("reference", "image", "digests"),
-    [
-        (f"app:1@{DIGEST}", "app:1", [f"app@{DIGEST}"]),
-        ("app:1", "app:1", []),
-        (
-            f"registry.local:5000/team/app:1.2.3@{DIGEST}",
-            "registry.local:5000/team/app:1.2.3",
-            ["registry.local:5000/team/app"],
-        ),
-        (f"registry.local:5000/app@{DIGEST}", f"registry.local:5000/app@{DIGEST}", ["registry.local:5000/app"]),
-    ],
-)
-def test_an_image_is_told_apart_from_the_digest_resolved_for_it(reference, image, digests):
-    web = swarm_service("web", image=reference)
-    found = observe_one(web, swarm_task(web))
-    assert found.image == image
-    assert [digest.partition("@")[0] for digest in found.image_digests] == [digest.partition("@")[0] for digest in digests]
-    assert all(digest.endswith(DIGEST) for digest in found.image_digests)
-    assert found.tasks[0].image == image
-
-
-def test_published_ports_are_shown_those_of_the_nodes_own_choice_too():
+def test_published_ports_include_those_that_a_node_chose():
     fixed = {"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8080, "PublishMode": "ingress"}
     chosen = {"Protocol": "tcp", "TargetPort": 90, "PublishMode": "host"}
     web = swarm_service("web", Endpoint={"Ports": [fixed, chosen]})
@@ -219,7 +161,7 @@ def test_the_state_of_an_update_is_shown():
     assert found.update_started_at == read_time("2026-11-23T02:14:45.36155955Z")
 
 
-def test_the_last_error_is_that_of_the_newest_task_of_the_present_spec():
+def test_the_last_error_is_that_of_the_newest_task_of_the_current_spec():
     web = swarm_service("web", replicas=2)
     older = swarm_service("web", image="app:0")
     tasks = [
@@ -232,22 +174,14 @@ def test_the_last_error_is_that_of_the_newest_task_of_the_present_spec():
     assert observe_one(web, *tasks, swarm_task(web, 1, second=40)).last_error == ""
 
 
-def test_a_task_that_cannot_be_placed_tells_why():
+def test_a_task_that_cannot_be_placed_shows_why():
     web = swarm_service("web")
     reason = "no suitable node (insufficient resources on 1 node)"
     assert observe_one(web, swarm_task(web, state="pending", error=reason)).last_error == reason
 
 
-def test_an_exit_code_is_that_of_a_container_that_has_ended():
-    web = swarm_service("web", replicas=2)
-    failed = swarm_task(web, 1, state="failed", exit_code=137, DesiredState="shutdown")
-    rejected = swarm_task(web, 2, state="rejected", container="", DesiredState="shutdown")
-    codes = {task.state: task.exit_code for task in observe_one(web, failed, rejected, swarm_task(web, 2, second=50)).tasks}
-    assert codes == {"failed": 137, "rejected": None, "running": None}
-
-
 @pytest.mark.parametrize("where", ["service", "containers"])
-def test_the_protected_label_is_heeded_on_the_service_and_on_its_containers(where):
+def test_the_protected_label_counts_on_the_service_and_on_its_containers(where):
     web = swarm_service("web", "shop")
     labels = (
         web["Spec"]["Labels"] if where == "service" else web["Spec"]["TaskTemplate"]["ContainerSpec"].setdefault("Labels", {})
@@ -277,49 +211,6 @@ def test_two_services_of_a_stack_with_one_short_name_stay_apart():
     assert sorted(outline(found)) == ["stack/shop/db", "stack/shop/shop_web", "stack/shop/web"]
 
 
-# History
-
-
-def test_past_tasks_are_kept_a_few_for_each_slot():
-    web = swarm_service("web", replicas=2)
-    past = [swarm_task(web, slot, second=n, state="failed", DesiredState="shutdown") for n in range(40) for slot in (1, 2)]
-    found = observe_one(web, *past, swarm_task(web, 1, second=50), swarm_task(web, 2, second=50))
-    assert [(task.slot, task.state) for task in found.tasks[:2]] in (
-        [(1, "running"), (2, "running")],
-        [(2, "running"), (1, "running")],
-    )
-    kept = [task for task in found.tasks if task.slot == 1 and task.state == "failed"]
-    assert len(kept) == PAST_OF_SLOT
-    assert min(task.created_at for task in kept) == read_time("2026-11-23T02:14:35.452118Z")
-
-
-def test_many_thousand_ended_tasks_are_bounded():
-    service = job(MaxConcurrent=1, TotalCompletions=4000)
-    found = observe_one(service, *(job_task(service, slot) for slot in range(1, 4000)), job_task(service, 4000, "running"))
-    assert len(found.tasks) == PAST_OF_SERVICE + 1
-    assert (found.replicas, found.running) == (1, 1)
-
-
-# Nodes
-
-
-def test_a_node_shows_what_its_managers_know():
-    manager = {"Leader": True, "Reachability": "reachable", "Addr": "10.77.0.11:2377"}
-    node = swarm_node(
-        "node1", Spec={"Role": "manager", "Availability": "drain", "Labels": {"disk": "ssd"}}, ManagerStatus=manager
-    )
-    (found,) = observe([], [], [node]).nodes
-    assert (found.hostname, found.address, found.role, found.leader) == ("node1", "10.77.0.11", "manager", True)
-    assert (found.reachability, found.availability, found.state) == ("reachable", "drain", "ready")
-    assert (found.engine_version, found.cpus, found.memory_bytes) == ("20.10.24+dfsg1", 2, 8_000_000_000)
-    assert found.labels == {"disk": "ssd"}
-
-
-def test_a_node_that_has_never_been_up_has_its_id_for_a_name():
-    (found,) = observe([], [], [{"ID": "x9d8f7g6h5j4k3l2"}]).nodes
-    assert (found.hostname, found.state, found.role) == ("x9d8f7g6h5j4", "unknown", "worker")
-
-
 # The fingerprint
 
 
@@ -332,7 +223,7 @@ def test_the_fingerprint_changes_with_a_wanted_task_only():
     assert whole != fingerprint_tasks([])
 
 
-def test_a_look_agrees_with_the_observation_and_asks_for_nothing_else():
+def test_a_look_at_the_tasks_has_the_same_fingerprint_and_takes_one_request():
     web = swarm_service("web")
     engine = RecordedEngine().manage([web], [swarm_task(web), swarm_task(web, second=1, DesiredState="shutdown")])
     observed = observe_engine(engine)
@@ -341,11 +232,11 @@ def test_a_look_agrees_with_the_observation_and_asks_for_nothing_else():
     assert engine.requests == ["tasks"]
 
 
-# A Swarm that cannot be seen
+# A Swarm that cannot be observed
 
 
 @pytest.mark.parametrize("failure", [SwarmUnavailable("The swarm does not have a leader."), NotManager("not a swarm manager")])
-def test_without_an_answer_of_the_swarm_the_engine_itself_is_still_seen(failure):
+def test_without_an_answer_from_the_swarm_the_engine_itself_is_still_observed(failure):
     engine = RecordedEngine(entry("redis")).become("manager", failure)
     observed = observe_engine(engine)
     assert [application.name for application in observed.applications] == ["redis"]
@@ -357,13 +248,13 @@ def test_without_an_answer_of_the_swarm_the_engine_itself_is_still_seen(failure)
     ("role", "problem"),
     [("inactive", ""), ("worker", "it is a worker now."), ("locked", "its part in the Swarm is locked.")],
 )
-def test_an_engine_that_is_no_manager_is_not_asked(role, problem):
+def test_an_engine_that_is_not_a_manager_gets_no_swarm_requests(role, problem):
     engine = RecordedEngine().become(role)
     assert observe_engine(engine).swarm_problem == problem
     assert engine.requests[-1] == "images"
 
 
-# What an engine says is hostile
+# Hostile answers
 
 
 def test_hostile_texts_and_numbers_fit_their_columns():
@@ -384,7 +275,7 @@ def test_hostile_texts_and_numbers_fit_their_columns():
 
 
 @pytest.mark.parametrize("label", ["x" * 256, "a\nb"])
-def test_a_namespace_that_cannot_be_a_name_is_none(label):
+def test_a_namespace_that_cannot_be_a_name_is_ignored(label):
     found = observe([swarm_service("web", labels={"com.docker.stack.namespace": label})])
     assert list(outline(found)) == ["service/web/web"]
 
@@ -396,8 +287,3 @@ def test_missing_parts_are_not_an_error():
     assert outline(found) == {"service/web/web": ("degraded", 1, 0)}
     orphan = replace(found.applications[0].services[0].tasks[0], state="x")
     assert not orphan.is_past
-
-
-@pytest.mark.parametrize("text", ["", None, "soon", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
-def test_what_is_no_time_is_none(text):
-    assert read_time(text) is None

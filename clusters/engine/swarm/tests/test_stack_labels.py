@@ -28,5 +28,5 @@ def test_two_services_of_a_stack_never_have_one_name():
 
 
 @pytest.mark.parametrize("stack", ["", "a\nb", "x" * 300])
-def test_a_label_that_could_not_be_a_name_is_as_good_as_none(stack):
+def test_a_label_that_cannot_be_a_name_is_ignored(stack):
     assert names(service("web", stack)) == [("web", "web")]

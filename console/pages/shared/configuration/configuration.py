@@ -15,7 +15,7 @@ from clusters.access.audit import record_act
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError, TargetMissing
 from clusters.engine.inspection.details import Configuration, ContainerDetails, read_container
-from clusters.engine.inspection.swarm_details import read_service
+from clusters.engine.inspection.swarm_details import read_service_configuration
 from clusters.models import Application, Container, Service
 from console.pages.shared.live import load_keys, open_application_engine
 
@@ -111,7 +111,7 @@ def read_swarm_sections(client: EngineClient, services: list[Service], revealed:
         except TargetMissing:
             sections.append(Section(service, problem="The Swarm has the service no more."))
         else:
-            configuration = read_service(inspected, names, service.pk in revealed)
+            configuration = read_service_configuration(inspected, names, service.pk in revealed)
             sections.append(Section(service, configuration=configuration))
     return sections
 

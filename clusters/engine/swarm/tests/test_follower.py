@@ -1,0 +1,38 @@
+from clusters.engine.driver import Target
+from clusters.engine.swarm import follower, manager
+from clusters.engine.swarm.tests.executing import run
+
+
+def test_progress_is_reported_only_when_it_changes(fake):
+    reported = [shown for shown in run(fake).progress if shown[0] == "web"]
+    assert reported == [("web", 0, 2), ("web", 1, 2), ("web", 2, 2)]
+
+
+class SlowClock:
+    """A clock that moves only during sleeps and slow requests."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_slow_looks_continue_until_they_have_seen_the_monitor_period(fake, monkeypatch):
+    monkeypatch.setattr(manager, "time", clock := SlowClock())
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.25)
+    fake.swarm.find_service("shop_web").spec["Labels"]["windlass.update.monitor"] = "1s"
+    answered = []  # to the looks that were taken of converged tasks
+
+    def answer(called):
+        if called == "list_nodes":  # the last request of a look, and it takes long
+            clock.sleep(0.25)
+            updated = [task for task in fake.swarm.tasks if task.spec.get("ForceUpdate") == 1 and task.state == "running"]
+            answered.extend([clock.now] if len(updated) == 2 else [])
+
+    fake.before_request = answer
+    assert run(fake, Target("shop", "stack", "web")).outcome.state == "succeeded"
+    assert answered[-1] - 0.25 - answered[0] >= 1
