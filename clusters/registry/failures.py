@@ -5,7 +5,6 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import requests
 import urllib3
 
+from clusters.causes import walk_causes
 from clusters.registry.access import PullLimit, describe_seconds
 from clusters.registry.challenge import read_json
 from clusters.registry.errors import RegistryError
@@ -20,19 +20,6 @@ from clusters.registry.errors import RegistryError
 QUOTE_LIMIT = 200  # characters of a registry's own words in a sentence
 LONGEST_WAIT = 86400  # seconds that a registry may ask for
 LARGEST_NUMBER = 2**31 - 1  # what the database keeps
-
-
-def walk_causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it wraps, outermost first. Libraries keep a cause in `reason`, in `args` or as Python does."""
-    waiting, seen = [error], set()
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        inner = [getattr(current, "reason", None), current.__cause__, current.__context__, *current.args]
-        waiting += [each for each in inner if isinstance(each, BaseException)]
 
 
 def find_cause(error: BaseException, *kinds: type[BaseException]) -> BaseException | None:

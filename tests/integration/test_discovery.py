@@ -131,7 +131,8 @@ def test_a_missing_socket_is_named(tmp_path):
 def test_a_closed_port_is_a_refused_connection():
     unused_port = find_free_port()
     assert refusal(EngineEndpoint(f"tcp://127.0.0.1:{unused_port}")) == (
-        f"The engine at 127.0.0.1:{unused_port} does not answer: connection refused."
+        f"The engine at 127.0.0.1:{unused_port} does not answer: connection refused. "
+        "Check that Docker is running and listening there."
     )
 
 
@@ -166,8 +167,8 @@ def test_a_cluster_by_tls_is_synced(db, tls_engine, authority):
 def test_an_engine_of_another_authority_is_not_trusted(tls_engine, authority):
     stranger = make_authority("another CA")
     assert refusal(make_endpoint(tls_engine, stranger, authority)) == (
-        f"The engine at 127.0.0.1:{tls_engine} cannot be trusted or does not trust us: "
-        "TLS: unable to get local issuer certificate."
+        f"The engine at 127.0.0.1:{tls_engine} failed the TLS handshake: "
+        "unable to get local issuer certificate. Check the CA and the client certificate."
     )
 
 
