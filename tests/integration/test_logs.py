@@ -5,7 +5,7 @@ from pathlib import Path
 import docker
 
 from clusters.engine.connection.client import EngineClient
-from clusters.engine.logs.cursor import Cursor
+from clusters.engine.logs.cursor import LogCursor
 from clusters.engine.logs.portions import LogSource, read_newest, read_since, read_whole
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
@@ -45,7 +45,7 @@ def test_containers_are_interleaved_and_followed_and_a_stopped_one_still_speaks(
 
             def see_more(wanted: int = number) -> bool:
                 nonlocal portion
-                portion = read_since(client, sources, Cursor.decode(portion.cursor.encode()))
+                portion = read_since(client, sources, LogCursor.decode(portion.cursor.encode()))
                 shown.extend(line.text for line in portion.lines)
                 return len(shown) >= wanted
 
@@ -64,7 +64,7 @@ def test_a_log_of_a_hundred_thousand_lines_is_read_in_bounded_portions(
         newest = read_newest(client, [big], 1000)
         assert [line.text for line in newest.lines] == [f"line {number}" for number in range(99_000, 100_000)]
         assert read_since(client, [big], newest.cursor).lines == ()
-        portion = read_since(client, [big], Cursor())
+        portion = read_since(client, [big], LogCursor())
         count = len(portion.lines)
         assert (count, portion.more) == (10_000, True)
         portion = read_since(client, [big], portion.cursor)

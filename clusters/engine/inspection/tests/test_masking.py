@@ -1,6 +1,6 @@
 import pytest
 
-from clusters.engine.inspection.masking import MASK, Masker, Setting, is_secret_name, mask_text
+from clusters.engine.inspection.masking import MASK, Masker, Setting, is_secret_setting, mask_text
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ from clusters.engine.inspection.masking import MASK, Masker, Setting, is_secret_
     ],
 )
 def test_a_name_says_that_its_value_is_secret(name):
-    assert is_secret_name(name)
+    assert is_secret_setting(name)
 
 
 @pytest.mark.parametrize(
     "name", ["PATH", "PWD", "OLDPWD", "KEYCLOAK_URL", "org.opencontainers.image.authors", "COMPASS", "PASSENGER", "LANG", ""]
 )
 def test_a_name_says_nothing_of_the_kind(name):
-    assert not is_secret_name(name)
+    assert not is_secret_setting(name)
 
 
 @pytest.mark.parametrize(
