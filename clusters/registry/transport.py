@@ -42,7 +42,7 @@ class Answer:
 
     @property
     def is_page(self) -> bool:
-        """Whether it is a page for browsers, as login portals and wrong addresses return."""
+        """True for a page for browsers, as login portals and wrong addresses return."""
         start = self.body[:64].lstrip().lower()
         return "html" in self.headers.get("Content-Type", "").lower() or start.startswith((b"<!doctype", b"<html"))
 
@@ -194,7 +194,7 @@ class RegistryTransport:
             raise classify_transport_failure(error, place) from error
 
     def _abandon(self, lifeline: Lifeline) -> None:
-        """Cut the socket, which ends the thread, and go on with a new one."""
+        """Cut the socket, which ends the thread, and start a new one."""
         lifeline.cut()
         self._thread.shutdown(wait=False)
         self._open()

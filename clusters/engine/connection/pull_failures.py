@@ -4,7 +4,7 @@ import re
 
 from clusters.engine.errors import PullFailed
 
-# A status counts only where it stands alone, because an address may hold any number. "no such host", "no such file" and
+# A status counts only where it stands alone, because an address can hold any number. "no such host", "no such file" and
 # "permission denied" of a file do not come from a registry.
 WORDS = (
     ("pull_rate_limited", r"toomanyrequests|too many requests|rate limit|(?<!:)\b429\b"),

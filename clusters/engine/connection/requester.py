@@ -1,4 +1,4 @@
-"""What the parts of EngineClient share: the session, its errors, its timeout, and the credentials for registries."""
+"""The common base of EngineClient's parts: the session, its errors, its timeout, and the credentials for registries."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -17,7 +17,7 @@ from clusters.engine.fakes.fake_endpoints import FakeEndpoints
 
 
 class FakeContainerLifecycle(FakeEndpoints):
-    """What happens to a container, whatever asked for it."""
+    """The changes to a container, by request or by itself."""
 
     def _create(self, name: str, body: Json) -> Json:
         image = self._find_image(body["Image"])

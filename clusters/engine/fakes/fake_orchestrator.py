@@ -12,7 +12,7 @@ UPDATE_DEFAULTS: Json = {"Parallelism": 1, "FailureAction": "pause", "MaxFailure
 
 
 class FakeOrchestrator(FakeTasks):
-    """What Swarm does with its services at each step."""
+    """Reconciles and updates the services, a step at a time."""
 
     def step(self) -> None:
         for service in list(self.services.values()):

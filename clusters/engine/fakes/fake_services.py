@@ -30,7 +30,7 @@ class FakeTask:
     version: int = 0
     updated: str = ""
     iteration: int | None = None  # of a job
-    hold: int = 0  # steps until it may run
+    hold: int = 0  # steps until it can run
     service_name: str = ""
     service_labels: Json = field(default_factory=dict)  # of its service, when the task was made
     waits_for: "FakeTask | None" = None  # the task that it replaces, where that one stops first
@@ -46,7 +46,7 @@ class FakeTask:
 
     @property
     def is_live(self) -> bool:
-        """Whether Swarm wants it to run, now or later."""
+        """True while Swarm wants it to run, now or later."""
         return self.desired in ("ready", "running", "complete") and not self.has_ended
 
     def describe(self) -> Json:

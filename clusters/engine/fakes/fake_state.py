@@ -1,4 +1,4 @@
-"""What the parts of FakeEngine share: its objects, its clock, its events, and the log of its requests."""
+"""The common base of FakeEngine's parts: its objects, its clock, its events, and the log of its requests."""
 
 import copy
 import threading

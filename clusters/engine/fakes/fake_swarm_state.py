@@ -1,4 +1,4 @@
-"""What the parts of FakeSwarm share: its nodes, services and tasks, and its clock."""
+"""The common base of FakeSwarm's parts: its nodes, services and tasks, and its clock."""
 
 import copy
 import itertools

@@ -8,7 +8,7 @@ from clusters.engine.fakes.fake_swarm_state import FakeSwarmState
 
 
 class FakeTasks(FakeSwarmState):
-    """How a task goes from state to state."""
+    """Takes tasks from state to state."""
 
     def _advance(self, task: FakeTask) -> None:
         """Take the task one state further, unless its node is down."""

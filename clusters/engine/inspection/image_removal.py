@@ -21,7 +21,7 @@ NAMES_SHOWN = 3
 
 
 class Scope(StrEnum):
-    """What a prune considers: images without a tag, or all images that no container uses."""
+    """The images that a prune considers: those without a tag, or all that no container uses."""
 
     DANGLING = "dangling"
     UNUSED = "unused"
@@ -37,7 +37,7 @@ class KeptImage:
 
 @dataclass(frozen=True)
 class PruneChoice:
-    """What a prune would do.
+    """The result of choosing images for a prune.
 
     `going` is in the order of removal: children before their parents. `kept` are unused, but needed.
     """

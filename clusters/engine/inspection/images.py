@@ -98,7 +98,7 @@ class EngineImage:
 
     @property
     def is_dangling(self) -> bool:
-        """Whether it has no tag, no container and no child image."""
+        """True for an image with no tag, no container and no child image."""
         return not self.tags and not self.users and not self.children
 
     @property

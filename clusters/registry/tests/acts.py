@@ -1,4 +1,4 @@
-"""What the tests of the registry client share: scripts, and acts on them."""
+"""Scripts of registries, and acts of the client on them, for several test files."""
 
 import base64
 import json

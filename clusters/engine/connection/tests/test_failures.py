@@ -121,7 +121,7 @@ def test_ssh_says_in_its_own_words_why_it_fails(tmp_path, monkeypatch):
     assert reason("ssh://deploy@build") == expected
 
 
-def test_no_ssh_at_all(tmp_path, monkeypatch):
+def test_a_missing_ssh_command(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert reason("ssh://deploy@build") == "The ssh command is not installed on the console's machine. Install it there."
 

@@ -1,4 +1,4 @@
-"""What pages show of a container and of a service, from answers as engines give them and from hostile ones."""
+"""The details of containers and services, from real and from hostile answers."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -94,17 +94,19 @@ def make_secretive() -> dict[str, Any]:
     return inspected
 
 
-def test_no_secret_is_in_what_was_not_revealed():
+def test_details_that_are_not_revealed_hold_no_secret():
     details = read_container_details(make_secretive())
     assert "s3cret" not in repr(details)
     assert details.configuration.masked == 10
     assert facts(details.configuration)["Command"] == f"serve --api-token={MASK} --secret {MASK} -a {MASK}"
     assert [setting.name for setting in details.configuration.environment.shown if setting.is_secret] == [
-        *("DB_PASSWORD", "DATABASE_URL", "ALSO")
+        "DB_PASSWORD",
+        "DATABASE_URL",
+        "ALSO",
     ]
 
 
-def test_what_was_revealed_has_every_secret_and_says_so():
+def test_revealed_details_hold_every_secret_and_say_so():
     details = read_container_details(make_secretive(), revealed=True)
     for number in range(1, 9):
         assert f"s3cret-{number}" in repr(details)
@@ -112,7 +114,7 @@ def test_what_was_revealed_has_every_secret_and_says_so():
     assert details.configuration.masked == 10
 
 
-def test_the_newest_probes_come_first_and_their_output_is_bounded():
+def test_the_newest_probes_come_first_and_their_output_is_cut():
     inspected = load("rich")
     second = "2026-11-23T00:00:{:02}.000000001Z"
     inspected["State"]["Health"] |= {
@@ -141,7 +143,7 @@ def test_a_container_that_ended_says_how():
     inspected["NetworkSettings"]["Ports"] = {}
     details = read_container_details(inspected)
     assert (details.state.has_ended, details.state.exit_code, details.state.out_of_memory) == (True, 137, True)
-    assert details.configuration.ports.shown[0] == Port("80/tcp", ("127.0.0.1:8088",)), "as it was asked for"
+    assert details.configuration.ports.shown[0] == Port("80/tcp", ("127.0.0.1:8088",)), "as it was requested"
 
 
 def test_a_port_on_all_addresses_is_named_once():
@@ -154,7 +156,7 @@ def test_a_port_on_all_addresses_is_named_once():
     )
 
 
-def test_a_health_check_that_was_switched_off_is_none():
+def test_a_disabled_health_check_is_none():
     inspected = load("rich")
     inspected["Config"]["Healthcheck"] = {"Test": ["NONE"]}
     inspected["State"]["Health"] = {"Status": "none", "Log": None}

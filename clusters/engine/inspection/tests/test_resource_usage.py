@@ -29,7 +29,7 @@ STATS = {
 BEFORE = CpuCounters(container=4_500_000_000, system=898_000_000_000)
 
 
-def test_use_is_what_docker_stats_says():
+def test_usage_equals_that_of_docker_stats():
     use = read_resource_usage(STATS, BEFORE)
     assert use.read_at == datetime(2026, 11, 23, 5, 40, 12, 31532, tzinfo=UTC)
     assert use.cpu_percent == pytest.approx(50)  # half a second of CPU in two seconds of both
@@ -37,12 +37,12 @@ def test_use_is_what_docker_stats_says():
     assert (use.received, use.sent, use.read, use.written) == (1001, 12, 4097, 8192)
 
 
-def test_the_engines_own_sample_before_goes_first():
+def test_the_engines_own_earlier_sample_is_preferred():
     earlier = {"cpu_usage": {"total_usage": 4_000_000_000}, "system_cpu_usage": 898_000_000_000}
     assert read_resource_usage(STATS | {"precpu_stats": earlier}, BEFORE).cpu_percent == pytest.approx(100)
 
 
-def test_control_groups_v2_are_read_too():
+def test_cgroup_v2_is_read_too():
     blocks = {"io_service_bytes_recursive": [{"op": "read", "value": 5}, {"op": "write", "value": 6}]}
     memory = {"usage": 30, "stats": {"inactive_file": 10}, "limit": 100}
     use = read_resource_usage(STATS | {"blkio_stats": blocks, "memory_stats": memory})
@@ -50,11 +50,11 @@ def test_control_groups_v2_are_read_too():
 
 
 @pytest.mark.parametrize("before", [None, CpuCounters(6_000_000_000, 898_000_000_000), CpuCounters(0, 900_000_000_000)])
-def test_without_a_sample_before_or_across_a_restart_the_cpu_is_not_known(before):
+def test_without_an_earlier_sample_or_across_a_restart_the_cpu_is_unknown(before):
     assert read_resource_usage(STATS, before).cpu_percent is None
 
 
-def test_old_engines_tell_their_cpus_one_by_one():
+def test_old_engines_list_their_cpus_one_by_one():
     cpu = {key: value for key, value in STATS["cpu_stats"].items() if key != "online_cpus"}
     assert read_resource_usage(STATS | {"cpu_stats": cpu}, BEFORE).cpus == 2
 
@@ -68,11 +68,11 @@ def test_old_engines_tell_their_cpus_one_by_one():
         {"read": "2026-11-23T05:40:12Z", "cpu_stats": {"cpu_usage": "x", "system_cpu_usage": "y"}},
     ],
 )
-def test_what_does_not_run_uses_nothing(stats):
+def test_a_stopped_container_has_no_usage(stats):
     assert read_resource_usage(stats) is None
 
 
-def test_nulls_and_nonsense_count_as_nothing():
+def test_nulls_and_wrong_types_count_as_zero():
     use = read_resource_usage(
         STATS | dict.fromkeys(("blkio_stats", "networks", "memory_stats", "pids_stats", "precpu_stats")), BEFORE
     )

@@ -57,7 +57,7 @@ def test_repeated_portions_of_growing_logs_give_every_line_once_and_in_order(fir
     if newest:
         portion = read_newest(engine, sources, 3, SMALL)
         shown = list(portion.lines)
-        for source in sources:  # those before the newest are not asked for
+        for source in sources:  # lines before the newest are not read
             mine = [line.text for line in shown if line.source == source.name]
             written[source.name] = written[source.name][len(written[source.name]) - len(mine) :]
             assert mine == written[source.name]
@@ -113,7 +113,7 @@ def test_a_log_that_has_lost_its_old_lines_continues_with_the_newer(engine):
     assert texts(read_since(engine, [source], portion.cursor).lines) == ["d", "e"]
 
 
-def test_portions_are_bounded_in_bytes(engine):
+def test_portions_are_limited_in_bytes(engine):
     source = add(engine, "web")
     engine.write_log("web", *("x" * 9_000 for _ in range(300)))
     newest = read_newest(engine, [source], 1000)
