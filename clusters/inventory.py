@@ -20,12 +20,12 @@ from clusters.engine.connection.failures import describe_address
 from clusters.engine.errors import EngineError, EngineUnreachable
 from clusters.engine.inspection.listing import (
     EngineFacts,
+    ListedContainer,
     ObservedApplication,
-    ObservedContainer,
     ObservedEngine,
     ObservedService,
     observe_engine,
-    read_facts,
+    read_engine_facts,
 )
 from clusters.engine.inspection.swarm_listing import ObservedSwarmService
 from clusters.engine.inspection.swarm_nodes import ObservedNode
@@ -101,7 +101,7 @@ def test_connection(endpoint: EngineEndpoint) -> ConnectionFacts:
 def try_address(endpoint: EngineEndpoint) -> EngineFacts | EngineError:
     try:
         with EngineClient(endpoint, timeout=TEST_TIMEOUT) as client:
-            return read_facts(client)
+            return read_engine_facts(client)
     except EngineError as error:
         return error
 
@@ -332,7 +332,7 @@ def describe_service(found: ObservedService | ObservedSwarmService) -> dict[str,
     return values
 
 
-def describe_container(found: ObservedContainer) -> dict[str, Any]:
+def describe_container(found: ListedContainer) -> dict[str, Any]:
     return {
         "name": found.name,
         "state": found.state,

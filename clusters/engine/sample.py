@@ -10,7 +10,8 @@ import tarfile
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.engine.connection.client import EngineClient, translated_errors
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.sdk_errors import translated_errors
 from clusters.engine.errors import EngineRefused
 
 PROJECT = "hello"

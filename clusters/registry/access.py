@@ -1,4 +1,4 @@
-"""What a registry is reached with, and what it answers, as plain values."""
+"""How to reach a registry, and what it answers, as plain values."""
 
 from dataclasses import dataclass, field
 
@@ -6,14 +6,17 @@ from clusters.registry.reference import DOCKER_HUB
 
 HUB_API_HOST = "registry-1.docker.io"
 HUB_SERVER = "https://index.docker.io/v1/"  # Docker Hub's name in engines' and credential helpers' stores
-TOKEN_USER = "<token>"  # noqa: S105 - what Docker's credential helpers write for a user name where the secret is a refresh token
+TOKEN_USER = "<token>"  # noqa: S105 - the user name from credential helpers where the secret is a refresh token
 
 
 @dataclass(frozen=True)
 class RegistryAccess:
-    """How to reach a registry. `host` as ImageReference has it (Docker Hub's API host is found from `docker.io`); `ca` in PEM,
-    trusted besides the system's own; `plain_http` only for the loopback. Without `username` and `password` it is asked
-    anonymously; with TOKEN_USER the password is a refresh token (OAuth 2)."""
+    """How to reach a registry.
+
+    `host` is that of an ImageReference; Docker Hub's API host follows from `docker.io`. `ca` is in PEM and trusted in addition
+    to the system's own. `plain_http` is for the loopback only. Without `username` and `password`, requests are anonymous; with
+    TOKEN_USER, the password is a refresh token (OAuth 2).
+    """
 
     host: str
     username: str = ""
@@ -23,7 +26,7 @@ class RegistryAccess:
 
     @property
     def api_url(self) -> str:
-        """`https://registry.example.com:5000`, without a slash."""
+        """The API's address such as `https://registry.example.com:5000`, without a slash at the end."""
         host = HUB_API_HOST if self.host == DOCKER_HUB else self.host
         return f"{'http' if self.plain_http else 'https'}://{host}"
 
@@ -34,7 +37,7 @@ class RegistryAccess:
 
 @dataclass(frozen=True)
 class PullLimit:
-    """What a registry says of its own limit (Docker Hub's `RateLimit-Limit` and `RateLimit-Remaining`)."""
+    """A registry's own pull limit, from Docker Hub's `RateLimit-Limit` and `RateLimit-Remaining`."""
 
     limit: int
     remaining: int
@@ -47,7 +50,7 @@ class PullLimit:
 
 @dataclass(frozen=True)
 class TagState:
-    """What a tag is at this moment. `digest` is empty where the registry says that nothing changed since `etag`."""
+    """The present state of a tag. `digest` is empty where the registry reports no change since `etag`."""
 
     digest: str
     etag: str = ""
@@ -55,17 +58,17 @@ class TagState:
 
 
 def name_server(host: str) -> str:
-    """The host as engines and credential helpers write it."""
+    """Return the host in the form that engines and credential helpers use."""
     return HUB_SERVER if host == DOCKER_HUB else host
 
 
 def describe_seconds(seconds: int) -> str:
-    """`6 hours`, `35 minutes`, `1 second`: the largest unit that it fills twice or exactly."""
+    """Return such as `6 hours`, `35 minutes`, `1 second`, in the largest unit that fits at least twice or exactly."""
     for word, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= 2 * length or seconds == length:
-            return count(round(seconds / length), word)
-    return count(seconds, "second")
+            return count_units(round(seconds / length), word)
+    return count_units(seconds, "second")
 
 
-def count(number: int, word: str) -> str:
+def count_units(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"

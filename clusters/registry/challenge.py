@@ -1,4 +1,4 @@
-"""`WWW-Authenticate` of RFC 9110, and what a token says of itself."""
+"""Reads `WWW-Authenticate` (RFC 9110) and the claims of tokens."""
 
 import base64
 import json
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 HEADER_LIMIT = 8192  # characters of the header that are read
-TOKEN = re.compile(r"[\x21-\x7e]{1,32768}")  # what a header may carry
-# A scheme (a word alone) or a parameter (a word, `=` and a value that may be quoted).
+TOKEN = re.compile(r"[\x21-\x7e]{1,32768}")  # characters that a header can carry
+# A scheme (a word alone) or a parameter (a word, `=` and a value that can be quoted).
 PART = re.compile(r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?""")
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """`scheme` in lower case; the names of `parameters` too."""
+    """One challenge. `scheme` and the names of `parameters` are in lower case."""
 
     scheme: str
     parameters: dict[str, str] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Challenge:
 
 
 def parse_challenges(header: str) -> list[Challenge]:
-    """All challenges of the header, or of several joined by commas. What cannot be read is left out."""
+    """Return the challenges of one header, or of several joined by commas. Unreadable parts are left out."""
     found: list[Challenge] = []
     for word, value, quoted, plain in PART.findall(header[:HEADER_LIMIT]):
         if not value:
@@ -36,7 +36,7 @@ def parse_challenges(header: str) -> list[Challenge]:
 
 
 def choose_challenge(header: str) -> Challenge | None:
-    """Bearer where there is a realm to ask, else Basic, else None."""
+    """Return a Bearer challenge that has a realm, else a Basic one, else None."""
     challenges = parse_challenges(header)
     bearers = [challenge for challenge in challenges if challenge.scheme == "bearer" and challenge.realm]
     basics = [challenge for challenge in challenges if challenge.scheme == "basic"]
@@ -44,24 +44,25 @@ def choose_challenge(header: str) -> Challenge | None:
 
 
 def read_json(text: bytes) -> Any:
-    """None where it is no JSON."""
+    """Return None where the text is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def read_token(body: bytes) -> str:
-    """`token` or `access_token` of a token endpoint's answer; empty where there is none that a header may carry."""
+def parse_token(body: bytes) -> str:
+    """Return `token` or `access_token` of a token endpoint's answer, or "" where neither fits into a header."""
     answer = read_json(body)
     values = [answer.get("token"), answer.get("access_token")] if isinstance(answer, dict) else []
     return next((value for value in values if isinstance(value, str) and TOKEN.fullmatch(value)), "")
 
 
 def grants_push(token: str, path: str) -> bool | None:
-    """What the `access` claim says of a push to the repository. None: the token is none of Distribution's JSON web tokens.
+    """Return whether the `access` claim allows a push to the repository.
 
-    The signature is not verified: the registry's own endpoint gave the token, and the registry judges it at the push.
+    None where the token is not one of Distribution's JSON web tokens. The signature is not verified: the token comes from the
+    registry's own endpoint, and the registry checks it at the push.
     """
     parts = token.split(".")
     claims = read_json(decode_base64url(parts[1])) if len(parts) == 3 else None
@@ -79,7 +80,7 @@ def is_push_grant(grant: Any, path: str) -> bool:
 
 
 def decode_base64url(text: str) -> bytes:
-    """Empty where it is none."""
+    """Return b"" where the text is not base64url."""
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:

@@ -1,15 +1,15 @@
-"""What can go wrong between Windlass and a registry. Errors of HTTP libraries never leave `clusters.registry`."""
+"""The error of every failure with a registry. Errors of HTTP libraries never leave `clusters.registry`."""
 
 from clusters.registry.access import PullLimit
 
-MESSAGE_LIMIT = 500  # characters; what the rows keep
+MESSAGE_LIMIT = 500  # characters, as many as the database rows keep
 
 
 class RegistryError(Exception):
-    """`message` is a sentence for people, of one line; `code` a word for machines; `permanent`: trying again will not help.
+    """`message` is for people, in one line; `code` is a word for machines; `permanent` means that a retry will not help.
 
     Codes: unreachable, timeout, tls, unauthorized, forbidden, not_found, rate_limited, server_error, bad_answer, helper_failed.
-    `retry_after`: seconds that the registry asked to wait, if it did. `limit`: what it said of its own limit, if it did.
+    `retry_after` is how many seconds the registry asked to wait, and `limit` its own pull limit, where it sent them.
     """
 
     def __init__(

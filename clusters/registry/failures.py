@@ -1,11 +1,10 @@
-"""Why no answer came, or none that helps, as a typed error with a sentence."""
+"""Why a registry gave no answer, or no useful one, as a typed error with a message."""
 
 import http.client
 import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -13,95 +12,91 @@ from typing import Any
 import requests
 import urllib3
 
+from clusters.causes import walk_causes
 from clusters.registry.access import PullLimit, describe_seconds
 from clusters.registry.challenge import read_json
 from clusters.registry.errors import RegistryError
 
-QUOTE_LIMIT = 200  # characters of a registry's own words in a sentence
-LONGEST_WAIT = 86400  # seconds that a registry may ask for
-LARGEST_NUMBER = 2**31 - 1  # what the database keeps
+QUOTE_LIMIT = 200  # characters of a registry's own message that are quoted
+LONGEST_WAIT = 86400  # seconds, the longest wait that is accepted from a registry
+LARGEST_NUMBER = 2**31 - 1  # the largest number that the database keeps
 
 
-def walk_causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it wraps, outermost first. Libraries keep a cause in `reason`, in `args` or as Python does."""
-    waiting, seen = [error], set()
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        inner = [getattr(current, "reason", None), current.__cause__, current.__context__, *current.args]
-        waiting += [each for each in inner if isinstance(each, BaseException)]
-
-
-def find_cause(error: BaseException, *kinds: type[BaseException]) -> BaseException | None:
+def find_exception(error: BaseException, *kinds: type[BaseException]) -> BaseException | None:
     return next((cause for cause in walk_causes(error) if isinstance(cause, kinds)), None)
 
 
-def describe_failure(error: BaseException, place: str) -> RegistryError:
-    """For what HTTP libraries raise. `place`: the host that was asked."""
-    if cause := find_cause(error, ssl.SSLError):
-        return describe_tls_failure(cause, place)
-    if find_cause(error, TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError):
+def classify_transport_failure(error: BaseException, place: str) -> RegistryError:
+    """Return the error for an exception of the HTTP libraries. `place` is the host of the request."""
+    if cause := find_exception(error, ssl.SSLError):
+        return classify_tls_failure(cause, place)
+    if find_exception(error, TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError):
         return RegistryError(f"{place} did not answer in time.", "timeout")
-    if find_cause(error, requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
-        return RegistryError(f"The proxy to {place} did not answer.", "unreachable")
-    if find_cause(error, socket.gaierror):
-        return RegistryError(f"The name {place} cannot be resolved.", "unreachable")
-    if find_cause(error, ConnectionRefusedError):
-        return RegistryError(f"{place} refused the connection.", "unreachable")
-    if find_cause(error, http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError):
-        return RegistryError(f"{place} closed the connection without a whole answer.", "unreachable")
-    if find_cause(error, http.client.HTTPException):
-        return RegistryError(f"{place} answers with something that is no HTTP.", "bad_answer")
-    if find_cause(error, ValueError):
-        return RegistryError(f"{place} is not an address that can be asked.", "bad_answer")
+    if find_exception(error, requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+        return RegistryError(f"The proxy for {place} did not answer. Check HTTPS_PROXY and NO_PROXY.", "unreachable")
+    if find_exception(error, socket.gaierror):
+        return RegistryError(
+            f"The host name {place} cannot be resolved. Check the registry's host and the name server.", "unreachable"
+        )
+    if find_exception(error, ConnectionRefusedError):
+        return RegistryError(f"{place} refused the connection. Check that the registry is running there.", "unreachable")
+    if find_exception(error, http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError):
+        return RegistryError(f"{place} closed the connection before its answer was complete.", "unreachable")
+    if find_exception(error, http.client.HTTPException):
+        return RegistryError(f"{place} does not answer with HTTP. Check the registry's host and port.", "bad_answer")
+    if find_exception(error, ValueError):
+        return RegistryError(f"{place} is not a valid address. Check the registry's host.", "bad_answer")
     words = next((cause.strerror for cause in walk_causes(error) if isinstance(cause, OSError) and cause.strerror), "")
     return RegistryError(f"{place} cannot be reached{f': {words}' if words else ''}.", "unreachable")
 
 
-def describe_tls_failure(cause: BaseException, place: str) -> RegistryError:
+def classify_tls_failure(cause: BaseException, place: str) -> RegistryError:
     if isinstance(cause, ssl.SSLCertVerificationError):
         why = cause.verify_message.rstrip(".")
-        advice = " Store its CA certificate." if "issuer" in why or "self" in why else ""
-        return RegistryError(f"The certificate of {place} is refused: {why}.{advice}", "tls", permanent=True)
+        advice = " Store the CA certificate of this registry." if "issuer" in why or "self" in why else ""
+        return RegistryError(f"The certificate of {place} was refused: {why}.{advice}", "tls", permanent=True)
     if getattr(cause, "reason", "") in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
-        return RegistryError(f"{place} answers without TLS.", "tls", permanent=True)
-    return RegistryError(f"No TLS connection to {place}: {getattr(cause, 'reason', None) or 'it failed'}.", "tls")
+        return RegistryError(
+            f"{place} answers without TLS. Check its port, or set plain HTTP where it is on this machine.",
+            "tls",
+            permanent=True,
+        )
+    return RegistryError(f"The TLS connection to {place} failed: {getattr(cause, 'reason', None) or 'no reason given'}.", "tls")
 
 
-def describe_status(
+def classify_status(
     status: int, headers: Any, body: bytes, *, place: str, who: str, what: str, has_token: bool = False
 ) -> RegistryError:
-    """For an answer that is none of those wanted.
+    """Return the error for an unexpected status.
 
-    `who`: "the user name and password of 'ann'"; `what`: what was asked for; `has_token`: it was asked for with a token that
-    was granted for `who`, so that a 401 is about `what`.
+    `who` is such as "the user name and password of 'ann'", `what` is what the request was for. With `has_token`, the request
+    had a token that was granted to `who`, so that a 401 is about `what`.
     """
     said = quote_reason(body)
     limit = read_limit(headers)
     if status == 401 and not has_token:
-        return RegistryError(f"{place} refuses {who} (401){said}.", "unauthorized", permanent=True, limit=limit)
+        return RegistryError(f"{place} refused {who} (401){said}.", "unauthorized", permanent=True, limit=limit)
     if status in {401, 403}:
-        return RegistryError(f"{place} forbids {what} with {who} ({status}){said}.", "forbidden", permanent=True, limit=limit)
+        return RegistryError(f"{place} refused {what} for {who} ({status}){said}.", "forbidden", permanent=True, limit=limit)
     if status == 404:
-        return RegistryError(f"{place} does not find {what} (404){said}.", "not_found", permanent=True, limit=limit)
+        return RegistryError(f"{place} did not find {what} (404){said}.", "not_found", permanent=True, limit=limit)
     if status == 429:
-        return describe_rate_limit(headers, place, limit)
+        return make_rate_limit_error(headers, place, limit)
     if status >= 500:
         wait = read_wait(headers)
-        return RegistryError(f"{place} fails with {name_status(status)}{said}.", "server_error", retry_after=wait, limit=limit)
+        return RegistryError(f"{place} failed with {name_status(status)}{said}.", "server_error", retry_after=wait, limit=limit)
     if status == 400 and b"HTTPS server" in body:
-        return RegistryError(f"{place} speaks TLS: it must not be asked by plain HTTP.", "tls", permanent=True)
-    return RegistryError(f"{place} answers {what} with {name_status(status)}{said}.", "bad_answer", limit=limit)
+        return RegistryError(f"{place} speaks TLS. Turn off plain HTTP for this registry.", "tls", permanent=True)
+    return RegistryError(
+        f"{place} answered the request for {what} with {name_status(status)}{said}.", "bad_answer", limit=limit
+    )
 
 
-def describe_rate_limit(headers: Any, place: str, limit: PullLimit | None) -> RegistryError:
+def make_rate_limit_error(headers: Any, place: str, limit: PullLimit | None) -> RegistryError:
     wait = read_wait(headers)
     quota = f" {limit}." if limit else ""
-    again = f" It asks to wait {describe_seconds(wait)}." if wait else ""
-    message = f"{place} takes no more requests for now (429).{quota}{again}"
+    again = f" It asked to wait {describe_seconds(wait)}." if wait else ""
+    message = f"{place} accepts no more requests for now (429).{quota}{again}"
     return RegistryError(message, "rate_limited", retry_after=wait, limit=limit)
 
 
@@ -113,7 +108,7 @@ def name_status(status: int) -> str:
 
 
 def quote_reason(body: bytes) -> str:
-    """`: "incorrect username or password"`, from the specification's error form or a token endpoint's `details`; else empty."""
+    """Return such as `: "incorrect username or password"` from an error body or a token endpoint's `details`, or ""."""
     answer = read_json(body[: 1 << 16])
     if not isinstance(answer, dict):
         return ""
@@ -125,7 +120,7 @@ def quote_reason(body: bytes) -> str:
 
 
 def read_wait(headers: Any) -> int | None:
-    """`Retry-After`: seconds, an HTTP date, or the second since 1970 that Docker Hub writes. At most LONGEST_WAIT."""
+    """Read `Retry-After`: seconds, an HTTP date, or Docker Hub's Unix time. Return seconds, at most LONGEST_WAIT."""
     text = headers.get("Retry-After", "").strip()[:64]
     if re.fullmatch(r"[0-9]{1,12}", text):
         seconds = int(text)
@@ -141,7 +136,7 @@ def read_wait(headers: Any) -> int | None:
 
 
 def read_limit(headers: Any) -> PullLimit | None:
-    """`RateLimit-Limit: 100;w=21600` and `RateLimit-Remaining: 76;w=21600`."""
+    """Read `RateLimit-Limit: 100;w=21600` and `RateLimit-Remaining: 76;w=21600`."""
     limit = re.match(r"\s*([0-9]{1,10})\s*(?:;\s*w=([0-9]{1,10}))?", headers.get("RateLimit-Limit", ""))
     remaining = re.match(r"\s*([0-9]{1,10})", headers.get("RateLimit-Remaining", ""))
     if not limit or not remaining:

@@ -1,6 +1,6 @@
-"""Image references, brought into one form so that two ways of writing the same image are equal.
+"""Image references in one form, so that two ways of writing the same image are equal.
 
-The grammar is that of the Distribution project's `reference` package; which first part is a host is Docker's rule.
+The grammar is that of the Distribution project's `reference` package. Whether the first part is a host follows Docker's rule.
 """
 
 import ipaddress
@@ -19,13 +19,15 @@ DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-f]{32,128}")
 
 
 class BadReference(ValueError):
-    """The text is no image reference; the message says why, for people."""
+    """The text is not an image reference; the message says why, for people."""
 
 
 @dataclass(frozen=True)
 class ImageReference:
-    """`host` such as `docker.io` or `registry.example.com:5000`; `path` such as `library/app`. `tag` and `digest` are empty
-    where none is written."""
+    """`host` is such as `docker.io` or `registry.example.com:5000`, `path` such as `library/app`.
+
+    `tag` and `digest` are empty where the reference has none.
+    """
 
     host: str
     path: str
@@ -34,12 +36,12 @@ class ImageReference:
 
     @property
     def repository(self) -> str:
-        """`docker.io/library/app`: the key that images are matched by."""
+        """The key that images are matched by, such as `docker.io/library/app`."""
         return f"{self.host}/{self.path}"
 
     @property
     def wanted_tag(self) -> str:
-        """The tag that a pull asks for; empty for a reference by digest alone."""
+        """The tag that a pull requests, or "" for a reference by digest alone."""
         return self.tag or ("" if self.digest else DEFAULT_TAG)
 
     def __str__(self) -> str:
@@ -48,8 +50,10 @@ class ImageReference:
 
 
 def normalize_host(host: str) -> str:
-    """Lower case, without a scheme, a path, the default port 443 or a trailing dot; Docker Hub's other names are
-    `docker.io`. Raises BadReference."""
+    """Return the host in lower case, without a scheme, a path, the default port 443 or a trailing dot.
+
+    Docker Hub's other names become `docker.io`. Raises BadReference.
+    """
     text = host.strip().lower()
     text = re.sub(r"^[a-z]+://", "", text).partition("/")[0].removesuffix(":443").rstrip(".")
     if not HOST.fullmatch(text) or len(text) > 255:
@@ -58,7 +62,7 @@ def normalize_host(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, is this machine's own."""
+    """Return whether a host, with or without a port, is this machine's loopback."""
     name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) and host.count(":") == 1 or "]:" in host else host
     if name == "localhost":
         return True
@@ -69,13 +73,15 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_reference(text: str) -> ImageReference:
-    """`app`, `ns/app:1`, `host:5000/app`, `app@sha256:…`. A repository in upper case is taken for its lower case, as registries
-    do that keep both. Raises BadReference."""
+    """Parse such as `app`, `ns/app:1`, `host:5000/app`, `app@sha256:…`.
+
+    A repository in upper case is read as lower case, as registries that accept both do. Raises BadReference.
+    """
     if len(text) > LENGTH_LIMIT:
         raise BadReference(f"An image reference has at most {LENGTH_LIMIT} characters.")
     name, _, digest = text.strip().partition("@")
     if digest and not DIGEST.fullmatch(digest):
-        raise BadReference(f"'{digest[:80]}' is not a digest, such as sha256: and 64 hex digits.")
+        raise BadReference(f"'{digest[:80]}' is not a digest. A digest is such as sha256: and 64 hex digits.")
     head, slash, tail = name.rpartition("/")
     tail, colon, tag = tail.partition(":")
     if colon and not is_tag(tag):
@@ -84,7 +90,7 @@ def parse_reference(text: str) -> ImageReference:
 
 
 def make_reference(name: str, tag: str = "", digest: str = "") -> ImageReference:
-    """From a name without tag and digest, with its host or without one. Raises BadReference."""
+    """Make a reference from a name without tag and digest, with or without a host. Raises BadReference."""
     first, slash, rest = name.partition("/")
     has_host = bool(slash) and ("." in first or ":" in first or first.lower() == "localhost" or first != first.lower())
     host, path = (normalize_host(first), rest.lower()) if has_host else (DOCKER_HUB, name.lower())

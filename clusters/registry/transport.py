@@ -1,6 +1,6 @@
-"""HTTP for registries: in time whatever the other side does, and never more of an answer than is wanted.
+"""HTTP for registries, within a deadline and a size limit whatever the other side does.
 
-`requests` alone bounds only the silence between two bytes, follows redirects with POST, and reads `.netrc` and cookies.
+`requests` alone limits only the silence between two bytes, follows redirects of a POST, and uses `.netrc` and cookies.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
 from clusters.registry.errors import RegistryError
-from clusters.registry.failures import describe_failure
+from clusters.registry.failures import classify_transport_failure
 
-BODY_LIMIT = 4 << 20  # bytes; the Distribution specification bounds manifests by the same
+BODY_LIMIT = 4 << 20  # bytes; the Distribution specification sets the same limit for manifests
 REDIRECT_LIMIT = 5
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer. `url`: where it came from, after redirects."""
+    """A whole answer. `url` is where it came from, after redirects."""
 
     status: int
     headers: CaseInsensitiveDict[str]
@@ -42,13 +42,13 @@ class Answer:
 
     @property
     def is_page(self) -> bool:
-        """Whether it is a page for browsers, as log-in portals and wrong addresses give."""
+        """True for a page for browsers, as login portals and wrong addresses return."""
         start = self.body[:64].lstrip().lower()
         return "html" in self.headers.get("Content-Type", "").lower() or start.startswith((b"<!doctype", b"<html"))
 
 
 class Lifeline:
-    """The socket that an exchange reads from, for another thread to cut."""
+    """The socket that an exchange reads from, so that another thread can cut it."""
 
     def __init__(self) -> None:
         self._lock, self._socket, self._is_cut = threading.Lock(), None, False
@@ -66,10 +66,12 @@ class Lifeline:
     def _cut_socket(self) -> None:
         if self._is_cut and self._socket is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # not SSLSocket's own: it forgets its TLS state
+                socket.socket.shutdown(
+                    self._socket, socket.SHUT_RDWR
+                )  # not SSLSocket's own method, which discards its TLS state
 
 
-_held = threading.local()  # `lifeline`: of the exchange that this thread makes
+_held = threading.local()  # `lifeline` is that of this thread's exchange
 
 
 class HeldHTTPConnection(urllib3.connection.HTTPConnection):
@@ -93,7 +95,7 @@ class HeldHTTPSPool(urllib3.HTTPSConnectionPool):
 
 
 class RegistryAdapter(HTTPAdapter):
-    """Verifies by the context alone, and has connections that a Lifeline holds."""
+    """Verifies certificates by the context alone, and makes connections that a Lifeline can cut."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.context = context
@@ -109,28 +111,28 @@ class RegistryAdapter(HTTPAdapter):
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """The context does; requests would add its own bundle to it."""
+        """Leave it to the context: requests would add its own bundle."""
 
 
-@lru_cache(maxsize=32)  # reading what the system trusts takes longer than a request
+@lru_cache(maxsize=32)  # reading the system's certificates takes longer than a request
 def make_context(ca: str) -> ssl.SSLContext:
-    """Trusts what the system trusts (requests' bundle on a system without one) and `ca`, in PEM. Raises RegistryError."""
+    """Return a context that trusts the system's certificates (else requests' bundle) and `ca`, in PEM. Raises RegistryError."""
     context = ssl.create_default_context()
     if not context.get_ca_certs():
         context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     if ca:
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate authority may be named, as Docker allows
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # allow an intermediate authority, as Docker does
         try:
             context.load_verify_locations(cadata=ca)
         except (ssl.SSLError, ValueError) as error:
             raise RegistryError(
-                "The stored CA certificate cannot be read: it must be one or more certificates in PEM.", "tls", permanent=True
+                "The stored CA certificate cannot be read. Store one or more certificates in PEM.", "tls", permanent=True
             ) from error
     return context
 
 
-class Transport:
-    """Requests of one thread at a time; proxies as the environment names them."""
+class RegistryTransport:
+    """Sends requests, for one thread at a time, through the proxies that the environment names."""
 
     def __init__(self, ca: str = "") -> None:
         """Raises RegistryError (`tls`) for a CA that cannot be read."""
@@ -157,9 +159,9 @@ class Transport:
         deadline: float,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The answer, after the redirects of a GET or HEAD. `deadline` in time.monotonic()'s seconds.
+        """Send a request and return the answer, after the redirects of a GET or HEAD. `deadline` is a time.monotonic().
 
-        `Authorization` goes to the URL's own scheme, host and port alone. Raises RegistryError (unreachable, timeout, tls,
+        `Authorization` is sent only to the URL's own scheme, host and port. Raises RegistryError (unreachable, timeout, tls,
         bad_answer).
         """
         headers = {"Accept-Encoding": "identity", "User-Agent": "Windlass", **headers}
@@ -171,28 +173,28 @@ class Transport:
             if find_origin(target) != find_origin(url):
                 headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
             url = target
-        raise RegistryError(f"{name_place(url)} redirects in a circle.", "bad_answer")
+        raise RegistryError(f"{name_host(url)} redirects too often.", "bad_answer")
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], deadline: float, form: Mapping[str, str] | None
     ) -> Answer:
-        """One request in the client's thread, so that the caller waits no longer than the deadline, not for a name either."""
+        """Send one request in a thread, so that the caller never waits past the deadline, not even for name resolution."""
         patience = deadline - time.monotonic()
-        place = name_place(url)
+        place = name_host(url)
         if patience <= 0:
             raise make_timeout(place)
         lifeline = Lifeline()
-        work = self._thread.submit(held(lifeline, lambda: self._request(method, url, headers, patience, form)))
+        work = self._thread.submit(run_with_lifeline(lifeline, lambda: self._request(method, url, headers, patience, form)))
         try:
             return work.result(patience)
         except FutureTimeout as error:
             self._abandon(lifeline)
             raise make_timeout(place) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise describe_failure(error, place) from error
+            raise classify_transport_failure(error, place) from error
 
     def _abandon(self, lifeline: Lifeline) -> None:
-        """Leaves the thread to end by itself, which it does with its socket cut."""
+        """Cut the socket, which ends the thread, and start a new one."""
         lifeline.cut()
         self._thread.shutdown(wait=False)
         self._open()
@@ -210,7 +212,7 @@ class Transport:
             stream=True,
             proxies=get_environ_proxies(url),
         ) as response:
-            return Answer(response.status_code, response.headers, read_body(response), url)
+            return Answer(response.status_code, response.headers, read_answer_body(response), url)
 
 
 class NoCookies(http.cookiejar.DefaultCookiePolicy):
@@ -218,7 +220,7 @@ class NoCookies(http.cookiejar.DefaultCookiePolicy):
         return False
 
 
-def held(lifeline: Lifeline, work: Callable[[], Answer]) -> Callable[[], Answer]:
+def run_with_lifeline(lifeline: Lifeline, work: Callable[[], Answer]) -> Callable[[], Answer]:
     def run() -> Answer:
         _held.lifeline = lifeline
         return work()
@@ -226,36 +228,38 @@ def held(lifeline: Lifeline, work: Callable[[], Answer]) -> Callable[[], Answer]
     return run
 
 
-def read_body(response: requests.Response) -> bytes:
-    """As sent, undecoded: digests are of these bytes. Raises RegistryError beyond BODY_LIMIT."""
+def read_answer_body(response: requests.Response) -> bytes:
+    """Return the bytes as sent, undecoded, because digests are of these bytes. Raises RegistryError beyond BODY_LIMIT."""
     body = bytearray()
     while chunk := response.raw.read(1 << 16, decode_content=False):
         body += chunk
         if len(body) > BODY_LIMIT:
-            place = name_place(response.url)
-            raise RegistryError(f"{place} answers with more than {BODY_LIMIT >> 20} MB, which no registry does.", "bad_answer")
+            place = name_host(response.url)
+            raise RegistryError(
+                f"{place} answered with more than {BODY_LIMIT >> 20} MB. Check that it is a registry.", "bad_answer"
+            )
     return bytes(body)
 
 
 def choose_redirect(method: str, answer: Answer) -> str:
-    """Where a redirect may be followed to: https, or the same place. Raises RegistryError."""
-    place = name_place(answer.url)
+    """Return the target of a redirect. It must be https, or at the same origin. Raises RegistryError."""
+    place = name_host(answer.url)
     try:
         target = urljoin(answer.url, answer.headers.get("Location", ""))
-        is_address = "@" not in urlsplit(target).netloc  # requests would send what stands before it as credentials
+        is_address = "@" not in urlsplit(target).netloc  # requests would send the part before the @ as credentials
     except ValueError as error:
-        raise RegistryError(f"{place} redirects to an address that is none.", "bad_answer") from error
+        raise RegistryError(f"{place} redirects to an invalid address.", "bad_answer") from error
     if not is_address:
-        raise RegistryError(f"{place} redirects to an address with credentials, which is not followed.", "bad_answer")
+        raise RegistryError(f"{place} redirects to an address with credentials. Windlass does not follow it.", "bad_answer")
     if method not in {"GET", "HEAD"}:
-        raise RegistryError(f"{place} redirects a {method} to {name_place(target)}: is the host the right one?", "bad_answer")
+        raise RegistryError(f"{place} redirects a {method} to {name_host(target)}. Check the registry's host.", "bad_answer")
     if urlsplit(target).scheme != "https" and find_origin(target) != find_origin(answer.url):
-        raise RegistryError(f"{place} redirects to {name_place(target)} without TLS, which is not followed.", "bad_answer")
+        raise RegistryError(f"{place} redirects to {name_host(target)} without TLS. Windlass does not follow it.", "bad_answer")
     return target
 
 
 def find_origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port; the port is 0 where there is none that can be read."""
+    """Return scheme, host and port. The port is 0 where it cannot be read."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", find_port(parts)
 
@@ -267,9 +271,9 @@ def find_port(parts: SplitResult) -> int:
         return 0
 
 
-def name_place(url: str) -> str:
-    """The host for a sentence, with the port where it is written: without the rest of a URL that another wrote."""
-    return urlsplit(url).netloc.rpartition("@")[2][:100] or "nowhere"
+def name_host(url: str) -> str:
+    """Return the URL's host, with its port where it has one, for a message. The rest of a foreign URL is not shown."""
+    return urlsplit(url).netloc.rpartition("@")[2][:100] or "the registry"
 
 
 def make_timeout(place: str) -> RegistryError:

@@ -17,7 +17,7 @@ def test_each_other_address_has_its_own_error():
     assert form.errors == {
         "other_urls": [
             "http://10.77.0.13: The address must start with unix://, tcp:// or ssh://.",
-            "tcp://h:99999: The port of the address is not a number from 0 to 65535.",
+            "tcp://h:99999: The port of the address must be a number from 0 to 65535.",
         ]
     }
 

@@ -15,7 +15,7 @@ NOT_OURS = {("access log", "docs/operate.md")}
 
 def read_glossary() -> dict[str, str]:
     """Each word that is not used, with the one to use instead. A row of the table: | say | means | not |."""
-    rows = re.findall(r"^\| \*\*(.+?)\*\* \|.*\| (.*) \|$", GLOSSARY.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| \*\*(.+)\*\* \|.*\| (.*) \|$", GLOSSARY.read_text(), re.MULTILINE)
     return {word: say for say, others in rows for word in re.findall(r"`([^`]+)`", others)}
 
 
@@ -35,10 +35,8 @@ def texts() -> dict[str, str]:
 
 
 def test_the_glossary_has_the_words_of_the_field():
-    text = GLOSSARY.read_text()
-    assert {f"**{word}**" for word in ("cluster", "application", "service", "trigger", "healthy", "deliveries", "roll back")} <= {
-        word for word in re.findall(r"^\| (\*\*.+?\*\*) \|", text, re.MULTILINE)
-    }
+    said = set(re.findall(r"\*\*(.+?)\*\*", "".join(re.findall(r"^\| (\*\*.+?) \|", GLOSSARY.read_text(), re.MULTILINE))))
+    assert {"cluster", "application", "service", "trigger", "call", "healthy", "deliveries", "roll back"} <= said
 
 
 @pytest.mark.parametrize("word", sorted(read_glossary()))

@@ -1,4 +1,4 @@
-"""A container's page and its service's settings, as a real engine fills them."""
+"""A container's page and its service's settings, with the answers of a real engine."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What the inventory finds on a real engine, and what a connection test says of engines that cannot be used."""
+"""The inventory of a real engine, and the results of connection tests, also of engines that cannot be used."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from tests.harness.images import BASE, HEALTHY, make_image
 from tests.harness.projects import Project, create_container, read_ids
 from tests.harness.tls_engine import find_free_port, run_tls_engine
 
-connect_to = test_connection  # pytest takes the function's own name for a test's
+connect_to = test_connection  # pytest would collect the function under its own name as a test
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def cluster(db, engine) -> Cluster:
 
 
 def outline() -> dict[str, tuple[str, int, int]]:
-    """application/service: status, wanted and running."""
+    """Return status, replicas and running containers by application/service."""
     return {
         f"{service.application.name}/{service.name}": (service.status, service.replicas, service.running)
         for service in Service.objects.select_related("application")
@@ -61,7 +61,7 @@ def test_everything_on_the_engine_is_found(cluster, api, image):
     assert container.addresses == {"bridge": inspected["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]}
 
 
-def test_the_cluster_shows_what_the_engine_is(cluster, api):
+def test_the_cluster_shows_the_facts_of_its_engine(cluster, api):
     sync_cluster(cluster)
     cluster.refresh_from_db()
     assert (cluster.status, cluster.status_reason) == ("reachable", "")
@@ -70,7 +70,7 @@ def test_the_cluster_shows_what_the_engine_is(cluster, api):
     assert cluster.memory_bytes > 0
 
 
-def test_one_offs_are_left_out_and_half_done_recreates_count_once(cluster, api):
+def test_one_off_containers_are_left_out_and_unfinished_recreates_count_once(cluster, api):
     project = Project(api, "shop")
     project.add("web", BASE, start=False, Cmd=["/bin/true"], labels={"com.docker.compose.oneoff": "True"}, name="shop_run_1")
     name = project.add("db", BASE, start=False, Cmd=["/bin/true"])
@@ -102,7 +102,7 @@ def test_digests_of_a_pulled_image_are_known(cluster, api, image, registry):
     assert digest in api.inspect_image(f"{reference}:1")["RepoDigests"]
 
 
-def test_containers_whose_tag_stays_take_no_inspect(engine, api, monkeypatch):
+def test_containers_whose_tag_did_not_move_need_no_inspect(engine, api, monkeypatch):
     for number in range(3):
         create_container(api, f"some{number}", BASE, start=False, Cmd=["/bin/true"])
     with EngineClient(engine.endpoint) as client:
@@ -119,7 +119,7 @@ def refusal(endpoint: EngineEndpoint) -> str:
     return caught.value.message
 
 
-def test_a_connection_over_a_unix_socket_tells_the_engine(engine, api):
+def test_a_connection_over_a_unix_socket_shows_the_engine(engine, api):
     facts = connect_to(engine.endpoint)
     assert (facts.engine_version, facts.swarm_role) == (api.version()["Version"], "")
 
@@ -131,11 +131,12 @@ def test_a_missing_socket_is_named(tmp_path):
 def test_a_closed_port_is_a_refused_connection():
     unused_port = find_free_port()
     assert refusal(EngineEndpoint(f"tcp://127.0.0.1:{unused_port}")) == (
-        f"The engine at 127.0.0.1:{unused_port} does not answer: connection refused."
+        f"The engine at 127.0.0.1:{unused_port} does not answer: connection refused. "
+        "Check that Docker is running and listening there."
     )
 
 
-def test_an_unknown_ssh_host_is_told_in_sshs_words():
+def test_an_unknown_ssh_host_is_reported_in_sshs_words():
     sentence = refusal(EngineEndpoint("ssh://nobody@host.invalid"))
     assert sentence.startswith(("The engine at host.invalid cannot be reached by ssh: ", "The ssh command is not installed"))
 
@@ -151,12 +152,12 @@ def tls_engine(authority):
         yield port
 
 
-def test_tls_client_certificates_open_an_engine(tls_engine, authority):
+def test_tls_client_certificates_are_accepted(tls_engine, authority):
     facts = connect_to(make_endpoint(tls_engine, authority, authority))
     assert facts.engine_version
 
 
-def test_a_cluster_by_tls_is_synced(db, tls_engine, authority):
+def test_a_cluster_behind_tls_is_synced(db, tls_engine, authority):
     endpoint = make_endpoint(tls_engine, authority, authority)
     cluster = ClusterFactory(url=endpoint.url, tls_ca=endpoint.ca, tls_cert=endpoint.cert, tls_key=endpoint.key)
     sync_cluster(Cluster.objects.get(pk=cluster.pk))
@@ -166,8 +167,8 @@ def test_a_cluster_by_tls_is_synced(db, tls_engine, authority):
 def test_an_engine_of_another_authority_is_not_trusted(tls_engine, authority):
     stranger = make_authority("another CA")
     assert refusal(make_endpoint(tls_engine, stranger, authority)) == (
-        f"The engine at 127.0.0.1:{tls_engine} cannot be trusted or does not trust us: "
-        "TLS: unable to get local issuer certificate."
+        f"The engine at 127.0.0.1:{tls_engine} failed the TLS handshake: "
+        "unable to get local issuer certificate. Check the CA and the client certificate."
     )
 
 
@@ -178,5 +179,5 @@ def test_a_client_of_another_authority_is_refused_by_the_engine(tls_engine, auth
     assert "TLS" in sentence
 
 
-def test_no_certificate_for_a_tls_engine_says_what_to_give(tls_engine):
+def test_a_tls_engine_without_a_certificate_says_what_to_enter(tls_engine):
     assert "speaks TLS" in refusal(EngineEndpoint(f"tcp://127.0.0.1:{tls_engine}"))

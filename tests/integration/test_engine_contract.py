@@ -12,10 +12,10 @@ import pytest
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
 from clusters.engine.fakes.fake_engine import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
-from clusters.engine.inspection.details import read_container
+from clusters.engine.inspection.container_details import read_container_details
 from clusters.engine.inspection.masking import MASK
-from clusters.engine.inspection.resource_use import Use, read_use
-from clusters.engine.logs.stream import RawLine, read_lines
+from clusters.engine.inspection.resource_usage import ResourceUsage, read_resource_usage
+from clusters.engine.logs.stream_format import RawLine, read_log_lines
 from clusters.registry.errors import RegistryError
 from tests.harness.eventually import eventually
 from tests.harness.images import SERVE, make_image
@@ -640,15 +640,15 @@ def test_credentials_that_cannot_be_read_are_a_failed_pull(bench: Bench) -> None
 def test_use_is_measured_from_two_samples(bench: Bench) -> None:
     bench.add_image()
     container = bench.run("measured", HostConfig={"Memory": 64 << 20})
-    first = read_use(bench.client.container_stats(container))
+    first = read_resource_usage(bench.client.container_stats(container))
     assert first is not None
     assert first.cpu_percent is None, "one sample tells nothing about the CPU"
     assert first.memory_limit == 64 << 20
     assert 0 < first.memory < first.memory_limit
     assert first.pids >= 1
 
-    def measure() -> Use | None:
-        use = read_use(bench.client.container_stats(container), first.counters)
+    def measure() -> ResourceUsage | None:
+        use = read_resource_usage(bench.client.container_stats(container), first.counters)
         return use if use and use.cpu_percent is not None else None
 
     second = eventually(measure)
@@ -658,7 +658,7 @@ def test_use_is_measured_from_two_samples(bench: Bench) -> None:
 
 def test_an_engine_that_is_waited_for_takes_both_samples(bench: Bench) -> None:
     bench.add_image()
-    use = read_use(bench.client.container_stats(bench.run("measured"), wait=True))
+    use = read_resource_usage(bench.client.container_stats(bench.run("measured"), wait=True))
     assert use is not None
     assert use.cpu_percent is not None
 
@@ -666,11 +666,11 @@ def test_an_engine_that_is_waited_for_takes_both_samples(bench: Bench) -> None:
 def test_what_does_not_run_uses_nothing(bench: Bench) -> None:
     bench.add_image()
     container = bench.run("stopped", start=False)
-    assert read_use(bench.client.container_stats(container)) is None
+    assert read_resource_usage(bench.client.container_stats(container)) is None
     bench.client.start_container(container)
     bench.client.kill_container(container)
     eventually(lambda: bench.state(container) == "exited")
-    assert read_use(bench.client.container_stats(container)) is None
+    assert read_resource_usage(bench.client.container_stats(container)) is None
 
 
 # Details
@@ -694,7 +694,7 @@ def test_both_engines_give_a_containers_page_the_same_details(bench: Bench) -> N
         NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": ["web"]}}},
     )
     eventually(lambda: bench.inspect(container)["State"]["Health"]["Status"] == "healthy")
-    details = read_container(bench.inspect(container))
+    details = read_container_details(bench.inspect(container))
     configuration = details.configuration
     assert (details.name, details.state.word, details.health.status) == ("shown", "running", "healthy")
     assert {(one.name, one.value) for one in configuration.environment.shown} >= {("DB_PASSWORD", MASK), ("COLOR", "blue")}
@@ -789,7 +789,7 @@ def test_events_between_two_moments_are_returned_at_once(bench: Bench) -> None:
 
 def read_log(bench: Bench, container: str, tail: int | None = None, since: int = 0) -> list[RawLine]:
     with bench.client.open_logs("containers", container, tail, since) as chunks:
-        return list(read_lines(chunks))
+        return list(read_log_lines(chunks))
 
 
 def wait_for_lines(bench: Bench, container: str, count: int) -> list[RawLine]:

@@ -1,4 +1,4 @@
-"""Images on a real engine: what a prune shows, what it then removes, and what it leaves when something happened meanwhile."""
+"""Images on a real engine: what a prune previews and removes, and what it keeps when something changed in between."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,7 +23,7 @@ def client(engine: PrivateEngine) -> Iterator[EngineClient]:
 
 @pytest.fixture
 def build(api: docker.APIClient) -> Iterator[Callable[[str, str], str]]:
-    """`build(reference, label)`; what is left of them is removed in the end."""
+    """Build an image by `build(reference, label)`. Those that remain are removed after the test."""
     made: list[str] = []
 
     def make(reference: str, label: str) -> str:
@@ -39,7 +39,7 @@ def build(api: docker.APIClient) -> Iterator[Callable[[str, str], str]]:
 
 
 def read_own(client: EngineClient, *needs: ImageNeed) -> list[EngineImage]:
-    """The images of these tests, and the base that they are built on: other tests leave some behind."""
+    """Return the images of these tests and the base that they are built on: other tests leave images behind."""
     return [one for one in read_images(client, needs) if one.name.startswith((PREFIX, BASE)) or not one.tags]
 
 
@@ -48,7 +48,7 @@ def preview(images: list[EngineImage], made: set[str]) -> dict[str, str]:
     return {image.image_id: image.fingerprint for image in choice.going if image.image_id in made}
 
 
-def test_exactly_what_was_previewed_goes_and_what_is_used_by_then_stays(
+def test_exactly_the_previewed_images_are_removed_and_those_in_use_by_then_are_kept(
     client: EngineClient, api: docker.APIClient, build: Callable[[str, str], str]
 ) -> None:
     dangling, tagged = build("web:1", "old"), build("web:1", "new")
@@ -64,7 +64,7 @@ def test_exactly_what_was_previewed_goes_and_what_is_used_by_then_stays(
 
     api.create_container(late, name="late")
     api.remove_image(gone)
-    after = build("after:1", "after")  # unused too, but nobody was shown it
+    after = build("after:1", "after")  # unused too, but not in the preview
     present = read_own(client)
     removal: Removal = remove_images(client, previewed, present, choose_images(present, Scope.UNUSED))
 
@@ -73,13 +73,13 @@ def test_exactly_what_was_previewed_goes_and_what_is_used_by_then_stays(
     assert removal.gone == (gone,)
     left = {image["Id"] for image in api.images()}
     assert left & {*made, after} == {late, used, stopped, after}
-    assert api.images(name=BASE), "an image that others are built on stays"
+    assert api.images(name=BASE), "an image that others are built on is kept"
 
 
-def test_a_container_that_comes_in_between_keeps_its_image_and_all_tags(
+def test_a_container_created_in_between_keeps_its_image_and_all_tags(
     client: EngineClient, api: docker.APIClient, build: Callable[[str, str], str]
 ) -> None:
-    """After it was read that nothing uses it: the engine itself refuses, and the tags taken off by then are put back."""
+    """The container comes after the images were read: the engine itself refuses, and tags removed by then are restored."""
     image = build("raced:1", "raced")
     api.tag(image, f"{PREFIX}raced", "2")
     present = read_own(client)
@@ -90,16 +90,16 @@ def test_a_container_that_comes_in_between_keeps_its_image_and_all_tags(
     assert sorted(api.inspect_image(image)["RepoTags"]) == [f"{PREFIX}raced:1", f"{PREFIX}raced:2"]
 
 
-def test_a_tag_that_moved_since_the_preview_takes_no_other_image_along(
+def test_a_tag_that_moved_since_the_preview_removes_no_other_image(
     client: EngineClient, api: docker.APIClient, build: Callable[[str, str], str]
 ) -> None:
-    former = build("moving:1", "former")
-    previewed = preview(read_own(client), {former})
+    previous = build("moving:1", "previous")
+    previewed = preview(read_own(client), {previous})
     newer = build("moving:1", "newer")
     present = read_own(client)
     removal = remove_images(client, previewed, present, choose_images(present, Scope.UNUSED))
     assert removal.kept[0].reason == "its tags have changed since the preview"
-    assert {former, newer} <= {image["Id"] for image in api.images()}
+    assert {previous, newer} <= {image["Id"] for image in api.images()}
 
 
 def test_a_pulled_image_is_known_by_its_digest_and_removed_with_it(

@@ -1,11 +1,11 @@
-"""Logs of real containers and of a real Swarm's tasks."""
+"""Logs of real containers and of real Swarm tasks."""
 
 from pathlib import Path
 
 import docker
 
 from clusters.engine.connection.client import EngineClient
-from clusters.engine.logs.cursor import Cursor
+from clusters.engine.logs.cursor import LogCursor
 from clusters.engine.logs.portions import LogSource, read_newest, read_since, read_whole
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
@@ -13,7 +13,7 @@ from tests.harness.images import BASE
 from tests.harness.projects import create_container
 from tests.harness.swarm import PrivateSwarm
 
-# Writes what comes by its input: `echo line > /tmp/in` in the container.
+# Prints each numbered file that appears in /tmp/in, in order.
 ECHOES = "mkdir /tmp/in; n=0; while true; do n=$((n+1)); while [ ! -e /tmp/in/$n ]; do sleep 0.1; done; cat /tmp/in/$n; done"
 
 
@@ -23,14 +23,14 @@ def run(api: docker.APIClient, name: str, script: str, **config: object) -> LogS
 
 
 def say(api: docker.APIClient, name: str, number: int, text: str) -> None:
-    """The container writes the text as its `number`-th line."""
+    """Let the container print the text as its `number`-th line."""
     script = f"echo '{text}' > /tmp/line; busybox ln /tmp/line /tmp/in/{number}; busybox rm /tmp/line"
     execution = api.exec_create(name, ["/bin/busybox", "sh", "-c", script])
     api.exec_start(execution["Id"])
     assert api.exec_inspect(execution["Id"])["ExitCode"] == 0
 
 
-def test_containers_are_interleaved_and_followed_and_a_stopped_one_still_speaks(
+def test_logs_of_running_and_stopped_containers_are_interleaved_and_followed(
     engine: PrivateEngine, api: docker.APIClient
 ) -> None:
     web, ended = run(api, "web", ECHOES), run(api, "ended", "echo before the end")
@@ -45,7 +45,7 @@ def test_containers_are_interleaved_and_followed_and_a_stopped_one_still_speaks(
 
             def see_more(wanted: int = number) -> bool:
                 nonlocal portion
-                portion = read_since(client, sources, Cursor.decode(portion.cursor.encode()))
+                portion = read_since(client, sources, LogCursor.decode(portion.cursor.encode()))
                 shown.extend(line.text for line in portion.lines)
                 return len(shown) >= wanted
 
@@ -55,7 +55,7 @@ def test_containers_are_interleaved_and_followed_and_a_stopped_one_still_speaks(
         assert whole == ["before the end", *shown]
 
 
-def test_a_log_of_a_hundred_thousand_lines_is_read_in_bounded_portions(
+def test_a_log_of_a_hundred_thousand_lines_is_read_in_limited_portions(
     engine: PrivateEngine, api: docker.APIClient, tmp_path: Path
 ) -> None:
     big = run(api, "big", "i=0; while [ $i -lt 100000 ]; do echo line $i; i=$((i+1)); done")
@@ -64,7 +64,7 @@ def test_a_log_of_a_hundred_thousand_lines_is_read_in_bounded_portions(
         newest = read_newest(client, [big], 1000)
         assert [line.text for line in newest.lines] == [f"line {number}" for number in range(99_000, 100_000)]
         assert read_since(client, [big], newest.cursor).lines == ()
-        portion = read_since(client, [big], Cursor())
+        portion = read_since(client, [big], LogCursor())
         count = len(portion.lines)
         assert (count, portion.more) == (10_000, True)
         portion = read_since(client, [big], portion.cursor)
@@ -93,10 +93,10 @@ def test_tasks_of_a_swarm_are_interleaved_by_slot_and_followed(swarm: PrivateSwa
         eventually(see_all)
     expected = {("stdout", "hello from {}"), ("stderr", "again from {}")}
     assert shown == {(f"web.{slot}", stream, text.format(slot)) for slot in (1, 2) for stream, text in expected}
-    assert count == 4  # none came twice
+    assert count == 4  # no line came twice
 
 
-def test_a_task_that_runs_nowhere_is_told(swarm: PrivateSwarm) -> None:
+def test_a_task_that_runs_nowhere_is_a_notice(swarm: PrivateSwarm) -> None:
     image = swarm.publish("talker")
     swarm.create_service("nowhere", image, "--constraint", "node.hostname==elsewhere", "--detach")
     [task] = eventually(lambda: swarm.list_tasks("nowhere"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from clusters.engine.connection import client
+from clusters.engine.connection import image_requests
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
@@ -117,7 +117,7 @@ def test_nothing_is_touched_whatever_the_registry_answers(
     reason: str,
     words: str,
 ) -> None:
-    monkeypatch.setattr(client, "PULL_SILENCE", 1.0)
+    monkeypatch.setattr(image_requests, "PULL_SILENCE", 1.0)
     reference, _ = push_versions(api, registry, image)
     project.add("web", reference)
     before = read_ids(api)

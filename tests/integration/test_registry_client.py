@@ -1,4 +1,4 @@
-"""The registry client and what it decides, asked of real Distribution registries of each kind of authentication."""
+"""The registry client, on real Distribution registries with each kind of authentication."""
 
 import pytest
 
@@ -15,7 +15,7 @@ WRITER, READER = ("writer", "writes-for-tests"), ("reader", "reads-for-tests")
 
 @pytest.fixture(scope="module")
 def login_registry(tmp_path_factory):
-    """With an htpasswd file."""
+    """A registry with an htpasswd file."""
     with run_registry(tmp_path_factory.mktemp("login"), **LOGIN) as registry:
         yield registry
 
@@ -48,7 +48,7 @@ def store(registry: PrivateRegistry, username: str = "", password: str = "", **o
 
 
 def count_uploads(registry: PrivateRegistry) -> int:
-    """Those that are open."""
+    """Return how many uploads are open."""
     return len(list((registry.folder / "data").rglob("_uploads/*/startedat")))
 
 
@@ -58,7 +58,7 @@ def refuse(access, act=RegistryClient.check) -> RegistryError:
     return caught.value
 
 
-def test_tag_of_an_open_registry_is_read_and_known_again(registry):
+def test_tag_of_an_open_registry_is_read_and_recognized_when_unchanged(registry):
     digest = registry.put_image("team/open", "1")
     with RegistryClient(registry.access()) as client:
         assert client.check() is None
@@ -73,7 +73,7 @@ def test_tag_of_an_open_registry_is_read_and_known_again(registry):
     assert caught.value.code == "not_found"
 
 
-def test_stopped_registry_is_unreachable_and_comes_back(registry):
+def test_stopped_registry_is_unreachable_until_it_starts_again(registry):
     with RegistryClient(registry.access()) as client:
         client.check()
         registry.stop()
@@ -119,7 +119,7 @@ def test_token_registry_refuses_other_credentials(token_registry):
     assert refuse(token_registry.access(), lambda client: client.read_tag("team/app", "1")).code == "unauthorized"
 
 
-def test_registry_itself_decides_where_its_token_tells_nothing(token_registry, token_server, monkeypatch):
+def test_registry_itself_decides_where_its_token_shows_nothing(token_registry, token_server, monkeypatch):
     monkeypatch.setattr("clusters.registry.client.grants_push", lambda token, path: None)
     answers = {}
     for username, password in (READER, WRITER):
@@ -153,7 +153,7 @@ def test_push_permission_follows_the_stored_account(token_registry):
 
 
 @pytest.mark.django_db
-def test_test_of_a_registry_tells_and_keeps_what_is_wrong(login_registry):
+def test_test_of_a_registry_shows_and_keeps_the_problem(login_registry):
     stored = store(login_registry, LOGIN["user"], "wrong")
     with pytest.raises(RegistryError):
         registries.test_registry(stored)

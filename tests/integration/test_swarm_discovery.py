@@ -238,7 +238,7 @@ def test_a_worker_is_skipped(three_nodes: PrivateSwarm):
     manager, worker, _ = three_nodes.nodes
     with EngineClient(EngineEndpoint(worker.tcp_url, others=(manager.tcp_url,))) as client, client.sibling() as sibling:
         assert (client.address, sibling.address) == (manager.tcp_url, manager.tcp_url)
-        assert client.passed_over[0].startswith(f"The engine at {worker.address}:2375 is no Swarm manager: ")
+        assert client.passed_over[0].startswith(f"The engine at {worker.address}:2375 is not a Swarm manager: ")
         assert len(sibling.list_nodes()) == 3
 
 
@@ -250,7 +250,7 @@ def test_when_no_address_answers_each_is_named(three_nodes: PrivateSwarm):
         EngineClient(endpoint)
     assert f"The engine at {manager.address}:2375" in caught.value.message
     assert f"The engine at {worker.address}:1 does not answer: connection refused." in caught.value.message
-    assert f"The engine at {worker.address}:2375 is no Swarm manager" in caught.value.message
+    assert f"The engine at {worker.address}:2375 is not a Swarm manager" in caught.value.message
 
 
 def test_a_connection_test_reports_what_is_at_each_address(three_nodes: PrivateSwarm, engine: PrivateEngine):

@@ -18,6 +18,7 @@ from tests.harness.projects import create_container, read_ids
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+NO_SOCKET = "there is no such socket. Check that Docker is running there."
 PROMPTLY = 10.0  # seconds: long before the next full resync, so an event brought it
 
 
@@ -133,7 +134,7 @@ def test_a_killed_engine_is_unreachable_with_the_reason_and_comes_back(transacti
         eventually(lambda: is_reachable(cluster))
 
         stop_engine(own)
-        reason = f"The engine at {own.folder}/docker.sock does not answer: there is no such socket."
+        reason = f"The engine at {own.folder}/docker.sock does not answer: {NO_SOCKET}"
         eventually(lambda: status_of(cluster) == ("unreachable", reason))
         assert state_of("redis") == "created"
 
@@ -147,9 +148,7 @@ def test_an_engine_that_never_answered_is_told_and_found_later(transactional_db,
     socket = tmp_path / "docker.sock"
     cluster = ClusterFactory(url=f"unix://{socket}", status=Cluster.Status.UNKNOWN)
     watcher()
-    eventually(
-        lambda: status_of(cluster) == ("unreachable", f"The engine at {socket} does not answer: there is no such socket.")
-    )
+    eventually(lambda: status_of(cluster) == ("unreachable", f"The engine at {socket} does not answer: {NO_SOCKET}"))
     os.symlink(f"{engine.folder}/docker.sock", socket)
     eventually(lambda: is_reachable(cluster))
 

@@ -1,4 +1,4 @@
-"""Where an engine listens. No Docker import here: models use it."""
+"""The address of an engine. This module does not import the Docker SDK, because models use it."""
 
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -13,7 +13,7 @@ MOST_OTHERS = 9
 
 @dataclass(frozen=True)
 class EngineEndpoint:
-    """An address as DOCKER_HOST writes it; for tcp:// the CA, client certificate and key as PEM text (never in its repr).
+    """An address in DOCKER_HOST's form; for tcp://, the CA, client certificate and key as PEM text (never in its repr).
 
     `others` are further managers of the same Swarm, reached with the same certificates.
     """
@@ -23,41 +23,43 @@ class EngineEndpoint:
     cert: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
     others: tuple[str, ...] = ()
-    cluster_uid: str = field(default="", repr=False, compare=False)  # for counting its requests; empty: they are not counted
+    cluster_uid: str = field(
+        default="", repr=False, compare=False
+    )  # to count its requests; they are not counted where it is empty
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All, in the order in which they are tried."""
+        """All addresses, in the order in which they are tried."""
         return tuple(dict.fromkeys((self.url, *self.others)))
 
     def at(self, address: str) -> Self:
-        """The same at one address alone."""
+        """Return the same endpoint with one address alone."""
         return replace(self, url=address, others=())
 
     def validate(self) -> None:
-        """Raises EngineError (`bad_address`, `bad_other_address`) with a sentence that says what to write instead."""
-        check_address(self.url)
+        """Raises EngineError (`bad_address`, `bad_other_address`) with a sentence that says what to enter instead."""
+        check_engine_address(self.url)
         if bool(self.cert) != bool(self.key):
-            raise EngineError("A client certificate and its key must be given together.", code="bad_address")
+            raise EngineError("Enter a client certificate and its key together.", code="bad_address")
         if wrong := self.find_wrong_others():
             raise EngineError(" ".join(wrong), code="bad_other_address")
 
     def find_wrong_others(self) -> list[str]:
-        """A sentence for each that is no address."""
-        wrong = [f"{address[:255]}: {reason}" for address in self.others if (reason := find_fault(address))]
-        return wrong or ([f"No more than {MOST_OTHERS} other managers can be given."] if len(self.others) > MOST_OTHERS else [])
+        """Return a sentence for each of the others that is not an address."""
+        wrong = [f"{address[:255]}: {reason}" for address in self.others if (reason := find_address_fault(address))]
+        return wrong or ([f"Enter at most {MOST_OTHERS} other managers."] if len(self.others) > MOST_OTHERS else [])
 
 
-def find_fault(address: str) -> str:
-    """Empty when there is none."""
+def find_address_fault(address: str) -> str:
+    """Return what is wrong with an address, or "" when nothing is."""
     try:
-        check_address(address)
+        check_engine_address(address)
     except EngineError as error:
         return error.message
     return ""
 
 
-def check_address(url: str) -> None:
+def check_engine_address(url: str) -> None:
     """Raises EngineError (`bad_address`)."""
     if len(url) > LONGEST:
         raise EngineError(f"The address is longer than {LONGEST} characters.", code="bad_address")
@@ -73,7 +75,7 @@ def check_address(url: str) -> None:
     try:
         parts.port  # noqa: B018 - urlsplit checks the port when it is read
     except ValueError as error:
-        raise EngineError("The port of the address is not a number from 0 to 65535.", code="bad_address") from error
+        raise EngineError("The port of the address must be a number from 0 to 65535.", code="bad_address") from error
 
 
 def split_address(url: str) -> SplitResult:

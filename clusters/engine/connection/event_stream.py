@@ -1,4 +1,4 @@
-"""The engine's event stream, as far as it is needed: has something happened, yes or no."""
+"""The engine's live event stream, reduced to one question: has something happened? `inspection` has the past events."""
 
 import json
 import socket
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 from requests.exceptions import ChunkedEncodingError
 
-from clusters.engine.connection.client import translated_errors
+from clusters.engine.connection.sdk_errors import translated_errors
 from clusters.engine.errors import EngineUnreachable
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-ANSWER_SECONDS = 5.0  # past the end of a round, until an engine that has not ended it counts as silent
+ANSWER_SECONDS = 5.0  # how long after `until` an engine that has not ended the stream counts as silent
 
 
 class EventStream:
-    """Events between two moments of the engine's clock (Unix times); use as a context manager.
+    """The events between two moments of the engine's clock (Unix times); use it as a context manager.
 
-    `filters` as the Engine API has them. The engine itself ends the stream at `until`.
+    `filters` are in the Engine API's form. The engine itself ends the stream at `until`.
     """
 
     def __init__(self, client: "EngineClient", since: float, until: float, filters: Mapping[str, Sequence[str]]) -> None:
@@ -30,7 +30,7 @@ class EventStream:
         self._url = client.address
         params = {"since": f"{since:.6f}", "until": f"{until:.6f}", "filters": json.dumps(filters)}
         with translated_errors(self._url):
-            # Not api.events(): it waits for ever, even for an engine that is no longer there.
+            # Not api.events(): it would wait forever, even for an engine that no longer exists.
             self._response = api._get(api._url("/events"), params=params, stream=True, timeout=until - since + ANSWER_SECONDS)
             api._raise_for_status(self._response)
 
@@ -42,9 +42,10 @@ class EventStream:
         self._response.close()
 
     def wait_for_event(self) -> bool:
-        """True at the first event, False when `until` has come without one. Raises EngineUnreachable.
+        """Return True at the first event, or False when `until` has passed without one. Raises EngineUnreachable.
 
-        True as well when the stream breaks off, for an engine that ends or by `interrupt`: the next request tells why.
+        Also returns True when the stream breaks off, because the engine stops or `interrupt` was called: the next request shows
+        which.
         """
         try:
             with translated_errors(self._url):
@@ -55,7 +56,7 @@ class EventStream:
             raise
 
     def interrupt(self) -> None:
-        """Wake up a thread that waits. Over ssh there is no socket to close: that thread waits to the end of its round."""
+        """Wake up the thread that waits. Over ssh there is no socket to close, and it waits until `until`."""
         connection = getattr(self._response.raw, "_fp", None)
         stream = getattr(getattr(connection, "fp", None), "raw", None)
         if isinstance(sock := getattr(stream, "_sock", None), socket.socket):

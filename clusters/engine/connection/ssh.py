@@ -1,5 +1,7 @@
-"""The SDK's way to an engine by ssh, which is the ssh command. The SDK's own needs paramiko even where it is not to use it, and
-reads from a pipe, for ever."""
+"""The SDK's connection to an engine by the ssh command.
+
+The SDK's own adapter needs paramiko even where it does not use it, and reads from a pipe without a timeout.
+"""
 
 import socket
 import subprocess
@@ -12,10 +14,10 @@ from docker.transport.basehttpadapter import BaseHTTPAdapter
 
 
 class SSHSocket(socket.socket):
-    """One end of a socket pair, whose other end ssh has: timeouts and shutdown hold as on any socket."""
+    """One end of a socket pair; ssh has the other. Timeouts and shutdown work as on any socket."""
 
     def __init__(self, url: str, timeout: float | None) -> None:
-        """`url` as ssh://user@host:port. Raises OSError."""
+        """`url` such as ssh://user@host:port. Raises OSError."""
         ours, theirs = socket.socketpair()
         super().__init__(fileno=ours.detach())
         self.settimeout(timeout)
@@ -24,12 +26,12 @@ class SSHSocket(socket.socket):
         command += ["-l", parts.username] if parts.username else []
         command += ["-p", str(parts.port)] if parts.port else []
         command += ["--", parts.hostname or "", "docker system dial-stdio"]
-        # A group of its own: a Ctrl-C at the console's terminal is for the console.
+        # In a process group of its own, so that Ctrl-C at the console's terminal does not end it.
         with theirs:
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno(), process_group=0)  # noqa: S603
 
     def _real_close(self, *arguments: Any) -> None:
-        """When the last reader is closed too."""
+        """End ssh once the last reader is closed too."""
         super()._real_close(*arguments)  # type: ignore[misc]
         if (process := getattr(self, "_process", None)) and process.poll() is None:
             process.kill()
@@ -55,7 +57,7 @@ class SSHPool(urllib3.HTTPConnectionPool):
 
 
 class SSHAdapter(BaseHTTPAdapter):
-    """In the place of docker.transport.SSHHTTPAdapter."""
+    """The replacement for docker.transport.SSHHTTPAdapter."""
 
     def __init__(self, base_url: str, timeout: float, max_pool_size: int, **_: Any) -> None:
         super().__init__()
@@ -73,5 +75,5 @@ class SSHAdapter(BaseHTTPAdapter):
 
 
 def use_ssh_command() -> None:
-    """Lets the SDK know this adapter for ssh:// addresses."""
+    """Make the SDK use this adapter for ssh:// addresses."""
     docker.api.client.SSHHTTPAdapter = SSHAdapter  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
-"""FakeEngine's containers: what the Engine API makes of a create body, and how it shows it. Pure functions."""
+"""FakeEngine's containers: what the engine makes of a create body, and how the Engine API shows it. Pure functions."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 Json = dict[str, Any]
@@ -12,7 +13,7 @@ NEVER = "0001-01-01T00:00:00Z"
 
 
 def make_id(*seed: object) -> str:
-    """64 hex digits, the same for the same seed."""
+    """Return 64 hex digits, the same for the same seed."""
     return hashlib.sha256(repr(seed).encode()).hexdigest()
 
 
@@ -36,7 +37,7 @@ def new_state(status: str) -> Json:
 
 
 def new_stats(container: Json, second: int) -> Json:
-    """What it has used in so many seconds of a machine with two CPUs: of 0 seconds, as of a stopped one, nothing."""
+    """Return what the container has used after `second` seconds on a machine with two CPUs. After 0 seconds it is stopped."""
     system, used = 2 * second * 10**9, second * 10**8
     stats: Json = {"id": container["Id"], "name": container["Name"], "read": NEVER, "precpu_stats": {}, "memory_stats": {}}
     stats["cpu_stats"] = {"cpu_usage": {"total_usage": used}}
@@ -57,7 +58,7 @@ def new_stats(container: Json, second: int) -> Json:
 
 
 def merge_config(body: Json, image: Json) -> Json:
-    """The container's config as the engine makes it of the create body and the image's defaults."""
+    """Return the container's config: the create body over the image's defaults."""
     config: Json = {"Hostname": "", "Domainname": "", **{k: v for k, v in body.items() if v is not None}}
     own = {entry.partition("=")[0] for entry in body.get("Env") or []}
     config["Env"] = [
@@ -79,12 +80,12 @@ def merge_config(body: Json, image: Json) -> Json:
 
 
 def merge_health_check(own: Json, image: Json) -> Json:
-    """Field by field: what the body leaves out is the image's."""
+    """Fill each field that the body leaves out with the image's."""
     return {**image, **{name: value for name, value in own.items() if value}}
 
 
 def merge_command(body: Json, image: Json) -> tuple[list[str] | None, list[str] | None]:
-    """The image's command is a default only where the image's entrypoint is used too."""
+    """Return command and entrypoint. The image's command is a default only together with the image's entrypoint."""
     command, entrypoint = body.get("Cmd"), body.get("Entrypoint")
     if entrypoint:
         return command, entrypoint
@@ -92,13 +93,13 @@ def merge_command(body: Json, image: Json) -> tuple[list[str] | None, list[str] 
 
 
 def find_command(container: Json) -> list[str]:
-    """What is run: entrypoint and command."""
+    """Return what the container runs: its entrypoint and its command."""
     config = container["Config"]
     return [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
 
 
-def fixed_ports(container: Json) -> set[str]:
-    """The host ports the container asks for by number."""
+def find_host_ports(container: Json) -> set[str]:
+    """Return the host ports that the container requests by number."""
     bindings = container["HostConfig"].get("PortBindings") or {}
     return {
         bound["HostPort"]
@@ -119,15 +120,19 @@ def list_ports(container: Json) -> list[Json]:
     return ports
 
 
-def matches(container: Json, filters: Json) -> bool:
-    """Whether the container passes the list's filters: `label`, `name`, `id` and `status`, each a word or a list of words."""
+def has_labels(labels: Json, words: Iterable[str]) -> bool:
+    """Return whether the labels have each word, `key` or `key=value`, of a list's filter `label`."""
+    parted = (word.partition("=") for word in words)
+    return all(labels.get(key) == text if sign else key in labels for key, sign, text in parted)
+
+
+def container_matches(container: Json, filters: Json) -> bool:
+    """Return whether the container passes a list's filters: `label`, `name`, `id`, `status`, each a word or a list of words."""
     labels = container["Config"]["Labels"]
     for kind, value in filters.items():
         words = [value] if isinstance(value, str) else list(value)
         if kind == "label":
-            passed = all(
-                labels.get(key) == text if sign else key in labels for key, sign, text in (w.partition("=") for w in words)
-            )
+            passed = has_labels(labels, words)
         elif kind == "name":
             passed = any(word.lstrip("^/").rstrip("$") in container["Name"] for word in words)
         elif kind == "id":
@@ -135,7 +140,7 @@ def matches(container: Json, filters: Json) -> bool:
         elif kind == "status":
             passed = container["State"]["Status"] in words
         else:
-            raise NotImplementedError(f"FakeEngine knows no filter {kind!r}.")
+            raise NotImplementedError(f"FakeEngine does not know the filter {kind!r}.")
         if not passed:
             return False
     return True

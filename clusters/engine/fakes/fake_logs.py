@@ -1,9 +1,9 @@
-"""FakeEngine's logs: lines as the engine stores them, and the bytes that it sends for them. Pure functions."""
+"""FakeEngine's logs: the lines as the engine stores them, and the bytes that it sends. Pure functions."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from clusters.engine.logs.stream import SECOND, Stream, format_moment
+from clusters.engine.logs.stream_format import SECOND, Stream, format_moment
 
 PIECE_BYTES = 16 * 1024
 FIRST_MOMENT = 1_767_225_600 * SECOND  # the first moment of 2026, nanoseconds
@@ -18,12 +18,12 @@ class FakeLine(NamedTuple):
 
 
 def cut_pieces(moment: int, stream: Stream, text: bytes) -> list[FakeLine]:
-    """As the engine stores what a process has written."""
+    """Cut a line that a process wrote into the pieces that the engine stores."""
     return [FakeLine(moment, stream, text[start : start + PIECE_BYTES]) for start in range(0, max(len(text), 1), PIECE_BYTES)]
 
 
 def send_logs(lines: Sequence[FakeLine], tail: int | None, since: int, has_terminal: bool) -> Iterator[bytes]:
-    """`tail` first, then `since`: as the engine does it."""
+    """Yield what the engine sends. Like the engine, apply `tail` first and `since` to the rest."""
     last = lines if tail is None else lines[max(len(lines) - tail, 0) :]
     for line in last:
         if line.moment < since:

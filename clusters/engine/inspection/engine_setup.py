@@ -1,4 +1,4 @@
-"""How an engine is set up, as GET /info tells it: storage, cgroups, logging, runtime, registries, and what it warns of."""
+"""How an engine is set up, from GET /info: storage, cgroups, logging, runtimes, registries and warnings."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from clusters.engine.cleaning import NAME_LENGTH, TEXT_LENGTH, clean_text
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-LISTED = 20  # of mirrors, registries, options and warnings
+LISTED = 20  # at most so many mirrors, registries, options and warnings
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class EngineSetup:
     warnings: tuple[str, ...]
 
 
-def read_setup(client: "EngineClient") -> EngineSetup:
+def read_engine_setup(client: "EngineClient") -> EngineSetup:
     """Raises EngineError."""
-    return describe_setup(client.info())
+    return describe_engine_setup(client.info())
 
 
-def describe_setup(info: Mapping[str, Any]) -> EngineSetup:
+def describe_engine_setup(info: Mapping[str, Any]) -> EngineSetup:
     registries = info.get("RegistryConfig") or {}
     indexes = (registries.get("IndexConfigs") or {}).items()
     insecure = [name for name, index in indexes if (index or {}).get("Secure") is False]
@@ -63,12 +63,12 @@ def read_word(info: Mapping[str, Any], name: str) -> str:
 
 
 def read_status(status: Iterable[Any], name: str) -> str:
-    """A value of the storage driver's list of pairs."""
+    """Return a value from the storage driver's list of pairs."""
     return next((clean_text(pair[1], NAME_LENGTH) for pair in status if len(pair) == 2 and pair[0] == name), "")
 
 
 def read_option(option: Any) -> str:
-    """ "name=seccomp,profile=default" is `seccomp`."""
+    """Return the option's name: `seccomp` for "name=seccomp,profile=default"."""
     return str(option).partition(",")[0].removeprefix("name=")
 
 

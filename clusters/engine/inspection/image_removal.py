@@ -1,4 +1,4 @@
-"""Which images may go, said before anything is touched, and the removal of exactly those, one by one and never by force."""
+"""Chooses images to remove, for a preview, and removes exactly these, one by one and never by force."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +15,13 @@ from clusters.engine.references import repository_of
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-REMOVE_PATIENCE = 60.0  # seconds for one image: its layers are deleted before the engine answers
-REMOVE_LIMIT = 120.0  # seconds after which no further image is begun: somebody waits for the answer
+REMOVE_PATIENCE = 60.0  # seconds for one image: the engine deletes its layers before it answers
+REMOVE_LIMIT = 120.0  # seconds after which no further removal starts: a user is waiting for the answer
 NAMES_SHOWN = 3
 
 
 class Scope(StrEnum):
-    """What a prune looks at: images without a tag, or all that no container uses."""
+    """The images that a prune considers: those without a tag, or all that no container uses."""
 
     DANGLING = "dangling"
     UNUSED = "unused"
@@ -29,7 +29,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class KeptImage:
-    """`reason` goes on after the image's name and "is kept: "."""
+    """An image that is not removed. `reason` continues "is kept: "."""
 
     image: EngineImage
     reason: str
@@ -37,7 +37,10 @@ class KeptImage:
 
 @dataclass(frozen=True)
 class PruneChoice:
-    """`going` in the order of removal: what was built on an image comes before it. `kept`: unused, and yet held back."""
+    """The result of choosing images for a prune.
+
+    `going` is in the order of removal: children before their parents. `kept` are unused, but needed.
+    """
 
     going: tuple[EngineImage, ...]
     kept: tuple[KeptImage, ...]
@@ -54,7 +57,7 @@ class PruneChoice:
 
 @dataclass(frozen=True)
 class Removal:
-    """What came of it. `gone`: ids that were not there any more."""
+    """The result of a removal. `gone` has the ids of images that no longer existed."""
 
     removed: tuple[EngineImage, ...]
     kept: tuple[KeptImage, ...]
@@ -66,19 +69,22 @@ class Removal:
 
 
 def add_sizes(images: Iterable[EngineImage]) -> int:
-    """Bytes; what the images share with each other or with those that stay is counted in: the most that can become free."""
+    """Return the most bytes that can become free: shared layers count too, also those shared with images that stay."""
     return sum(image.size for image in images)
 
 
 def add_unique_sizes(images: Iterable[EngineImage]) -> int | None:
-    """Bytes that become free for certain; None where the engine does not tell what images share."""
+    """Return the bytes that certainly become free, or None where the engine does not measure what images share."""
     found = [image.unique for image in images]
     known = [size for size in found if size is not None]
     return sum(known) if len(known) == len(found) else None
 
 
 def explain_hold(image: EngineImage, named: bool) -> str:
-    """Why the image may not go; empty when it may. `named`: people chose to remove also what is only referred to."""
+    """Return why the image must stay, or "" when it can be removed.
+
+    With `named`, the user chose to remove also images that are only referred to.
+    """
     if image.users:
         return describe_users(image)
     holding = [need for need in image.needs if need.firm or not named]
@@ -86,7 +92,7 @@ def explain_hold(image: EngineImage, named: bool) -> str:
 
 
 def describe_users(image: EngineImage) -> str:
-    """ "it is used by the running container web, the stopped container job and 2 more"."""
+    """Return "it is used by the running container web, the stopped container job and 2 more"."""
     shown = [f"the {'running' if user.is_running else 'stopped'} container {user.name}" for user in image.users[:NAMES_SHOWN]]
     more = len(image.users) - len(shown)
     words = [*shown, f"{more} more"] if more else shown
@@ -94,7 +100,7 @@ def describe_users(image: EngineImage) -> str:
 
 
 def choose_images(images: Sequence[EngineImage], scope: Scope, named: bool = False) -> PruneChoice:
-    """`named`: also those that applications and services of the cluster refer to without using them now."""
+    """Choose what a prune removes. `named` includes images that the cluster's applications and services only refer to."""
     known = {image.image_id: image for image in images}
     looked_at = [image for image in images if not image.is_used and (scope == Scope.UNUSED or not image.tags)]
     held = {image.image_id: reason for image in looked_at if (reason := explain_hold(image, named))}
@@ -109,14 +115,14 @@ def choose_images(images: Sequence[EngineImage], scope: Scope, named: bool = Fal
 
 
 def explain_stay(image: EngineImage, images: Sequence[EngineImage]) -> str:
-    """Why this one image cannot be removed by itself, whatever people choose; empty when it can."""
+    """Return why this one image cannot be removed, whatever the user chooses, or "" when it can."""
     if reason := explain_hold(image, named=True):
         return reason
     return describe_children(image, {one.image_id: one for one in images}) if image.children else ""
 
 
 def choose_one(images: Sequence[EngineImage], image_id: str) -> PruneChoice:
-    """This one image, chosen by somebody: only what `explain_stay` says holds it."""
+    """Choose this one image, as a user did. It is kept only for the reasons of `explain_stay`."""
     found = [image for image in images if image.image_id == image_id]
     kept = tuple(KeptImage(image, reason) for image in found if (reason := explain_stay(image, images)))
     return PruneChoice(() if kept else tuple(found), kept, 0)
@@ -139,9 +145,10 @@ def count_ancestors(image: EngineImage, known: Mapping[str, EngineImage]) -> int
 def remove_images(
     client: "EngineClient", previewed: Mapping[str, str], present: Sequence[EngineImage], choice: PruneChoice
 ) -> Removal:
-    """Remove what was previewed (fingerprints by image id) and is still in `choice`, of the images `present` now.
+    """Remove the images that were previewed and are still in `choice`.
 
-    Raises nothing for one that cannot be removed: it is kept, with the reason.
+    `previewed` has fingerprints by image id; `present` are the images that exist now. An image that cannot be removed is kept,
+    with the reason; it raises no error.
     """
     known = {image.image_id: image for image in present}
     gone = [image_id for image_id in previewed if image_id not in known]
@@ -159,7 +166,7 @@ def remove_images(
         if image.image_id not in previewed:
             continue
         if time.monotonic() > deadline:
-            lost = lost or "there was no time left for it; prune again"
+            lost = lost or "the time limit was reached. Prune again to remove it"
         reason = lost
         try:
             if not lost:
@@ -168,7 +175,7 @@ def remove_images(
             gone.append(image.image_id)
             continue
         except EngineUnreachable as error:
-            reason = lost = f"the engine was lost: {clean_text(error.message, 300)}"
+            reason = lost = f"the engine stopped answering: {clean_text(error.message, 300)}"
         if reason:
             kept.append(KeptImage(image, reason.rstrip(".")))
         else:
@@ -177,11 +184,10 @@ def remove_images(
 
 
 def remove_image(client: "EngineClient", image: EngineImage, fingerprint: str) -> str:
-    """Remove the image with all its tags, unless those differ from what `fingerprint` stands for. Why it stays; empty when
-    it is gone.
+    """Remove the image with all its tags, unless they no longer match `fingerprint`. Return why it stays, or "".
 
-    By its id, not by a tag: a tag may have moved to another image. The engine removes by id what has one tag; further ones
-    are taken off before, and put on again where it then refuses. Raises TargetMissing, EngineUnreachable.
+    It is removed by its id, because a tag can move to another image meanwhile. The engine removes by id only an image with one
+    tag, so further tags are removed first, and restored where the engine then refuses. Raises TargetMissing, EngineUnreachable.
     """
     if image.fingerprint != fingerprint:
         return "its tags have changed since the preview"
@@ -196,19 +202,19 @@ def remove_image(client: "EngineClient", image: EngineImage, fingerprint: str) -
             client.remove_image(image.image_id)
     except EngineRefused as error:
         for reference in taken:
-            put_back(client, image, reference)
+            restore_reference(client, image, reference)
         return clean_text(error.message, 300)
     return ""
 
 
 def list_spare_references(image: EngineImage) -> list[str]:
-    """All tags but the first, and the digests in repositories other than its: with these the engine refuses an id."""
+    """Return all tags but the first, and the digests of other repositories: with these the engine refuses the id."""
     first = (image.tags or image.digests or ("",))[0]
     return [*image.tags[1:], *(one for one in image.digests if repository_of(one) != repository_of(first))]
 
 
-def put_back(client: "EngineClient", image: EngineImage, reference: str) -> None:
-    """A tag; a digest cannot be given back, and nothing is lost with it but a name that the registry knows."""
+def restore_reference(client: "EngineClient", image: EngineImage, reference: str) -> None:
+    """Restore a tag. A digest cannot be restored; only a name is lost with it, which the registry still knows."""
     if "@" not in reference:
         with suppress(EngineError):
             client.tag_image(image.image_id, reference)

@@ -1,6 +1,6 @@
-"""The images of one engine, what uses them, and what refers to them without using them.
+"""The images of one engine, the containers that use them, and what refers to them without using them.
 
-Read live: two requests, on a Swarm manager a third. Everything else here is pure.
+Images are read live, with two requests, or three on a Swarm manager. Everything else here is pure.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from clusters.engine.references import IMAGE_ID, repository_of
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-SHARED_SIZE_API = (1, 42)  # from there on the engine counts, when asked, what an image shares with others
+SHARED_SIZE_API = (1, 42)  # from this version on, an engine can measure what an image shares with others
 NO_TAG, NO_DIGEST = "<none>:<none>", "<none>@<none>"
 LASTING_STATES = {"running", "paused", "restarting"}
 SORTS = ("name", "-name", "size", "-size", "created", "-created")
@@ -35,9 +35,9 @@ class ImageUser:
 
 @dataclass(frozen=True)
 class ImageNeed:
-    """What refers to an image by `reference` (a name or an id), whether or not a container of it is there.
+    """A reference to an image by name or id, from something that does not need to have a container of it now.
 
-    `reason` goes on after "is kept: ". A `firm` one holds it whatever people choose.
+    `reason` continues "is kept: ". A `firm` need keeps the image whatever the user chooses.
     """
 
     reference: str
@@ -47,7 +47,10 @@ class ImageNeed:
 
 @dataclass(frozen=True)
 class EngineImage:
-    """`size` and `shared` in bytes; `shared` is what other images have too, None where the engine does not tell."""
+    """An image.
+
+    `size` and `shared` are in bytes; `shared` is in other images too, and None where the engine does not measure it.
+    """
 
     image_id: str
     tags: tuple[str, ...] = ()
@@ -58,34 +61,34 @@ class EngineImage:
     parent_id: str = ""
     users: tuple[ImageUser, ...] = ()
     needs: tuple[ImageNeed, ...] = ()
-    children: tuple[str, ...] = ()  # ids of images of the list that were built on it
+    children: tuple[str, ...] = ()  # ids of listed images that were built on it
 
     @property
     def name(self) -> str:
-        """How people call it: its first tag, else its repository, else its short id."""
+        """The name to show: its first tag, else its repository, else its short id."""
         if self.tags:
             return self.tags[0]
         return self.repository or self.hexadecimal[:12]
 
     @property
     def hexadecimal(self) -> str:
-        """The id as an address has it."""
+        """The id as used in URLs."""
         return self.image_id.removeprefix("sha256:")
 
     @property
     def repository(self) -> str:
-        """Of an image that lost its tag, as its digests still tell."""
+        """The repository from its digests, which an image keeps when it loses its tag."""
         return self.digests[0].partition("@")[0] if self.digests else ""
 
     @property
     def name_parts(self) -> tuple[str, str]:
-        """Repository and `:tag`, to shorten between them."""
+        """Its repository and `:tag`, so that a page can shorten the name between them."""
         repository, colon, tag = self.name.rpartition(":")
         return (repository, f":{tag}") if colon else (self.name, "")
 
     @property
     def other_tags(self) -> list[str]:
-        """All but the first; those in its repository without that."""
+        """All tags but the first; without the repository where it is the same."""
         repository = self.name.rpartition(":")[0]
         return [tag.removeprefix(f"{repository}:") for tag in self.tags[1:]]
 
@@ -95,41 +98,41 @@ class EngineImage:
 
     @property
     def is_dangling(self) -> bool:
-        """Without a tag, and nothing stands on it."""
+        """True for an image with no tag, no container and no child image."""
         return not self.tags and not self.users and not self.children
 
     @property
     def unique(self) -> int | None:
-        """Bytes that no other image has."""
+        """Bytes that are in no other image."""
         return None if self.shared is None else max(self.size - self.shared, 0)
 
     @property
     def fingerprint(self) -> str:
-        """Changes when a tag is added, moved or removed."""
+        """A value that changes when a tag is added, moved or removed."""
         return hashlib.sha256("\n".join(sorted(self.tags)).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class ImageTotals:
     count: int
-    size: int  # of all together: what images share counts once for each
+    size: int  # the sum of all sizes: shared layers count once for each image
     unused: int
     dangling: int
 
 
 def read_images(client: "EngineClient", needs: Iterable[ImageNeed] = (), swarm: bool = False) -> list[EngineImage]:
-    """All images with what uses and what needs them. `swarm`: ask the manager for its services' former images too.
+    """Return all images with their users and needs. With `swarm`, also the manager's previous images of its services.
 
     Raises EngineError.
     """
     entries = client.list_images(sizes=client.api_version >= SHARED_SIZE_API)
     users = map_users(client.list_containers())
-    needs = [*needs, *(read_former_images(client) if swarm else ())]
+    needs = [*needs, *(read_rollback_images(client) if swarm else ())]
     return link_children(attach_needs([read_image(entry, users) for entry in entries if is_image(entry)], needs))
 
 
-def read_former_images(client: "EngineClient") -> list[ImageNeed]:
-    """What Swarm would go back to: the images of the services' previous specs. None where Swarm cannot be asked."""
+def read_rollback_images(client: "EngineClient") -> list[ImageNeed]:
+    """Return the images of the services' previous specs, which a rollback needs. Empty where Swarm does not answer."""
     try:
         services = client.list_services()
     except (NotManager, EngineUnreachable):
@@ -143,7 +146,7 @@ def read_former_images(client: "EngineClient") -> list[ImageNeed]:
 
 
 def map_users(containers: Iterable[Mapping[str, Any]]) -> dict[str, list[ImageUser]]:
-    """Containers by the id of their image. Stopped ones count: they could not be started again without it."""
+    """Return the containers by the id of their image, also stopped ones: without it they could not be started again."""
     users: dict[str, list[ImageUser]] = defaultdict(list)
     for entry in containers:
         name = read_name(dict(entry)) if entry.get("Names") else str(entry["Id"])[:12]
@@ -157,7 +160,7 @@ def is_image(entry: Mapping[str, Any]) -> bool:
 
 
 def read_image(entry: Mapping[str, Any], users: Mapping[str, Sequence[ImageUser]]) -> EngineImage:
-    """Of an entry of GET /images/json."""
+    """Read an entry of GET /images/json."""
     shared = entry.get("SharedSize", -1)
     created = clean_count(entry.get("Created"))
     return EngineImage(
@@ -173,7 +176,7 @@ def read_image(entry: Mapping[str, Any], users: Mapping[str, Sequence[ImageUser]
 
 
 def attach_needs(images: Iterable[EngineImage], needs: Iterable[ImageNeed]) -> list[EngineImage]:
-    """Each image with the needs whose reference means it; the firm ones first."""
+    """Return each image with the needs that refer to it, firm ones first."""
     by_key: dict[str, list[ImageNeed]] = defaultdict(list)
     for need in dict.fromkeys(needs):
         for key in list_keys(need.reference):
@@ -188,7 +191,7 @@ def find_needs(image: EngineImage, by_key: Mapping[str, Sequence[ImageNeed]]) ->
 
 
 def list_keys(reference: str) -> list[str]:
-    """What a reference can be met by: the id; `repository:tag`; `repository@digest`. One that has both is met by either."""
+    """Return the keys that a reference matches: the id, or `repository:tag` and `repository@digest`. It can have both."""
     if not reference:
         return []
     if IMAGE_ID.fullmatch(reference):
@@ -217,7 +220,7 @@ def total_images(images: Sequence[EngineImage]) -> ImageTotals:
 
 
 def search_images(images: Iterable[EngineImage], query: str) -> list[EngineImage]:
-    """Those with the words in a tag, a digest, the id or a container's name."""
+    """Return the images with the query in a tag, a digest, the id or a container's name."""
     wanted = query.casefold()
     return [image for image in images if any(wanted in text.casefold() for text in list_texts(image))]
 
@@ -227,7 +230,7 @@ def list_texts(image: EngineImage) -> list[str]:
 
 
 def sort_images(images: Iterable[EngineImage], sort: str) -> list[EngineImage]:
-    """`sort`: one of SORTS. By name, those without a tag come last either way."""
+    """Sort by one of SORTS. By name, images without a tag come last in both directions."""
     by_name = sorted(images, key=lambda image: (image.name.casefold(), image.image_id))
     is_reversed = sort.startswith("-")
     match sort.removeprefix("-"):

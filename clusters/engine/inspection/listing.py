@@ -1,8 +1,8 @@
-"""The whole engine at a glance: everything that runs there as applications, services and containers.
+"""A whole engine at a glance: everything on it as applications, services and containers.
 
-Four requests whatever the engine's size: version, info, containers, images; on a Swarm manager three more. An inspect
-follows only for a container whose list entry shows an image id instead of its reference (the tag has moved on), and only
-once in its life, a bounded number each time: the caller remembers references by container id.
+This takes four requests whatever the engine's size: version, info, containers, images; on a Swarm manager three more. A
+container is inspected only where its list entry shows an image id instead of its reference, because the tag has moved, and only
+once in its life: the caller remembers references by container id. The number of inspects each time is limited.
 """
 
 import re
@@ -31,7 +31,7 @@ from clusters.engine.names import (
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-INSPECT_LIMIT = 100  # in one observation; what is left over comes with the next ones
+INSPECT_LIMIT = 100  # in one observation; the rest follow with the next ones
 PROTOCOL_LENGTH = 8
 HEALTH_WORDS = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
 IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
@@ -39,9 +39,9 @@ IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What the engine is. `swarm_role` is "manager", "worker" or empty; `time` is the engine's own clock, as a Unix time.
+    """The facts about an engine. `swarm_role` is "manager", "worker" or empty; `time` is the engine's own clock, a Unix time.
 
-    `swarm_state`: the engine's word for its part in a Swarm: inactive, active, pending, locked, error. Only a manager knows
+    `swarm_state` is the engine's word for its part in a Swarm: inactive, active, pending, locked, error. Only a manager knows
     the `swarm_id`.
     """
 
@@ -60,7 +60,7 @@ class EngineFacts:
 
 
 @dataclass(frozen=True)
-class ObservedContainer:
+class ListedContainer:
     container_id: str
     name: str
     state: str
@@ -81,10 +81,10 @@ class ObservedContainer:
 
 @dataclass(frozen=True)
 class ObservedService:
-    """Containers of one name in an application of a plain engine, by name."""
+    """The containers of one service in an application of a plain engine, by name."""
 
     name: str
-    containers: tuple[ObservedContainer, ...]
+    containers: tuple[ListedContainer, ...]
     image_digests: list[str] = field(default_factory=list)
 
     mode = "replicated"
@@ -99,7 +99,7 @@ class ObservedService:
         return sum(container.is_running for container in self.containers)
 
     @property
-    def newest(self) -> ObservedContainer:
+    def newest(self) -> ListedContainer:
         return max(self.containers, key=lambda container: (container.created_at or EPOCH, container.name))
 
     @property
@@ -112,7 +112,7 @@ class ObservedService:
 
     @property
     def health(self) -> str:
-        """The worst of its running containers."""
+        """The worst health among its running containers."""
         found = {container.health for container in self.containers if container.is_running}
         return next((word for word in ("unhealthy", "starting", "healthy") if word in found), "")
 
@@ -145,14 +145,14 @@ class ObservedService:
 
 @dataclass(frozen=True)
 class ObservedApplication:
-    """`source` as Application.Source."""
+    """An application on the engine. `source` is an Application.Source."""
 
     source: str
     name: str
     services: tuple[ObservedService, ...] | tuple[ObservedSwarmService, ...]
 
     @property
-    def containers(self) -> list[ObservedContainer]:
+    def containers(self) -> list[ListedContainer]:
         return [container for service in self.services for container in service.containers]
 
     @property
@@ -165,7 +165,7 @@ class ObservedApplication:
 
     @property
     def status(self) -> str:
-        """What should not run at all (scaled to 0, a job that is done) says nothing about the others."""
+        """The status of its services, without those that should not run (scaled to 0, a job that is done)."""
         found = {service.status for service in self.services if not service.is_idle} or {"stopped"}
         return found.pop() if len(found) == 1 else "degraded"
 
@@ -188,10 +188,12 @@ class ObservedApplication:
 
 @dataclass(frozen=True)
 class ObservedEngine:
-    """`swarm_problem`: why the Swarm that the engine is a part of cannot be seen through it, in the words that follow
-    "cannot be seen: "; its stacks, services and nodes are then not known. Empty as well where there is no Swarm.
+    """Everything on an engine.
 
-    `fingerprint` as swarm.listing.fingerprint_tasks; None where no Swarm was seen.
+    `swarm_problem` continues "cannot be seen: ": it says why the engine's Swarm cannot be seen through it, so that stacks,
+    services and nodes are unknown. It is empty otherwise, also where there is no Swarm.
+
+    `fingerprint` is that of swarm_listing.fingerprint_tasks, or None where no Swarm was seen.
     """
 
     facts: EngineFacts
@@ -205,16 +207,16 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | None = None) -> ObservedEngine:
-    """Everything on the engine. `known_images`: image references by container id, from earlier observations.
+    """Return everything on the engine. `known_images` has image references by container id, from earlier observations.
 
     Raises EngineError.
     """
-    facts = read_facts(client)
+    facts = read_engine_facts(client)
     listed = [(place, entry) for entry in client.list_containers() if (place := locate_container(entry))]
-    digests = {image["Id"]: read_digests(image) for image in client.list_images()}
+    digests = {image["Id"]: list_repo_digests(image) for image in client.list_images()}
     own_id = find_own_container_id()
     references = find_references(client, [entry for _, entry in listed], known_images or {})
-    found = [(place, read_container(entry, references[entry["Id"]], own_id)) for place, entry in listed]
+    found = [(place, read_listed_container(entry, references[entry["Id"]], own_id)) for place, entry in listed]
     plain = group_applications(found, digests)
     if facts.swarm_role != "manager":
         return ObservedEngine(facts, plain, swarm_problem=describe_absence(facts))
@@ -226,7 +228,7 @@ def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | Non
 
 
 def describe_absence(facts: EngineFacts) -> str:
-    """Why an engine that is no manager does not tell about its Swarm; empty where it has none."""
+    """Return why an engine that is not a manager cannot report on its Swarm, or "" where it is in none."""
     if facts.swarm_role == "worker":
         return "it is a worker now."
     return "" if facts.swarm_state == "inactive" else f"its part in the Swarm is {facts.swarm_state}."
@@ -239,7 +241,7 @@ def group_placed(swarm: ObservedSwarm) -> list[ObservedApplication]:
     return [ObservedApplication(source, name, tuple(services)) for (source, name), services in grouped.items()]
 
 
-def read_facts(client: "EngineClient") -> EngineFacts:
+def read_engine_facts(client: "EngineClient") -> EngineFacts:
     """Raises EngineError."""
     version, info = client.version(), client.info()
     swarm = info.get("Swarm") or {}
@@ -264,8 +266,11 @@ def read_facts(client: "EngineClient") -> EngineFacts:
 
 
 def locate_container(entry: dict[str, Any]) -> tuple[str, str, str] | None:
-    """Source, application and service of a list entry; None for what belongs to none (Compose's one-off containers,
-    Swarm's tasks, and what is being removed). A label that could not be a name is as good as none."""
+    """Return source, application and service of a list entry, or None where it belongs to none.
+
+    These are Compose's one-off containers, Swarm's tasks, and containers that are being removed. Labels with impossible names
+    are ignored.
+    """
     if entry.get("State") == "removing" or not entry.get("Names"):
         return None
     name = read_name(entry)
@@ -278,32 +283,32 @@ def locate_container(entry: dict[str, Any]) -> tuple[str, str, str] | None:
 
 
 def group_applications(
-    found: Iterable[tuple[tuple[str, str, str], ObservedContainer]], digests: Mapping[str, list[str]]
+    found: Iterable[tuple[tuple[str, str, str], ListedContainer]], digests: Mapping[str, list[str]]
 ) -> tuple[ObservedApplication, ...]:
-    """`found`: containers with their source, application and service."""
-    grouped: dict[tuple[str, str], dict[str, list[ObservedContainer]]] = defaultdict(lambda: defaultdict(list))
+    """`found` has each container with its source, application and service."""
+    grouped: dict[tuple[str, str], dict[str, list[ListedContainer]]] = defaultdict(lambda: defaultdict(list))
     for (source, application, service), container in found:
         grouped[source, application][service].append(container)
     return tuple(
-        ObservedApplication(source, name, tuple(make_service(*item, digests) for item in sorted(services.items())))
+        ObservedApplication(source, name, tuple(merge_service(*item, digests) for item in sorted(services.items())))
         for (source, name), services in sorted(grouped.items())
     )
 
 
-def make_service(name: str, containers: list[ObservedContainer], digests: Mapping[str, list[str]]) -> ObservedService:
-    """A recreate under way has the old and the new container side by side: they count as one, under the lasting name."""
+def merge_service(name: str, containers: list[ListedContainer], digests: Mapping[str, list[str]]) -> ObservedService:
+    """Make a service. The old and the new container of a recreate in progress count as one, under the final name."""
     merged = merge_pairs(containers, lambda container: container.name, lambda container: container.is_running)
-    lasting = sorted((replace(container, name=base_name(container.name)) for container in merged), key=lambda c: c.name)
-    service = ObservedService(name, tuple(lasting))
+    named = sorted((replace(container, name=base_name(container.name)) for container in merged), key=lambda c: c.name)
+    service = ObservedService(name, tuple(named))
     return replace(service, image_digests=digests.get(service.newest.image_id, []))
 
 
-def read_container(entry: dict[str, Any], image: str, own_id: str) -> ObservedContainer:
+def read_listed_container(entry: dict[str, Any], image: str, own_id: str) -> ListedContainer:
     labels = entry.get("Labels") or {}
     status_text = clean_text(entry.get("Status"), 255)
     own = bool(own_id) and entry["Id"].startswith(own_id)
     networks = (entry.get("NetworkSettings") or {}).get("Networks") or {}
-    return ObservedContainer(
+    return ListedContainer(
         container_id=entry["Id"][:64],
         name=read_name(entry),
         state=clean_text(entry.get("State"), 16),
@@ -326,7 +331,7 @@ def read_container(entry: dict[str, Any], image: str, own_id: str) -> ObservedCo
 def find_references(
     client: "EngineClient", entries: Iterable[dict[str, Any]], known_images: Mapping[str, str]
 ) -> dict[str, str]:
-    """Image references by container id, as written at creation, which never change; empty where it is not known yet."""
+    """Return the references that containers were created from, by container id; they never change. "" where not known yet."""
     references = {entry["Id"]: recall_reference(entry, known_images) for entry in entries}
     unknown = [container_id for container_id, reference in references.items() if not reference]
     for container_id in unknown[:INSPECT_LIMIT]:
@@ -336,19 +341,19 @@ def find_references(
 
 
 def recall_reference(entry: dict[str, Any], known_images: Mapping[str, str]) -> str:
-    """The list shows the image's id in place of its reference once the tag has moved on."""
+    """Return the reference from the list entry or from memory. The list shows the image's id once the tag has moved."""
     listed: str = entry.get("Image") or ""
     if listed and not IMAGE_ID.fullmatch(listed):
         return listed
     return known_images.get(entry["Id"]) or (entry.get("Labels") or {}).get(REFERENCE_LABEL, "")
 
 
-def read_digests(image: dict[str, Any]) -> list[str]:
+def list_repo_digests(image: dict[str, Any]) -> list[str]:
     return sorted(digest for digest in image.get("RepoDigests") or [] if not digest.startswith("<none>"))
 
 
 def read_name(entry: dict[str, Any]) -> str:
-    """The container's own name; the others are links of other containers to it (`/web/db`)."""
+    """Return the container's own name. Its other names are links of other containers to it (`/web/db`)."""
     names = [name.lstrip("/") for name in entry["Names"]]
     return clean_text(next((name for name in names if "/" not in name), names[0]), NAME_LENGTH)
 
@@ -362,6 +367,6 @@ def read_port(port: dict[str, Any]) -> dict[str, Any]:
 
 
 def sort_ports(ports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each published port once: the engine lists it for IPv4 and for IPv6."""
+    """Return each published port once: the engine lists it for IPv4 and again for IPv6."""
     unique = {(port["container"], port["protocol"], port["host"]): port for port in ports}
     return [port for _, port in sorted(unique.items())]

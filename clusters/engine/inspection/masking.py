@@ -1,8 +1,8 @@
-"""Which values of an engine's configuration are secrets, and how a text is shown without them.
+"""Finds the secrets in an engine's configuration and masks them.
 
-A value is secret by the name it stands under, by its own form (a URL with a password, a private key, a known kind of token),
-or because it holds a secret of the same container's environment. Every pass takes a time that grows with the text's length
-alone: the texts are an engine's, and hostile.
+A value is secret by its name, by its form (a URL with a password, a private key, a known kind of token), or because it holds a
+secret from the same container's environment. The texts come from an engine and are hostile, so each pass takes time in
+proportion to the text's length and no more.
 """
 
 import re
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from clusters.engine.cleaning import NAME_LENGTH, clean_text
 
 MASK = "••••"
-VALUE_LENGTH = 2048  # of a value that is shown
-READ_LENGTH = 8192  # of a value that is looked at; far more, so that no cut goes through a secret that is shown
-SHORTEST_KNOWN = 6  # characters of a secret that is looked for in other texts; a shorter one would be found everywhere
+VALUE_LENGTH = 2048  # characters of a value that are shown
+READ_LENGTH = 8192  # characters that are searched; far more, so that no cut goes through a secret that is shown
+SHORTEST_KNOWN = 6  # characters of a secret that is masked in other texts; a shorter one would be found everywhere
 MOST_KNOWN = 50
 
 SECRET_NAME = re.compile(
@@ -25,7 +25,9 @@ SECRET_NAME = re.compile(
 )
 NOT_SECRET_NAMES = frozenset({"PWD", "OLDPWD"})
 HARMLESS = frozenset({"", "0", "1", "true", "false", "yes", "no", "on", "off", "none"})
-FILE_NAME = re.compile(r"[_.-](?:FILE|PATH|DIR)$", re.IGNORECASE)  # a convention: the secret's place, not the secret
+FILE_NAME = re.compile(
+    r"[_.-](?:FILE|PATH|DIR)$", re.IGNORECASE
+)  # by convention, such a value is the path of the secret, not the secret
 
 NAMED_VALUE = re.compile(r"(?<![\w.-])(?P<name>[\w.-]++)(?P<between>[\"']?\s{0,4}[=:]\s{0,4}|\s{1,4})(?=\S)")
 VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"'&;,}\]]+")
@@ -41,7 +43,7 @@ PLAIN_ARGUMENT = re.compile(r"[^\s\"'$&|;<>()`\\*?#]+")
 
 @dataclass(frozen=True)
 class Setting:
-    """A name and its value, as they may be shown. `is_secret`: the value is one or holds one, masked or not."""
+    """A name and its value, fit to be shown. `is_secret`: the value is or holds a secret, masked or not."""
 
     name: str
     value: str
@@ -49,9 +51,9 @@ class Setting:
 
 
 class Masker:
-    """Makes texts of one container or service fit to be shown, and counts the secrets that it met.
+    """Masks the secrets in the texts of one container or service, and counts them.
 
-    `environment`: its variables; their secrets are masked in the other texts too. With `revealed` nothing is masked.
+    `environment` has its variables: their secrets are masked in the other texts too. With `revealed`, nothing is masked.
     """
 
     def __init__(self, environment: Iterable[tuple[str, str]] = (), revealed: bool = False) -> None:
@@ -70,13 +72,13 @@ class Masker:
         return self._choose(text, self._mask(text), length)
 
     def read_arguments(self, arguments: Iterable[str]) -> str:
-        """A command as a shell would take it."""
+        """Return a command as it would be typed in a shell."""
         shown, follows_secret_flag = [], False
         for argument in (argument[:READ_LENGTH] for argument in arguments):
             is_flag = argument.startswith("-")
             masked = MASK if follows_secret_flag and argument and not is_flag else self._mask(argument)
-            shown.append(quote(self._choose(argument, masked)))
-            follows_secret_flag = is_flag and "=" not in argument and is_secret_name(argument)
+            shown.append(quote_argument(self._choose(argument, masked)))
+            follows_secret_flag = is_flag and "=" not in argument and is_secret_setting(argument)
         return " ".join(shown)[:VALUE_LENGTH]
 
     def _choose(self, text: str, masked: str, length: int = VALUE_LENGTH) -> str:
@@ -89,8 +91,8 @@ class Masker:
         return mask_text(text)
 
 
-def quote(argument: str) -> str:
-    """For a shell, where it needs that, and so that a person can read it. The mask stays without quotes."""
+def quote_argument(argument: str) -> str:
+    """Quote an argument for a shell where that is needed, in a readable way. The mask is never quoted."""
     if PLAIN_ARGUMENT.fullmatch(argument):
         return argument
     if "'" not in argument:
@@ -100,23 +102,23 @@ def quote(argument: str) -> str:
 
 
 def clean_lines(text: str, length: int) -> str:
-    """No control characters but line breaks and tabs, no longer than `length`."""
+    """Remove control characters except line breaks and tabs, and cut the text to `length` characters."""
     return UNPRINTABLE.sub("", text.replace("\r\n", "\n"))[:length]
 
 
-def is_secret_name(name: str) -> bool:
+def is_secret_setting(name: str) -> bool:
     return name.upper() not in NOT_SECRET_NAMES and SECRET_NAME.search(name[:NAME_LENGTH]) is not None
 
 
 def is_secret_value(name: str, value: str) -> bool:
-    """Whether the whole value is a secret for the name it stands under."""
-    if value.strip().lower() in HARMLESS or not is_secret_name(name):
+    """Return whether the name makes the whole value a secret."""
+    if value.strip().lower() in HARMLESS or not is_secret_setting(name):
         return False
     return not (FILE_NAME.search(name) and value.startswith("/"))
 
 
 def find_secrets(name: str, value: str) -> list[str]:
-    """What must not be seen of a variable: the value, and the password of the URL that it is."""
+    """Return the secrets of a variable: the value itself, and the password of each URL in it."""
     secrets = [value] if is_secret_value(name, value) else []
     for word in value.split():
         start, end = find_password(word)
@@ -126,7 +128,7 @@ def find_secrets(name: str, value: str) -> list[str]:
 
 
 def mask_text(text: str) -> str:
-    """Without passwords in URLs, known kinds of tokens, and values that follow a secret's name: `--password=…`."""
+    """Mask passwords in URLs, known kinds of tokens, and values that follow a secret's name: `--password=…`."""
     text = re.sub(r"\S+", lambda word: mask_password(word[0]), text)
     return mask_named_values(TOKENS.sub(MASK, text))
 
@@ -137,18 +139,18 @@ def mask_password(word: str) -> str:
 
 
 def find_password(word: str) -> tuple[int, int]:
-    """Where the password of `scheme://user:password@host` stands; an empty range where there is none."""
+    """Return the range of the password in `scheme://user:password@host`, an empty range where there is none."""
     scheme, at = word.find("://"), word.rfind("@")
     colon = word.find(":", scheme + 3, at) if 0 <= scheme < at else -1
     return (colon + 1, at) if colon >= 0 else (0, 0)
 
 
 def mask_named_values(text: str) -> str:
-    """`name=value`, `name: value` and `--name value`, where the name is a secret's."""
+    """Mask the value in `name=value`, `name: value` and `--name value`, where the name is a secret's."""
     parts, position = [], 0
     for found in NAMED_VALUE.finditer(text):
         is_flag_with_space = found["between"].isspace() and found["name"].startswith("-")
-        if found.start() < position or not is_secret_name(found["name"]):
+        if found.start() < position or not is_secret_setting(found["name"]):
             continue
         if found["between"].isspace() and not is_flag_with_space:
             continue

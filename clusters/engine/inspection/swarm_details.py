@@ -5,7 +5,22 @@ from dataclasses import replace
 from typing import Any
 
 from clusters.engine.cleaning import IMAGE_LENGTH, LARGEST_SIZE, NAME_LENGTH, TEXT_LENGTH
-from clusters.engine.inspection.answers import (
+from clusters.engine.inspection.container_details import (
+    Configuration,
+    Mount,
+    Network,
+    Port,
+    ResourceLimits,
+    bound,
+    describe_capabilities,
+    describe_stop,
+    keep_facts,
+    read_environment,
+    read_health_check,
+    read_labels,
+    split_environment,
+)
+from clusters.engine.inspection.json_values import (
     SECOND,
     arguments_of,
     as_list,
@@ -15,21 +30,6 @@ from clusters.engine.inspection.answers import (
     seconds_of,
     text_of,
     texts_of,
-)
-from clusters.engine.inspection.details import (
-    Configuration,
-    Limits,
-    Mount,
-    Network,
-    Port,
-    bound,
-    describe_capabilities,
-    describe_stop,
-    keep_facts,
-    read_environment,
-    read_health_check,
-    read_labels,
-    split_environment,
 )
 from clusters.engine.inspection.masking import Masker, Setting
 
@@ -105,9 +105,9 @@ def describe_swarm_restart(policy: Mapping[str, Any]) -> str:
     return f"{word}, at most {most} times" if most and word != "never" else word
 
 
-def read_swarm_limits(found: Mapping[str, Any]) -> Limits:
+def read_swarm_limits(found: Mapping[str, Any]) -> ResourceLimits:
     cpus = number_of(found.get("NanoCPUs"), LARGEST_SIZE) / SECOND
-    return Limits(number_of(found.get("MemoryBytes"), LARGEST_SIZE), cpus, number_of(found.get("Pids")))
+    return ResourceLimits(number_of(found.get("MemoryBytes"), LARGEST_SIZE), cpus, number_of(found.get("Pids")))
 
 
 def read_swarm_ports(service: Mapping[str, Any]) -> Iterable[Port]:

@@ -1,4 +1,4 @@
-"""How far the logs of several containers have been read: a short text that a browser keeps and sends back."""
+"""How far the logs of several containers were read, as a short text that a browser keeps and sends back."""
 
 import hashlib
 import re
@@ -12,19 +12,19 @@ TEXT = re.compile(r"1\.\d{1,19}(~[0-9a-f]{12}\.\d{1,19}\.\d{1,9})*", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Position:
-    """The last line that was read of one log: the `ordinal`-th (from 1) of those at `moment` (nanoseconds since 1970)."""
+class LogPosition:
+    """The last line that was read from one log: the `ordinal`-th line (from 1) at `moment` (nanoseconds since 1970)."""
 
     moment: int
     ordinal: int
 
 
 @dataclass(frozen=True)
-class Cursor:
-    """`positions` by make_key. What has none is read from the moment `floor` on."""
+class LogCursor:
+    """`positions` are by make_source_key. A log without one is read from the moment `floor` on."""
 
     floor: int = 0
-    positions: Mapping[str, Position] = field(default_factory=dict)
+    positions: Mapping[str, LogPosition] = field(default_factory=dict)
 
     def encode(self) -> str:
         positions = (f"~{key}.{position.moment}.{position.ordinal}" for key, position in self.positions.items())
@@ -32,15 +32,15 @@ class Cursor:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Raises ValueError for what `encode` did not make. Where it was read to is all that it can say, not what to read."""
+        """Raises ValueError for a text that `encode` did not make. A cursor says how far to skip, never which log to read."""
         if len(text) > LONGEST or not TEXT.fullmatch(text):
-            raise ValueError("This is no cursor.")
+            raise ValueError("This is not a log cursor.")
         head, *parts = text.split("~")
         if len(parts) > MOST_POSITIONS:
-            raise ValueError("The cursor has too many positions.")
+            raise ValueError("The log cursor has too many positions.")
         found = (part.split(".") for part in parts)
-        return cls(int(head[2:]), {key: Position(int(moment), int(ordinal)) for key, moment, ordinal in found})
+        return cls(int(head[2:]), {key: LogPosition(int(moment), int(ordinal)) for key, moment, ordinal in found})
 
 
-def make_key(source_id: str) -> str:
+def make_source_key(source_id: str) -> str:
     return hashlib.sha256(source_id.encode()).hexdigest()[:12]

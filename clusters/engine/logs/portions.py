@@ -1,8 +1,8 @@
-"""Logs of containers and of Swarm's tasks, several interleaved by time, in bounded portions. Pure reading: nothing is kept.
+"""Logs of containers and of Swarm tasks, several interleaved by time, in portions of limited size. Nothing is stored.
 
-A portion ends with a cursor. The next one begins behind it: no line is lost and none comes twice, although the engine
-filters by time alone, many lines may have one time, and two streams of a container may be some microseconds out of order.
-Only of a log that has grown by more than LONG_TAIL lines since, the oldest of these are left out.
+A portion ends with a cursor, and the next one begins behind it. No line is lost and none comes twice, although the engine
+filters by time alone, many lines can have the same time, and the two streams of a container can be some microseconds out of
+order. Only where a log grew by more than LONG_TAIL lines since the cursor are the oldest of these left out.
 """
 
 import heapq
@@ -16,24 +16,24 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from clusters.engine.errors import EngineError, EngineRefused, EngineUnreachable, TargetMissing
-from clusters.engine.logs.cursor import Cursor, Position, make_key
-from clusters.engine.logs.stream import SECOND, RawLine, Stream, format_moment, read_lines
+from clusters.engine.logs.cursor import LogCursor, LogPosition, make_source_key
+from clusters.engine.logs.stream_format import SECOND, RawLine, Stream, format_moment, read_log_lines
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 DEADLINE = 5.0  # seconds for a portion
 LANES = 4  # connections at once
-SHORT_TAIL = 5_000  # lines: as much as is looked through at first for what is new
+SHORT_TAIL = 5_000  # lines to search for new ones at first
 LONG_TAIL = 100_000
 LONGEST_IN_FILE = 100_000  # characters of a line
-DISORDER = SECOND // 10  # nanoseconds by which a line may be older than the one before it
-SKEW = 60 * SECOND  # by which the clock of another node may be late
+DISORDER = SECOND // 10  # nanoseconds by which a line can be older than the one before it
+SKEW = 60 * SECOND  # by which the clock of another node can be late
 
 
 @dataclass(frozen=True)
 class LogLimits:
-    """Of one portion."""
+    """The limits of one portion."""
 
     lines: int = 10_000
     bytes: int = 1_000_000
@@ -41,7 +41,7 @@ class LogLimits:
     long_tail: int = LONG_TAIL
 
     def share(self, sources: int) -> "LogLimits":
-        """What each of several logs may give."""
+        """Return the limits for each of several logs."""
         return replace(self, bytes=min(max(self.bytes // sources, 200_000), self.bytes))
 
 
@@ -50,7 +50,7 @@ LIMITS = LogLimits()
 
 @dataclass(frozen=True)
 class LogSource:
-    """What to read: `kind` as the Engine API's path has it, the engine's id, and the name to show."""
+    """A log to read: `kind` is from the Engine API's path, `id` is the engine's, `name` is shown."""
 
     kind: Literal["containers", "tasks"]
     id: str
@@ -58,12 +58,12 @@ class LogSource:
 
     @property
     def key(self) -> str:
-        return make_key(self.id)
+        return make_source_key(self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """`time` in RFC 3339 with nanoseconds, `moment` the same as a number to sort by; `source` a LogSource's name."""
+    """A line. `time` is in RFC 3339 with nanoseconds, `moment` the same as a number; `source` is a LogSource's name."""
 
     time: str
     moment: int
@@ -74,7 +74,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogNotice:
-    """Why a source could not be read, or not to its end."""
+    """The reason why a source could not be read, or not to its end."""
 
     source: str
     text: str
@@ -82,27 +82,27 @@ class LogNotice:
 
 @dataclass(frozen=True)
 class LogPortion:
-    """`more`: the next portion is there already."""
+    """Lines, and the cursor behind them. With `more`, the next portion can be read at once."""
 
     lines: tuple[LogLine, ...]
-    cursor: Cursor
+    cursor: LogCursor
     more: bool = False
     notices: tuple[LogNotice, ...] = ()
 
 
 @dataclass
-class Reading:
-    """What was read of one source. `lines` in the log's own order, each with its ordinal among those of its moment."""
+class LogReading:
+    """The lines from one source, in the log's own order, each with its ordinal among the lines of its moment."""
 
     lines: list[tuple[RawLine, int]] = field(default_factory=list)
     more: bool = False
     problem: str = ""
-    is_placed: bool = True  # whether the place to read on from was found, or is certain to be gone
+    is_placed: bool = True  # whether the cursor's line was found, or certainly no longer exists
 
 
 class OutOfTime(EngineUnreachable):
     def __init__(self) -> None:
-        super().__init__(f"the engine did not answer for it within {DEADLINE:g} s.")
+        super().__init__(f"the engine did not send it within {DEADLINE:g} s.")
 
 
 class Deadline:
@@ -121,30 +121,32 @@ class Deadline:
             yield chunk
 
 
-# A whole portion
+# Portions
 
 
 def read_newest(client: "EngineClient", sources: Sequence[LogSource], tail: int, limits: LogLimits = LIMITS) -> LogPortion:
-    """The last lines of all logs together, at most `tail`. A log that cannot be read is a notice."""
+    """Read the last lines of all logs together, at most `tail`. A log that cannot be read becomes a notice."""
     share, deadline = limits.share(len(sources) or 1), Deadline()
     read = lambda lane, source: read_end(lane, source, min(tail, limits.lines), share, deadline)  # noqa: E731
     readings = read_side_by_side(client, sources, read, deadline)
     merged = list(interleave(sources, readings))
     lines = keep_newest((line for _, _, line in merged), min(tail, limits.lines), limits.bytes)
-    cursor = Cursor(max(max((line.moment for line in lines), default=0) - SKEW, 0))
+    cursor = LogCursor(max(max((line.moment for line in lines), default=0) - SKEW, 0))
     return LogPortion(tuple(lines), advance(cursor, sources, merged), notices=list_notices(sources, readings))
 
 
-def read_since(client: "EngineClient", sources: Sequence[LogSource], cursor: Cursor, limits: LogLimits = LIMITS) -> LogPortion:
-    """What follows the cursor, the oldest first. A log that cannot be read is a notice, and read on later."""
+def read_since(
+    client: "EngineClient", sources: Sequence[LogSource], cursor: LogCursor, limits: LogLimits = LIMITS
+) -> LogPortion:
+    """Read the lines behind the cursor, oldest first. A log that cannot be read becomes a notice and is continued later."""
     share, deadline = limits.share(len(sources) or 1), Deadline()
 
-    def read(lane: "EngineClient", source: LogSource) -> Reading:
+    def read(lane: "EngineClient", source: LogSource) -> LogReading:
         return read_on(lane, source, cursor.positions.get(source.key), cursor.floor, share, deadline)
 
     readings = read_side_by_side(client, sources, read, deadline)
     merged = list(interleave(sources, readings))
-    # What is still to come of a log that was cut off may be older than what is here of others.
+    # The rest of a log that was cut off can be older than lines of the others.
     unfinished = [reading for reading in readings if reading.more and reading.lines]
     horizon = min((max(raw.moment for raw, _ in reading.lines) for reading in unfinished), default=None)
     ready = [entry for entry in merged if horizon is None or entry[0] <= horizon]
@@ -158,8 +160,8 @@ def read_since(client: "EngineClient", sources: Sequence[LogSource], cursor: Cur
 Entry = tuple[int, tuple[int, int], LogLine]
 
 
-def interleave(sources: Sequence[LogSource], readings: Sequence[Reading]) -> Iterator[Entry]:
-    """By time, without changing the order within a log."""
+def interleave(sources: Sequence[LogSource], readings: Sequence[LogReading]) -> Iterator[Entry]:
+    """Merge the logs by time, without changing the order within a log."""
 
     def entries(number: int) -> Iterator[Entry]:
         newest = 0
@@ -180,7 +182,7 @@ def keep_newest(lines: Iterable[LogLine], most: int, size: int) -> list[LogLine]
 
 
 def count_within(entries: Sequence[Entry], limits: LogLimits) -> int:
-    """How many from the beginning are within the limits; at least one."""
+    """Return how many entries from the beginning are within the limits, at least one."""
     total = 0
     for number, (_, _, line) in enumerate(entries):
         total += measure(line.text)
@@ -190,33 +192,33 @@ def count_within(entries: Sequence[Entry], limits: LogLimits) -> int:
 
 
 def measure(text: str) -> int:
-    """Bytes, about, with what stands around it."""
+    """Return about how many bytes the line takes, including its markup."""
     return len(text) + 40
 
 
-def advance(cursor: Cursor, sources: Sequence[LogSource], kept: Sequence[Entry]) -> Cursor:
-    """The cursor behind the kept lines. Positions of sources that are not asked any more are dropped."""
+def advance(cursor: LogCursor, sources: Sequence[LogSource], kept: Sequence[Entry]) -> LogCursor:
+    """Return the cursor behind the kept lines, without positions of sources that are no longer read."""
     positions = {source.key: cursor.positions[source.key] for source in sources if source.key in cursor.positions}
     for _, (number, ordinal), line in kept:
-        positions[sources[number].key] = Position(line.moment, ordinal)
-    return Cursor(cursor.floor, positions)
+        positions[sources[number].key] = LogPosition(line.moment, ordinal)
+    return LogCursor(cursor.floor, positions)
 
 
-def list_notices(sources: Sequence[LogSource], readings: Sequence[Reading]) -> tuple[LogNotice, ...]:
+def list_notices(sources: Sequence[LogSource], readings: Sequence[LogReading]) -> tuple[LogNotice, ...]:
     return tuple(LogNotice(s.name, reading.problem) for s, reading in zip(sources, readings, strict=True) if reading.problem)
 
 
 # One log
 
 
-def read_end(client: "EngineClient", source: LogSource, tail: int, limits: LogLimits, deadline: Deadline) -> Reading:
-    """Its last lines."""
+def read_end(client: "EngineClient", source: LogSource, tail: int, limits: LogLimits, deadline: Deadline) -> LogReading:
+    """Read the last lines of one log."""
     while True:
-        reading, counted, size, pieces = Reading(), Counter[int](), 0, 0
+        reading, counted, size, pieces = LogReading(), Counter[int](), 0, 0
         kept: deque[tuple[RawLine, int]] = deque()
         first = None
         with keep_what_is_read(reading), client.open_logs(source.kind, source.id, tail) as chunks:
-            for line in read_lines(deadline.limit(chunks)):
+            for line in read_log_lines(deadline.limit(chunks)):
                 first = line.moment if first is None else first
                 counted[line.moment] += 1
                 pieces += line.pieces
@@ -225,52 +227,52 @@ def read_end(client: "EngineClient", source: LogSource, tail: int, limits: LogLi
                 while size > limits.bytes and len(kept) > 1:
                     size -= measure(kept.popleft()[0].text)
         reading.lines = list(kept)
-        # Where all are of one moment, more of it may lie before them, and their ordinals would be wrong.
+        # If all lines have one moment, there can be more of it before them, and their ordinals would be wrong.
         if pieces < tail or reading.problem or kept[-1][0].moment != first or tail >= limits.long_tail:
             return reading
         tail *= 10
 
 
 def read_on(
-    client: "EngineClient", source: LogSource, position: Position | None, floor: int, limits: LogLimits, deadline: Deadline
-) -> Reading:
-    """What follows the position, or without one the moment `floor`."""
+    client: "EngineClient", source: LogSource, position: LogPosition | None, floor: int, limits: LogLimits, deadline: Deadline
+) -> LogReading:
+    """Read what follows the position, or the moment `floor` where there is none."""
     since = max(position.moment - DISORDER, 0) if position else floor
     if position:
         reading = read_short(client, source, position, since, limits, deadline)
         if reading is not None:
             return reading
-    reading = Reading()
+    reading = LogReading()
     with keep_what_is_read(reading), client.open_logs(source.kind, source.id, limits.long_tail, since) as chunks:
-        take_new(read_lines(deadline.limit(chunks)), position, limits, reading)
-    return without_guesses(reading)
+        take_new(read_log_lines(deadline.limit(chunks)), position, limits, reading)
+    return drop_guesses(reading)
 
 
 def read_short(
-    client: "EngineClient", source: LogSource, position: Position, since: int, limits: LogLimits, deadline: Deadline
-) -> Reading | None:
-    """The same from the end of the log, which spares the engine the reading of the rest; None where that is not enough."""
-    reading, lines, pieces, size = Reading(), list[RawLine](), 0, 0
+    client: "EngineClient", source: LogSource, position: LogPosition, since: int, limits: LogLimits, deadline: Deadline
+) -> LogReading | None:
+    """Do the same from the end of the log, so that the engine need not read all of it. None where that is not enough."""
+    reading, lines, pieces, size = LogReading(), list[RawLine](), 0, 0
     with keep_what_is_read(reading), client.open_logs(source.kind, source.id, limits.short_tail, since) as chunks:
-        for line in read_lines(deadline.limit(chunks)):
+        for line in read_log_lines(deadline.limit(chunks)):
             lines.append(line)
             pieces += line.pieces
             size += measure(line.text)
             if pieces >= limits.short_tail or size > 4 * limits.bytes:
                 return None
     take_new(lines, position, limits, reading)
-    return without_guesses(reading)
+    return drop_guesses(reading)
 
 
-def without_guesses(reading: Reading) -> Reading:
-    """A log that broke off before the place was found has nothing that is certain to be new."""
+def drop_guesses(reading: LogReading) -> LogReading:
+    """Drop the lines of a log that broke off before the cursor's line was found: they might not be new."""
     if reading.problem and not reading.is_placed:
         reading.lines.clear()
     return reading
 
 
-def take_new(lines: Iterable[RawLine], position: Position | None, limits: LogLimits, reading: Reading) -> None:
-    """Of lines from before the position on those behind it. Where its line is gone: those that are younger."""
+def take_new(lines: Iterable[RawLine], position: LogPosition | None, limits: LogLimits, reading: LogReading) -> None:
+    """Add the lines behind the position to the reading, or the later lines where the position's line no longer exists."""
     counted: Counter[int] = Counter()
     reading.is_placed, size = position is None, 0
     for line in lines:
@@ -292,9 +294,9 @@ def take_new(lines: Iterable[RawLine], position: Position | None, limits: LogLim
 
 
 class keep_what_is_read:  # noqa: N801 - reads as a statement
-    """An engine's error in the middle of a log leaves what was read before it, and is told."""
+    """Turns an engine's error in the middle of a log into the reading's problem. Lines read before it are kept."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: LogReading) -> None:
         self.reading = reading
 
     def __enter__(self) -> None:
@@ -310,19 +312,19 @@ class keep_what_is_read:  # noqa: N801 - reads as a statement
 
 def describe_problem(error: EngineError) -> str:
     if isinstance(error, TargetMissing):
-        return "it is no longer on the engine."
-    return f"the engine says: {error.message}" if isinstance(error, EngineRefused) else error.message
+        return "it no longer exists on the engine."
+    return f"the engine reports: {error.message}" if isinstance(error, EngineRefused) else error.message
 
 
 # Several at once
 
-Read = Callable[["EngineClient", LogSource], Reading]
+Read = Callable[["EngineClient", LogSource], LogReading]
 
 
-def read_side_by_side(client: "EngineClient", sources: Sequence[LogSource], read: Read, deadline: Deadline) -> list[Reading]:
-    """A reading of each source. What has not answered by the deadline is left to itself, and its reading says so."""
-    lanes = Lanes(sources, read, deadline)
-    # Over ssh each connection is a program that is started.
+def read_side_by_side(client: "EngineClient", sources: Sequence[LogSource], read: Read, deadline: Deadline) -> list[LogReading]:
+    """Read each source. A source that has not answered by the deadline is abandoned, and its reading says so."""
+    lanes = LogLanes(sources, read, deadline)
+    # Over ssh, each connection starts a program.
     count = 1 if client.endpoint.url.startswith("ssh:") else min(LANES, len(sources))
     if count <= 1:
         lanes.work_off(client)
@@ -333,15 +335,15 @@ def read_side_by_side(client: "EngineClient", sources: Sequence[LogSource], read
         for thread in threads:
             thread.join(deadline.left)
     problem = lanes.problem or OutOfTime().message
-    return [lanes.results.get(number) or Reading(problem=problem) for number in range(len(sources))]
+    return [lanes.results.get(number) or LogReading(problem=problem) for number in range(len(sources))]
 
 
-class Lanes:
+class LogLanes:
     """Threads that share the work, each with a connection of its own."""
 
     def __init__(self, sources: Sequence[LogSource], read: Read, deadline: Deadline) -> None:
-        self.results: dict[int, Reading] = {}
-        self.problem = ""  # why a lane could not begin
+        self.results: dict[int, LogReading] = {}
+        self.problem = ""  # why a lane could not connect
         self.read, self.deadline = read, deadline
         self._waiting: queue.SimpleQueue[tuple[int, LogSource]] = queue.SimpleQueue()
         for job in enumerate(sources):
@@ -362,13 +364,13 @@ class Lanes:
                     self.results[number] = self.read(client, source)
 
 
-# Everything, for a file
+# Whole logs, for a file
 
 WholeLog = Generator[LogLine | LogNotice, None, None]
 
 
 def read_whole(client: "EngineClient", sources: Sequence[LogSource], since: int = 0) -> WholeLog:
-    """All lines since a moment, interleaved, a few in memory at a time. Close it, and its connections are closed."""
+    """Yield all lines since a moment, interleaved, with few in memory at a time. Closing it closes its connections."""
     with ExitStack() as opened:
         logs = [opened.enter_context(closing(read_one_whole(client, source, since))) for source in sources]
         numbered = (number_lines(number, lines) for number, lines in enumerate(logs))
@@ -379,7 +381,7 @@ def read_whole(client: "EngineClient", sources: Sequence[LogSource], since: int 
 def read_one_whole(client: "EngineClient", source: LogSource, since: int) -> WholeLog:
     try:
         with client.open_logs(source.kind, source.id, None, since) as chunks:
-            for raw in read_lines(chunks, LONGEST_IN_FILE):
+            for raw in read_log_lines(chunks, LONGEST_IN_FILE):
                 yield LogLine(format_moment(raw.moment), raw.moment, source.name, raw.stream, raw.text)
     except EngineError as error:
         yield LogNotice(source.name, describe_problem(error))

@@ -1,4 +1,4 @@
-"""A small HTTP server that answers as a test says: what no real registry can be brought to do."""
+"""A small HTTP server with scripted answers, also those that no real registry can be made to give."""
 
 import contextlib
 import ssl
@@ -11,7 +11,7 @@ from typing import Any
 from clusters.registry.access import RegistryAccess
 
 DRIP_SECONDS = 0.05
-DRIP_COUNT = 200  # in all longer than any deadline of these tests
+DRIP_COUNT = 200  # in total longer than any deadline of these tests
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """`body` in parts is written with a pause before each."""
+    """One answer. A `body` in parts is written with a pause before each part."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Iterable[bytes] = b""
 
 
-Script = Callable[[Asked], Reply | bytes]  # bytes: written as they are instead of an HTTP answer, drop by drop
+Script = Callable[[Asked], Reply | bytes]  # bytes are written as they are, drop by drop, instead of an HTTP answer
 
 
 @dataclass
@@ -52,7 +52,7 @@ class ScriptedRegistry:
 
     @property
     def lines(self) -> list[str]:
-        """`GET /v2/` for each request, without queries."""
+        """Each request such as `GET /v2/`, without its query."""
         return [f"{each.method} {each.path.partition('?')[0]}" for each in self.asked]
 
 
@@ -68,7 +68,7 @@ def serve(script: Script, context: ssl.SSLContext | None = None, port: int = 0) 
             asked = Asked(self.command, self.path, self.headers, body)
             registry.asked.append(asked)
             reply = script(asked)
-            with contextlib.suppress(OSError):  # the client may have gone
+            with contextlib.suppress(OSError):  # the client can have disconnected
                 if isinstance(reply, bytes):
                     self.drip(bytes([each]) for each in reply)
                 else:
@@ -101,7 +101,7 @@ def serve(script: Script, context: ssl.SSLContext | None = None, port: int = 0) 
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.handle_error = lambda *_: None  # a client that goes is no error here
+    server.handle_error = lambda *_: None  # a client that disconnects is not an error here
     server.daemon_threads = True
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.registry.challenge import Challenge, choose_challenge, grants_push, parse_challenges, read_token
+from clusters.registry.challenge import Challenge, choose_challenge, grants_push, parse_challenges, parse_token
 
 
 def make_token(claims: object) -> str:
@@ -65,7 +65,7 @@ def test_any_header_is_parsed(header):
     ],
 )
 def test_token_is_read(body, token):
-    assert read_token(body) == token
+    assert parse_token(body) == token
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,7 @@
-"""What the client makes of answers that a real registry gives rarely or never; tests/integration has the real ones."""
+"""How the client reads answers that a real registry gives rarely or never; tests/integration has the real ones."""
 
-import base64
 import contextlib
 import hashlib
-import json
-import ssl
-import threading
-import time
-from email.utils import formatdate
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,77 +9,28 @@ import pytest
 from clusters.registry.access import TOKEN_USER, PullLimit, RegistryAccess, TagState
 from clusters.registry.client import RegistryClient, require_realm
 from clusters.registry.errors import RegistryError
-from clusters.registry.tests.scripted import DRIP_COUNT, Asked, Reply, ScriptedRegistry, serve
+from clusters.registry.tests.acts import (
+    BASIC,
+    DIGEST,
+    JSON,
+    LIMITS,
+    PASSWORD,
+    PULL,
+    PUSH,
+    UPLOADS,
+    USER,
+    TokenRegistry,
+    answer_json,
+    ask,
+    demand_basic,
+    may_push,
+    read_tag,
+    refuse,
+    reply,
+)
+from clusters.registry.tests.scripted import Asked, Reply, ScriptedRegistry, serve
 from clusters.registry.tests.test_challenge import grant, make_token
 from clusters.registry.transport import BODY_LIMIT
-from tests.harness.certificates import make_authority, sign
-from tests.harness.eventually import eventually
-
-DIGEST = "sha256:" + "a" * 64
-LIMITS = {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "76;w=21600"}
-PUSH, PULL = "repository:team/app:pull,push", "repository:team/app:pull"
-JSON = {"Content-Type": "application/json"}
-USER, PASSWORD = "ann", "not-a-real-one"
-BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-UPLOADS = "/v2/team/app/blobs/uploads/"
-
-
-def answer_json(value: object, status: int = 200, **headers: str) -> Reply:
-    return Reply(status, {**JSON, **headers}, json.dumps(value).encode())
-
-
-class TokenRegistry:
-    """A script: the registry and its token endpoint in one. `tokens`: by scope, a token or a status."""
-
-    def __init__(self, tokens: dict[str, str | int], front: int = 200, push: int = 202) -> None:
-        self.tokens, self.front, self.push = tokens, front, push
-        self.realm = ""
-
-    def __call__(self, asked: Asked) -> Reply:
-        address = urlsplit(asked.path)
-        if address.path == "/token":
-            scope = parse_qs(address.query or asked.body.decode()).get("scope", [""])[0]
-            token = self.tokens.get(scope, 401)
-            return answer_json({"token": token}) if isinstance(token, str) else answer_json({"details": "no"}, token)
-        if asked.authorization.removeprefix("Bearer ") not in self.tokens.values():
-            realm = self.realm or f"http://{asked.headers['Host']}/token"
-            return answer_json({}, 401, **{"WWW-Authenticate": f'Bearer realm="{realm}",service="reg"'})
-        if address.path == "/v2/":
-            return answer_json({}, self.front)
-        if asked.method == "POST":
-            return Reply(self.push, {"Location": f"{UPLOADS}1?_state=x"})
-        return Reply(200, {"Docker-Content-Digest": DIGEST, "ETag": '"e"', **LIMITS})
-
-
-def ask(script, act, username: str = USER, password: str = PASSWORD, timeout: float = 10.0):
-    with serve(script) as registry, RegistryClient(registry.access(username, password), timeout) as client:
-        return act(client), registry
-
-
-def refuse(script, act=RegistryClient.check, **options) -> RegistryError:
-    with pytest.raises(RegistryError) as caught:
-        ask(script, act, **options)
-    assert PASSWORD not in str(caught.value)
-    return caught.value
-
-
-def read_tag(client: RegistryClient) -> TagState:
-    return client.read_tag("team/app", "1")
-
-
-def may_push(client: RegistryClient) -> bool:
-    return client.may_push("team/app")
-
-
-def reply(*args, **kwargs):
-    return lambda asked: Reply(*args, **kwargs)
-
-
-def demand_basic(asked: Asked) -> Reply:
-    if asked.authorization == BASIC:
-        return answer_json({})
-    return answer_json({"errors": [{"message": "authentication required"}]}, 401, **{"WWW-Authenticate": 'Basic realm="x"'})
-
 
 # --- Tokens and credentials
 
@@ -113,7 +58,7 @@ def test_anonymous_token_is_fetched_without_credentials():
     assert "account" not in registry.asked[1].path
 
 
-def test_front_page_is_asked_for_with_its_own_scope_where_there_is_no_account():
+def test_front_page_is_requested_with_its_own_scope_without_an_account():
     def want_scope(asked: Asked) -> Reply:
         answer = script(asked)
         if "WWW-Authenticate" in answer.headers:
@@ -154,13 +99,13 @@ def test_credentials_go_to_a_token_endpoint_by_tls(realm, plain_http, code):
     assert not code or caught.value.code == code
 
 
-def test_plain_http_is_for_the_loopback_alone():
+def test_plain_http_is_for_the_loopback_only():
     with pytest.raises(RegistryError) as caught:
         RegistryClient(RegistryAccess("registry.example.com", plain_http=True))
     assert caught.value.code == "tls"
 
 
-def test_basic_credentials_are_sent_when_asked_for():
+def test_basic_credentials_are_sent_on_a_challenge():
     _, registry = ask(demand_basic, RegistryClient.check)
     assert [each.authorization for each in registry.asked] == ["", BASIC]
 
@@ -182,7 +127,7 @@ def test_refused_token_is_a_refused_account():
     assert refuse(TokenRegistry({})).code == "unauthorized"
 
 
-def test_granted_token_that_does_not_reach_is_forbidden():
+def test_granted_token_without_the_permission_is_forbidden():
     def give_useless_token(asked: Asked) -> Reply:
         if asked.path.startswith("/token"):
             return answer_json({"token": "t1"})
@@ -207,7 +152,7 @@ def test_token_endpoint_that_gives_none_is_a_bad_answer(body):
 
 
 @pytest.mark.parametrize("status", [200, 405])
-def test_digest_is_computed_where_none_is_told(status):
+def test_digest_is_computed_where_none_is_sent(status):
     manifest = b'{"schemaVersion": 2,\n "layers": []}'
 
     def tell_no_digest(asked: Asked) -> Reply:
@@ -240,13 +185,13 @@ def test_manifest_lists_are_accepted_before_manifests():
 @pytest.mark.parametrize(
     ("path", "tag"), [("../admin", "1"), ("team/app", "../1"), ("team/app", "1?x"), ("Team", "1"), ("", "1")]
 )
-def test_name_that_would_be_another_address_is_not_asked(path, tag):
+def test_name_that_would_lead_to_another_address_is_not_requested(path, tag):
     with serve(reply()) as registry, RegistryClient(registry.access()) as client, pytest.raises(RegistryError) as caught:
         client.read_tag(path, tag)
     assert (caught.value.code, registry.asked) == ("not_found", [])
 
 
-def test_docker_hub_tells_its_limit_at_a_repository_of_its_own(monkeypatch):
+def test_docker_hub_sends_its_limit_at_a_repository_of_its_own(monkeypatch):
     script = TokenRegistry({"": "t1", "repository:ratelimitpreview/test:pull": "t2"})
     with serve(script) as registry:
         monkeypatch.setattr("clusters.registry.access.HUB_API_HOST", registry.host)
@@ -256,57 +201,8 @@ def test_docker_hub_tells_its_limit_at_a_repository_of_its_own(monkeypatch):
     assert registry.lines[-1] == "HEAD /v2/ratelimitpreview/test/manifests/latest"
 
 
-def test_docker_hub_is_asked_at_its_api_host():
+def test_docker_hub_is_reached_at_its_api_host():
     assert RegistryAccess("docker.io").api_url == "https://registry-1.docker.io"
-
-
-# --- Failures
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "permanent"),
-    [
-        (400, "bad_answer", False),
-        (401, "unauthorized", True),
-        (403, "forbidden", True),
-        (404, "not_found", True),
-        (418, "bad_answer", False),
-        (500, "server_error", False),
-        (503, "server_error", False),
-        (599, "server_error", False),
-    ],
-)
-@pytest.mark.parametrize("act", [RegistryClient.check, read_tag, may_push])
-def test_status_becomes_a_code(act, status, code, permanent):
-    def fail(asked: Asked) -> Reply:
-        return answer_json({"errors": [{"message": "some <b>words</b>"}]}, status)
-
-    error = refuse(fail, act)
-    assert (error.code, error.permanent) == (code, permanent)
-
-
-@pytest.mark.parametrize(
-    ("headers", "wait", "words"),
-    [
-        ({**LIMITS, "RateLimit-Remaining": "0;w=21600", "Retry-After": "2100"}, 2100, "0 of 100 pulls in 6 hours remain"),
-        ({"Retry-After": "2100"}, 2100, "35 minutes"),
-        ({"Retry-After": "99999999"}, 86400, "wait 1 day"),
-        ({"Retry-After": "soon"}, None, "429"),
-        ({"Retry-After": "-5"}, None, "429"),
-        ({"RateLimit-Limit": "x", "RateLimit-Remaining": "9" * 40}, None, "429"),
-    ],
-)
-def test_rate_limit_tells_the_wait_and_what_remains(headers, wait, words):
-    error = refuse(reply(429, headers), read_tag)
-    assert (error.code, error.permanent, error.retry_after) == ("rate_limited", False, wait)
-    assert words in error.message
-    assert error.limit == (PullLimit(100, 0, 21600) if "Remaining" in str(headers) and "w=" in str(headers) else None)
-
-
-@pytest.mark.parametrize("write", [lambda moment: formatdate(moment, usegmt=True), lambda moment: str(int(moment))])
-def test_wait_until_a_moment_becomes_seconds(write):
-    error = refuse(reply(429, {"Retry-After": write(time.time() + 3600)}), read_tag)
-    assert 3500 < error.retry_after <= 3600
 
 
 @pytest.mark.parametrize(
@@ -322,166 +218,8 @@ def test_wait_until_a_moment_becomes_seconds(write):
     ids=["page", "page without type", "text", "broken", "deep", "oversized"],
 )
 @pytest.mark.parametrize("act", [RegistryClient.check, read_tag])
-def test_what_no_registry_says_is_a_bad_answer(act, headers, body):
+def test_answer_that_no_registry_gives_is_a_bad_answer(act, headers, body):
     assert refuse(reply(200, headers, body), act).code == "bad_answer"
-
-
-def test_body_without_end_is_a_bad_answer():
-    def write_for_ever(asked: Asked) -> Reply:
-        return Reply(200, {**JSON, "Connection": "close"}, (b" " * (1 << 20) for _ in range(DRIP_COUNT)))
-
-    assert refuse(write_for_ever).code == "bad_answer"
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        lambda asked: b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * DRIP_COUNT,
-        lambda asked: Reply(200, {**JSON, "Connection": "close"}, (b" " for _ in range(DRIP_COUNT))),
-        lambda asked: b"HTTP/1.1 100 Continue\r\n\r\n" * DRIP_COUNT,
-    ],
-    ids=["headers", "body", "continue"],
-)
-def test_drip_ends_with_the_deadline_and_its_thread(script):
-    with serve(script) as registry, RegistryClient(registry.access(), timeout=0.5) as client:
-        with pytest.raises(RegistryError) as caught:
-            client.check()
-        assert caught.value.code == "timeout"
-        eventually(lambda: not [each for each in threading.enumerate() if each.name.startswith("registry_")], within=3)
-
-
-def test_client_works_on_after_a_timeout():
-    replies = iter([b"x" * DRIP_COUNT, answer_json({})])
-    with serve(lambda asked: next(replies)) as registry, RegistryClient(registry.access(), timeout=0.5) as client:
-        with pytest.raises(RegistryError):
-            client.check()
-        assert client.check() is None
-
-
-def test_answer_that_is_no_http_is_a_bad_answer():
-    assert refuse(lambda asked: b"SSH\r\n\r\n").code == "bad_answer"
-
-
-def test_closed_connection_is_unreachable():
-    assert refuse(lambda asked: Reply(200, {**JSON, "Content-Length": "10"}, [b"{}"])).code == "unreachable"
-
-
-def test_stopped_registry_is_unreachable():
-    with serve(reply()) as registry:
-        access = registry.access()
-    with RegistryClient(access) as client, pytest.raises(RegistryError) as caught:
-        client.check()
-    assert (caught.value.code, caught.value.permanent) == ("unreachable", False)
-    assert "refused the connection" in caught.value.message
-
-
-def test_name_that_does_not_resolve_is_unreachable():
-    with RegistryClient(RegistryAccess("nowhere.invalid")) as client, pytest.raises(RegistryError) as caught:
-        client.check()
-    assert caught.value.code == "unreachable"
-    assert "resolved" in caught.value.message
-
-
-# --- Redirects
-
-
-def redirect_to(place: str, status: int = 307):
-    def redirect(asked: Asked) -> Reply:
-        return answer_json({}) if asked.path == "/elsewhere" else Reply(status, {"Location": place})
-
-    return redirect
-
-
-def test_redirect_on_the_same_host_is_followed():
-    _, registry = ask(redirect_to("/elsewhere", 302), RegistryClient.check)
-    assert registry.lines == ["GET /v2/", "GET /elsewhere"]
-
-
-@pytest.mark.parametrize(
-    "place", ["http://127.0.0.1:1/v2/", "ftp://127.0.0.1/", "//127.0.0.1:1/", "https://a:b@[::1]/", "https://[", "", "/v2/"]
-)
-def test_redirect_elsewhere_without_tls_is_not_followed(place):
-    assert refuse(redirect_to(place)).code == "bad_answer"
-
-
-def test_redirected_upload_is_not_followed():
-    def redirect_posts(asked: Asked) -> Reply:
-        return Reply(307, {"Location": "/elsewhere"}) if asked.method == "POST" else answer_json({})
-
-    with serve(redirect_posts) as registry, RegistryClient(registry.access(USER, PASSWORD)) as client:
-        with pytest.raises(RegistryError):
-            may_push(client)
-        assert registry.lines == ["GET /v2/", f"POST {UPLOADS}"]
-
-
-def test_credentials_do_not_follow_to_another_host(tmp_path):
-    authority = make_authority("tests")
-
-    def lead_astray(asked: Asked) -> Reply:
-        if asked.authorization != BASIC:
-            return demand_basic(asked)
-        return Reply(307, {"Location": f"https://{other.host}/v2/"})
-
-    with serve(demand_basic, serve_tls(tmp_path, authority)) as other, serve(lead_astray) as registry:
-        access = RegistryAccess(registry.host, USER, PASSWORD, authority.certificate_pem, plain_http=True)
-        with RegistryClient(access) as client, pytest.raises(RegistryError) as caught:
-            client.check()
-    assert caught.value.code == "unauthorized"
-    assert [each.authorization for each in other.asked] == [""]
-
-
-def test_whoever_is_redirected_to_does_not_name_the_token_endpoint(tmp_path):
-    authority = make_authority("tests")
-
-    def demand_token(asked: Asked) -> Reply:
-        realm = f"https://{asked.headers['Host']}/token"
-        return answer_json({"token": "t1"}, 401, **{"WWW-Authenticate": f'Bearer realm="{realm}"'})
-
-    def lead_astray(asked: Asked) -> Reply:
-        return Reply(307, {"Location": f"https://{other.host}/v2/"})
-
-    with serve(demand_token, serve_tls(tmp_path, authority)) as other, serve(lead_astray) as registry:
-        access = RegistryAccess(registry.host, USER, PASSWORD, authority.certificate_pem, plain_http=True)
-        with RegistryClient(access) as client, pytest.raises(RegistryError):
-            client.check()
-    assert [each.authorization for each in other.asked] == [""]
-
-
-# --- TLS
-
-
-def serve_tls(folder, authority) -> ssl.SSLContext:
-    server = sign("registry", authority)
-    (folder / "server.pem").write_text(server.key_pem + server.certificate_pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return context
-
-
-def test_wrong_ways_to_speak_tls_are_told(tmp_path):
-    authority = make_authority("tests")
-    with serve(reply(), serve_tls(tmp_path, authority)) as secure, serve(reply()) as plain:
-        wrong = {
-            "refused": RegistryAccess(secure.host),
-            "without TLS": RegistryAccess(plain.host),
-            "CA certificate cannot be read": RegistryAccess(secure.host, ca="no certificate"),
-        }
-        for words, access in wrong.items():
-            with pytest.raises(RegistryError, match=words) as caught, RegistryClient(access) as client:
-                client.check()
-            assert (caught.value.code, caught.value.permanent) == ("tls", True)
-
-
-def test_registry_that_wants_tls_says_so():
-    error = refuse(reply(400, {}, b"Client sent an HTTP request to an HTTPS server.\n"))
-    assert error.code == "tls"
-
-
-def test_certificate_that_is_stored_itself_is_trusted(tmp_path):
-    with serve(reply(200, JSON, b"{}"), serve_tls(tmp_path, make_authority("tests"))) as registry:
-        stored = (tmp_path / "server.pem").read_text().partition("-----BEGIN CERTIFICATE")
-        with RegistryClient(RegistryAccess(registry.host, ca="".join(stored[1:]))) as client:
-            client.check()
 
 
 # --- Permission to push
@@ -497,7 +235,7 @@ def test_certificate_that_is_stored_itself_is_trusted(tmp_path):
         ({PUSH: 401, "": "t1"}, False),
     ],
 )
-def test_token_tells_whether_a_push_is_allowed(tokens, allowed):
+def test_token_shows_whether_a_push_is_allowed(tokens, allowed):
     answer, registry = ask(TokenRegistry(tokens), may_push)
     assert answer is allowed
     assert not [line for line in registry.lines if line.startswith("POST")]
@@ -509,7 +247,7 @@ def test_token_refused_for_every_scope_is_a_refused_account():
 
 @pytest.mark.parametrize(("push", "allowed"), [(202, True), (403, False), (405, False)])
 @pytest.mark.parametrize("token", ["opaque", make_token({"sub": "ann"}), "a.b.c"])
-def test_token_that_tells_nothing_is_tried_with_an_upload(token, push, allowed):
+def test_token_that_shows_nothing_is_tried_with_an_upload(token, push, allowed):
     answer, registry = ask(TokenRegistry({PUSH: token}, push=push), may_push)
     assert answer is allowed
     assert ("POST " + UPLOADS) in registry.lines
@@ -554,15 +292,15 @@ def test_upload_is_not_cancelled_at_another_address(location):
 @pytest.mark.parametrize(
     ("status", "code"), [(404, "not_found"), (500, "server_error"), (429, "rate_limited"), (200, "bad_answer")]
 )
-def test_upload_that_tells_nothing_is_an_error(status, code):
+def test_upload_that_shows_nothing_is_an_error(status, code):
     assert refuse(probe(status, ""), may_push).code == code
 
 
-def test_wrong_password_is_no_missing_permission():
+def test_wrong_password_is_not_a_missing_permission():
     assert refuse(demand_basic, may_push, password="another").code == "unauthorized"
 
 
-def test_registry_for_everyone_lets_everyone_push():
+def test_open_registry_lets_everyone_push():
     def welcome(asked: Asked) -> Reply:
         return Reply(202, {"Location": f"{UPLOADS}7"}) if asked.method == "POST" else answer_json({})
 

@@ -10,7 +10,7 @@ from tests.harness.eventually import eventually
 
 @pytest.fixture
 def install_helper(tmp_path):
-    """`install_helper(text)` makes `docker-credential-test` of a shell script; its environment."""
+    """`install_helper(text)` installs a shell script as `docker-credential-test` and returns its environment."""
 
     def install(text: str) -> dict[str, str]:
         program = tmp_path / "docker-credential-test"
@@ -43,13 +43,13 @@ def test_helper_is_given_the_host(install_helper, host, server):
         ("""echo '["a"]'""", "no user name and secret"),
     ],
 )
-def test_helper_that_gives_none_says_why(install_helper, script, words):
+def test_helper_that_returns_no_credentials_says_why(install_helper, script, words):
     with pytest.raises(RegistryError, match=words) as caught:
         read_helper_credentials("test", "registry.example.com", install_helper(script))
     assert caught.value.code == "helper_failed"
 
 
-def test_helper_that_hangs_is_ended_with_what_it_started(install_helper, tmp_path):
+def test_helper_that_hangs_is_killed_with_its_children(install_helper, tmp_path):
     environment = install_helper(f"sleep 60 & echo $! > {tmp_path}/pid; sleep 60")
     with pytest.raises(RegistryError, match="did not answer") as caught:
         read_helper_credentials("test", "registry.example.com", environment, patience=1)
@@ -59,7 +59,7 @@ def test_helper_that_hangs_is_ended_with_what_it_started(install_helper, tmp_pat
 
 
 def is_alive(pid: int) -> bool:
-    """A zombie, whose parent has not asked for it yet, is not."""
+    """Return whether the process runs. A zombie, whose parent has not reaped it yet, does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("name", ["nowhere-installed", "../test", "a/b", "", "A", "-x", "a b"])
-def test_helper_that_is_none_is_refused(install_helper, name):
+def test_name_that_is_not_a_helper_is_refused(install_helper, name):
     with pytest.raises(RegistryError) as caught:
         read_helper_credentials(name, "registry.example.com", install_helper("true"))
     assert (caught.value.code, caught.value.permanent) == ("helper_failed", True)

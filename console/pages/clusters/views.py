@@ -16,9 +16,9 @@ from clusters.access import scope_visible
 from clusters.access.audit import record_act
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError
-from clusters.engine.inspection.disk_use import read_disk_use
-from clusters.engine.inspection.engine_setup import read_setup
-from clusters.engine.inspection.past_events import read_history
+from clusters.engine.inspection.disk_usage import read_disk_usage
+from clusters.engine.inspection.engine_setup import read_engine_setup
+from clusters.engine.inspection.past_events import read_past_events
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Node
 from console.pages.shared.cluster_rows import summarize_clusters
@@ -55,21 +55,21 @@ def cluster(request: HttpRequest, uid: str) -> HttpResponse:
 @console_page
 def cluster_engine(request: HttpRequest, uid: str) -> HttpResponse:
     """How the engine is set up: for the cluster's page, or within it."""
-    return _render_live(request, uid, "engine", lambda client: {"setup": read_setup(client)})
+    return _render_live(request, uid, "engine", lambda client: {"setup": read_engine_setup(client)})
 
 
 @require_safe
 @console_page
 def cluster_disk(request: HttpRequest, uid: str) -> HttpResponse:
     """What its disk is used for. The engine measures first."""
-    return _render_live(request, uid, "disk", lambda client: {"disk": read_disk_use(client), "measured_at": timezone.now()})
+    return _render_live(request, uid, "disk", lambda client: {"disk": read_disk_usage(client), "measured_at": timezone.now()})
 
 
 @require_safe
 @console_page
 def cluster_events(request: HttpRequest, uid: str) -> HttpResponse:
     """What happened there lately."""
-    return _render_live(request, uid, "events", lambda client: {"events": read_history(client)})
+    return _render_live(request, uid, "events", lambda client: {"events": read_past_events(client)})
 
 
 def _render_live(request: HttpRequest, uid: str, tab: str, read: Callable[[EngineClient], dict[str, Any]]) -> HttpResponse:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.template.defaultfilters import filesizeformat
 
-from clusters.engine.inspection.resource_use import Counters, Use
+from clusters.engine.inspection.resource_usage import CpuCounters, ResourceUsage
 
 WINDOW = 120  # seconds
 MOST_SAMPLES = 61
@@ -31,7 +31,7 @@ class Sample:
 class UseHistory:
     """The samples of the last two minutes, the oldest first, and the counters that the next one is measured from."""
 
-    counters: Counters | None = None
+    counters: CpuCounters | None = None
     samples: tuple[Sample, ...] = ()
 
     @classmethod
@@ -43,7 +43,7 @@ class UseHistory:
         if len(parts[0]) != 2 or len(parts) > MOST_SAMPLES + 1 or any(len(part) != 3 for part in parts[1:]):
             return cls()
         numbers = [[int(number) for number in part] for part in parts]
-        return cls(Counters(*numbers[0]), tuple(Sample(*part) for part in numbers[1:]))
+        return cls(CpuCounters(*numbers[0]), tuple(Sample(*part) for part in numbers[1:]))
 
     def write(self) -> str:
         """Fit for an address: `container.system-at.cpu.memory-at.cpu.memory`."""
@@ -52,7 +52,7 @@ class UseHistory:
         head = f"{self.counters.container}.{self.counters.system}"
         return "-".join([head, *(f"{sample.at}.{sample.cpu}.{sample.memory}" for sample in self.samples)])
 
-    def add(self, use: Use) -> "UseHistory":
+    def add(self, use: ResourceUsage) -> "UseHistory":
         """A use without a measured CPU gives no sample, only counters."""
         now = int(use.read_at.timestamp())
         kept = [sample for sample in self.samples if now - WINDOW <= sample.at < now]

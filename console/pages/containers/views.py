@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from clusters.engine.errors import EngineError, TargetMissing
-from clusters.engine.inspection.resource_use import Use, read_use
+from clusters.engine.inspection.resource_usage import ResourceUsage, read_resource_usage
 from clusters.models import Container
 from console.pages.containers.use_charts import UseHistory, draw_charts
 from console.pages.shared.configuration.configuration import (
@@ -94,11 +94,11 @@ def container_use(request: HttpRequest, container_id: int) -> HttpResponse:
     )
 
 
-def _measure_use(shown: Container, history: UseHistory, wait: bool) -> tuple[Use | None, str]:
+def _measure_use(shown: Container, history: UseHistory, wait: bool) -> tuple[ResourceUsage | None, str]:
     """The use; or none, and a sentence why."""
     try:
         with open_application_engine(shown.service.application) as client:
-            use = read_use(client.container_stats(shown.container_id, wait=wait), history.counters)
+            use = read_resource_usage(client.container_stats(shown.container_id, wait=wait), history.counters)
     except TargetMissing:
         return None, "The container is not on the engine any more."
     except EngineError as error:

@@ -6,11 +6,12 @@ from pathlib import Path
 import certifi
 import pytest
 
-from clusters.engine.connection import failures
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.endpoint import EngineEndpoint
-from clusters.engine.connection.pull_failures import classify_pull_failure
+from clusters.engine.connection.failures import describe_connection_failure
 from clusters.engine.errors import EngineUnreachable
+
+REFUSED = "connection refused. Check that Docker is running and listening there."
 
 
 def reason(url, **options):
@@ -45,30 +46,33 @@ def listening(answer=None):
 def test_a_missing_socket(tmp_path):
     assert (
         reason(f"unix://{tmp_path}/none.sock")
-        == f"The engine at {tmp_path}/none.sock does not answer: there is no such socket."
+        == f"The engine at {tmp_path}/none.sock does not answer: there is no such socket. Check that Docker is running there."
     )
 
 
 def test_a_socket_that_nobody_serves(tmp_path):
     with closing(socket.socket(socket.AF_UNIX)) as server:
         server.bind(str(tmp_path / "dead.sock"))
-    assert reason(f"unix://{tmp_path}/dead.sock") == f"The engine at {tmp_path}/dead.sock does not answer: connection refused."
+    assert reason(f"unix://{tmp_path}/dead.sock") == f"The engine at {tmp_path}/dead.sock does not answer: {REFUSED}"
 
 
 def test_a_refused_connection():
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
-    assert reason(f"tcp://127.0.0.1:{port}") == f"The engine at 127.0.0.1:{port} does not answer: connection refused."
+    assert reason(f"tcp://127.0.0.1:{port}") == f"The engine at 127.0.0.1:{port} does not answer: {REFUSED}"
 
 
 def test_permission_denied():
-    assert "permission denied" in failures.describe_failure(PermissionError(13, "Permission denied"), "unix:///run/docker.sock")
+    assert "permission denied" in describe_connection_failure(
+        PermissionError(13, "Permission denied"), "unix:///run/docker.sock"
+    )
 
 
 def test_an_unknown_host(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: (_ for _ in ()).throw(socket.gaierror(-2, "unknown")))
     assert (
-        reason("tcp://engine.invalid:2375") == "The engine at engine.invalid:2375 cannot be found: the host name is not known."
+        reason("tcp://engine.invalid:2375")
+        == "The engine at engine.invalid:2375 cannot be found: the host name is unknown. Check the address and the name server."
     )
 
 
@@ -88,10 +92,10 @@ def test_silence():
 )
 def test_what_is_not_an_engine(answer):
     with listening(answer) as address:
-        assert reason(f"tcp://{address}").startswith(f"What answers is not a Docker engine: {address}")
+        assert reason(f"tcp://{address}").startswith(f"What answers at {address} is not a Docker engine")
 
 
-def test_an_engine_that_wants_tls():
+def test_an_engine_that_requires_tls():
     answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
     with listening(answer) as address:
         assert "speaks TLS" in reason(f"tcp://{address}")
@@ -117,37 +121,10 @@ def test_ssh_says_in_its_own_words_why_it_fails(tmp_path, monkeypatch):
     assert reason("ssh://deploy@build") == expected
 
 
-def test_no_ssh_at_all(tmp_path, monkeypatch):
+def test_a_missing_ssh_command(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert reason("ssh://deploy@build") == "The ssh command is not installed on the console's machine."
+    assert reason("ssh://deploy@build") == "The ssh command is not installed on the console's machine. Install it there."
 
 
 def test_a_password_in_the_address_is_not_shown():
-    assert "secret" not in failures.describe_failure(ConnectionRefusedError(), "tcp://user:secret@host:1")
-
-
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ("pull access denied for app, repository does not exist or may require 'docker login': denied", "pull_unauthorized"),
-        ("Get https://r/v2/: no basic auth credentials", "pull_unauthorized"),
-        ("manifest for localhost:5000/app:9 not found: manifest unknown: manifest unknown", "pull_not_found"),
-        ("toomanyrequests: You have reached your pull rate limit.", "pull_rate_limited"),
-        ('Get "http://localhost:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused', "pull_failed"),
-        ("no space left on device", "pull_failed"),
-        ('Get "http://127.0.0.1:42901/v2/": dial tcp 10.0.0.1:429: connect: connection refused', "pull_failed"),
-        ('Get "http://r:401/v2/": EOF', "pull_failed"),
-        ('Get "https://denied.example/v2/rate limit/": EOF', "pull_failed"),
-        ("Head https://r/v2/app/manifests/1: unexpected status code 429", "pull_rate_limited"),
-        ("error parsing HTTP 403 response body: invalid character '<'", "pull_unauthorized"),
-        ('unknown: {"errors":[{"code":"DENIED","detail":"repository:team/app:pull"}]}', "pull_unauthorized"),
-        ('denied: Permission "downloadArtifacts" denied on resource "app"', "pull_unauthorized"),
-        ("dial tcp: lookup registry.example on 10.0.0.2:53: no such host", "pull_failed"),
-        ("open /var/lib/docker/tmp/GetImageBlob12: no such file or directory", "pull_failed"),
-        ("mkdir /var/lib/docker/tmp: permission denied", "pull_failed"),
-    ],
-)
-def test_pull_failures_are_told_apart(message, code):
-    error = classify_pull_failure("app:1", message)
-    assert error.code == code
-    assert error.message.startswith("app:1 could not be pulled: ")
+    assert "secret" not in describe_connection_failure(ConnectionRefusedError(), "tcp://user:secret@host:1")

@@ -1,4 +1,4 @@
-"""An engine that accepts connections and then says nothing, or begins an answer and never ends it: every request has an end."""
+"""Every request ends, even where the engine accepts the connection and never answers, or never completes its answer."""
 
 import inspect
 import os
@@ -10,8 +10,7 @@ from contextlib import suppress
 import pytest
 import requests
 
-from clusters.engine.connection import client as client_module
-from clusters.engine.connection import event_stream as events
+from clusters.engine.connection import event_stream, image_requests, system_requests
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.connection.event_stream import EventStream
@@ -22,7 +21,7 @@ BEGUN = HEADERS + b'16\r\n{"status":"Pulling"}\r\n\r\n'
 ANSWER_SECONDS = 0.2
 SPEC = {"TaskTemplate": {"ContainerSpec": {"Image": "app:1"}}}
 
-# What each method is called with. The first are no requests of their own.
+# The arguments to call each method with. NO_REQUESTS are the methods that send nothing themselves.
 NO_REQUESTS = {"close", "sibling", "patience", "api_version", "check_credentials", "loners"}
 ARGUMENTS = {
     **dict.fromkeys(("version", "info", "list_containers", "list_networks", "list_images", "disk_usage"), ()),
@@ -37,7 +36,7 @@ ARGUMENTS = {
     "create_container": ("x", {"Image": "app:1"}),
     "rename_container": ("x", "y"),
     "tag_image": ("x", "y:1"),
-    **dict.fromkeys(("connect_network",), ("x", "y", {})),
+    "connect_network": ("x", "y", {}),
     "disconnect_network": ("x", "y"),
     "update_restart_policy": ("x", {"Name": "no"}),
     "update_service": ("x", 1, SPEC),
@@ -46,7 +45,7 @@ ARGUMENTS = {
 
 
 class HungEngine:
-    """Sends `answer` to whoever connects, and then keeps still."""
+    """Sends `answer` on each connection, and then nothing more."""
 
     def __init__(self, answer: bytes) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -80,14 +79,15 @@ def hung(request):
 
 @pytest.fixture
 def client(hung, monkeypatch):
-    for name in ("PULL_SILENCE", "REGISTRY_PATIENCE", "INFO_PATIENCE"):
-        monkeypatch.setattr(client_module, name, ANSWER_SECONDS)
+    monkeypatch.setattr(image_requests, "PULL_SILENCE", ANSWER_SECONDS)
+    monkeypatch.setattr(image_requests, "REGISTRY_PATIENCE", ANSWER_SECONDS)
+    monkeypatch.setattr(system_requests, "INFO_PATIENCE", ANSWER_SECONDS)
     with EngineClient(hung.endpoint, timeout=ANSWER_SECONDS, version="1.41") as client:
         yield client
 
 
 def make_ssh(folder, monkeypatch, dial):
-    """An ssh command that gets through, and to which `dial`, a line of shell, is what it finds there."""
+    """Install an ssh command that connects. It runs the shell command `dial` instead of `docker system dial-stdio`."""
     ssh = folder / "ssh"
     ssh.write_text(f'#!/bin/sh\ncase "$*" in\n*dial-stdio) {dial};;\n*) echo 20.10;;\nesac\n')
     ssh.chmod(0o755)
@@ -114,7 +114,7 @@ def test_every_request_is_here():
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
 def test_a_request_ends(client, hung, name):
-    """Those that need no whole answer may succeed where one has begun."""
+    """A method that needs no complete answer can succeed where one has begun."""
     begun = time.monotonic()
     try:
         if name == "open_logs":
@@ -133,7 +133,7 @@ def test_connecting_ends(hung):
 
 
 def test_waiting_for_events_ends(client, hung, monkeypatch):
-    monkeypatch.setattr(events, "ANSWER_SECONDS", ANSWER_SECONDS)
+    monkeypatch.setattr(event_stream, "ANSWER_SECONDS", ANSWER_SECONDS)
     begun = time.monotonic()
     with suppress(EngineError), EventStream(client, time.time(), time.time(), {}) as stream:
         stream.wait_for_event()
@@ -141,13 +141,13 @@ def test_waiting_for_events_ends(client, hung, monkeypatch):
 
 
 def test_a_pull_that_stalls_in_the_middle_is_a_failed_pull(client, hung):
-    told = []
-    with pytest.raises(EngineError, match=r"^app:1 could not be pulled: the engine told of no progress for ") as caught:
-        client.pull_image("app:1", on_progress=lambda: told.append(None))
-    assert (caught.value.code, len(told)) == ("pull_failed", hung.lines)
+    progress = []
+    with pytest.raises(EngineError, match=r"^app:1 could not be pulled: the engine reported no progress for ") as caught:
+        client.pull_image("app:1", on_progress=lambda: progress.append(None))
+    assert (caught.value.code, len(progress)) == ("pull_failed", hung.lines)
 
 
-def test_a_silent_engine_is_told_as_unreachable_and_names_no_other_cause(client, hung):
+def test_a_silent_engine_is_reported_as_unreachable_and_nothing_else(client, hung):
     with pytest.raises(EngineError) as caught:
         client.list_containers()
     assert caught.value.code == "engine_unreachable"

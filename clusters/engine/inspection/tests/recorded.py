@@ -1,4 +1,4 @@
-"""An engine that answers from lists as Docker 20.10 wrote them, and counts the requests."""
+"""An engine that answers with lists in Docker 20.10's form, and records the requests."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +21,7 @@ DIGEST = "sha256:" + "d" * 64
 
 
 def entry(name: str, **changes: Any) -> dict[str, Any]:
-    """A line of `GET /containers/json?all=1`, as of a running lone container."""
+    """Return a line of `GET /containers/json?all=1` for a running lone container."""
     line = {
         "Id": f"{abs(hash(name)):x}".ljust(64, "0")[:64],
         "Names": [f"/{name}"],
@@ -50,7 +50,7 @@ def compose_entry(project: str, service: str, number: int = 1, **changes: Any) -
 
 
 def swarm_service(name: str, stack: str = "", **changes: Any) -> dict[str, Any]:
-    """A line of `GET /services`. `changes`: image, replicas, mode (the spec's Mode), labels, or a top-level field."""
+    """Return a line of `GET /services`. `changes` are image, replicas, mode (the spec's Mode), labels, or a top-level field."""
     whole = f"{stack}_{name}" if stack else name
     image = changes.pop("image", f"app:1@{DIGEST}")
     mode = changes.pop("mode", {"Replicated": {"Replicas": changes.pop("replicas", 1)}})
@@ -69,7 +69,10 @@ def swarm_service(name: str, stack: str = "", **changes: Any) -> dict[str, Any]:
 
 
 def swarm_task(service: dict[str, Any], slot: int | None = 1, node: str = "node1", **changes: Any) -> dict[str, Any]:
-    """A line of `GET /tasks`: it runs. `changes`: state, error, second (when), container, or a top-level field."""
+    """Return a line of `GET /tasks` for a running task.
+
+    `changes` are state, error, second (of its time), container, or a top-level field.
+    """
     second = changes.pop("second", 47)
     moment = f"2026-11-23T02:{14 + second // 60:02}:{second % 60:02}.452118376Z"
     task_id = changes.get("ID") or f"task-{service['ID']}-{slot}-{node}-{second}"
@@ -93,7 +96,7 @@ def swarm_task(service: dict[str, Any], slot: int | None = 1, node: str = "node1
 
 
 def swarm_node(hostname: str = "node1", **changes: Any) -> dict[str, Any]:
-    """A line of `GET /nodes`: a worker that is ready. `changes`: state, or a top-level field."""
+    """Return a line of `GET /nodes` for a worker that is ready. `changes` are state, or a top-level field."""
     description = {
         "Hostname": hostname,
         "Platform": {"Architecture": "x86_64", "OS": "linux"},
@@ -111,7 +114,7 @@ def swarm_node(hostname: str = "node1", **changes: Any) -> dict[str, Any]:
 
 
 class RecordedEngine:
-    """Stands in for EngineClient where only reading is asked for."""
+    """Stands in for EngineClient where the test only reads."""
 
     def __init__(self, *containers: dict[str, Any], images: list[dict[str, Any]] | None = None) -> None:
         self.containers = list(containers)
@@ -161,7 +164,7 @@ class RecordedEngine:
         return self.become("manager")
 
     def become(self, role: str, failure: EngineError | None = None) -> "RecordedEngine":
-        """`manager` (one whose Swarm fails with `failure`), `worker`, or the engine's word for its part in a Swarm."""
+        """Become `manager` (whose Swarm requests fail with `failure`), `worker`, or any LocalNodeState."""
         state = "active" if role in {"manager", "worker"} else role
         self.info_changes = {"Swarm": {"LocalNodeState": state, "ControlAvailable": role == "manager"}}
         self.swarm_failure = failure

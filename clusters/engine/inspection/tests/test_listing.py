@@ -52,12 +52,12 @@ def test_clones_belong_to_the_lone_container_they_scale():
         {"com.docker.swarm.service.id": "s1"},
     ],
 )
-def test_one_offs_and_swarm_tasks_are_left_out(labels):
+def test_one_off_containers_and_swarm_tasks_are_left_out(labels):
     assert observe(entry("x", Labels=labels)) == ()
 
 
 @pytest.mark.parametrize("changes", [{"State": "removing"}, {"Names": None}, {"Names": []}])
-def test_what_is_going_away_is_left_out(changes):
+def test_containers_that_are_being_removed_are_left_out(changes):
     assert observe(entry("x", **changes)) == ()
 
 
@@ -97,7 +97,7 @@ def test_an_unfinished_recreate_in_a_project_counts_once():
         (["exited", "created"], "stopped", 0),
     ],
 )
-def test_status_follows_from_what_runs(states, status, running):
+def test_status_follows_from_the_running_containers(states, status, running):
     entries = [compose_entry("shop", "web", n, State=state) for n, state in enumerate(states)]
     (application,) = observe(*entries)
     assert (application.status, application.wanted, application.running) == (status, 2, running)
@@ -216,7 +216,7 @@ def test_a_container_removed_while_it_is_observed_does_no_harm():
     assert application.containers[0].image == ""
 
 
-def test_inspects_are_bounded_and_the_rest_follows(monkeypatch):
+def test_the_number_of_inspects_is_limited_and_the_rest_follow_later(monkeypatch):
     monkeypatch.setattr(listing, "INSPECT_LIMIT", 2)
     engine = RecordedEngine(*(entry(f"x{n}", Id=f"{n}" * 64, Image=IMAGE) for n in range(3)))
     engine.references = {f"{n}" * 64: f"app:{n}" for n in range(3)}

@@ -1,42 +1,45 @@
 import pytest
 
-from clusters.engine.inspection.masking import MASK, Masker, Setting, is_secret_name, mask_text
+from clusters.engine.inspection.masking import MASK, Masker, Setting, is_secret_setting, mask_text
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *(
-            "POSTGRES_PASSWORD",
-            "MYSQL_PWD",
-            "db.passwd",
-            "GPG_PASSPHRASE",
-            "DB_PASS",
-            "dbPassword",
-            "SECRET_KEY",
-            "ClientSecret",
-        ),
-        *("API_KEY", "APIKEY", "AWS_ACCESS_KEY_ID", "KEY1", "GITHUB_TOKEN", "GOOGLE_CREDENTIALS", "BASIC_AUTH", "OAUTH_ID"),
-        *(
-            "Authorization",
-            "SENTRY_DSN",
-            "TLS_PRIVATE",
-            "SESSION_COOKIE",
-            "SLACK_WEBHOOK",
-            "CONNECTION_STRING",
-            "ConnectionString",
-        ),
+        "POSTGRES_PASSWORD",
+        "MYSQL_PWD",
+        "db.passwd",
+        "GPG_PASSPHRASE",
+        "DB_PASS",
+        "dbPassword",
+        "SECRET_KEY",
+        "ClientSecret",
+        "API_KEY",
+        "APIKEY",
+        "AWS_ACCESS_KEY_ID",
+        "KEY1",
+        "GITHUB_TOKEN",
+        "GOOGLE_CREDENTIALS",
+        "BASIC_AUTH",
+        "OAUTH_ID",
+        "Authorization",
+        "SENTRY_DSN",
+        "TLS_PRIVATE",
+        "SESSION_COOKIE",
+        "SLACK_WEBHOOK",
+        "CONNECTION_STRING",
+        "ConnectionString",
     ],
 )
-def test_a_name_says_that_its_value_is_secret(name):
-    assert is_secret_name(name)
+def test_a_name_makes_its_value_secret(name):
+    assert is_secret_setting(name)
 
 
 @pytest.mark.parametrize(
     "name", ["PATH", "PWD", "OLDPWD", "KEYCLOAK_URL", "org.opencontainers.image.authors", "COMPASS", "PASSENGER", "LANG", ""]
 )
-def test_a_name_says_nothing_of_the_kind(name):
-    assert not is_secret_name(name)
+def test_other_names_do_not_make_a_value_secret(name):
+    assert not is_secret_setting(name)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_a_secret_of_the_environment_is_masked_wherever_it_stands():
     assert masker.read_setting("OPTIONS", "-a hunter22").value == f"-a {MASK}"
 
 
-def test_a_short_secret_is_not_looked_for_in_other_texts():
+def test_a_short_secret_is_not_masked_in_other_texts():
     assert Masker([("PIN_PASSWORD", "e")]).read_text("everywhere") == "everywhere"
 
 

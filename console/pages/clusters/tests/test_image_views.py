@@ -217,7 +217,7 @@ class TestPrune:
         live_engine.unreachable = ""
         told = messages_of(reader)
         assert told[0].startswith("Removed ")
-        assert len([text for text in told if "the engine was lost" in text]) == 2
+        assert len([text for text in told if "the engine stopped answering" in text]) == 2
 
     def test_an_engine_that_does_not_answer_removes_nothing(self, reader, cluster, images, live_engine, monkeypatch):
         previewed, _, _ = preview(reader, cluster)

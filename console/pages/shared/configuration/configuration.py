@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from clusters.access.audit import record_act
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError, TargetMissing
-from clusters.engine.inspection.details import Configuration, ContainerDetails, read_container
+from clusters.engine.inspection.container_details import Configuration, ContainerDetails, read_container_details
 from clusters.engine.inspection.swarm_details import read_service_configuration
 from clusters.models import Application, Container, Service
 from console.pages.shared.live import load_keys, open_application_engine
@@ -99,7 +99,7 @@ def read_section(client: EngineClient, service: Service, container: Container | 
     except TargetMissing:
         return Section(service, container, problem="Its container is not on the engine any more.")
     image = {"RepoDigests": service.image_digests} if service.image_id == container.image_id else {}
-    return Section(service, container, read_container(inspected, image, revealed).configuration)
+    return Section(service, container, read_container_details(inspected, image, revealed).configuration)
 
 
 def read_swarm_sections(client: EngineClient, services: list[Service], revealed: set[int]) -> list[Section]:
@@ -126,7 +126,7 @@ def read_live_container(container: Container, revealed: bool = False, with_image
         return LiveContainer(is_gone=True)
     except EngineError as error:
         return LiveContainer(problem=error.message)
-    return LiveContainer(read_container(inspected, image, revealed))
+    return LiveContainer(read_container_details(inspected, image, revealed))
 
 
 def inspect_image(client: EngineClient, image_id: str) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from clusters.engine.logs import portions as logs
-from clusters.engine.logs.cursor import Cursor
+from clusters.engine.logs.cursor import LogCursor
 from clusters.engine.logs.portions import LogLine, LogNotice, LogPortion, LogSource
-from clusters.engine.logs.stream import SECOND
+from clusters.engine.logs.stream_format import SECOND
 from clusters.models import Application, Container, Node, Service, Task
 from console.pages.shared.live import load_keys
 from console.pages.shared.logs.ansi import Segment, split_ansi, strip_ansi
@@ -182,15 +182,15 @@ def open_engine(endpoint: EngineEndpoint) -> EngineClient:
     return EngineClient(endpoint, timeout=TIMEOUT)
 
 
-def read_portion(target: LogTarget, query: LogQuery, cursor: Cursor | None, tail: int = TAIL) -> LogPortion:
+def read_portion(target: LogTarget, query: LogQuery, cursor: LogCursor | None, tail: int = TAIL) -> LogPortion:
     """What follows the cursor; without one the beginning of what the query asks for. Raises EngineError."""
     with open_engine(target.endpoint) as client:
         if cursor is None and not query.since:
             return logs.read_newest(client, target.sources, tail)
-        return logs.read_since(client, target.sources, cursor or Cursor(query.begins_at))
+        return logs.read_since(client, target.sources, cursor or LogCursor(query.begins_at))
 
 
-def answer_portion(target: LogTarget, query: LogQuery, cursor: Cursor | None) -> dict[str, Any]:
+def answer_portion(target: LogTarget, query: LogQuery, cursor: LogCursor | None) -> dict[str, Any]:
     """For logs.js. A line is `[time, index of its source, 1 for stderr, text or segments]`."""
     try:
         portion = read_portion(target, query, cursor)

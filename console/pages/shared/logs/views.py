@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from clusters.engine.errors import EngineError
-from clusters.engine.logs.cursor import Cursor
+from clusters.engine.logs.cursor import LogCursor
 from clusters.models import Application, Container, Service
 from console.pages.shared.logs.log_panel import (
     LogQuery,
@@ -60,7 +60,7 @@ def send_portion(request: HttpRequest, row: Row) -> HttpResponse:
     require(request, "clusters.view_logs", row)
     query = LogQuery.from_request(request)
     try:
-        cursor = Cursor.decode(request.GET["cursor"]) if "cursor" in request.GET else None
+        cursor = LogCursor.decode(request.GET["cursor"]) if "cursor" in request.GET else None
     except ValueError as error:
         return JsonResponse({"problem": str(error)}, status=400)
     return JsonResponse(answer_portion(find_target(row, query), query, cursor))

@@ -7,8 +7,8 @@ import pytest
 
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fakes.fake_engine import FakeEngine
-from clusters.engine.logs.cursor import Cursor
-from clusters.engine.logs.stream import SECOND
+from clusters.engine.logs.cursor import LogCursor
+from clusters.engine.logs.stream_format import SECOND
 from clusters.models import Application, Container, Node, Service
 from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ContainerFactory, ServiceFactory, TaskFactory
@@ -90,7 +90,7 @@ def test_a_period_begins_where_it_says(reader, shop, engine, monkeypatch):
 
 def test_a_cursor_that_is_none_is_refused(reader, shop):
     assert reader.get(f"/applications/{shop.pk}/logs/", {"cursor": "<b>"}).status_code == 400
-    reader.get(f"/applications/{shop.pk}/logs/", {"cursor": Cursor().encode()})
+    reader.get(f"/applications/{shop.pk}/logs/", {"cursor": LogCursor().encode()})
 
 
 def test_hostile_lines_are_text_in_the_page_in_the_answer_and_in_the_file(reader, shop, engine):

@@ -1,4 +1,4 @@
-"""What an engine's images, containers, volumes and build cache take on its disk, and how much of that could go."""
+"""How much disk space an engine's images, containers, volumes and build cache use, and how much can be reclaimed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,14 +9,17 @@ from clusters.engine.cleaning import LARGEST_SIZE, clean_count
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-DISK_PATIENCE = 20.0  # seconds: the engine measures volumes and containers for it
+DISK_PATIENCE = 20.0  # seconds: the engine measures volumes and containers for its answer
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class DiskShare:
-    """`size` and `reclaimable` in bytes. `at_least`: more may go: layers that only unused images share are not counted."""
+    """The share of one kind of object. `size` and `reclaimable` are in bytes.
+
+    With `at_least`, more can be reclaimed: layers that only unused images share are not counted.
+    """
 
     name: str
     count: int
@@ -27,7 +30,7 @@ class DiskShare:
 
 
 @dataclass(frozen=True)
-class DiskUse:
+class DiskUsage:
     shares: tuple[DiskShare, ...]
 
     @property
@@ -39,13 +42,13 @@ class DiskUse:
         return sum(share.reclaimable for share in self.shares)
 
 
-def read_disk_use(client: "EngineClient") -> DiskUse:
+def read_disk_usage(client: "EngineClient") -> DiskUsage:
     """Raises EngineError."""
     with client.patience(DISK_PATIENCE):
         answer = client.disk_usage()
-    return DiskUse(
+    return DiskUsage(
         (
-            measure_images(answer.get("Images") or [], read_size(answer, "LayersSize")),
+            measure_images(answer.get("Images") or [], read_byte_count(answer, "LayersSize")),
             measure_containers(answer.get("Containers") or []),
             measure_volumes(answer.get("Volumes") or []),
             measure_build_cache(answer.get("BuildCache") or []),
@@ -54,39 +57,41 @@ def read_disk_use(client: "EngineClient") -> DiskUse:
 
 
 def measure_images(images: Iterable[Json], layers_size: int) -> DiskShare:
-    """`layers_size`: of all layers, each counted once."""
+    """`layers_size` is the size of all layers, each counted once."""
     found = list(images)
     unused = [image for image in found if not clean_count(image.get("Containers"))]
-    own = sum(max(read_size(image, "Size") - read_size(image, "SharedSize"), 0) for image in unused)
+    own = sum(max(read_byte_count(image, "Size") - read_byte_count(image, "SharedSize"), 0) for image in unused)
     return DiskShare("Images", len(found), len(found) - len(unused), layers_size, own, at_least=bool(unused))
 
 
 def measure_containers(containers: Iterable[Json]) -> DiskShare:
-    """Their own writable layers; what stands in the way of removal is that they run."""
+    """Measure the containers' writable layers. Those of stopped containers can be reclaimed."""
     found = list(containers)
     stopped = [one for one in found if one.get("State") not in {"running", "paused", "restarting"}]
-    return DiskShare("Containers", len(found), len(found) - len(stopped), add(found, "SizeRw"), add(stopped, "SizeRw"))
+    return DiskShare(
+        "Containers", len(found), len(found) - len(stopped), sum_sizes(found, "SizeRw"), sum_sizes(stopped, "SizeRw")
+    )
 
 
 def measure_volumes(volumes: Iterable[Json]) -> DiskShare:
-    """Of other drivers than the local one the engine knows no size: -1, counted as 0."""
+    """Measure the volumes. The engine knows sizes of the local driver only; others have -1, which counts as 0."""
     found = [(volume.get("UsageData") or {}) for volume in volumes]
     unused = [one for one in found if one.get("RefCount") == 0]
-    return DiskShare("Volumes", len(found), len(found) - len(unused), add(found, "Size"), add(unused, "Size"))
+    return DiskShare("Volumes", len(found), len(found) - len(unused), sum_sizes(found, "Size"), sum_sizes(unused, "Size"))
 
 
 def measure_build_cache(records: Iterable[Json]) -> DiskShare:
-    """A shared record is an image's layer and counted there."""
+    """Measure the build cache. A shared record is an image's layer and is counted there."""
     found = list(records)
     own = [one for one in found if not one.get("Shared")]
     unused = [one for one in own if not one.get("InUse")]
     used = sum(bool(one.get("InUse")) for one in found)
-    return DiskShare("Build cache", len(found), used, add(own, "Size"), add(unused, "Size"))
+    return DiskShare("Build cache", len(found), used, sum_sizes(own, "Size"), sum_sizes(unused, "Size"))
 
 
-def add(entries: Iterable[Json], name: str) -> int:
-    return sum(read_size(entry, name) for entry in entries)
+def sum_sizes(entries: Iterable[Json], name: str) -> int:
+    return sum(read_byte_count(entry, name) for entry in entries)
 
 
-def read_size(entry: Json, name: str) -> int:
+def read_byte_count(entry: Json, name: str) -> int:
     return clean_count(entry.get(name), LARGEST_SIZE)

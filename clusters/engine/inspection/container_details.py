@@ -1,7 +1,7 @@
-"""One container as its engine describes it, made fit to be shown: bounded, cleaned, its secrets masked.
+"""One container as its engine describes it, fit to be shown: limited, cleaned, and with its secrets masked.
 
-Pure: from the JSON of `GET /containers/{id}/json` and `/images/{id}/json`. What an engine leaves out, because it is old or
-hostile, is left out here; nothing an engine may say raises. `swarm.details` does the same for a Swarm's service.
+Pure: reads the JSON of `GET /containers/{id}/json` and `/images/{id}/json`. Values that an old or hostile engine leaves out are
+left out here too; no answer of an engine raises an error. `swarm_details` does the same for a Swarm service.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from clusters.engine.cleaning import IMAGE_LENGTH, LARGEST_SIZE, NAME_LENGTH, TEXT_LENGTH
-from clusters.engine.inspection.answers import (
+from clusters.engine.inspection.json_values import (
     SECOND,
     arguments_of,
     as_list,
@@ -26,7 +26,7 @@ from clusters.engine.inspection.masking import READ_LENGTH, Masker, Setting
 
 Item = TypeVar("Item")
 
-MOST = 200  # of each kind of thing that is shown
+MOST = 200  # items of each kind are shown
 MOST_PROBES = 5
 PROBE_LENGTH = 2000
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -34,7 +34,7 @@ ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, no
 
 @dataclass(frozen=True)
 class Bounded(Generic[Item]):
-    """The first of what there is; `left_out` is how many more there are."""
+    """The first items of a list; `left_out` counts the rest."""
 
     shown: tuple[Item, ...] = ()
     left_out: int = 0
@@ -42,7 +42,7 @@ class Bounded(Generic[Item]):
 
 @dataclass(frozen=True)
 class State:
-    """`word` as the engine has it: created, running, paused, restarting, removing, exited, dead."""
+    """`word` is the engine's: created, running, paused, restarting, removing, exited, dead."""
 
     word: str
     started_at: datetime | None = None
@@ -71,13 +71,13 @@ class Probe:
     output: str
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         return self.exit_code == 0
 
 
 @dataclass(frozen=True)
 class Health:
-    """`probes`: the newest first."""
+    """The present health. `probes` has the newest first."""
 
     status: str
     failing_streak: int
@@ -86,7 +86,7 @@ class Health:
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """Durations and retries are those that were set: None and 0 stand for the engine's own."""
+    """A health check's definition. None and 0 stand for values that were not set, where the engine's defaults apply."""
 
     test: str
     interval: timedelta | None
@@ -96,8 +96,8 @@ class HealthCheck:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bytes, CPUs, processes; 0 is no limit."""
+class ResourceLimits:
+    """Limits in bytes, CPUs and processes; 0 is no limit."""
 
     memory: int = 0
     cpus: float = 0
@@ -109,7 +109,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Port:
-    """`inside` such as `80/tcp`; `published` such as `8080` or `127.0.0.1:8080`, empty where it is only exposed."""
+    """`inside` is such as `80/tcp`; `published` such as `8080` or `127.0.0.1:8080`, empty where the port is only exposed."""
 
     inside: str
     published: tuple[str, ...]
@@ -125,7 +125,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Mount:
-    """`kind`: bind, volume, tmpfs, npipe, cluster. `source`: a volume's name, or the path on the host."""
+    """`kind` is bind, volume, tmpfs, npipe or cluster. `source` is a volume's name, or the path on the host."""
 
     kind: str
     source: str
@@ -135,10 +135,10 @@ class Mount:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a container was made with, or what a Swarm makes a service's tasks with. `facts`: what it runs and how.
+    """The configuration of a container or of a Swarm service's tasks. `facts` are what it runs and how.
 
-    `files`: of a Swarm's service, secrets and configs by name, with the path at which a task has them.
-    `masked`: how many values hold secrets, whether they are shown or not; `revealed` says which.
+    `files` are a Swarm service's secrets and configs by name, with their path in a task. `masked` counts the values that hold
+    secrets, whether they are shown (`revealed`) or not.
     """
 
     image: str
@@ -146,8 +146,8 @@ class Configuration:
     digests: tuple[str, ...]
     facts: tuple[Setting, ...]
     health_check: HealthCheck | None
-    limits: Limits
-    reserved: Limits
+    limits: ResourceLimits
+    reserved: ResourceLimits
     ports: Bounded[Port]
     networks: Bounded[Network]
     mounts: Bounded[Mount]
@@ -167,10 +167,10 @@ class ContainerDetails:
     configuration: Configuration
 
 
-def read_container(
+def read_container_details(
     inspected: Mapping[str, Any], image: Mapping[str, Any] | None = None, revealed: bool = False
 ) -> ContainerDetails:
-    """`image`: the inspection of its image, for the digests. Without `revealed` no secret is in what is returned."""
+    """Return the details. `image` is its inspected image, for the digests. Without `revealed`, the result holds no secret."""
     environment = split_environment(as_map(inspected.get("Config")).get("Env"))
     masker = Masker(environment, revealed)
     configuration = read_configuration(inspected, masker, environment)
@@ -178,13 +178,13 @@ def read_container(
     return ContainerDetails(
         container_id=text_of(inspected.get("Id"), 64),
         name=text_of(inspected.get("Name"), NAME_LENGTH).lstrip("/"),
-        state=read_state(state, inspected.get("RestartCount"), masker),
+        state=read_container_state(state, inspected.get("RestartCount"), masker),
         health=read_health(as_map(state.get("Health")), masker),
         configuration=replace(configuration, digests=read_digests(image or {})),
     )
 
 
-def read_state(state: Mapping[str, Any], restarts: Any, masker: Masker) -> State:
+def read_container_state(state: Mapping[str, Any], restarts: Any, masker: Masker) -> State:
     return State(
         word=text_of(state.get("Status"), 16) or ("running" if state.get("Running") is True else "exited"),
         started_at=time_of(state.get("StartedAt")),
@@ -197,7 +197,7 @@ def read_state(state: Mapping[str, Any], restarts: Any, masker: Masker) -> State
 
 
 def read_health(health: Mapping[str, Any], masker: Masker) -> Health | None:
-    """None without a health check."""
+    """Return None where there is no health check."""
     status = text_of(health.get("Status"), 16)
     if status in ("", "none"):
         return None
@@ -223,12 +223,12 @@ def read_configuration(inspected: Mapping[str, Any], masker: Masker, environment
         image=text_of(config.get("Image"), IMAGE_LENGTH),
         image_id=text_of(inspected.get("Image"), 80),
         digests=(),
-        facts=read_facts(config, host, masker, short_id),
+        facts=read_container_facts(config, host, masker, short_id),
         health_check=read_health_check(as_map(config.get("Healthcheck")), masker),
-        limits=Limits(number_of(host.get("Memory")), read_cpus(host), number_of(host.get("PidsLimit"))),
-        reserved=Limits(memory=number_of(host.get("MemoryReservation"))),
-        ports=bound(read_ports(config, host, as_map(inspected.get("NetworkSettings")))),
-        networks=bound(read_networks(as_map(inspected.get("NetworkSettings")), short_id)),
+        limits=ResourceLimits(number_of(host.get("Memory")), read_cpus(host), number_of(host.get("PidsLimit"))),
+        reserved=ResourceLimits(memory=number_of(host.get("MemoryReservation"))),
+        ports=bound(read_container_ports(config, host, as_map(inspected.get("NetworkSettings")))),
+        networks=bound(read_attached_networks(as_map(inspected.get("NetworkSettings")), short_id)),
         mounts=bound(read_mounts(inspected, host)),
         files=Bounded(),
         environment=read_environment(environment, masker),
@@ -239,7 +239,9 @@ def read_configuration(inspected: Mapping[str, Any], masker: Masker, environment
     return replace(configuration, masked=masker.count)
 
 
-def read_facts(config: Mapping[str, Any], host: Mapping[str, Any], masker: Masker, short_id: str) -> tuple[Setting, ...]:
+def read_container_facts(
+    config: Mapping[str, Any], host: Mapping[str, Any], masker: Masker, short_id: str
+) -> tuple[Setting, ...]:
     logging = as_map(host.get("LogConfig"))
     flags = {"privileged": host.get("Privileged"), "read-only root file system": host.get("ReadonlyRootfs")}
     return keep_facts(
@@ -264,7 +266,7 @@ def describe_restart(policy: Mapping[str, Any]) -> str:
 
 
 def describe_stop(signal: str, seconds: int) -> str:
-    """`SIGINT, killed after 3 s`; empty where it is the engine's default."""
+    """Return such as `SIGINT, killed after 3 s`, or "" for the engine's defaults."""
     return ", ".join(part for part in (signal, f"killed after {seconds} s" if seconds else "") if part)
 
 
@@ -274,7 +276,7 @@ def describe_capabilities(added: Any, dropped: Any) -> str:
 
 
 def read_health_check(check: Mapping[str, Any], masker: Masker) -> HealthCheck | None:
-    """None where there is none, or where the image's was switched off."""
+    """Return None where there is no health check, or where the image's was disabled."""
     test = arguments_of(check.get("Test"))
     if not test or test[0] == "NONE":
         return None
@@ -289,22 +291,22 @@ def read_health_check(check: Mapping[str, Any], masker: Masker) -> HealthCheck |
 
 
 def read_cpus(host: Mapping[str, Any]) -> float:
-    """CPUs, as `--cpus` gives them or as a quota of a period."""
+    """Return the CPU limit, set by `--cpus` or by a quota of a period."""
     if nano := number_of(host.get("NanoCpus"), LARGEST_SIZE):
         return nano / SECOND
     quota, period = number_of(host.get("CpuQuota")), number_of(host.get("CpuPeriod")) or 100_000
     return round(quota / period, 3)
 
 
-def read_ports(config: Mapping[str, Any], host: Mapping[str, Any], network: Mapping[str, Any]) -> Iterable[Port]:
-    """What runs is published as the engine says; what does not run, as it was asked for."""
+def read_container_ports(config: Mapping[str, Any], host: Mapping[str, Any], network: Mapping[str, Any]) -> Iterable[Port]:
+    """Return the ports: the published ones of a running container, the requested ones of a stopped container."""
     published = as_map(network.get("Ports")) or as_map(host.get("PortBindings"))
     inside = dict.fromkeys([*published, *as_map(config.get("ExposedPorts"))])
     return (Port(text_of(port, 32), describe_bindings(published.get(port))) for port in inside)
 
 
 def describe_bindings(bindings: Any) -> tuple[str, ...]:
-    """For each address once; an address that stands for all is not named."""
+    """Return each binding once. An address that stands for all addresses is left out."""
     shown = []
     for binding in map(as_map, as_list(bindings)[:MOST]):
         address, port = text_of(binding.get("HostIp"), 64), text_of(binding.get("HostPort"), 16) or "chosen at start"
@@ -313,8 +315,8 @@ def describe_bindings(bindings: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(shown))
 
 
-def read_networks(network: Mapping[str, Any], short_id: str) -> Iterable[Network]:
-    """The short id, which the engine makes an alias, says nothing."""
+def read_attached_networks(network: Mapping[str, Any], short_id: str) -> Iterable[Network]:
+    """Return the networks without the container's short id, which the engine always adds as an alias."""
     for name, found in as_map(network.get("Networks")).items():
         endpoint = as_map(found)
         addresses = (text_of(endpoint.get(key), 64) for key in ("IPAddress", "GlobalIPv6Address"))
@@ -338,11 +340,11 @@ def read_mounts(inspected: Mapping[str, Any], host: Mapping[str, Any]) -> Iterab
 
 
 def read_digests(image: Mapping[str, Any]) -> tuple[str, ...]:
-    """`name@sha256:…` of an inspected image."""
+    """Return the `name@sha256:…` of an inspected image."""
     return texts_of(image.get("RepoDigests"), IMAGE_LENGTH)
 
 
-# What containers and services have alike
+# For containers and services alike
 
 
 def split_environment(entries: Any) -> list[tuple[str, str]]:
@@ -351,12 +353,12 @@ def split_environment(entries: Any) -> list[tuple[str, str]]:
 
 
 def read_environment(pairs: list[tuple[str, str]], masker: Masker) -> Bounded[Setting]:
-    """In the order in which they were set; the engine has the image's last."""
+    """Return the variables in the order in which they were set; the engine puts the image's last."""
     return Bounded(tuple(masker.read_setting(name, value) for name, value in pairs[:MOST]), max(len(pairs) - MOST, 0))
 
 
 def read_labels(labels: Any, masker: Masker) -> Bounded[Setting]:
-    """By name."""
+    """Return the labels by name."""
     pairs = sorted((raw_text(name), raw_text(value)) for name, value in as_map(labels).items())
     return read_environment(pairs, masker)
 

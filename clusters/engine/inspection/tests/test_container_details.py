@@ -1,4 +1,4 @@
-"""What pages show of a container and of a service, from answers as engines give them and from hostile ones."""
+"""The details of containers and services, from real and from hostile answers."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from clusters.engine.inspection.details import (
+from clusters.engine.inspection.container_details import (
     Bounded,
     HealthCheck,
-    Limits,
     Mount,
     Network,
     Port,
     Probe,
+    ResourceLimits,
     Setting,
-    read_container,
+    read_container_details,
 )
 from clusters.engine.inspection.masking import MASK
 from clusters.engine.inspection.swarm_details import read_service_configuration
@@ -30,7 +30,7 @@ def facts(configuration):
 
 
 class TestRecordedContainer:
-    details = read_container(load("rich"), {"RepoDigests": ["app@sha256:ab"]})
+    details = read_container_details(load("rich"), {"RepoDigests": ["app@sha256:ab"]})
 
     def test_state_and_health(self):
         assert (self.details.name, self.details.state.word, self.details.state.exit_code) == ("rich", "running", 0)
@@ -55,7 +55,7 @@ class TestRecordedContainer:
             "Capabilities": "+NET_ADMIN −MKNOD",
             "Log driver": "json-file",
         }
-        assert configuration.limits == Limits(memory=67_108_864, cpus=0.5, pids=50)
+        assert configuration.limits == ResourceLimits(memory=67_108_864, cpus=0.5, pids=50)
         assert configuration.health_check == HealthCheck("true", timedelta(seconds=1), timedelta(seconds=2), None, 2)
 
     def test_its_places(self):
@@ -75,7 +75,7 @@ class TestRecordedContainer:
 
 @pytest.mark.parametrize("name", ["hello_web_1", "hello_worker_1", "joiner", "linked"])
 def test_every_recorded_container_can_be_shown(name):
-    details = read_container(load(name))
+    details = read_container_details(load(name))
     assert details.name
     assert details.configuration.image
 
@@ -94,25 +94,27 @@ def make_secretive() -> dict[str, Any]:
     return inspected
 
 
-def test_no_secret_is_in_what_was_not_revealed():
-    details = read_container(make_secretive())
+def test_details_that_are_not_revealed_hold_no_secret():
+    details = read_container_details(make_secretive())
     assert "s3cret" not in repr(details)
     assert details.configuration.masked == 10
     assert facts(details.configuration)["Command"] == f"serve --api-token={MASK} --secret {MASK} -a {MASK}"
     assert [setting.name for setting in details.configuration.environment.shown if setting.is_secret] == [
-        *("DB_PASSWORD", "DATABASE_URL", "ALSO")
+        "DB_PASSWORD",
+        "DATABASE_URL",
+        "ALSO",
     ]
 
 
-def test_what_was_revealed_has_every_secret_and_says_so():
-    details = read_container(make_secretive(), revealed=True)
+def test_revealed_details_hold_every_secret_and_say_so():
+    details = read_container_details(make_secretive(), revealed=True)
     for number in range(1, 9):
         assert f"s3cret-{number}" in repr(details)
     assert details.configuration.revealed
     assert details.configuration.masked == 10
 
 
-def test_the_newest_probes_come_first_and_their_output_is_bounded():
+def test_the_newest_probes_come_first_and_their_output_is_cut():
     inspected = load("rich")
     second = "2026-11-23T00:00:{:02}.000000001Z"
     inspected["State"]["Health"] |= {
@@ -122,9 +124,9 @@ def test_the_newest_probes_come_first_and_their_output_is_bounded():
             for n in range(8)
         ],
     }
-    health = read_container(inspected).health
+    health = read_container_details(inspected).health
     assert [probe.exit_code for probe in health.probes] == [7, 6, 5, 4, 3]
-    assert (health.failing_streak, health.probes[0].took, health.probes[0].is_well) == (3, timedelta(seconds=1), False)
+    assert (health.failing_streak, health.probes[0].took, health.probes[0].is_healthy) == (3, timedelta(seconds=1), False)
     assert health.probes[0].output.startswith("7[0m\nooo")
     assert len(health.probes[0].output) == 2000
 
@@ -139,34 +141,37 @@ def test_a_container_that_ended_says_how():
         "FinishedAt": "2026-11-23T00:10:00Z",
     }
     inspected["NetworkSettings"]["Ports"] = {}
-    details = read_container(inspected)
+    details = read_container_details(inspected)
     assert (details.state.has_ended, details.state.exit_code, details.state.out_of_memory) == (True, 137, True)
-    assert details.configuration.ports.shown[0] == Port("80/tcp", ("127.0.0.1:8088",)), "as it was asked for"
+    assert details.configuration.ports.shown[0] == Port("80/tcp", ("127.0.0.1:8088",)), "as it was requested"
 
 
 def test_a_port_on_all_addresses_is_named_once():
     inspected = load("rich")
     both = [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}, {"HostIp": "::1", "HostPort": "9"}]
     inspected["NetworkSettings"]["Ports"] = {"80/tcp": both, "81/tcp": None}
-    assert read_container(inspected).configuration.ports.shown[:2] == (Port("80/tcp", ("8080", "[::1]:9")), Port("81/tcp", ()))
+    assert read_container_details(inspected).configuration.ports.shown[:2] == (
+        Port("80/tcp", ("8080", "[::1]:9")),
+        Port("81/tcp", ()),
+    )
 
 
-def test_a_health_check_that_was_switched_off_is_none():
+def test_a_disabled_health_check_is_none():
     inspected = load("rich")
     inspected["Config"]["Healthcheck"] = {"Test": ["NONE"]}
     inspected["State"]["Health"] = {"Status": "none", "Log": None}
-    details = read_container(inspected)
+    details = read_container_details(inspected)
     assert (details.health, details.configuration.health_check) == (None, None)
 
 
 def test_a_quota_is_a_number_of_cpus():
     inspected = load("rich")
     inspected["HostConfig"] |= {"NanoCpus": 0, "CpuQuota": 25_000, "CpuPeriod": 50_000}
-    assert read_container(inspected).configuration.limits.cpus == 0.5
+    assert read_container_details(inspected).configuration.limits.cpus == 0.5
 
 
 def test_an_old_engine_leaves_out_what_it_does_not_know():
-    details = read_container(
+    details = read_container_details(
         {"Id": "ab", "Name": "/old", "State": {"Running": True}, "Config": {"Cmd": "serve it", "Env": None}}
     )
     assert (details.name, details.state.word, details.health) == ("old", "running", None)
@@ -186,7 +191,7 @@ class TestHostileAnswers:
         }
         inspected["Mounts"] = [{"Type": "bind", "Source": "s" * 9999, "Destination": "d" * 9999, "RW": True}] * 5000
         inspected["NetworkSettings"]["Networks"] = {f"n{n}": {"Aliases": ["a" * 9999] * 999} for n in range(500)}
-        configuration = read_container(inspected).configuration
+        configuration = read_container_details(inspected).configuration
         assert (len(configuration.environment.shown), configuration.environment.left_out) == (200, 800)
         assert (len(configuration.labels.shown), configuration.labels.left_out) == (200, 800)
         assert (len(configuration.mounts.shown), configuration.mounts.left_out) == (200, 4801)  # with one tmpfs
@@ -199,7 +204,7 @@ class TestHostileAnswers:
     def test_control_characters_are_left_out(self):
         inspected = load("rich")
         inspected["Config"] |= {"Env": ["A\x1b]0;x\x07=b\x1b[2J\x00"], "Image": "a\x07pp\n", "Labels": {"\x1bl": "\x1bv"}}
-        configuration = read_container(inspected).configuration
+        configuration = read_container_details(inspected).configuration
         assert configuration.environment.shown == (Setting("A]0;x", "b[2J"),)
         assert (configuration.image, configuration.labels.shown) == ("app", (Setting("l", "v"),))
 
@@ -209,7 +214,7 @@ class TestHostileAnswers:
         for part in (whole, whole["Config"], whole["HostConfig"], whole["State"], whole["NetworkSettings"]):
             for key in list(part):
                 kept, part[key] = part[key], value
-                read_container(whole, {"RepoDigests": value})
+                read_container_details(whole, {"RepoDigests": value})
                 part[key] = kept
 
     @pytest.mark.parametrize("value", NONSENSE, ids=repr)
@@ -219,7 +224,7 @@ class TestHostileAnswers:
         whole["Mounts"] = [value, {"Type": value, "Source": value, "Destination": value}]
         whole["State"]["Health"] = {"Status": "healthy", "Log": [value, {"Start": value, "End": value, "Output": value}]}
         whole["NetworkSettings"] = {"Networks": {"a": value, "b": {"Aliases": value}}, "Ports": {"a": value, "b": [value]}}
-        read_container(whole)
+        read_container_details(whole)
 
 
 def make_swarm_service() -> dict[str, Any]:
@@ -291,8 +296,8 @@ class TestSwarmService:
             "Rights": "read-only root file system",
             "Log driver": "json-file",
         }
-        assert self.configuration.limits == Limits(268_435_456, 1.5, 64)
-        assert self.configuration.reserved == Limits(134_217_728)
+        assert self.configuration.limits == ResourceLimits(268_435_456, 1.5, 64)
+        assert self.configuration.reserved == ResourceLimits(134_217_728)
 
     def test_its_places(self):
         assert self.configuration.ports.shown == (Port("80/tcp", ("30001",)),)
@@ -350,4 +355,4 @@ class TestSwarmService:
 def test_a_probe_without_times_has_no_duration():
     inspected = load("rich")
     inspected["State"]["Health"]["Log"] = [{"ExitCode": -1, "Output": None}]
-    assert read_container(inspected).health.probes == (Probe(None, None, -1, ""),)
+    assert read_container_details(inspected).health.probes == (Probe(None, None, -1, ""),)

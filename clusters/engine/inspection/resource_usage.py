@@ -1,30 +1,31 @@
-"""What a container uses: one sample of `GET /containers/{id}/stats`, in the terms of `docker stats`. Pure."""
+"""The resource usage of a container: one sample of `GET /containers/{id}/stats`, in the terms of `docker stats`. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clusters.engine.inspection.answers import as_list, as_map, number_of, time_of
+from clusters.engine.inspection.json_values import as_list, as_map, number_of, time_of
 
 
 @dataclass(frozen=True)
-class Counters:
-    """Nanoseconds of CPU that the container, and that all CPUs together, have spent so far."""
+class CpuCounters:
+    """Nanoseconds of CPU time that the container, and the whole system, have used so far."""
 
     container: int
     system: int
 
 
 @dataclass(frozen=True)
-class Use:
-    """`cpu_percent` is of one CPU, so that two busy ones are 200; None while there was no sample before. Bytes since the start.
+class ResourceUsage:
+    """One sample of a container. Sizes are in bytes; `received`, `sent`, `read` and `written` count since its start.
 
-    `memory` is without the page cache that can be dropped; `memory_limit` is the machine's where the container has none.
+    `cpu_percent` is relative to one CPU: two busy CPUs are 200. It is None where there was no sample before. `memory` leaves
+    out the page cache that can be dropped; `memory_limit` is the machine's memory where the container has no limit.
     """
 
     read_at: datetime
-    counters: Counters
+    counters: CpuCounters
     cpu_percent: float | None
     cpus: int
     memory: int
@@ -36,8 +37,11 @@ class Use:
     pids: int
 
 
-def read_use(stats: Mapping[str, Any], before: Counters | None = None) -> Use | None:
-    """None where the container does not run. `before`: the counters of a sample taken earlier, where the engine gives none."""
+def read_resource_usage(stats: Mapping[str, Any], before: CpuCounters | None = None) -> ResourceUsage | None:
+    """Return the usage, or None where the container is not running.
+
+    `before` has the counters of an earlier sample, for where the engine sends none.
+    """
     read_at = time_of(stats.get("read"))
     cpu = as_map(stats.get("cpu_stats"))
     counters = read_counters(cpu)
@@ -47,7 +51,7 @@ def read_use(stats: Mapping[str, Any], before: Counters | None = None) -> Use | 
     cpus = number_of(cpu.get("online_cpus")) or len(as_list(as_map(cpu.get("cpu_usage")).get("percpu_usage"))) or 1
     memory = as_map(stats.get("memory_stats"))
     networks = [as_map(network) for network in as_map(stats.get("networks")).values()]
-    return Use(
+    return ResourceUsage(
         read_at=read_at,
         counters=counters,
         cpu_percent=measure_cpu(earlier if earlier.system else before, counters, cpus),
@@ -62,25 +66,25 @@ def read_use(stats: Mapping[str, Any], before: Counters | None = None) -> Use | 
     )
 
 
-def read_counters(cpu: Mapping[str, Any]) -> Counters:
-    return Counters(number_of(as_map(cpu.get("cpu_usage")).get("total_usage")), number_of(cpu.get("system_cpu_usage")))
+def read_counters(cpu: Mapping[str, Any]) -> CpuCounters:
+    return CpuCounters(number_of(as_map(cpu.get("cpu_usage")).get("total_usage")), number_of(cpu.get("system_cpu_usage")))
 
 
-def measure_cpu(before: Counters | None, now: Counters, cpus: int) -> float | None:
-    """None where nothing can be told: without a sample before, and across a restart, which sets the counter back."""
+def measure_cpu(before: CpuCounters | None, now: CpuCounters, cpus: int) -> float | None:
+    """Return None without an earlier sample, and across a restart, which resets the counter."""
     if before is None or now.system <= before.system or now.container < before.container:
         return None
     return (now.container - before.container) / (now.system - before.system) * cpus * 100
 
 
 def read_memory(memory: Mapping[str, Any]) -> int:
-    """Control groups v1 call what can be dropped total_inactive_file, v2 inactive_file."""
+    """Return the memory without droppable page cache: total_inactive_file in cgroup v1, inactive_file in v2."""
     usage, details = number_of(memory.get("usage")), as_map(memory.get("stats"))
     cache = number_of(details.get("total_inactive_file")) or number_of(details.get("inactive_file"))
     return usage - cache if cache < usage else usage
 
 
 def sum_blocks(stats: Mapping[str, Any], operation: str) -> int:
-    """Control groups v1 write `Read`, v2 `read`."""
+    """Sum the bytes of one operation: `Read` in cgroup v1, `read` in v2."""
     entries = map(as_map, as_list(as_map(stats.get("blkio_stats")).get("io_service_bytes_recursive")))
     return sum(number_of(entry.get("value")) for entry in entries if str(entry.get("op")).lower() == operation)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clusters.engine.inspection.resource_use import Counters, read_use
+from clusters.engine.inspection.resource_usage import CpuCounters, read_resource_usage
 
 # A container on two CPUs, as an engine 20.10 measured it (control groups v1), shortened.
 STATS = {
@@ -26,37 +26,37 @@ STATS = {
     "memory_stats": {"usage": 30_000_000, "stats": {"total_inactive_file": 10_000_000}, "limit": 67_108_864},
     "networks": {"eth0": {"rx_bytes": 1000, "tx_bytes": 10}, "eth1": {"rx_bytes": 1, "tx_bytes": 2}},
 }
-BEFORE = Counters(container=4_500_000_000, system=898_000_000_000)
+BEFORE = CpuCounters(container=4_500_000_000, system=898_000_000_000)
 
 
-def test_use_is_what_docker_stats_says():
-    use = read_use(STATS, BEFORE)
+def test_usage_equals_that_of_docker_stats():
+    use = read_resource_usage(STATS, BEFORE)
     assert use.read_at == datetime(2026, 11, 23, 5, 40, 12, 31532, tzinfo=UTC)
     assert use.cpu_percent == pytest.approx(50)  # half a second of CPU in two seconds of both
     assert (use.cpus, use.memory, use.memory_limit, use.pids) == (2, 20_000_000, 67_108_864, 3)
     assert (use.received, use.sent, use.read, use.written) == (1001, 12, 4097, 8192)
 
 
-def test_the_engines_own_sample_before_goes_first():
+def test_the_engines_own_earlier_sample_is_preferred():
     earlier = {"cpu_usage": {"total_usage": 4_000_000_000}, "system_cpu_usage": 898_000_000_000}
-    assert read_use(STATS | {"precpu_stats": earlier}, BEFORE).cpu_percent == pytest.approx(100)
+    assert read_resource_usage(STATS | {"precpu_stats": earlier}, BEFORE).cpu_percent == pytest.approx(100)
 
 
-def test_control_groups_v2_are_read_too():
+def test_cgroup_v2_is_read_too():
     blocks = {"io_service_bytes_recursive": [{"op": "read", "value": 5}, {"op": "write", "value": 6}]}
     memory = {"usage": 30, "stats": {"inactive_file": 10}, "limit": 100}
-    use = read_use(STATS | {"blkio_stats": blocks, "memory_stats": memory})
+    use = read_resource_usage(STATS | {"blkio_stats": blocks, "memory_stats": memory})
     assert (use.read, use.written, use.memory) == (5, 6, 20)
 
 
-@pytest.mark.parametrize("before", [None, Counters(6_000_000_000, 898_000_000_000), Counters(0, 900_000_000_000)])
-def test_without_a_sample_before_or_across_a_restart_the_cpu_is_not_known(before):
-    assert read_use(STATS, before).cpu_percent is None
+@pytest.mark.parametrize("before", [None, CpuCounters(6_000_000_000, 898_000_000_000), CpuCounters(0, 900_000_000_000)])
+def test_without_an_earlier_sample_or_across_a_restart_the_cpu_is_unknown(before):
+    assert read_resource_usage(STATS, before).cpu_percent is None
 
 
-def test_old_engines_tell_their_cpus_one_by_one():
+def test_old_engines_list_their_cpus_one_by_one():
     cpu = {key: value for key, value in STATS["cpu_stats"].items() if key != "online_cpus"}
-    assert read_use(STATS | {"cpu_stats": cpu}, BEFORE).cpus == 2
+    assert read_resource_usage(STATS | {"cpu_stats": cpu}, BEFORE).cpus == 2
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,12 @@ def test_old_engines_tell_their_cpus_one_by_one():
         {"read": "2026-11-23T05:40:12Z", "cpu_stats": {"cpu_usage": "x", "system_cpu_usage": "y"}},
     ],
 )
-def test_what_does_not_run_uses_nothing(stats):
-    assert read_use(stats) is None
+def test_a_stopped_container_has_no_usage(stats):
+    assert read_resource_usage(stats) is None
 
 
-def test_nulls_and_nonsense_count_as_nothing():
-    use = read_use(STATS | dict.fromkeys(("blkio_stats", "networks", "memory_stats", "pids_stats", "precpu_stats")), BEFORE)
+def test_nulls_and_wrong_types_count_as_zero():
+    use = read_resource_usage(
+        STATS | dict.fromkeys(("blkio_stats", "networks", "memory_stats", "pids_stats", "precpu_stats")), BEFORE
+    )
     assert (use.memory, use.received, use.read, use.pids) == (0, 0, 0, 0)

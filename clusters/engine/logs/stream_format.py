@@ -1,9 +1,9 @@
-"""The bytes of the Engine API's log endpoints (`timestamps=true`), read line by line.
+"""The stream format of the Engine API's log endpoints (`timestamps=true`), read line by line.
 
-Two formats. Without a terminal: frames of a stream's number, three zeros and a big-endian length, then that many bytes,
-one frame a piece. With one: the pieces as they are, one HTTP chunk a piece. A piece is a time (RFC 3339, nanoseconds), a
-space and text; a line over 16 KiB comes in several, all with the time of the first and only the last with a newline. The
-last line of a process may have none either. Hostile: nothing here trusts the text, and every buffer has a limit.
+There are two formats. Without a terminal, each piece is a frame: the stream's number, three zeros, a big-endian length, and
+that many bytes. With a terminal, each piece is an HTTP chunk. A piece is a time (RFC 3339, nanoseconds), a space and text. A
+line over 16 KiB comes in several pieces, all with the time of the first, and only the last has a newline. The last line of a
+process can lack a newline too. The text is hostile: nothing here trusts it, and every buffer has a limit.
 """
 
 import itertools
@@ -18,10 +18,10 @@ from clusters.engine.errors import EngineRefused
 
 Stream = Literal["stdout", "stderr"]
 STREAMS: dict[int, Stream] = {0: "stdout", 1: "stdout", 2: "stderr"}
-ENGINE_STREAM = 3  # the engine's own words: why the rest cannot be given
+ENGINE_STREAM = 3  # the engine's own message: why it cannot send the rest
 HEADER_BYTES = 8
-LARGEST_PIECE = 1 << 20  # bytes; engines send at most some 16 KiB, some drivers 256
-UNFINISHED_FROM = 16_000  # bytes from which on a piece without a newline goes on in the next
+LARGEST_PIECE = 1 << 20  # bytes; engines send at most about 16 KiB, some drivers 256 KiB
+UNFINISHED_FROM = 16_000  # bytes: a piece this long without a newline continues in the next one
 LONGEST_LINE = 10_000  # characters
 SECOND = 1_000_000_000  # nanoseconds
 STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ")
@@ -29,7 +29,7 @@ FAILED = b"Error grabbing logs: "
 
 
 class RawLine(NamedTuple):
-    """`moment` in nanoseconds since 1970; `pieces`: as many the engine counts in `tail`."""
+    """A line. `moment` is in nanoseconds since 1970; the engine counts it as `pieces` lines in `tail`."""
 
     moment: int
     stream: Stream
@@ -46,7 +46,7 @@ class Piece(NamedTuple):
 
 @dataclass
 class Unfinished:
-    """A line whose end has not come yet, kept up to what is shown of it."""
+    """A line whose end has not arrived yet, kept up to the length that is shown."""
 
     moment: int
     text: bytearray = field(default_factory=bytearray)
@@ -57,12 +57,12 @@ class Unfinished:
         self.text += piece.text[: max(limit - len(self.text), 0)]
 
 
-def read_lines(chunks: Iterable[bytes], longest: int = LONGEST_LINE) -> Iterator[RawLine]:
-    """Lines in the stream's order; what is over `longest` characters is cut off and marked by "…".
+def read_log_lines(chunks: Iterable[bytes], longest: int = LONGEST_LINE) -> Iterator[RawLine]:
+    """Yield the lines in the stream's order. A line is cut off after `longest` characters and marked by "…".
 
-    Raises EngineRefused with the engine's own words, after the lines before them, and for what is no log stream.
+    Raises EngineRefused with the engine's own message, after the lines before it, and for bytes that are not a log stream.
     """
-    keep = longest * 4 + 4  # bytes that can become as many characters, and one more
+    keep = longest * 4 + 4  # bytes for at least one character more than `longest`
     open_lines: dict[Stream, Unfinished] = {}
     for piece in read_pieces(chunks):
         line = open_lines.get(piece.stream)
@@ -104,13 +104,13 @@ def read_frames(first: bytes, chunks: Iterator[bytes]) -> Iterator[Piece]:
         while len(buffer) - start >= HEADER_BYTES:
             length = int.from_bytes(buffer[start + 4 : start + HEADER_BYTES], "big")
             if length > LARGEST_PIECE or buffer[start] > ENGINE_STREAM:
-                raise EngineRefused("What the engine sent is no log.", code="no_log")
+                raise EngineRefused("What the engine sent is not a log.", code="no_log")
             end = start + HEADER_BYTES + length
             if len(buffer) < end:
                 break
             content = bytes(buffer[start + HEADER_BYTES : end])
             if buffer[start] == ENGINE_STREAM:
-                raise refuse(content)
+                raise make_log_failure(content)
             piece = make_piece(content, STREAMS[buffer[start]], moment)
             moment = piece.moment
             yield piece
@@ -123,11 +123,11 @@ def read_frames(first: bytes, chunks: Iterator[bytes]) -> Iterator[Piece]:
 
 
 def read_terminal(first: bytes, chunks: Iterator[bytes]) -> Iterator[Piece]:
-    """A chunk that begins with a time ends the line before it: that was the last one of a process, without a newline."""
+    """A chunk that begins with a time ends the line before it, which was a process's last line without a newline."""
     buffer, moment = b"", 0
     for chunk in itertools.chain([first], chunks):
-        starts_anew = STAMP.match(chunk) and not is_continued(buffer, chunk)
-        *whole, buffer = [buffer, *chunk.split(b"\n")] if buffer and starts_anew else (buffer + chunk).split(b"\n")
+        starts_line = STAMP.match(chunk) and not is_continued(buffer, chunk)
+        *whole, buffer = [buffer, *chunk.split(b"\n")] if buffer and starts_line else (buffer + chunk).split(b"\n")
         for content in whole:
             for piece in split_line(content, moment):
                 moment = piece.moment
@@ -141,13 +141,13 @@ def read_terminal(first: bytes, chunks: Iterator[bytes]) -> Iterator[Piece]:
 
 
 def is_continued(buffer: bytes, chunk: bytes) -> bool:
-    """Whether the chunk is a further piece of the same line."""
+    """Return whether the chunk is a further piece of the same line."""
     found = STAMP.match(buffer)
     return found is not None and len(buffer) >= UNFINISHED_FROM and chunk.startswith(found[0])
 
 
 def split_line(content: bytes, before: int) -> Iterator[Piece]:
-    """The pieces of one line of a terminal."""
+    """Yield the pieces of a terminal's line."""
     found = STAMP.match(content)
     parts = content.split(found[0])[1:] if found and len(content) >= UNFINISHED_FROM else [content]
     for number, part in enumerate(parts, 1):
@@ -157,22 +157,22 @@ def split_line(content: bytes, before: int) -> Iterator[Piece]:
 
 
 def make_piece(content: bytes, stream: Stream, before: int) -> Piece:
-    """`before`: the time of the piece before it, for one that has none itself."""
+    """`before` is the time of the previous piece, for a piece that has none."""
     found = STAMP.match(content)
-    moment = read_moment(found) if found else None
+    moment = parse_moment(found) if found else None
     if moment is None and content.startswith(FAILED):
-        raise refuse(content)
+        raise make_log_failure(content)
     text = content[found.end() :] if found and moment is not None else content
     is_last = text.endswith(b"\n") or len(text) < UNFINISHED_FROM
     return Piece(before if moment is None else moment, stream, text.removesuffix(b"\n").removesuffix(b"\r"), is_last)
 
 
-def refuse(content: bytes) -> EngineRefused:
+def make_log_failure(content: bytes) -> EngineRefused:
     return EngineRefused(content.decode("utf-8", "replace").strip().removeprefix(FAILED.decode())[:500], code="log_broken_off")
 
 
-def read_moment(found: "re.Match[bytes]") -> int | None:
-    """Nanoseconds since 1970; None for a day or a time that there is not."""
+def parse_moment(found: "re.Match[bytes]") -> int | None:
+    """Return nanoseconds since 1970, or None for a date or time that does not exist."""
     second = read_second(found[1], found[3])
     return None if second is None else second * SECOND + int((found[2] or b"0").ljust(9, b"0"))
 
@@ -186,7 +186,7 @@ def read_second(text: bytes, zone: bytes) -> int | None:
 
 
 def format_moment(moment: int) -> str:
-    """RFC 3339 in UTC with nine digits after the point: as text such times sort as they follow one another."""
+    """Return RFC 3339 in UTC with nine digits after the point, so that the texts sort by time."""
     second, nanosecond = divmod(moment, SECOND)
     return f"{format_second(second)}.{nanosecond:09d}Z"
 

@@ -1,4 +1,4 @@
-"""Reading an engine's JSON whatever it holds: missing keys, nulls and values of another type count as nothing said."""
+"""Values from an engine's JSON, whatever it holds: missing keys, nulls and values of another type read as empty."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -31,13 +31,13 @@ def texts_of(values: Any, length: int = NAME_LENGTH) -> tuple[str, ...]:
 
 
 def arguments_of(value: Any) -> list[str]:
-    """A command: a list, and of old engines a single text."""
+    """Return a command's arguments. Old engines give a single text instead of a list."""
     found = [value] if isinstance(value, str) and value else as_list(value)
     return [raw_text(argument) for argument in found[:MOST_ARGUMENTS]]
 
 
 def number_of(value: Any, largest: int = LARGEST_SIZE) -> int:
-    """A whole number; 0 for what is none. An exit code may be below 0, a limit of -1 is none."""
+    """Return a whole number, or 0 for anything else. It can be below 0: an exit code, or -1 for no limit."""
     if not isinstance(value, int | float) or isinstance(value, bool) or value != value:  # noqa: PLR0124 - NaN
         return 0
     return int(min(max(value, -largest), largest))

@@ -1,0 +1,113 @@
+"""Requests about containers and their logs."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from clusters.engine.connection.requester import EngineRequester
+
+DEFAULT_GRACE = 10  # seconds that the engine gives a container whose config sets no stop timeout
+LOG_CHUNK = 1 << 16  # bytes
+
+
+class ContainerRequests(EngineRequester):
+    """The part of EngineClient for containers and their logs."""
+
+    def list_containers(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return all containers, including stopped ones."""
+        with self._translated():
+            return self.api.containers(all=True, filters=filters)
+
+    def inspect_container(self, container: str) -> dict[str, Any]:
+        with self._translated():
+            return self.api.inspect_container(container)
+
+    def container_stats(self, container: str, *, wait: bool = False) -> dict[str, Any]:
+        """Return one sample of the container's resource usage; all values are 0 for a stopped container.
+
+        With `wait`, the engine takes two samples over 1 to 2 s and returns the first in `precpu_stats`. An engine before
+        API 1.41 always does so.
+        """
+        with self._translated():
+            one_shot = None if wait or self.api_version < (1, 41) else True
+            return self.api.stats(container, stream=False, one_shot=one_shot)
+
+    def container_logs(self, container: str, tail: int = 20) -> str:
+        """Return the last lines of the container's output. Raises EngineRefused where the logging driver cannot be read."""
+        with self._translated():
+            output: bytes = self.api.logs(container, tail=tail, stdout=True, stderr=True)
+            return output.decode(errors="replace")
+
+    @contextmanager
+    def open_logs(
+        self, kind: Literal["containers", "tasks"], name: str, tail: int | None, since: int = 0
+    ) -> Iterator[Iterator[bytes]]:
+        """Stream the output of a container or of a Swarm task, with times, for `clusters.engine.logs.stream_format` to read.
+
+        The stream has the last `tail` lines and, of these, the ones from `since` on (nanoseconds since 1970). Leaving the
+        `with` early closes the connection.
+
+        Raises EngineRefused where the logging driver cannot be read, TargetMissing, EngineUnreachable.
+        """
+        query = {"stdout": 1, "stderr": 1, "timestamps": 1, "tail": "all" if tail is None else tail}
+        if since:
+            query["since"] = f"{since // 10**9}.{since % 10**9:09d}"
+        with self._translated():
+            answer = self._raw._get(self._raw._url(f"/{kind}/{{0}}/logs", name), params=query, stream=True)
+            try:
+                self._raw._raise_for_status(answer)
+                yield answer.iter_content(LOG_CHUNK)
+            finally:
+                answer.close()
+
+    def create_container(self, name: str, config: Mapping[str, Any]) -> str:
+        """Create a container and return its id. `config` is the body of POST /containers/create.
+
+        Raises EngineRefused (`conflict` when the name is taken).
+        """
+        with self._translated():
+            created: dict[str, Any] = self.api.create_container_from_config(dict(config), name)
+            return str(created["Id"])
+
+    def start_container(self, container: str) -> None:
+        with self._translated():
+            self.api.start(container)
+
+    def stop_container(self, container: str, grace: float | None = None) -> None:
+        """Stop the container: stop signal, grace period, SIGKILL.
+
+        `grace` is the container's own stop timeout in seconds. It only extends how long to wait for the answer; it is not sent,
+        so the engine applies the container's own.
+        """
+        self._end_container("stop", container, grace)
+
+    def restart_container(self, container: str, grace: float | None = None) -> None:
+        """Let the engine stop and start the container. It finishes both even if the caller disappears.
+
+        `grace` as in stop_container.
+        """
+        self._end_container("restart", container, grace)
+
+    def _end_container(self, action: Literal["stop", "restart"], container: str, grace: float | None) -> None:
+        patience = self.timeout + max(DEFAULT_GRACE if grace is None else grace, 0)
+        with self._translated():
+            answer = self._raw._post(self._raw._url(f"/containers/{{0}}/{action}", container), timeout=patience)
+            self._raw._raise_for_status(answer)
+
+    def kill_container(self, container: str, signal: str = "SIGKILL") -> None:
+        with self._translated():
+            self.api.kill(container, signal)
+
+    def rename_container(self, container: str, name: str) -> None:
+        """Raises EngineRefused (`conflict`) when the name is taken."""
+        with self._translated():
+            self.api.rename(container, name)
+
+    def remove_container(self, container: str, force: bool = False, volumes: bool = False) -> None:
+        """Remove the container. `volumes` removes its anonymous volumes too; named volumes always stay."""
+        with self._translated():
+            self.api.remove_container(container, force=force, v=volumes)
+
+    def update_restart_policy(self, container: str, policy: Mapping[str, Any]) -> None:
+        """`policy` is HostConfig.RestartPolicy: {"Name": "on-failure", "MaximumRetryCount": 3}."""
+        self._post("/containers/{0}/update", container, {"RestartPolicy": dict(policy)})
