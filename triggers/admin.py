@@ -16,7 +16,7 @@ from clusters.access.admin_access import ClusterFilter, ReadOnlyAdmin, ScopedAdm
 from clusters.admin import ApplicationAdmin
 from clusters.badges import render_badge
 from clusters.models import Application, Service
-from triggers import acts
+from triggers import audited
 from triggers.calls.accept import AlreadyEnded, QueueFull
 from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
 
@@ -29,7 +29,7 @@ def redeploy(modeladmin: ScopedAdmin, request: HttpRequest, queryset: QuerySet[A
         modeladmin.message_user(request, f"{application}: you may not redeploy it.", messages.ERROR)
     for application in allowed:
         try:
-            call = acts.start_call(request, TriggerCall.Source.CONSOLE, application, action=Action.REDEPLOY)
+            call = audited.request_call(request, TriggerCall.Source.CONSOLE, application, action=Action.REDEPLOY)
         except QueueFull as error:
             modeladmin.message_user(request, f"{application}: {error.message}", messages.ERROR)
             continue
@@ -79,7 +79,7 @@ class SubscriptionInline(admin.TabularInline):
 
 @admin.register(Trigger)
 class TriggerAdmin(ScopedAdmin):
-    """Its acts are those of pages and API (triggers.acts), and so are their lines in the audit log."""
+    """Its acts are those of pages and API (triggers.audited), and so are their lines in the audit log."""
 
     list_display = ("__str__", "application", "service", "action", "enabled_badge", "created_by", "created_at")
     list_filter = ("action", "enabled", ("application__cluster", ClusterFilter))
@@ -112,22 +112,22 @@ class TriggerAdmin(ScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Trigger, form: forms.ModelForm, change: bool) -> None:
         if not change:
-            acts.create_trigger(request, obj)
+            audited.create_trigger(request, obj)
         elif form.changed_data:
-            acts.change_trigger(request, obj, form.changed_data)
+            audited.change_trigger(request, obj, form.changed_data)
 
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool) -> None:
         """The subscriptions, with a line in the audit log where one differs."""
         super().save_formset(request, form, formset, change)
         if formset.has_changed():
-            acts.record_trigger_act(request, "change", form.instance, fields=["subscriptions"])
+            audited.record_trigger_act(request, "change", form.instance, fields=["subscriptions"])
 
     def delete_model(self, request: HttpRequest, obj: Trigger) -> None:
-        acts.delete_trigger(request, obj)
+        audited.delete_trigger(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
         for trigger in queryset:
-            acts.delete_trigger(request, trigger)
+            audited.delete_trigger(request, trigger)
 
     @admin.display(description="State", ordering="enabled")
     def enabled_badge(self, trigger: Trigger) -> SafeString:
@@ -146,14 +146,14 @@ class TriggerAdmin(ScopedAdmin):
         triggers = list(self.narrow(request, queryset, "change"))
         for trigger in triggers:
             trigger.enabled = enabled
-            acts.change_trigger(request, trigger, ["enabled"])
+            audited.change_trigger(request, trigger, ["enabled"])
         return len(triggers)
 
     @admin.action(description="Rotate the secrets of selected triggers", permissions=["change"])
     def rotate(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
         triggers = list(self.narrow(request, queryset, "change"))
         for trigger in triggers:
-            acts.rotate_secret(request, trigger)
+            audited.rotate_secret(request, trigger)
         self.message_user(request, f"Rotated: {len(triggers)}. The old links are dead; the new ones are in the console.")
 
 
@@ -174,7 +174,7 @@ class TriggerCallAdmin(ReadOnlyAdmin):
         cancelled = 0
         for call in self.narrow(request, queryset, "add"):
             with suppress(AlreadyEnded):
-                acts.cancel_call(request, call)
+                audited.request_cancel(request, call)
                 cancelled += 1
         self.message_user(request, f"Cancelled, or told to stop: {cancelled}.")
 

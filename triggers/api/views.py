@@ -18,7 +18,7 @@ from clusters.access import get_visible, require
 from clusters.api.parameters import read_id_parameter, read_word_parameter
 from clusters.api.permissions import VisibleRows
 from clusters.models import Application, Service
-from triggers import acts
+from triggers import audited
 from triggers.api.paging import CallPagination, DeliveryPagination
 from triggers.api.serializers import (
     ActSerializer,
@@ -75,7 +75,7 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
         trigger = Trigger(**fields)
         require(request.user, "triggers.add_trigger", trigger.application)
         changes = find_subscription_changes(request.user, trigger, subscriptions)
-        acts.create_trigger(request._request, trigger, changes)
+        audited.create_trigger(request._request, trigger, changes)
         return Response(self._with_secret(trigger), status=201)
 
     def perform_update(self, serializer: BaseSerializer[Trigger]) -> None:
@@ -84,17 +84,17 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
         trigger, fields = serializer.instance, dict(serializer.validated_data)
         changes = find_subscription_changes(self.request.user, trigger, fields.pop("subscriptions", None))
         if fields or changes:
-            acts.change_trigger(self.request._request, trigger, sorted(fields), changes)
+            audited.change_trigger(self.request._request, trigger, sorted(fields), changes)
 
     def perform_destroy(self, instance: Trigger) -> None:
-        acts.delete_trigger(self.request._request, instance)
+        audited.delete_trigger(self.request._request, instance)
 
     @extend_schema(request=None, responses=TriggerWithSecretSerializer)
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: str) -> Response:
         """Give the trigger a new secret: every link with the old one is dead at once."""
         trigger = self.get_object()
-        acts.rotate_secret(request._request, trigger)
+        audited.rotate_secret(request._request, trigger)
         return Response(self._with_secret(trigger))
 
     @extend_schema(request=None, responses=TriggerWithSecretSerializer)
@@ -102,7 +102,7 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
     def reveal(self, request: Request, pk: str) -> Response:
         """The trigger with its link and its secret. The audit log records who asked."""
         trigger = self.get_object()
-        acts.reveal_secret(request._request, trigger)
+        audited.reveal_secret(request._request, trigger)
         return Response(self._with_secret(trigger))
 
     def _with_secret(self, trigger: Trigger) -> Any:
@@ -149,7 +149,7 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
         cancelled together: the answer is the one that leads them."""
         call = self.get_object()
         try:
-            cancelled = acts.cancel_call(request._request, call)
+            cancelled = audited.request_cancel(request._request, call)
         except AlreadyEnded:
             return Response(TriggerCallSerializer(self.get_queryset().get(pk=call.pk)).data, status=409)
         return Response(TriggerCallSerializer(cancelled).data, status=202)
@@ -193,7 +193,7 @@ class CallView(APIView):
     def accept(self, request: Request, application: Application, service: Service | None, **asked: Any) -> Response:
         """202 with the recorded call; 409 with it when it was rejected."""
         try:
-            call = acts.start_call(request._request, TriggerCall.Source.API, application, service, **asked)
+            call = audited.request_call(request._request, TriggerCall.Source.API, application, service, **asked)
         except QueueFull as error:
             raise Throttled(wait=error.retry_after, detail=error.message) from error
         status = 409 if call.state == CallState.REJECTED else 202
@@ -235,10 +235,10 @@ class ActView(CallView):
         serializer = ActSerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
         container = serializer.validated_data.get("container", "")
-        require(request.user, acts.permission_for(self.act, container), application)
+        require(request.user, audited.permission_for(self.act, container), application)
         if refusal := explain_act_refusal(application, self.act, container):
             raise ActRefused(refusal)
-        service = acts.find_service_of(application, container)
+        service = audited.find_service_of(application, container)
         return self.accept(request, application, service, action=self.act, container=container)
 
 

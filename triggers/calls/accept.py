@@ -32,7 +32,7 @@ from triggers.calls.repetitions import find_first_call, once_a_delivery
 from triggers.calls.requests import CallRequest
 from triggers.models import ACTIVE_STATES, TERMINAL_STATES, TRIGGER_ACTIONS, Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.selectors import only_active
-from triggers.validation import explain_tag_refusal
+from triggers.tag_patterns import explain_tag_refusal
 
 log = structlog.get_logger("windlass.calls")
 

@@ -26,7 +26,7 @@ from console.pages.shared.context import count_active_calls
 from console.pages.shared.exports import send_csv
 from console.pages.shared.page import console_page, get_visible, is_partial, redirect_to, require
 from console.templatetags.console import request_of
-from triggers import acts
+from triggers import audited
 from triggers.calls.accept import AlreadyEnded, QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
@@ -41,7 +41,7 @@ EXPORTED = (
 def start_call(request: HttpRequest, application: Application, service: Service | None = None, **wanted: Any) -> HttpResponse:
     """Accept a call from this reader, who may, and go to its page; back to the application when too many wait already."""
     try:
-        call = acts.start_call(request, TriggerCall.Source.CONSOLE, application, service, **wanted)
+        call = audited.request_call(request, TriggerCall.Source.CONSOLE, application, service, **wanted)
     except QueueFull as error:
         messages.error(request, f"{error} Nothing was started. Try again in {error.retry_after} s.")
         return redirect_to(request, "application", application.pk)
@@ -136,7 +136,7 @@ def call_cancel(request: HttpRequest, call_id: UUID) -> HttpResponse:
     call = get_visible(request, calls_with_relations(), pk=call_id)
     require(request, "triggers.add_triggercall", call)
     try:
-        acts.cancel_call(request, call)
+        audited.request_cancel(request, call)
     except AlreadyEnded:
         messages.warning(request, "The call had ended already; nothing was cancelled.")
     return redirect_to(request, "call", call.pk)

@@ -14,7 +14,7 @@ from clusters.models import Registry
 from console.pages.registries.deliveries import DeliveryFilters, find_page, lay_out_body, list_lines, list_senders
 from console.pages.shared.page import console_page, get_visible, is_partial, paginate, redirect_to, require
 from triggers.models import Decision, Delivery
-from triggers.pushes import deliveries as receiving
+from triggers.pushes import receiving
 
 UNSHOWN = ("registry__password", "registry__ca", "registry__hook_token", "registry__signing_secret", "trigger__secret")
 

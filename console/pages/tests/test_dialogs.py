@@ -346,7 +346,7 @@ class TestCallsFromThePages:
         def refuse(request):
             raise calls.QueueFull("10000 calls wait already.", 7)
 
-        monkeypatch.setattr("triggers.acts.accept_call", refuse)
+        monkeypatch.setattr("triggers.audited.accept_call", refuse)
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", follow=True)
         assert "10000 calls wait already. Nothing was started. Try again in 7 s." in text_of(response)
 

@@ -20,8 +20,9 @@ from triggers.hook.tests.test_views import link_parameters
 from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 from triggers.payloads import senders
 from triggers.payloads.tests.small_senders import SENDERS, sign
-from triggers.pushes import deliveries
-from triggers.pushes.deliveries import prune_deliveries, replay_delivery
+from triggers.pushes import settling
+from triggers.pushes.deliveries import prune_deliveries
+from triggers.pushes.receiving import replay_delivery
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
@@ -158,7 +159,7 @@ class TestAnswer:
         def refuse(*_):
             raise hooks.DatabaseError("database is locked")
 
-        monkeypatch.setattr(deliveries, "store_delivery", refuse)
+        monkeypatch.setattr(settling, "store_delivery", refuse)
         response = send(client, registry, push())
         assert (response.status_code, response["Retry-After"]) == (503, "5")
         assert not TriggerCall.objects.exists()
@@ -474,11 +475,11 @@ class TestKeepingHouse:
 
 def test_the_answer_takes_a_bounded_number_of_queries(client, registry, django_assert_num_queries):
     """Registry; begin; hosts; subscriptions; changing; services; newest line; id; call: savepoint, id, covering, queue
-    length, insert, release; delivery; lines; commit; lines for the answer."""
+    length, insert, release; delivery; lines; commit."""
     make_trigger()
     for _ in range(5):
         make_trigger(image="other:1", subscribed="docker.io/library/other")
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         assert decisions(send(client, registry, push(name="team/none", id="a"))) == ["image"]
-    with django_assert_num_queries(18 + 2 * connection.features.has_select_for_update):
+    with django_assert_num_queries(17 + 2 * connection.features.has_select_for_update):
         assert decisions(send(client, registry, push(id="b"))) == ["triggered"]

@@ -6,8 +6,8 @@ from clusters.registry.reference import BadReference, ImageReference, parse_refe
 from triggers.pushes.matching import (
     Hosts,
     PushedImage,
+    RedeployTarget,
     Subscription,
-    Target,
     decide_push,
     follow_services,
     list_polled_tags,
@@ -33,7 +33,9 @@ def run(*images, hosts=HOSTS):
 
 def decide(tag, digest, images, *, subscription=None, **target):
     subscription = subscription or Subscription(APP)
-    verdict = decide_push(PushedImage(REGISTRY, "team/app", tag, digest), subscription, Target("shop", run(*images), **target))
+    verdict = decide_push(
+        PushedImage(REGISTRY, "team/app", tag, digest), subscription, RedeployTarget("shop", run(*images), **target)
+    )
     return verdict.decision.value, verdict
 
 

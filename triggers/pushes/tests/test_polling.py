@@ -164,7 +164,7 @@ class TestFinds:
         subscription = subscribe(image="other:1")
         poll_subscriptions()
         subscription.refresh_from_db()
-        assert "none to ask for" in subscription.poll_problem
+        assert "so none is polled" in subscription.poll_problem
         assert not registry.asked
 
     def test_only_what_could_be_called_is_polled(self, registry):
