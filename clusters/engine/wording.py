@@ -12,3 +12,8 @@ def cut(text: str) -> str:
 def sentence(text: str) -> str:
     """Return the text with a full stop at its end, unless it ends like a sentence already."""
     return text if text.endswith((".", "…", "!", "?")) else f"{text}."
+
+
+def explain_protection(name: str) -> str:
+    """Return the sentence that refuses to touch a protected container, service or application."""
+    return f"{name} is protected: the console runs in it, or its label says so."

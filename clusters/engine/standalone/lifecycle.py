@@ -39,6 +39,7 @@ from clusters.engine.standalone.plan import (
 from clusters.engine.standalone.recovery import recover
 from clusters.engine.standalone.redeploy import find_predecessors, parse_conditions
 from clusters.engine.standalone.rules import read_monitor
+from clusters.engine.wording import explain_protection
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -130,7 +131,7 @@ def refuse_protected(scene: Scene) -> None:
     """What runs in a protected container's place is never touched, nor what such a one runs in."""
     for container in [*scene.chosen, *scene.joining]:
         if container.is_protected:
-            raise PlanRefused(f"{container.name} is protected: the console runs in it, or its label says so.", code="protected")
+            raise PlanRefused(explain_protection(container.name), code="protected")
 
 
 def refuse_vanishing(scene: Scene) -> None:

@@ -22,6 +22,7 @@ from clusters.engine.standalone.recreate import (
 )
 from clusters.engine.standalone.rules import read_parallelism, read_pull_policy
 from clusters.engine.tags import refuse_several_repositories, with_tag
+from clusters.engine.wording import explain_protection
 
 
 @dataclass
@@ -89,7 +90,7 @@ def recover_elsewhere(observed: ObservedTarget, ours: Iterable[ObservedContainer
 def refuse_untouchable(chosen: Iterable[ObservedContainer], dependants: Iterable[ObservedContainer]) -> None:
     for container in [*chosen, *dependants]:
         if container.is_protected:
-            raise PlanRefused(f"{container.name} is protected: the console runs in it, or its label says so.", code="protected")
+            raise PlanRefused(explain_protection(container.name), code="protected")
         if container.state == "paused":
             raise PlanRefused(f"{container.name} is paused: resume or stop it first.", code="paused")
 

@@ -27,6 +27,7 @@ from clusters.engine.standalone.plan import (
 from clusters.engine.standalone.recovery import discard_gone, recover
 from clusters.engine.standalone.recreate import create_with_networks, unchanged_image
 from clusters.engine.standalone.rules import find_exclusive, read_monitor
+from clusters.engine.wording import explain_protection
 
 NUMBERED_NAME = re.compile(r"(?P<stem>.+[-_])(?P<number>\d+)", re.DOTALL)
 NOT_WELL = "it is not well"
@@ -64,7 +65,7 @@ def plan_scale(observed: ObservedTarget, service: str, replicas: int) -> EngineP
 
 def refuse_untouchable(service: str, containers: list[ObservedContainer], running: list[ObservedContainer]) -> None:
     if any(container.is_protected for container in containers):
-        raise PlanRefused(f"{service} is protected: the console runs in it, or its label says so.", code="protected")
+        raise PlanRefused(explain_protection(service), code="protected")
     if not running:
         raise PlanRefused(f"{service} is stopped: start it before scaling it.", code="stopped")
 

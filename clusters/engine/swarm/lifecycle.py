@@ -10,6 +10,7 @@ from clusters.engine.swarm.plan import AnyOperation, AwaitEnd, RemoveBelonging, 
 from clusters.engine.swarm.redeploy import plan_redeploy
 from clusters.engine.swarm.rules import Limits, read_limits
 from clusters.engine.swarm.stack_labels import STACK_LABEL
+from clusters.engine.wording import explain_protection
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -41,7 +42,7 @@ def plan_delete(observed: SwarmTarget, intent: Intent) -> SwarmPlan:
     target = observed.target
     for service in observed.chosen:
         if observed.is_protected(service):
-            raise PlanRefused(f"{service.name} is protected: the console runs in it, or its label says so.", code="protected")
+            raise PlanRefused(explain_protection(service.name), code="protected")
     subject = target.name_part(target.service)
     cause = f"delete of {subject}"
     operations: list[AnyOperation] = [

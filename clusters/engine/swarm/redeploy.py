@@ -11,7 +11,7 @@ from clusters.engine.swarm.plan import AnyOperation, Follow, GoBack, Part, Remed
 from clusters.engine.swarm.progress import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
 from clusters.engine.swarm.rules import continues_on_failure, goes_back_by_itself, read_depends, read_limits
 from clusters.engine.tags import refuse_several_repositories, with_tag
-from clusters.engine.wording import cut
+from clusters.engine.wording import cut, explain_protection
 
 Stage = Literal["update", "follow", "return"]
 
@@ -47,7 +47,7 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent, restarts: bool = False)
 def refuse_untouchable(observed: SwarmTarget) -> None:
     for service in observed.chosen:
         if observed.is_protected(service):
-            raise PlanRefused(f"{service.name} is protected: the console runs in it, or its label says so.", code="protected")
+            raise PlanRefused(explain_protection(service.name), code="protected")
         if not service.image:
             raise PlanRefused(f"{service.name} does not run containers of an image.", code="no_image_reference")
 

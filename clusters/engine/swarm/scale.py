@@ -5,6 +5,7 @@ from clusters.engine.errors import PlanRefused, TargetMissing
 from clusters.engine.swarm.observed import Look, SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, FollowScale, Part, Scale, SwarmPlan
 from clusters.engine.swarm.redeploy import make_part
+from clusters.engine.wording import explain_protection
 
 WAS_PUT_BACK = "it was put back"
 
@@ -32,7 +33,7 @@ def find_scalable(observed: SwarmTarget, name: str, replicas: int) -> SwarmServi
     except TargetMissing as error:
         raise PlanRefused(error.message, code="not_found") from error
     if observed.is_protected(service):
-        raise PlanRefused(f"{name} is protected: the console runs in it, or its label says so.", code="protected")
+        raise PlanRefused(explain_protection(name), code="protected")
     if service.is_job:
         raise PlanRefused(f"{name} is a job: it runs to its end and has no count to scale.", code="job_mode")
     if service.mode == "global":
