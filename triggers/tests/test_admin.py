@@ -22,8 +22,15 @@ from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, 
 pytestmark = pytest.mark.django_db
 
 MODELS = [
-    *("clusters_cluster", "clusters_application", "clusters_service", "clusters_container", "clusters_node", "clusters_task"),
-    *("triggers_trigger", "triggers_triggercall", "triggers_triggercallevent"),
+    "clusters_cluster",
+    "clusters_application",
+    "clusters_service",
+    "clusters_container",
+    "clusters_node",
+    "clusters_task",
+    "triggers_trigger",
+    "triggers_triggercall",
+    "triggers_triggercallevent",
 ]
 OBSERVED = [*MODELS[1:6], *MODELS[7:]]
 

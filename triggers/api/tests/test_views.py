@@ -306,9 +306,31 @@ def test_a_call_has_exactly_the_documented_fields(reader):
     TriggerCallEvent.objects.create(call=call, time=timezone.now(), operation="pull", text="pulled app:1")
     body = reader.get(f"/api/v1/calls/{call.pk}/").json()
     assert set(body) == {
-        *("id", "state", "reason", "message", "source", "trigger", "queued_at", "started_at", "completed_at"),
-        *("cancel_requested_at", "cancelled_by", "plan", "progress", "events", "before", "after"),
-        *("application", "service", "container", "action", "tag", "step", "replicas", "target_replicas", "coalesced_into"),
+        "id",
+        "state",
+        "reason",
+        "message",
+        "source",
+        "trigger",
+        "queued_at",
+        "started_at",
+        "completed_at",
+        "cancel_requested_at",
+        "cancelled_by",
+        "plan",
+        "progress",
+        "events",
+        "before",
+        "after",
+        "application",
+        "service",
+        "container",
+        "action",
+        "tag",
+        "step",
+        "replicas",
+        "target_replicas",
+        "coalesced_into",
     }
     assert (body["id"], body["trigger"], body["plan"]) == (str(call.pk), call.trigger_id, "pull app:1")
     assert [(event["operation"], event["text"]) for event in body["events"]] == [("pull", "pulled app:1")]

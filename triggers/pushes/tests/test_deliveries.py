@@ -90,7 +90,10 @@ class TestAnswer:
         assert body["message"] == body["lines"][0]["message"]
         assert (call.source, call.action, call.service_id, call.tag) == ("registry", "redeploy", None, "")
         assert (delivery.source, delivery.sender, delivery.event, delivery.decision) == (
-            *("registry", "harbor", "push", "triggered"),
+            "registry",
+            "harbor",
+            "push",
+            "triggered",
         )
         assert (delivery.registry, delivery.trigger, delivery.source_address) == (registry, None, "127.0.0.1")
         assert delivery.user_agent.startswith("Go agent")
@@ -305,7 +308,9 @@ class TestRepetitions:
             send(client, registry, push(digest="", id="d-1"))
             end_calls()
         assert list(Delivery.objects.order_by("received_at").values_list("decision", flat=True)) == [
-            *("triggered", "duplicate", "duplicate"),
+            "triggered",
+            "duplicate",
+            "duplicate",
         ]
         assert set(DeliveryLine.objects.values_list("call", flat=True)) == {trigger.calls.get().pk}
 
