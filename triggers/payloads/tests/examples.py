@@ -1,4 +1,4 @@
-"""Messages as each sender writes them, with invented values, and what is to be read from them."""
+"""Messages in the format of each sender, with invented values, and the expected content."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 DIGEST = "sha256:" + "a1" * 32
 OTHER_DIGEST = "sha256:" + "b2" * 32
-PLANTED = "planted-secret"  # stands wherever a sender puts what nobody else may read
+PLANTED = "planted-secret"  # stands wherever a sender puts a secret
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -20,7 +20,7 @@ APP = f"{HOST}/team/app"
 
 @dataclass(frozen=True)
 class Example:
-    """`pushes` as (name, tag, digest); `passed_over`: a part of each sentence."""
+    """A message and its expected content: `pushes` as (name, tag, digest), `passed_over` as a part of each sentence."""
 
     sender: str
     case: str
@@ -137,7 +137,7 @@ def gitea(version="1.2", action="created", kind="container", name="app", owner="
 
 
 def gitea_headers(event="package", flavour="gitea"):
-    """Both also send the headers of GitHub, and empty signatures where no secret is set."""
+    """Return the headers of Gitea or Forgejo: also those of GitHub, and empty signatures when no secret is set."""
     return {
         f"x-{flavour}-event": event,
         f"x-{flavour}-delivery": "delivery-1",
@@ -201,7 +201,7 @@ def sns(message, kind="Notification"):
 
 
 def gcr(action="INSERT", **data):
-    """What a message of Pub/Sub holds."""
+    """Return a message of Pub/Sub with the data."""
     return {"action": action, **data}
 
 
@@ -872,7 +872,7 @@ EXAMPLES = [
     Example("keel", "no tag", {"name": APP, "tag": ""}, [(APP, "", "")]),
 ]
 
-# Of nobody: a trigger's link takes them for a plain call.
+# Messages without a sender: a trigger's link takes them as plain calls.
 FOREIGN = [
     {},
     {"name": "release", "tag": "1.2", "ref": "main"},

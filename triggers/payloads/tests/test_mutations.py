@@ -1,4 +1,4 @@
-"""Messages changed at random must do no more harm than to be passed over.
+"""Randomly changed messages must be passed over at worst.
 
 A few hundred in the suite; `PAYLOAD_MUTATIONS=100000 .venv/bin/python -m pytest -q triggers/payloads/tests/test_mutations.py`
 tries more.
@@ -106,7 +106,7 @@ TEXTS = [value for value in VALUES if isinstance(value, str)] + ["sha256=" + "0"
 
 
 def find_places(value, places=None):
-    """Every container in it, with one of its keys or positions."""
+    """Yield every container within the value, with each of its keys or positions."""
     places = [] if places is None else places
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in entries:
@@ -122,7 +122,7 @@ def nest(value, depth, random):
 
 
 def change(body, random):
-    """One change at one place."""
+    """Make one change in one place."""
     places = find_places(body)
     if not places:
         body[random.choice(["image", "events", "tag"])] = copy.deepcopy(random.choice(VALUES))
@@ -209,7 +209,7 @@ FIELDS = sorted({key for example in EXAMPLES for key in example.body})
 
 @settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values), st.dictionaries(st.sampled_from(HEADERS), st.text()))
-def test_a_message_of_any_fields_raises_nothing(body, headers):
+def test_a_message_with_any_fields_raises_nothing(body, headers):
     sender = find_sender(headers, body)
     if sender is not None:
         check_payload(sender.read(headers, body))
@@ -227,8 +227,8 @@ def test_any_bytes_are_redacted(raw):
 
 @pytest.mark.django_db
 def test_a_changed_message_to_a_link_is_answered_and_redeploys_nothing(published, settings):
-    """Every image that the senders' examples name is subscribed to, and nothing signs what is sent: what a mutation leaves
-    whole must be refused for that alone."""
+    """All images in the senders' examples are subscribed to, and no message is signed: an intact message must be refused for
+    its signature alone."""
     settings.WINDLASS_DELIVERY_RETENTION_COUNT = 500
     registry = Registry.objects.create(host="registry.example.com", kind="other", signing_secret="nobody signs with it")
     for name in sorted({name for example in EXAMPLES for name, *_ in example.pushes}):
