@@ -7,7 +7,7 @@ from typing import Any
 
 import re2
 
-PATTERN_MEMORY = 1 << 20  # bytes that a compiled expression may take
+PATTERN_MEMORY = 1 << 20  # bytes that a compiled expression can take
 
 
 def compile_pattern(pattern: str) -> Any:

@@ -44,7 +44,7 @@ def read_event(builder: PayloadBuilder, event: Any) -> None:
     elif not tag and is_layer(dig(target, "mediaType")):
         builder.pass_over(f"Layers of {quote_value(repository)} were pushed, which are not an image.")
     else:
-        # The registry builds the URL from its settings and its proxy's headers; the request's host may be an internal name.
+        # The registry builds the URL from its settings and its proxy's headers; the request's host can be an internal name.
         host = host_of_url(dig(target, "url")) or text(dig(event, "request", "host"))
         builder.add_push(repository, tag, dig(target, "digest"), host)
 

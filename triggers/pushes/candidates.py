@@ -1,4 +1,4 @@
-"""The triggers that a pushed image may call, each with what the inventory says about the services that it redeploys."""
+"""The triggers that a pushed image can call, each with what the inventory says about the services that it redeploys."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from triggers.pushes.matching import (
     read_running_image,
 )
 
-SETTLING = timedelta(seconds=5)  # after a redeploy the inventory may not show yet what it did
+SETTLING = timedelta(seconds=5)  # after a redeploy, in which the inventory can still be out of date
 LONGEST_CALL = timedelta(days=1)  # from its queueing to its end
 
 # The columns that a decision needs: neither the trigger's secret nor its cluster's keys.

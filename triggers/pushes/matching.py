@@ -117,7 +117,7 @@ class Subscription:
 @dataclass(frozen=True)
 class RedeployTarget:
     """The part of an application that a trigger would redeploy, as the inventory shows it. While it is `changing`, the
-    inventory may be out of date, so the digests in it prove nothing."""
+    inventory can be out of date, so its digests prove nothing."""
 
     application: str
     images: tuple[RunningImage, ...] = ()

@@ -106,7 +106,7 @@ def find_repetition(delivery: Delivery, candidate: Candidate) -> DeliveryLine | 
     """Return the line of a push that was already answered, or None for a new one.
 
     Only the newest call for the tag counts: an earlier digest that is pushed again is new. A message without a digest is new
-    too, unless the call has not started yet: its pull may be older than the push."""
+    too, unless the call has not started yet: its pull can be older than the push."""
     newest = find_newest_line(candidate)
     if newest is None or newest.digest != candidate.push.digest:
         return None

@@ -66,7 +66,7 @@ class SubscriptionForm(forms.Form):
         data: Any = None,
         typed: Any = None,
     ) -> None:
-        """`data` is the submitted form, which may lack this box. `typed` holds input that is shown again without validation."""
+        """`data` is the submitted form, which can lack this box. `typed` holds input that is shown again without validation."""
         super().__init__(prefix=prefix_of(repository), initial=read_chosen(instance))
         if data is not None and (self.add_prefix("shown") in data or self.add_prefix("associated") in data):
             self.data, self.is_bound = data, True

@@ -201,7 +201,7 @@ def sns(message, kind="Notification"):
 
 
 def gcr(action="INSERT", **data):
-    """Return a message of Pub/Sub with the data."""
+    """Return the data of a message of Pub/Sub."""
     return {"action": action, **data}
 
 
