@@ -1,5 +1,5 @@
-"""Triggers and calls in the admin. Secrets and links are shown in the console only; calls are history: one can be
-cancelled, else they can only be read."""
+"""Triggers, calls and deliveries in the admin. Secrets and links are shown in the console only. Calls and deliveries are
+history: an active call can be cancelled, and everything else is read-only."""
 
 from contextlib import suppress
 from typing import Any
@@ -16,20 +16,22 @@ from clusters.access.admin_access import ClusterFilter, ReadOnlyAdmin, ScopedAdm
 from clusters.admin import ApplicationAdmin
 from clusters.badges import render_badge
 from clusters.models import Application, Service
-from triggers import acts
+from triggers import audited
 from triggers.calls.accept import AlreadyEnded, QueueFull
+from triggers.forms import TriggerWording
 from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
+from triggers.validation import TAGS_MAXIMUM
 
 
 @admin.action(description="Redeploy selected applications", permissions=["redeploy"])
 def redeploy(modeladmin: ScopedAdmin, request: HttpRequest, queryset: QuerySet[Application]) -> None:
-    """Of those where the user may; the others are named."""
+    """Redeploy the applications where the user has the permission, and name the others."""
     allowed = scope(queryset, request.user, "triggers.add_triggercall")
     for application in queryset.exclude(pk__in=allowed):
-        modeladmin.message_user(request, f"{application}: you may not redeploy it.", messages.ERROR)
+        modeladmin.message_user(request, f"{application}: you do not have permission to redeploy it.", messages.ERROR)
     for application in allowed:
         try:
-            call = acts.start_call(request, TriggerCall.Source.CONSOLE, application, action=Action.REDEPLOY)
+            call = audited.request_call(request, TriggerCall.Source.CONSOLE, application, action=Action.REDEPLOY)
         except QueueFull as error:
             modeladmin.message_user(request, f"{application}: {error.message}", messages.ERROR)
             continue
@@ -50,13 +52,34 @@ admin.site.unregister(Application)
 admin.site.register(Application, RedeployingApplicationAdmin)
 
 
+class SubscriptionAdminForm(forms.ModelForm):
+    """A subscription, with the words of the console's dialogs."""
+
+    class Meta:
+        model = ImageSubscription
+        fields = ("repository", "condition", "pattern", "tags", "poll_seconds")
+        labels = {
+            "condition": "Redeploys for",
+            "pattern": "Expression",
+            "poll_seconds": "Check for new images every … seconds",
+        }
+        help_texts = {
+            "repository": "Such as docker.io/library/app, without a tag.",
+            "pattern": "It must match the whole tag (RE2 syntax).",
+            "tags": f'A JSON list of at most {TAGS_MAXIMUM} tags, such as ["1", "2"].',
+            "poll_seconds": "Only needed if the registry cannot call this console. 0 for no polling.",
+        }
+
+
 class SubscriptionInline(admin.TabularInline):
-    """The images whose pushes call the trigger. Who may change the trigger may change them."""
+    """The images whose pushes call the trigger. The permissions are those on the trigger."""
 
     model = ImageSubscription
+    form = SubscriptionAdminForm
+    verbose_name_plural = "Associated with Image Update"
     extra = 0
-    fields = ("repository", "condition", "pattern", "tags", "poll_seconds", "poll_problem")
-    readonly_fields = ("poll_problem",)
+    fields = ("repository", "condition", "pattern", "tags", "poll_seconds", "last_problem")
+    readonly_fields = ("last_problem",)
     formfield_overrides = {models.JSONField: {"widget": forms.Textarea(attrs={"rows": 2, "cols": 20})}}
 
     def has_view_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
@@ -71,6 +94,10 @@ class SubscriptionInline(admin.TabularInline):
     def has_delete_permission(self, request: HttpRequest, obj: Trigger | None = None) -> bool:
         return self._may(request, "delete", obj)
 
+    @admin.display(description="Problem of the last check")
+    def last_problem(self, subscription: ImageSubscription) -> str:
+        return subscription.poll_problem
+
     @staticmethod
     def _may(request: HttpRequest, verb: str, trigger: Trigger | None) -> bool:
         permission = f"triggers.{verb}_imagesubscription"
@@ -79,7 +106,9 @@ class SubscriptionInline(admin.TabularInline):
 
 @admin.register(Trigger)
 class TriggerAdmin(ScopedAdmin):
-    """Its acts are those of pages and API (triggers.acts), and so are their lines in the audit log."""
+    """Triggers, with the words of the console's dialogs. Changes go through triggers.audited, like everywhere."""
+
+    form = TriggerWording
 
     list_display = ("__str__", "application", "service", "action", "enabled_badge", "created_by", "created_at")
     list_filter = ("action", "enabled", ("application__cluster", ClusterFilter))
@@ -87,24 +116,20 @@ class TriggerAdmin(ScopedAdmin):
     search_fields = ("name", "public_id", "application__name", "service__name")
     autocomplete_fields = ("application", "service")
     readonly_fields = ("public_id", "created_by", "created_at")
-    fields = (
-        *("name", "application", "service", "action", "enabled"),
-        *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "alert_state", "on_failure"),
-        *readonly_fields,
-    )
+    fields = ("name", "application", "service", "action", "enabled", *TriggerWording.Meta.fields[1:], *readonly_fields)
     actions = ("enable", "disable", "rotate")
     inlines = (SubscriptionInline,)
 
     def get_inlines(self, request: HttpRequest, obj: Trigger | None) -> Any:
-        """Only a redeploy is about images, and a new trigger is first made."""
+        """Show the subscriptions of a saved redeploy trigger; no other trigger has any."""
         return self.inlines if obj and obj.action == Action.REDEPLOY else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Trigger | None = None) -> tuple[str, ...]:
-        """What a trigger is for never changes: its link says so."""
+        """Application, service and action of a trigger never change: its link contains them."""
         return (*self.readonly_fields, "application", "service", "action") if obj else self.readonly_fields
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """A trigger is made where the user may make one."""
+        """Offer only the places where the user may create a trigger."""
         places = {"application": Application.objects.all(), "service": Service.objects.all()}
         if db_field.name in places:
             kwargs["queryset"] = scope(places[db_field.name], request.user, "triggers.add_trigger")
@@ -112,22 +137,22 @@ class TriggerAdmin(ScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Trigger, form: forms.ModelForm, change: bool) -> None:
         if not change:
-            acts.create_trigger(request, obj)
+            audited.create_trigger(request, obj)
         elif form.changed_data:
-            acts.change_trigger(request, obj, form.changed_data)
+            audited.change_trigger(request, obj, form.changed_data)
 
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool) -> None:
-        """The subscriptions, with a line in the audit log where one differs."""
+        """Save the subscriptions, and record a change in the audit log."""
         super().save_formset(request, form, formset, change)
         if formset.has_changed():
-            acts.record_trigger_act(request, "change", form.instance, fields=["subscriptions"])
+            audited.record_trigger_act(request, "change", form.instance, fields=["subscriptions"])
 
     def delete_model(self, request: HttpRequest, obj: Trigger) -> None:
-        acts.delete_trigger(request, obj)
+        audited.delete_trigger(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
         for trigger in queryset:
-            acts.delete_trigger(request, trigger)
+            audited.delete_trigger(request, trigger)
 
     @admin.display(description="State", ordering="enabled")
     def enabled_badge(self, trigger: Trigger) -> SafeString:
@@ -142,19 +167,19 @@ class TriggerAdmin(ScopedAdmin):
         self.message_user(request, f"Disabled: {self._switch(request, queryset, False)}.")
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Trigger], enabled: bool) -> int:
-        """How many were switched: those that the user may change."""
+        """Enable or disable the triggers that the user may change. Return how many these were."""
         triggers = list(self.narrow(request, queryset, "change"))
         for trigger in triggers:
             trigger.enabled = enabled
-            acts.change_trigger(request, trigger, ["enabled"])
+            audited.change_trigger(request, trigger, ["enabled"])
         return len(triggers)
 
     @admin.action(description="Rotate the secrets of selected triggers", permissions=["change"])
     def rotate(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
         triggers = list(self.narrow(request, queryset, "change"))
         for trigger in triggers:
-            acts.rotate_secret(request, trigger)
-        self.message_user(request, f"Rotated: {len(triggers)}. The old links are dead; the new ones are in the console.")
+            audited.rotate_secret(request, trigger)
+        self.message_user(request, f"Rotated: {len(triggers)}. The old links no longer work; the new ones are in the console.")
 
 
 @admin.register(TriggerCall)
@@ -170,13 +195,13 @@ class TriggerCallAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Cancel selected calls", permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[TriggerCall]) -> None:
-        """Those that have not ended, and that the user may make."""
+        """Cancel the calls that have not ended and that the user may make."""
         cancelled = 0
         for call in self.narrow(request, queryset, "add"):
             with suppress(AlreadyEnded):
-                acts.cancel_call(request, call)
+                audited.request_cancel(request, call)
                 cancelled += 1
-        self.message_user(request, f"Cancelled, or told to stop: {cancelled}.")
+        self.message_user(request, f"Cancelled or stopping: {cancelled}.")
 
     @admin.display(description="State", ordering="state")
     def state_badge(self, call: TriggerCall) -> SafeString:
@@ -210,7 +235,7 @@ class DeliveryLineInline(admin.TabularInline):
         return line.digest.removeprefix("sha256:")[:12]
 
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        """Whoever may see the delivery."""
+        """Show the lines to everybody who may see the delivery."""
         return request.user.has_perm("triggers.view_delivery")
 
     def has_add_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""Forms that make triggers and ask for scaling."""
+"""Forms that create and edit triggers, and that request a redeploy or scaling."""
 
 from typing import Any
 
@@ -12,57 +12,83 @@ from triggers.calls.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG
 from triggers.models import TRIGGER_CHOICES, Action, OnFailure, Trigger
 from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 
+FAILURE_CHOICES = [(OnFailure.ROLLBACK.value, "Roll back"), (OnFailure.PAUSE.value, "Leave it as it is")]
 
-class TriggerOptionsForm(forms.ModelForm):
-    """What can be chosen of a trigger beside what it does: the Edit dialog, and More options of the Create Trigger dialog."""
 
-    OPTIONS = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "alert_state", "on_failure")
-
-    cooldown_seconds = forms.IntegerField(
-        label="Cool-down",
-        min_value=0,
-        max_value=COOLDOWN_MAXIMUM,
-        initial=0,
-        required=False,
-        help_text="Seconds after an accepted call in which further calls in the same direction are rejected.",
-    )
+class TriggerWording(forms.ModelForm):
+    """The labels and help texts of a trigger's fields, the same in the console's dialogs and in the admin."""
 
     class Meta:
         model = Trigger
         fields: tuple[str, ...] = (
-            *("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "alert_state", "on_failure"),
+            "name",
+            "min_replicas",
+            "max_replicas",
+            "cooldown_seconds",
+            "tag_pattern",
+            "alert_state",
+            "on_failure",
         )
         labels = {
             "min_replicas": "Minimum",
             "max_replicas": "Maximum",
-            "alert_state": "Called by monitoring, act",
+            "cooldown_seconds": "Cool-down",
+            "tag_pattern": "Allowed tags",
+            "alert_state": "When an alert calls it, act",
             "on_failure": "On failure",
         }
         help_texts = {
-            "name": "For people: who calls it, for example.",
-            "tag_pattern": "An expression such as v[0-9.]+: a call with tag=… that it matches whole changes the image to that "
-            "tag, for good. Empty: the tag stays.",
-            "alert_state": "Alertmanager and Grafana tell of both; the other one is ignored. Any other call acts at once.",
-            "on_failure": "What becomes of a change that fails, where the service's own update policy does not say.",
+            "name": 'Shown in lists, e.g. "Jenkins".',
+            "min_replicas": "Scaling in stops at this number of replicas.",
+            "max_replicas": "Scaling out stops at this number of replicas.",
+            "cooldown_seconds": "For so many seconds after an accepted call, further calls in the same direction are rejected.",
+            "tag_pattern": "Calls may pass tag=…; it must fully match this expression (e.g. v[0-9.]+). The change is permanent."
+            " Leave empty to keep the tag.",
+            "alert_state": "Alertmanager and Grafana send both; the other is ignored. Any other call acts at once.",
+            "on_failure": "Used if a change fails and the service's own update policy does not decide.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "on_failure" in self.fields:  # the admin leaves it out where it is read-only
+            self.fields["on_failure"].choices = FAILURE_CHOICES  # type: ignore[attr-defined]
+
+
+class TriggerOptionsForm(TriggerWording):
+    """A trigger's options beside its action: the Edit dialog, and More options of the Create Trigger dialog."""
+
+    OPTIONS = TriggerWording.Meta.fields
+
+    cooldown_seconds = forms.IntegerField(
+        label=TriggerWording.Meta.labels["cooldown_seconds"],
+        min_value=0,
+        max_value=COOLDOWN_MAXIMUM,
+        initial=0,
+        required=False,
+        help_text=TriggerWording.Meta.help_texts["cooldown_seconds"],
+    )
+
+    class Meta(TriggerWording.Meta):
+        # Beside each other under the heading of scaling, these two need no explanation.
+        help_texts = TriggerWording.Meta.help_texts | {"min_replicas": "", "max_replicas": ""}
 
     def __init__(self, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         is_swarm = self.instance.application.is_swarm
         self.fields["min_replicas"].widget.attrs["min"] = 0 if is_swarm else 1
         self.fields["max_replicas"].widget.attrs["min"] = 1
-        self.fields["alert_state"].required = False  # a form that does not send it changes nothing
+        self.fields["alert_state"].required = False  # a form without it changes nothing
         if is_swarm:
-            self.fields["on_failure"].required = False  # a form that does not send it means the default
+            self.fields["on_failure"].required = False  # a form without it means the default
         else:
-            del self.fields["on_failure"]  # a plain engine always goes back
+            del self.fields["on_failure"]  # a plain engine always rolls back
         if self.instance.action == Action.REDEPLOY:
             del self.fields["min_replicas"], self.fields["max_replicas"]
         elif self.instance.action == Action.SCALING:
             del self.fields["tag_pattern"]
 
     def list_changes(self) -> list[str]:
-        """The fields whose values are others than the trigger had; what was only written differently is none."""
+        """Return the fields whose values differ from the trigger's; a different spelling of the same value is no change."""
         return [name for name in self.fields if self.cleaned_data[name] != self.initial.get(name)]
 
     def clean_on_failure(self) -> str:
@@ -75,7 +101,7 @@ class TriggerOptionsForm(forms.ModelForm):
         return self.cleaned_data["cooldown_seconds"] or 0
 
     def _update_errors(self, errors: ValidationError) -> None:
-        """The model also judges fields that the dialog does not have: what it says of them stands above the fields."""
+        """Show errors of fields that the dialog lacks above all fields. The model checks those fields too."""
         by_field = errors.update_error_dict({})
         shown: dict[str, list[Any]] = {}
         for name, problems in by_field.items():
@@ -84,7 +110,7 @@ class TriggerOptionsForm(forms.ModelForm):
 
 
 class TriggerForm(TriggerOptionsForm):
-    """The Create Trigger dialog. Scaling names its service; a redeploy may be narrowed to one under More options."""
+    """The Create Trigger dialog. Scaling names its service; a redeploy can be limited to one under More options."""
 
     action = forms.ChoiceField(choices=TRIGGER_CHOICES, initial=Action.REDEPLOY)
     service = forms.ModelChoiceField(Service.objects.none(), required=False, empty_label="Choose a service")
@@ -101,7 +127,7 @@ class TriggerForm(TriggerOptionsForm):
         self._limit_services("service", services)
         self._limit_services("only_service", services)
         if len(services) == 1:
-            self.initial["service"] = services[0].pk  # before what the new instance says: none
+            self.initial["service"] = services[0].pk  # overrides the new instance, which has none
 
     def _limit_services(self, name: str, services: QuerySet[Service]) -> None:
         field = self.fields[name]
@@ -110,11 +136,11 @@ class TriggerForm(TriggerOptionsForm):
 
     @property
     def has_wrong_options(self) -> bool:
-        """Whether an error hides under More options, which must then be open."""
+        """Whether a field under More options has an error, so that they must be open."""
         return any(name in self.errors for name in (*self.OPTIONS, "only_service"))
 
     def clean(self) -> dict[str, Any]:
-        """Only what the dialog showed counts; whether it is acceptable is the model's to say."""
+        """Keep only the fields that the dialog showed for the action. The model decides whether they are valid."""
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("action") == Action.REDEPLOY:
             cleaned["service"] = cleaned.get("only_service")
@@ -125,13 +151,13 @@ class TriggerForm(TriggerOptionsForm):
 
 
 class RedeployForm(forms.Form):
-    """Redeploy an application; where all of it is of one repository, to another tag if one is given."""
+    """Request a redeploy. If all services run images of one repository, a tag can be given."""
 
     tag = forms.CharField(
         label="Tag",
         max_length=128,
         required=False,
-        help_text="Changes the image to this tag, for good. Empty: the tag stays.",
+        help_text="Changes the image to this tag, permanently. Leave empty to keep the tag.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
 
@@ -149,7 +175,7 @@ class RedeployForm(forms.Form):
 
 
 class ScaleForm(forms.Form):
-    """Scale a service by a step or to a count. A step starts from what runs, on a Swarm from what is wanted."""
+    """Scale a service by a step or to a count. A step starts from the running containers, on a Swarm from the wanted tasks."""
 
     HOW = (("scale_out", "Scale out by"), ("scale_in", "Scale in by"), ("to", "Scale to"))
 
@@ -165,23 +191,23 @@ class ScaleForm(forms.Form):
         self.fields["count"].widget.attrs["min"] = self.minimum
 
     def clean(self) -> dict[str, Any]:
-        """The bounds of the count are a link's for a step, and wider for a count to reach."""
+        """Check the bounds: a step has those of a link's, a count to reach has wider ones."""
         cleaned = super().clean() or self.cleaned_data
         how, count = cleaned.get("how"), cleaned.get("count")
         if how is None or count is None:
             return cleaned
         least, most = (self.minimum, REPLICAS_MAXIMUM) if how == "to" else (STEP_MINIMUM, STEP_MAXIMUM)
         if not least <= count <= most:
-            self.add_error("count", f"A whole number from {least} to {most}.")
+            self.add_error("count", f"Enter a whole number from {least} to {most}.")
         return cleaned
 
     def call_parameters(self) -> dict[str, int]:
-        """`step` or `replicas` of the CallRequest."""
+        """Return `step` or `replicas` for the CallRequest."""
         how, count = self.cleaned_data["how"], self.cleaned_data["count"]
         return {"replicas": count} if how == "to" else {"step": SCALE_TYPES[how] * count}
 
     def effect(self) -> str:
-        """What will happen, spelled out as far as the console knows the service."""
+        """Describe what the call will do, as far as the console knows the service."""
         if self.is_bound and not self.is_valid():
             return "; ".join(str(error) for errors in self.errors.values() for error in errors)
         how, count = self._chosen()
@@ -197,25 +223,25 @@ class ScaleForm(forms.Form):
     def _describe_now(self) -> str:
         running = self.service.running
         if not self.is_swarm:
-            return f"{_count(running, 'container')} of {self.service} {'runs' if running == 1 else 'run'} now."
+            return f"{count_noun(running, 'container')} of {self.service} {choose_verb(running)} running."
         wanted = self.service.replicas
-        seen = "" if running == wanted else f", {running or 'none'} {'runs' if running == 1 else 'run'}"
-        return f"{_count(wanted, 'task')} of {self.service} {'is' if wanted == 1 else 'are'} wanted now{seen}."
+        seen = "" if running == wanted else f", {running or 'none'} {choose_verb(running)} running"
+        return f"{count_noun(wanted, 'task')} of {self.service} {choose_verb(wanted)} wanted{seen}."
 
     def _describe_change(self, how: str, base: int, wanted: int) -> str:
         if wanted == base:
             last = how == "scale_in" and not self.is_swarm
-            return f"Nothing would change{': the last one is never removed' if last else ''}."
+            return f"Nothing will change{': the last one is never removed' if last else ''}."
         if wanted > base:
-            return f"{wanted - base} will be added: {wanted} in all."
+            return f"{wanted - base} will be added, {wanted} in total."
+        rest = f"{wanted or 'none'} {'remain' if wanted > 1 else 'remains'}"
         if self.is_swarm:
-            stay = f"{wanted} {'stays' if wanted == 1 else 'stay'}" if wanted else "none stays"
-            return f"{base - wanted} will end: {stay}. Swarm chooses which tasks end."
-        return f"{base - wanted} will be removed, the newest first: {wanted} stay."
+            return f"{base - wanted} will be stopped; {rest}. Swarm chooses which tasks to stop."
+        return f"{base - wanted} will be removed, the newest first; {rest}."
 
 
 class TestCallForm(forms.Form):
-    """The two parameters that a scaling link takes."""
+    """The two parameters that a scaling link accepts."""
 
     __test__ = False  # not a test class, whatever its name
 
@@ -226,5 +252,10 @@ class TestCallForm(forms.Form):
         return SCALE_TYPES[self.cleaned_data["type"]] * self.cleaned_data["step"]
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number or 'No'} {what}{'' if number == 1 else 's'}"
+def count_noun(number: int, noun: str) -> str:
+    """Return `No containers`, `1 container` or `2 containers`."""
+    return f"{number or 'No'} {noun}{'' if number == 1 else 's'}"
+
+
+def choose_verb(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -1,31 +1,63 @@
-"""What makes a trigger acceptable, for whoever creates one: the API, the console and the admin ask these same questions.
+"""The rules for triggers and their subscriptions, and the reasons why a target can be neither scaled nor stopped.
 
-Trigger.clean() calls `validate_trigger`; the create dialog asks `explain_scaling_refusal` before it offers scaling.
+Models call `validate_trigger` and `validate_subscription` in clean(), so that forms and the admin obey them; the API calls
+`find_problems`. The rules read the fields of a model and import no model of this app: the models import them.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-import re2
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from clusters.engine.driver import ACTS
 from clusters.engine.swarm.lifecycle import explain_refusal
 from clusters.models import Application, Cluster, Service
 from clusters.registry.reference import BadReference, is_tag, parse_reference
-
-if TYPE_CHECKING:
-    from triggers.models import ImageSubscription, Trigger
+from triggers.tag_patterns import explain_bad_pattern
 
 SCALING_API_VERSION = (1, 41)
 REPLICAS_MAXIMUM = 10_000
 COOLDOWN_MAXIMUM = 86_400  # seconds: a day
 TAGS_MAXIMUM = 10  # of a subscription
-PATTERN_MEMORY = 1 << 20  # bytes that an expression may take
-POLL_MINIMUM, POLL_MAXIMUM = 60, 86_400  # seconds between two looks at a registry
+POLL_MINIMUM, POLL_MAXIMUM = 60, 86_400  # seconds between two checks of a registry
+
+
+class TriggerFields(Protocol):
+    """The fields of triggers.models.Trigger that the rules read."""
+
+    _state: Any  # Django's: `adding` is true until the row is saved
+    action: str
+    on_failure: str
+    tag_pattern: str
+
+    @property
+    def application_id(self) -> int | None: ...
+    @property
+    def application(self) -> Application: ...
+    @property
+    def service(self) -> Service | None: ...
+    @property
+    def min_replicas(self) -> int | None: ...
+    @property
+    def max_replicas(self) -> int | None: ...
+    @property
+    def cooldown_seconds(self) -> int | None: ...
+
+
+class SubscriptionFields(Protocol):
+    """The fields of triggers.models.ImageSubscription that the rules read; `repository` is also written."""
+
+    repository: str
+    condition: str
+    pattern: str
+
+    @property
+    def tags(self) -> Any: ...
+    @property
+    def poll_seconds(self) -> int: ...
 
 
 def explain_scaling_refusal(cluster: Cluster) -> str:
-    """Why nothing on this cluster can be scaled, as a sentence; empty when scaling is possible."""
+    """Say why nothing on this cluster can be scaled, as a sentence; empty when scaling is possible."""
     if not cluster.api_version_tuple:
         return f"The engine of cluster {cluster.name} has not been reached yet, so it is not known whether it can scale."
     if cluster.api_version_tuple < SCALING_API_VERSION:
@@ -37,7 +69,7 @@ def explain_scaling_refusal(cluster: Cluster) -> str:
 
 
 def explain_service_refusal(service: Service) -> str:
-    """Why this service cannot be scaled, as a sentence; empty when it can."""
+    """Say why this service cannot be scaled, as a sentence; empty when it can."""
     if service.mode == Service.Mode.GLOBAL:
         return f"Service {service.name} runs once on every node (global mode), so it cannot be scaled."
     if service.is_job:
@@ -46,12 +78,12 @@ def explain_service_refusal(service: Service) -> str:
 
 
 def explain_act_refusal(application: Application, act: str, container: str = "") -> str:
-    """Why this cannot be done to the application, or to that container of it, as a sentence; empty when it can."""
+    """Say why `act` is not possible for the application, or for that container of it, as a sentence; empty when it is."""
     return explain_refusal(act, container) if application.is_swarm else ""
 
 
-def find_problems(trigger: "Trigger") -> dict[str, str]:
-    """Why the trigger could not work, as a sentence by field; empty when it can."""
+def find_problems(trigger: TriggerFields) -> dict[str, str]:
+    """Return why the trigger could not work, as a sentence by field; empty when it can."""
     if trigger.application_id is None:
         return {}  # the field itself says that it is required
     target = find_target_problems(trigger) if trigger._state.adding else {}
@@ -66,18 +98,20 @@ def find_problems(trigger: "Trigger") -> dict[str, str]:
     }
 
 
-def validate_trigger(trigger: "Trigger") -> None:
-    """Raises ValidationError by field; what is wrong with the application counts for the whole, as forms lack that field."""
+def validate_trigger(trigger: TriggerFields) -> None:
+    """Raise ValidationError by field. A problem with the application counts for the whole form, which has no such field."""
     problems = find_problems(trigger)
     if problems:
         raise ValidationError({NON_FIELD_ERRORS if name == "application" else name: text for name, text in problems.items()})
 
 
-def find_action_problems(trigger: "Trigger") -> dict[str, str]:
-    return {"action": "A trigger redeploys or scales; the rest is for people to ask for."} if trigger.action in ACTS else {}
+def find_action_problems(trigger: TriggerFields) -> dict[str, str]:
+    if trigger.action in ACTS:
+        return {"action": "A trigger redeploys or scales; only people can request other actions."}
+    return {}
 
 
-def find_target_problems(trigger: "Trigger") -> dict[str, str]:
+def find_target_problems(trigger: TriggerFields) -> dict[str, str]:
     application = trigger.application
     if application.protected:
         return {"application": f"{application.name} is protected: it is never redeployed or scaled."}
@@ -88,7 +122,7 @@ def find_target_problems(trigger: "Trigger") -> dict[str, str]:
     return {}
 
 
-def find_service_problems(trigger: "Trigger") -> dict[str, str]:
+def find_service_problems(trigger: TriggerFields) -> dict[str, str]:
     service = trigger.service
     if service is not None and service.application_id != trigger.application_id:
         return {"service": f"{service.name} is not a service of {trigger.application.name}."}
@@ -102,7 +136,7 @@ def find_service_problems(trigger: "Trigger") -> dict[str, str]:
     return {"action": refusal} if refusal and trigger._state.adding else {}
 
 
-def find_bound_problems(trigger: "Trigger") -> dict[str, str]:
+def find_bound_problems(trigger: TriggerFields) -> dict[str, str]:
     minimum, maximum = trigger.min_replicas, trigger.max_replicas
     if trigger.action != "scaling":
         given = [name for name in ("min_replicas", "max_replicas") if getattr(trigger, name) is not None]
@@ -112,27 +146,27 @@ def find_bound_problems(trigger: "Trigger") -> dict[str, str]:
         if (getattr(trigger, name) or 0) > REPLICAS_MAXIMUM:
             problems[name] = f"At most {REPLICAS_MAXIMUM}."
     if minimum == 0 and not trigger.application.is_swarm:
-        problems["min_replicas"] = "At least 1: on a plain engine the last container of a service stays."
+        problems["min_replicas"] = "At least 1: on a plain engine the last container of a service is never removed."
     if maximum is not None and maximum < 1:
         problems["max_replicas"] = "At least 1."
     elif minimum is not None and maximum is not None and minimum > maximum:
-        problems["max_replicas"] = f"Not below the lower bound ({minimum})."
+        problems["max_replicas"] = f"Must not be less than the minimum ({minimum})."
     return problems
 
 
-def find_cooldown_problems(trigger: "Trigger") -> dict[str, str]:
+def find_cooldown_problems(trigger: TriggerFields) -> dict[str, str]:
     if (trigger.cooldown_seconds or 0) > COOLDOWN_MAXIMUM:
         return {"cooldown_seconds": f"At most {COOLDOWN_MAXIMUM} seconds, which is a day."}
     return {}
 
 
-def find_failure_problems(trigger: "Trigger") -> dict[str, str]:
+def find_failure_problems(trigger: TriggerFields) -> dict[str, str]:
     if trigger.on_failure == "pause" and not trigger.application.is_swarm:
-        return {"on_failure": "A plain engine always goes back to how it was; only on a Swarm can a failure be left as it is."}
+        return {"on_failure": "A plain engine always rolls back; only a Swarm can leave a failed change as it is."}
     return {}
 
 
-def find_tag_problems(trigger: "Trigger") -> dict[str, str]:
+def find_tag_problems(trigger: TriggerFields) -> dict[str, str]:
     if not trigger.tag_pattern:
         return {}
     if trigger.action != "redeploy":
@@ -141,8 +175,8 @@ def find_tag_problems(trigger: "Trigger") -> dict[str, str]:
     return {"tag_pattern": problem} if problem else {}
 
 
-def validate_subscription(subscription: "ImageSubscription") -> None:
-    """Brings the repository into its one form. Raises ValidationError by field."""
+def validate_subscription(subscription: SubscriptionFields) -> None:
+    """Set `repository` to its normalised form. Raises ValidationError by field."""
     problems: dict[str, str] = {}
     try:
         reference = parse_reference(subscription.repository)
@@ -150,7 +184,7 @@ def validate_subscription(subscription: "ImageSubscription") -> None:
         problems["repository"] = str(error)
     else:
         if reference.tag or reference.digest:
-            problems["repository"] = "The repository alone, without a tag or a digest."
+            problems["repository"] = "Give the repository alone, without a tag or a digest."
         subscription.repository = reference.repository
     if subscription.condition == "pattern" and (problem := explain_bad_pattern(subscription.pattern)):
         problems["pattern"] = problem
@@ -166,43 +200,6 @@ def explain_bad_tags(tags: Any) -> str:
     if not isinstance(tags, list) or not tags:
         return "Give at least one tag."
     if len(tags) > TAGS_MAXIMUM:
-        return f"At most {TAGS_MAXIMUM} tags; an expression can match more."
+        return f"At most {TAGS_MAXIMUM} tags; to follow more, use an expression."
     wrong = next((tag for tag in tags if not isinstance(tag, str) or not is_tag(tag)), None)
     return f"'{str(wrong)[:60]}' is not a tag." if wrong is not None else ""
-
-
-def explain_bad_pattern(pattern: str) -> str:
-    """Why the expression cannot be used, as a sentence; empty when it can. RE2 takes none whose time could explode."""
-    if not pattern:
-        return "Give an expression, such as v[0-9]+."
-    try:
-        compile_pattern(pattern)
-    except re2.error as error:
-        return f"This expression cannot be used: {error_text(error)}."
-    return ""
-
-
-def explain_tag_refusal(pattern: str, tag: str) -> str:
-    """Why a trigger with these allowed tags does not change the image to this one, as a sentence; empty when it does."""
-    if not pattern:
-        return "This trigger changes no tags; Allowed tags, in the console, names those that it may change to."
-    try:
-        is_allowed = compile_pattern(pattern).fullmatch(tag) is not None
-    except re2.error:
-        is_allowed = False
-    if not is_allowed:
-        return f"This trigger does not change to the tag {tag}: the expression in its Allowed tags does not match it."
-    return ""
-
-
-def compile_pattern(pattern: str) -> Any:
-    """`compile_pattern(text).fullmatch(tag)`. Raises re2.error. Time is linear in the tag, memory bounded."""
-    options = re2.Options()
-    options.max_mem = PATTERN_MEMORY
-    options.log_errors = False
-    return re2.compile(pattern, options=options)
-
-
-def error_text(error: Exception) -> str:
-    text = error.args[0] if error.args else ""
-    return (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).rstrip(".")

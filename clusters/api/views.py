@@ -21,7 +21,7 @@ from rest_framework.serializers import BaseSerializer
 from clusters import inventory
 from clusters.access import get_visible
 from clusters.access.audit import record_act
-from clusters.api.parameters import read_id_parameter
+from clusters.api.filters import FilteredRows
 from clusters.api.permissions import VisibleRows
 from clusters.api.serializers import (
     ApplicationSerializer,
@@ -172,15 +172,15 @@ class NodeViewSet(ListModelMixin, VisibleRows):
         ]
     )
 )
-class ApplicationViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
+class ApplicationViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
     """Compose projects, lone containers, and a Swarm's stacks and lone services, as last seen."""
 
     queryset = Application.objects.order_by("name", "pk")
     serializer_class = ApplicationSerializer
+    id_filters = ("cluster",)
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if (cluster_id := read_id_parameter(self.request, "cluster")) is not None:
-            queryset = queryset.filter(cluster=cluster_id)
+        queryset = super().filter_queryset(queryset)
         if search := self.request.query_params.get("search", "").replace("\0", ""):
             queryset = queryset.filter(name__icontains=search)
         return queryset
@@ -191,15 +191,11 @@ class ApplicationViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
         parameters=[OpenApiParameter("application", int, description="Only those of this application (its id).")]
     )
 )
-class ServiceViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
+class ServiceViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
     """The parts of applications, as last seen. One by itself comes with its tasks."""
 
     queryset = Service.objects.order_by("name", "pk")
+    id_filters = ("application",)
 
     def get_serializer_class(self) -> type[ServiceSerializer]:
         return ServiceDetailSerializer if self.action == "retrieve" else ServiceSerializer
-
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if (application_id := read_id_parameter(self.request, "application")) is not None:
-            queryset = queryset.filter(application=application_id)
-        return queryset

@@ -14,6 +14,6 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "…", "!", "?")) else f"{text}."
 
 
-def protected_message(name: str) -> str:
-    """Return the refusal of a call on a protected application, service or container."""
+def explain_protection(name: str) -> str:
+    """Return the sentence that refuses to touch a protected container, service or application."""
     return f"{name} is protected: the console runs in it, or its label says so."

@@ -43,7 +43,7 @@ def test_a_trigger_is_edited_by_keyboard_alone(signed_in: Page, running_console:
     expect(maximum).to_have_attribute("aria-invalid", "true")
     expect(maximum).to_be_focused()
     expect(name).to_have_value("Too slow")
-    expect(dialog).to_contain_text("Not below the lower bound (5).")
+    expect(dialog).to_contain_text("Must not be less than the minimum (5).")
     keyboard.press("Control+a")
     keyboard.type("9")
     keyboard.press("Enter")

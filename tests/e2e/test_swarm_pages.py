@@ -61,7 +61,7 @@ def test_a_stack_is_redeployed_followed_and_scaled_to_nothing(signed_in: Page, s
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("How").select_option(label="Scale to")
     dialog.get_by_label("Tasks").fill("0")
-    expect(dialog).to_contain_text("2 will end: none stays. Swarm chooses which tasks end.")
+    expect(dialog).to_contain_text("2 will be stopped; none remains. Swarm chooses which tasks to stop.")
     dialog.get_by_role("button", name="Scale").click()
     expect(page.locator(".verdict-succeeded")).to_contain_text("Succeeded in", timeout=LIVE)
     assert swarm.running_tasks("shop_web") == []

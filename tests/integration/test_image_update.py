@@ -1,4 +1,4 @@
-"""Associated with Image Update, with every real part: docker push → registry's notification → call → worker → engine."""
+"""Associated with Image Update, with all real parts: docker push → notification of the registry → call → worker → engine."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,7 +24,7 @@ def console(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def pushing(console: RunningConsole, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
-    """A registry with a password, which the console knows, and which tells the console of its pushes."""
+    """A registry with a password: the console has its credentials, and it reports its pushes to the console."""
     port = find_free_port()
     account = {"username": LOGIN["user"], "password": LOGIN["password"]}
     registry = {"host": f"127.0.0.1:{port}", "kind": "distribution", "plain_http": True, **account}
@@ -51,11 +51,11 @@ class Shop:
         self.trigger = console.create_trigger(name, "redeploy", subscriptions=[{"repository": repository}])
 
     def push(self, version: str) -> str:
-        """A new image under the same tag; its reference."""
+        """Push a new image under the same tag and return its reference."""
         return self.registry.push(self.api, self.name, self.image(Env=[f"VERSION={version}"], **SLEEP), "1")
 
     def versions(self) -> set[str]:
-        """Those of the images that run; none while a container goes."""
+        """Return the versions of the running images; none while a container is being removed."""
         try:
             variables = [self.api.inspect_container(name)["Config"]["Env"] for name in list_running(self.api)]
         except docker.errors.NotFound:

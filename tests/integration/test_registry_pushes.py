@@ -1,4 +1,4 @@
-"""A real Distribution registry that tells of its pushes, and is polled."""
+"""A real Distribution registry that reports its pushes, and is polled."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from triggers.tests.factories import TriggerFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def look(subscription):
+def poll(subscription):
     ImageSubscription.objects.update(poll_due_at=None)
     poll_subscriptions()
     subscription.refresh_from_db()
@@ -34,22 +34,22 @@ def test_pushes_call_once_and_polling_recovers_from_an_outage(live_server, tmp_p
 
         digests = [real.put_image("team/app", "1", b"%d" % number) for number in range(5)]
         other = real.put_image("team/app", "2", b"other")
-        eventually(lambda: DeliveryLine.objects.filter(digest=other).exists(), within=20, what="the last push is told")
+        eventually(lambda: DeliveryLine.objects.filter(digest=other).exists(), within=20, what="the last push is received")
         lines = DeliveryLine.objects.filter(decision="triggered").order_by("pk").values_list("digest", flat=True)
         assert list(lines) == digests
         assert DeliveryLine.objects.get(digest=other).decision == "tag"
         assert sorted(trigger.calls.values_list("state", flat=True)) == [*["coalesced"] * 4, "queued"]
 
-        look(subscription)
+        poll(subscription)
         assert subscription.polled["1"]["digest"] == digests[-1]
         assert Delivery.objects.get(source="poll").decision == "duplicate"
         real.stop()
-        look(subscription)
+        poll(subscription)
         registry.refresh_from_db()
         assert subscription.poll_problem == registry.problem != ""
         assert subscription.polled["1"]["digest"] == digests[-1]
         real.start()
         newest = real.put_image("team/app", "1", b"newest")
-        look(subscription)
+        poll(subscription)
         registry.refresh_from_db()
         assert (subscription.polled["1"]["digest"], subscription.poll_problem, registry.problem) == (newest, "", "")

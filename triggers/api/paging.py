@@ -1,5 +1,5 @@
-"""Pages of calls and deliveries, of which there may be a million: followed by their `next` and `previous` links, never
-counted or skipped."""
+"""Pages of calls and deliveries. A list can have a million rows, so clients follow `next` and `previous` links, and rows are
+never counted or skipped."""
 
 from rest_framework.pagination import CursorPagination
 

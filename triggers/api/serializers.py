@@ -1,4 +1,4 @@
-"""Triggers and calls as the API shows them, and what it accepts."""
+"""Serializers of triggers, calls and deliveries, and of requests for calls."""
 
 from typing import Any
 
@@ -25,13 +25,13 @@ def check_trigger(trigger: Trigger) -> None:
 
 
 class SwitchField(serializers.BooleanField):
-    """True, false, or left out. DRF takes a boolean that a form does not send for false, as browsers' check boxes have it."""
+    """A boolean that can be left out. DRF would read a boolean that a form lacks as false, as for browsers' check boxes."""
 
     default_empty_html = empty
 
 
 class VisibleRowField(serializers.PrimaryKeyRelatedField[Any]):
-    """The id of a row that the user may see: another is unknown to them."""
+    """The id of a row that the user can see; any other id counts as unknown."""
 
     def get_queryset(self) -> QuerySet[Any]:
         rows = super().get_queryset()
@@ -40,11 +40,11 @@ class VisibleRowField(serializers.PrimaryKeyRelatedField[Any]):
 
 
 class SubscriptionSerializer(serializers.ModelSerializer[ImageSubscription]):
-    """Associated with Image Update: a push to the repository calls the trigger, if the condition holds for its tag."""
+    """Associated with Image Update: a push to the repository calls the trigger if its tag meets the condition."""
 
     repository = serializers.CharField(max_length=512, help_text="docker.io/library/shop; without tag and digest.")
     tags = serializers.ListField(child=serializers.CharField(max_length=128), required=False, help_text="At most 10.")
-    poll_seconds = serializers.IntegerField(required=False, help_text="0: the registry is not asked; else from 60 to 86400.")
+    poll_seconds = serializers.IntegerField(required=False, help_text="0 for no polling; else from 60 to 86400.")
 
     class Meta:
         model = ImageSubscription
@@ -57,8 +57,10 @@ class SubscriptionSerializer(serializers.ModelSerializer[ImageSubscription]):
 
 
 def find_subscription_changes(user: Any, trigger: Trigger, wanted: list[dict[str, Any]] | None) -> SubscriptionChanges:
-    """From what the trigger has to `wanted`, all that it shall have; None for no change. Registries are asked about what is
-    new, so not in a transaction. Raises PermissionDenied, and ValidationError for what a registry does not allow."""
+    """Return the changes that make `wanted` the trigger's subscriptions; None means no change.
+
+    Registries are asked about new repositories, so call it outside of a transaction. Raises PermissionDenied, and
+    ValidationError when a registry does not permit pushes."""
     if wanted is None:
         return SubscriptionChanges()
     present = trigger.subscriptions.all() if trigger.pk else ()
@@ -74,8 +76,8 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
     subscriptions = SubscriptionSerializer(
         many=True,
         required=False,
-        help_text="The repositories whose pushes call it. A list replaces the one there is; who may push is asked of the "
-        "registry for each that is new.",
+        help_text="The repositories whose pushes call it. A list replaces the present one. The registry of each new repository "
+        "must confirm that the stored credentials can push.",
     )
     application = VisibleRowField(queryset=Application.objects.select_related("cluster"))
     service = VisibleRowField(queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False)
@@ -85,15 +87,27 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
     class Meta:
         model = Trigger
         fields = [
-            *("id", "application", "action", "service", "name", "enabled"),
-            *("min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "alert_state", "on_failure"),
-            *("subscriptions", "created_by", "created_at"),
+            "id",
+            "application",
+            "action",
+            "service",
+            "name",
+            "enabled",
+            "min_replicas",
+            "max_replicas",
+            "cooldown_seconds",
+            "tag_pattern",
+            "alert_state",
+            "on_failure",
+            "subscriptions",
+            "created_by",
+            "created_at",
         ]
         read_only_fields = ["created_at"]
 
     def validate_subscriptions(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len({fields["repository"] for fields in wanted}) < len(wanted):
-            raise serializers.ValidationError("Each repository only once.")
+            raise serializers.ValidationError("List each repository only once.")
         return wanted
 
     def to_representation(self, trigger: Trigger) -> dict[str, Any]:
@@ -151,14 +165,36 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
         help_text='On a Swarm, by service: `{"web": [2, 5]}`, two of five tasks run as planned.',
     )
     before = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call was claimed.")
-    after = serializers.JSONField(read_only=True, allow_null=True, help_text="And when it ended.")
+    after = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call ended.")
 
     class Meta:
         model = TriggerCall
         fields = [
-            *("id", "state", "reason", "message", "source", "trigger", "application", "service", "container", "action"),
-            *("tag", "step", "replicas", "target_replicas", "coalesced_into", "queued_at", "started_at", "completed_at"),
-            *("cancel_requested_at", "cancelled_by", "plan", "progress", "events", "before", "after"),
+            "id",
+            "state",
+            "reason",
+            "message",
+            "source",
+            "trigger",
+            "application",
+            "service",
+            "container",
+            "action",
+            "tag",
+            "step",
+            "replicas",
+            "target_replicas",
+            "coalesced_into",
+            "queued_at",
+            "started_at",
+            "completed_at",
+            "cancel_requested_at",
+            "cancelled_by",
+            "plan",
+            "progress",
+            "events",
+            "before",
+            "after",
         ]
         read_only_fields = fields
 
@@ -171,13 +207,25 @@ class DeliveryLineSerializer(serializers.ModelSerializer[DeliveryLine]):
 
 
 class DeliverySerializer(serializers.ModelSerializer[Delivery]):
-    lines = DeliveryLineSerializer(many=True, read_only=True, help_text="What became of each image, by trigger.")
+    lines = DeliveryLineSerializer(many=True, read_only=True, help_text="The decision about each image, by trigger.")
 
     class Meta:
         model = Delivery
         fields = [
-            *("id", "received_at", "source", "registry", "trigger", "sender", "event", "delivery_id"),
-            *("source_address", "user_agent", "decision", "message", "replay_of", "lines"),
+            "id",
+            "received_at",
+            "source",
+            "registry",
+            "trigger",
+            "sender",
+            "event",
+            "delivery_id",
+            "source_address",
+            "user_agent",
+            "decision",
+            "message",
+            "replay_of",
+            "lines",
         ]
         read_only_fields = fields
 
@@ -190,12 +238,12 @@ class DeliveryDetailSerializer(DeliverySerializer):
 
 class RedeploySerializer(serializers.Serializer[Any]):
     service = serializers.IntegerField(
-        required=False, allow_null=True, help_text="The id of one service; without it all services are redeployed."
+        required=False, allow_null=True, help_text="The id of one service; without it, all services are redeployed."
     )
     tag = serializers.CharField(
         required=False,
         max_length=128,
-        help_text="Changes the image to this tag, for good. All that is redeployed must be of one repository.",
+        help_text="Changes the image to this tag, permanently. All redeployed services must run images of one repository.",
     )
 
     def validate_tag(self, tag: str) -> str:
@@ -216,7 +264,9 @@ class RedeploySerializer(serializers.Serializer[Any]):
 
 class ActSerializer(serializers.Serializer[Any]):
     container = serializers.CharField(
-        required=False, max_length=255, help_text="The name of one container; without it the whole application is meant."
+        required=False,
+        max_length=255,
+        help_text="The name of one container; without it, the whole application is meant.",
     )
 
     def validate_container(self, name: str) -> str:
@@ -236,11 +286,11 @@ class ScaleSerializer(serializers.Serializer[Any]):
     step = serializers.IntegerField(required=False, min_value=STEP_MINIMUM, max_value=STEP_MAXIMUM)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """`step` becomes signed, as calls have it."""
+        """Return either `replicas`, or a signed `step` as in CallRequest."""
         if "replicas" in attrs:
             surplus = [name for name in ("type", "step") if name in attrs]
             if surplus:
-                raise serializers.ValidationError(dict.fromkeys(surplus, ["Not together with replicas."]))
+                raise serializers.ValidationError(dict.fromkeys(surplus, ["Cannot be combined with replicas."]))
             return attrs
         if not attrs:
             raise serializers.ValidationError({"replicas": ["Give either replicas, or type and step."]})

@@ -1,4 +1,4 @@
-"""Triggers, their calls, and calls made through the API."""
+"""The API of triggers, calls and deliveries, and calls that are made through it."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
 from clusters.access import get_visible, require
-from clusters.api.parameters import read_id_parameter, read_word_parameter
-from clusters.api.permissions import VisibleRows
+from clusters.api.filters import FilteredRows
+from clusters.api.parameters import read_id_parameter
 from clusters.models import Application, Service
-from triggers import acts
+from triggers import audited
 from triggers.api.paging import CallPagination, DeliveryPagination
 from triggers.api.serializers import (
     ActSerializer,
@@ -39,12 +39,12 @@ from triggers.validation import explain_act_refusal, explain_service_refusal
 
 @extend_schema_view(
     list=extend_schema(
-        parameters=[OpenApiParameter("application", int, description="Only those of this application (its id).")]
+        parameters=[OpenApiParameter("application", int, description="Return only triggers of this application (id).")]
     )
 )
-class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
-    """Secret links that redeploy an application or scale a service. Link and secret are not among what is listed: making
-    and rotating a trigger answers with them, and `reveal` does, which the audit log records."""
+class TriggerViewSet(FilteredRows, ModelViewSet[Trigger]):
+    """Secret links that redeploy an application or scale a service. Lists do not contain link and secret. The answers to
+    creating and to rotating a trigger do, and so does `reveal`, which the audit log records."""
 
     queryset = (
         Trigger.objects.select_related("application__cluster", "service__application__cluster", "created_by")
@@ -52,6 +52,7 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
         .order_by("-created_at", "-pk")
     )
     serializer_class = TriggerSerializer
+    id_filters = ("application",)
     permissions = {
         "create": "triggers.add_trigger",
         "partial_update": "triggers.change_trigger",
@@ -60,11 +61,6 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
         "reveal": "triggers.reveal_trigger",
     }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
-
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if (application_id := read_id_parameter(self.request, "application")) is not None:
-            queryset = queryset.filter(application=application_id)
-        return queryset
 
     @extend_schema(responses={201: TriggerWithSecretSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -75,46 +71,48 @@ class TriggerViewSet(VisibleRows, ModelViewSet[Trigger]):
         trigger = Trigger(**fields)
         require(request.user, "triggers.add_trigger", trigger.application)
         changes = find_subscription_changes(request.user, trigger, subscriptions)
-        acts.create_trigger(request._request, trigger, changes)
+        audited.create_trigger(request._request, trigger, changes)
         return Response(self._with_secret(trigger), status=201)
 
     def perform_update(self, serializer: BaseSerializer[Trigger]) -> None:
-        """The serializer has set the values already, to check them together."""
+        """Save the changes. The serializer has already set the values, to check them together."""
         assert isinstance(serializer.instance, Trigger)
         trigger, fields = serializer.instance, dict(serializer.validated_data)
         changes = find_subscription_changes(self.request.user, trigger, fields.pop("subscriptions", None))
         if fields or changes:
-            acts.change_trigger(self.request._request, trigger, sorted(fields), changes)
+            audited.change_trigger(self.request._request, trigger, sorted(fields), changes)
 
     def perform_destroy(self, instance: Trigger) -> None:
-        acts.delete_trigger(self.request._request, instance)
+        audited.delete_trigger(self.request._request, instance)
 
     @extend_schema(request=None, responses=TriggerWithSecretSerializer)
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: str) -> Response:
-        """Give the trigger a new secret: every link with the old one is dead at once."""
+        """Give the trigger a new secret. Links with the old one stop working immediately."""
         trigger = self.get_object()
-        acts.rotate_secret(request._request, trigger)
+        audited.rotate_secret(request._request, trigger)
         return Response(self._with_secret(trigger))
 
     @extend_schema(request=None, responses=TriggerWithSecretSerializer)
     @action(detail=True, methods=["post"])
     def reveal(self, request: Request, pk: str) -> Response:
-        """The trigger with its link and its secret. The audit log records who asked."""
+        """Return the trigger with its link and its secret. The audit log records the request."""
         trigger = self.get_object()
-        acts.reveal_secret(request._request, trigger)
+        audited.reveal_secret(request._request, trigger)
         return Response(self._with_secret(trigger))
 
     def _with_secret(self, trigger: Trigger) -> Any:
         return TriggerWithSecretSerializer(trigger, context=self.get_serializer_context()).data
 
 
-class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
-    """Calls and all that came of them, newest first."""
+class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
+    """Calls and their outcomes, newest first."""
 
     queryset = TriggerCall.objects.prefetch_related("events").order_by("-queued_at", "-pk")
     serializer_class = TriggerCallSerializer
     pagination_class = CallPagination
+    id_filters = ("application", "trigger")
+    word_filters = {"state": CallState.values}
     permissions = {"cancel": "triggers.add_triggercall"}
 
     def get_queryset(self) -> QuerySet[TriggerCall]:
@@ -122,53 +120,48 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("application", int, description="Only those of this application (its id)."),
-            OpenApiParameter("trigger", int, description="Only those of this trigger (its id)."),
+            OpenApiParameter("application", int, description="Return only calls on this application (id)."),
+            OpenApiParameter("trigger", int, description="Return only calls of this trigger (id)."),
             OpenApiParameter("state", str, enum=CallState.values),
         ]
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().list(request, *args, **kwargs)
 
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        for name in ("application", "trigger"):
-            if (wanted := read_id_parameter(self.request, name)) is not None:
-                queryset = queryset.filter(**{name: wanted})
-        if (state := read_word_parameter(self.request, "state", CallState.values)) is not None:
-            queryset = queryset.filter(state=state)
-        return queryset
-
     @extend_schema(
         request=None,
-        responses={202: TriggerCallSerializer, 409: OpenApiResponse(TriggerCallSerializer, "It has ended already.")},
+        responses={202: TriggerCallSerializer, 409: OpenApiResponse(TriggerCallSerializer, "It has already ended.")},
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        """Give the call up. One that waits ends at once, rejected; one that runs stops at its next safe step, goes back where
-        it can, and then ends as rolled_back or failed, with the reason cancelled. Scaling calls that run as one change are
-        cancelled together: the answer is the one that leads them."""
+        """Cancel the call. A queued call ends at once as rejected. A running call stops at its next safe step, rolls back where
+        possible, and then ends as rolled_back or failed, with the reason cancelled. Scaling calls that run as one change are
+        cancelled together: the answer is the call that leads them."""
         call = self.get_object()
         try:
-            cancelled = acts.cancel_call(request._request, call)
+            cancelled = audited.request_cancel(request._request, call)
         except AlreadyEnded:
             return Response(TriggerCallSerializer(self.get_queryset().get(pk=call.pk)).data, status=409)
         return Response(TriggerCallSerializer(cancelled).data, status=202)
 
 
-class DeliveryViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
-    """The access log, newest first: what registries sent, what polling found, and what became of it. One by itself comes with
-    its body, redacted. Deliveries belong to no cluster, so a role on single clusters does not show them."""
+class DeliveryViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
+    """Deliveries, newest first: messages of registries and monitoring systems, findings of polling, and the decision about
+    each. A single delivery comes with its body, redacted. Deliveries belong to no cluster, so a role on single clusters does
+    not show them."""
 
     queryset = Delivery.objects.prefetch_related("lines").order_by("-received_at", "-pk")
     pagination_class = DeliveryPagination
+    id_filters = ("registry",)
+    word_filters = {"decision": Decision.values, "source": Delivery.Source.values}
 
     def get_serializer_class(self) -> type[DeliverySerializer]:
         return DeliveryDetailSerializer if self.action == "retrieve" else DeliverySerializer
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("registry", int, description="Only those of this registry (its id)."),
-            OpenApiParameter("trigger", int, description="Only those about this trigger (its id)."),
+            OpenApiParameter("registry", int, description="Return only deliveries of this registry (id)."),
+            OpenApiParameter("trigger", int, description="Return only deliveries about this trigger (id)."),
             OpenApiParameter("decision", str, enum=Decision.values),
             OpenApiParameter("source", str, enum=Delivery.Source.values),
         ]
@@ -177,23 +170,19 @@ class DeliveryViewSet(RetrieveModelMixin, ListModelMixin, VisibleRows):
         return super().list(request, *args, **kwargs)
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if (registry_id := read_id_parameter(self.request, "registry")) is not None:
-            queryset = queryset.filter(registry=registry_id)
+        queryset = super().filter_queryset(queryset)
         if (trigger_id := read_id_parameter(self.request, "trigger")) is not None:
             queryset = queryset.filter(Exists(DeliveryLine.objects.filter(delivery=OuterRef("pk"), trigger=trigger_id)))
-        for name, words in (("decision", Decision.values), ("source", Delivery.Source.values)):
-            if (wanted := read_word_parameter(self.request, name, words)) is not None:
-                queryset = queryset.filter(**{name: wanted})
         return queryset
 
 
 class CallView(APIView):
-    """What makes a call has these in common."""
+    """The base of the endpoints that make a call."""
 
-    def accept(self, request: Request, application: Application, service: Service | None, **asked: Any) -> Response:
-        """202 with the recorded call; 409 with it when it was rejected."""
+    def accept(self, request: Request, application: Application, service: Service | None, **wanted: Any) -> Response:
+        """Answer 202 with the recorded call, or 409 when it was rejected. `wanted` are fields of CallRequest."""
         try:
-            call = acts.start_call(request._request, TriggerCall.Source.API, application, service, **asked)
+            call = audited.request_call(request._request, TriggerCall.Source.API, application, service, **wanted)
         except QueueFull as error:
             raise Throttled(wait=error.retry_after, detail=error.message) from error
         status = 409 if call.state == CallState.REJECTED else 202
@@ -203,42 +192,43 @@ class CallView(APIView):
 CALL_RESPONSES = {
     202: TriggerCallSerializer,
     409: OpenApiResponse(TriggerCallSerializer, "Recorded and rejected: the target is protected."),
-    429: OpenApiResponse(description="Too many calls are waiting."),
+    429: OpenApiResponse(description="Too many calls are queued."),
 }
 
 
 class RedeployView(CallView):
     @extend_schema(request=RedeploySerializer, responses=CALL_RESPONSES)
     def post(self, request: Request, pk: int) -> Response:
-        """Redeploy an application, or one of its services. Answers at once; read the call for the outcome."""
+        """Redeploy an application, or one of its services. The answer comes at once; read the call for the outcome."""
         application = get_visible(Application.objects.all(), request.user, pk=pk)
         require(request.user, "triggers.add_triggercall", application)
         serializer = RedeploySerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
-        asked = serializer.validated_data
-        return self.accept(request, application, asked.get("service"), action=Action.REDEPLOY, tag=asked.get("tag", ""))
+        fields = serializer.validated_data
+        return self.accept(request, application, fields.get("service"), action=Action.REDEPLOY, tag=fields.get("tag", ""))
 
 
 class ActView(CallView):
-    """One class for stop, start, restart and delete, so that each is an endpoint of its own."""
+    """The endpoints for stop, start, restart and delete, one for each value of `act`."""
 
-    act = Action.STOP  # as_view(act=…) says which
+    act = Action.STOP  # set by as_view(act=…)
 
     @extend_schema(request=ActSerializer, responses=CALL_RESPONSES)
     def post(self, request: Request, pk: int) -> Response:
-        """Do it to an application, or to one of its containers. Answers at once; read the call for the outcome.
+        """Stop, start, restart or delete an application, or one of its containers. The answer comes at once; read the call
+        for the outcome.
 
-        On a Swarm a restart starts every task anew, and nothing is stopped or started: 409 says why. A delete keeps named
+        On a Swarm, a restart replaces every task; stop and start are refused with 409 and the reason. A delete keeps named
         volumes and images.
         """
         application = get_visible(Application.objects.select_related("cluster"), request.user, pk=pk)
         serializer = ActSerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
         container = serializer.validated_data.get("container", "")
-        require(request.user, acts.permission_for(self.act, container), application)
+        require(request.user, audited.permission_for(self.act, container), application)
         if refusal := explain_act_refusal(application, self.act, container):
             raise ActRefused(refusal)
-        service = acts.find_service_of(application, container)
+        service = audited.find_service_of(application, container)
         return self.accept(request, application, service, action=self.act, container=container)
 
 
@@ -250,7 +240,7 @@ class ActRefused(APIException):
 class ScaleView(CallView):
     @extend_schema(request=ScaleSerializer, responses=CALL_RESPONSES)
     def post(self, request: Request, pk: int) -> Response:
-        """Scale a service to a count or by a step. Answers at once; read the call for the outcome."""
+        """Scale a service to a count or by a step. The answer comes at once; read the call for the outcome."""
         service = get_visible(Service.objects.select_related("application__cluster"), request.user, pk=pk)
         require(request.user, "triggers.add_triggercall", service)
         serializer = ScaleSerializer(data=request.data)
@@ -258,7 +248,7 @@ class ScaleView(CallView):
         if refusal := explain_service_refusal(service):
             raise ScalingRefused(refusal)
         if serializer.validated_data.get("replicas") == 0 and not service.application.is_swarm:
-            raise serializers.ValidationError({"replicas": ["At least 1: the last container of a service stays."]})
+            raise serializers.ValidationError({"replicas": ["At least 1: the last container of a service is never removed."]})
         return self.accept(request, service.application, service, action=Action.SCALING, **serializer.validated_data)
 
 

@@ -26,13 +26,14 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from clusters.batches import delete_in_batches
+from clusters.engine.wording import explain_protection
 from clusters.models import Application
 from triggers.calls.ending import report_ending, report_endings
 from triggers.calls.repetitions import find_first_call, once_a_delivery
 from triggers.calls.requests import CallRequest
 from triggers.models import ACTIVE_STATES, TERMINAL_STATES, TRIGGER_ACTIONS, Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.selectors import only_active
-from triggers.validation import explain_tag_refusal
+from triggers.tag_patterns import explain_tag_refusal
 
 log = structlog.get_logger("windlass.calls")
 
@@ -163,7 +164,7 @@ def _find_refusal(request: CallRequest, now: datetime) -> tuple[str, str] | None
         return "disabled", "This trigger is disabled; enable it in the console."
     application = trigger.application if trigger else Application.objects.get(pk=request.application_id)
     if application.protected:
-        return "protected", f"{application.name} is protected: the console runs in it, or its label says so. Nothing was done."
+        return "protected", f"{explain_protection(application.name)} Nothing was done."
     if trigger and request.tag and (problem := explain_tag_refusal(trigger.tag_pattern, request.tag)):
         return "tag", problem
     if remaining := remaining_cooldown(request, now):

@@ -24,10 +24,11 @@ from triggers.calls.repetitions import REPEATED, REPLAYED_HEADER, KeyReused, ide
 from triggers.calls.requests import CallRequest, InvalidParameter, parse_step, parse_tag, parse_wait
 from triggers.hook.bodies import BodyTooLarge, Parameters
 from triggers.hook.waiting import TooManyWaiters, waiters
-from triggers.models import Action, CallState, Decision, Delivery, DeliveryLine, Trigger, TriggerCall
+from triggers.models import Action, CallState, Decision, DeliveryLine, Trigger, TriggerCall
 from triggers.payloads.alerts import Notification, read_notification
-from triggers.pushes.alerts import accept_notification, ignore_notification, is_awaited
-from triggers.pushes.deliveries import Message, read_message, receive_delivery, receive_message
+from triggers.pushes.alerts import accept_notification, acts_on, ignore_notification
+from triggers.pushes.deliveries import Receipt
+from triggers.pushes.receiving import Message, read_message, receive_delivery, receive_message
 from triggers.selectors import build_status_url, outcome_of, public_base_url
 
 Row = TypeVar("Row", bound=Model)
@@ -154,8 +155,7 @@ class RegistryHook(HookView):
         registry = Registry.objects.only(*REGISTRY_FIELDS).filter(hook_key=hash_hook_token(token)).first()
         if registry is None:
             raise HookRefused(404, UNKNOWN)
-        delivery = receive_delivery(request._request, registry)
-        return answer_with_delivery(delivery)
+        return answer_with_delivery(receive_delivery(request._request, registry))
 
     post = get
     put = get
@@ -294,30 +294,31 @@ def answer_alert(
     wait: int,
 ) -> Response:
     """As for a plain call; 200 and why not for the state that the trigger does not act on."""
-    if not is_awaited(notification, trigger):
+    if not acts_on(trigger, notification):
         return answer_with_delivery(ignore_notification(message, notification, trigger))
     call_request = make_call_request(request, parameters, trigger)
     return answer_with_call(request, call_request, accept_notification(message, notification, call_request), wait)
 
 
-def answer_push(request: HttpRequest, delivery: Delivery, wait: int) -> Response:
-    """Of a trigger's own link: as for a plain call where there is one, and what became of each image."""
-    line = delivery.lines.filter(decision=Decision.TRIGGERED).select_related("call").first()
-    if line is None or line.call is None:
-        return answer_with_delivery(delivery)
-    response = answer_with_outcome(request, line.call, wait) if wait else answer_with_state(request, line.call)
-    response.data |= describe_delivery(delivery)
+def answer_push(request: HttpRequest, receipt: Receipt, wait: int) -> Response:
+    """Answer a push at a trigger's own link: like a plain call if the push made one, with the decision about each image."""
+    call = next((line.call for line in receipt.lines if line.decision == Decision.TRIGGERED), None)
+    if call is None:
+        return answer_with_delivery(receipt)
+    response = answer_with_outcome(request, call, wait) if wait else answer_with_state(request, call)
+    response.data |= describe_delivery(receipt)
     return response
 
 
-def answer_with_delivery(delivery: Delivery) -> Response:
-    """2xx also for what is ignored: registries send again, in order and without end, what is refused."""
+def answer_with_delivery(receipt: Receipt) -> Response:
+    """Answer 200 also for a message that is ignored: registries repeat a refused message, in order and without end."""
+    delivery = receipt.delivery
     code = 401 if delivery.decision == Decision.SIGNATURE else 200
-    return answer(code, delivery.message, **describe_delivery(delivery))
+    return answer(code, delivery.message, **describe_delivery(receipt))
 
 
-def describe_delivery(delivery: Delivery) -> dict[str, Any]:
-    return {"deliveryId": str(delivery.pk), "lines": [describe_line(line) for line in delivery.lines.all()]}
+def describe_delivery(receipt: Receipt) -> dict[str, Any]:
+    return {"deliveryId": str(receipt.delivery.pk), "lines": [describe_line(line) for line in receipt.lines]}
 
 
 def describe_line(line: DeliveryLine) -> dict[str, str]:

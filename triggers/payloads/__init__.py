@@ -1,1 +1,2 @@
-"""What registries and their relays send: one module a sender, found by shape and headers and never by user agent."""
+"""Messages of registries and their relays, one module for each sender. A sender is recognised by the shape of its message
+and by its headers, never by its user agent."""

@@ -1,8 +1,8 @@
-"""What Prometheus' Alertmanager (webhook, version 4) and Grafana (contact point Webhook) tell of alerts.
+"""Notifications of Prometheus' Alertmanager (webhook, version 4) and Grafana (contact point Webhook) about alerts.
 
-Both send a group of alerts with one status for all of it, as Alertmanager has it: `firing` while at least one of them fires,
-`resolved` once all have ended. Grafana's has more fields, all others are the same; those of its legacy alerting (`ruleId`,
-`evalMatches`, until version 10) have no groups, and are not recognised.
+Both send a group of alerts with one status for the group: `firing` while at least one alert fires, `resolved` once all have
+ended. Grafana sends some more fields; all others are the same. Messages of its legacy alerting (`ruleId`, `evalMatches`,
+until version 10) have no groups and are not recognised.
 """
 
 import hashlib
@@ -18,14 +18,16 @@ from triggers.payloads.payload import Body
 ALERTMANAGER, GRAFANA = "alertmanager", "grafana"
 LABELS = {ALERTMANAGER: "Alertmanager", GRAFANA: "Grafana"}
 FIRING, RESOLVED = "firing", "resolved"
-ALERTS_MAXIMUM = 500  # of one group that are remembered
+ALERTS_MAXIMUM = 500  # alerts of one group that are remembered
 
 
 @dataclass(frozen=True)
 class Notification:
-    """About one group of alerts. `name`: of their rule, if all are of one. `group`: the same each time. `alerts`: names of
-    those that the state is about, other ones when an alert has ended and fires again. `start`: of the earliest of these, as
-    text that is equal for equal moments; empty where none is told."""
+    """A notification about one group of alerts.
+
+    `name` is the name of their rule, empty if they have several. `group` identifies the group and never changes. `alerts`
+    names the alerts that are in this state; an alert that ends and fires again gets a new name. `start` is the earliest start
+    of these alerts, as text that is equal for equal moments; empty if the message has none."""
 
     sender: str
     state: str
@@ -36,36 +38,36 @@ class Notification:
 
 
 def read_notification(body: Body) -> Notification | None:
-    """By its shape alone; None for anything else. Never raises, whatever stands in it."""
+    """Read a notification, recognised by its shape alone; None for any other message. Never raises, whatever it contains."""
     state, alerts = body.get("status"), body.get("alerts")
     if state not in (FIRING, RESOLVED) or not isinstance(alerts, list) or not all(is_object(alert) for alert in alerts):
         return None
-    # Of a group that fires some may have ended: those do not count.
-    told = [alert for alert in alerts if alert.get("status") == state] or alerts
+    # In a firing group some alerts may have ended: those do not count.
+    current = [alert for alert in alerts if alert.get("status") == state] or alerts
     return Notification(
         sender=GRAFANA if "orgId" in body else ALERTMANAGER,
         state=state,
         name=clean(text(dig(body, "commonLabels", "alertname")), 60),
         group=text(body.get("groupKey")) or write_canonical(dig(body, "groupLabels")),
-        alerts=frozenset(sorted(map(name_alert, told))[:ALERTS_MAXIMUM]),  # the same ones of very many, each time
-        start=min(filter(None, map(read_start, told)), default=""),
+        alerts=frozenset(sorted(map(name_alert, current))[:ALERTS_MAXIMUM]),  # sorted: always the same ones of very many
+        start=min(filter(None, map(read_start, current)), default=""),
     )
 
 
 def name_alert(alert: Mapping[str, Any]) -> str:
-    """Short, and another one for each time that it begins to fire."""
+    """Return a short name for the alert, a new one each time that it starts to fire."""
     identity = text(alert.get("fingerprint")) or write_canonical(alert.get("labels"))
     return digest(identity, read_start(alert))[:16]
 
 
 def read_start(alert: Mapping[str, Any]) -> str:
-    """In UTC, so that the same moment is the same text and texts are in the order of time; what is no time, as it is."""
-    told = text(alert.get("startsAt"))[:64]
+    """Return the start in UTC, so that equal moments are equal texts and texts sort by time. Keep any other text."""
+    start = text(alert.get("startsAt"))[:64]
     try:
-        moment = datetime.fromisoformat(told)
+        moment = datetime.fromisoformat(start)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="microseconds")
     except (ValueError, OverflowError):
-        return told
+        return start
 
 
 def write_canonical(value: Any) -> str:
@@ -76,5 +78,5 @@ def write_canonical(value: Any) -> str:
 
 
 def digest(*parts: str) -> str:
-    """A hash that tells apart what stands in which part."""
+    """Return a hash of the parts, different for the same text split into other parts."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

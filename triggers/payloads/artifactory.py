@@ -1,14 +1,14 @@
 """JFrog Artifactory: `{"domain": "docker", "event_type": "pushed", "data": {"repo_key", "image_name", "tag", "sha256"},
 "jpd_origin"}`, from JFrog's webhook reference.
 
-Whether images have the repository's key in their path depends on how it is published: on a host or port of its own they have
-not. So a push is told both ways. X-JFrog-Event-Auth has the secret itself, or the body's HMAC with it.
+Images have the repository's key in their path, unless the repository has a host or a port of its own. The message does not say
+which, so a push is reported both ways. X-JFrog-Event-Auth holds the secret itself, or the body's HMAC with it.
 """
 
 from clusters.registry.reference import is_digest
-from triggers.payloads.fields import dig, host_of_url, is_object, show, text
+from triggers.payloads.builder import PayloadBuilder
+from triggers.payloads.fields import dig, host_of_url, is_object, quote_value, text
 from triggers.payloads.payload import Body, Headers, Payload
-from triggers.payloads.reading import Reading
 from triggers.payloads.signatures import equals, equals_hmac
 
 NAME, LABEL, RELAYS = "artifactory", "JFrog Artifactory", False
@@ -21,19 +21,19 @@ def recognizes(headers: Headers, body: Body) -> bool:
 
 def read(headers: Headers, body: Body) -> Payload:
     data, domain = body.get("data"), body.get("domain")
-    reading = Reading(NAME, body.get("event_type"))
+    builder = PayloadBuilder(NAME, body.get("event_type"))
     name, key = text(dig(data, "image_name")), text(dig(data, "repo_key"))
     if domain != "docker":
-        return reading.leave(f"The domain {show(domain)} is not that of container images.")
+        return builder.finish_unrelated(f"The domain {quote_value(domain)} is not for container images.")
     if body.get("event_type") != "pushed":
-        reading.pass_over_event(body.get("event_type"), name)
-        return reading.finish()
+        builder.pass_over_event(body.get("event_type"), name)
+        return builder.finish()
     checksum = dig(data, "sha256")
     digest = f"sha256:{checksum}" if isinstance(checksum, str) and is_digest(f"sha256:{checksum}") else checksum
     if key:
-        reading.push(f"{key}/{name}", dig(data, "tag"), digest, host_of_url(body.get("jpd_origin")))
-    reading.push(name, dig(data, "tag"), digest)
-    return reading.finish()
+        builder.add_push(f"{key}/{name}", dig(data, "tag"), digest, host_of_url(body.get("jpd_origin")))
+    builder.add_push(name, dig(data, "tag"), digest)
+    return builder.finish()
 
 
 def has_signature(headers: Headers) -> bool:

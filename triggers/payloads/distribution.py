@@ -1,15 +1,15 @@
-"""Notifications of the Distribution registry (registry:2 and registry:3), which GitLab's registry sends as well.
+"""Notifications of the Distribution registry (registry:2 and registry:3); GitLab's registry sends the same.
 
-`{"events": [{"id", "action", "target": {"mediaType", "digest", "repository", "tag", "url"}, "request": {"host"}}]}`, as the
-project's notifications.md has it. One push is many events: of layers, of manifests without a tag, and of one with it.
+`{"events": [{"id", "action", "target": {"mediaType", "digest", "repository", "tag", "url"}, "request": {"host"}}]}`, from the
+project's notifications.md. One push is many events: for layers, for manifests without a tag, and for one with a tag.
 """
 
 from typing import Any
 
 from triggers.payloads import signatures
-from triggers.payloads.fields import dig, host_of_url, is_object, show, text
+from triggers.payloads.builder import PayloadBuilder
+from triggers.payloads.fields import dig, host_of_url, is_object, quote_value, text
 from triggers.payloads.payload import Body, Headers, Payload
-from triggers.payloads.reading import Reading
 
 NAME, LABEL, RELAYS = "distribution", "Distribution (registry:2, registry:3, GitLab)", False
 has_signature, check_signature = signatures.AUTHORIZATION
@@ -25,28 +25,28 @@ def recognizes(headers: Headers, body: Body) -> bool:
 
 
 def read(headers: Headers, body: Body) -> Payload:
-    reading = Reading(NAME)
-    events = reading.take(body.get("events"))
-    reading.event = ", ".join(dict.fromkeys(text(dig(event, "action")) for event in events))
+    builder = PayloadBuilder(NAME)
+    events = builder.take_list(body.get("events"))
+    builder.event = ", ".join(dict.fromkeys(text(dig(event, "action")) for event in events))
     if len(events) == 1:  # an envelope has no id of its own
-        reading.delivery_id = dig(events[0], "id")
+        builder.delivery_id = dig(events[0], "id")
     for event in events:
-        read_event(reading, event)
-    return reading.finish()
+        read_event(builder, event)
+    return builder.finish()
 
 
-def read_event(reading: Reading, event: Any) -> None:
-    """One event, of which Azure's registry makes a whole message."""
+def read_event(builder: PayloadBuilder, event: Any) -> None:
+    """Read one event. Azure's registry sends such an event as a whole message."""
     action, target = dig(event, "action"), dig(event, "target")
     repository, tag = dig(target, "repository"), dig(target, "tag")
     if action != "push":
-        reading.pass_over_event(action, repository)
+        builder.pass_over_event(action, repository)
     elif not tag and is_layer(dig(target, "mediaType")):
-        reading.pass_over(f"Layers of {show(repository)} arrived, which are no image.")
+        builder.pass_over(f"Layers of {quote_value(repository)} were pushed, which are not an image.")
     else:
-        # The registry makes the address from its settings and its proxy's headers; the request may have an inner name.
+        # The registry builds the URL from its settings and its proxy's headers; the request's host can be an internal name.
         host = host_of_url(dig(target, "url")) or text(dig(event, "request", "host"))
-        reading.push(repository, tag, dig(target, "digest"), host)
+        builder.add_push(repository, tag, dig(target, "digest"), host)
 
 
 def is_layer(media_type: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Amazon ECR, which speaks through EventBridge: raw, as the CloudEvents of Argo CD Image Updater's transformer, or in SNS.
+"""Amazon ECR, through EventBridge: raw events, CloudEvents of Argo CD Image Updater's transformer, or either within SNS.
 
 `{"source": "aws.ecr", "account", "region", "detail": {"action-type": "PUSH", "result": "SUCCESS", "repository-name",
 "image-tag", "image-digest"}}`, from the ECR user guide.
@@ -8,9 +8,9 @@ import re
 from typing import Any
 
 from triggers.payloads import signatures
+from triggers.payloads.builder import PayloadBuilder
 from triggers.payloads.fields import REGION, dig, parse_object, text
 from triggers.payloads.payload import Body, Headers, Payload
-from triggers.payloads.reading import Reading
 
 NAME, LABEL, RELAYS = "ecr", "Amazon ECR", False
 has_signature, check_signature = signatures.AUTHORIZATION
@@ -32,51 +32,51 @@ def is_cloud_event(body: Body) -> bool:
 
 def read(headers: Headers, body: Body) -> Payload:
     if not is_wrapped(body):
-        reading = Reading(NAME, delivery_id=body.get("id"))
-        read_message(reading, body)
-        return reading.finish()
-    reading = Reading(NAME, body["Type"], body.get("MessageId"))
+        builder = PayloadBuilder(NAME, delivery_id=body.get("id"))
+        read_ecr_message(builder, body)
+        return builder.finish()
+    builder = PayloadBuilder(NAME, body["Type"], body.get("MessageId"))
     message = parse_object(text(body.get("Message"))) if body["Type"] == "Notification" else {}
     if body["Type"] != "Notification":
-        reading.pass_over("Amazon SNS asks to confirm a subscription: let EventBridge call this link itself.")
+        builder.pass_over("Confirming an Amazon SNS subscription is not supported: let EventBridge call this link itself.")
     elif recognizes({}, message) and not is_wrapped(message):
-        read_message(reading, message)
+        read_ecr_message(builder, message)
     else:
-        reading.pass_over("The notification of Amazon SNS holds no event of ECR.")
-    return reading.finish()
+        builder.pass_over("The notification of Amazon SNS contains no event of ECR.")
+    return builder.finish()
 
 
-def read_message(reading: Reading, body: Body) -> None:
-    read_cloud_event(reading, body) if is_cloud_event(body) else read_event(reading, body)
+def read_ecr_message(builder: PayloadBuilder, body: Body) -> None:
+    read_cloud_event(builder, body) if is_cloud_event(body) else read_ecr_event(builder, body)
 
 
-def read_event(reading: Reading, body: Body) -> None:
+def read_ecr_event(builder: PayloadBuilder, body: Body) -> None:
     detail = body.get("detail")
     name, action = dig(detail, "repository-name"), dig(detail, "action-type")
-    reading.event = text(action) or body.get("detail-type")
+    builder.event = text(action) or body.get("detail-type")
     if action != "PUSH":
-        reading.pass_over_event(reading.event, name)
+        builder.pass_over_event(builder.event, name)
     elif dig(detail, "result") != "SUCCESS":
-        reading.pass_over("The push did not succeed.")
+        builder.pass_over("The push did not succeed.")
     else:
         host = make_host(body.get("account"), body.get("region"))
-        reading.push(name, dig(detail, "image-tag"), dig(detail, "image-digest"), host)
+        builder.add_push(name, dig(detail, "image-tag"), dig(detail, "image-digest"), host)
 
 
-def read_cloud_event(reading: Reading, body: Body) -> None:
-    """`source` is `urn:aws:ecr:<region>:<account>:repository/<name>`."""
+def read_cloud_event(builder: PayloadBuilder, body: Body) -> None:
+    """Read a CloudEvent, whose `source` is `urn:aws:ecr:<region>:<account>:repository/<name>`."""
     data = body.get("data")
-    reading.event = body.get("type")
+    builder.event = body.get("type")
     if body.get("type") != "com.amazon.ecr.image.push":
-        reading.pass_over_event(body.get("type"), dig(data, "repositoryName"))
+        builder.pass_over_event(body.get("type"), dig(data, "repositoryName"))
         return
     parts = [*text(body.get("source")).split(":", 5), "", "", "", "", ""]
     host = make_host(text(dig(data, "registryId")) or parts[4], parts[3])
-    reading.push(dig(data, "repositoryName"), dig(data, "imageTag"), dig(data, "imageDigest"), host)
+    builder.add_push(dig(data, "repositoryName"), dig(data, "imageTag"), dig(data, "imageDigest"), host)
 
 
 def make_host(account: Any, region: Any) -> str:
-    """Empty where either is not told."""
+    """Return the registry's host; empty when account or region is missing or malformed."""
     if not (ACCOUNT.fullmatch(text(account)) and REGION.fullmatch(text(region))):
         return ""
     return f"{account}.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"

@@ -1,15 +1,15 @@
-"""Taking hostile JSON apart: any field may be missing, of any type and of any length."""
+"""Read fields of hostile JSON: any field can be missing, of any type and of any length."""
 
 import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-REGION = re.compile(r"[a-z]{2,12}(?:-[a-z0-9]{1,20}){1,4}")  # of a cloud: eu-west-1, cn-hangzhou
+REGION = re.compile(r"[a-z]{2,12}(?:-[a-z0-9]{1,20}){1,4}")  # a region of a cloud: eu-west-1, cn-hangzhou
 
 
 def dig(value: Any, *keys: str) -> Any:
-    """What lies under the keys; None where a key is missing or what should hold it is no object."""
+    """Return the value under the nested keys; None when a key is missing or its parent is not an object."""
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
@@ -24,7 +24,7 @@ def is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
 
 
 def parse_object(source: str | bytes) -> dict[str, Any]:
-    """The JSON object that it holds; empty for anything else."""
+    """Parse a JSON object; return an empty one for anything else."""
     try:
         value = json.loads(source)
     except (ValueError, RecursionError):
@@ -33,12 +33,12 @@ def parse_object(source: str | bytes) -> dict[str, Any]:
 
 
 def clean(value: str, limit: int) -> str:
-    """What of it can be printed, at most `limit` characters."""
+    """Return the printable characters of `value`, at most `limit` of them."""
     return "".join(character for character in value[: 4 * limit] if character.isprintable())[:limit]
 
 
-def show(value: Any) -> str:
-    """For a sentence: `'team/app'`, `a list`."""
+def quote_value(value: Any) -> str:
+    """Return the value as it can stand in a sentence: `'team/app'`, `a list`."""
     if isinstance(value, str):
         short = clean(value, 60)
         return f"'{short}…'" if len(value) > 60 else f"'{short}'"
@@ -48,14 +48,15 @@ def show(value: Any) -> str:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """`registry.example.com:5000/team/app` into host and path, in lower case. Without a host that others could use, the
-    first is empty: a first part counts as one by the rule of Docker."""
+    """Split `registry.example.com:5000/team/app` into host and path, in lower case.
+
+    By Docker's rule the first part is a host only if others can use it; else the host is empty."""
     first, slash, rest = name.lower().partition("/")
     return (first, rest) if slash and is_usable_host(first) else ("", name.lower())
 
 
 def split_reference(reference: str) -> tuple[str, str, str, str]:
-    """`host:5000/team/app:1@sha256:…` into host, path, tag and digest, each empty where it is not there."""
+    """Split `host:5000/team/app:1@sha256:…` into host, path, tag and digest, each empty when it is missing."""
     name, _, digest = reference.strip().partition("@")
     head, slash, tail = name.rpartition("/")
     tail, _, tag = tail.partition(":")
@@ -67,6 +68,6 @@ def is_usable_host(host: str) -> bool:
 
 
 def host_of_url(url: Any) -> str:
-    """Of `https://registry.example.com:5000/v2/…`; empty for anything else."""
+    """Return the host of `https://registry.example.com:5000/v2/…`; empty for anything that is not a URL."""
     _, separator, rest = text(url).partition("://")
     return rest.partition("/")[0].rpartition("@")[2] if separator else ""

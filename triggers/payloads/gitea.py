@@ -1,14 +1,14 @@
-"""Gitea and Forgejo: `X-Gitea-Event: package`, sent by the webhooks of an owner and not by those of a repository.
+"""Gitea and Forgejo: `X-Gitea-Event: package`. The webhooks of an owner send it, those of a repository do not.
 
 `{"action": "created", "package": {"owner": {"login"}, "type": "container", "name", "version": "1.0", "html_url"}}`, from
-modules/structs/package.go; the version is a digest for a manifest without a tag. Both send GitHub's headers as well.
+modules/structs/package.go; the version of a manifest without a tag is its digest. Both also send GitHub's headers.
 """
 
 from urllib.parse import parse_qs
 
-from triggers.payloads.fields import dig, host_of_url, show, text
+from triggers.payloads.builder import PayloadBuilder
+from triggers.payloads.fields import dig, host_of_url, quote_value, text
 from triggers.payloads.payload import Body, Headers, Payload
-from triggers.payloads.reading import Reading
 from triggers.payloads.signatures import HUB_HEADER, equals_hmac, has_hmac
 
 NAME, LABEL, RELAYS = "gitea", "Gitea or Forgejo", False
@@ -26,18 +26,20 @@ def recognizes(headers: Headers, body: Body) -> bool:
 
 def read(headers: Headers, body: Body) -> Payload:
     event = find_header(headers, "event").lower()
-    reading = Reading(NAME, event, find_header(headers, "delivery"))
+    builder = PayloadBuilder(NAME, event, find_header(headers, "delivery"))
     if event != "package":
-        return reading.leave(f"{show(event)} is not about packages: choose the event Package at the owner's webhooks.")
+        return builder.finish_unrelated(
+            f"{quote_value(event)} is not about packages: choose the event Package in the owner's webhook."
+        )
     package = body.get("package")
     if text(dig(package, "type")).lower() != "container":
-        return reading.leave(f"The package {show(dig(package, 'name'))} is no container image.")
+        return builder.finish_unrelated(f"The package {quote_value(dig(package, 'name'))} is not a container image.")
     if body.get("action") != "created":
-        reading.pass_over_event(body.get("action"), dig(package, "name"))
-        return reading.finish()
+        builder.pass_over_event(body.get("action"), dig(package, "name"))
+        return builder.finish()
     name = f"{text(dig(package, 'owner', 'login'))}/{text(dig(package, 'name'))}"
-    reading.push(name, dig(package, "version"), host=host_of_url(dig(package, "html_url")))
-    return reading.finish()
+    builder.add_push(name, dig(package, "version"), host=host_of_url(dig(package, "html_url")))
+    return builder.finish()
 
 
 def has_signature(headers: Headers) -> bool:
@@ -45,7 +47,7 @@ def has_signature(headers: Headers) -> bool:
 
 
 def check_signature(headers: Headers, raw: bytes, secret: str) -> bool:
-    """Of the JSON: that is the raw body, or in a form the value of its field."""
+    """Check the signature of the JSON: the raw body, or the value of the form's `payload` field."""
     signed = read_form(raw) if raw.startswith(b"payload=") else raw
     return any(equals_hmac(headers.get(name, ""), signed, secret) for name in SIGNATURES)
 

@@ -1,16 +1,16 @@
 """Harbor, in its default format (1.x and 2.x) and as CloudEvents.
 
 `{"type": "PUSH_ARTIFACT", "event_data": {"resources": [{"digest", "tag", "resource_url"}], "repository": {"repo_full_name"}}}`
-or `{"specversion", "type": "harbor.artifact.pushed", "data": {…}}`, from Harbor's src/pkg/notifier/formats. The host stands in
-`resource_url` alone; an artifact without a tag has its digest there.
+or `{"specversion", "type": "harbor.artifact.pushed", "data": {…}}`, from Harbor's src/pkg/notifier/formats. Only
+`resource_url` contains the host; there, an artifact without a tag has its digest.
 """
 
 from typing import Any
 
 from triggers.payloads import signatures
+from triggers.payloads.builder import PayloadBuilder
 from triggers.payloads.fields import dig, is_object, split_reference, text
 from triggers.payloads.payload import Body, Headers, Payload
-from triggers.payloads.reading import Reading
 
 NAME, LABEL, RELAYS = "harbor", "Harbor", False
 has_signature, check_signature = signatures.AUTHORIZATION
@@ -25,16 +25,16 @@ def recognizes(headers: Headers, body: Body) -> bool:
 
 
 def read(headers: Headers, body: Body) -> Payload:
-    reading = Reading(NAME, body.get("type"), body.get("id") if "specversion" in body else "")
+    builder = PayloadBuilder(NAME, body.get("type"), body.get("id") if "specversion" in body else "")
     data = body.get("data") if "specversion" in body else body.get("event_data")
     path = find_path(dig(data, "repository"))
     if body.get("type") not in PUSHES:
-        reading.pass_over_event(body.get("type"), path)
-        return reading.finish()
-    for resource in reading.take(dig(data, "resources")):
+        builder.pass_over_event(body.get("type"), path)
+        return builder.finish()
+    for resource in builder.take_list(dig(data, "resources")):
         host, told_path, _, _ = split_reference(text(dig(resource, "resource_url"))[:1000])
-        reading.push(path or told_path, dig(resource, "tag"), dig(resource, "digest"), host)
-    return reading.finish()
+        builder.add_push(path or told_path, dig(resource, "tag"), dig(resource, "digest"), host)
+    return builder.finish()
 
 
 def find_path(repository: Any) -> str:

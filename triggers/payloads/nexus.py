@@ -1,13 +1,13 @@
 """Sonatype Nexus: `X-Nexus-Webhook-ID: rm:repository:component` with `{"action": "CREATED", "repositoryName": "docker-hosted",
 "component": {"format": "docker", "name": "team/app", "version": "1.0"}}`, without a digest.
 
-Whether images have the repository's name in their path depends on how it is published: on a port or host of its own they have
-not. So a push is told both ways. The signature is an HMAC-SHA1.
+Images have the repository's name in their path, unless the repository has a port or a host of its own. The message does not say
+which, so a push is reported both ways. The signature is an HMAC-SHA1.
 """
 
-from triggers.payloads.fields import dig, is_object, show, text
+from triggers.payloads.builder import PayloadBuilder
+from triggers.payloads.fields import dig, is_object, quote_value, text
 from triggers.payloads.payload import Body, Headers, Payload
-from triggers.payloads.reading import Reading
 from triggers.payloads.signatures import equals_hmac
 
 NAME, LABEL, RELAYS = "nexus", "Sonatype Nexus", False
@@ -21,21 +21,21 @@ def recognizes(headers: Headers, body: Body) -> bool:
 
 
 def read(headers: Headers, body: Body) -> Payload:
-    reading = Reading(NAME, headers.get(EVENT) or body.get("action"), headers.get("x-nexus-webhook-delivery"))
+    builder = PayloadBuilder(NAME, headers.get(EVENT) or body.get("action"), headers.get("x-nexus-webhook-delivery"))
     component, repository = body.get("component"), text(body.get("repositoryName"))
     if not is_object(component):
-        reading.pass_over(f"{show(reading.event)} is not about components: choose the event component of the repository.")
-        return reading.finish()
+        builder.pass_over(f"{quote_value(builder.event)} is not about components: choose the repository's event component.")
+        return builder.finish()
     if dig(component, "format") != "docker":
-        return reading.leave(f"The component {show(dig(component, 'name'))} is no container image.")
+        return builder.finish_unrelated(f"The component {quote_value(dig(component, 'name'))} is not a container image.")
     if body.get("action") not in PUSHES:
-        reading.pass_over_event(body.get("action"), dig(component, "name"))
-        return reading.finish()
+        builder.pass_over_event(body.get("action"), dig(component, "name"))
+        return builder.finish()
     name, tag = text(dig(component, "name")), dig(component, "version")
-    reading.push(name, tag)
+    builder.add_push(name, tag)
     if repository:
-        reading.push(f"{repository}/{name}", tag)
-    return reading.finish()
+        builder.add_push(f"{repository}/{name}", tag)
+    return builder.finish()
 
 
 def has_signature(headers: Headers) -> bool:

@@ -1,4 +1,4 @@
-"""What every sender's module makes of a message."""
+"""The content of a message as every sender's module returns it, and the interface of these modules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ Body = Mapping[str, Any]  # a JSON object, or a form's fields with its `payload`
 
 @dataclass(frozen=True)
 class Push:
-    """An image that a registry has by now. `name` is its repository, with a host where the sender tells one that others can
-    use; `tag` is empty where the manifest came without one."""
+    """An image that was pushed to a registry. `name` is its repository, with a host if the sender gives one that others can
+    use. `tag` is empty for a manifest without a tag."""
 
     name: str
     tag: str = ""
@@ -20,9 +20,10 @@ class Push:
 
 @dataclass(frozen=True)
 class Payload:
-    """`event`: the sender's own word. `pushes` may be empty; `passed_over` says, for people, what else was in the message.
-    `concerns_images` is false where the message is about something else altogether, such as a push of commits: for a trigger's
-    own link that is a plain call, as from any caller."""
+    """The content of a message. `event` is the sender's own name for it. `pushes` can be empty.
+
+    `passed_over` holds sentences for people about the rest of the message. `concerns_images` is false for a message about
+    something else, such as a push of commits: at a trigger's own link that is a plain call, as from any caller."""
 
     sender: str
     event: str = ""
@@ -33,22 +34,22 @@ class Payload:
 
 
 class Sender(Protocol):
-    """What a sender's module offers."""
+    """The interface of a sender's module."""
 
     NAME: str  # "harbor"
     LABEL: str  # "Harbor"
-    # Whether it speaks of images in any registry (Diun, WUD, a generic caller): then the host it tells counts. The others
-    # speak of the registry whose link they call, even where they know its host by another name.
+    # Whether it reports images of any registry (Diun, WUD, a generic caller): then the host in its message counts. The others
+    # report images of the registry whose link they call, even if they know its host by another name.
     RELAYS: bool
 
     def recognizes(self, headers: Headers, body: Body) -> bool:
-        """By the body's shape and the headers."""
+        """Decide by the body's shape and the headers whether the message is from this sender."""
 
     def read(self, headers: Headers, body: Body) -> Payload:
-        """Never raises for a wrong type, a missing field or a value of absurd length: what cannot be read is passed over."""
+        """Read the message. Never raises for a wrong type, a missing field or a value of absurd length: it is passed over."""
 
     def has_signature(self, headers: Headers) -> bool:
-        """Whether the message carries one at all."""
+        """Return whether the message carries a signature at all."""
 
     def check_signature(self, headers: Headers, raw: bytes, secret: str) -> bool:
-        """Of the raw body, in constant time. A malformed one is a wrong one."""
+        """Check the signature of the raw body, in constant time. A malformed signature is a wrong one."""

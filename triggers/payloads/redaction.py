@@ -1,4 +1,4 @@
-"""What of a message is kept and shown: its JSON without secrets, short enough to read."""
+"""Redact the body of a message for storage and display: its JSON without secrets, short enough to read."""
 
 import base64
 import binascii
@@ -13,16 +13,16 @@ from triggers.payloads.fields import clean
 BODY_LENGTH = 20_000  # characters kept of a body
 KEY_LENGTH = 200
 DEPTH_MAXIMUM = 30
-PREVIEW_LENGTH = 200  # of what is no JSON
+PREVIEW_LENGTH = 200  # characters shown of a body that is not JSON
 REDACTED = "[redacted]"
 CUT = "[…]"
 
-# Of names without anything but letters and digits, in lower case.
+# Applied to names in lower case, reduced to letters and digits.
 SECRET_NAME = re.compile(
     r"secret|token|passw|passphrase|pwd|signature|authorization|credential|apikey|accesskey|privatekey|signingkey|sharedkey"
     r"|subscriptionkey|callback|cookie|session|bearer|basicauth|auth$|^pass$|^pw$"
 )
-# What carries a secret in any text. Repetitions are bounded where something must follow: time stays linear in the text.
+# Text that carries a secret. Repetitions are bounded where something must follow, so that time stays linear in the text.
 PEM = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END|\Z)", re.DOTALL)
 URL = re.compile(r"""\b[a-z][a-z0-9+.-]{0,20}://[^\s"'<>\\]+""", re.IGNORECASE)
 QUERY = re.compile(r"""([?&][\w.-]{1,60})=[^\s&"'<>\\]+""")
@@ -37,15 +37,16 @@ ASSIGNMENT = re.compile(
     r"""(?:\\?"[^"]*"?|\\?'[^']*'?|[^\s"'&,;]+)""",
     re.IGNORECASE,
 )
-# The token in a registry's inbound link, which senders repeat in what they tell of their webhook.
+# The token of a registry's inbound link: senders repeat it in descriptions of their webhook.
 INBOUND_LINK = re.compile(r"(/hook/registry/)[^/\s\"'<>?#\\]+")
-PLAIN = re.compile(r"[\w.:@+-]*")  # what alone can be no secret, but a token that is known by its beginning
+PLAIN = re.compile(r"[\w.:@+-]*")  # contains no secret, except for a token with a known prefix
 BASE64 = re.compile(r"ey?[A-Za-z0-9+/_-]{10,}={0,2}")
 
 
 def redact(body: bytes | Mapping[str, Any] | list[Any]) -> str:
-    """Of a raw body, or of what it held: compact JSON with secrets replaced, at most BODY_LENGTH characters of it; a short
-    description of what is neither JSON nor a form. Without NUL, and always to be written as UTF-8."""
+    """Return the body as compact JSON with secrets replaced, at most BODY_LENGTH characters of it.
+
+    A raw body that is neither JSON nor a form becomes a short description. The text has no NUL and can be encoded as UTF-8."""
     if not isinstance(body, bytes):
         return dump(Redactor().redact(body))[:BODY_LENGTH]
     try:
@@ -58,7 +59,7 @@ def redact(body: bytes | Mapping[str, Any] | list[Any]) -> str:
 
 
 def parse_form(raw: bytes) -> dict[str, str]:
-    """The fields of a form; none where the body is no form."""
+    """Return the fields of a form; none when the body is not a form."""
     if not re.match(rb"[\w.%+\[\]-]{1,100}=", raw):
         return {}
     return dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, errors="replace"))
@@ -66,7 +67,7 @@ def parse_form(raw: bytes) -> dict[str, str]:
 
 def describe(raw: bytes) -> str:
     preview = clean(redact_text(raw[: 4 * BODY_LENGTH].decode("utf-8", "replace")), PREVIEW_LENGTH)
-    return f"No JSON, {len(raw):,} bytes{f': {preview}' if preview else '.'}"
+    return f"Not JSON, {len(raw):,} bytes{f': {preview}' if preview else '.'}"
 
 
 def dump(value: Any) -> str:
@@ -74,7 +75,7 @@ def dump(value: Any) -> str:
 
 
 class Redactor:
-    """Goes through a value until as much is kept as a body may have: the rest would be cut in any case."""
+    """Walks through a value until enough is kept for a body: the rest would be cut anyway."""
 
     def __init__(self) -> None:
         self.left = BODY_LENGTH
@@ -97,7 +98,7 @@ class Redactor:
                 break
             name = redact_text(key[:KEY_LENGTH])
             self.left -= len(name)
-            kept[name] = REDACTED if is_secret_name(key) and item not in (None, "") else self.redact(item, depth + 1)
+            kept[name] = REDACTED if is_secret_key(key) and item not in (None, "") else self.redact(item, depth + 1)
         return kept
 
     def _redact_list(self, value: list[Any], depth: int) -> list[Any]:
@@ -117,12 +118,12 @@ class Redactor:
         return kept
 
 
-def is_secret_name(name: str) -> bool:
+def is_secret_key(name: str) -> bool:
     return bool(SECRET_NAME.search(re.sub(r"[^a-z0-9]", "", name[:KEY_LENGTH].lower())))
 
 
 def parse_inner(value: str) -> Any:
-    """JSON within a string, as SNS and forms have it, also in base64, as Pub/Sub has it; None for any other text."""
+    """Parse JSON within a string, as in SNS and forms, or in base64, as in Pub/Sub; None for any other text."""
     source: str | bytes = value.strip()
     if len(value) % 4 == 0 and BASE64.fullmatch(value):
         try:
@@ -138,7 +139,8 @@ def parse_inner(value: str) -> Any:
 
 
 def redact_text(text: str) -> str:
-    """Without NUL and lone surrogates. A long text is cut between words, so that no part of a secret remains at its end."""
+    """Redact the text, without NUL and lone surrogates. A long text is cut between words, so that its end is no part of a
+    secret."""
     text = text.replace("\0", "").encode("utf-8", "replace").decode()
     if len(text) > BODY_LENGTH:
         text = text[:BODY_LENGTH].rpartition(" ")[0] + CUT
@@ -154,7 +156,7 @@ def redact_text(text: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Without user, password, query and fragment."""
+    """Return the URL without user, password, query and fragment."""
     scheme, _, rest = url.partition("://")
     address = re.split(r"[?#]", rest, maxsplit=1)
     authority, slash, path = address[0].partition("/")

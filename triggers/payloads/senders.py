@@ -1,4 +1,4 @@
-"""All senders, and which of them a message is from."""
+"""The list of all senders, and the search for the sender of a message."""
 
 from triggers.payloads import (
     acr,
@@ -20,15 +20,28 @@ from triggers.payloads import (
 )
 from triggers.payloads.payload import Body, Headers, Sender
 
-# The first that recognises a message counts: headers of one's own before shapes, Gitea before GitHub, whose headers it sends
-# too, and of shapes that share fields the one that asks for more.
+# The first sender that recognises a message counts. Senders with headers of their own come before those known by shape; Gitea
+# comes before GitHub, because it sends GitHub's headers too; of shapes that share fields, the stricter one comes first.
 SENDERS: tuple[Sender, ...] = (
-    *(gitea, github, nexus),
-    *(harbor, ecr, artifact_registry, artifactory, distribution, diun),
-    *(alibaba, dockerhub, quay, acr, wud, generic, keel),
+    gitea,
+    github,
+    nexus,
+    harbor,
+    ecr,
+    artifact_registry,
+    artifactory,
+    distribution,
+    diun,
+    alibaba,
+    dockerhub,
+    quay,
+    acr,
+    wud,
+    generic,
+    keel,
 )
 
 
 def find_sender(headers: Headers, body: Body) -> Sender | None:
-    """The sender whose shape the message has; None for a message that nobody knows."""
+    """Return the sender that recognises the message; None for an unknown message."""
     return next((sender for sender in SENDERS if sender.recognizes(headers, body)), None)

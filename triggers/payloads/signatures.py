@@ -1,6 +1,6 @@
-"""How senders prove that a message is theirs: an HMAC of the raw body, or a fixed value in a header.
+"""Check that a message is from its sender: by an HMAC of the raw body, or by a fixed value in a header.
 
-Compared in constant time. What is malformed, or holds other than ASCII, is wrong; an empty secret makes nothing authentic.
+Values are compared in constant time. A malformed or non-ASCII value is wrong; with an empty secret nothing is authentic.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ def has_authorization(headers: Headers) -> bool:
 
 
 def check_authorization(headers: Headers, raw: bytes, secret: str) -> bool:
-    """A fixed value, as entered at the sender: with or without `Bearer` before it."""
+    """Compare the header with the secret: it is the value that was entered at the sender, with or without `Bearer`."""
     given = headers.get(AUTHORIZATION_HEADER, "").strip()
     scheme, _, credentials = given.partition(" ")
     alone = credentials.strip() if scheme.lower() == "bearer" else given
@@ -49,12 +49,12 @@ def check_hub_signature_or_authorization(headers: Headers, raw: bytes, secret: s
 
 
 def has_hmac(headers: Headers, name: str) -> bool:
-    """Some write the header, or its `sha256=`, also where no secret is set."""
+    """Return whether the header holds an HMAC. Some senders send it empty, or only `sha256=`, when no secret is set."""
     return bool(headers.get(name, "").strip().lower().removeprefix("sha256="))
 
 
 def equals_hmac(given: str, raw: bytes, secret: str, algorithm: str = "sha256") -> bool:
-    """`given` in hex, with or without the algorithm's name and `=` before it."""
+    """Compare with `given`, an HMAC in hex, with or without the algorithm's name and `=` before it."""
     digest = hmac.new(secret.encode(errors="replace"), raw, getattr(hashlib, algorithm)).hexdigest()
     return equals(given.strip().lower().removeprefix(f"{algorithm}="), digest) and bool(secret)
 
@@ -64,8 +64,8 @@ def equals(given: str, wanted: str) -> bool:
     return same and bool(wanted) and given.isascii()
 
 
-# What a sender's module offers as `has_signature, check_signature`. NONE is for those that can neither sign nor send a header
-# of one's own: their link alone is their secret.
+# A sender's module takes one of these as `has_signature, check_signature`. NONE is for senders that can neither sign nor send a
+# custom header: their link is their only secret.
 NONE = (has_none, check_none)
 AUTHORIZATION = (has_authorization, check_authorization)
 HUB_SIGNATURE = (has_hub_signature, check_hub_signature)

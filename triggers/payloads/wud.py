@@ -1,11 +1,13 @@
-"""What's Up Docker, which tells of a container whose image has news: `{"watcher", "image": {"registry": {"url"}, "name", "tag":
-{"value"}}, "result": {"tag", "digest"}, "updateAvailable"}`, from its docs of the http trigger. `id` is the container's.
+"""What's Up Docker, which reports a container whose image has an update.
+
+`{"watcher", "image": {"registry": {"url"}, "name", "tag": {"value"}}, "result": {"tag", "digest"}, "updateAvailable"}`, from
+its docs of the http trigger. `id` is the container's id.
 """
 
 from triggers.payloads import signatures
-from triggers.payloads.fields import dig, is_object, show
+from triggers.payloads.builder import PayloadBuilder
+from triggers.payloads.fields import dig, is_object, quote_value
 from triggers.payloads.payload import Body, Headers, Payload
-from triggers.payloads.reading import Reading
 
 NAME, LABEL, RELAYS = "wud", "What's Up Docker", True
 has_signature, check_signature = signatures.AUTHORIZATION
@@ -17,10 +19,10 @@ def recognizes(headers: Headers, body: Body) -> bool:
 
 def read(headers: Headers, body: Body) -> Payload:
     image, result = body.get("image"), body.get("result")
-    reading = Reading(NAME, dig(body, "updateKind", "kind"))
+    builder = PayloadBuilder(NAME, dig(body, "updateKind", "kind"))
     if body.get("updateAvailable") is False:
-        reading.pass_over(f"Nothing is new for the container {show(body.get('name'))}.")
-        return reading.finish()
+        builder.pass_over(f"The container {quote_value(body.get('name'))} has no update.")
+        return builder.finish()
     tag = dig(result, "tag") or dig(image, "tag", "value")
-    reading.push(dig(image, "name"), tag, dig(result, "digest"), dig(image, "registry", "url"))
-    return reading.finish()
+    builder.add_push(dig(image, "name"), tag, dig(result, "digest"), dig(image, "registry", "url"))
+    return builder.finish()

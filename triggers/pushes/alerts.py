@@ -1,9 +1,9 @@
-"""What a trigger does about alerts that its link is told of: act, or say why not. What they say: triggers.payloads.alerts.
+"""Act on alerts that arrive at a trigger's link, or say why not. triggers.payloads.alerts reads the notifications.
 
-A trigger acts on one state of a group of alerts (`Trigger.alert_state`) and ignores the other. A group is told of again and
-again while it lasts, so one occurrence of it makes one call: it lasts as long as a notification shares an alert with those
-before it. Alerts that join a group, and others that end before it does, change nothing about that; the earliest start alone
-would not tell, since it is another one as soon as the first alert has ended. The decision stands in the access log.
+A trigger acts on one state of a group of alerts (`Trigger.alert_state`) and ignores the other. Senders repeat a notification
+while the group lasts, so one occurrence of the group makes one call. An occurrence lasts as long as each notification shares
+an alert with those before it, whichever alerts join the group and whichever end early. The earliest start alone could not
+identify it: it changes as soon as the first alert has ended. Each decision is stored as a delivery.
 """
 
 from dataclasses import replace
@@ -15,27 +15,28 @@ from django.utils import timezone
 
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
-from triggers.models import AlertGroup, AlertState, CallState, Decision, Delivery, Trigger, TriggerCall
+from triggers.models import AlertGroup, AlertState, CallState, Decision, Trigger, TriggerCall
 from triggers.payloads.alerts import ALERTS_MAXIMUM, Notification, digest
-from triggers.pushes.deliveries import Message, describe_message, make_line, store_delivery
+from triggers.pushes.deliveries import Receipt, make_line, store_delivery
+from triggers.pushes.receiving import Message, start_delivery
 
-HAPPENS = {AlertState.FIRING: "fires", AlertState.RESOLVED: "is resolved"}
-DUPLICATE = "Duplicate: this alert has made its call already."
+STATE_VERBS = {AlertState.FIRING: "fires", AlertState.RESOLVED: "is resolved"}
+DUPLICATE = "Duplicate: this alert has already made its call."
 
 
-def is_awaited(notification: Notification, trigger: Trigger) -> bool:
+def acts_on(trigger: Trigger, notification: Notification) -> bool:
     return notification.state == trigger.alert_state
 
 
-def ignore_notification(message: Message, notification: Notification, trigger: Trigger) -> Delivery:
-    """It is the other state's: no call is made."""
-    awaited = HAPPENS[AlertState(trigger.alert_state)]
+def ignore_notification(message: Message, notification: Notification, trigger: Trigger) -> Receipt:
+    """Store a notification of the state that the trigger does not act on. It makes no call."""
+    awaited = STATE_VERBS[AlertState(trigger.alert_state)]
     sentence = f"Nothing was done: the {describe_alert(notification)}, and this trigger acts when it {awaited}."
     return store_notification(message, notification, trigger, Decision.ALERT, sentence)
 
 
 def accept_notification(message: Message, notification: Notification, request: CallRequest) -> TriggerCall:
-    """The call that it makes, or has made before. Raises QueueFull: then it leaves no trace."""
+    """Return the call that the notification makes, or has already made. Raises QueueFull, and then stores nothing."""
     assert request.trigger
     with transaction.atomic():
         call = accept_call(replace(request, delivery_id=identify_notification(notification, request)))
@@ -44,8 +45,9 @@ def accept_notification(message: Message, notification: Notification, request: C
 
 
 def identify_notification(notification: Notification, request: CallRequest) -> str:
-    """The delivery id of the occurrence that it is about, which is remembered; empty where the alerts tell no start. Links that
-    ask for different things (two receivers, one to scale out and one to scale in) have each its own."""
+    """Return the delivery id of the group's occurrence, and remember it; empty when the alerts have no start.
+
+    Links that request different things have different ids, such as two receivers of which one scales out and one scales in."""
     if not notification.start:
         return ""
     now = timezone.now()
@@ -54,10 +56,10 @@ def identify_notification(notification: Notification, request: CallRequest) -> s
     group, is_new = AlertGroup.objects.select_for_update().get_or_create(
         trigger=request.trigger, key=key, defaults={"delivery_id": delivery_id, "notified_at": now}
     )
-    told_before = () if is_new or notification.alerts.isdisjoint(group.alerts) else group.alerts
-    if not told_before:
+    known = () if is_new or notification.alerts.isdisjoint(group.alerts) else group.alerts
+    if not known:
         group.delivery_id = delivery_id
-    others = (name for name in told_before if name not in notification.alerts)
+    others = (name for name in known if name not in notification.alerts)
     group.alerts = [*sorted(notification.alerts), *others][:ALERTS_MAXIMUM]
     group.notified_at = now
     group.save()
@@ -73,8 +75,8 @@ def describe_result(notification: Notification, call: TriggerCall) -> tuple[Deci
 
 
 def describe_alert(notification: Notification) -> str:
-    """`alert HighCPU fires`: without a name where the group holds alerts of several rules."""
-    return " ".join(filter(None, ("alert", notification.name, HAPPENS[AlertState(notification.state)])))
+    """Return `alert HighCPU fires`, without a name when the group holds alerts of several rules."""
+    return " ".join(filter(None, ("alert", notification.name, STATE_VERBS[AlertState(notification.state)])))
 
 
 def store_notification(
@@ -84,13 +86,13 @@ def store_notification(
     decision: Decision,
     sentence: str,
     call: TriggerCall | None = None,
-) -> Delivery:
-    delivery = describe_message(message, None, trigger)
+) -> Receipt:
+    delivery = start_delivery(message, None, trigger)
     delivery.sender, delivery.event = notification.sender, notification.state
     return store_delivery(delivery, [make_line("", "", "", decision, sentence, trigger=trigger, call=call)])
 
 
 def prune_alert_groups() -> int:
-    """Forget what was not told of for as long as calls are kept. Returns how many went."""
+    """Delete groups without a notification for as long as calls are kept. Return how many were deleted."""
     horizon = timezone.now() - timedelta(days=settings.CALL_RETENTION_DAYS)
     return AlertGroup.objects.filter(notified_at__lt=horizon).delete()[0]

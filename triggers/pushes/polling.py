@@ -1,7 +1,7 @@
-"""Asking registries that cannot reach the console: by HEAD, tag by tag, for each subscription at its own interval.
+"""Poll registries that cannot reach the console: a HEAD request for each tag, for each subscription at its own interval.
 
-A digest is acted upon once: what came of the call is for people to see, and not tried again at each look. Several watchers may
-poll at the same time; a subscription is claimed by moving its next look.
+A digest is acted on once. When its call fails, people see that, and no later poll retries it. Several watchers can poll at the
+same time: a watcher claims a subscription by moving the time of its next poll.
 """
 
 import random
@@ -19,26 +19,26 @@ from clusters.registry.client import PullLimit, RegistryAccess, RegistryClient, 
 from clusters.registry.errors import RegistryError
 from clusters.registry.reference import is_digest
 from triggers.models import Action, Decision, Delivery, ImageSubscription
-from triggers.pushes.cases import load_hosts, load_targets, read_subscriptions
-from triggers.pushes.deliveries import settle_find
+from triggers.pushes.candidates import load_hosts, load_targets, read_subscriptions
 from triggers.pushes.matching import PushedImage, Subscription, list_polled_tags
+from triggers.pushes.settling import settle_polled
 
 log = structlog.get_logger("windlass.polling")
 
 SENDER = "poll"
 JITTER = 0.1  # of an interval, either way
 LONGEST_BACKOFF = 3600.0  # seconds, unless the interval itself is longer
-LONGEST_RETRY_AFTER = 86_400.0  # seconds that a registry's word is taken for
+LONGEST_RETRY_AFTER = 86_400.0  # seconds; a registry's Retry-After is obeyed up to this
 PROBLEM_LENGTH = 500
-# What ails the whole registry: its other subscriptions are not asked for in the same round.
+# Errors of the whole registry: its other subscriptions are not polled in the same round.
 REGISTRY_CODES = {"unreachable", "timeout", "tls", "rate_limited", "server_error", "helper_failed"}
 
-REPOSITORY_CODES = {"not_found", "forbidden"}  # what says nothing about the registry
+REPOSITORY_CODES = {"not_found", "forbidden"}  # errors that say nothing about the registry
 
 
 @dataclass
 class RegistryRound:
-    """What one round has met at a registry. `stored`: None for one that is asked anonymously."""
+    """The state of one registry during a round of polling. `stored` is None for a registry that is polled anonymously."""
 
     host: str
     stored: Registry | None
@@ -48,9 +48,9 @@ class RegistryRound:
 
 
 @dataclass
-class Look:
-    """What one subscription's look has found. `polled` as ImageSubscription has it; `wait`: seconds that the next one waits
-    for at least."""
+class PollResult:
+    """The result of polling one subscription. `polled` is ImageSubscription.polled; `wait` is the least number of seconds
+    until the next poll."""
 
     polled: dict[str, dict[str, str]] = field(default_factory=dict)
     problem: str = ""
@@ -58,21 +58,21 @@ class Look:
 
 
 def poll_subscriptions() -> int:
-    """Look at every tag that is due, and call what a new digest concerns. Returns how many subscriptions were looked at."""
+    """Poll every subscription that is due, and call the triggers of new digests. Return how many were polled."""
     rounds: dict[str, RegistryRound] = {}
-    looked = 0
+    polled = 0
     for subscription in list_due(timezone.now()):
         if claim_subscription(subscription):
             poll_subscription(subscription, rounds)
-            looked += 1
-    for met in rounds.values():
-        if met.stored:
-            keep_outcome(met.stored, met.limit, met.problem)
-    return looked
+            polled += 1
+    for state in rounds.values():
+        if state.stored:
+            keep_outcome(state.stored, state.limit, state.problem)
+    return polled
 
 
 def list_due(now: datetime) -> list[ImageSubscription]:
-    """Without those of triggers that would reject the call whatever is found."""
+    """Return the subscriptions that are due, except those of triggers that would reject any call."""
     rows = ImageSubscription.objects.filter(
         Q(poll_due_at__isnull=True) | Q(poll_due_at__lte=now),
         poll_seconds__gt=0,
@@ -84,16 +84,17 @@ def list_due(now: datetime) -> list[ImageSubscription]:
 
 
 def claim_subscription(subscription: ImageSubscription) -> bool:
-    """False where another watcher looks already, or somebody has changed the interval."""
+    """Claim the subscription for this watcher. Return False when another watcher has it, or its interval was changed."""
     due = subscription.poll_due_at
     same = Q(poll_due_at=due) if due else Q(poll_due_at__isnull=True)
     rows = ImageSubscription.objects.filter(same, pk=subscription.pk, poll_seconds=subscription.poll_seconds)
-    subscription.poll_due_at = next_look(subscription.poll_seconds, 0)
+    subscription.poll_due_at = next_poll(subscription.poll_seconds, 0)
     return rows.update(poll_due_at=subscription.poll_due_at) == 1
 
 
-def next_look(interval: float, failures: int, wait: float = 0.0) -> datetime:
-    """The interval, doubled with each failure in a row; at least `wait` seconds. With jitter, never earlier than `wait`."""
+def next_poll(interval: float, failures: int, wait: float = 0.0) -> datetime:
+    """Return when to poll next: after `interval` seconds, doubled with each failure in a row, with jitter, and never before
+    `wait` seconds."""
     longest = max(interval, LONGEST_BACKOFF)
     seconds = min(interval * 2 ** min(failures, 20), longest)
     spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load
@@ -107,87 +108,92 @@ def poll_subscription(subscription: ImageSubscription, rounds: dict[str, Registr
     tags = list_polled_tags(wanted, target.images)
     if not tags:
         name = target.application
-        store_look(subscription, Look(problem=f"{name} runs no tag that the condition holds for: there is none to ask for."))
+        store_result(subscription, PollResult(problem=f"{name} runs no tag that meets the condition, so none is polled."))
         return
     host = wanted.repository.host
     if host not in rounds:
         rounds[host] = RegistryRound(host, find_registry(wanted.repository.repository))
-    store_look(subscription, look_at_tags(subscription, wanted, tags, rounds[host]))
+    store_result(subscription, poll_tags(subscription, wanted, tags, rounds[host]))
 
 
-def look_at_tags(subscription: ImageSubscription, wanted: Subscription, tags: Iterable[str], met: RegistryRound) -> Look:
+def poll_tags(subscription: ImageSubscription, wanted: Subscription, tags: Iterable[str], state: RegistryRound) -> PollResult:
     known = {tag: seen for tag, seen in read_polled(subscription).items() if tag in tags}
-    look = Look(polled=dict(known))
-    if met.error:
-        return note_error(look, met.error)
+    result = PollResult(polled=dict(known))
+    if state.error:
+        return note_error(result, state.error)
     try:
-        access = open_access(met.stored) if met.stored else RegistryAccess(met.host)
+        access = open_access(state.stored) if state.stored else RegistryAccess(state.host)
         with RegistryClient(access) as client:
             for tag in tags:
-                look_at_tag(client, subscription, wanted, tag, look, met)
-                if met.error:
+                poll_tag(client, subscription, wanted, tag, result, state)
+                if state.error:
                     break
     except RegistryError as error:
-        note_failure(look, error, met)
-    return look
+        note_failure(result, error, state)
+    return result
 
 
-def look_at_tag(
-    client: RegistryClient, subscription: ImageSubscription, wanted: Subscription, tag: str, look: Look, met: RegistryRound
+def poll_tag(
+    client: RegistryClient,
+    subscription: ImageSubscription,
+    wanted: Subscription,
+    tag: str,
+    result: PollResult,
+    state: RegistryRound,
 ) -> None:
-    seen = look.polled.get(tag, {})
+    seen = result.polled.get(tag, {})
     try:
-        state = client.read_tag(wanted.repository.path, tag, seen.get("etag", ""))
+        found = client.read_tag(wanted.repository.path, tag, seen.get("etag", ""))
     except RegistryError as error:
-        note_failure(look, error, met)
+        note_failure(result, error, state)
         return
-    met.limit = state.limit or met.limit
-    digest = state.digest if is_digest(state.digest) else ""
+    state.limit = found.limit or state.limit
+    digest = found.digest if is_digest(found.digest) else ""
     if not digest or digest == seen.get("digest"):
-        keep_seen(look, tag, state, seen.get("digest", ""))
+        keep_seen(result, tag, found, seen.get("digest", ""))
         return
-    delivery = settle_find(
-        Delivery(received_at=timezone.now(), source=Delivery.Source.POLL, registry=met.stored, sender=SENDER, event="digest"),
+    receipt = settle_polled(
+        Delivery(received_at=timezone.now(), source=Delivery.Source.POLL, registry=state.stored, sender=SENDER, event="digest"),
         PushedImage(wanted.repository.host, wanted.repository.path, tag, digest),
         subscription,
     )
-    if delivery is not None and delivery.decision == Decision.REJECTED:
-        look.wait = max(look.wait, float(subscription.trigger.cooldown_seconds))  # then it is news again
+    if receipt is not None and receipt.delivery.decision == Decision.REJECTED:
+        result.wait = max(result.wait, float(subscription.trigger.cooldown_seconds))  # then the digest is new again
         return
-    keep_seen(look, tag, state, digest)
+    keep_seen(result, tag, found, digest)
 
 
-def keep_seen(look: Look, tag: str, state: TagState, digest: str) -> None:
-    etag = state.etag or ("" if state.digest else look.polled.get(tag, {}).get("etag", ""))
-    look.polled[tag] = {"digest": digest, "etag": etag if digest else ""}
+def keep_seen(result: PollResult, tag: str, found: TagState, digest: str) -> None:
+    etag = found.etag or ("" if found.digest else result.polled.get(tag, {}).get("etag", ""))
+    result.polled[tag] = {"digest": digest, "etag": etag if digest else ""}
 
 
 def read_polled(subscription: ImageSubscription) -> dict[str, dict[str, str]]:
     return subscription.polled if isinstance(subscription.polled, dict) else {}
 
 
-def note_failure(look: Look, error: RegistryError, met: RegistryRound) -> None:
+def note_failure(result: PollResult, error: RegistryError, state: RegistryRound) -> None:
     if error.code in REGISTRY_CODES:
-        met.error = error
+        state.error = error
     if error.code not in REPOSITORY_CODES:
-        met.problem = error.message
-    met.limit = error.limit or met.limit
-    note_error(look, error)
+        state.problem = error.message
+    state.limit = error.limit or state.limit
+    note_error(result, error)
 
 
-def note_error(look: Look, error: RegistryError) -> Look:
-    look.problem = look.problem or error.message
-    look.wait = max(look.wait, min(float(error.retry_after or 0), LONGEST_RETRY_AFTER))
-    return look
+def note_error(result: PollResult, error: RegistryError) -> PollResult:
+    result.problem = result.problem or error.message
+    result.wait = max(result.wait, min(float(error.retry_after or 0), LONGEST_RETRY_AFTER))
+    return result
 
 
-def store_look(subscription: ImageSubscription, look: Look) -> None:
-    failures = subscription.poll_failures + 1 if look.problem else 0
-    problem = look.problem.replace("\0", "")[:PROBLEM_LENGTH]
+def store_result(subscription: ImageSubscription, result: PollResult) -> None:
+    failures = subscription.poll_failures + 1 if result.problem else 0
+    problem = result.problem.replace("\0", "")[:PROBLEM_LENGTH]
     if problem and problem != subscription.poll_problem:
         log.warning("polling failed", repository=subscription.repository, reason=problem)
     row = ImageSubscription.objects.filter(pk=subscription.pk)
-    row.update(polled=look.polled, polled_at=timezone.now(), poll_failures=failures, poll_problem=problem)
-    # Whoever changed the subscription meanwhile has said when the next look is due.
-    due = next_look(subscription.poll_seconds, failures, look.wait)
+    row.update(polled=result.polled, polled_at=timezone.now(), poll_failures=failures, poll_problem=problem)
+    # A change of the subscription in the meantime has already set when the next poll is due.
+    due = next_poll(subscription.poll_seconds, failures, result.wait)
     row.filter(poll_due_at=subscription.poll_due_at).update(poll_due_at=due)

@@ -1,4 +1,4 @@
-"""The check boxes "Associated with Image Update" of the Create Trigger and Edit dialogs: a form for each repository."""
+"""The check boxes "Associated with Image Update" in the Create Trigger and Edit dialogs: one form for each repository."""
 
 import hashlib
 import re
@@ -24,14 +24,15 @@ from triggers.pushes.subscriptions import (
 )
 from triggers.validation import POLL_MAXIMUM, POLL_MINIMUM, TAGS_MAXIMUM, validate_subscription
 
-FIELD_OF = {"repository": "associated", "poll_seconds": "poll_minutes"}  # of the form, for the model's
+FIELD_OF = {"repository": "associated", "poll_seconds": "poll_minutes"}  # model field → form field
 BOX = re.compile(r"image-[0-9a-f]{12}-associated")
 
 
 class SubscriptionForm(forms.Form):
-    """One repository. `instance`: the trigger's subscription, which can be changed and removed whatever the registry says.
+    """The form of one repository. `instance` is the trigger's subscription: people can change and remove it whatever the
+    registry answers.
 
-    `shown` tells a box that was not ticked from one that was not there, which says nothing about its subscription."""
+    `shown` tells a box that was not ticked from a box that was not on the page, which leaves its subscription as it is."""
 
     shown = forms.BooleanField(required=False, initial=True, widget=forms.HiddenInput)
     associated = forms.BooleanField(required=False)
@@ -40,20 +41,20 @@ class SubscriptionForm(forms.Form):
         label="Expression",
         max_length=200,
         required=False,
-        help_text="RE2 syntax. It must match the whole tag.",
+        help_text="It must match the whole tag (RE2 syntax).",
         widget=forms.TextInput(attrs={"placeholder": "v[0-9.]+", "spellcheck": "false", "autocapitalize": "none"}),
     )
     tags = forms.CharField(
         label="Tags",
         max_length=1500,
         required=False,
-        help_text=f"At most {TAGS_MAXIMUM}, with commas or spaces between.",
+        help_text=f"At most {TAGS_MAXIMUM}, separated by commas or spaces.",
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
     )
     poll_minutes = forms.FloatField(
-        label="Look for new images every … minutes",
+        label="Check for new images every … minutes",
         required=False,
-        help_text="Only for a registry that cannot reach this console to tell of a push. Empty: it is not asked.",
+        help_text="Only needed if the registry cannot call this console. Leave empty for no polling.",
         widget=forms.NumberInput(attrs={"min": POLL_MINIMUM // 60, "max": POLL_MAXIMUM // 60, "step": "any"}),
     )
 
@@ -65,7 +66,7 @@ class SubscriptionForm(forms.Form):
         data: Any = None,
         typed: Any = None,
     ) -> None:
-        """`data`: what was sent, if the box was among it. `typed`: what stood in boxes that are shown anew, not judged yet."""
+        """`data` is the submitted form, which can lack this box. `typed` holds input that is shown again without validation."""
         super().__init__(prefix=prefix_of(repository), initial=read_chosen(instance))
         if data is not None and (self.add_prefix("shown") in data or self.add_prefix("associated") in data):
             self.data, self.is_bound = data, True
@@ -89,7 +90,7 @@ class SubscriptionForm(forms.Form):
 
     @property
     def refusal(self) -> str:
-        """Why the box may not be ticked, as a sentence; empty where it may, and before its registry was asked."""
+        """The reason why the box cannot be ticked, as a sentence; empty when it can, and before its registry was asked."""
         if unused := explain_unused(self.used):
             return unused
         if self.permission is None or self.permission.allowed:
@@ -110,23 +111,23 @@ class SubscriptionForm(forms.Form):
 
     @property
     def is_polled(self) -> bool:
-        """Whether the field for polling must be seen."""
+        """Whether the field for polling must be visible."""
         return bool(self["poll_minutes"].value()) or (self.is_bound and "poll_minutes" in self.errors)
 
     def clean_poll_minutes(self) -> float | None:
         minutes: float | None = self.cleaned_data["poll_minutes"]
         if minutes and not POLL_MINIMUM <= minutes * 60 <= POLL_MAXIMUM:
-            raise ValidationError(f"From {POLL_MINIMUM // 60} to {POLL_MAXIMUM // 60} minutes, or nothing.")
+            raise ValidationError(f"From {POLL_MINIMUM // 60} to {POLL_MAXIMUM // 60} minutes, or empty.")
         return minutes
 
     def clean(self) -> dict[str, Any]:
-        """A box that is not ticked asks for nothing, whatever stands below it."""
+        """Ignore every field and error of a box that is not ticked."""
         cleaned = super().clean() or self.cleaned_data
         if not cleaned.get("associated"):
             self._errors = ErrorDict()
             return {}
         if not self.is_offered:
-            self.add_error("associated", self.refusal or "Its registry was not asked yet. Look at the box again.")
+            self.add_error("associated", self.refusal or "Its registry has not been asked yet. Check the box again.")
         elif not self.errors:
             self.subscription = self._build(cleaned)
         return cleaned
@@ -148,9 +149,9 @@ class SubscriptionForm(forms.Form):
 
 
 class SubscriptionForms:
-    """The boxes of one dialog, by repository: those that the services run, and those that the trigger is subscribed to.
+    """The boxes of one dialog: a box for each repository that the services run or that the trigger is subscribed to.
 
-    `present`: the trigger's subscriptions; `data` and `typed`: as SubscriptionForm has them."""
+    `present` are the trigger's subscriptions; `data` and `typed` are those of SubscriptionForm."""
 
     def __init__(
         self,
@@ -176,11 +177,11 @@ class SubscriptionForms:
 
     @property
     def is_bound(self) -> bool:
-        """Whether boxes were sent, and so were there."""
+        """Whether boxes were submitted, and so were on the page."""
         return any(form.is_bound for form in self.forms) or bool(self.problem)
 
     def ask(self) -> None:
-        """Ask the registries, once, whether the stored credentials may push. Not in a transaction."""
+        """Ask the registries, once, whether the stored credentials can push. Call it outside of a transaction."""
         if self.is_asked:
             return
         asked = [form for form in self.forms if not explain_unused(form.used)]
@@ -195,28 +196,28 @@ class SubscriptionForms:
 
     @cached_property
     def problem(self) -> str:
-        """What is wrong with the boxes as a whole, as a sentence."""
+        """The problem with the boxes as a whole, as a sentence; empty when there is none."""
         known = {form.add_prefix("associated") for form in self.forms}
         if any(BOX.fullmatch(name) and name not in known for name in self.data or ()):
-            return "A box was ticked for an image that these services do not run, or no longer. Look at the boxes again."
+            return "A box was ticked for an image that these services do not run, or no longer run. Check the boxes again."
         return ""
 
     def is_valid(self) -> bool:
-        """Asks the registries where a box was newly ticked: what the dialog offered does not count."""
+        """Validate the boxes. For newly ticked ones the registries are asked again, whatever the dialog offered."""
         if any(form.is_new and form.is_ticked for form in self.forms):
             self.ask()
         judged = [form.is_valid() for form in self.forms if form.is_bound]
         return all(judged) and not self.problem
 
     def find_changes(self) -> SubscriptionChanges:
-        """Of valid boxes."""
+        """Return the changes that the boxes request. Call it after `is_valid`."""
         wanted = [form.subscription for form in self.forms if form.subscription]
         kept = [form.instance for form in self.forms if form.instance and not form.is_bound]
         return compare_subscriptions(self.present.values(), wanted + kept)
 
 
 def prefix_of(repository: str) -> str:
-    """Of the fields' names: the same as long as the repository is, whatever others there are."""
+    """Return the prefix of the field names, which depends on the repository alone and not on other boxes."""
     return f"image-{hashlib.sha256(repository.encode()).hexdigest()[:12]}"
 
 

@@ -1,5 +1,5 @@
-"""Associated with Image Update: the repositories that a trigger can follow, whether it may, and how its subscriptions
-change."""
+"""Associated with Image Update: the repositories that a trigger can follow, whether registries permit it, and changes of its
+subscriptions."""
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,16 +15,16 @@ from clusters.registry.errors import RegistryError
 from clusters.registry.reference import BadReference, parse_reference
 from triggers.models import Action, ImageSubscription, Trigger
 
-LOOKUP_SECONDS = 10.0  # how long somebody waits for registries to answer
+LOOKUP_SECONDS = 10.0  # how long a person waits for registries to answer
 LOOKUPS_AT_ONCE = 8
-CHOSEN = ("condition", "pattern", "tags", "poll_seconds")  # what people choose of a subscription
+CHOSEN = ("condition", "pattern", "tags", "poll_seconds")  # the fields that people choose
 RIGHTS = tuple(f"triggers.{verb}_imagesubscription" for verb in ("add", "change", "delete"))
 
 
 @dataclass(frozen=True)
 class UsedRepository:
-    """A repository and the names of the services that run an image of it. `tags`: those that they run; none where every one
-    of them names a digest, which a push never changes."""
+    """A repository, the names of the services that run an image of it, and the tags that they run. `tags` is empty when all of
+    them name a digest, which a push never changes."""
 
     name: str
     services: list[str] = field(default_factory=list)
@@ -32,22 +32,22 @@ class UsedRepository:
 
 
 def may_subscribe(user: Any, row: Application | Trigger) -> bool:
-    """Whether the user may add, change and remove subscriptions of the trigger, or of triggers of the application."""
+    """Return whether the user may add, change and remove subscriptions of the trigger, or of the application's triggers."""
     return all(user.has_perm(right, row) for right in RIGHTS)
 
 
-def list_services(application: Application, service: Service | None) -> list[Service]:
-    """What a redeploy of the application is about, or of the one service of it."""
+def list_redeployed_services(application: Application, service: Service | None) -> list[Service]:
+    """Return the services that a redeploy of the application, or of that one service, is about."""
     return [service] if service else list(application.services.all())
 
 
 def host_of(repository: str) -> str:
-    """Of a repository as ImageReference has it."""
+    """Return the host of a repository in ImageReference's form."""
     return repository.partition("/")[0]
 
 
 def list_used_repositories(services: Iterable[Service]) -> list[UsedRepository]:
-    """By name. A service that is gone, or whose image cannot be read, has none."""
+    """Return the repositories, sorted by name. Absent services and unreadable images are left out."""
     found: dict[str, UsedRepository] = {}
     for service in services:
         try:
@@ -64,29 +64,30 @@ def list_used_repositories(services: Iterable[Service]) -> list[UsedRepository]:
 
 
 def explain_unused(used: UsedRepository | None) -> str:
-    """Why a push to a repository could never lead to a redeploy, as a sentence; empty where it can."""
+    """Say why a push to the repository could never lead to a redeploy, as a sentence; empty when it can."""
     if used is None:
         return "No service that this trigger redeploys runs an image of this repository."
     if not used.tags:
         names = " and ".join(used.services) if len(used.services) < 3 else "Its services"
-        word = "names" if len(used.services) == 1 else "name"
-        return f"{names} {word} the image by its digest, which a push never changes."
+        verb = "names" if len(used.services) == 1 else "name"
+        return f"{names} {verb} the image by digest, which a push never changes."
     return ""
 
 
 def find_permissions(repositories: Collection[str]) -> dict[str, PushPermission]:
-    """Of each repository, asked side by side: what no registry has answered in time counts as refused. Not in a transaction."""
+    """Ask the registries about each repository, side by side. No answer in time counts as refused. Call it outside of a
+    transaction."""
     if not repositories:
         return {}
     executor = ThreadPoolExecutor(min(len(repositories), LOOKUPS_AT_ONCE), thread_name_prefix="push-permission")
-    asked = {repository: executor.submit(find_permission, repository) for repository in repositories}
-    wait(asked.values(), timeout=LOOKUP_SECONDS)
+    answers = {repository: executor.submit(find_permission, repository) for repository in repositories}
+    wait(answers.values(), timeout=LOOKUP_SECONDS)
     executor.shutdown(wait=False, cancel_futures=True)
-    return {repository: read_permission(repository, answer) for repository, answer in asked.items()}
+    return {repository: read_permission(repository, answer) for repository, answer in answers.items()}
 
 
 def find_permission(repository: str) -> PushPermission:
-    """In a thread of its own, whose database connections end with it."""
+    """Ask one registry, in a thread of its own whose database connections are closed at the end."""
     try:
         return find_push_permission(repository)
     except RegistryError as error:
@@ -99,27 +100,28 @@ def read_permission(repository: str, answer: "Future[PushPermission]") -> PushPe
     if answer.done() and not answer.cancelled():
         return answer.result()
     return PushPermission(
-        False, f"{host_of(repository)} has not answered within {LOOKUP_SECONDS:g} seconds. Ask again in a moment."
+        False, f"{host_of(repository)} did not answer within {LOOKUP_SECONDS:g} seconds. Check again in a moment."
     )
 
 
 def explain_refusals(trigger: Trigger, repositories: Collection[str]) -> dict[str, str]:
-    """Why the trigger may not be subscribed anew to some of them, as sentences. Asks registries: not in a transaction."""
+    """Say why the trigger cannot newly follow some of the repositories, as a sentence by repository. It asks registries: call
+    it outside of a transaction."""
     if trigger.action != Action.REDEPLOY:
-        return dict.fromkeys(repositories, "Only a redeploy trigger follows images.")
-    used = {one.name: one for one in list_used_repositories(list_services(trigger.application, trigger.service))}
+        return dict.fromkeys(repositories, "Only a redeploy trigger can follow images.")
+    used = {one.name: one for one in list_used_repositories(list_redeployed_services(trigger.application, trigger.service))}
     unused = {name: reason for name in repositories if (reason := explain_unused(used.get(name)))}
     permissions = find_permissions([name for name in repositories if name not in unused])
     return unused | {name: explain_refused(one) for name, one in permissions.items() if not one.allowed}
 
 
 def explain_refused(permission: PushPermission) -> str:
-    return permission.reason or "The registry does not allow these credentials a push."
+    return permission.reason or "The registry does not allow these credentials to push."
 
 
 @dataclass
 class SubscriptionChanges:
-    """What is to become of a trigger's subscriptions; false where nothing is."""
+    """Changes of a trigger's subscriptions; false when there are none."""
 
     added: list[ImageSubscription] = field(default_factory=list)
     changed: list[ImageSubscription] = field(default_factory=list)
@@ -129,7 +131,7 @@ class SubscriptionChanges:
         return bool(self.added or self.changed or self.removed)
 
     def describe(self) -> dict[str, list[str]]:
-        """For the audit log, what there is of it: repositories with their conditions."""
+        """Return the changes for the audit log, without empty lists: repositories, with their conditions."""
         parts = {
             "images_added": [describe_subscription(one) for one in self.added],
             "images_changed": [describe_subscription(one) for one in self.changed],
@@ -138,7 +140,7 @@ class SubscriptionChanges:
         return {name: lines for name, lines in parts.items() if lines}
 
     def save(self, trigger: Trigger) -> None:
-        """Somebody else's change of the same subscription at the same time does no harm: the later one counts."""
+        """Save the changes. Two changes of one subscription at the same time do no harm: the later one counts."""
         for subscription in (*self.added, *self.changed):
             values = {name: getattr(subscription, name) for name in CHOSEN} | schedule_polling(subscription)
             ImageSubscription.objects.update_or_create(trigger=trigger, repository=subscription.repository, defaults=values)
@@ -146,7 +148,7 @@ class SubscriptionChanges:
 
 
 def compare_subscriptions(present: Iterable[ImageSubscription], wanted: Iterable[ImageSubscription]) -> SubscriptionChanges:
-    """From what a trigger has to all that it shall have."""
+    """Return the changes that turn the present subscriptions into exactly the wanted ones."""
     known = {subscription.repository: subscription for subscription in present}
     changes = SubscriptionChanges()
     for subscription in wanted:
@@ -161,7 +163,7 @@ def compare_subscriptions(present: Iterable[ImageSubscription], wanted: Iterable
 
 
 def drop_unused_conditions(subscription: ImageSubscription) -> None:
-    """An expression or tags that do not count are not kept."""
+    """Clear an expression or tags that the condition does not use."""
     if subscription.condition != ImageSubscription.Condition.PATTERN:
         subscription.pattern = ""
     if subscription.condition != ImageSubscription.Condition.TAGS:
@@ -169,19 +171,19 @@ def drop_unused_conditions(subscription: ImageSubscription) -> None:
 
 
 def schedule_polling(subscription: ImageSubscription) -> dict[str, Any]:
-    """Looks begin at once and without what earlier ones met; where there are none any more nothing is due."""
+    """Return field values that start polling at once, without earlier failures, or that stop it."""
     due = timezone.now() if subscription.poll_seconds else None
     return {"poll_due_at": due, "poll_failures": 0, "poll_problem": ""}
 
 
 def describe_subscription(subscription: ImageSubscription) -> str:
-    """`docker.io/library/shop: tags 1, 2; polled every 300 s`."""
+    """Return `docker.io/library/shop: tags 1, 2; polled every 300 s`."""
     polled = f"; polled every {subscription.poll_seconds} s" if subscription.poll_seconds else ""
     return f"{subscription.repository}: {describe_condition(subscription)}{polled}"
 
 
 def describe_condition(subscription: ImageSubscription) -> str:
-    """`the tag that runs`, `every tag`, `tags that match v.*`, `tags 1, 2`."""
+    """Return `the tag that runs`, `every tag`, `tags that match v.*` or `tags 1, 2`."""
     match subscription.condition:
         case ImageSubscription.Condition.PATTERN:
             return f"tags that match {subscription.pattern}"

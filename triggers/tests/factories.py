@@ -1,4 +1,4 @@
-"""Triggers and calls for tests."""
+"""Factories for triggers, calls and deliveries."""
 
 import factory
 from django.utils import timezone
@@ -44,7 +44,7 @@ class ImageSubscriptionFactory(factory.django.DjangoModelFactory):
 
 
 class DeliveryFactory(factory.django.DjangoModelFactory):
-    """As a Harbor's message at a registry's link."""
+    """A message of Harbor at a registry's link."""
 
     class Meta:
         model = Delivery

@@ -22,8 +22,15 @@ from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, 
 pytestmark = pytest.mark.django_db
 
 MODELS = [
-    *("clusters_cluster", "clusters_application", "clusters_service", "clusters_container", "clusters_node", "clusters_task"),
-    *("triggers_trigger", "triggers_triggercall", "triggers_triggercallevent"),
+    "clusters_cluster",
+    "clusters_application",
+    "clusters_service",
+    "clusters_container",
+    "clusters_node",
+    "clusters_task",
+    "triggers_trigger",
+    "triggers_triggercall",
+    "triggers_triggercallevent",
 ]
 OBSERVED = [*MODELS[1:6], *MODELS[7:]]
 
@@ -73,7 +80,7 @@ def test_list_queries_do_not_grow_with_the_rows(admin, model):
 
 
 @pytest.mark.parametrize("model", OBSERVED)
-def test_what_was_observed_and_what_happened_is_read_only(admin, model):
+def test_inventory_and_history_are_read_only(admin, model):
     row = make_everything()[model]
     assert admin.get(reverse(f"admin:{model}_add")).status_code == 403
     assert admin.post(reverse(f"admin:{model}_change", args=[row.pk]), {}).status_code == 403
@@ -162,7 +169,7 @@ def trigger_form(**fields):
     return empty | {"on_failure": "rollback", "alert_state": "firing"} | fields
 
 
-def test_a_trigger_is_made_in_the_admin_with_its_creator(admin):
+def test_a_trigger_created_in_the_admin_has_its_creator(admin):
     service = ServiceFactory()
     body = trigger_form(application=service.application_id, service=service.pk, action="scaling", max_replicas="4")
     assert admin.post(reverse("admin:triggers_trigger_add"), body).status_code == 302
@@ -184,7 +191,7 @@ def test_the_admin_refuses_triggers_that_could_never_work(admin, application, bo
     assert not Trigger.objects.exists()
 
 
-def test_what_a_trigger_is_for_cannot_be_changed(admin):
+def test_the_target_and_the_action_of_a_trigger_cannot_be_changed(admin):
     trigger = TriggerFactory()
     body = trigger_form(name="x", application=ApplicationFactory().pk, action="scaling")
     body |= {"subscriptions-TOTAL_FORMS": 0, "subscriptions-INITIAL_FORMS": 0}

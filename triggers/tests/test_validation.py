@@ -36,7 +36,7 @@ def test_a_job_says_why_it_cannot_be_scaled(mode):
     assert problems(application=service.application, service=service, action="scaling") == {"service"}
 
 
-def test_every_problem_is_told_at_once():
+def test_every_problem_is_reported_at_once():
     service = ServiceFactory()
     application = ApplicationFactory()
     assert problems(application=application, service=service, action="scaling", min_replicas=0, cooldown_seconds=10**6) == {
@@ -46,7 +46,7 @@ def test_every_problem_is_told_at_once():
     }
 
 
-def test_what_is_wrong_with_the_application_counts_for_the_whole_form():
+def test_a_problem_with_the_application_counts_for_the_whole_form():
     assert problems(application=ApplicationFactory(protected=True), action="redeploy") == {NON_FIELD_ERRORS}
 
 
@@ -54,7 +54,7 @@ def test_a_missing_application_is_the_fields_own_error():
     assert "application" in problems(action="redeploy")
 
 
-def test_a_swarm_service_may_be_scaled_to_nothing():
+def test_a_swarm_service_can_be_scaled_to_nothing():
     service = ServiceFactory(application__source=Application.Source.STACK)
     Trigger(application=service.application, service=service, action="scaling", min_replicas=0).full_clean()
 

@@ -124,7 +124,7 @@ class SwarmTarget:
     def refuse_protected(self, service: SwarmService) -> None:
         """Raises PlanRefused."""
         if self.is_protected(service):
-            raise PlanRefused(f"{service.name} is protected: the console runs in it, or its label says so.", code="protected")
+            raise PlanRefused(explain_protection(service.name), code="protected")
 
     def current_count(self, service: str) -> int:
         return self.look_at(self.find_service(service)).wanted

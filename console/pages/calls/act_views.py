@@ -13,7 +13,7 @@ from clusters.models import Application, Container
 from console.pages.calls.losses import read_losses
 from console.pages.shared.page import console_page, get_visible, render_dialog, require
 from console.pages.shared.starting import start_call
-from triggers.acts import permission_for
+from triggers.audited import permission_for
 from triggers.models import Action
 from triggers.validation import explain_act_refusal
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from console.pages.shared.keyset import PagePosition, continue_behind, find_horizon
 from console.pages.shared.page import read_query
 from console.pages.shared.visible_calls import find_called_applications
 from triggers.models import Action, CallState, TriggerCall
@@ -24,34 +24,6 @@ RANGES = {
     "day": ("Last 24 hours", timedelta(days=1)),
     "week": ("Last 7 days", timedelta(days=7)),
 }
-LAST_MOMENT = 253_402_300_799_999_999  # µs since 1970: the end of the year 9999
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """A place between two calls, newest first: behind the call `call_id` that was queued at `moment`."""
-
-    moment: datetime
-    call_id: UUID = UUID(int=0)  # behind all calls of the moment
-
-    def __str__(self) -> str:
-        return f"{(self.moment - EPOCH) // timedelta(microseconds=1)}.{self.call_id.hex}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Cursor | None":
-        """None for what is none."""
-        moment, _, call_id = text.partition(".")
-        if not (moment.isascii() and moment.isdigit() and len(moment) < 19 and int(moment) <= LAST_MOMENT):
-            return None
-        try:
-            return cls(EPOCH + timedelta(microseconds=int(moment)), UUID(call_id))
-        except ValueError:
-            return None
-
-    def apply(self, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
-        older = Q(queued_at__lt=self.moment) | Q(queued_at=self.moment, pk__lt=self.call_id)
-        return rows.filter(older, queued_at__lte=self.moment)
 
 
 @dataclass(frozen=True)
@@ -63,7 +35,7 @@ class ActivityFilters:
     source: str
     action: str
     range: str
-    before: Cursor | None
+    before: PagePosition | None
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> "ActivityFilters":
@@ -77,7 +49,7 @@ class ActivityFilters:
             source=choose("source", TriggerCall.Source.values),
             action=choose("action", Action.values),
             range=choose("range", RANGES),
-            before=Cursor.parse(read_query(request, "before")),
+            before=PagePosition.parse(read_query(request, "before")),
         )
 
     @property
@@ -102,7 +74,7 @@ class ActivityPage:
     """`older` is where the next page begins, None at the end. `searched_until`: it was not searched further back than this."""
 
     calls: list[TriggerCall]
-    older: Cursor | None = None
+    older: PagePosition | None = None
     searched_until: datetime | None = None
 
 
@@ -126,17 +98,17 @@ def search_calls(request: HttpRequest, filters: ActivityFilters) -> Search:
     return Search(keep_calls_of(applications, rows), parts if len(few) <= FEW else [], is_selective=True)
 
 
-def find_page(search: Search, before: Cursor | None) -> ActivityPage:
+def find_page(search: Search, before: PagePosition | None) -> ActivityPage:
     """At most PAGE_SIZE calls, found among SEARCHED ones, or among all of a few applications."""
-    horizon = _find_horizon(before) if search.is_selective else None
+    horizon = find_horizon(TriggerCall.objects.all(), "queued_at", before, SEARCHED) if search.is_selective else None
     rows = search.by_time.filter(queued_at__gte=horizon) if horizon else search.by_time
     found = list(_continue(rows, before)[: PAGE_SIZE + 1])
     if horizon and len(found) <= PAGE_SIZE and search.by_application:
         found, horizon = _take_parts(search, before, PAGE_SIZE + 1), None
     if len(found) > PAGE_SIZE:
         last = found[PAGE_SIZE - 1]
-        return ActivityPage(found[:PAGE_SIZE], Cursor(last.queued_at, last.pk))
-    return ActivityPage(found, Cursor(horizon) if horizon else None, horizon)
+        return ActivityPage(found[:PAGE_SIZE], PagePosition(last.queued_at, last.pk))
+    return ActivityPage(found, PagePosition(horizon) if horizon else None, horizon)
 
 
 def read_all(search: Search) -> Iterator[TriggerCall]:
@@ -144,26 +116,18 @@ def read_all(search: Search) -> Iterator[TriggerCall]:
     before = None
     while chunk := _take_chunk(search, before):
         yield from chunk
-        before = Cursor(chunk[-1].queued_at, chunk[-1].pk)
+        before = PagePosition(chunk[-1].queued_at, chunk[-1].pk)
 
 
-def _take_chunk(search: Search, before: Cursor | None) -> list[TriggerCall]:
+def _take_chunk(search: Search, before: PagePosition | None) -> list[TriggerCall]:
     if search.by_application:
         return _take_parts(search, before, EXPORT_CHUNK)
     return list(_continue(search.by_time, before)[:EXPORT_CHUNK])
 
 
-def _find_horizon(before: Cursor | None) -> datetime | None:
-    """When the last of the calls to be looked through was queued; None if these are all. Reads an index alone."""
-    rows = TriggerCall.objects.order_by("-queued_at")
-    if before:
-        rows = rows.filter(queued_at__lte=before.moment)
-    return rows.values_list("queued_at", flat=True)[SEARCHED : SEARCHED + 1].first()
-
-
-def _take_parts(search: Search, before: Cursor | None, number: int) -> list[TriggerCall]:
+def _take_parts(search: Search, before: PagePosition | None, number: int) -> list[TriggerCall]:
     return list(find_newest([_continue(part, before) for part in search.by_application], number))
 
 
-def _continue(rows: QuerySet[TriggerCall], before: Cursor | None) -> QuerySet[TriggerCall]:
-    return before.apply(rows) if before else rows
+def _continue(rows: QuerySet[TriggerCall], before: PagePosition | None) -> QuerySet[TriggerCall]:
+    return continue_behind(rows, "queued_at", before)

@@ -26,7 +26,7 @@ from console.pages.shared.exports import send_csv
 from console.pages.shared.page import console_page, get_visible, is_partial, redirect_to, require
 from console.pages.shared.starting import start_call
 from console.wording import request_of
-from triggers import acts
+from triggers import audited
 from triggers.calls.accept import AlreadyEnded
 from triggers.models import Action, CallState, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
@@ -126,7 +126,7 @@ def call_cancel(request: HttpRequest, call_id: UUID) -> HttpResponse:
     call = get_visible(request, calls_with_relations(), pk=call_id)
     require(request, "triggers.add_triggercall", call)
     try:
-        acts.cancel_call(request, call)
+        audited.request_cancel(request, call)
     except AlreadyEnded:
         messages.warning(request, "The call had ended already; nothing was cancelled.")
     return redirect_to(request, "call", call.pk)

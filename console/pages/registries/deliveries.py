@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Value, When
 from django.http import HttpRequest
 
 from clusters import access
 from clusters.models import Application
+from console.pages.shared.keyset import PagePosition, continue_behind, find_horizon
 from console.pages.shared.page import read_query
 from triggers.models import Decision, Delivery, DeliveryLine
 
@@ -34,7 +34,7 @@ class DeliveryFilters:
     application: int | None
     sender: str
     decision: str
-    before: UUID | None
+    before: PagePosition | None
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> "DeliveryFilters":
@@ -45,7 +45,7 @@ class DeliveryFilters:
             application=_read_number(request, "application"),
             sender=sender[:32],
             decision=decision if decision in Decision.values else "",
-            before=_read_id(read_query(request, "before")),
+            before=PagePosition.parse(read_query(request, "before")),
         )
 
     @property
@@ -84,23 +84,22 @@ class DeliveryPage:
     """`older` is where the next page begins, None at the end. `searched_until`: it was not searched further back than this."""
 
     deliveries: list[Delivery]
-    older: UUID | None = None
+    older: PagePosition | None = None
     searched_until: datetime | None = None
 
 
 def find_page(filters: DeliveryFilters) -> DeliveryPage:
     """At most PAGE_SIZE deliveries, those that no index finds among SEARCHED ones."""
-    above = Delivery.objects.only("received_at").filter(pk=filters.before).first() if filters.before else None
-    horizon = _find_horizon(above) if filters.is_selective else None
-    rows = _continue(filters.apply(deliveries_with_relations()), above)
+    before = filters.before
+    horizon = find_horizon(Delivery.objects.all(), "received_at", before, SEARCHED) if filters.is_selective else None
+    rows = continue_behind(filters.apply(deliveries_with_relations()), "received_at", before)
     if horizon:
-        rows = rows.filter(received_at__gte=horizon.received_at)
+        rows = rows.filter(received_at__gte=horizon)
     found = list(rows[: PAGE_SIZE + 1])
     if len(found) > PAGE_SIZE:
-        return DeliveryPage(summarize_lines(found[:PAGE_SIZE]), found[PAGE_SIZE - 1].pk)
-    if horizon:
-        return DeliveryPage(summarize_lines(found), horizon.pk, horizon.received_at)
-    return DeliveryPage(summarize_lines(found))
+        last = found[PAGE_SIZE - 1]
+        return DeliveryPage(summarize_lines(found[:PAGE_SIZE]), PagePosition(last.received_at, last.pk))
+    return DeliveryPage(summarize_lines(found), PagePosition(horizon) if horizon else None, horizon)
 
 
 def list_newest(registry_id: int, number: int) -> list[Delivery]:
@@ -142,28 +141,6 @@ def lay_out_body(body: str) -> str:
     return laid_out if len(laid_out) <= READABLE * len(body) + 100 else body
 
 
-def _find_horizon(above: Delivery | None) -> Delivery | None:
-    """The last of the deliveries to be looked through; None if these are all. Reads an index alone."""
-    rows = Delivery.objects.only("received_at").order_by("-received_at")
-    if above:
-        rows = rows.filter(received_at__lte=above.received_at)
-    return rows[SEARCHED : SEARCHED + 1].first()
-
-
-def _continue(rows: QuerySet[Delivery], above: Delivery | None) -> QuerySet[Delivery]:
-    if above is None:
-        return rows
-    older = Q(received_at__lt=above.received_at) | Q(received_at=above.received_at, pk__lt=above.pk)
-    return rows.filter(older, received_at__lte=above.received_at)
-
-
 def _read_number(request: HttpRequest, name: str) -> int | None:
     text = request.GET.get(name, "")
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def _read_id(text: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

@@ -15,7 +15,7 @@ from console.pages.registries.deliveries import DeliveryFilters, find_page, lay_
 from console.pages.shared.page import console_page, get_visible, is_partial, paginate, redirect_to, require
 from console.wording import list_senders
 from triggers.models import Decision, Delivery
-from triggers.pushes import deliveries as receiving
+from triggers.pushes import receiving
 
 UNSHOWN = ("registry__password", "registry__ca", "registry__hook_token", "registry__signing_secret", "trigger__secret")
 

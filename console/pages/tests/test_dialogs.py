@@ -244,7 +244,7 @@ class TestScaleStepper:
             form = reader.get(address, headers=DIALOG).context["form"]
             assert (form["how"].value(), form["count"].value()) == ("to", str(count))
         assert "2 will be added" not in text_of(reader.get(address, headers=DIALOG))
-        assert "1 will be added: 3 in all." in text_of(reader.get(address, headers=DIALOG))
+        assert "1 will be added, 3 in total." in text_of(reader.get(address, headers=DIALOG))
 
     def test_the_last_one_of_a_plain_engine_stays(self, reader, fleet):
         fleet.service.__class__.objects.filter(pk=fleet.service.pk).update(replicas=1, running=1)
@@ -331,10 +331,10 @@ class TestCallsFromThePages:
     @pytest.mark.parametrize(
         ("how", "count", "sentence"),
         [
-            ("scale_out", 5, "5 will be added: 7 in all."),
-            ("scale_in", 1, "1 will be removed, the newest first: 1 stay."),
-            ("scale_in", 9, "1 will be removed, the newest first: 1 stay."),
-            ("to", 2, "Nothing would change."),
+            ("scale_out", 5, "5 will be added, 7 in total."),
+            ("scale_in", 1, "1 will be removed, the newest first; 1 remains."),
+            ("scale_in", 9, "1 will be removed, the newest first; 1 remains."),
+            ("to", 2, "Nothing will change."),
         ],
     )
     def test_the_scale_form_says_what_will_happen(self, reader, fleet, how, count, sentence):
@@ -346,7 +346,7 @@ class TestCallsFromThePages:
         def refuse(request):
             raise calls.QueueFull("10000 calls wait already.", 7)
 
-        monkeypatch.setattr("triggers.acts.accept_call", refuse)
+        monkeypatch.setattr("triggers.audited.accept_call", refuse)
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", follow=True)
         assert "10000 calls wait already. Nothing was started. Try again in 7 s." in text_of(response)
 

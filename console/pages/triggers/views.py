@@ -31,11 +31,11 @@ from console.pages.shared.starting import call_trigger
 from console.pages.shared.trigger_panel.image_updates import add_image_updates, add_setup_links
 from console.pages.shared.trigger_panel.snippets import build_secrets, describe_triggers, remember_shown_trigger
 from console.pages.shared.trigger_panel.sparklines import add_sparklines
-from triggers import acts
+from triggers import audited
 from triggers.forms import TestCallForm, TriggerForm, TriggerOptionsForm
 from triggers.models import Action, Trigger
 from triggers.pushes.subscription_forms import SubscriptionForms
-from triggers.pushes.subscriptions import list_services, may_subscribe
+from triggers.pushes.subscriptions import list_redeployed_services, may_subscribe
 from triggers.selectors import triggers_with_last_call
 from triggers.validation import explain_scaling_refusal
 
@@ -110,7 +110,7 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
     chosen = boxes if form["action"].value() == Action.REDEPLOY else None
     if request.method == "POST" and _are_valid(form, chosen):
         created = form.save(commit=False)
-        acts.create_trigger(request, created, chosen.find_changes() if chosen else None)
+        audited.create_trigger(request, created, chosen.find_changes() if chosen else None)
         return _show_trigger(request, created)
     context = {
         "title": "Create Trigger",
@@ -163,7 +163,7 @@ def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
 def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
     trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
     if request.method == "POST":
-        acts.rotate_secret(request, trigger)
+        audited.rotate_secret(request, trigger)
         messages.success(request, "The secret is new. Every link with the old one is dead.")
         return _show_trigger(request, trigger)
     return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_rotate.html", "Rotate secret")
@@ -180,7 +180,7 @@ def trigger_edit(request: HttpRequest, trigger_id: int) -> HttpResponse:
     if request.method == "POST" and _are_valid(form, boxes):
         changed, subscriptions = form.list_changes(), boxes.find_changes() if boxes else None
         if changed or subscriptions:
-            acts.change_trigger(request, trigger, changed, subscriptions)
+            audited.change_trigger(request, trigger, changed, subscriptions)
             messages.success(request, f"{trigger} is changed. Its link stays the same.")
         return return_from(request, "application", trigger.application_id)
     context = {"form": form, "known_as": known_as} | _describe_boxes(request, application, boxes, trigger)
@@ -192,7 +192,7 @@ def trigger_edit(request: HttpRequest, trigger_id: int) -> HttpResponse:
 def trigger_reveal(request: HttpRequest, trigger_id: int) -> HttpResponse:
     """The secret and what holds it as JSON for console.js; without scripts they are shown on the application's page."""
     trigger = _get_trigger(request, trigger_id, "triggers.reveal_trigger")
-    acts.reveal_secret(request, trigger)
+    audited.reveal_secret(request, trigger)
     if request.accepts("text/html"):
         return _show_trigger(request, trigger)
     return JsonResponse(asdict(build_secrets(request, trigger)))
@@ -204,7 +204,7 @@ def trigger_switch(request: HttpRequest, trigger_id: int) -> HttpResponse:
     """Enable or disable, as `enabled` says: sending it twice does no harm."""
     trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
     trigger.enabled = request.POST.get("enabled") == "1"
-    acts.change_trigger(request, trigger, ["enabled"])
+    audited.change_trigger(request, trigger, ["enabled"])
     word = "answers calls again" if trigger.enabled else "is disabled; its link is answered, but nothing is run"
     messages.success(request, f"{trigger} {word}.")
     return return_from(request, "application", trigger.application_id)
@@ -215,7 +215,7 @@ def trigger_switch(request: HttpRequest, trigger_id: int) -> HttpResponse:
 def trigger_delete(request: HttpRequest, trigger_id: int) -> HttpResponse:
     trigger = _get_trigger(request, trigger_id, "triggers.delete_trigger")
     if request.method == "POST":
-        acts.delete_trigger(request, trigger)
+        audited.delete_trigger(request, trigger)
         messages.success(request, f"{trigger} is deleted. Its link is dead; the calls it made stay in Activity.")
         return return_from(request, "application", trigger.application_id)
     return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_delete.html", "Delete trigger")
@@ -258,7 +258,7 @@ def _read_boxes(
     if not may_subscribe(request.user, application) or (trigger is not None and trigger.action != Action.REDEPLOY):
         return None
     return SubscriptionForms(
-        list_services(application, service),
+        list_redeployed_services(application, service),
         trigger.subscriptions.all() if trigger else (),
         data=request.POST if request.method == "POST" else None,
         typed=request.GET,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.dateparse import parse_date
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from clusters.access.audit import ACTIONS
 from clusters.models import AuditEntry
 from console.pages.shared.exports import send_csv
+from console.pages.shared.keyset import take_older
 from console.pages.shared.page import console_page, is_partial, list_visible, read_query, require
 
 PAGE_SIZE = 50  # rows
@@ -96,7 +97,7 @@ def _list_entries(request: HttpRequest, filters: AuditFilters) -> QuerySet[Audit
 
 
 def _older_than(rows: QuerySet[AuditEntry], entry: AuditEntry) -> QuerySet[AuditEntry]:
-    return rows.filter(Q(time__lt=entry.time) | Q(time=entry.time, pk__lt=entry.pk), time__lte=entry.time)
+    return take_older(rows, "time", entry.time, entry.pk)
 
 
 def _read_all(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:

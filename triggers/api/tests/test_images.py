@@ -65,7 +65,7 @@ def change(client, trigger, *subscriptions):
 
 
 class TestSubscriptions:
-    def test_a_trigger_is_made_with_them(self, admin, application):
+    def test_a_trigger_is_created_with_subscriptions(self, admin, application):
         answer = create(
             admin, application, {"repository": "Shop", "condition": "tags", "tags": ["1", "2"], "poll_seconds": 300}
         )
@@ -76,7 +76,7 @@ class TestSubscriptions:
         row = admin.get(f"/api/v1/triggers/{answer.json()['id']}/").json()
         assert row["subscriptions"] == answer.json()["subscriptions"]
 
-    def test_a_list_replaces_the_one_there_is_and_no_list_changes_none(self, admin, application):
+    def test_a_list_replaces_the_present_one_and_no_list_changes_nothing(self, admin, application):
         trigger = TriggerFactory(application=application)
         ImageSubscriptionFactory(trigger=trigger, repository=SHOP)
         ImageSubscriptionFactory(trigger=trigger, repository=READ_ONLY)
@@ -86,7 +86,7 @@ class TestSubscriptions:
         assert answer.json()["subscriptions"] == [expected]
         assert change(admin, trigger).json()["subscriptions"] == []
 
-    def test_what_is_new_needs_the_registrys_permission(self, admin, application):
+    def test_a_new_subscription_needs_the_permission_of_the_registry(self, admin, application):
         answer = create(admin, application, {"repository": SHOP}, {"repository": READ_ONLY})
         assert (answer.status_code, answer.json()) == (400, {"subscriptions": [f"{READ_ONLY}: {REASON}"]})
         assert not Trigger.objects.exists()
@@ -109,18 +109,18 @@ class TestSubscriptions:
             ({"repository": SHOP}, "a list"),
         ],
     )
-    def test_wrong_ones_are_refused(self, admin, application, subscriptions, words):
+    def test_wrong_subscriptions_are_refused(self, admin, application, subscriptions, words):
         body = {"application": application.pk, "action": "redeploy", "subscriptions": subscriptions}
         answer = admin.post("/api/v1/triggers/", body, format="json")
         assert answer.status_code == 400
         assert words in answer.content.decode()
         assert not Trigger.objects.exists()
 
-    def test_a_scaling_trigger_has_none(self, admin):
+    def test_a_scaling_trigger_has_no_subscriptions(self, admin):
         trigger = ScalingTriggerFactory(service__image="shop:1")
         assert "Only a redeploy trigger" in change(admin, trigger, {"repository": SHOP}).content.decode()
 
-    def test_they_have_a_right_of_their_own(self, application):
+    def test_subscriptions_have_permissions_of_their_own(self, application):
         user = make_user("changer", Role.VIEWER)
         user.user_permissions.add(Permission.objects.get(codename="change_trigger"))
         trigger = TriggerFactory(application=application)
@@ -139,7 +139,7 @@ class TestDeliveries:
         assert answer.status_code == 200, answer.content
         return [row["id"] for row in answer.json()["results"]]
 
-    def test_newest_first_with_what_became_of_each_image(self, admin):
+    def test_deliveries_are_listed_newest_first_with_each_images_decision(self, admin):
         old = DeliveryFactory(received_at=timezone.now() - timedelta(hours=1))
         new = DeliveryFactory(body='{"a": 1}')
         line = DeliveryLineFactory(delivery=new, trigger=TriggerFactory(), decision=Decision.TAG, message="Not that tag.")
@@ -176,7 +176,7 @@ class TestDeliveries:
         assert answer.status_code == 400
         assert answer.json().keys() == query.keys()
 
-    def test_a_role_on_one_cluster_shows_none(self):
+    def test_a_role_on_one_cluster_shows_no_deliveries(self):
         shown = DeliveryFactory()
         here = sign_in(make_user("here", Role.ADMINISTRATOR, ClusterFactory()))
         assert self.list(here) == []

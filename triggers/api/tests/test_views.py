@@ -70,7 +70,7 @@ def test_creating_a_scaling_trigger_with_bounds(admin, service):
     assert (trigger.service, trigger.min_replicas, trigger.max_replicas, trigger.cooldown_seconds) == (service, 1, 5, 30)
 
 
-def test_a_trigger_on_a_swarm_may_leave_a_failure_as_it_is_and_scale_to_nothing(admin):
+def test_a_trigger_on_a_swarm_can_leave_a_failure_as_it_is_and_scale_to_nothing(admin):
     service = ServiceFactory(application__source=Application.Source.STACK)
     body = {"application": service.application_id, "action": "scaling", "service": service.pk, "min_replicas": 0}
     assert admin.post("/api/v1/triggers/", body).json()["on_failure"] == "rollback"
@@ -96,7 +96,7 @@ def test_the_link_has_the_public_address(admin):
 
 
 def refused_creations():
-    """(id, changes to the application, changes to the service, body, field)."""
+    """Return cases as (id, changes to the application, changes to the service, body, field)."""
     scaling = {"action": "scaling"}
     absent = Application.Status.ABSENT
     yield "no application", {}, {}, {"application": None}, "application"
@@ -209,7 +209,7 @@ def test_the_secret_cannot_be_chosen(admin):
     assert (Trigger.objects.get().secret, Trigger.objects.get().public_id) == (trigger.secret, trigger.public_id)
 
 
-def test_nothing_that_is_read_holds_link_or_secret(admin):
+def test_no_get_answer_holds_link_or_secret(admin):
     trigger = TriggerFactory()
     for path in ("/api/v1/triggers/", f"/api/v1/triggers/{trigger.pk}/"):
         text = admin.get(path).content.decode()
@@ -217,7 +217,7 @@ def test_nothing_that_is_read_holds_link_or_secret(admin):
         assert trigger.secret not in text
 
 
-def test_asking_for_link_and_secret_is_recorded(admin):
+def test_revealing_link_and_secret_is_recorded(admin):
     trigger = TriggerFactory()
     body = admin.post(f"/api/v1/triggers/{trigger.pk}/reveal/", REMOTE_ADDR="203.0.113.9").json()
     assert body["secret"] == trigger.secret
@@ -232,13 +232,13 @@ def test_asking_for_link_and_secret_is_recorded(admin):
     assert trigger.secret not in str(entry.details)
 
 
-def test_having_made_a_trigger_reveals_nothing_later():
+def test_creating_a_trigger_reveals_nothing_later():
     user = make_user("former", Role.VIEWER)
     trigger = TriggerFactory(created_by=user)
     assert sign_in(user).post(f"/api/v1/triggers/{trigger.pk}/reveal/").status_code == 403
 
 
-def test_who_may_rotate_and_not_reveal_gets_no_secret(reader):
+def test_a_user_who_may_rotate_but_not_reveal_gets_no_secret(reader):
     user = User.objects.get(username="reader")
     user.user_permissions.add(Permission.objects.get(codename="change_trigger"))
     answer = sign_in(User.objects.get(pk=user.pk)).post(f"/api/v1/triggers/{TriggerFactory().pk}/rotate/").json()
@@ -262,7 +262,7 @@ def test_a_role_on_one_cluster_reaches_no_other(published):
     assert len(client.get("/api/v1/triggers/").json()["results"]) == 1
 
 
-def test_where_one_may_only_look_a_trigger_is_refused():
+def test_a_viewer_of_a_cluster_cannot_create_a_trigger():
     mine, seen = ApplicationFactory(), ApplicationFactory()
     user = make_user("eve", Role.DEPLOYER, mine.cluster)
     ClusterGrant.objects.create(user=user, cluster=seen.cluster, role=Role.VIEWER)
@@ -271,7 +271,7 @@ def test_where_one_may_only_look_a_trigger_is_refused():
     assert not Trigger.objects.exists()
 
 
-def test_each_change_has_its_word_in_the_audit_log(admin, service, published):
+def test_each_change_has_its_action_in_the_audit_log(admin, service, published):
     path = "/api/v1/triggers/"
     created = admin.post(path, {"application": service.application_id, "action": "redeploy"}).json()
     one = f"{path}{created['id']}/"
@@ -306,9 +306,31 @@ def test_a_call_has_exactly_the_documented_fields(reader):
     TriggerCallEvent.objects.create(call=call, time=timezone.now(), operation="pull", text="pulled app:1")
     body = reader.get(f"/api/v1/calls/{call.pk}/").json()
     assert set(body) == {
-        *("id", "state", "reason", "message", "source", "trigger", "queued_at", "started_at", "completed_at"),
-        *("cancel_requested_at", "cancelled_by", "plan", "progress", "events", "before", "after"),
-        *("application", "service", "container", "action", "tag", "step", "replicas", "target_replicas", "coalesced_into"),
+        "id",
+        "state",
+        "reason",
+        "message",
+        "source",
+        "trigger",
+        "queued_at",
+        "started_at",
+        "completed_at",
+        "cancel_requested_at",
+        "cancelled_by",
+        "plan",
+        "progress",
+        "events",
+        "before",
+        "after",
+        "application",
+        "service",
+        "container",
+        "action",
+        "tag",
+        "step",
+        "replicas",
+        "target_replicas",
+        "coalesced_into",
     }
     assert (body["id"], body["trigger"], body["plan"]) == (str(call.pk), call.trigger_id, "pull app:1")
     assert [(event["operation"], event["text"]) for event in body["events"]] == [("pull", "pulled app:1")]
@@ -339,7 +361,7 @@ def test_calls_cannot_be_written(admin, method):
 
 
 @pytest.mark.parametrize("path", ["triggers", "calls"])
-def test_strangers_are_refused(path):
+def test_anonymous_requests_are_refused(path):
     assert APIClient().get(f"/api/v1/{path}/").status_code == 401
 
 
@@ -385,7 +407,7 @@ def test_redeploying_to_any_tag(admin, service, published):
 
 
 @pytest.mark.parametrize("value", ["", "a b", "t" * 129, None, ["2"]])
-def test_a_redeploy_to_what_is_no_tag_is_refused(admin, service, value):
+def test_a_redeploy_to_a_malformed_tag_is_refused(admin, service, value):
     response = admin.post(f"/api/v1/applications/{service.application_id}/redeploy/", {"tag": value}, format="json")
     assert (response.status_code, list(response.json())) == (400, ["tag"])
     assert not TriggerCall.objects.exists()
@@ -406,7 +428,7 @@ def test_a_redeploy_of_an_unknown_service_is_refused(admin, service, value):
         ({"type": "scale_in", "step": "2"}, -2, None),
     ],
 )
-def test_scaling_a_service_records_what_was_asked(admin, service, published, body, step, replicas):
+def test_scaling_a_service_records_the_request(admin, service, published, body, step, replicas):
     response = admin.post(f"/api/v1/services/{service.pk}/scale/", body, format="json")
     assert response.status_code == 202
     call = TriggerCall.objects.get()
@@ -441,7 +463,7 @@ def test_wrong_scaling_is_refused_by_field(admin, service, body, field):
     ("changes", "words"),
     [({"application__cluster__api_version": "1.40"}, "upgrade the engine first"), ({"mode": "global"}, "cannot be scaled")],
 )
-def test_what_cannot_be_scaled_is_refused_with_the_reason(admin, changes, words):
+def test_a_service_that_cannot_be_scaled_is_refused_with_the_reason(admin, changes, words):
     service = ServiceFactory(**changes)
     response = admin.post(f"/api/v1/services/{service.pk}/scale/", {"replicas": 3})
     assert response.status_code == 409
@@ -459,7 +481,7 @@ def test_a_protected_application_rejects_the_call_and_says_so(admin, path):
 
 
 @override_settings(HOOK_QUEUE_LIMIT=1)
-def test_a_full_queue_asks_to_try_again_later(admin, service, published):
+def test_a_full_queue_answers_to_retry_later(admin, service, published):
     TriggerCallFactory()
     response = admin.post(f"/api/v1/applications/{service.application_id}/redeploy/")
     assert response.status_code == 429
@@ -529,7 +551,7 @@ def test_calls_are_neither_counted_nor_skipped(reader):
     assert not [sql for sql in lists if "COUNT" in sql or "OFFSET" in sql]
 
 
-def test_calls_elsewhere_are_on_no_page():
+def test_calls_on_other_clusters_are_on_no_page():
     seen, hidden = TriggerCallFactory(), TriggerCallFactory()
     client = sign_in(make_user("part", Role.VIEWER, seen.application.cluster))
     assert [row["id"] for row in client.get("/api/v1/calls/").json()["results"]] == [str(seen.pk)]

@@ -1,4 +1,4 @@
-"""Messages as each sender writes them, with invented values, and what is to be read from them."""
+"""Messages in the format of each sender, with invented values, and the expected content."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 DIGEST = "sha256:" + "a1" * 32
 OTHER_DIGEST = "sha256:" + "b2" * 32
-PLANTED = "planted-secret"  # stands wherever a sender puts what nobody else may read
+PLANTED = "planted-secret"  # stands wherever a sender puts a secret
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -20,7 +20,7 @@ APP = f"{HOST}/team/app"
 
 @dataclass(frozen=True)
 class Example:
-    """`pushes` as (name, tag, digest); `passed_over`: a part of each sentence."""
+    """A message and its expected content: `pushes` as (name, tag, digest), `passed_over` as a part of each sentence."""
 
     sender: str
     case: str
@@ -137,7 +137,7 @@ def gitea(version="1.2", action="created", kind="container", name="app", owner="
 
 
 def gitea_headers(event="package", flavour="gitea"):
-    """Both also send the headers of GitHub, and empty signatures where no secret is set."""
+    """Return the headers of Gitea or Forgejo: also those of GitHub, and empty signatures when no secret is set."""
     return {
         f"x-{flavour}-event": event,
         f"x-{flavour}-delivery": "delivery-1",
@@ -201,7 +201,7 @@ def sns(message, kind="Notification"):
 
 
 def gcr(action="INSERT", **data):
-    """What a message of Pub/Sub holds."""
+    """Return the data of a message of Pub/Sub."""
     return {"action": action, **data}
 
 
@@ -303,7 +303,7 @@ EXAMPLES = [
         },
         [(APP, "", OTHER_DIGEST), *PUSHED],
         "pull, push",
-        ("'pull' of 'team/app' is no push", "Layers of 'team/app' arrived, which are no image. (2 times)"),
+        ("'pull' of 'team/app' is not a push", "Layers of 'team/app' were pushed, which are not an image. (2 times)"),
         ENVELOPE,
     ),
     Example(
@@ -311,7 +311,7 @@ EXAMPLES = [
         "a delete",
         {"events": [distribution_event("delete", tag=None)]},
         event="delete",
-        passed_over=("'delete' of 'team/app' is no push",),
+        passed_over=("'delete' of 'team/app' is not a push",),
         headers=ENVELOPE,
         delivery_id="event-1",
     ),
@@ -381,14 +381,14 @@ EXAMPLES = [
         "a delete",
         harbor(harbor_resource(), kind="DELETE_ARTIFACT"),
         event="DELETE_ARTIFACT",
-        passed_over=("'DELETE_ARTIFACT' of 'team/app' is no push",),
+        passed_over=("'DELETE_ARTIFACT' of 'team/app' is not a push",),
     ),
     Example(
         "harbor",
         "a quota, without resources",
         {"type": "QUOTA_EXCEED", "occur_at": 1, "operator": "", "event_data": {"custom_attributes": {"Details": "full"}}},
         event="QUOTA_EXCEED",
-        passed_over=("'QUOTA_EXCEED' is no push",),
+        passed_over=("'QUOTA_EXCEED' is not a push",),
     ),
     Example(
         "harbor",
@@ -431,7 +431,7 @@ EXAMPLES = [
         "repo_push",
         ("an object is not a tag",),
     ),
-    Example("quay", "a build", quay(build_id="296ec063"), event="build", passed_over=("'build' of 'team/app' is no push",)),
+    Example("quay", "a build", quay(build_id="296ec063"), event="build", passed_over=("'build' of 'team/app' is not a push",)),
     Example(
         "quay",
         "a vulnerability",
@@ -498,7 +498,7 @@ EXAMPLES = [
         "another kind of package",
         github(kind="npm"),
         event="registry_package",
-        passed_over=("The package 'app' is no container image",),
+        passed_over=("The package 'app' is not a container image",),
         headers=github_headers(),
         delivery_id="delivery-1",
     ),
@@ -507,7 +507,7 @@ EXAMPLES = [
         "another action",
         github(action="deleted"),
         event="registry_package",
-        passed_over=("'deleted' of 'app' is no push",),
+        passed_over=("'deleted' of 'app' is not a push",),
         headers=github_headers(),
         delivery_id="delivery-1",
     ),
@@ -570,7 +570,7 @@ EXAMPLES = [
         "a delete",
         gitea(action="deleted"),
         event="package",
-        passed_over=("'deleted' of 'app' is no push",),
+        passed_over=("'deleted' of 'app' is not a push",),
         headers=gitea_headers(),
         delivery_id="delivery-1",
     ),
@@ -579,7 +579,7 @@ EXAMPLES = [
         "another kind of package",
         gitea(kind="npm"),
         event="package",
-        passed_over=("The package 'app' is no container image",),
+        passed_over=("The package 'app' is not a container image",),
         headers=gitea_headers(),
         delivery_id="delivery-1",
     ),
@@ -605,7 +605,7 @@ EXAMPLES = [
         "a ping",
         {"id": "event-1", "timestamp": "2026-03-01T10:00:00Z", "action": "ping"},
         event="ping",
-        passed_over=("'ping' is no push",),
+        passed_over=("'ping' is not a push",),
         delivery_id="event-1",
     ),
     Example("alibaba", "a push", alibaba(), [("registry.cn-hangzhou.aliyuncs.com/team/app", "1.2", DIGEST)], "push"),
@@ -648,7 +648,7 @@ EXAMPLES = [
         "a delete",
         ecr("DELETE"),
         event="DELETE",
-        passed_over=("'DELETE' of 'team/app' is no push",),
+        passed_over=("'DELETE' of 'team/app' is not a push",),
         delivery_id="event-1",
     ),
     Example("ecr", "a failure", ecr(result="FAILURE"), event="PUSH", passed_over=("did not succeed",), delivery_id="event-1"),
@@ -689,7 +689,7 @@ EXAMPLES = [
         "another notification of SNS",
         sns("The disk is full."),
         event="Notification",
-        passed_over=("holds no event of ECR",),
+        passed_over=("contains no event of ECR",),
         delivery_id="message-1",
     ),
     Example(
@@ -697,7 +697,7 @@ EXAMPLES = [
         "SNS in SNS",
         sns(sns(ecr())),
         event="Notification",
-        passed_over=("holds no event of ECR",),
+        passed_over=("contains no event of ECR",),
         delivery_id="message-1",
     ),
     Example(
@@ -705,7 +705,7 @@ EXAMPLES = [
         "a confirmation of SNS",
         sns("You have chosen to subscribe.", "SubscriptionConfirmation"),
         event="SubscriptionConfirmation",
-        passed_over=("asks to confirm a subscription",),
+        passed_over=("Confirming an Amazon SNS subscription",),
         delivery_id="message-1",
     ),
     Example(
@@ -743,14 +743,14 @@ EXAMPLES = [
         "artifact_registry",
         "another message of Pub/Sub",
         pubsub({"hello": "world", "token": PLANTED}),
-        passed_over=("holds no event of a registry",),
+        passed_over=("contains no event of a registry",),
         delivery_id="message-1",
     ),
     Example(
         "artifact_registry",
         "data that is no base64",
         pubsub("%%%"),
-        passed_over=("holds no event of a registry",),
+        passed_over=("contains no event of a registry",),
         delivery_id="message-1",
     ),
     Example(
@@ -772,7 +772,7 @@ EXAMPLES = [
         "a delete",
         artifactory("deleted", sha256="sample_checksum"),
         event="deleted",
-        passed_over=("'deleted' of 'team/app' is no push",),
+        passed_over=("'deleted' of 'team/app' is not a push",),
     ),
     Example("artifactory", "another domain", artifactory("deployed", "artifact"), [], "deployed", ("The domain 'artifact'",)),
     Example(
@@ -805,7 +805,7 @@ EXAMPLES = [
         "a delete",
         nexus("DELETED"),
         event="rm:repository:component",
-        passed_over=("'DELETED' of 'team/app' is no push",),
+        passed_over=("'DELETED' of 'team/app' is not a push",),
         headers=nexus_headers(),
         delivery_id="delivery-1",
     ),
@@ -814,7 +814,7 @@ EXAMPLES = [
         "another format",
         nexus(kind="maven2"),
         event="rm:repository:component",
-        passed_over=("The component 'team/app' is no container image",),
+        passed_over=("The component 'team/app' is not a container image",),
         headers=nexus_headers(),
         delivery_id="delivery-1",
     ),
@@ -840,7 +840,7 @@ EXAMPLES = [
         "new",
     ),
     Example("diun", "nothing new", diun("unchange"), event="unchange", passed_over=("'unchange' of 'docker.io/team/app:1.2'",)),
-    Example("diun", "an image that is none", diun(image=["a"]), event="update", passed_over=("a list where its reference",)),
+    Example("diun", "an image that is none", diun(image=["a"]), event="update", passed_over=("a list; its reference",)),
     Example("wud", "another tag", wud(), [("docker.io/team/app", "1.2", DIGEST)], "tag"),
     Example(
         "wud",
@@ -851,7 +851,7 @@ EXAMPLES = [
     ),
     Example("wud", "no registry", wud("", updateKind=None), [("team/app", "1.2", DIGEST)]),
     Example("wud", "a host that is none", wud("a b"), [], "tag", ("'a b' is not the host of a registry",)),
-    Example("wud", "nothing new", wud(updateAvailable=False), event="tag", passed_over=("Nothing is new",)),
+    Example("wud", "nothing new", wud(updateAvailable=False), event="tag", passed_over=("has no update",)),
     Example("generic", "in three fields", {"image": APP, "tag": "1.2", "digest": DIGEST}, PUSHED),
     Example("generic", "in one", {"image": f"{HOST}:5000/team/app:1.2"}, [(f"{HOST}:5000/team/app", "1.2", "")]),
     Example("generic", "no host", {"image": "app:1.2"}, [("app", "1.2", "")]),
@@ -872,7 +872,7 @@ EXAMPLES = [
     Example("keel", "no tag", {"name": APP, "tag": ""}, [(APP, "", "")]),
 ]
 
-# Of nobody: a trigger's link takes them for a plain call.
+# Messages without a sender: a trigger's link takes them as plain calls.
 FOREIGN = [
     {},
     {"name": "release", "tag": "1.2", "ref": "main"},

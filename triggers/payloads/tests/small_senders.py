@@ -1,4 +1,4 @@
-"""Two small senders, so that these tests do not depend on what the real ones send."""
+"""Small senders, so that tests do not depend on the formats of the real ones."""
 
 import hmac
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Messages changed at random must do no more harm than to be passed over.
+"""Randomly changed messages must be passed over at worst.
 
 A few hundred in the suite; `PAYLOAD_MUTATIONS=100000 .venv/bin/python -m pytest -q triggers/payloads/tests/test_mutations.py`
 tries more.
@@ -18,7 +18,7 @@ from clusters.models import Registry
 from clusters.registry.reference import is_digest, is_tag, make_reference
 from clusters.tests.factories import ServiceFactory
 from triggers.models import Delivery, ImageSubscription, TriggerCall
-from triggers.payloads.reading import READ_MAXIMUM, SENTENCES_MAXIMUM
+from triggers.payloads.builder import READ_MAXIMUM, SENTENCES_MAXIMUM
 from triggers.payloads.redaction import BODY_LENGTH, redact
 from triggers.payloads.senders import SENDERS, find_sender
 from triggers.payloads.tests.examples import DIGEST, EXAMPLES
@@ -29,79 +29,84 @@ MUTATIONS = int(os.environ.get("PAYLOAD_MUTATIONS", "300"))
 mutations = settings(max_examples=MUTATIONS)
 
 VALUES = [
-    *(
-        None,
-        True,
-        False,
-        0,
-        -1,
-        1.5,
-        10**400,
-        -(10**4000),
-        float("nan"),
-        float("inf"),
-        "",
-        " ",
-        "\0",
-        "a\0b",
-        "\ud800",
-        "\udfff\ud800",
-    ),
-    *(
-        "💥" * 50,
-        "\u202eevil",
-        "<script>alert(1)</script>",
-        "' OR 1=1 --",
-        "../../etc/passwd",
-        "a" * 5_000,
-        "/" * 600,
-        ":" * 600,
-        "@" * 600,
-    ),
-    *(
-        "sha256:",
-        "sha256:" + "z" * 64,
-        DIGEST,
-        DIGEST + ":1",
-        "host:5000",
-        "http://",
-        "https://u:p@h:99999/x?y#z",
-        "[::1]:5000/a:1",
-    ),
-    *(
-        [],
-        {},
-        [[]],
-        {"": {}},
-        [None],
-        ["latest"],
-        {"tag": "latest"},
-        "{" * 500,
-        '{"a":' * 200,
-        "ey" + "A" * 62,
-        "push",
-        "published",
-    ),
-    *("ПУШ", "ｄｏｃｋｅｒ．ｉｏ/a", "İ", "ß", "docker.io/library/app:latest", "1" * 4_000, "e30=", "e30"),
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    10**400,
+    -(10**4000),
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "\ud800",
+    "\udfff\ud800",
+    "💥" * 50,
+    "\u202eevil",
+    "<script>alert(1)</script>",
+    "' OR 1=1 --",
+    "../../etc/passwd",
+    "a" * 5_000,
+    "/" * 600,
+    ":" * 600,
+    "@" * 600,
+    "sha256:",
+    "sha256:" + "z" * 64,
+    DIGEST,
+    DIGEST + ":1",
+    "host:5000",
+    "http://",
+    "https://u:p@h:99999/x?y#z",
+    "[::1]:5000/a:1",
+    [],
+    {},
+    [[]],
+    {"": {}},
+    [None],
+    ["latest"],
+    {"tag": "latest"},
+    "{" * 500,
+    '{"a":' * 200,
+    "ey" + "A" * 62,
+    "push",
+    "published",
+    "ПУШ",
+    "ｄｏｃｋｅｒ．ｉｏ/a",
+    "İ",
+    "ß",
+    "docker.io/library/app:latest",
+    "1" * 4_000,
+    "e30=",
+    "e30",
 ]
 HEADERS = [
-    *(
-        "content-type",
-        "authorization",
-        "user-agent",
-        "idempotency-key",
-        "x-github-event",
-        "x-github-delivery",
-        "x-hub-signature-256",
-    ),
-    *("x-gitea-event", "x-gitea-delivery", "x-gitea-signature", "x-forgejo-event", "x-forgejo-signature", "x-nexus-webhook-id"),
-    *("x-nexus-webhook-signature", "x-nexus-webhook-delivery", "x-jfrog-event-auth", "x-amz-sns-message-type"),
+    "content-type",
+    "authorization",
+    "user-agent",
+    "idempotency-key",
+    "x-github-event",
+    "x-github-delivery",
+    "x-hub-signature-256",
+    "x-gitea-event",
+    "x-gitea-delivery",
+    "x-gitea-signature",
+    "x-forgejo-event",
+    "x-forgejo-signature",
+    "x-nexus-webhook-id",
+    "x-nexus-webhook-signature",
+    "x-nexus-webhook-delivery",
+    "x-jfrog-event-auth",
+    "x-amz-sns-message-type",
 ]
 TEXTS = [value for value in VALUES if isinstance(value, str)] + ["sha256=" + "0" * 64, "Bearer é", "package", "ping", "é"]
 
 
 def find_places(value, places=None):
-    """Every container in it, with one of its keys or positions."""
+    """Yield every container within the value, with each of its keys or positions."""
     places = [] if places is None else places
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in entries:
@@ -117,7 +122,7 @@ def nest(value, depth, random):
 
 
 def change(body, random):
-    """One change at one place."""
+    """Make one change in one place."""
     places = find_places(body)
     if not places:
         body[random.choice(["image", "events", "tag"])] = copy.deepcopy(random.choice(VALUES))
@@ -204,7 +209,7 @@ FIELDS = sorted({key for example in EXAMPLES for key in example.body})
 
 @settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values), st.dictionaries(st.sampled_from(HEADERS), st.text()))
-def test_a_message_of_any_fields_raises_nothing(body, headers):
+def test_a_message_with_any_fields_raises_nothing(body, headers):
     sender = find_sender(headers, body)
     if sender is not None:
         check_payload(sender.read(headers, body))
@@ -222,8 +227,8 @@ def test_any_bytes_are_redacted(raw):
 
 @pytest.mark.django_db
 def test_a_changed_message_to_a_link_is_answered_and_redeploys_nothing(published, settings):
-    """Every image that the senders' examples name is subscribed to, and nothing signs what is sent: what a mutation leaves
-    whole must be refused for that alone."""
+    """All images in the senders' examples are subscribed to, and no message is signed: an intact message must be refused for
+    its signature alone."""
     settings.WINDLASS_DELIVERY_RETENTION_COUNT = 500
     registry = Registry.objects.create(host="registry.example.com", kind="other", signing_secret="nobody signs with it")
     for name in sorted({name for example in EXAMPLES for name, *_ in example.pushes}):

@@ -9,28 +9,24 @@ from triggers.payloads.tests.examples import DIGEST, EXAMPLES, PLANTED, pubsub, 
 from triggers.payloads.tests.test_mutations import find_places
 
 SECRET_KEYS = [
-    *(
-        "secret",
-        "clientSecret",
-        "token",
-        "access_token",
-        "X-Gitea-Signature",
-        "Authorization",
-        "authorization_header",
-        "password",
-    ),
-    *(
-        "passwd",
-        "pwd",
-        "apiKey",
-        "api-key",
-        "AccessKeyId",
-        "private_key",
-        "credentials",
-        "callback_url",
-        "X-JFrog-Event-Auth",
-        "cookie",
-    ),
+    "secret",
+    "clientSecret",
+    "token",
+    "access_token",
+    "X-Gitea-Signature",
+    "Authorization",
+    "authorization_header",
+    "password",
+    "passwd",
+    "pwd",
+    "apiKey",
+    "api-key",
+    "AccessKeyId",
+    "private_key",
+    "credentials",
+    "callback_url",
+    "X-JFrog-Event-Auth",
+    "cookie",
 ]
 CARRIERS = [
     f"https://ada:{PLANTED}@{{}}/x",
@@ -53,7 +49,7 @@ CARRIERS = [
 
 
 def plant(body):
-    """Secrets in every object, and beside every text."""
+    """Put secrets into every object, and beside every text."""
     body = copy.deepcopy(body)
     for number, (holder, key) in enumerate(find_places(body)):
         if isinstance(holder[key], dict):
@@ -64,7 +60,7 @@ def plant(body):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_no_secret_of_a_message_survives(example):
+def test_no_secret_in_a_message_survives(example):
     planted = plant(example.body)
     for body in (example.body, planted):
         form = {key: value if isinstance(value, str) else json.dumps(value) for key, value in body.items()}
@@ -81,13 +77,13 @@ def test_no_secret_of_a_message_survives(example):
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-def test_no_secret_of_a_text_survives(carrier):
+def test_no_secret_in_a_text_survives(carrier):
     text = carrier.format("host.example.com")
     for given in (text.encode(), b"\xff" + text.encode(), json.dumps({"a": [text]}).encode(), json.dumps(text).encode()):
         assert PLANTED not in redact(given)
 
 
-def test_what_is_no_secret_is_kept():
+def test_other_text_is_kept():
     body = {
         "image": "registry.example.com/secret-app:1.2",
         "author": "Ada",
@@ -111,16 +107,16 @@ def test_json_within_a_text_is_shown_with_its_own_secrets_redacted():
 @pytest.mark.parametrize(
     ("raw", "described"),
     [
-        (b"", "No JSON, 0 bytes."),
-        (b"<html>\0\x1b no\n", "No JSON, 12 bytes: <html> no"),
-        (b"\x1f\x8b\xff\xfe", "No JSON, 4 bytes: \ufffd\ufffd\ufffd"),
-        (b"[" * 100_000, "No JSON, 100,000 bytes: […]"),
-        (b"word " * 100_000, "No JSON, 500,000 bytes: " + ("word " * 40)),
+        (b"", "Not JSON, 0 bytes."),
+        (b"<html>\0\x1b no\n", "Not JSON, 12 bytes: <html> no"),
+        (b"\x1f\x8b\xff\xfe", "Not JSON, 4 bytes: \ufffd\ufffd\ufffd"),
+        (b"[" * 100_000, "Not JSON, 100,000 bytes: […]"),
+        (b"word " * 100_000, "Not JSON, 500,000 bytes: " + ("word " * 40)),
         (b"a=1&token=x", '{"a":"1","token":"[redacted]"}'),
         (b"null", "null"),
     ],
 )
-def test_what_is_no_json_is_described(raw, described):
+def test_a_body_that_is_not_json_is_described(raw, described):
     assert redact(raw) == described
 
 
@@ -141,21 +137,21 @@ def test_what_is_no_json_is_described(raw, described):
     ],
     ids=lambda body: ascii(next(iter(body.items())))[:30],
 )
-def test_what_is_kept_is_short_and_fit_for_a_database(body):
+def test_a_redacted_body_is_short_and_fit_for_a_database(body):
     text = redact(body)
     assert len(text) <= BODY_LENGTH
     assert "\0" not in text
     assert text.encode()
 
 
-def test_depth_has_an_end():
+def test_the_depth_is_limited():
     body = {"a": 1}
     for _ in range(5_000):
         body = {"a": body}
     assert redact(body).count('"a"') < 100
 
 
-def test_no_half_of_a_secret_remains_where_a_text_is_cut():
+def test_no_part_of_a_secret_remains_where_a_text_is_cut():
     for length in range(BODY_LENGTH - 60, BODY_LENGTH):
         text = f"{'x' * (length - 1)} https://ada:{PLANTED}@host.example.com/"
         assert PLANTED[:4] not in redact({"a": text})

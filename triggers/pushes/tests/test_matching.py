@@ -1,4 +1,4 @@
-"""Decisions, without a database."""
+"""Decisions about pushed images, without a database."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from clusters.registry.reference import BadReference, ImageReference, parse_refe
 from triggers.pushes.matching import (
     Hosts,
     PushedImage,
+    RedeployTarget,
     Subscription,
-    Target,
     decide_push,
     follow_services,
     list_polled_tags,
@@ -22,7 +22,7 @@ APP = parse_reference(f"{REGISTRY}/team/app")
 
 
 def run(*images, hosts=HOSTS):
-    """`reference` or `reference=digest`, a service each."""
+    """Return the images of one service for each `reference` or `reference=digest`."""
     rows = [text.partition("=") for text in images]
     found = [
         read_running_image(pk, f"s{pk}", image, [f"x@{digest}"] if digest else [], hosts)
@@ -33,7 +33,9 @@ def run(*images, hosts=HOSTS):
 
 def decide(tag, digest, images, *, subscription=None, **target):
     subscription = subscription or Subscription(APP)
-    verdict = decide_push(PushedImage(REGISTRY, "team/app", tag, digest), subscription, Target("shop", run(*images), **target))
+    verdict = decide_push(
+        PushedImage(REGISTRY, "team/app", tag, digest), subscription, RedeployTarget("shop", run(*images), **target)
+    )
     return verdict.decision.value, verdict
 
 
@@ -82,7 +84,7 @@ def test_decisions_by_condition_and_digest(subscription, tag, digest, images, de
     assert verdict.message.endswith(".")
 
 
-def test_what_is_being_changed_proves_nothing():
+def test_an_application_that_is_being_changed_proves_nothing():
     assert decide("1", OLD, [ONE])[0] == "unchanged"
     assert decide("1", OLD, [ONE], changing=True)[0] == "triggered"
 
@@ -99,7 +101,7 @@ def test_what_is_being_changed_proves_nothing():
         ("(", "2", [ONE], "", ()),
     ],
 )
-def test_a_tag_is_carried_only_where_the_trigger_allows_it_and_only_to_its_repository(pattern, tag, images, carried, services):
+def test_the_tag_changes_only_if_the_trigger_allows_it_and_only_for_its_repository(pattern, tag, images, carried, services):
     every = Subscription(APP, condition="every")
     _, verdict = decide(tag, NEW, images, subscription=every, tag_pattern=pattern)
     assert (verdict.tag, verdict.service_ids) == (carried, services)
@@ -108,31 +110,31 @@ def test_a_tag_is_carried_only_where_the_trigger_allows_it_and_only_to_its_repos
 @pytest.mark.parametrize(
     ("name", "registry", "relayed", "found"),
     [
-        # At a registry's link: that registry, whatever it calls itself.
+        # At a registry's link: in that registry, whatever it calls itself.
         ("team/app", REGISTRY, False, (REGISTRY, "team/app")),
         ("10.0.0.5:5000/team/app", REGISTRY, False, (REGISTRY, "team/app")),
         ("localhost/team/app", REGISTRY, False, (REGISTRY, "team/app")),
         ("internal:5000/Team/App", REGISTRY, False, (REGISTRY, "team/app")),
         ("Owner/app", "ghcr.io", False, ("ghcr.io", "owner/app")),
         ("app", "docker.io", False, ("docker.io", "library/app")),
-        # But not where it names another stored one, or the sender speaks of any.
+        # Unless it names another stored registry, or the sender relays for any registry.
         ("mirror.example.com/app", REGISTRY, False, ("docker.io", "library/app")),
         ("quay.io/team/app", REGISTRY, True, ("quay.io", "team/app")),
         ("index.docker.io/team/app", REGISTRY, True, ("docker.io", "team/app")),
         ("team/app", REGISTRY, True, (REGISTRY, "team/app")),
-        # At a trigger's own link: what is told.
+        # At a trigger's own link: in the registry that the name says.
         ("internal:5000/team/app", "", False, (REGISTRY, "team/app")),
         ("10.0.0.5:5000/team/app", "", False, ("10.0.0.5:5000", "team/app")),
         ("Team/App", "", False, ("", "team/app")),
     ],
 )
-def test_which_registry_a_name_is_in(name, registry, relayed, found):
+def test_a_name_is_located_in_its_registry(name, registry, relayed, found):
     assert locate_push(name, HOSTS, registry, relayed=relayed) == found
 
 
 @pytest.mark.parametrize("name", ["", "/", "a//b", "reg:x/app", "host.example/", "a b", "\0", "é", "..", "app:1", "a" * 600])
 @pytest.mark.parametrize("registry", ["", REGISTRY])
-def test_what_is_no_name_is_told(name, registry):
+def test_a_bad_name_is_refused(name, registry):
     with pytest.raises(BadReference):
         locate_push(name, HOSTS, registry)
 
@@ -146,7 +148,7 @@ def test_a_path_alone_is_compared_with_docker_hubs_short_names_too():
     assert not PushedImage("docker.io", "library/app").is_of(own)
 
 
-def test_every_name_of_an_image_is_looked_for():
+def test_every_name_of_an_image_is_listed():
     assert HOSTS.list_names(APP) == {f"{REGISTRY}/team/app", "internal:5000/team/app"}
     names = HOSTS.list_names(ImageReference("docker.io", "library/app"))
     assert {"docker.io/library/app", "mirror.example.com/app"} <= names
@@ -168,6 +170,6 @@ def test_a_trigger_without_subscriptions_follows_each_repository_once():
         ({"condition": "tags", "tags": ("9", "1")}, ["1", "9"]),
     ],
 )
-def test_polling_asks_for_listed_tags_or_for_those_that_run(subscription, tags):
+def test_polling_checks_the_listed_tags_or_those_that_run(subscription, tags):
     images = run(ONE, TWO, ONE, f"{REGISTRY}/team/app:3@{OLD}", "postgres:16")
     assert list_polled_tags(Subscription(APP, **subscription), images) == tags

@@ -1,4 +1,4 @@
-"""Looking at registries, with a registry and a clock that the tests set."""
+"""Polling, with a registry and a clock that the tests control."""
 
 import random
 from dataclasses import dataclass, field
@@ -24,7 +24,8 @@ OLD, NEW, NEWER = ("sha256:" + digit * 64 for digit in "123")
 
 @dataclass
 class FakeRegistry:
-    """By tag: a digest, or the error that answers. `asked`: (host, user, path, tag, etag) of each request."""
+    """A registry. `tags` maps a tag to its digest or to the error that it raises. `asked` has (host, user, path, tag, etag) of
+    each request."""
 
     tags: dict = field(default_factory=lambda: {"1": OLD})
     asked: list = field(default_factory=list)
@@ -46,8 +47,8 @@ class FakeRegistry:
         found = self.tags.get(tag, RegistryError(f"{path}:{tag} is not there.", "not_found"))
         if isinstance(found, RegistryError):
             raise found
-        told = f"e-{found}" if self.etags else ""
-        return TagState("" if told and told == etag else found, told, self.limit)
+        own = f"e-{found}" if self.etags else ""
+        return TagState("" if own and own == etag else found, own, self.limit)
 
 
 class Clock:
@@ -86,13 +87,13 @@ def subscribe(image=f"{APP}:1", digest=OLD, repository=APP, seconds=60, conditio
     )
 
 
-def look(clock, seconds=60):
+def poll(clock, seconds=60):
     clock.advance(seconds)
     return poll_subscriptions()
 
 
-class TestFinds:
-    def test_a_first_look_at_what_runs_calls_nothing_and_keeps_nothing(self, registry):
+class TestDigests:
+    def test_the_running_digest_calls_nothing_and_stores_nothing(self, registry):
         subscription = subscribe()
         assert poll_subscriptions() == 1
         assert not TriggerCall.objects.exists()
@@ -105,8 +106,8 @@ class TestFinds:
         subscription = subscribe()
         poll_subscriptions()
         registry.tags["1"] = NEW
-        look(clock)
-        look(clock)
+        poll(clock)
+        poll(clock)
         call, delivery = TriggerCall.objects.get(), Delivery.objects.get()
         assert (call.source, call.trigger_id) == ("poll", subscription.trigger_id)
         assert (delivery.source, delivery.decision, delivery.registry) == ("poll", "triggered", None)
@@ -114,60 +115,60 @@ class TestFinds:
         assert (line.image, line.tag, line.digest, line.call) == (APP, "1", NEW, call)
         assert [entry[-1] for entry in registry.asked] == ["", f"e-{OLD}", f"e-{NEW}"]
 
-    def test_a_first_look_finds_what_was_pushed_before(self, registry):
+    def test_the_first_poll_finds_an_earlier_push(self, registry):
         subscribe(digest=NEWER)
         poll_subscriptions()
         assert TriggerCall.objects.get().source == "poll"
 
-    def test_a_call_that_failed_is_not_tried_again_until_the_next_push(self, registry, clock):
+    def test_a_failed_call_is_not_retried_until_the_next_push(self, registry, clock):
         subscribe(digest=NEW)
         poll_subscriptions()
         TriggerCall.objects.update(state=CallState.ROLLED_BACK, completed_at=clock.now)
-        look(clock)
+        poll(clock)
         assert TriggerCall.objects.count() == 1
         registry.tags["1"] = NEWER
-        look(clock)
+        poll(clock)
         assert TriggerCall.objects.count() == 2
 
     @pytest.mark.parametrize("etags", [True, False])
-    def test_what_somebody_redeployed_meanwhile_is_no_find(self, registry, clock, etags):
+    def test_a_digest_that_was_redeployed_meanwhile_calls_nothing(self, registry, clock, etags):
         registry.etags = etags
         subscription = subscribe()
         poll_subscriptions()
         registry.tags["1"] = NEW
         subscription.trigger.application.services.update(image_digests=[f"x@{NEW}"])
-        look(clock)
-        look(clock)
+        poll(clock)
+        poll(clock)
         assert not Delivery.objects.exists()
 
-    def test_what_is_rejected_is_news_again_after_the_cool_down(self, registry, clock):
+    def test_a_rejected_digest_is_new_again_after_the_cool_down(self, registry, clock):
         subscription = subscribe(cooldown_seconds=300)
         TriggerCall.objects.create(
             trigger=subscription.trigger, application=subscription.trigger.application, action="redeploy", source="hook",
             state=CallState.SUCCEEDED, queued_at=clock.now, completed_at=clock.now,
         )  # fmt: skip
         registry.tags["1"] = NEW
-        look(clock)
+        poll(clock)
         assert Delivery.objects.get().decision == "rejected"
-        assert look(clock) == 0
-        look(clock, 300)
+        assert poll(clock) == 0
+        poll(clock, 300)
         assert TriggerCall.objects.filter(source="poll", state=CallState.QUEUED).count() == 1
 
-    def test_every_listed_tag_is_asked_for(self, registry, clock):
+    def test_every_listed_tag_is_polled(self, registry, clock):
         subscribe(condition="tags", tags=["1", "2"])
         registry.tags["2"] = NEW
         poll_subscriptions()
         assert [entry[3] for entry in registry.asked] == ["1", "2"]
         assert Delivery.objects.get().lines.get().tag == "2"
 
-    def test_no_tag_to_ask_for_is_told(self, registry):
+    def test_a_subscription_without_a_tag_to_poll_says_so(self, registry):
         subscription = subscribe(image="other:1")
         poll_subscriptions()
         subscription.refresh_from_db()
-        assert "none to ask for" in subscription.poll_problem
+        assert "so none is polled" in subscription.poll_problem
         assert not registry.asked
 
-    def test_only_what_could_be_called_is_polled(self, registry):
+    def test_only_triggers_that_could_be_called_are_polled(self, registry):
         subscribe(seconds=0)
         subscribe(enabled=False)
         subscribe(application__protected=True)
@@ -175,7 +176,7 @@ class TestFinds:
 
 
 class TestAccess:
-    def test_with_the_stored_credentials_and_what_it_says_of_its_limit_is_kept(self, registry):
+    def test_stored_credentials_are_used_and_the_rate_limit_is_kept(self, registry):
         stored = Registry.objects.create(host=HOST, username="ann", password="quill", problem="Was down.")
         subscribe(digest=NEW)
         registry.limit = PullLimit(100, 76, 21600)
@@ -185,18 +186,18 @@ class TestAccess:
         stored.refresh_from_db()
         assert (stored.pull_limit, stored.problem) == (100, "")
 
-    def test_anonymously_where_none_is_stored(self, registry):
+    def test_a_registry_without_credentials_is_polled_anonymously(self, registry):
         subscribe()
         poll_subscriptions()
         assert registry.asked[0][:3] == (HOST, "", "team/app")
 
 
-class TestTurns:
-    def test_each_at_its_own_interval(self, registry, clock):
+class TestIntervals:
+    def test_each_subscription_has_its_own_interval(self, registry, clock):
         subscribe(), subscribe(seconds=600)
-        assert [look(clock, seconds) for seconds in (0, 59, 1, 60, 480)] == [2, 0, 1, 1, 2]
+        assert [poll(clock, seconds) for seconds in (0, 59, 1, 60, 480)] == [2, 0, 1, 1, 2]
 
-    def test_jitter_of_ten_per_cent_either_way(self, registry, clock, monkeypatch):
+    def test_jitter_is_ten_per_cent_either_way(self, registry, clock, monkeypatch):
         asked = []
         monkeypatch.setattr(random, "uniform", lambda low, high: asked.append((low, high)) or high)
         subscription = subscribe(seconds=100)
@@ -205,7 +206,7 @@ class TestTurns:
         assert set(asked) == {(0.9, 1.1)}
         assert (subscription.poll_due_at - clock.now).total_seconds() == pytest.approx(110)
 
-    def test_a_look_leaves_the_next_one_to_who_changed_the_subscription_meanwhile(self, registry, clock, monkeypatch):
+    def test_a_change_of_the_subscription_during_a_poll_decides_when_the_next_is_due(self, registry, clock, monkeypatch):
         subscription = subscribe(seconds=600)
         asked_for = clock.now + timedelta(seconds=1)
         read = registry.read_tag
@@ -215,7 +216,7 @@ class TestTurns:
         subscription.refresh_from_db()
         assert (subscription.poll_due_at, subscription.polled_at) == (asked_for, clock.now)
 
-    def test_only_one_watcher_takes_a_subscription(self, registry):
+    def test_only_one_watcher_claims_a_subscription(self, registry):
         subscription = subscribe()
         first = polling.list_due(timezone.now())[0]
         assert polling.claim_subscription(first)
@@ -227,15 +228,15 @@ class TestFailures:
     @pytest.mark.parametrize(
         "code", ["unreachable", "timeout", "tls", "unauthorized", "server_error", "bad_answer", "not_found"]
     )
-    def test_are_told_and_polling_recovers_by_itself(self, registry, clock, code):
+    def test_a_failure_is_shown_and_polling_recovers_by_itself(self, registry, clock, code):
         subscription = subscribe()
         registry.tags["1"] = RegistryError("It was no use.", code)
         poll_subscriptions()
         subscription.refresh_from_db()
         assert (subscription.poll_problem, subscription.poll_failures) == ("It was no use.", 1)
         registry.tags["1"] = NEW
-        assert look(clock, 119) == 0
-        assert look(clock, 1) == 1
+        assert poll(clock, 119) == 0
+        assert poll(clock, 1) == 1
         subscription.refresh_from_db()
         assert (subscription.poll_problem, subscription.poll_failures) == ("", 0)
         assert TriggerCall.objects.count() == 1
@@ -251,13 +252,13 @@ class TestFailures:
             clock.now = subscription.poll_due_at
         assert waits == [120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
-    def test_a_longer_interval_stays_what_it_is(self, registry, clock):
+    def test_a_longer_interval_is_not_shortened(self, registry, clock):
         subscribe(seconds=86_400)
         registry.tags["1"] = RegistryError("Down.", "unreachable")
         poll_subscriptions()
-        assert look(clock, 86_400) == 1
+        assert poll(clock, 86_400) == 1
 
-    def test_retry_after_is_honoured_for_all_of_the_registry_and_no_further(self, registry, clock):
+    def test_retry_after_is_obeyed_for_the_whole_registry_up_to_a_limit(self, registry, clock):
         first, second = subscribe(), subscribe()
         elsewhere = subscribe(image="app:1", repository="docker.io/library/app")
         Registry.objects.create(host=HOST)
@@ -274,14 +275,14 @@ class TestFailures:
         elsewhere.refresh_from_db()
         assert elsewhere.poll_failures == 1
 
-    def test_a_tag_that_is_missing_does_not_keep_the_others_from_being_read(self, registry):
+    def test_a_missing_tag_does_not_stop_the_others(self, registry):
         subscription = subscribe(condition="tags", tags=["0", "1"], digest=NEW)
         poll_subscriptions()
         subscription.refresh_from_db()
         assert "team/app:0 is not there" in subscription.poll_problem
         assert TriggerCall.objects.count() == 1
 
-    def test_a_trigger_that_is_deleted_meanwhile_harms_nothing(self, registry, monkeypatch):
+    def test_a_trigger_can_be_deleted_during_a_poll(self, registry, monkeypatch):
         subscribe(digest=NEW)
         read = registry.read_tag
         monkeypatch.setattr(registry, "read_tag", lambda *args: (Trigger.objects.all().delete(), read(*args))[1])

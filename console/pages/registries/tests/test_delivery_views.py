@@ -146,7 +146,7 @@ class TestReplay:
             asked.append((delivery, user.get_username()))
             return DeliveryFactory(source=Delivery.Source.REPLAY, replay_of=delivery, decision=Decision.UNCHANGED)
 
-        monkeypatch.setattr("triggers.pushes.deliveries.replay_delivery", replay_delivery)
+        monkeypatch.setattr("triggers.pushes.receiving.replay_delivery", replay_delivery)
         return asked
 
     def test_it_leads_to_the_new_delivery_and_is_recorded(self, reader, fleet, replayed):

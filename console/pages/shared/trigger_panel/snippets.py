@@ -1,6 +1,6 @@
 """Trigger links made ready for people: what a page shows to anybody, and what it shows only to who asked for the secret.
 
-A page's source holds no secret before it was asked for; each asking is recorded (triggers.acts.reveal_secret).
+A page's source holds no secret before it was asked for; each asking is recorded (triggers.audited.reveal_secret).
 """
 
 from collections.abc import Callable, Iterable

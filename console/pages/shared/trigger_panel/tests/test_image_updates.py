@@ -119,8 +119,8 @@ class TestBoxes:
         monkeypatch.setattr(subscriptions, "find_push_permission", lambda name: pytest.fail("a registry is asked"))
         text = text_of(reader.get(piece_url(fleet.application)))
         assert "disabled" in box_of(text)
-        assert "names the image by its digest" in text
-        assert "by its digest" in errors_of(confirm(reader, fleet.application, sent()))["associated"][0]
+        assert "names the image by digest" in text
+        assert "by digest" in errors_of(confirm(reader, fleet.application, sent()))["associated"][0]
 
     def test_an_application_without_images_says_so(self, reader, fleet):
         fleet.service.delete()
@@ -143,7 +143,7 @@ class TestBoxes:
             slow_may_end.set()
         assert "disabled" not in box_of(text)
         assert "disabled" in box_of(text, API)
-        assert "registry.example.com:5000 has not answered within 0.5 seconds" in text
+        assert "registry.example.com:5000 did not answer within 0.5 seconds" in text
 
     def test_what_goes_wrong_at_a_registry_is_the_reason(self, reader, fleet, monkeypatch):
         def find(repository):
@@ -251,7 +251,7 @@ class TestConfirm:
     def test_a_box_of_an_image_that_is_not_run_is_refused(self, reader, fleet, second):
         for box, more in ((sent("docker.io/library/other"), {}), (sent(API), {"only_service": fleet.service.pk})):
             response = confirm(reader, fleet.application, box, **more)
-            assert "Look at the boxes again." in text_of(response)
+            assert "Check the boxes again." in text_of(response)
         assert not Trigger.objects.filter(name="images").exists()
 
     def test_several_boxes_and_one_service(self, reader, fleet, second):

@@ -1,37 +1,52 @@
-"""Which triggers pushed images concern, with all that is to be known to decide: what the inventory says of their services."""
+"""The triggers that a pushed image can call, each with what the inventory says about the services that it redeploys."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from clusters.models import Application, Registry, Service
 from clusters.registry.reference import ImageReference, parse_reference
 from triggers.models import Action, CallState, ImageSubscription, Trigger, TriggerCall
-from triggers.pushes.matching import Hosts, PushedImage, RunningImage, Subscription, Target, follow_services, read_running_image
+from triggers.pushes.matching import (
+    Hosts,
+    PushedImage,
+    RedeployTarget,
+    RunningImage,
+    Subscription,
+    follow_services,
+    read_running_image,
+)
 
-SETTLING = timedelta(seconds=5)  # after a redeploy the inventory may not show yet what it did
+SETTLING = timedelta(seconds=5)  # after a redeploy, in which the inventory can still be out of date
 LONGEST_CALL = timedelta(days=1)  # from its queueing to its end
 
-# All that is needed of a trigger and what it is about: neither its secret nor its cluster's keys.
-TRIGGER_FIELDS = (
-    *("public_id", "name", "action", "enabled", "cooldown_seconds", "tag_pattern", "application_id", "service_id"),
-    *("application__name", "application__protected"),
+# The columns that a decision needs: neither the trigger's secret nor its cluster's keys.
+NEEDED_FIELDS = (
+    "public_id",
+    "name",
+    "action",
+    "enabled",
+    "cooldown_seconds",
+    "tag_pattern",
+    "application_id",
+    "service_id",
+    "application__name",
+    "application__protected",
 )
 
 
 @dataclass(frozen=True)
-class Case:
-    """One image that a trigger is associated with."""
+class Candidate:
+    """A pushed image and one trigger that is associated with its repository."""
 
     push: PushedImage
     trigger: Trigger
     subscription: Subscription
-    target: Target
+    target: RedeployTarget
 
     @property
     def image(self) -> str:
@@ -43,33 +58,34 @@ def load_hosts() -> Hosts:
     return Hosts({registry.host: registry.hosts for registry in rows})
 
 
-def trigger_rows() -> Any:
-    return Trigger.objects.select_related("application").only(*TRIGGER_FIELDS)
+def select_triggers() -> QuerySet[Trigger]:
+    return Trigger.objects.select_related("application").only(*NEEDED_FIELDS)
 
 
-def find_cases(pushes: Sequence[PushedImage], hosts: Hosts, trigger: Trigger | None) -> list[Case]:
-    """Of all triggers, or of the one whose own link was called."""
+def find_candidates(pushes: Sequence[PushedImage], hosts: Hosts, trigger: Trigger | None) -> list[Candidate]:
+    """Return the candidates among all triggers, or only `trigger` when the message came to its own link."""
     if not pushes:
         return []
     if trigger is not None:
         own = list(ImageSubscription.objects.filter(trigger=trigger))
-        return make_cases(pushes, [(row, own) for row in trigger_rows().filter(pk=trigger.pk)], hosts)
+        return make_candidates(pushes, [(row, own) for row in select_triggers().filter(pk=trigger.pk)], hosts)
     names = {name for push in pushes for name in hosts.list_names(ImageReference(push.host, push.path))}
-    triggers = {f"trigger__{name}" for name in TRIGGER_FIELDS}
+    triggers = {f"trigger__{name}" for name in NEEDED_FIELDS}
     fields = ("repository", "condition", "pattern", "tags", *triggers)
     rows = ImageSubscription.objects.filter(repository__in=names, trigger__action=Action.REDEPLOY)
     found = list(rows.select_related("trigger__application").only(*fields).order_by("pk"))
     watched: dict[Trigger, list[ImageSubscription]] = {}
     for row in found:
         watched.setdefault(row.trigger, []).append(row)
-    return make_cases(pushes, list(watched.items()), hosts)
+    return make_candidates(pushes, list(watched.items()), hosts)
 
 
-def make_cases(
+def make_candidates(
     pushes: Iterable[PushedImage], watched: Sequence[tuple[Trigger, list[ImageSubscription]]], hosts: Hosts
-) -> list[Case]:
-    """A trigger without subscriptions follows what its services run. Their applications are locked: call it in the transaction
-    that makes the calls."""
+) -> list[Candidate]:
+    """Pair the pushes with the triggers. A trigger without subscriptions follows the images that its services run.
+
+    Locks the triggers' applications: call it in the transaction that makes the calls."""
     lock_applications({trigger.application_id for trigger, _ in watched})
     targets = load_targets([trigger for trigger, _ in watched], hosts)
     known = [
@@ -78,7 +94,7 @@ def make_cases(
         for subscription in (read_subscriptions(rows, hosts) or follow_services(targets[trigger.pk].images))
     ]
     return [
-        Case(push, trigger, subscription, targets[trigger.pk])
+        Candidate(push, trigger, subscription, targets[trigger.pk])
         for push in pushes
         for trigger, subscription in known
         if push.is_of(subscription.repository)
@@ -92,15 +108,15 @@ def read_subscriptions(rows: Iterable[ImageSubscription], hosts: Hosts) -> list[
     ]
 
 
-def load_targets(triggers: Sequence[Trigger], hosts: Hosts) -> dict[int, Target]:
-    """By trigger."""
+def load_targets(triggers: Sequence[Trigger], hosts: Hosts) -> dict[int, RedeployTarget]:
+    """Return the targets by the trigger's id."""
     applications = {trigger.application_id for trigger in triggers}
     if not applications:
         return {}
     changing = find_changing(applications)
     images = load_images(applications, hosts)
     return {
-        trigger.pk: Target(
+        trigger.pk: RedeployTarget(
             trigger.application.name,
             tuple(image for image in images[trigger.application_id] if trigger.service_id in {None, image.service_id}),
             trigger.tag_pattern,
@@ -111,7 +127,7 @@ def load_targets(triggers: Sequence[Trigger], hosts: Hosts) -> dict[int, Target]
 
 
 def load_images(applications: Iterable[int], hosts: Hosts) -> dict[int, list[RunningImage]]:
-    """By application. A service that is absent runs nothing."""
+    """Return the images by the application's id. An absent service runs nothing."""
     rows = Service.objects.filter(application_id__in=applications).exclude(status=Application.Status.ABSENT).order_by("pk")
     found: dict[int, list[RunningImage]] = {pk: [] for pk in applications}
     for application, pk, name, image, digests in rows.values_list("application_id", "pk", "name", "image", "image_digests"):
@@ -121,7 +137,7 @@ def load_images(applications: Iterable[int], hosts: Hosts) -> dict[int, list[Run
 
 
 def find_changing(applications: Iterable[int]) -> set[int]:
-    """Those that a redeploy is changing, or has changed a moment ago and the inventory was not read since."""
+    """Return the applications that a redeploy is changing, or has just changed since the inventory was last read."""
     now = timezone.now()
     ended = Q(state__in=(CallState.SUCCEEDED, CallState.FAILED, CallState.ROLLED_BACK), completed_at__gt=now - SETTLING)
     unseen = Q(completed_at__gt=F("application__cluster__synced_at")) | Q(application__cluster__synced_at__isnull=True)
@@ -131,6 +147,7 @@ def find_changing(applications: Iterable[int]) -> set[int]:
 
 
 def lock_applications(applications: Collection[int]) -> None:
-    """Always in the same order, so that two deliveries never wait for each other. SQLite has one lock for all, and holds it."""
+    """Lock them always in the same order, so that two deliveries never wait for each other. SQLite has a single lock for
+    everything, and the transaction holds it."""
     if applications and connection.features.has_select_for_update:
         list(Application.objects.select_for_update().filter(pk__in=applications).order_by("pk").values_list("pk"))

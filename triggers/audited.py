@@ -1,6 +1,6 @@
-"""What people do with triggers and calls, on the pages, in the API and in the admin: the change and its line in the audit log.
+"""Changes that people make to triggers and calls, each with its entry in the audit log.
 
-Whether they may is asked before (clusters.access).
+Pages, the API and the admin call these functions after they have checked the user's permission (clusters.access).
 """
 
 from collections.abc import Collection
@@ -13,21 +13,20 @@ from django.http import HttpRequest
 from clusters.access.audit import record_act
 from clusters.callers import client_address
 from clusters.models import Application, Container, Service
-from triggers.calls import accept as calls
-from triggers.calls.accept import accept_call
+from triggers.calls.accept import accept_call, cancel_call
 from triggers.calls.requests import CallRequest
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.pushes.subscriptions import SubscriptionChanges
 
 
-def start_call(
+def request_call(
     request: HttpRequest,
     source: TriggerCall.Source,
     application: Application,
     service: Service | None = None,
     **wanted: Any,
 ) -> TriggerCall:
-    """Accept a call from the request's user; `wanted` are fields of CallRequest. Raises QueueFull."""
+    """Accept a call by the request's user. `wanted` are fields of CallRequest. Raises QueueFull."""
     call_request = CallRequest(
         source=source,
         application_id=application.pk,
@@ -39,7 +38,7 @@ def start_call(
     )
     with transaction.atomic():
         call = accept_call(call_request)
-        asked = {
+        details = {
             "service": service and service.name,
             "container": call.container,
             "tag": call.tag,
@@ -47,35 +46,35 @@ def start_call(
             "replicas": call.replicas,
             "trigger": str(call.trigger or ""),
         }
-        known = {name: value for name, value in asked.items() if value not in (None, "")}
-        word, target = describe_act(call)
-        record_act(request, word, target, call=str(call.pk), asked=call.action, source=source.value, **known)
+        known = {name: value for name, value in details.items() if value not in (None, "")}
+        verb, target = describe_request(call)
+        record_act(request, verb, target, call=str(call.pk), asked=call.action, source=source.value, **known)
     return call
 
 
-def cancel_call(request: HttpRequest, call: TriggerCall) -> TriggerCall:
-    """The call that is cancelled: for one of several scaling calls that run as one change, that which leads them. Raises
-    calls.AlreadyEnded."""
+def request_cancel(request: HttpRequest, call: TriggerCall) -> TriggerCall:
+    """Cancel the call and return the cancelled one: of several scaling calls that run as one change, the call that leads
+    them. Raises AlreadyEnded."""
     with transaction.atomic():
-        cancelled = calls.cancel_call(call, request.user.get_username())
+        cancelled = cancel_call(call, request.user.get_username())
         record_act(request, "call.cancel", cancelled.application, call=str(cancelled.pk), asked=cancelled.action)
     return cancelled
 
 
 def permission_for(act: str, container: str = "") -> str:
-    """The permission that an act on an application, or on a container of it, asks for."""
+    """Return the permission that `act` needs on an application, or on a container of it."""
     if act == Action.DELETE:
         return "clusters.delete_container" if container else "clusters.delete_application"
     return "triggers.add_triggercall"
 
 
 def find_service_of(application: Application, container: str) -> Service | None:
-    """Of the container by that name, as last seen."""
+    """Return the service of the container with that name, as last seen."""
     return Service.objects.filter(application=application, containers__name=container).first() if container else None
 
 
-def describe_act(call: TriggerCall) -> tuple[str, Model]:
-    """The log's word, and what it is about: what is lost by a call is found there by a word of its own."""
+def describe_request(call: TriggerCall) -> tuple[str, Model]:
+    """Return the audit log's verb and object. Calls that delete have verbs of their own, so that people find them."""
     if call.action != Action.DELETE:
         return "call", call.application
     if not call.container:
@@ -97,7 +96,7 @@ def create_trigger(request: HttpRequest, trigger: Trigger, subscriptions: Subscr
 def change_trigger(
     request: HttpRequest, trigger: Trigger, fields: Collection[str], subscriptions: SubscriptionChanges | None = None
 ) -> None:
-    """Save the fields that were set, and the subscriptions. Switching it on and off has words of its own in the log."""
+    """Save the named fields and the subscriptions. In the audit log, enabling and disabling have verbs of their own."""
     subscriptions = subscriptions or SubscriptionChanges()
     with transaction.atomic():
         trigger.save(update_fields=fields)
@@ -117,7 +116,7 @@ def rotate_secret(request: HttpRequest, trigger: Trigger) -> None:
 
 
 def reveal_secret(request: HttpRequest, trigger: Trigger) -> None:
-    """Call it before the link or the secret is shown to somebody who did not make it just now."""
+    """Record that a user sees the link or the secret. Call it first, unless the user has just created the secret."""
     record_trigger_act(request, "reveal", trigger)
 
 
@@ -127,5 +126,5 @@ def delete_trigger(request: HttpRequest, trigger: Trigger) -> None:
         trigger.delete()
 
 
-def record_trigger_act(request: HttpRequest, word: str, trigger: Trigger, **details: Any) -> None:
-    record_act(request, f"trigger.{word}", trigger, application=trigger.application.name, **details)
+def record_trigger_act(request: HttpRequest, verb: str, trigger: Trigger, **details: Any) -> None:
+    record_act(request, f"trigger.{verb}", trigger, application=trigger.application.name, **details)

@@ -1,0 +1,253 @@
+"""Requests at a registry's inbound link and at a trigger's own link: answers, signatures, replays."""
+
+import gzip
+import io
+import json
+import logging.config
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.utils import timezone
+
+from clusters.models import Registry
+from clusters.tests.users import make_user
+from triggers.hook import views as hooks
+from triggers.hook.tests.test_views import link_parameters
+from triggers.models import CallState, Decision, Delivery, TriggerCall
+from triggers.payloads.tests.small_senders import sign
+from triggers.pushes import settling
+from triggers.pushes.receiving import replay_delivery
+from triggers.pushes.tests.messages import APP, NEW, NEWER, OLD, decisions, end_calls, make_trigger, push, send
+from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_senders")]
+
+
+class TestAnswer:
+    def test_a_push_makes_a_call_and_a_line_of_the_delivery(self, client, registry):
+        trigger = make_trigger()
+        response = send(client, registry, push(), headers={"User-Agent": "Go\x01 agent" + "x" * 400})
+        call, delivery = trigger.calls.get(), Delivery.objects.get()
+        body = response.json()
+        assert (body["code"], body["requestId"], body["deliveryId"]) == ("200", None, str(delivery.pk))
+        line = {"image": APP, "tag": "1", "digest": NEW, "decision": "triggered", "requestId": str(call.pk)}
+        assert body["lines"] == [line | {"message": f"{trigger.application.name} is redeployed."}]
+        assert body["message"] == body["lines"][0]["message"]
+        assert (call.source, call.action, call.service_id, call.tag) == ("registry", "redeploy", None, "")
+        assert (delivery.source, delivery.sender, delivery.event, delivery.decision) == (
+            "registry",
+            "harbor",
+            "push",
+            "triggered",
+        )
+        assert (delivery.registry, delivery.trigger, delivery.source_address) == (registry, None, "127.0.0.1")
+        assert delivery.user_agent.startswith("Go agent")
+        assert trigger.secret not in response.content.decode()
+        assert response["Cache-Control"] == "no-store"
+
+    @pytest.mark.parametrize("method", ["get", "post", "put"])
+    @pytest.mark.parametrize("slash", ["", "/"])
+    def test_get_post_and_put_act_with_and_without_a_trailing_slash(self, client, registry, method, slash):
+        trigger = make_trigger()
+        response = client.generic(method.upper(), f"/hook/registry/{registry.hook_token}{slash}", push(), "application/json")
+        assert decisions(response) == ["triggered"]
+        assert trigger.calls.count() == 1
+
+    @pytest.mark.parametrize("method", ["head", "options", "patch", "delete"])
+    def test_other_methods_do_nothing(self, client, registry, method):
+        make_trigger()
+        assert client.generic(method.upper(), f"/hook/registry/{registry.hook_token}", push()).status_code == 405
+        assert not Delivery.objects.exists()
+
+    def test_an_unknown_token_is_an_unknown_trigger_and_leaves_no_row(self, client, registry):
+        trigger = TriggerFactory()
+        unknown = client.get("/hook/trigger", query_params={**link_parameters(trigger), "secret": "0" * 64})
+        old = registry.hook_token
+        registry.rotate_token()
+        for token in ("0" * 48, old, "é", "%00", registry.hook_key):
+            response = client.post(f"/hook/registry/{token}", push(), content_type="application/json")
+            assert (response.status_code, response.content) == (404, unknown.content)
+        assert not Delivery.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("body", "content_type"),
+        [
+            (b"", "application/json"),
+            (b"{not json", "application/json"),
+            (b"[1,2]", "application/json"),
+            (b"\xff\xfe\x00", "text/plain"),
+            (b'{"sender": "nobody", "x": "\\u0000\\ud800"}', "application/json"),
+            (b"payload=%7B%7D&x=%00", "application/x-www-form-urlencoded"),
+            (b"[" * 100_000, "application/json"),
+        ],
+    )
+    def test_an_unknown_message_is_answered_and_stored(self, client, registry, body, content_type):
+        response = send(client, registry, body, content_type=content_type)
+        assert (response.status_code, response.json()["lines"]) == (200, [])
+        assert Delivery.objects.get().decision == "unreadable"
+
+    def test_a_form_and_a_gzipped_body_are_read(self, client, registry):
+        trigger = make_trigger()
+        form = send(client, registry, "payload=" + push(), content_type="application/x-www-form-urlencoded")
+        assert decisions(form) == ["triggered"]
+        zipped = gzip.compress(push(digest=NEWER).encode())
+        assert decisions(send(client, registry, zipped, headers={"Content-Encoding": "gzip"})) == ["triggered"]
+        assert trigger.calls.count() == 2
+
+    @pytest.mark.parametrize("body", [b"x" * (2 * 1024 * 1024 + 1), gzip.compress(b" " * (9 * 1024 * 1024))])
+    def test_too_large_a_body_is_a_413(self, client, registry, body):
+        headers = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
+        response = send(client, registry, body, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (413, "413")
+        assert not Delivery.objects.exists()
+
+    def test_a_database_that_does_not_answer_is_a_503_without_half_a_delivery(self, client, registry, monkeypatch):
+        make_trigger()
+
+        def refuse(*_):
+            raise hooks.DatabaseError("database is locked")
+
+        monkeypatch.setattr(settling, "store_delivery", refuse)
+        response = send(client, registry, push())
+        assert (response.status_code, response["Retry-After"]) == (503, "5")
+        assert not TriggerCall.objects.exists()
+
+    def test_the_log_holds_no_token(self, client, registry):
+        stream = io.StringIO()
+        handler = {"class": "logging.StreamHandler", "formatter": "line", "stream": stream}
+        logging.config.dictConfig({**django_settings.LOGGING, "handlers": {"stderr": handler}})
+        try:
+            send(client, registry, push())
+            logging.getLogger("library").error("Service Unavailable: %s", f"/hook/registry/{registry.hook_token}/")
+        finally:
+            logging.config.dictConfig(django_settings.LOGGING)
+        assert stream.getvalue().count("/hook/registry/…") == 2
+        assert registry.hook_token not in stream.getvalue()
+
+
+class TestSignatures:
+    @pytest.mark.parametrize("signature", [None, "", "0" * 64, "é", "sha256=", "x" * 9000])
+    def test_a_missing_wrong_or_malformed_signature_is_refused(self, client, registry, signature):
+        trigger = make_trigger()
+        Registry.objects.filter().update(signing_secret="quill")
+        headers = {} if signature is None else {"X-Signature": signature}
+        response = send(client, registry, push(), headers=headers)
+        assert (response.status_code, response.json()["code"], response.json()["lines"]) == (401, "401", [])
+        assert "missing" in response.json()["message"] if signature is None else "wrong" in response.json()["message"]
+        assert Delivery.objects.get().decision == Decision.SIGNATURE
+        assert not trigger.calls.exists()
+
+    def test_a_right_signature_counts_also_after_a_refused_attempt(self, client, registry):
+        make_trigger()
+        Registry.objects.filter().update(signing_secret="quill")
+        body = push(id="d")
+        assert send(client, registry, body, headers={"X-Signature": sign(body.encode(), "other")}).status_code == 401
+        assert decisions(send(client, registry, body, headers={"X-Signature": sign(body.encode(), "quill")})) == ["triggered"]
+
+    def test_a_sender_that_cannot_sign_is_trusted_only_at_a_registry_of_its_own_kind(self, client, registry):
+        make_trigger()
+        Registry.objects.filter().update(signing_secret="quill", kind="harbor")
+        assert send(client, registry, push(sender="quay")).status_code == 401
+        Registry.objects.filter().update(kind="quay")
+        assert decisions(send(client, registry, push(sender="quay"))) == ["triggered"]
+        assert send(client, registry, push(digest=NEWER)).status_code == 401
+
+    def test_an_empty_secret_authenticates_nothing(self, client, registry):
+        body = push()
+        assert decisions(send(client, registry, body, headers={"X-Signature": sign(body.encode(), "")})) == ["image"]
+
+
+class TestOwnLink:
+    @pytest.mark.parametrize(
+        ("name", "tag", "digest", "subscribed", "decision"),
+        [
+            (APP, "1", NEW, "", "triggered"),
+            ("internal:5000/team/app", "1", NEW, "", "triggered"),
+            ("team/app", "1", NEW, "", "triggered"),
+            ("team/app", "1", OLD, "", "unchanged"),
+            ("team/app", "2", NEW, "", "tag"),
+            ("quay.io/team/app", "1", NEW, "", "image"),
+            ("app", "1", NEW, "", "image"),
+            (APP, "1", NEW, "docker.io/library/postgres", "image"),
+            (APP, "1", NEW, APP, "triggered"),
+        ],
+    )
+    def test_a_message_of_a_sender_is_read(self, client, registry, name, tag, digest, subscribed, decision):
+        trigger = make_trigger(subscribed=subscribed)
+        body = push(name=name, tag=tag, digest=digest)
+        query = link_parameters(trigger)
+        response = client.post("/hook/trigger", body, content_type="application/json", query_params=query)
+        assert decisions(response) == [decision]
+        called = trigger.calls.first()
+        assert response.json()["requestId"] == (str(called.pk) if called else None)
+        assert (called is not None) == (decision == "triggered")
+        if called:
+            assert (response.json()["state"], called.source) == ("queued", "registry")
+            assert "statusUrl" in response.json()
+        elif decision != "unchanged":
+            assert response.json()["message"].startswith("Not triggered: ")
+        assert Delivery.objects.get().trigger == trigger
+
+    def test_other_bodies_and_scaling_links_stay_plain_calls(self, client, registry):
+        trigger, scaling = make_trigger(), ScalingTriggerFactory()
+        for body in (b"{}", b'{"sender": "nobody"}', b"text", b""):
+            query = link_parameters(trigger)
+            response = client.post("/hook/trigger", body, content_type="application/json", query_params=query)
+            assert response.json()["requestId"]
+        query = {**link_parameters(scaling), "type": "scale_out", "step": "1"}
+        assert client.post("/hook/trigger", push(), content_type="application/json", query_params=query).json()["requestId"]
+        assert not Delivery.objects.exists()
+        assert set(TriggerCall.objects.values_list("source", flat=True)) == {"hook"}
+
+    def test_a_waiting_caller_gets_the_outcome(self, client, registry, monkeypatch):
+        trigger = make_trigger()
+        monkeypatch.setattr(hooks.waiters, "wait_for_end", lambda *_: end_calls(CallState.FAILED))
+        query = {**link_parameters(trigger), "wait": "5"}
+        response = client.post("/hook/trigger", push(), content_type="application/json", query_params=query)
+        assert (response.status_code, response.json()["lines"][0]["decision"]) == (500, "triggered")
+
+    def test_the_parameters_of_the_link_can_be_in_the_body(self, client, registry):
+        trigger = make_trigger()
+        body = json.dumps({**json.loads(push()), **link_parameters(trigger)})
+        assert decisions(client.post("/hook/trigger", body, content_type="application/json")) == ["triggered"]
+
+
+class TestReplay:
+    def test_a_replay_ignores_signature_and_repetition(self, client, registry):
+        trigger = make_trigger()
+        send(client, registry, push(id="d", passed_over=["Something was deleted."]))
+        first, user = Delivery.objects.get(), make_user("ann")
+        end_calls()
+        Registry.objects.filter().update(signing_secret="quill")
+        second = replay_delivery(first, user)
+        assert (second.source, second.replay_of, second.decision, second.sender) == ("replay", first, "triggered", "harbor")
+        assert [line.decision for line in second.lines.all()] == ["triggered"]
+        assert trigger.calls.get(requested_by=user).source == "registry"
+        end_calls()
+        trigger.application.services.update(image_digests=[f"x@{NEW}"])
+        trigger.application.cluster.__class__.objects.update(synced_at=timezone.now())
+        assert replay_delivery(second, user).decision == "unchanged"
+
+    def test_a_delivery_without_images_or_with_a_deleted_trigger_calls_nothing(self, client, registry):
+        send(client, registry, b"?")
+        assert replay_delivery(Delivery.objects.get(), make_user("ann")).decision == "unreadable"
+        Delivery.objects.all().delete()
+        trigger, other = make_trigger(), make_trigger()
+        client.post("/hook/trigger", push(name=APP), content_type="application/json", query_params=link_parameters(trigger))
+        trigger.delete()
+        replay = replay_delivery(Delivery.objects.get(), make_user("bob"))
+        assert replay_delivery(replay, make_user("cid")).decision == "image"
+        assert not other.calls.exists()
+
+
+def test_the_answer_takes_a_bounded_number_of_queries(client, registry, django_assert_num_queries):
+    """Registry; begin; hosts; subscriptions; changing; services; newest line; id; call: savepoint, id, covering, queue
+    length, insert, release; delivery; lines; commit."""
+    make_trigger()
+    for _ in range(5):
+        make_trigger(image="other:1", subscribed="docker.io/library/other")
+    with django_assert_num_queries(7):
+        assert decisions(send(client, registry, push(name="team/none", id="a"))) == ["image"]
+    with django_assert_num_queries(17 + 2 * connection.features.has_select_for_update):
+        assert decisions(send(client, registry, push(id="b"))) == ["triggered"]
