@@ -19,6 +19,7 @@ from clusters.engine.swarm.objects import (
     sort_tasks,
 )
 from clusters.engine.swarm.stack_labels import STACK_LABEL, locate_services
+from clusters.engine.wording import explain_protection
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
