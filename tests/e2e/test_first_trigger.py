@@ -79,4 +79,4 @@ def test_a_link_made_in_the_dialog_redeploys_and_scales_from_a_shell(
     assert list_running(api) == {f"shop-web-{number}" for number in range(1, 8)} | {"shop-worker-1"}
 
     open_application(page, "shop")
-    expect(page.get_by_role("row", name="web").filter(has_text="Running 7 / Stopped 0")).to_be_visible()
+    expect(page.get_by_role("row", name="web").filter(has_text="7 of 7 running")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Nodes: the list of all machines of the Swarms, and one node with its tasks."""
+"""Nodes of Swarms: the list, and one node with its tasks."""
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse

@@ -1,4 +1,4 @@
-"""What is wrong first, then clusters, calls that run, and how the calls of the last day went."""
+"""The overview: problems first, then clusters, running calls, and the calls of the last day."""
 
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clusters.models import Application, Cluster, Node
+from clusters.selectors import without_keys
 from console.pages.overview.call_chart import chart_calls
 from console.pages.shared.cluster_rows import nodes_with_cluster, summarize_clusters
 from console.pages.shared.page import console_page, is_partial, list_visible
@@ -59,15 +60,11 @@ def _list_unreachable(selection: ClusterSelection) -> list[Cluster]:
 
 
 def _find_short_applications() -> QuerySet[Application]:
-    return (
-        Application.objects.filter(status=Application.Status.DEGRADED)
-        .select_related("cluster")
-        .defer(*(f"cluster__{name}" for name in Cluster.KEYS))
-    )
+    return without_keys(Application.objects.filter(status=Application.Status.DEGRADED))
 
 
 def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
-    """Failed and rolled-back calls of the last day that were their application's newest to end so or well."""
+    """Select the failed and rolled-back calls of the last day that no later call of their application has put right."""
     since = timezone.now() - DAY
     ended = TriggerCall.objects.filter(
         application=OuterRef("pk"), state__in=(CallState.SUCCEEDED, *BROKEN), queued_at__gte=since
@@ -79,18 +76,18 @@ def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
 
 
 def _list_most_called(request: HttpRequest) -> list[Application]:
-    """With `call_count` and `broken_count` of the last day; those without a call are none."""
-    counted = (
-        Application.objects.annotate(call_count=_count_calls(*CallState), broken_count=_count_calls(*BROKEN))
-        .select_related("cluster")
-        .defer(*(f"cluster__{name}" for name in Cluster.KEYS))
-        .order_by("-call_count", "name")
+    """List the applications with most calls in the last day, with `call_count` and `broken_count`. None is without calls."""
+    counted = without_keys(Application.objects.all()).annotate(
+        call_count=_count_calls(*CallState), broken_count=_count_calls(*BROKEN)
     )
+    counted = counted.order_by("-call_count", "name")
     return [application for application in list_visible(request, counted)[:MOST_CALLED] if application.call_count]
 
 
 def _count_calls(*states: CallState) -> Coalesce:
-    """Calls of the last day, by application. An index of application, state and time answers it alone, as long as every state
-    is named and no other column is counted."""
+    """Count the calls of the last day in a subquery.
+
+    The index on application, state and time answers it alone, as long as the states are named and no other column is read.
+    """
     calls = TriggerCall.objects.filter(application=OuterRef("pk"), state__in=states, queued_at__gte=timezone.now() - DAY)
     return Coalesce(Subquery(calls.order_by().values("application").annotate(number=Count("*")).values("number")), 0)

@@ -1,3 +1,5 @@
+"""What the frame around every page shows: the navigation, the theme, the selected cluster and the calls that run."""
+
 from typing import Any
 
 from django.http import HttpRequest
@@ -22,27 +24,37 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ),
     ("Services", "services", "services", ("service", "service_scale")),
     (
-        *("Clusters", "clusters", "clusters"),
+        "Clusters",
+        "clusters",
+        "clusters",
         (
-            *("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test"),
-            *("cluster_engine", "cluster_disk", "cluster_events"),
+            "cluster",
+            "cluster_create",
+            "cluster_edit",
+            "cluster_delete",
+            "cluster_test",
+            "cluster_engine",
+            "cluster_disk",
+            "cluster_events",
         ),
     ),
     ("Nodes", "nodes", "nodes", ("node",)),
     ("Images", "images", "images", ("image_remove", "image_prune")),
     (
-        *("Registries", "registries", "registries"),
+        "Registries",
+        "registries",
+        "registries",
         ("registry", "registry_create", "registry_edit", "registry_test", "registry_rotate", "registry_delete"),
     ),
     ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
-    ("Access log", "deliveries", "deliveries", ("delivery",)),
+    ("Deliveries", "deliveries", "deliveries", ("delivery",)),
     ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),
     ("Audit log", "audit", "audit", ()),
 )
-# Entries of pages that are seen through the selected cluster: their addresses name it, so that they can be shared.
+# Entries whose pages show the selected cluster alone. Their addresses name the cluster, so that they can be shared.
 SEEN_THROUGH = {"overview", "applications", "services", "nodes", "images", "triggers", "activity"}
-# Entries for those who have the permission for all clusters.
+# Entries that need a permission for all clusters.
 RESTRICTED = {
     "registries": "clusters.view_registry",
     "deliveries": "triggers.view_delivery",
@@ -52,13 +64,13 @@ RESTRICTED = {
 
 
 def read_theme(request: HttpRequest) -> str:
-    """The remembered theme; `auto` follows the system."""
+    """Return the remembered theme; `auto` follows the system."""
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
     return theme if theme in THEMES else "auto"
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """What every page's shell shows. A partial has no shell, and costs no query for it."""
+    """Context processor: return what the frame shows. A piece of a page has no frame, so it costs no query."""
     context: dict[str, Any] = {"theme": read_theme(request)}
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated or getattr(request, "htmx", False):

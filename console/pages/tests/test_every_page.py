@@ -368,7 +368,7 @@ def test_hostile_names_stay_text_that_is_isolated_from_what_is_around(reader, ho
 def test_a_page_that_does_not_exist_says_what_to_do(reader):
     response = reader.get("/nothing/")
     assert response.status_code == 404
-    assert "Nothing is here" in response.content.decode()
+    assert "Page not found" in response.content.decode()
 
 
 def test_the_probe_answers_without_a_database(client):

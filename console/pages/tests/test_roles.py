@@ -320,8 +320,8 @@ def world(fleet, published, monkeypatch):
     monkeypatch.setattr(
         "console.pages.registries.delivery_views.receiving.replay_delivery", lambda delivery, user: DeliveryFactory()
     )
-    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_engine", lambda endpoint: FakeEngine())
-    monkeypatch.setattr("console.pages.shared.logs.views.open_engine", lambda endpoint: FakeEngine())
+    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_log_engine", lambda endpoint: FakeEngine())
+    monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", lambda endpoint: FakeEngine())
     fleet.container = Container.objects.filter(service=fleet.service).first() or ContainerFactory(service=fleet.service)
     fleet.task = TaskFactory(service=fleet.service)
     fleet.event = TriggerCallEvent.objects.filter(call=fleet.call).first()

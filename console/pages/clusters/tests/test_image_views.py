@@ -89,7 +89,7 @@ class TestList:
         other = ClusterFactory(name="quay")
         live_engine.requests.clear()
         text = reader.get("/images/").content.decode()
-        assert "Of which cluster?" in text
+        assert "Choose a cluster" in text
         assert f"?cluster={other.uid}" in text
         assert live_engine.requests == []
         assert "on <a" in reader.get(f"/images/?cluster={other.uid}").content.decode()
@@ -109,7 +109,7 @@ class TestList:
     def test_a_swarm_manager_says_whose_images_these_are(self, reader, images):
         ClusterFactory(swarm_manager=True, hostname="manager1")
         text = reader.get("/images/").content.decode()
-        assert "other nodes are not seen" in text
+        assert "other nodes are not visible" in text
         assert "manager1" in text
 
     def test_more_containers_cost_no_more_queries(self, reader, cluster, images, live_engine, django_assert_num_queries):
@@ -154,7 +154,7 @@ class TestPrune:
         response = prune(reader, cluster, previewed)
         assert response["Location"] == "/images/"
         assert {tag for image in live_engine.images.values() for tag in image["RepoTags"]} == {"web:1", "later:1"}
-        assert messages_of(reader) == ["Removed 3 images. Up to 58.2\xa0MB became free."]
+        assert messages_of(reader) == ["Removed 3 images. Freed up to 58.2\xa0MB."]
 
     def test_what_happened_since_the_preview_is_told(self, reader, cluster, images, live_engine):
         previewed, _, _ = preview(reader, cluster)
@@ -164,9 +164,9 @@ class TestPrune:
         prune(reader, cluster, previewed)
         assert {images["job"], images["shop"]} <= live_engine.images.keys()
         assert messages_of(reader) == [
-            "1 image had gone already.",
-            "job:1 is kept: it is used by the stopped container late.",
-            "shop:1 is kept: its tags have changed since the preview.",
+            "1 image was already removed.",
+            "job:1 was kept: it is used by the stopped container late.",
+            "shop:1 was kept: its tags have changed since the preview.",
         ]
 
     def test_the_audit_log_has_what_was_asked_and_what_came_of_it(self, reader, cluster, images, live_engine):
@@ -257,7 +257,7 @@ class TestRemove:
         response = reader.post(self.path(cluster, images["shop"]), {"previewed": response.context["previewed"]}, headers=DIALOG)
         assert response["HX-Redirect"] == "/images/"
         assert images["shop"] not in live_engine.images
-        assert messages_of(reader) == ["Removed elsewhere/shop:9. Up to 38.1\xa0MB became free."]
+        assert messages_of(reader) == ["Removed elsewhere/shop:9. Freed up to 38.1\xa0MB."]
         entry = AuditEntry.objects.get(action="image.remove")
         assert (entry.cluster, entry.details["images"]) == (cluster, ["elsewhere/shop:9"])
 
@@ -268,7 +268,7 @@ class TestRemove:
         hexadecimal = images["web"].removeprefix("sha256:")
         reader.post(self.path(cluster, images["web"]), {"previewed": f"{hexadecimal}.whatever"})
         assert images["web"] in live_engine.images
-        assert "is kept: it is used by" in messages_of(reader)[0]
+        assert "was kept: it is used by" in messages_of(reader)[0]
 
     def test_another_image_than_the_addresss_is_not_removed(self, reader, cluster, images, live_engine):
         shown = reader.get(self.path(cluster, images["shop"])).context["previewed"]
@@ -321,13 +321,13 @@ class TestClusterPage:
         headers = {"HX-Request": "true", "HX-Target": part}
         text = reader.get(f"/clusters/{cluster.uid}/{part}/", headers=headers).content.decode()
         assert "did not answer in time" in text
-        assert "check the address" in text
+        assert "Check the address" in text
         assert "data-poll" in text
 
     def test_a_cluster_just_added_says_that_it_is_looked_at(self, reader):
         added = ClusterFactory(status=Cluster.Status.UNKNOWN, engine_version="")
         text = reader.get(f"/clusters/{added.uid}/").content.decode()
-        assert "Looking at what runs there" in text
+        assert "Reading what runs there" in text
         assert 'data-poll="1000"' in text
 
     def test_the_list_gives_the_reason_of_an_unreachable_one(self, reader):

@@ -119,10 +119,10 @@ class TestEngineThatSaysNothing:
     @pytest.mark.parametrize("tab", ["overview", "configuration"])
     def test_the_row_is_shown_with_a_note(self, reader, fleet, tab):
         text = read(reader, f"/containers/{fleet.container.pk}/?tab={tab}")
-        assert "Its engine does not answer now" in text
+        assert "Its engine does not answer:" in text
         assert "No engine answers in this test." in text
         assert "shop:1" in text
-        assert "says nothing about it now" in text
+        assert "which cannot report them now" in text
 
     def test_an_engine_known_to_be_unreachable_is_not_waited_for(self, reader, shown, fake_engine):
         Cluster.objects.update(status="unreachable", status_reason="Connection refused.")
@@ -134,7 +134,7 @@ class TestEngineThatSaysNothing:
     def test_the_configuration_tab_says_so(self, reader, fleet, kind):
         row = fleet.application if kind == "applications" else fleet.service
         text = read(reader, f"/{kind}/{row.pk}/?tab=configuration")
-        assert "The settings are read from the engine, which does not answer now" in text
+        assert "The settings are read from the engine, which does not answer:" in text
 
     def test_a_refusal_is_a_note_too(self, reader, shown, fake_engine):
         def refuse(method):
@@ -146,17 +146,17 @@ class TestEngineThatSaysNothing:
     def test_a_container_that_is_gone_says_so_and_leads_back(self, reader, shown, fake_engine):
         fake_engine.remove_container(shown.container_id, force=True)
         text = read(reader, f"/containers/{shown.pk}/")
-        assert "is not on the engine any more" in text
+        assert "no longer exists on the engine" in text
         assert f'href="/applications/{shown.service.application_id}/?tab=containers"' in text
-        assert "is not on the engine any more" in read(reader, f"/services/{shown.service.pk}/?tab=configuration")
-        assert "is not on the engine any more" in read(reader, f"/containers/{shown.pk}/use/")
+        assert "no longer exists on the engine" in read(reader, f"/services/{shown.service.pk}/?tab=configuration")
+        assert "no longer exists on the engine" in read(reader, f"/containers/{shown.pk}/use/")
 
     def test_a_row_that_is_gone_is_a_404_and_for_an_open_page_a_note(self, reader, shown):
         address = f"/containers/{shown.pk}/"
         shown.delete()
         assert reader.get(address).status_code == 404
         text = read(reader, address, headers=HTMX | {"HX-Target": "container-about"})
-        assert "is not on the engine any more" in text
+        assert "no longer exists on the engine" in text
         assert "data-poll" not in text
 
 
@@ -274,7 +274,7 @@ class TestSwarmService:
     def test_its_settings_are_the_specs(self, reader, swarm_service, kind):
         row = swarm_service.application if kind == "applications" else swarm_service
         text = read(reader, f"/{kind}/{row.pk}/?tab=configuration")
-        for words in ("2 replicated", "serve --api-token=", "bright", "shop_default", "As its service in the Swarm has them."):
+        for words in ("2 replicated", "serve --api-token=", "bright", "shop_default", "From its Swarm service."):
             assert words in text, words
         assert not [secret for secret in SECRETS if secret in text]
 
@@ -286,7 +286,7 @@ class TestSwarmService:
     def test_a_service_that_is_gone_says_so(self, reader, swarm_service, fake_engine):
         swarm_service.swarm_id = "gone"
         swarm_service.save()
-        assert "The Swarm has the service no more." in read(reader, f"/services/{swarm_service.pk}/?tab=configuration")
+        assert "The service no longer exists in the Swarm." in read(reader, f"/services/{swarm_service.pk}/?tab=configuration")
 
 
 class TestConfigurationTab:
@@ -318,7 +318,7 @@ class TestConfigurationTab:
     def test_a_service_without_a_container_says_so(self, reader, fleet, fake_engine):
         Container.objects.all().delete()
         text = read(reader, f"/services/{fleet.service.pk}/?tab=configuration")
-        assert "No container of it is on the engine." in text
+        assert "It has no container on the engine." in text
 
 
 class TestUse:
@@ -349,7 +349,7 @@ class TestUse:
     def test_what_is_stopped_uses_nothing_and_is_asked_again(self, reader, shown, fake_engine):
         fake_engine.stop_container(shown.container_id)
         text = self.ask(reader, shown).content.decode()
-        assert "It does not run, and uses nothing." in text
+        assert "The container is not running, so it uses nothing." in text
         assert "data-poll" in text
 
     @pytest.mark.parametrize(

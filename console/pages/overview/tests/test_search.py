@@ -109,7 +109,7 @@ def test_services_of_what_is_not_there_any_more_are_not_found(reader, shop):
 def test_nothing_found_is_said(reader, shop):
     for headers in ({}, PALETTE):
         response = reader.get("/search/", {"q": "zeppelin"}, headers=headers)
-        assert "Nothing that you may see has such a name." in response.content.decode()
+        assert "Nothing you can see has this name." in response.content.decode()
 
 
 def test_what_one_may_not_see_is_not_found(shop):

@@ -25,8 +25,8 @@ HOSTILE = "<img src=x onerror=alert(1)>\x1b]0;title\x07\x1b[31mred\x1b[0m\u202eg
 def engine(monkeypatch):
     fake = FakeEngine()
     fake.add_image("app:1")
-    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_engine", lambda endpoint: fake)
-    monkeypatch.setattr("console.pages.shared.logs.views.open_engine", lambda endpoint: fake)
+    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_log_engine", lambda endpoint: fake)
+    monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", lambda endpoint: fake)
     return fake
 
 
@@ -178,8 +178,8 @@ def test_an_engine_that_does_not_answer_is_a_sentence(reader, shop, engine, monk
     def fail(endpoint):
         raise EngineUnreachable("Nobody listens there.")
 
-    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_engine", fail)
-    monkeypatch.setattr("console.pages.shared.logs.views.open_engine", fail)
+    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_log_engine", fail)
+    monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", fail)
     assert ask(reader, shop) == {"problem": "Nobody listens there."}
     assert "Nobody listens there." in reader.get(f"/applications/{shop.pk}/?tab=logs").content.decode()
     refused = reader.get(f"/applications/{shop.pk}/logs/download/")
