@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.db import models
 
 from clusters.roles import Role
-from console.conftest import POLICY, Fleet
+from console.tests.fleet import POLICY, Fleet
 from tests.e2e.site import READERS
 
 PAYLOADS = (

@@ -21,8 +21,8 @@ from clusters.models import Container
 from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.users import make_user
-from console.conftest import Fleet
 from console.pages.tests.test_every_page import OPEN, POSTED, SENT, console_url_names
+from console.tests.fleet import Fleet
 
 Result = TypeVar("Result")
 PASSWORD = "a password for tests"

@@ -14,7 +14,7 @@ from clusters.models import AuditEntry, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFactory
 from clusters.tests.users import make_user
-from console.conftest import IMAGE_HEX
+from console.tests.fleet import IMAGE_HEX
 from triggers.models import TriggerCallEvent
 from triggers.tests.factories import DeliveryFactory
 

@@ -4,34 +4,16 @@ import re
 
 import pytest
 
-from clusters.engine.errors import EngineUnreachable
 from clusters.models import AuditEntry, Cluster
 from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory, TaskFactory
 from clusters.tests.users import make_user
-from console.pages.tests.test_every_page import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.reading import DIALOG
 from triggers.models import CallState
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
-DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
-
-
-@pytest.fixture
-def cluster():
-    return ClusterFactory(name="harbour")
-
-
-@pytest.fixture
-def images(live_engine):
-    """Ids by what they are: the engine has one of each kind beside `shop:1`, which nothing uses."""
-    found = {"shop": live_engine.images[next(iter(live_engine.images))]["Id"]}
-    found["dangling"] = live_engine.add_image("job:1", size=10_000_000)
-    found["job"] = live_engine.add_image("job:1", size=11_000_000)
-    found["web"] = live_engine.add_image("web:1", size=30_000_000)
-    live_engine.run("web-1", "web:1")
-    live_engine.run("web-2", "web:1", start=False)
-    return found
 
 
 def prune_path(cluster):
@@ -300,89 +282,3 @@ def test_who_may_only_look_is_offered_no_removal(client, cluster, images):
     assert "web:1" in text
     assert "/remove/" not in text
     assert "/prune/" not in text
-
-
-class TestClusterPage:
-    def test_each_live_part_has_an_address_of_its_own(self, reader, cluster, images, live_engine):
-        page = f"/clusters/{cluster.uid}/"
-        live_engine.requests.clear()
-        assert f'hx-get="{page}engine/"' in reader.get(page).content.decode()
-        assert live_engine.requests == []
-        for part, words in (("engine", "Storage driver"), ("disk", "Reclaimable"), ("events", "web-1")):
-            headers = {"HX-Request": "true", "HX-Target": part}
-            piece = reader.get(f"{page}{part}/", headers=headers).content.decode()
-            assert words in piece, part
-            assert "<nav" not in piece
-            assert words in reader.get(f"{page}{part}/").content.decode()
-
-    @pytest.mark.parametrize("part", ["engine", "disk", "events"])
-    def test_an_engine_that_cannot_be_asked_is_a_state_with_what_to_do(self, reader, cluster, live_engine, part):
-        live_engine.unreachable = "The engine did not answer in time."
-        headers = {"HX-Request": "true", "HX-Target": part}
-        text = reader.get(f"/clusters/{cluster.uid}/{part}/", headers=headers).content.decode()
-        assert "did not answer in time" in text
-        assert "Check the address" in text
-        assert "data-poll" in text
-
-    def test_a_cluster_just_added_says_that_it_is_looked_at(self, reader):
-        added = ClusterFactory(status=Cluster.Status.UNKNOWN, engine_version="")
-        text = reader.get(f"/clusters/{added.uid}/").content.decode()
-        assert "Reading what runs there" in text
-        assert 'data-poll="1000"' in text
-
-    def test_the_list_gives_the_reason_of_an_unreachable_one(self, reader):
-        ClusterFactory(status=Cluster.Status.UNREACHABLE, status_reason="Connection refused.")
-        assert "Connection refused." in reader.get("/clusters/").content.decode()
-
-    def test_what_an_engine_says_of_itself_stays_text(self, reader, cluster, live_engine, monkeypatch):
-        info = {"Driver": HOSTILE, "KernelVersion": HOSTILE, "Warnings": [HOSTILE], "Runtimes": {HOSTILE: {}}}
-        info |= {"RegistryConfig": {"Mirrors": [HOSTILE]}, "SecurityOptions": [HOSTILE], "DriverStatus": []}
-        monkeypatch.setattr(live_engine, "info", lambda: info)
-        actor = {"ID": HOSTILE, "Attributes": {"name": HOSTILE, "image": HOSTILE}}
-        event = {"Type": HOSTILE, "Action": HOSTILE, "Actor": actor, "timeNano": 10**18}
-        monkeypatch.setattr(live_engine, "list_events", lambda since, until: [event, {}])
-        for part in ("engine", "events"):
-            text = reader.get(f"/clusters/{cluster.uid}/{part}/").content.decode()
-            collector, checker = TagCollector(), IsolationChecker()
-            collector.feed(text)
-            checker.feed(text)
-            assert "img" not in {tag for tag, _ in collector.tags}
-            assert checker.loose == []
-
-
-class TestFirstRun:
-    @pytest.fixture
-    def local(self, monkeypatch):
-        monkeypatch.setattr("console.process.local_engine.probe_engine", lambda url: True)
-
-    @pytest.mark.parametrize("address", ["/", "/applications/", "/clusters/", "/images/"])
-    def test_an_engine_of_this_machine_is_offered(self, reader, local, address, settings):
-        text = reader.get(address).content.decode()
-        assert settings.DOCKER_HOST in text
-        assert 'action="/clusters/local/"' in text
-
-    @pytest.mark.parametrize("address", ["/", "/applications/", "/clusters/", "/images/"])
-    def test_where_none_answers_the_form_is(self, reader, address):
-        text = reader.get(address).content.decode()
-        assert "/clusters/local/" not in text
-        assert "/clusters/new/" in text
-
-    def test_one_click_adds_it(self, reader, local, settings, monkeypatch):
-        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: object())
-        ClusterFactory(name="local")
-        reader.post("/clusters/local/")
-        added = Cluster.objects.get(name="local-2")
-        assert added.url == settings.DOCKER_HOST
-        assert AuditEntry.objects.get(action="cluster.add").cluster == added
-
-    def test_one_that_fails_its_test_is_shown_in_the_form(self, reader, local, monkeypatch):
-        def refuse(endpoint):
-            raise EngineUnreachable("Permission denied.")
-
-        monkeypatch.setattr("clusters.inventory.test_connection", refuse)
-        response = reader.post("/clusters/local/")
-        assert "Permission denied." in response.content.decode()
-        assert not Cluster.objects.exists()
-
-    def test_one_that_has_gone_leads_to_the_form(self, reader):
-        assert reader.post("/clusters/local/")["Location"] == "/clusters/new/"

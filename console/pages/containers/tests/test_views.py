@@ -12,7 +12,7 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory
 from clusters.tests.users import make_user
 from console.pages.containers.use_charts import UseHistory
-from console.pages.tests.test_every_page import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, NodeFactory, ServiceFactory
 from clusters.tests.users import make_user
 from console.pages.overview.search import LIMIT
-from console.pages.tests.test_every_page import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 PALETTE = {"HX-Request": "true", "HX-Target": "palette-results"}

@@ -14,11 +14,11 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ContainerFactory, ServiceFactory, TaskFactory
 from clusters.tests.users import make_user
 from console.pages.shared.logs import log_panel
-from console.pages.tests.test_every_page import IsolationChecker, TagCollector
+from console.pages.tests.hostile import IsolationChecker, TagCollector
 
 pytestmark = pytest.mark.django_db
 
-HOSTILE = "<img src=x onerror=alert(1)>\x1b]0;title\x07\x1b[31mred\x1b[0m\u202egnp.exe"
+HOSTILE_LINE = "<img src=x onerror=alert(1)>\x1b]0;title\x07\x1b[31mred\x1b[0m\u202egnp.exe"
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_cursor_that_is_none_is_refused(reader, shop):
 
 
 def test_hostile_lines_are_text_in_the_page_in_the_answer_and_in_the_file(reader, shop, engine):
-    engine.write_log("shop-web-1", HOSTILE)
+    engine.write_log("shop-web-1", HOSTILE_LINE)
     page = reader.get(f"/applications/{shop.pk}/?tab=logs").content.decode()
     collector, checker = TagCollector(), IsolationChecker()
     collector.feed(page)
