@@ -14,7 +14,7 @@ from triggers.calls import accept
 
 @pytest.fixture(autouse=True)
 def live_engine(monkeypatch):
-    """What every cluster's pages ask; no other engine is asked, and none answers on this machine."""
+    """The engine that the pages of every cluster read from. No other engine is contacted, and none answers on this machine."""
     engine = FakeEngine()
     engine.add_image("shop:1", size=40_000_000)
     monkeypatch.setattr("console.pages.shared.live.connect", lambda cluster: engine)
@@ -25,7 +25,7 @@ def live_engine(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def permissions(monkeypatch):
-    """What registries say, by repository: a push is allowed, or the reason why not. No real one is asked."""
+    """What registries answer about pushes, by repository: empty, or the reason for a refusal. No real registry is contacted."""
     known: dict[str, str] = {}
     monkeypatch.setattr("triggers.pushes.subscriptions.find_push_permission", lambda name: answer_for(known.get(name, "")))
     return known
@@ -37,7 +37,7 @@ def answer_for(reason: str) -> PushPermission:
 
 @pytest.fixture
 def published(monkeypatch):
-    """The ids of the calls that were published, instead of messages to a broker."""
+    """The ids of published calls, instead of messages to a broker."""
     ids: list[str] = []
     monkeypatch.setattr(accept, "publish_call", lambda call_id: ids.append(str(call_id)))
     return ids
@@ -45,7 +45,7 @@ def published(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_engine(monkeypatch):
-    """No engine answers the pages that read from one. A test that needs one asks for `fake_engine`."""
+    """No engine answers pages that read from one. Tests that need one use `fake_engine`."""
 
     def refuse(endpoint, timeout):
         raise EngineUnreachable("No engine answers in this test.")
@@ -55,7 +55,7 @@ def no_engine(monkeypatch):
 
 @pytest.fixture
 def fake_engine(no_engine, monkeypatch):
-    """The engine in memory that answers the pages."""
+    """An engine in memory that answers pages."""
     fake = FakeEngine()
     monkeypatch.setattr("console.pages.shared.live.EngineClient", lambda endpoint, timeout: fake)
     return fake
@@ -63,7 +63,7 @@ def fake_engine(no_engine, monkeypatch):
 
 @pytest.fixture
 def reader(admin_client, published):
-    """A browser that is signed in as an administrator."""
+    """A test client signed in as an administrator."""
     return admin_client
 
 

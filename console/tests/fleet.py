@@ -30,7 +30,7 @@ from triggers.tests.factories import (
     TriggerFactory,
 )
 
-IMAGE_HEX = make_id("image", 1)  # of a fake engine's first image
+IMAGE_HEX = make_id("image", 1)  # the first image of a fake engine
 POLICY = {
     "parallelism": 1,
     "order": "stop-first",
@@ -42,7 +42,7 @@ POLICY = {
 
 
 class Fleet:
-    """Some of everything that the pages show: on a plain engine with containers, or on a Swarm with tasks."""
+    """Rows of everything that pages show: containers on a plain engine, or tasks on a Swarm."""
 
     def __init__(self, swarm: bool = False) -> None:
         self.swarm = swarm
@@ -52,7 +52,7 @@ class Fleet:
         self.add_user()
 
     def add_user(self) -> None:
-        """With a role on the cluster, and a line in the audit log."""
+        """Add a user with a role on the cluster and an audit entry."""
         self.user = make_user(f"user-{User.objects.count()}", Role.VIEWER, self.cluster)
         group = Group.objects.create(name=f"shift of {self.user}")
         self.user.groups.add(group)
@@ -94,7 +94,7 @@ class Fleet:
 
     @cached_property
     def container(self) -> Container:
-        """Beside a stack one of a project on the same engine, made when it is asked for."""
+        """A container. Next to a stack it belongs to a project on the same engine, and is made on first use."""
         return ContainerFactory(service__application__cluster=self.cluster)
 
     def _add_triggers(self) -> None:
@@ -115,7 +115,7 @@ class Fleet:
         self._add_registry()
 
     def _add_registry(self) -> None:
-        """With a subscription that is polled, and a delivery that called one trigger and matched nothing else."""
+        """Add a registry with a polled subscription, and a delivery that called one trigger and otherwise matched none."""
         now = timezone.now()
         self.registry = RegistryFactory(
             kind="harbor",
@@ -137,7 +137,7 @@ class Fleet:
 
     @property
     def pages(self) -> dict[str, str]:
-        """Addresses by URL name, of every page that a GET shows."""
+        """The address of every page that a GET shows, by URL name."""
         application, service, cluster = self.application.pk, self.service.pk, self.cluster.uid
         return {
             "overview": "/",

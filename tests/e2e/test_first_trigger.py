@@ -53,7 +53,7 @@ def run_in_shell(line: str) -> dict[str, str]:
 
 
 def watch_call_succeed(page: Page, answer: dict[str, str]) -> None:
-    """Without a reload: the page follows by itself."""
+    """The page follows without a reload."""
     page.goto(f"/calls/{answer['requestId']}/")
     expect(page.locator(".verdict-succeeded")).to_contain_text("Succeeded in", timeout=LIVE)
 

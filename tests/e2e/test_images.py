@@ -1,4 +1,4 @@
-"""Pruning images by keyboard alone: what will go is shown first, and exactly that is gone afterwards."""
+"""Pruning images by keyboard alone: exactly the images of the preview are removed."""
 
 import contextlib
 
@@ -11,7 +11,7 @@ LIVE = 30_000  # milliseconds in which an engine or a worker's answer is on the 
 
 
 def remove_images_of_other_tests(api: docker.APIClient) -> None:
-    """They would fill the first page."""
+    """Remove other images, which would fill the first page."""
     for image in api.images():
         if BASE not in (image["RepoTags"] or []):
             with contextlib.suppress(docker.errors.APIError):
@@ -43,7 +43,7 @@ def test_images_are_pruned_by_keyboard_as_previewed(signed_in: Page, api: docker
 
     page.keyboard.press("Enter")
     expect(dialog.get_by_label("Dangling images")).to_be_focused()
-    # The base that the others are built on is kept: the engine has answered.
+    # The base image of the others is kept: the engine has answered.
     page.keyboard.press("ArrowDown")
     expect(dialog.get_by_label("All unused images")).to_be_checked()
     expect(dialog.locator(".prune-kept")).to_contain_text("kept", timeout=LIVE)

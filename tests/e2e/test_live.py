@@ -1,4 +1,4 @@
-"""Pages that follow what happens without a reload, and ask for little: nothing comes where nothing changed."""
+"""Pages that follow events without a reload, and cheaply: an unchanged piece is not sent again."""
 
 import docker
 import pytest

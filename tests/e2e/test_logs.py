@@ -1,4 +1,4 @@
-"""A long and hostile log in the browser: shown inert, searched, followed and kept off while the page shows something else."""
+"""A long and malicious log in the browser: shown as text, searched, followed, and not loaded on other tabs."""
 
 import re
 

@@ -10,7 +10,7 @@ def cluster():
 
 @pytest.fixture
 def images(live_engine):
-    """Ids by what they are: the engine has one of each kind beside `shop:1`, which nothing uses."""
+    """Image ids by kind: the engine has one of each, and `shop:1`, which nothing uses."""
     found = {"shop": live_engine.images[next(iter(live_engine.images))]["Id"]}
     found["dangling"] = live_engine.add_image("job:1", size=10_000_000)
     found["job"] = live_engine.add_image("job:1", size=11_000_000)

@@ -1,4 +1,4 @@
-"""Names from an engine that mean harm, and parsers that find out whether a page shows them as mere text."""
+"""A malicious name, and parsers that check that a page shows it as plain text."""
 
 from html.parser import HTMLParser
 
@@ -15,7 +15,7 @@ class TagCollector(HTMLParser):
 
 
 class IsolationChecker(HTMLParser):
-    """Text with a direction override that stands neither in a <bdi> nor alone in an element that isolates by itself."""
+    """Collect text with a direction override outside a <bdi> or another isolating element."""
 
     VOID = {"meta", "link", "input", "br", "img"}
     ISOLATING = {"bdi", "option", "title", "pre", "textarea"}

@@ -16,7 +16,7 @@ def new_trigger_url(application):
 
 
 def console_call():
-    """The one call that was started on the pages."""
+    """Return the one call that was started on a page."""
     return TriggerCall.objects.get(source="console")
 
 
@@ -25,12 +25,12 @@ def text_of(response):
 
 
 def words_of(response):
-    """The text that a reader sees, in one line."""
+    """Return the visible text in one line."""
     return " ".join(re.sub(r"<[^>]*>", " ", text_of(response)).split())
 
 
 def summary_of(response):
-    """The words above the list."""
+    """Return the summary above a list."""
     found = re.search(r"<p class=\"list-summary.*?</p>", text_of(response), re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split()) if found else ""
 

@@ -1,4 +1,4 @@
-"""Every page: it shows, only to those signed in, at a fixed number of queries, whatever the names on an engine are."""
+"""Every page: it needs a login, takes a fixed number of queries, and shows any name as text."""
 
 import re
 
@@ -34,17 +34,17 @@ from triggers.tests.factories import (
     TriggerFactory,
 )
 
-POSTED = {  # answer to POST alone
+POSTED = {  # only accept POST
     *("trigger_switch", "trigger_reveal", "call_again", "call_cancel", "cluster_test", "cluster_local", "theme"),
     *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
     *("registry_test", "registry_check", "registry_reveal", "delivery_replay"),
 }
-SENT = {  # no pages
+SENT = {  # not pages
     *("activity_export", "audit_export"),
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
-OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need nobody to be signed in
-QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
+OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need no login
+QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
     "search": 4,
     "applications": 7,
@@ -182,7 +182,7 @@ def test_a_tab_takes_a_fixed_number_of_queries_however_much_runs(reader, db, nam
 
 
 @pytest.mark.parametrize("swarm", [False, True])
-def test_no_tab_of_an_application_takes_more_than_twelve_queries_of_who_sees_a_part(client, db, swarm):
+def test_no_tab_of_an_application_takes_more_than_twelve_queries_for_a_reader_of_some_clusters(client, db, swarm):
     fleet = Fleet(swarm)
     client.force_login(make_user("part", Role.DEPLOYER, fleet.cluster))
     for _ in range(12):
@@ -299,7 +299,7 @@ def hostile_fleet(fleet, request):
 
 
 def read_with_tabs(reader, address, *queries):
-    """The page's text, and those of its other tabs and with these queries where the page has them."""
+    """Return the page's HTML, also of its other tabs, and with the queries that the page has fields for."""
     text = reader.get(address).content.decode()
     tabs = {f"?tab={tab}" for tab in re.findall(r"[?&](?:amp;)?tab=([a-z]+)", text)}
     found = [query for query in queries if f"{query.partition('=')[0].lstrip('?')}=" in text or 'type="search"' in text]

@@ -1,4 +1,4 @@
-"""What every page shows of a Swarm that is no longer seen through its first manager."""
+"""Notices on every page about a Swarm whose first manager is lost."""
 
 import pytest
 

@@ -10,7 +10,7 @@ class TestFilters:
     def names(self, response):
         return [application.name for application in response.context["page"]]
 
-    def test_system_applications_are_hidden_until_asked_for(self, reader, fleet):
+    def test_system_applications_are_hidden_by_default(self, reader, fleet):
         ApplicationFactory(cluster=fleet.cluster, name="agent", system=True)
         assert "agent" not in self.names(reader.get("/applications/"))
         assert "agent" in self.names(reader.get("/applications/?filtered=1"))
@@ -53,6 +53,6 @@ class TestCounts:
         assert "1 system application is hidden" in text
         assert 'href="?filtered=1&amp;q=agent&amp;cluster=all"' in text
 
-    def test_the_count_is_that_of_what_the_reader_may_see(self, client, applications, harbour, published):
+    def test_only_what_the_reader_can_see_is_counted(self, client, applications, harbour, published):
         client.force_login(make_user("viewer", Role.VIEWER, harbour))
         assert summary_of(client.get("/applications/")) == "2 applications"

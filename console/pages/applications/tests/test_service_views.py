@@ -44,7 +44,7 @@ class TestScaling:
             ("to", 500, "497 will be added: 500 in all."),
         ],
     )
-    def test_the_effect_is_told_from_the_wanted_count(self, reader, swarm_fleet, how, count, sentence):
+    def test_the_effect_is_described_from_the_wanted_count(self, reader, swarm_fleet, how, count, sentence):
         response = reader.get(f"{swarm_fleet.pages['service_scale']}?how={how}&count={count}", headers=EFFECT)
         assert sentence.format(swarm_fleet.service.name) in words_of(response)
 
@@ -61,7 +61,7 @@ class TestScaling:
         ("mode", "reason"), [("global", "once on every node"), ("replicated-job", "is a job"), ("global-job", "is a job")]
     )
     @pytest.mark.parametrize("headers", [{}, DIALOG])
-    def test_what_cannot_be_scaled_says_why_and_is_not_asked_for(self, reader, swarm_fleet, mode, reason, headers):
+    def test_a_service_that_cannot_be_scaled_says_why_and_starts_no_call(self, reader, swarm_fleet, mode, reason, headers):
         Service.objects.update(mode=mode)
         response = reader.get(swarm_fleet.pages["service_scale"], headers=headers)
         assert reason in words_of(response)

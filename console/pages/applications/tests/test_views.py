@@ -35,7 +35,7 @@ class TestCallsFromThePages:
         assert (call.step, call.replicas, call.service) == (step, replicas, fleet.service)
 
     @pytest.mark.parametrize("count", ["", "0", "101", "two"])
-    def test_a_wrong_count_is_said_at_its_field(self, reader, fleet, count):
+    def test_a_wrong_count_is_an_error_at_its_field(self, reader, fleet, count):
         response = reader.post(f"/services/{fleet.service.pk}/scale/", {"how": "scale_out", "count": count})
         assert "count" in response.context["form"].errors
         assert not TriggerCall.objects.filter(source="console").exists()
@@ -70,7 +70,7 @@ class TestCallsFromThePages:
         reader.post(f"/calls/{console_call().pk}/again/")
         assert [call.tag for call in TriggerCall.objects.filter(source="console")] == ["2.0", "2.0"]
 
-    def test_what_is_no_tag_stands_at_its_field_and_starts_nothing(self, reader, fleet):
+    def test_an_invalid_tag_is_an_error_at_its_field_and_starts_nothing(self, reader, fleet):
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", {"tag": "a b"}, headers=DIALOG)
         text = text_of(response)
         assert 'id="id_tag_error"' in text
@@ -124,13 +124,13 @@ class TestPageStates:
         assert reason in text_of(reader.get(fleet.pages["application"]))
         assert reason in text_of(reader.get(fleet.pages["service"]))
 
-    def test_who_may_not_create_a_trigger_is_told_who_can(self, client, fleet, published):
+    def test_a_reader_who_cannot_create_a_trigger_is_told_who_can(self, client, fleet, published):
         fleet.application.triggers.all().delete()
         client.force_login(make_user("viewer", Role.VIEWER, fleet.cluster))
         assert "Anyone with the Deployer role" in text_of(client.get(fleet.pages["application"]))
 
 
-def test_the_page_of_an_application_names_the_calls_that_wait_or_run(reader, fleet):
+def test_the_page_of_an_application_names_its_queued_and_running_calls(reader, fleet):
     TriggerCallFactory(trigger=fleet.trigger, state=CallState.RUNNING)
     TriggerCallFactory(trigger=fleet.scaling_trigger, step=2)
     text = " ".join(re.sub(r"<[^>]+>", "", text_of(reader.get(fleet.pages["application"]))).split())

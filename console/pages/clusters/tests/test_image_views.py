@@ -67,7 +67,7 @@ class TestList:
         rows = reader.get(f"/images/?{query}").context.get("rows")
         assert [row.image.tags[0] if row.image.tags else "" for row in rows] == names
 
-    def test_of_several_clusters_one_is_chosen(self, reader, cluster, images, live_engine):
+    def test_with_several_clusters_the_reader_chooses_one(self, reader, cluster, images, live_engine):
         other = ClusterFactory(name="quay")
         live_engine.requests.clear()
         text = reader.get("/images/").content.decode()
@@ -138,7 +138,7 @@ class TestPrune:
         assert {tag for image in live_engine.images.values() for tag in image["RepoTags"]} == {"web:1", "later:1"}
         assert messages_of(reader) == ["Removed 3 images. Freed up to 58.2\xa0MB."]
 
-    def test_what_happened_since_the_preview_is_told(self, reader, cluster, images, live_engine):
+    def test_changes_since_the_preview_are_reported(self, reader, cluster, images, live_engine):
         previewed, _, _ = preview(reader, cluster)
         live_engine.run("late", "job:1", start=False)
         live_engine.tag_image(images["shop"], "shop:stable")
@@ -151,7 +151,7 @@ class TestPrune:
             "shop:1 was kept: its tags have changed since the preview.",
         ]
 
-    def test_the_audit_log_has_what_was_asked_and_what_came_of_it(self, reader, cluster, images, live_engine):
+    def test_the_audit_log_has_the_request_and_its_outcome(self, reader, cluster, images, live_engine):
         previewed, _, _ = preview(reader, cluster)
         live_engine.run("late", "job:1")
         AuditEntry.objects.all().delete()
@@ -170,7 +170,7 @@ class TestPrune:
         _, going, _ = preview(reader, cluster, "scope=unused&named=on")
         assert "shop:1" in going
 
-    def test_nothing_of_an_application_goes_while_a_call_is_under_way(self, reader, cluster, images, live_engine):
+    def test_no_image_of_an_application_is_removed_during_its_call(self, reader, cluster, images, live_engine):
         application = ApplicationFactory(cluster=cluster, name="storefront")
         ServiceFactory(application=application, image="docker.io/library/shop:1", image_id="")
         previewed, _, _ = preview(reader, cluster, "scope=unused&named=on")
@@ -187,7 +187,7 @@ class TestPrune:
         assert "shop:1" not in going
         assert choice.kept[0].reason == "the Swarm service front would be rolled back to it"
 
-    def test_an_engine_lost_in_the_midst_leaves_the_truth(self, reader, cluster, images, live_engine):
+    def test_an_engine_lost_midway_is_reported_truthfully(self, reader, cluster, images, live_engine):
         previewed, _, _ = preview(reader, cluster)
 
         def lose(method):
@@ -210,7 +210,7 @@ class TestPrune:
         assert messages_of(reader) == ["Nothing was removed. No route to host."]
         assert not live_engine.operations
 
-    def test_the_choice_alone_is_asked_for_again(self, reader, cluster, images):
+    def test_a_changed_choice_renders_the_preview_alone(self, reader, cluster, images):
         headers = {"HX-Request": "true", "HX-Target": "prune-preview"}
         text = reader.get(f"{prune_path(cluster)}?scope=unused", headers=headers).content.decode()
         assert text.lstrip().startswith('<div id="prune-preview"')
@@ -223,7 +223,7 @@ class TestPrune:
         assert live_engine.operations == []
 
     @pytest.mark.parametrize("previewed", ["nonsense", "x.y.z " * 3, f"{'0' * 64}.abc"])
-    def test_what_was_never_shown_is_nothing(self, reader, cluster, images, live_engine, previewed):
+    def test_a_post_without_a_preview_removes_nothing(self, reader, cluster, images, live_engine, previewed):
         assert prune(reader, cluster, previewed).status_code == 302
         assert live_engine.operations == []
 
@@ -243,7 +243,7 @@ class TestRemove:
         entry = AuditEntry.objects.get(action="image.remove")
         assert (entry.cluster, entry.details["images"]) == (cluster, ["elsewhere/shop:9"])
 
-    def test_a_used_one_is_refused_with_by_whom(self, reader, cluster, images, live_engine):
+    def test_an_image_in_use_is_refused_with_its_users(self, reader, cluster, images, live_engine):
         response = reader.get(self.path(cluster, images["web"]))
         assert response.context["refusal"] == "it is used by the running container web-1 and the stopped container web-2"
         assert 'type="submit">Remove' not in response.content.decode()
@@ -257,11 +257,11 @@ class TestRemove:
         assert reader.post(self.path(cluster, images["job"]), {"previewed": shown}).status_code == 200
         assert live_engine.operations == []
 
-    def test_one_that_is_gone_is_not_there(self, reader, cluster, images, live_engine):
+    def test_an_image_that_no_longer_exists_is_a_404(self, reader, cluster, images, live_engine):
         live_engine.remove_image(images["shop"])
         assert reader.get(self.path(cluster, images["shop"])).status_code == 404
 
-    def test_what_an_engine_refuses_has_its_tags_back(self, reader, cluster, images, live_engine):
+    def test_an_image_that_the_engine_keeps_gets_its_tags_back(self, reader, cluster, images, live_engine):
         live_engine.tag_image(images["shop"], "elsewhere/shop:9")
         shown = reader.get(self.path(cluster, images["shop"])).context["previewed"]
 
@@ -276,7 +276,7 @@ class TestRemove:
         assert "being used by running container" in messages_of(reader)[0]
 
 
-def test_who_may_only_look_is_offered_no_removal(client, cluster, images):
+def test_a_viewer_is_offered_no_removal(client, cluster, images):
     client.force_login(make_user("viewer", Role.VIEWER, cluster))
     text = client.get("/images/").content.decode()
     assert "web:1" in text

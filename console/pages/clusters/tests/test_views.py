@@ -20,7 +20,7 @@ class TestClusters:
         response = reader.post("/clusters/new/", self.DATA)
         assert response["Location"] == f"/clusters/{Cluster.objects.get(name='north').uid}/"
 
-    def test_a_wrong_address_is_said_at_its_field_and_kept(self, reader, db):
+    def test_a_wrong_address_is_an_error_at_its_field_and_kept(self, reader, db):
         response = reader.post("/clusters/new/", self.DATA | {"url": "http://10.0.0.9"})
         assert "must start with unix://" in str(response.context["form"].errors["url"])
         assert 'value="http://10.0.0.9"' in text_of(response)
@@ -37,7 +37,7 @@ class TestClusters:
         assert cluster.tls_key == ""
 
     @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true", "HX-Target": "test-result"}])
-    def test_a_test_tells_the_engines_version_and_saves_nothing(self, reader, db, monkeypatch, headers):
+    def test_a_connection_test_shows_the_engines_version_and_saves_nothing(self, reader, db, monkeypatch, headers):
         tried = []
 
         def answer(endpoint):
@@ -50,7 +50,7 @@ class TestClusters:
         assert tried == [self.DATA["url"]]
         assert not Cluster.objects.exists()
 
-    def test_a_test_of_several_managers_says_what_is_at_each_address(self, reader, db, monkeypatch):
+    def test_a_connection_test_of_several_managers_says_what_is_at_each_address(self, reader, db, monkeypatch):
         addresses = (AddressFacts("10.0.0.9:2376", "manager"), AddressFacts("10.0.0.8:2376", "worker", "It is a worker."))
         facts = ConnectionFacts(engine_version="27.5.1", swarm_role="manager", addresses=addresses)
         monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: facts)
@@ -59,7 +59,7 @@ class TestClusters:
         assert "10.0.0.9:2376</bdi></code> is a Swarm manager." in text
         assert "It is a worker." in text
 
-    def test_a_test_tells_the_exact_reason_and_loses_nothing(self, reader, db, monkeypatch):
+    def test_a_failed_connection_test_shows_the_exact_reason_and_loses_no_input(self, reader, db, monkeypatch):
         def refuse(endpoint):
             raise EngineUnreachable("The engine at 10.0.0.9:2376 refused the connection.")
 
@@ -68,7 +68,7 @@ class TestClusters:
         assert "refused the connection" in text_of(response)
         assert 'value="north"' in text_of(response)
 
-    def test_a_test_of_a_stored_cluster_uses_its_stored_key(self, reader, db, monkeypatch):
+    def test_a_connection_test_of_a_stored_cluster_uses_its_stored_key(self, reader, db, monkeypatch):
         cluster = Cluster.objects.create(**self.DATA, tls_cert="CERTIFICATE", tls_key="VERY SECRET KEY")
         keys = []
         monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: keys.append(endpoint.key) or EngineFacts())
@@ -97,7 +97,7 @@ class TestClusterPage:
             assert words in reader.get(f"{page}{part}/").content.decode()
 
     @pytest.mark.parametrize("part", ["engine", "disk", "events"])
-    def test_an_engine_that_cannot_be_asked_is_a_state_with_what_to_do(self, reader, cluster, live_engine, part):
+    def test_an_engine_that_cannot_be_read_is_a_state_that_says_what_to_do(self, reader, cluster, live_engine, part):
         live_engine.unreachable = "The engine did not answer in time."
         headers = {"HX-Request": "true", "HX-Target": part}
         text = reader.get(f"/clusters/{cluster.uid}/{part}/", headers=headers).content.decode()
@@ -105,7 +105,7 @@ class TestClusterPage:
         assert "Check the address" in text
         assert "data-poll" in text
 
-    def test_a_cluster_just_added_says_that_it_is_looked_at(self, reader):
+    def test_a_cluster_just_added_says_that_it_is_being_read(self, reader):
         added = ClusterFactory(status=Cluster.Status.UNKNOWN, engine_version="")
         text = reader.get(f"/clusters/{added.uid}/").content.decode()
         assert "Reading what runs there" in text
@@ -143,7 +143,7 @@ class TestFirstRun:
         assert 'action="/clusters/local/"' in text
 
     @pytest.mark.parametrize("address", ["/", "/applications/", "/clusters/", "/images/"])
-    def test_where_none_answers_the_form_is(self, reader, address):
+    def test_without_an_answering_engine_the_form_is_offered(self, reader, address):
         text = reader.get(address).content.decode()
         assert "/clusters/local/" not in text
         assert "/clusters/new/" in text
@@ -165,7 +165,7 @@ class TestFirstRun:
         assert "Permission denied." in response.content.decode()
         assert not Cluster.objects.exists()
 
-    def test_one_that_has_gone_leads_to_the_form(self, reader):
+    def test_an_engine_that_no_longer_answers_leads_to_the_form(self, reader):
         assert reader.post("/clusters/local/")["Location"] == "/clusters/new/"
 
 

@@ -3,7 +3,7 @@
 from triggers.models import CallState, TriggerCall
 
 
-def test_a_failure_that_a_later_success_mended_needs_no_attention(reader, fleet):
+def test_a_failure_followed_by_a_success_needs_no_attention(reader, fleet):
     assert list(reader.get("/").context["broken_calls"]) == [fleet.call]
     TriggerCall.objects.create(
         application=fleet.application,

@@ -17,12 +17,12 @@ class TestSelectedCluster:
         reader.get("/services/?cluster=all")
         assert reader.get("/applications/").context["selection"].selected is None
 
-    def test_one_that_the_reader_may_not_see_counts_as_all(self, client, fleet):
+    def test_a_cluster_that_the_reader_cannot_see_counts_as_all(self, client, fleet):
         client.force_login(make_user("elsewhere", Role.VIEWER, ClusterFactory(name="elsewhere")))
         client.cookies["windlass_cluster"] = fleet.cluster.uid
         assert client.get("/applications/").context["selection"].selected is None
 
-    def test_a_cluster_chosen_once_is_remembered_until_all_are_asked_for(self, reader, fleet):
+    def test_a_selected_cluster_is_remembered_until_all_are_selected(self, reader, fleet):
         other = ApplicationFactory(cluster=ClusterFactory(name="old-quay"))
         assert names_in(reader.get(f"/applications/?cluster={other.cluster.uid}")) == [other.name]
         assert names_in(reader.get("/applications/")) == [other.name]

@@ -28,7 +28,7 @@ class TestTasks:
         for word in ("Pending", "Desired", "Running", "Shutdown"):
             assert word in words
 
-    def test_what_ran_on_a_node_that_is_down_is_not_said_to_run(self, reader, swarm_fleet):
+    def test_tasks_on_a_node_that_is_down_are_not_shown_as_running(self, reader, swarm_fleet):
         TaskFactory(service=ServiceFactory(application=swarm_fleet.application), node_id=swarm_fleet.node.node_id)
         Task.objects.filter(state="failed").delete()
         for name in ("application", "node"):
@@ -72,7 +72,7 @@ class TestTasks:
         assert len(group_slots(service.tasks.all())[0].present) == 2
 
     @pytest.mark.parametrize(("state", "error"), [("starting", "task: non-zero exit (1)"), ("running", "")])
-    def test_what_failed_before_counts_until_the_replacement_runs(self, db, state, error):
+    def test_an_earlier_failure_counts_until_the_replacement_runs(self, db, state, error):
         service = ServiceFactory()
         TaskFactory(service=service, state="failed", desired_state="shutdown", error="task: non-zero exit (1)")
         newer = Task.objects.get().created_at.replace(year=2027)

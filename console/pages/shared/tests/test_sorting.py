@@ -27,7 +27,7 @@ class TestSorting:
     def test_applications_are_sorted_as_the_address_says(self, reader, applications, sort, order):
         assert names_in(reader.get(f"/applications/?sort={sort}")) == list(order)
 
-    def test_what_has_no_time_comes_last_both_ways(self, reader, applications):
+    def test_rows_without_a_time_come_last_in_both_directions(self, reader, applications):
         Application.objects.filter(name="b").update(created_at=None)
         for sort in ("created", "-created"):
             assert names_in(reader.get(f"/applications/?sort={sort}"))[-1] == "b"
