@@ -42,7 +42,7 @@ PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # ever
 
 
 class Site:
-    """A console. After `fill`, `fleets` has rows of everything, on a plain engine and on a Swarm; `engine` answers every page."""
+    """A console. After `fill`, `fleets` has rows of everything, on a plain engine and a Swarm; `engine` answers every page."""
 
     def __init__(self, url: str, engine: FakeEngine) -> None:
         self.url = url

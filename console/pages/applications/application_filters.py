@@ -91,8 +91,8 @@ class ApplicationFilters:
 
     def _query_without(self, box: str) -> str:
         boxes = [(other, "on") for other in HIDDEN if other in self.boxes - {box}]
-        asked = [("q", self.query), ("sort", self.sorting.word)]
-        return urlencode([("filtered", "1"), *boxes, *[(name, value) for name, value in asked if value]])
+        kept = [("q", self.query), ("sort", self.sorting.word)]
+        return urlencode([("filtered", "1"), *boxes, *[(name, value) for name, value in kept if value]])
 
     @staticmethod
     def _hidden(boxes: frozenset[str]) -> Q:

@@ -28,6 +28,7 @@ from console.pages.shared.page import (
     read_tab,
     redirect_to,
     render_dialog,
+    render_page,
     require,
 )
 from console.pages.shared.selection import select_cluster
@@ -62,11 +63,7 @@ def services(request: HttpRequest) -> HttpResponse:
         "sorting": sorting,
         "page": paginate(request, sorting.apply(rows)),
     }
-    return render(
-        request,
-        "console/applications/_services.html" if is_partial(request, "list") else "console/applications/services.html",
-        context,
-    )
+    return render_page(request, "console/applications/services.html", context)
 
 
 @require_safe

@@ -23,6 +23,7 @@ from console.pages.shared.page import (
     paginate,
     read_tab,
     render_dialog,
+    render_page,
     require,
 )
 from console.pages.shared.selection import select_cluster
@@ -58,10 +59,7 @@ def applications(request: HttpRequest) -> HttpResponse:
         "counts": counts,
         "page": paginate(request, rows, count=counts.shown),
     }
-    template = (
-        "console/applications/_applications.html" if is_partial(request, "list") else "console/applications/applications.html"
-    )
-    return render(request, template, context)
+    return render_page(request, "console/applications/applications.html", context)
 
 
 @require_safe

@@ -35,6 +35,7 @@ from console.pages.shared.page import (
     read_query,
     redirect_to,
     render_dialog,
+    render_page,
     require,
 )
 from console.pages.shared.selection import select_cluster
@@ -87,9 +88,7 @@ def images(request: HttpRequest) -> HttpResponse:
     }
     if shown is not None:
         context |= _describe_list(request, get_visible(request, Cluster.objects.all(), pk=shown.pk), context["filters"])
-    return render(
-        request, "console/clusters/_images.html" if is_partial(request, "list") else "console/clusters/images.html", context
-    )
+    return render_page(request, "console/clusters/images.html", context)
 
 
 def _describe_list(request: HttpRequest, cluster: Cluster, filters: ImageFilters) -> dict[str, Any]:
@@ -140,9 +139,9 @@ def image_prune(request: HttpRequest, uid: str) -> HttpResponse:
     """
     cluster = get_visible(request, Cluster.objects.all(), uid=uid)
     require(request, "clusters.change_cluster", cluster)
-    asked = request.POST if request.method == "POST" else request.GET
-    scope = Scope.UNUSED if asked.get("scope") == Scope.UNUSED else Scope.DANGLING
-    named = "named" in asked
+    parameters = request.POST if request.method == "POST" else request.GET
+    scope = Scope.UNUSED if parameters.get("scope") == Scope.UNUSED else Scope.DANGLING
+    named = "named" in parameters
     previewed = _read_previewed(request.POST)
     if previewed and "preview" not in request.POST:
         choose = partial(choose_images, scope=scope, named=named)

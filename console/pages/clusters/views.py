@@ -24,7 +24,16 @@ from clusters.models import Application, Cluster, Node
 from clusters.selectors import without_keys
 from console.pages.shared.cluster_rows import summarize_clusters
 from console.pages.shared.live import open_engine
-from console.pages.shared.page import console_page, get_visible, is_partial, read_tab, redirect_to, render_dialog, require
+from console.pages.shared.page import (
+    console_page,
+    get_visible,
+    is_partial,
+    read_tab,
+    redirect_to,
+    render_dialog,
+    render_page,
+    require,
+)
 from console.process.local_engine import find_local_engine, make_local_form
 from triggers.models import Trigger, TriggerCall
 
@@ -39,9 +48,7 @@ TAB_LABELS = {"engine": "Engine", "nodes": "Nodes", "disk": "Disk use", "events"
 @console_page
 def clusters(request: HttpRequest) -> HttpResponse:
     context = {"title": "Clusters", "clusters": scope_visible(summarize_clusters(), request.user)}
-    return render(
-        request, "console/clusters/_clusters.html" if is_partial(request, "list") else "console/clusters/clusters.html", context
-    )
+    return render_page(request, "console/clusters/clusters.html", context)
 
 
 @require_safe

@@ -67,7 +67,7 @@ class Act:
 
     def describe(self, row: Application | Service) -> Entry:
         url = reverse(self.url_name, args=[row.pk, *self.more])
-        return Entry(row.name, url, self.icon, self.label, describe_place(row), in_dialog=True)
+        return Entry(row.name, url, self.icon, self.label, describe_location(row), in_dialog=True)
 
     def describe_allowed(self, rows: Iterable[Application | Service], user: Any) -> list[Entry]:
         return [self.describe(row) for row in rows if user.has_perm(self.permission, row)]
@@ -251,18 +251,19 @@ def _contains(fields: Sequence[str], word: str) -> Q:
 # Rows as entries
 
 
-def describe_place(row: Application | Service | Trigger) -> str:
+def describe_location(row: Application | Service | Trigger) -> str:
     if isinstance(row, Application):
         return f"on {row.cluster.name}"
     return f"of {row.application.name} on {row.application.cluster.name}"
 
 
 def make_application_entry(row: Application) -> Entry:
-    return Entry(row.name, reverse("application", args=[row.pk]), "applications", place=describe_place(row), status=row.status)
+    url = reverse("application", args=[row.pk])
+    return Entry(row.name, url, "applications", place=describe_location(row), status=row.status)
 
 
 def make_service_entry(row: Service) -> Entry:
-    return Entry(row.name, reverse("service", args=[row.pk]), "services", place=describe_place(row), status=row.status)
+    return Entry(row.name, reverse("service", args=[row.pk]), "services", place=describe_location(row), status=row.status)
 
 
 def make_cluster_entry(row: Cluster) -> Entry:
@@ -277,7 +278,7 @@ def make_node_entry(row: Node) -> Entry:
 
 def make_trigger_entry(row: Trigger) -> Entry:
     url = reverse("application", args=[row.application_id]) + f"?trigger={row.pk}#trigger-{row.pk}"
-    return Entry(str(row), url, "triggers", place=describe_place(row), status="" if row.enabled else "disabled")
+    return Entry(str(row), url, "triggers", place=describe_location(row), status="" if row.enabled else "disabled")
 
 
 def make_registry_entry(row: Registry) -> Entry:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -13,7 +12,7 @@ from clusters.models import Application, Cluster, Node
 from clusters.selectors import without_keys
 from console.pages.overview.call_chart import chart_calls
 from console.pages.shared.cluster_rows import nodes_with_cluster, summarize_clusters
-from console.pages.shared.page import console_page, is_partial, list_visible
+from console.pages.shared.page import console_page, list_visible, render_page
 from console.pages.shared.selection import ClusterSelection, select_cluster
 from console.pages.shared.visible_calls import find_called_applications, list_visible_calls
 from triggers.models import CallState, TriggerCall
@@ -44,11 +43,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "chart": chart_calls(find_called_applications(request), timezone.now()),
         "most_called": _list_most_called(request),
     }
-    return render(
-        request,
-        "console/overview/_overview.html" if is_partial(request, "overview") else "console/overview/overview.html",
-        context,
-    )
+    return render_page(request, "console/overview/overview.html", context, target="overview")
 
 
 def _list_clusters(selection: ClusterSelection) -> list[Cluster]:

@@ -53,7 +53,7 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Audit log", "audit", "audit", ()),
 )
 # Entries whose pages show the selected cluster alone. Their addresses name the cluster, so that they can be shared.
-SEEN_THROUGH = {"overview", "applications", "services", "nodes", "images", "triggers", "activity"}
+CLUSTER_PAGES = {"overview", "applications", "services", "nodes", "images", "triggers", "activity"}
 # Entries that need a permission for all clusters.
 RESTRICTED = {
     "registries": "clusters.view_registry",
@@ -96,7 +96,7 @@ def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "label": label,
             "icon": icon,
-            "url": reverse(url_name) + (query if url_name in SEEN_THROUGH else ""),
+            "url": reverse(url_name) + (query if url_name in CLUSTER_PAGES else ""),
             "current": name == url_name or name in below,
         }
         for label, icon, url_name, below in NAVIGATION

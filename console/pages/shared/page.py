@@ -56,6 +56,17 @@ def is_partial(request: HttpRequest, target: str) -> bool:
     return bool(request.htmx) and request.htmx.target == target  # type: ignore[attr-defined]
 
 
+def render_page(request: HttpRequest, template: str, context: dict[str, Any], target: str = "list") -> HttpResponse:
+    """Render the page `template`; or, if htmx requests the element `target` alone, its piece.
+
+    The piece of `nodes.html` is `_nodes.html` in the same folder.
+    """
+    if is_partial(request, target):
+        folder, _, name = template.rpartition("/")
+        template = f"{folder}/_{name}"
+    return render(request, template, context)
+
+
 def render_dialog(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
     """Render `template` for the page's `<dialog>`, or as a page of its own if the request is not from htmx."""
     if is_partial(request, "dialog"):

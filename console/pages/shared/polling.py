@@ -41,5 +41,5 @@ def hash_piece(content: bytes) -> str:
 
 
 def _is_piece(request: HttpRequest, response: HttpResponse) -> bool:
-    asked = request.method == "GET" and bool(request.htmx)  # type: ignore[attr-defined]
-    return asked and response.status_code == 200 and getattr(response, "is_rendered", True)
+    is_htmx_get = request.method == "GET" and bool(request.htmx)  # type: ignore[attr-defined]
+    return is_htmx_get and response.status_code == 200 and getattr(response, "is_rendered", True)

@@ -28,11 +28,11 @@ class Sorting:
     @classmethod
     def from_request(cls, request: HttpRequest, columns: Columns) -> "Sorting":
         """Read the order from the address; by default the rows are ordered by the first column."""
-        asked = request.GET.get("sort", "")
-        column = asked.removeprefix("-")
+        requested = request.GET.get("sort", "")
+        column = requested.removeprefix("-")
         if column not in columns:
             return cls(next(iter(columns)), False, columns)
-        return cls(column, asked.startswith("-"), columns)
+        return cls(column, requested.startswith("-"), columns)
 
     @property
     def word(self) -> str:

@@ -103,10 +103,10 @@ def find_target(row: Row, query: LogQuery) -> LogTarget:
     return make_target(row, rows, list(rows[:MOST_SOURCES]), MOST_SOURCES)
 
 
-def make_target(row: Row, rows: QuerySet[Any], found: list[Any], asked: int) -> LogTarget:
-    """Make a target of `found`, the first `asked` of the rows."""
+def make_target(row: Row, rows: QuerySet[Any], found: list[Any], limit: int) -> LogTarget:
+    """Make a target of `found`, the first `limit` of the rows."""
     application = find_application(row)
-    left_out = max((rows.count() if len(found) == asked else len(found)) - MOST_SOURCES, 0)
+    left_out = max((rows.count() if len(found) == limit else len(found)) - MOST_SOURCES, 0)
     found = found[:MOST_SOURCES]
     if rows.model is Container:
         sources = [LogSource("containers", one.container_id, trim_project(one.name, application)) for one in found]
