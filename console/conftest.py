@@ -25,7 +25,7 @@ def live_engine(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def permissions(monkeypatch):
-    """What registries answer about pushes, by repository: empty, or the reason for a refusal. No real registry is contacted."""
+    """The answers of registries about pushes, by repository: empty, or the reason for a refusal. No real one is contacted."""
     known: dict[str, str] = {}
     monkeypatch.setattr("triggers.pushes.subscriptions.find_push_permission", lambda name: answer_for(known.get(name, "")))
     return known

@@ -29,7 +29,7 @@ WORDS = {"hide_system": "system", "hide_offline": "offline", "hide_online": "onl
 
 @dataclass(frozen=True)
 class HiddenApplications:
-    """How many applications one check box alone hides. `query` is the query string with that box unchecked."""
+    """The number of applications that one check box alone hides. `query` is the query string with that box unchecked."""
 
     word: str
     count: int
@@ -62,7 +62,7 @@ class ApplicationFilters:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether the filters differ from the default."""
+        """True if the filters differ from the default."""
         return bool(self.query) or self.boxes != {"hide_system"}
 
     def apply(self, rows: QuerySet[Application]) -> QuerySet[Application]:

@@ -1,4 +1,4 @@
-"""What the palette and the search page find: objects that the reader can see, pages of the console, and actions.
+"""The results of the palette and the search page: objects that the reader can see, pages of the console, and actions.
 
 Each kind of object costs one query over names (never over calls), however many objects there are.
 """
@@ -41,6 +41,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Group:
+    """A heading of the results with its entries."""
+
     label: str
     entries: list[Entry]
 

@@ -1,4 +1,4 @@
-"""What the frame around every page shows: the navigation, the theme, the selected cluster and the calls that run."""
+"""The context of every page's frame: navigation, theme, selected cluster and running calls."""
 
 from typing import Any
 

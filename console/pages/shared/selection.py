@@ -28,7 +28,7 @@ class ClusterSelection:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether a list can hold rows of several clusters."""
+        """True if a list can hold rows of several clusters."""
         return self.selected is None and len(self.clusters) > 1
 
 

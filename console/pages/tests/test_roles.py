@@ -56,7 +56,7 @@ def somewhere(least: Role, status: int) -> Rule:
 
 
 def of_all(least: Role, status: int, unseen: int = 404) -> Rule:
-    """For objects without a cluster: allow at least this role for all clusters; lower roles for all clusters are refused."""
+    """Allow at least this role for all clusters, on objects without a cluster; lower roles for all clusters are refused."""
 
     def rule(asker: str) -> int:
         return here(least, status, unseen)(asker) if asker.endswith("-everywhere") else unseen
@@ -70,7 +70,7 @@ def everywhere(status: int) -> Rule:
 
 
 def globally(least: Role, status: int, unseen: int = 404) -> Rule:
-    """For objects without a cluster: allow at least this role for all clusters; those with any role see them."""
+    """Allow at least this role for all clusters, on objects without a cluster that readers with any role see."""
 
     def rule(asker: str) -> int:
         role = role_of(asker) if asker.endswith("-everywhere") else None

@@ -50,7 +50,7 @@ CUBE = (0, 95, 135, 175, 215, 255)
 
 @dataclass(frozen=True)
 class Style:
-    """How text looks. Colours are indices into PALETTE; None is the default colour."""
+    """The look of text. Colours are indices into PALETTE; None is the default colour."""
 
     ink: int | None = None
     ground: int | None = None

@@ -79,7 +79,7 @@ class LogQuery:
 
 @dataclass(frozen=True)
 class LogTarget:
-    """What is read: sources of one engine.
+    """The log sources to read, all of one engine.
 
     `left_out` counts further sources. `silent` lists tasks whose node is down, which are not read.
     """
