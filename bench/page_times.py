@@ -192,11 +192,11 @@ def list_pages(user: User) -> list[Page]:
             Page("registries", "/registries/"),
             Page("registry", f"/registries/{line.delivery.registry_id}/"),
             Page("registry, subscriptions", f"/registries/{line.delivery.registry_id}/?tab=subscriptions"),
-            Page("access log", "/deliveries/"),
-            Page("access log, polled", "/deliveries/", "list"),
-            Page("access log, by decision", "/deliveries/?decision=bad_signature"),
-            Page("access log, searched", "/deliveries/?q=billing"),
-            Page("access log, no such image", "/deliveries/?q=nosuchname"),
+            Page("deliveries", "/deliveries/"),
+            Page("deliveries, polled", "/deliveries/", "list"),
+            Page("deliveries, by decision", "/deliveries/?decision=bad_signature"),
+            Page("deliveries, searched", "/deliveries/?q=billing"),
+            Page("deliveries, no such image", "/deliveries/?q=nosuchname"),
             Page("delivery", f"/deliveries/{line.delivery_id}/"),
         ]
     if user.has_perm("clusters.view_auditentry"):

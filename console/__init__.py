@@ -1,0 +1,1 @@
+"""The project: settings, addresses, pages, processes and telemetry. It imports `triggers` and `clusters`, never the reverse."""

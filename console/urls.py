@@ -1,118 +1,122 @@
-"""The table of contents. A view, its URL name and its template share one name."""
+"""All addresses of the console. A view, its URL name and its template share one name."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from console.pages.applications import service_views as services
-from console.pages.applications import views as applications
-from console.pages.calls import act_views as acts
-from console.pages.calls import views as calls
-from console.pages.clusters import image_views as images
-from console.pages.clusters import node_views as nodes
-from console.pages.clusters import views as clusters
-from console.pages.containers import views as containers
-from console.pages.overview import search_views as search
-from console.pages.overview import views as overview
-from console.pages.registries import delivery_views as deliveries
-from console.pages.registries import views as registries
-from console.pages.shared.logs import views as logs
-from console.pages.triggers import views as triggers
-from console.pages.users import audit_views as audit
-from console.pages.users import session_views as session
-from console.pages.users import views as users
-from console.telemetry import views as probes
+from console.pages.applications import service_views
+from console.pages.applications import views as application_views
+from console.pages.calls import act_views
+from console.pages.calls import views as call_views
+from console.pages.clusters import image_views, node_views
+from console.pages.clusters import views as cluster_views
+from console.pages.containers import views as container_views
+from console.pages.overview import search_views
+from console.pages.overview import views as overview_views
+from console.pages.registries import delivery_views
+from console.pages.registries import views as registry_views
+from console.pages.shared.logs import views as log_views
+from console.pages.triggers import views as trigger_views
+from console.pages.users import audit_views, session_views
+from console.pages.users import views as user_views
+from console.telemetry import views as probe_views
 
-register_converter(acts.ActConverter, "act")
+register_converter(act_views.ActConverter, "act")
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
-admin.site.enable_nav_sidebar = False  # the console's own navigation stands there
+admin.site.enable_nav_sidebar = False  # the console's own navigation is there
 
 urlpatterns = [
-    path("hook/", include("triggers.urls")),  # the first, since most is asked of it
-    path("", overview.overview, name="overview"),
-    path("search/", search.search, name="search"),
-    path("applications/", applications.applications, name="applications"),
-    path("applications/<int:application_id>/", applications.application, name="application"),
-    path("applications/<int:application_id>/logs/", logs.application_logs, name="application_logs"),
-    path("applications/<int:application_id>/logs/download/", logs.application_logs_download, name="application_logs_download"),
-    path("applications/<int:application_id>/redeploy/", applications.application_redeploy, name="application_redeploy"),
-    path("applications/<int:application_id>/<act:act>/", acts.application_act, name="application_act"),
-    path("applications/<int:application_id>/triggers/new/", triggers.trigger_create, name="trigger_create"),
+    path("hook/", include("triggers.urls")),  # first, since it gets most requests
+    path("", overview_views.overview, name="overview"),
+    path("search/", search_views.search, name="search"),
+    path("applications/", application_views.applications, name="applications"),
+    path("applications/<int:application_id>/", application_views.application, name="application"),
+    path("applications/<int:application_id>/logs/", log_views.application_logs, name="application_logs"),
     path(
-        "applications/<int:application_id>/triggers/repositories/", triggers.trigger_repositories, name="trigger_repositories"
+        "applications/<int:application_id>/logs/download/",
+        log_views.application_logs_download,
+        name="application_logs_download",
     ),
-    path("services/", services.services, name="services"),
-    path("services/<int:service_id>/", services.service, name="service"),
-    path("services/<int:service_id>/logs/", logs.service_logs, name="service_logs"),
-    path("services/<int:service_id>/logs/download/", logs.service_logs_download, name="service_logs_download"),
-    path("services/<int:service_id>/scale/", services.service_scale, name="service_scale"),
-    path("services/<int:service_id>/reveal/", services.service_reveal, name="service_reveal"),
-    path("containers/<int:container_id>/", containers.container, name="container"),
-    path("containers/<int:container_id>/use/", containers.container_use, name="container_use"),
-    path("containers/<int:container_id>/reveal/", containers.container_reveal, name="container_reveal"),
-    path("containers/<int:container_id>/logs/", logs.container_logs, name="container_logs"),
-    path("containers/<int:container_id>/logs/download/", logs.container_logs_download, name="container_logs_download"),
-    path("containers/<int:container_id>/<act:act>/", acts.container_act, name="container_act"),
-    path("clusters/", clusters.clusters, name="clusters"),
-    path("clusters/new/", clusters.cluster_create, name="cluster_create"),
-    path("clusters/test/", clusters.cluster_test, name="cluster_test"),
-    path("clusters/local/", clusters.cluster_local, name="cluster_local"),
-    path("clusters/<str:uid>/", clusters.cluster, name="cluster"),
-    path("clusters/<str:uid>/engine/", clusters.cluster_engine, name="cluster_engine"),
-    path("clusters/<str:uid>/disk/", clusters.cluster_disk, name="cluster_disk"),
-    path("clusters/<str:uid>/events/", clusters.cluster_events, name="cluster_events"),
-    path("clusters/<str:uid>/images/prune/", images.image_prune, name="image_prune"),
-    path("clusters/<str:uid>/images/<str:image_id>/remove/", images.image_remove, name="image_remove"),
-    path("clusters/<str:uid>/edit/", clusters.cluster_edit, name="cluster_edit"),
-    path("clusters/<str:uid>/delete/", clusters.cluster_delete, name="cluster_delete"),
-    path("images/", images.images, name="images"),
-    path("registries/", registries.registries, name="registries"),
-    path("registries/new/", registries.registry_create, name="registry_create"),
-    path("registries/test/", registries.registry_test, name="registry_test"),
-    path("registries/<int:registry_id>/", registries.registry, name="registry"),
-    path("registries/<int:registry_id>/edit/", registries.registry_edit, name="registry_edit"),
-    path("registries/<int:registry_id>/check/", registries.registry_check, name="registry_check"),
-    path("registries/<int:registry_id>/reveal/", registries.registry_reveal, name="registry_reveal"),
-    path("registries/<int:registry_id>/rotate/", registries.registry_rotate, name="registry_rotate"),
-    path("registries/<int:registry_id>/delete/", registries.registry_delete, name="registry_delete"),
-    path("deliveries/", deliveries.deliveries, name="deliveries"),
-    path("deliveries/<uuid:delivery_id>/", deliveries.delivery, name="delivery"),
-    path("deliveries/<uuid:delivery_id>/replay/", deliveries.delivery_replay, name="delivery_replay"),
-    path("nodes/", nodes.nodes, name="nodes"),
-    path("nodes/<int:node_id>/", nodes.node, name="node"),
-    path("triggers/", triggers.triggers, name="triggers"),
-    path("triggers/<int:trigger_id>/call/", triggers.trigger_call, name="trigger_call"),
-    path("triggers/<int:trigger_id>/edit/", triggers.trigger_edit, name="trigger_edit"),
-    path("triggers/<int:trigger_id>/reveal/", triggers.trigger_reveal, name="trigger_reveal"),
-    path("triggers/<int:trigger_id>/rotate/", triggers.trigger_rotate, name="trigger_rotate"),
-    path("triggers/<int:trigger_id>/switch/", triggers.trigger_switch, name="trigger_switch"),
-    path("triggers/<int:trigger_id>/delete/", triggers.trigger_delete, name="trigger_delete"),
-    path("activity/", calls.activity, name="activity"),
-    path("activity/export/", calls.activity_export, name="activity_export"),
-    path("calls/running/", calls.running_calls, name="running_calls"),
-    path("calls/<uuid:call_id>/", calls.call, name="call"),
-    path("calls/<uuid:call_id>/again/", calls.call_again, name="call_again"),
-    path("calls/<uuid:call_id>/cancel/", calls.call_cancel, name="call_cancel"),
-    path("users/", users.users, name="users"),
-    path("users/new/", users.user_create, name="user_create"),
-    path("users/<int:user_id>/", users.user, name="user"),
-    path("users/<int:user_id>/role/", users.user_role, name="user_role"),
-    path("users/<int:user_id>/switch/", users.user_switch, name="user_switch"),
-    path("users/<int:user_id>/password/", users.user_password, name="user_password"),
-    path("users/<int:user_id>/grants/", users.grant_create, name="grant_create"),
-    path("grants/<int:grant_id>/delete/", users.grant_delete, name="grant_delete"),
-    path("audit/", audit.audit, name="audit"),
-    path("audit/export/", audit.audit_export, name="audit_export"),
-    path("theme/", session.theme, name="theme"),
+    path("applications/<int:application_id>/redeploy/", application_views.application_redeploy, name="application_redeploy"),
+    path("applications/<int:application_id>/<act:act>/", act_views.application_act, name="application_act"),
+    path("applications/<int:application_id>/triggers/new/", trigger_views.trigger_create, name="trigger_create"),
+    path(
+        "applications/<int:application_id>/triggers/repositories/",
+        trigger_views.trigger_repositories,
+        name="trigger_repositories",
+    ),
+    path("services/", service_views.services, name="services"),
+    path("services/<int:service_id>/", service_views.service, name="service"),
+    path("services/<int:service_id>/logs/", log_views.service_logs, name="service_logs"),
+    path("services/<int:service_id>/logs/download/", log_views.service_logs_download, name="service_logs_download"),
+    path("services/<int:service_id>/scale/", service_views.service_scale, name="service_scale"),
+    path("services/<int:service_id>/reveal/", service_views.service_reveal, name="service_reveal"),
+    path("containers/<int:container_id>/", container_views.container, name="container"),
+    path("containers/<int:container_id>/use/", container_views.container_use, name="container_use"),
+    path("containers/<int:container_id>/reveal/", container_views.container_reveal, name="container_reveal"),
+    path("containers/<int:container_id>/logs/", log_views.container_logs, name="container_logs"),
+    path("containers/<int:container_id>/logs/download/", log_views.container_logs_download, name="container_logs_download"),
+    path("containers/<int:container_id>/<act:act>/", act_views.container_act, name="container_act"),
+    path("clusters/", cluster_views.clusters, name="clusters"),
+    path("clusters/new/", cluster_views.cluster_create, name="cluster_create"),
+    path("clusters/test/", cluster_views.cluster_test, name="cluster_test"),
+    path("clusters/local/", cluster_views.cluster_local, name="cluster_local"),
+    path("clusters/<str:uid>/", cluster_views.cluster, name="cluster"),
+    path("clusters/<str:uid>/engine/", cluster_views.cluster_engine, name="cluster_engine"),
+    path("clusters/<str:uid>/disk/", cluster_views.cluster_disk, name="cluster_disk"),
+    path("clusters/<str:uid>/events/", cluster_views.cluster_events, name="cluster_events"),
+    path("clusters/<str:uid>/images/prune/", image_views.image_prune, name="image_prune"),
+    path("clusters/<str:uid>/images/<str:image_id>/remove/", image_views.image_remove, name="image_remove"),
+    path("clusters/<str:uid>/edit/", cluster_views.cluster_edit, name="cluster_edit"),
+    path("clusters/<str:uid>/delete/", cluster_views.cluster_delete, name="cluster_delete"),
+    path("images/", image_views.images, name="images"),
+    path("registries/", registry_views.registries, name="registries"),
+    path("registries/new/", registry_views.registry_create, name="registry_create"),
+    path("registries/test/", registry_views.registry_test, name="registry_test"),
+    path("registries/<int:registry_id>/", registry_views.registry, name="registry"),
+    path("registries/<int:registry_id>/edit/", registry_views.registry_edit, name="registry_edit"),
+    path("registries/<int:registry_id>/check/", registry_views.registry_check, name="registry_check"),
+    path("registries/<int:registry_id>/reveal/", registry_views.registry_reveal, name="registry_reveal"),
+    path("registries/<int:registry_id>/rotate/", registry_views.registry_rotate, name="registry_rotate"),
+    path("registries/<int:registry_id>/delete/", registry_views.registry_delete, name="registry_delete"),
+    path("deliveries/", delivery_views.deliveries, name="deliveries"),
+    path("deliveries/<uuid:delivery_id>/", delivery_views.delivery, name="delivery"),
+    path("deliveries/<uuid:delivery_id>/replay/", delivery_views.delivery_replay, name="delivery_replay"),
+    path("nodes/", node_views.nodes, name="nodes"),
+    path("nodes/<int:node_id>/", node_views.node, name="node"),
+    path("triggers/", trigger_views.triggers, name="triggers"),
+    path("triggers/<int:trigger_id>/call/", trigger_views.trigger_call, name="trigger_call"),
+    path("triggers/<int:trigger_id>/edit/", trigger_views.trigger_edit, name="trigger_edit"),
+    path("triggers/<int:trigger_id>/reveal/", trigger_views.trigger_reveal, name="trigger_reveal"),
+    path("triggers/<int:trigger_id>/rotate/", trigger_views.trigger_rotate, name="trigger_rotate"),
+    path("triggers/<int:trigger_id>/switch/", trigger_views.trigger_switch, name="trigger_switch"),
+    path("triggers/<int:trigger_id>/delete/", trigger_views.trigger_delete, name="trigger_delete"),
+    path("activity/", call_views.activity, name="activity"),
+    path("activity/export/", call_views.activity_export, name="activity_export"),
+    path("calls/running/", call_views.running_calls, name="running_calls"),
+    path("calls/<uuid:call_id>/", call_views.call, name="call"),
+    path("calls/<uuid:call_id>/again/", call_views.call_again, name="call_again"),
+    path("calls/<uuid:call_id>/cancel/", call_views.call_cancel, name="call_cancel"),
+    path("users/", user_views.users, name="users"),
+    path("users/new/", user_views.user_create, name="user_create"),
+    path("users/<int:user_id>/", user_views.user, name="user"),
+    path("users/<int:user_id>/role/", user_views.user_role, name="user_role"),
+    path("users/<int:user_id>/switch/", user_views.user_switch, name="user_switch"),
+    path("users/<int:user_id>/password/", user_views.user_password, name="user_password"),
+    path("users/<int:user_id>/grants/", user_views.grant_create, name="grant_create"),
+    path("grants/<int:grant_id>/delete/", user_views.grant_delete, name="grant_delete"),
+    path("audit/", audit_views.audit, name="audit"),
+    path("audit/export/", audit_views.audit_export, name="audit_export"),
+    path("theme/", session_views.theme, name="theme"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("password/", session.password, name="password"),
+    path("password/", session_views.password, name="password"),
     path("logout/", LogoutView.as_view(), name="logout"),
-    path("healthz", probes.healthz, name="healthz"),
-    path("readyz", probes.readyz, name="readyz"),
-    path("metrics", probes.metrics, name="metrics"),
+    path("healthz", probe_views.healthz, name="healthz"),
+    path("readyz", probe_views.readyz, name="readyz"),
+    path("metrics", probe_views.metrics, name="metrics"),
     path("api/", include("console.api")),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password")),

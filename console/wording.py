@@ -1,4 +1,4 @@
-"""Words for durations, ids, calls and senders, for pages and for the Python that prepares them."""
+"""Words for durations, ids, calls and senders, for templates and for Python."""
 
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from triggers.payloads.senders import SENDERS
 
 
 def describe_age(age: timedelta) -> str:
+    """Return a rounded age in one unit: 5 s, 12 min, 3 h, 20 d."""
     seconds = max(int(age.total_seconds()), 0)
     for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
         if seconds < limit:
@@ -17,7 +18,7 @@ def describe_age(age: timedelta) -> str:
 
 
 def duration(value: timedelta | None) -> str:
-    """6.2 s, 1 min 12 s, 2 h 5 min."""
+    """Return a duration such as 6.2 s, 1 min 12 s or 2 h 5 min."""
     if value is None:
         return "–"
     seconds = max(value.total_seconds(), 0)
@@ -30,18 +31,18 @@ def duration(value: timedelta | None) -> str:
 
 
 def short_id(value: str) -> str:
-    """The first 12 characters of an image or container id, without `sha256:`."""
+    """Return the first 12 characters of an image or container id, without `sha256:`."""
     return str(value).removeprefix("sha256:")[:12]
 
 
 def parts(application: Application, count: int = 2) -> str:
-    """What it consists of: `tasks` on a Swarm, else `containers`; for one, `task` or `container`."""
+    """Return what the application consists of: `tasks` on a Swarm, otherwise `containers`; in the singular if `count` is 1."""
     word = "task" if application.is_swarm else "container"
     return word if count == 1 else f"{word}s"
 
 
 def request_of(call: TriggerCall) -> str:
-    """What was asked: `Redeploy`, `Scale out by 5`, `Scale to 3`, `Stop`, `Remove container`."""
+    """Return what was requested: `Redeploy`, `Scale out by 5`, `Scale to 3`, `Stop`, `Remove container`."""
     if call.action != Action.SCALING:
         label = call.get_action_display()
         return f"{'Remove' if call.action == Action.DELETE else label} container" if call.container else label
@@ -53,4 +54,5 @@ def request_of(call: TriggerCall) -> str:
 
 
 def list_senders() -> list[tuple[str, str]]:
+    """Return name and label of every sender of deliveries."""
     return [*((sender.NAME, sender.LABEL) for sender in SENDERS), *alerts.LABELS.items()]

@@ -1,0 +1,1 @@
+"""Starting and supervising the processes of a console, its broker, and a private Docker engine with a sample application."""

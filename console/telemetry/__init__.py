@@ -1,0 +1,1 @@
+"""What operators watch: the log, request log, metrics, readiness and the probes' addresses."""

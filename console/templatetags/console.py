@@ -1,4 +1,4 @@
-"""Icons, status badges, times and durations: the small things every page shows alike."""
+"""Tags and filters of the pages: icons, status badges, permissions, times and durations."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -25,16 +25,18 @@ register = template.Library()
 
 
 @register.simple_tag
-@lru_cache(maxsize=512)  # the icons and words of a long table are few
+@lru_cache(maxsize=512)  # a long table has few different icons
 def icon(name: str, css_class: str = "") -> SafeString:
     return format_html('<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>', css_class, icons_file(), name)
 
 
 @register.simple_tag(takes_context=True)
 def may(context: template.Context, permission: str, row: Model | None = None) -> bool:
-    """Whether to offer an act: `{% may "triggers.add_trigger" application as can_add %}`; without a row for any cluster.
+    """Return whether to offer an action on the row, or without a row on any cluster.
 
-    Costs no query a row where the row's way to its cluster (clusters.access.PATHS) is selected with it."""
+    Use it as `{% may "triggers.add_trigger" application as can_add %}`. It costs no query per row
+    if the relations from the row to its cluster (clusters.access.PATHS) are selected with it.
+    """
     user = context["request"].user
     return has_anywhere(user, permission) if row is None else user.has_perm(permission, row)
 
@@ -53,7 +55,7 @@ register.simple_tag(badges.render_shape, name="shape")
 
 @register.inclusion_tag("console/shared/_sort_heading.html", takes_context=True)
 def sort_heading(context: template.Context, column: str, label: str, css_class: str = "") -> dict[str, str]:
-    """Show a column heading of `sorting` (console.pages.shared.sorting) as a link that sorts by it and keeps the filters."""
+    """Show a column heading as a link that sorts by the column (console.pages.shared.sorting) and keeps the filters."""
     request, sorting = context["request"], context["sorting"]
     query = request.GET.copy()
     query.pop("page", None)
@@ -65,7 +67,7 @@ def sort_heading(context: template.Context, column: str, label: str, css_class: 
 
 @register.simple_tag(takes_context=True)
 def live_address(context: template.Context) -> str:
-    """Where a list asks for itself: the page's address with the cluster it is seen through, whatever is selected elsewhere."""
+    """Return the address that a list polls: the page's, with the selected cluster, whatever another tab selects."""
     request = context["request"]
     query = request.GET.copy()
     query["cluster"] = context["selection"].word
@@ -74,7 +76,7 @@ def live_address(context: template.Context) -> str:
 
 @register.simple_tag
 def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
-    """Relative, with the exact time on hover; console.js turns that into the reader's zone, and keeps the words fresh."""
+    """Show a relative time, with the exact one on hover. console.js shows the reader's zone and keeps the words fresh."""
     if moment is None:
         return empty
     age = timezone.now() - moment
@@ -89,12 +91,12 @@ def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
 
 @register.simple_tag
 def lasting(moment: datetime | None) -> SafeString | str:
-    """How long it has been so: `14 min`."""
+    """Show how long something has lasted: `14 min`."""
     return "" if moment is None else format_time(moment, describe_age(timezone.now() - moment), "lasting")
 
 
 def format_time(moment: datetime, words: str, wording: str) -> SafeString:
-    """`wording` names the tag, for console.js to write the words as it does."""
+    """Return a `<time>` element. `wording` names the tag whose words console.js keeps up to date."""
     exact = timezone.localtime(moment)
     return format_html(
         '<time datetime="{}" data-words="{}" title="{}">{}</time>',
@@ -107,13 +109,13 @@ def format_time(moment: datetime, words: str, wording: str) -> SafeString:
 
 @register.filter
 def short_digest(reference: str) -> str:
-    """The short form of the digest in `name@sha256:…`."""
+    """Return the short form of the digest in `name@sha256:…`."""
     return short_id(str(reference).rpartition("@")[2])
 
 
 @register.filter
 def published(ports: Any) -> str:
-    """`8080 → 80/tcp` for each published port, as the inventory stores them."""
+    """List published ports, stored as the inventory has them, as `8080 → 80/tcp`."""
     if not isinstance(ports, list):
         return ""
     shown = [
@@ -126,7 +128,7 @@ def published(ports: Any) -> str:
 
 @register.filter
 def parts_heading(rows: Iterable[Application | Service]) -> str:
-    """The heading of a column that counts what applications or services consist of."""
+    """Return the heading of a column that counts containers or tasks: `Containers`, `Tasks` or both."""
     applications = [row.application if isinstance(row, Service) else row for row in rows]
     words = dict.fromkeys(parts(application) for application in sorted(applications, key=lambda one: one.is_swarm))
     return ", ".join(words).capitalize()
@@ -134,20 +136,20 @@ def parts_heading(rows: Iterable[Application | Service]) -> str:
 
 @register.filter
 def seconds(value: float) -> str:
-    """Of a policy: 5 s, 0.5 s, 1 min 30 s."""
+    """Write a policy's seconds: 5 s, 0.5 s, 1 min 30 s."""
     return f"{value:g} s" if value < 60 else duration(timedelta(seconds=value))
 
 
 @register.filter
 def interval(value: int) -> str:
-    """Of whole seconds, without what is zero: 5 min, 1 h 30 min, 90 s as 1 min 30 s."""
+    """Write whole seconds without zero units: 5 min, 1 h 30 min; 90 is 1 min 30 s."""
     parts = ((value // 86_400, "d"), (value // 3600 % 24, "h"), (value // 60 % 60, "min"), (value % 60, "s"))
     return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
 @register.filter
 def image_path(repository: str) -> str:
-    """A repository without its host, which stands beside it."""
+    """Return a repository without its host, which the page shows beside it."""
     host, _, path = str(repository).partition("/")
     return path if path and ("." in host or ":" in host or host == "localhost") else str(repository)
 
@@ -159,14 +161,14 @@ def percent(value: float) -> str:
 
 @register.simple_tag
 def until(moment: datetime) -> SafeString:
-    """When something is due: `in 4 min`, or `now` where that has passed."""
+    """Show when something is due: `in 4 min`, or `now` if that time has passed."""
     left = moment - timezone.now()
     return format_time(moment, f"in {describe_age(left)}" if left > timedelta(0) else "now", "until")
 
 
 @register.filter
 def sender_label(name: str) -> str:
-    """Of what sent a delivery, as people call it."""
+    """Return the label of the sender of a delivery."""
     return dict(list_senders()).get(name, name)
 
 
@@ -182,5 +184,5 @@ def took(call: TriggerCall) -> str:
 
 @register.simple_tag
 def messages_of(form: BaseForm, name: str) -> list[str]:
-    """The errors of a field, for the piece that shows them beside it."""
+    """Return the errors of a form field."""
     return [str(error) for error in form.errors.get(name, [])]

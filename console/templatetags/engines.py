@@ -1,4 +1,4 @@
-"""What the pages of clusters and images show."""
+"""The tag that finds a Docker engine on this machine, for the pages of clusters."""
 
 from django import template
 

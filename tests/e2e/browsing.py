@@ -1,4 +1,4 @@
-"""Visits of a browser: what it complains of, what axe-core finds, and what sticks out of a narrow screen."""
+"""Visits of a browser: its complaints, the findings of axe-core, and what overflows a narrow screen."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.e2e.chromium import DESKTOP, PHONE, is_complaint
 from tests.e2e.site import Site
 
-# The levels of WCAG 2.2 AA, and axe-core's own advice. In the other theme a page is the same but for its colours.
+# The levels of WCAG 2.2 AA, and axe-core's own advice. The themes differ only in colours.
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 RUN_AXE = """async ([where, rules]) => {
@@ -28,7 +28,7 @@ STICKING_OUT = """() => {
     element.getBoundingClientRect().right > room + 1 && !isCut(element.parentElement));
   return [`${document.scrollingElement.scrollWidth} px`, ...wide.slice(0, 3).map((element) => element.outerHTML.slice(0, 300))];
 }"""
-# Every name that others chose stands in a <bdi>. However long one is, it can be broken, or something around it cuts it off.
+# Every name from others is in a <bdi>. However long it is, it can be broken, or an ancestor cuts it off.
 UNBREAKABLE = """() => {
   const isCut = (element) => element && element !== document.body
     && (getComputedStyle(element).overflowX !== "visible" || isCut(element.parentElement));
@@ -40,13 +40,13 @@ UNBREAKABLE = """() => {
   });
   return [...new Set(stiff.map((element) => element.parentElement.outerHTML.slice(0, 160)))];
 }"""
-# Before any page's own scripts: what the policy refuses is kept for FIND_HARM.
+# Runs before any page's own scripts: what the policy refuses is kept for FIND_HARM.
 WATCH = """
   window.refused = [];
   document.addEventListener("securitypolicyviolation", (event) => window.refused.push(
     `${event.effectiveDirective} refused ${event.blockedURI} ${event.sample}`));
 """
-# A script of a payload sets `pwned`. Text that turns its direction must end with the element that holds it alone.
+# A payload's script sets `pwned`. Text that changes its direction must be alone in its element.
 FIND_HARM = """(ours) => {
   const found = [...window.refused];
   if ("pwned" in window) found.push(`ran ${window.pwned}`);
@@ -68,7 +68,7 @@ FIND_HARM = """(ours) => {
 
 
 class Visitor:
-    """A reader's browser window on a site. `complaints`: whatever the browser said was wrong, with the page it was on."""
+    """A reader's browser window on a site. `complaints` lists what the browser reported, with the page."""
 
     def __init__(self, site: Site, context: BrowserContext) -> None:
         self.site = site
@@ -88,24 +88,24 @@ class Visitor:
         assert not complaints, "\n".join(complaints)
 
     def visit(self, path: str) -> Page:
-        """The page with what it fetches at once by itself."""
+        """Open the page and wait for what it loads at once."""
         self.page.goto(path)
         self.page.wait_for_function("() => !document.querySelector('[hx-trigger=load]')")
         return self.page
 
     def open_dialog(self, path: str) -> None:
-        """The dialog at `path`, over the page that is shown."""
+        """Open the dialog at `path` over the current page."""
         self.page.evaluate("path => htmx.ajax('GET', path, '#dialog')", path)
         self.page.locator("#dialog[open]").wait_for()
 
     def find_tabs(self) -> list[str]:
-        """Paths of the page's tabs but the open one."""
+        """Return the paths of the page's tabs, except the open one."""
         links = self.page.locator("nav.tabs a:not([aria-current])")
         addresses = [str(link) for link in links.evaluate_all("links => links.map((link) => link.href)")]
         return [address.removeprefix(self.site.url) for address in addresses]
 
     def read_with_axe(self, where: str = "", rules: dict[str, Any] = RULES) -> list[str]:
-        """What is wrong on the page as it is shown now, or in the element that `where` selects."""
+        """Return axe-core's findings on the current page, or in the element that `where` selects."""
         found: list[str] = self.page.evaluate(RUN_AXE, [where, rules])
         return found
 
@@ -117,7 +117,7 @@ class Visitor:
         return found
 
     def measure_narrow(self) -> list[str]:
-        """What makes the page scroll sideways on a phone, and targets too small for a thumb there."""
+        """Return what makes the page scroll sideways on a phone, and targets too small for a thumb."""
         self.page.set_viewport_size(PHONE)
         found = self.find_what_sticks_out()
         small = self.read_with_axe(rules={"type": "rule", "values": ["target-size"]})
@@ -125,27 +125,27 @@ class Visitor:
         return found + [f"{self.page.url} (390 px) {line}" for line in small]
 
     def find_what_sticks_out(self) -> list[str]:
-        """What makes the page, as wide as it is now, scroll sideways."""
+        """Return what makes the page scroll sideways at its current width."""
         return [f"{self.page.url} sticks out: {line}" for line in self.page.evaluate(STICKING_OUT)]
 
     def find_unbreakable_names(self) -> list[str]:
-        """The places where a long name would push the page apart, whether or not it does at this width."""
+        """Return the places where a long name could widen the page, whether or not it does at this width."""
         return [f"{self.page.url} cannot break or cut: {line}" for line in self.page.evaluate(UNBREAKABLE)]
 
     def find_harm(self, ours: bool = True) -> list[str]:
-        """What became of the page through names that others chose; the context's script must be WATCH.
+        """Return the harm that names from others did to the page. The context's script must be WATCH.
 
-        `ours`: a page of our own templates, where nothing has a style and every name stands alone."""
+        `ours` means a page of our own templates, where nothing has a style and every name stands alone."""
         return [f"{self.page.url} {line}" for line in self.page.evaluate(FIND_HARM, ours)]
 
 
 @contextmanager
 def open_browser(browser: Browser, site: Site, reader: str = "", script: str = AXE_SCRIPT, **options: Any) -> Iterator[Visitor]:
-    """Signed in as `reader`, one of tests.e2e.site.READERS; without one signed out. Fails if the browser complained.
+    """Open a window, signed in as `reader` (one of tests.e2e.site.READERS) or signed out. Fails if the browser complained.
 
     One for many tests keeps what it has loaded; each should then end with `check_complaints`.
 
-    `script` runs before each page's own, in the debugger's way, past the policy that the page keeps."""
+    `script` runs before each page's own scripts, through the debugger, which the page's policy does not block."""
     context = browser.new_context(base_url=site.url, **{"viewport": DESKTOP, "reduced_motion": "reduce"} | options)
     context.add_init_script(script)
     if reader:

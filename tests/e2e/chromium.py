@@ -1,4 +1,4 @@
-"""Debian's Chromium, its build without a window, and the two sizes in which pages are looked at."""
+"""Debian's headless Chromium, and the two window sizes of the tests."""
 
 import shlex
 import tempfile
@@ -25,7 +25,7 @@ FLAGS = (
 )
 
 
-# What htmx says when a page is left while it asks for news. A request that fails is told in another line besides.
+# What htmx logs when a page is left during a poll. A request that fails is logged in another line as well.
 LEAVING = ("htmx:sendAbort", "htmx:afterRequest")
 
 
@@ -46,9 +46,9 @@ def run_chromium() -> Iterator[Browser]:
 
 @contextmanager
 def start_apart(program: str) -> Iterator[tuple[str, ProxySettings]]:
-    """What starts `program` in a network of its own, and its way to the consoles.
+    """Return a command that starts `program` in a network of its own, and its proxy to the consoles.
 
-    In the machine's network the browser drops what it has under way whenever an engine makes or removes an interface."""
+    In the machine's network the browser drops its requests whenever an engine adds or removes an interface."""
     space = hold_network_space()
     try:
         space.ip("link set lo up")

@@ -1,4 +1,4 @@
-"""A real browser on a real console. The browser ends with its test: its event loop must not be in the way of others."""
+"""A real browser on a real console. The browser ends with its test, since its event loop would disturb others."""
 
 import re
 from collections.abc import Iterator
@@ -17,35 +17,35 @@ expect.set_options(timeout=20_000)  # milliseconds: the machine is busy with eng
 
 @pytest.fixture(scope="package")
 def lasting_console(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
-    """To start one takes longer than most scenarios. It ends with the last of them: its watcher is work for the engine."""
+    """A console for all scenarios, since starting one takes longer than most of them. It ends with the last one."""
     with run_console(tmp_path_factory.mktemp("console") / "data", session_engine.endpoint_url) as running:
         yield running
 
 
 @pytest.fixture
 def running_console(lasting_console: RunningConsole, engine: PrivateEngine) -> Iterator[RunningConsole]:
-    """Nobody has made or called a trigger there."""
+    """A console without triggers and calls."""
     yield lasting_console
     lasting_console.forget_triggers()
 
 
 @pytest.fixture(scope="module")
 def chromium(site: Site) -> Iterator[Browser]:
-    """One for all tests of a module. It starts after the site and ends before it, since its event loop is in Django's way."""
+    """A browser for all tests of a module. It starts after the site and ends before it: Django refuses its event loop."""
     with run_chromium() as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
 def site(django_db_blocker: Any) -> Iterator[Site]:
-    """The console in this process, before an engine in memory: for scenarios about pages alone."""
+    """The console in this process, with an engine in memory, for scenarios about pages alone."""
     with run_site(django_db_blocker) as site:
         yield site
 
 
 @pytest.fixture
 def page(running_console: RunningConsole) -> Iterator[Page]:
-    """A page of the console, signed out. Whatever the browser complains of (an error, a policy violation) fails the test."""
+    """A page of the console, signed out. A complaint of the browser (an error, a policy violation) fails the test."""
     complaints: list[str] = []
     with run_chromium() as browser:
         context = browser.new_context(base_url=running_console.url, viewport=DESKTOP)

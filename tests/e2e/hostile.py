@@ -1,4 +1,4 @@
-"""Rows as an engine, a registry or a caller that means harm would have them written: every text of every row."""
+"""Rows as a malicious engine, registry or caller would have them: payloads in every text of every row."""
 
 import itertools
 from typing import Any
@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.db import models
 
 from clusters.roles import Role
-from console.conftest import POLICY, Fleet
+from console.tests.fleet import POLICY, Fleet
 from tests.e2e.site import READERS
 
 PAYLOADS = (
@@ -24,24 +24,24 @@ PAYLOADS = (
 )
 EVALUATED = str(7777 * 7777)
 LONGEST = 10_000  # characters, where the model sets no bound
-# What is ours alone: made here, checked on the way in, or a secret.
+# Fields that others cannot choose: made here, validated, or secret.
 OURS = {"uid", "public_id", "secret", "url", "other_urls", "password", "email", "tls_ca", "tls_cert", "tls_key"}
 OURS |= {"host", "aliases", "hook_token", "hook_key", "signing_secret", "ca"}
 
 
-# The keys that our own code gives to what it stores as JSON.
+# Keys that our own code gives to stored JSON.
 OUR_KEYS = {"services", "running", "image", "images", "containers", "name", "node", "state", "host", "container", "protocol"}
 OUR_KEYS |= {*POLICY}
 
 
 def make_text(turn: int, length: int) -> str:
-    """Each payload once from the `turn`th on, as far as there is room; a long text repeats them. No two are the same."""
+    """Return a text of payloads from the `turn`th on, as far as there is room. No two texts are the same."""
     start = turn % len(PAYLOADS)
     once = "".join(PAYLOADS[start:] + PAYLOADS[:start])
     return (once * (length // len(once) + 1))[: length - 3] + f"{turn:03}"
 
 
-# Of every container. A page may cut them, and must not choke on them.
+# Log lines of every container. A page may cut them, but must handle them.
 HOSTILE_LABELS = {make_text(turn, 300): make_text(turn + 1, LONGEST) for turn in range(len(PAYLOADS))}
 HOSTILE_ENVIRONMENT = {make_text(turn, 100).replace("=", ":"): make_text(turn + 1, LONGEST) for turn in range(len(PAYLOADS))}
 
@@ -68,7 +68,7 @@ def poison_all_rows() -> None:
 
 
 def poison_rows(rows: "models.QuerySet[Any]") -> None:
-    """By UPDATE, past every check that the models make."""
+    """Write payloads by UPDATE, past every check of the models."""
     turns = itertools.count()
     for row in rows:
         values: dict[str, Any] = {}
@@ -85,7 +85,7 @@ def is_free_text(field: "models.Field[Any, Any]") -> bool:
 
 
 def poison_json(value: Any, turn: int) -> Any:
-    """Every string in it, names that others choose too: of labels, networks and services."""
+    """Fill every string of a JSON value, also keys that others choose: labels, networks and services."""
     if isinstance(value, str):
         return make_text(turn, 500)
     if isinstance(value, list):

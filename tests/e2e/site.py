@@ -1,4 +1,4 @@
-"""A web server of the console inside the test process: filled with rows of every kind, before an engine in memory.
+"""A web server of the console inside the test process: filled with rows of every kind, with an engine in memory.
 
 For scenarios about pages alone. The browser's event loop runs in the test's thread, where Django refuses its database: what
 a test does with rows goes through `Site.do`."""
@@ -21,15 +21,15 @@ from clusters.models import Container
 from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.users import make_user
-from console.conftest import Fleet
 from console.pages.tests.test_every_page import OPEN, POSTED, SENT, console_url_names
+from console.tests.fleet import Fleet
 
 Result = TypeVar("Result")
 PASSWORD = "a password for tests"
 NOBODY = "nobody"  # signed in, without a role
 READERS = ("admin", *Role.values, NOBODY)
 ENVIRONMENT = {"GREETING": "hello", "DATABASE_PASSWORD": "4711-is-the-secret-of-the-environment"}
-# Every colour of a terminal, plain and bold: all of them must be readable.
+# Every terminal colour, plain and bold: all must be readable.
 LOGS = tuple(f"\x1b[{code}mline in {code}\x1b[1m and bold\x1b[0m" for code in (0, *range(30, 38), *range(90, 98)))
 CONNECTING = (
     "console.pages.shared.live",
@@ -42,7 +42,7 @@ PAGE_NAMES = sorted(console_url_names() - POSTED - OPEN - SENT - PIECES)  # ever
 
 
 class Site:
-    """`fleets`: some of everything, on a plain engine and on a Swarm, once `fill` was called. `engine` answers every page."""
+    """A console. After `fill`, `fleets` has rows of everything, on a plain engine and a Swarm; `engine` answers every page."""
 
     def __init__(self, url: str, engine: FakeEngine) -> None:
         self.url = url
@@ -52,7 +52,7 @@ class Site:
 
     @staticmethod
     def do(work: Callable[[], Result]) -> Result:
-        """What `work` returns, with its database connection closed."""
+        """Run `work` in a thread of its own, close its database connection, and return its result."""
 
         def work_and_close() -> Result:
             try:
@@ -64,7 +64,7 @@ class Site:
             return executor.submit(work_and_close).result()
 
     def _make_readers(self) -> dict[str, str]:
-        """The session of each reader: an administrator who is staff, and one of each role for all clusters."""
+        """Return a session for each reader: an administrator who is staff, and one of each role for all clusters."""
         User.objects.create_superuser("admin", password=PASSWORD)
         sessions = {}
         for name in READERS:
@@ -83,13 +83,13 @@ class Site:
         labels: dict[str, str] | None = None,
         logs: tuple[str, ...] = LOGS,
     ) -> None:
-        """`environment`, `labels` and `logs` are those of every container."""
+        """Fill the site. `environment`, `labels` and `logs` are those of every container."""
         self.fleets = self.do(make)
         variables = [f"{name}={value}" for name, value in environment.items()]
         self.do(lambda: self._run_containers(variables, labels or {}, logs))
 
     def _run_containers(self, environment: list[str], labels: dict[str, str], logs: tuple[str, ...]) -> None:
-        """On the engine, one for each container's row."""
+        """Run a container on the engine for each container's row."""
         for container in Container.objects.all():
             name = f"container-{container.pk}"
             known = self.engine.run(name, "shop:1", Env=environment, Labels=labels)
@@ -97,14 +97,14 @@ class Site:
             Container.objects.filter(pk=container.pk).update(container_id=known)
 
     def list_paths(self, name: str) -> list[str]:
-        """Of the page `name`, about something of each fleet."""
+        """Return the paths of the page `name` for an object of each fleet."""
         return list(dict.fromkeys(self.do(lambda: [fleet.pages[name] for fleet in self.fleets])))
 
     def cookies(self, reader: str) -> list[Any]:
         return [{"name": settings.SESSION_COOKIE_NAME, "value": self.sessions[reader], "url": self.url}]
 
     def secrets(self) -> set[str]:
-        """What only some may see: of every trigger, and of the containers' environment."""
+        """Return what only some readers may see: the secrets of triggers and of containers' environments."""
         triggers = [trigger for fleet in self.fleets for trigger in (fleet.trigger, fleet.scaling_trigger)]
         registries = [fleet.registry for fleet in self.fleets]
         kept = {secret for one in registries for secret in (one.hook_token, one.password, one.signing_secret)}
@@ -112,7 +112,7 @@ class Site:
 
 
 def answer_push_permission(repository: str) -> PushPermission:
-    """As a registry would that takes pushes to what is not Docker Hub's."""
+    """Answer as a registry that accepts pushes to everything but Docker Hub."""
     if repository.startswith("docker.io/"):
         return PushPermission(False, "No registry is stored for docker.io. Add it with an account that may push.")
     return PushPermission(True)
@@ -120,7 +120,7 @@ def answer_push_permission(repository: str) -> PushPermission:
 
 @contextmanager
 def run_site(blocker: Any) -> Iterator[Site]:
-    """On a database of its own. `blocker`: pytest-django's, which refuses databases to the threads of the server too."""
+    """Serve a site with a database of its own. `blocker` is pytest-django's, which also blocks the server's threads."""
     own_name = {"NAME": str(settings.DATA_DIR / "site.sqlite3")}
     engine = FakeEngine()
     engine.add_image("shop:1")

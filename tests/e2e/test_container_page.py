@@ -1,4 +1,4 @@
-"""A container's page on a real engine: what its probes said, what it uses while one looks, and its secrets when asked for."""
+"""A container's page on a real engine: its probes, its resource use, and revealing its secrets."""
 
 import docker
 from playwright.sync_api import Page, expect

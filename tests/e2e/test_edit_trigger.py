@@ -1,4 +1,4 @@
-"""A trigger edited by keyboard alone: through its menu, over an error at a field, to the changed row."""
+"""Editing a trigger by keyboard alone: through its menu, past an error at a field, to the changed row."""
 
 import docker
 from playwright.sync_api import Page, expect

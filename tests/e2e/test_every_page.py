@@ -1,4 +1,4 @@
-"""Every page there is, each tab and each dialog: axe-core finds nothing in light or dark, and nothing is wider than a phone."""
+"""Every page, tab and dialog: axe-core finds nothing in light or dark, and nothing is wider than a phone."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from clusters.tests.factories import ServiceFactory
 from tests.e2e.browsing import Visitor, open_browser
 from tests.e2e.site import NOBODY, PAGE_NAMES, Site
 
-# What stands in a dialog is the same as on a page of its own; so these stand for all.
+# A dialog has the same content as a page of its own, so these stand for all.
 DIALOGS = ("trigger_create", "application_act", "image_prune")
 EMPTY = ("/", "/search/", "/applications/", "/services/", "/clusters/", "/nodes/", "/triggers/", "/activity/", "/users/")
 EMPTY += ("/registries/", "/deliveries/")
@@ -40,7 +40,7 @@ def report(found: list[str]) -> None:
 
 
 def read_page(visitor: Visitor, path: str, dark: bool = True) -> list[str]:
-    """Everything that is wrong at `path`, wide and narrow."""
+    """Return everything that is wrong at `path`, on a wide and a narrow screen."""
     page = visitor.visit(path)
     found = visitor.read_in_both_themes() if dark else visitor.read_with_axe()
     found += visitor.measure_narrow()
@@ -61,7 +61,7 @@ def test_the_empty_console_is_accessible(visitor: Visitor, path: str) -> None:
 
 
 def has_its_own_turn(address: str, name: str) -> bool:
-    """Whether the tab at `address` is a page with a URL name other than `name`."""
+    """Return whether the tab at `address` is a page with another URL name than `name`."""
     return resolve(urlsplit(address).path).url_name not in {name, None}
 
 

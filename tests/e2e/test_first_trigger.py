@@ -53,7 +53,7 @@ def run_in_shell(line: str) -> dict[str, str]:
 
 
 def watch_call_succeed(page: Page, answer: dict[str, str]) -> None:
-    """Without a reload: the page follows by itself."""
+    """The page follows without a reload."""
     page.goto(f"/calls/{answer['requestId']}/")
     expect(page.locator(".verdict-succeeded")).to_contain_text("Succeeded in", timeout=LIVE)
 
@@ -79,4 +79,4 @@ def test_a_link_made_in_the_dialog_redeploys_and_scales_from_a_shell(
     assert list_running(api) == {f"shop-web-{number}" for number in range(1, 8)} | {"shop-worker-1"}
 
     open_application(page, "shop")
-    expect(page.get_by_role("row", name="web").filter(has_text="Running 7 / Stopped 0")).to_be_visible()
+    expect(page.get_by_role("row", name="web").filter(has_text="7 of 7 running")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Names, labels, images, messages and user agents that mean harm: nothing of them runs, and no page breaks."""
+"""Malicious names, labels, images, messages and user agents: nothing of them runs, and no page breaks."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Pruning images by keyboard alone: what will go is shown first, and exactly that is gone afterwards."""
+"""Pruning images by keyboard alone: exactly the images of the preview are removed."""
 
 import contextlib
 
@@ -11,7 +11,7 @@ LIVE = 30_000  # milliseconds in which an engine or a worker's answer is on the 
 
 
 def remove_images_of_other_tests(api: docker.APIClient) -> None:
-    """They would fill the first page."""
+    """Remove other images, which would fill the first page."""
     for image in api.images():
         if BASE not in (image["RepoTags"] or []):
             with contextlib.suppress(docker.errors.APIError):
@@ -43,12 +43,12 @@ def test_images_are_pruned_by_keyboard_as_previewed(signed_in: Page, api: docker
 
     page.keyboard.press("Enter")
     expect(dialog.get_by_label("Dangling images")).to_be_focused()
-    # The base that the others are built on is kept: the engine has answered.
+    # The base image of the others is kept: the engine has answered.
     page.keyboard.press("ArrowDown")
     expect(dialog.get_by_label("All unused images")).to_be_checked()
     expect(dialog.locator(".prune-kept")).to_contain_text("kept", timeout=LIVE)
     page.keyboard.press("ArrowUp")
-    shown = dialog.get_by_role("list", name="Images that will go")
+    shown = dialog.get_by_role("list", name="Images that will be removed")
     expect(shown).to_contain_text(former[7:19], timeout=LIVE)
     expect(dialog.locator(".prune-kept")).to_have_count(0, timeout=LIVE)  # it is the first choice again
     expect(shown).not_to_contain_text(current[7:19])
@@ -60,7 +60,7 @@ def test_images_are_pruned_by_keyboard_as_previewed(signed_in: Page, api: docker
     expect(remove).to_be_focused()
     page.keyboard.press("Enter")
 
-    expect(page.get_by_text("became free")).to_be_visible(timeout=LIVE)
+    expect(page.get_by_text("Freed up to")).to_be_visible(timeout=LIVE)
     expect(page.locator("#list").get_by_text(former[7:19])).to_have_count(0)  # the message names it too
     expect(used).to_be_visible()
     left = {image["Id"] for image in api.images()}

@@ -1,4 +1,4 @@
-"""A long and hostile log in the browser: shown inert, searched, followed and kept off while the page shows something else."""
+"""A long and malicious log in the browser: shown as text, searched, followed, and not loaded on other tabs."""
 
 import re
 
@@ -37,7 +37,7 @@ def test_a_long_hostile_log_is_searched_and_followed(signed_in: Page, api: docke
     expect(log.locator("img")).to_have_count(0)
     expect(lines.nth(-2)).to_contain_text("red plain")
 
-    page.get_by_label("Since when").select_option("all")
+    page.get_by_label("Period").select_option("all")
     foot = page.locator(".logs-foot")
     expect(foot).to_contain_text(f"{LINES:,} lines", timeout=READ)
     expect(foot).to_contain_text("Following", timeout=READ)

@@ -1,4 +1,4 @@
-"""The palette by keyboard alone: from anywhere to a page, to an application, and to an act on it."""
+"""The palette by keyboard alone: from anywhere to a page, to an application, and to an action on it."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A trigger's secret in the browser: not there before it is asked for, then copied and shown without leaving the page."""
+"""A trigger's secret in the browser: absent until it is revealed or copied, without leaving the page."""
 
 import docker
 from playwright.sync_api import Page, expect

@@ -1,4 +1,4 @@
-"""A stack on a real Swarm, followed, redeployed and scaled to nothing by a person at the pages."""
+"""A stack on a real Swarm, followed, redeployed and scaled to zero on the pages."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def running_console(swarm: PrivateSwarm, tmp_path: Path) -> Iterator[RunningCons
 
 @pytest.fixture
 def shop(swarm: PrivateSwarm) -> str:
-    """A stack with two tasks of `web`; the image's reference, whose tag has moved since it was deployed."""
+    """Deploy a stack with two tasks of `web`; return its image reference, whose tag has moved since."""
     reference = swarm.publish("shop", Env=["VERSION=1"])
     deploy = {"replicas": 2, "update_config": {"monitor": "3s"}}
     swarm.deploy_stack("shop", {"services": {"web": {"image": reference, "deploy": deploy}}})

@@ -1,4 +1,4 @@
-"""Ways to use the console: by keyboard alone, without scripts, by those who may see less, and signed out."""
+"""Ways to use the console: by keyboard alone, without scripts, with fewer permissions, and signed out."""
 
 import re
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ def test_a_trigger_is_created_by_keyboard_alone(visitor: Visitor, filled: Site) 
 
 
 def read_body(page: Page, answer: Response) -> bytes:
-    """The browser forgets the answer to a poll that the next page overtook; it is asked for again then."""
+    """Return a response's body, requested again if the browser dropped it because the page changed."""
     try:
         return answer.body()
     except Error:
@@ -95,7 +95,7 @@ def read_body(page: Page, answer: Response) -> bytes:
 
 
 def search_for_secrets(visitor: Visitor, site: Site) -> tuple[list[str], int]:
-    """Where the browser got a secret to see, and how many answers were searched."""
+    """Return where the browser received a secret, and how many responses were searched."""
     secrets = {secret.encode() for secret in site.secrets()}
     answers: list[Response] = []
     visitor.page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 # marks the function it is given
@@ -112,8 +112,8 @@ def search_for_secrets(visitor: Visitor, site: Site) -> tuple[list[str], int]:
     return holding, searched
 
 
-def test_who_may_not_see_secrets_gets_none(chromium: Browser, filled: Site) -> None:
-    """An operator sees every page that a viewer sees, and more."""
+def test_readers_without_the_permission_get_no_secret(chromium: Browser, filled: Site) -> None:
+    """Check as an Operator, who sees every page that a Viewer sees, and more."""
     with open_browser(chromium, filled, Role.OPERATOR, script="") as visitor:
         holding, searched = search_for_secrets(visitor, filled)
         visitor.complaints.clear()  # of the status where a page is refused
@@ -137,7 +137,7 @@ def test_everything_that_matters_works_without_scripts(plain: Page, filled: Site
     expect(page.get_by_role("heading", level=1)).to_have_text(fleet.application.name)
 
     page.get_by_role("link", name="Create Trigger").click()
-    page.get_by_label("Action").select_option(label="Redeploy")
+    page.get_by_role("main").get_by_label("Action").select_option(label="Redeploy")
     page.get_by_text("More options").click()
     page.get_by_label("Name", exact=True).fill("made without scripts")
     page.get_by_role("button", name="Confirm").click()

@@ -51,4 +51,4 @@ def test_page_of_a_container_shows_probes_use_and_settings(
         assert AuditEntry.objects.filter(action="container.reveal", target=row.name).count() == 1
 
     api.remove_container(container.container_id, force=True)
-    assert "is not on the engine any more" in read(admin_client, page)
+    assert "no longer exists on the engine" in read(admin_client, page)

@@ -1,0 +1,1 @@
+"""The sections Applications and Services."""

@@ -1,4 +1,4 @@
-"""What the list of applications shows, as its address says, and how many there are beside that."""
+"""The filters of the list of applications, and counts of what they hide."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -18,7 +18,7 @@ COLUMNS: Columns = {
     "created": "created_at",
     "updated": "updated_at",
 }
-# What each box hides.
+# What each check box hides.
 HIDDEN = {
     "hide_system": Q(system=True),
     "hide_offline": ~Q(status__in=ONLINE),
@@ -29,7 +29,7 @@ WORDS = {"hide_system": "system", "hide_offline": "offline", "hide_online": "onl
 
 @dataclass(frozen=True)
 class HiddenApplications:
-    """What one box hides and no other does. `query`: the address's, with the box unchecked."""
+    """The number of applications that one check box alone hides. `query` is the query string with that box unchecked."""
 
     word: str
     count: int
@@ -38,7 +38,7 @@ class HiddenApplications:
 
 @dataclass(frozen=True)
 class ApplicationCounts:
-    """`total`: all that the reader may see on the selected cluster."""
+    """Counts for the list. `total` is all that the reader can see on the selected cluster."""
 
     shown: int
     total: int
@@ -47,7 +47,7 @@ class ApplicationCounts:
 
 @dataclass(frozen=True)
 class ApplicationFilters:
-    """As the address has them. Before the form was used once, system applications are hidden."""
+    """The filters in the address. Until the form is used, system applications are hidden."""
 
     query: str
     boxes: frozenset[str]
@@ -62,14 +62,14 @@ class ApplicationFilters:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether it is anything else than what is shown first."""
+        """True if the filters differ from the default."""
         return bool(self.query) or self.boxes != {"hide_system"}
 
     def apply(self, rows: QuerySet[Application]) -> QuerySet[Application]:
         return self.sorting.apply(self._search(rows).exclude(self._hidden(self.boxes)))
 
     def count(self, rows: QuerySet[Application]) -> ApplicationCounts:
-        """One query; two for a search."""
+        """Count what is shown and hidden: one query, or two for a search."""
         found = self._search(rows)
         only_by = {box: HIDDEN[box] & ~self._hidden(self.boxes - {box}) for box in sorted(self.boxes)}
         numbers = found.order_by().aggregate(
@@ -91,12 +91,12 @@ class ApplicationFilters:
 
     def _query_without(self, box: str) -> str:
         boxes = [(other, "on") for other in HIDDEN if other in self.boxes - {box}]
-        asked = [("q", self.query), ("sort", self.sorting.word)]
-        return urlencode([("filtered", "1"), *boxes, *[(name, value) for name, value in asked if value]])
+        kept = [("q", self.query), ("sort", self.sorting.word)]
+        return urlencode([("filtered", "1"), *boxes, *[(name, value) for name, value in kept if value]])
 
     @staticmethod
     def _hidden(boxes: frozenset[str]) -> Q:
-        """That which any of the boxes hides."""
+        """Match what any of the boxes hides."""
         hidden = Q(pk__in=[])
         for box in boxes:
             hidden |= HIDDEN[box]

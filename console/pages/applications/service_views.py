@@ -1,14 +1,15 @@
-"""Services: the list, one service with its containers, and scaling it."""
+"""Services: the list, one service, and scaling it."""
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clusters.models import Application, Cluster, Service
+from clusters.models import Application, Service
+from clusters.selectors import without_keys
 from console.pages.shared.configuration.configuration import (
     PERMISSION,
     describe_configuration,
@@ -27,12 +28,13 @@ from console.pages.shared.page import (
     read_tab,
     redirect_to,
     render_dialog,
+    render_page,
     require,
 )
 from console.pages.shared.selection import select_cluster
 from console.pages.shared.slots import SlotList
 from console.pages.shared.sorting import Columns, Sorting, by_severity
-from console.pages.shared.starting import start_call
+from console.pages.shared.starting import start_and_show_call
 from triggers.forms import ScaleForm
 from triggers.models import Action
 from triggers.selectors import list_calls_about
@@ -49,7 +51,7 @@ COLUMNS: Columns = {"application": "application__name", "name": "name", "status"
 def services(request: HttpRequest) -> HttpResponse:
     query = read_query(request, "q")
     sorting = Sorting.from_request(request, COLUMNS)
-    rows = _with_application(list_visible(request, Service.objects.all()))
+    rows = without_keys(list_visible(request, Service.objects.all()), "application__cluster")
     rows = rows.exclude(application__status=Application.Status.ABSENT)
     if query:
         rows = rows.filter(Q(name__icontains=query) | Q(application__name__icontains=query) | Q(image__icontains=query))
@@ -61,21 +63,17 @@ def services(request: HttpRequest) -> HttpResponse:
         "sorting": sorting,
         "page": paginate(request, sorting.apply(rows)),
     }
-    return render(
-        request,
-        "console/applications/_services.html" if is_partial(request, "list") else "console/applications/services.html",
-        context,
-    )
+    return render_page(request, "console/applications/services.html", context)
 
 
 @require_safe
 @console_page
 def service(request: HttpRequest, service_id: int) -> HttpResponse:
     shown = _get_service(request, service_id)
-    context = _page_context(shown) | {"title": shown.name}
+    context = _service_context(shown) | {"title": shown.name}
     if is_partial(request, "about"):
         return render(request, "console/applications/_service_about.html", context | _describe_service(shown))
-    context |= _describe_tab(request, shown)
+    context |= _describe_service_tab(request, shown)
     if is_partial(request, "state"):
         return render(request, "console/applications/_service_state.html", context)
     return render(request, "console/applications/service.html", context | _describe_service(shown))
@@ -84,16 +82,17 @@ def service(request: HttpRequest, service_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
-    """GET shows the form, and with values in the address what they would do; POST asks for it.
+    """GET shows the form, and with values in the address their effect; POST starts the call.
 
-    What cannot be scaled gets the reason in the form's place."""
+    A service that cannot be scaled shows the reason instead of the form.
+    """
     shown = _get_service(request, service_id)
     require(request, "triggers.add_triggercall", shown)
     refusal = explain_service_refusal(shown)
     form = ScaleForm(shown, request.POST if request.method == "POST" else request.GET or None)
     if request.method == "POST" and not refusal and form.is_valid():
-        return start_call(request, shown.application, shown, action=Action.SCALING, **form.call_parameters())
-    context = _page_context(shown) | {"title": f"Scale {shown.name}", "form": form, "refusal": refusal}
+        return start_and_show_call(request, shown.application, shown, action=Action.SCALING, **form.call_parameters())
+    context = _service_context(shown) | {"title": f"Scale {shown.name}", "form": form, "refusal": refusal}
     if is_partial(request, "scale-effect"):
         return render(request, "console/applications/_scale_effect.html", context)
     return render_dialog(request, "console/applications/_service_scale.html", context)
@@ -102,19 +101,19 @@ def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
 @require_POST
 @console_page
 def service_reveal(request: HttpRequest, service_id: int) -> HttpResponse:
-    """The settings with their secrets in place of those without; without scripts the service's page shows them, this once."""
+    """Replace the masked settings by revealed ones. Without scripts, the service's next page shows them once."""
     shown = get_visible(request, Service.objects.select_related("application__cluster"), pk=service_id)
     require(request, PERMISSION, shown)
     record_reveal(request, shown)
     if not is_partial(request, f"settings-{shown.pk}"):
         remember_revealed(request, shown)
         return redirect_to(request, "service", shown.pk, query="?tab=configuration")
-    context = _page_context(shown) | describe_section(shown, revealed=True)
+    context = _service_context(shown) | describe_section(shown, revealed=True)
     context["show_service"] = request.GET.get("of") == "application"
     return render(request, "console/shared/configuration/_configuration_section.html", context)
 
 
-def _page_context(shown: Service) -> dict[str, object]:
+def _service_context(shown: Service) -> dict[str, object]:
     application = shown.application
     return {
         "service": shown,
@@ -128,7 +127,10 @@ def _page_context(shown: Service) -> dict[str, object]:
 
 
 def _describe_service(shown: Service) -> dict[str, Any]:
-    """`fewer` and `more`: the counts that one click asks for; fewer than the least there may be is None."""
+    """Return the context of the upper half of the page.
+
+    `fewer` and `more` are the counts that one click sets; `fewer` is None at the minimum.
+    """
     least = 0 if shown.application.is_swarm else 1
     return {
         "policies": _list_policies(shown),
@@ -139,7 +141,7 @@ def _describe_service(shown: Service) -> dict[str, Any]:
     }
 
 
-def _describe_tab(request: HttpRequest, shown: Service) -> dict[str, Any]:
+def _describe_service_tab(request: HttpRequest, shown: Service) -> dict[str, Any]:
     tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
     context: dict[str, Any] = {"tab": tab}
     if tab == "containers":
@@ -157,15 +159,10 @@ def _describe_tab(request: HttpRequest, shown: Service) -> dict[str, Any]:
 
 
 def _list_policies(shown: Service) -> list[tuple[str, dict[str, Any]]]:
-    """What Swarm does in an update and in a rollback of the service; nothing for jobs and containers, which have neither."""
+    """List the update and rollback policies of a Swarm service; jobs and containers have none."""
     policies = [("Update", shown.update_config), ("Rollback", shown.rollback_config)]
     return [] if shown.is_job else [(label, policy) for label, policy in policies if policy]
 
 
-def _with_application(rows: QuerySet[Service]) -> QuerySet[Service]:
-    keys = (f"application__cluster__{name}" for name in Cluster.KEYS)
-    return rows.select_related("application", "application__cluster").defer(*keys)
-
-
 def _get_service(request: HttpRequest, service_id: int) -> Service:
-    return get_visible(request, _with_application(Service.objects.all()), pk=service_id)
+    return get_visible(request, without_keys(Service.objects.all(), "application__cluster"), pk=service_id)

@@ -1,4 +1,4 @@
-"""Applications: the list, one application with its triggers, and its redeploy."""
+"""Applications: the list, one application with its triggers, and redeploying it."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clusters.models import Application, Cluster, Container, Service, Task
+from clusters.models import Application, Container, Service, Task
+from clusters.selectors import without_keys
 from console.pages.applications.application_filters import ApplicationFilters
 from console.pages.shared.configuration.configuration import describe_configuration
 from console.pages.shared.logs.log_panel import describe_logs
@@ -22,11 +23,12 @@ from console.pages.shared.page import (
     paginate,
     read_tab,
     render_dialog,
+    render_page,
     require,
 )
 from console.pages.shared.selection import select_cluster
 from console.pages.shared.slots import SlotList
-from console.pages.shared.starting import start_call
+from console.pages.shared.starting import start_and_show_call
 from console.pages.shared.trigger_panel.image_updates import add_image_updates
 from console.pages.shared.trigger_panel.snippets import describe_triggers, forget_shown_trigger
 from console.pages.shared.trigger_panel.sparklines import add_sparklines
@@ -36,7 +38,7 @@ from triggers.selectors import calls_with_relations, only_active, triggers_with_
 
 TABS = ("services", "containers", "logs", "activity", "configuration")
 SWARM_TABS = ("services", "tasks", "logs", "activity", "configuration")
-ENGINE_TABS = ("logs", "configuration")  # which ask the engine, and so need the cluster's keys
+ENGINE_TABS = ("logs", "configuration")  # these read from the engine, so they need the cluster's keys
 CALLS_SHOWN = 25
 RUNNING_SHOWN = 3
 
@@ -47,7 +49,7 @@ def applications(request: HttpRequest) -> HttpResponse:
     filters = ApplicationFilters.from_request(request)
     seen = list_visible(request, Application.objects.all())
     counts = filters.count(seen)
-    rows = filters.apply(_with_cluster(seen)).prefetch_related("services")
+    rows = filters.apply(without_keys(seen)).prefetch_related("services")
     context = {
         "title": "Applications",
         "cluster_filter": True,
@@ -57,21 +59,18 @@ def applications(request: HttpRequest) -> HttpResponse:
         "counts": counts,
         "page": paginate(request, rows, count=counts.shown),
     }
-    template = (
-        "console/applications/_applications.html" if is_partial(request, "list") else "console/applications/applications.html"
-    )
-    return render(request, template, context)
+    return render_page(request, "console/applications/applications.html", context)
 
 
 @require_safe
 @console_page
 def application(request: HttpRequest, application_id: int) -> HttpResponse:
-    """`?tab=` chooses the tab; `?trigger=<id>` opens the ways to call that trigger, masked unless just asked for."""
+    """Show an application. `?tab=` selects a tab; `?trigger=<id>` opens that trigger, masked unless just revealed."""
     tab = request.GET.get("tab")
     rows: QuerySet[Any] = Application.objects.annotate(service_count=_count_parts(Service.objects.all(), "application"))
     if tab == "containers":
         rows = rows.annotate(container_count=_count_parts(Container.objects.all(), "service__application"))
-    rows = rows.select_related("cluster") if tab in ENGINE_TABS else _with_cluster(rows)
+    rows = rows.select_related("cluster") if tab in ENGINE_TABS else without_keys(rows)
     shown = get_visible(request, rows, pk=application_id)
     context = {
         "title": shown.name,
@@ -81,7 +80,7 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
     }
     if is_partial(request, "about"):
         return render(request, "console/applications/_application_about.html", context | _describe_about(request, shown))
-    context |= _describe_tab(request, shown)
+    context |= _describe_application_tab(request, shown)
     if is_partial(request, "state"):
         return render(request, "console/applications/_application_state.html", context)
     context |= _describe_about(request, shown, forget_shown_trigger(request))
@@ -91,11 +90,11 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def application_redeploy(request: HttpRequest, application_id: int) -> HttpResponse:
-    shown = get_visible(request, _with_cluster(Application.objects.prefetch_related("services")), pk=application_id)
+    shown = get_visible(request, without_keys(Application.objects.prefetch_related("services")), pk=application_id)
     require(request, "triggers.add_triggercall", shown)
     form = RedeployForm(shown, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        return start_call(request, shown, action=Action.REDEPLOY, tag=form.cleaned_data.get("tag", ""))
+        return start_and_show_call(request, shown, action=Action.REDEPLOY, tag=form.cleaned_data.get("tag", ""))
     context = {
         "title": f"Redeploy {shown.name}",
         "application": shown,
@@ -105,7 +104,7 @@ def application_redeploy(request: HttpRequest, application_id: int) -> HttpRespo
     return render_dialog(request, "console/applications/_application_redeploy.html", context)
 
 
-def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
+def _describe_application_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
     tab = read_tab(request, SWARM_TABS if shown.is_swarm else TABS)
     context: dict[str, Any] = {"tab": tab, "services": shown.services.all()}
     if tab == "containers":
@@ -125,7 +124,7 @@ def _describe_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
 
 
 def _describe_about(request: HttpRequest, shown: Application, just_made: int | None = None) -> dict[str, Any]:
-    """`just_made`: the trigger whose secret is shown, this once."""
+    """Return the context of the upper half of the page. `just_made` is the id of a new trigger, whose secret is shown once."""
     triggers = add_sparklines(triggers_with_last_call().filter(application=shown), timezone.now())
     return {
         "triggers": describe_triggers(request, add_image_updates(request, triggers), just_made),
@@ -133,11 +132,7 @@ def _describe_about(request: HttpRequest, shown: Application, just_made: int | N
     }
 
 
-def _with_cluster(rows: QuerySet[Application]) -> QuerySet[Application]:
-    return rows.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))
-
-
 def _count_parts(rows: QuerySet[Service] | QuerySet[Container], path: str) -> Coalesce:
-    """In the query for the application. `path`: the rows' way to it."""
+    """Count rows in a subquery of the application's query. `path` leads from a row to its application."""
     counts = rows.filter(**{path: OuterRef("pk")}).order_by().values(path).annotate(number=Count("pk"))
     return Coalesce(Subquery(counts.values("number")), 0)

@@ -12,7 +12,7 @@ from clusters.engine.names import base_name
 from clusters.models import Application, Container
 from console.pages.calls.losses import read_losses
 from console.pages.shared.page import console_page, get_visible, render_dialog, require
-from console.pages.shared.starting import start_call
+from console.pages.shared.starting import start_and_show_call
 from triggers.audited import permission_for
 from triggers.models import Action
 from triggers.validation import explain_act_refusal
@@ -31,7 +31,7 @@ def application_act(request: HttpRequest, application_id: int, act: str) -> Http
     shown = get_visible(request, Application.objects.select_related("cluster"), pk=application_id)
     require(request, permission_for(act), shown)
     if request.method == "POST" and is_confirmed(request, act, shown.name):
-        return start_call(request, shown, action=Action(act))
+        return start_and_show_call(request, shown, action=Action(act))
     context = describe_act(request, act, shown) | {"crumbs": [("Applications", reverse("applications"))]}
     return render_dialog(request, "console/calls/_application_act.html", context)
 
@@ -44,7 +44,7 @@ def container_act(request: HttpRequest, container_id: int, act: str) -> HttpResp
     application, name = shown.service.application, base_name(shown.name)
     require(request, permission_for(act, name), shown)
     if request.method == "POST" and is_confirmed(request, act, name):
-        return start_call(request, application, shown.service, action=Action(act), container=name)
+        return start_and_show_call(request, application, shown.service, action=Action(act), container=name)
     applications = ("Applications", reverse("applications"))
     context = describe_act(request, act, application, name) | {
         "crumbs": [applications, (application.name, reverse("application", args=[application.pk]))],

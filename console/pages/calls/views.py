@@ -24,7 +24,7 @@ from console.pages.calls.timeline import (
 from console.pages.shared.context import count_active_calls
 from console.pages.shared.exports import send_csv
 from console.pages.shared.page import console_page, get_visible, is_partial, redirect_to, require
-from console.pages.shared.starting import start_call
+from console.pages.shared.starting import start_and_show_call
 from console.wording import request_of
 from triggers import audited
 from triggers.calls.accept import AlreadyEnded
@@ -107,7 +107,7 @@ def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
     if not former.may_run_again:
         messages.error(request, "A delete is not run again. Ask for it where what is to go is shown, with its name.")
         return redirect_to(request, "call", former.pk)
-    return start_call(
+    return start_and_show_call(
         request,
         former.application,
         former.service,

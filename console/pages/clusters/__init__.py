@@ -1,0 +1,1 @@
+"""The sections Clusters, Nodes and Images."""

@@ -1,4 +1,4 @@
-"""What the page of images shows of an engine's images: who uses each, by application, and what else refers to it."""
+"""Rows of the images page: an engine's images with the applications that use each, and what else refers to it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from triggers.selectors import only_active
 
 @dataclass
 class ImageUse:
-    """The containers of an application that were created from an image; `application_id` None: one of no application."""
+    """The containers of one application that were created from an image.
+
+    `application_id` is None for a container that belongs to no application.
+    """
 
     name: str
     application_id: int | None
@@ -27,15 +30,17 @@ class ImageRow:
 
 
 def read_cluster_images(cluster: Cluster) -> list[EngineImage]:
-    """Those of the engine at the cluster's address. Raises EngineError."""
+    """Read the images of the engine at the cluster's address. Raises EngineError."""
     needs = gather_needs(cluster)
     with open_engine(cluster) as client:
         return read_images(client, needs, swarm=cluster.swarm_manager)
 
 
 def gather_needs(cluster: Cluster) -> list[ImageNeed]:
-    """What the cluster's applications refer to. While a call is under way nothing of its application may go: what it has
-    pulled is used by no container yet."""
+    """Return what the cluster's applications refer to.
+
+    While a call is under way, all images of its application are needed: no container uses yet what it has pulled.
+    """
     active = only_active(TriggerCall.objects.filter(application__cluster=cluster)).values_list("application_id", flat=True)
     busy = set(active)
     return [
@@ -62,7 +67,7 @@ def make_rows(cluster: Cluster, images: Iterable[EngineImage]) -> list[ImageRow]
 
 
 def find_owners(cluster: Cluster, container_ids: set[str]) -> dict[str, tuple[int, str]]:
-    """Id and name of the application of each known container. A Swarm's containers are known by their tasks."""
+    """Return id and name of the application of each known container. A Swarm's containers are known by their tasks."""
     known: dict[str, tuple[int, str]] = {}
     for model in (Container, Task):
         rows = model._default_manager.filter(service__application__cluster=cluster, container_id__in=container_ids).values_list(

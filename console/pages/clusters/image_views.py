@@ -1,4 +1,4 @@
-"""Images of the engine at a cluster's address: the list, the removal of one, and pruning what was previewed."""
+"""Images of the engine at a cluster's address: the list, removing one, and pruning what was previewed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,21 +35,23 @@ from console.pages.shared.page import (
     read_query,
     redirect_to,
     render_dialog,
+    render_page,
     require,
 )
 from console.pages.shared.selection import select_cluster
+from console.wording import short_id
 
-MOST_IMAGES = 5_000  # on the page; a prune looks at all
-PREVIEWED = 200  # named one by one
-RECORDED = 100  # ids in a line of the audit log
-TOLD = 5  # kept images that are told after a prune
+MOST_IMAGES = 5_000  # in the list; a prune considers all
+PREVIEWED = 200  # listed one by one
+RECORDED = 100  # ids in an audit entry
+REPORTED = 5  # kept images with a message of their own after a removal
 KINDS = ("all", "unused", "dangling")
 Choose = Callable[[list[EngineImage]], PruneChoice]
 
 
 @dataclass(frozen=True)
 class ImageFilters:
-    """As the address has them."""
+    """The filters and the order in the address."""
 
     query: str
     kind: str
@@ -75,7 +77,7 @@ class ImageFilters:
 @require_safe
 @console_page
 def images(request: HttpRequest) -> HttpResponse:
-    """Of the selected cluster, or of the only one; where there are several and none is selected, a choice."""
+    """List the images of the selected or only cluster; without a selection among several, offer a choice."""
     selection = select_cluster(request)
     shown = selection.selected or (selection.clusters[0] if len(selection.clusters) == 1 else None)
     context: dict[str, Any] = {
@@ -86,9 +88,7 @@ def images(request: HttpRequest) -> HttpResponse:
     }
     if shown is not None:
         context |= _describe_list(request, get_visible(request, Cluster.objects.all(), pk=shown.pk), context["filters"])
-    return render(
-        request, "console/clusters/_images.html" if is_partial(request, "list") else "console/clusters/images.html", context
-    )
+    return render_page(request, "console/clusters/images.html", context)
 
 
 def _describe_list(request: HttpRequest, cluster: Cluster, filters: ImageFilters) -> dict[str, Any]:
@@ -109,10 +109,10 @@ def _describe_list(request: HttpRequest, cluster: Cluster, filters: ImageFilters
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def image_remove(request: HttpRequest, uid: str, image_id: str) -> HttpResponse:
-    """GET says what will be lost, or who uses it; POST removes it as it was shown (`previewed`)."""
+    """GET shows what would be lost, or why the image must stay; POST removes it as shown (`previewed`)."""
     cluster = get_visible(request, Cluster.objects.all(), uid=uid)
     require(request, "clusters.change_cluster", cluster)
-    context = {"title": "Remove image", "cluster": cluster, "crumbs": _crumbs(cluster), "image_id": image_id}
+    context = {"title": "Remove image", "cluster": cluster, "crumbs": _image_crumbs(cluster), "image_id": image_id}
     if request.method == "POST":
         previewed = _read_previewed(request.POST)
         if previewed.keys() == {f"sha256:{image_id}"}:
@@ -132,13 +132,16 @@ def image_remove(request: HttpRequest, uid: str, image_id: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def image_prune(request: HttpRequest, uid: str) -> HttpResponse:
-    """GET shows which images will go by the choice in the address; POST removes exactly those that were shown (`previewed`),
-    as far as the choice still holds for them. With `preview` a POST only shows: where no script follows the choice."""
+    """GET previews the images that the choice in the address removes; POST removes what was previewed (`previewed`).
+
+    POST removes nothing else, and keeps previewed images to which the choice no longer applies. With `preview` a POST only
+    shows the preview, for browsers without scripts.
+    """
     cluster = get_visible(request, Cluster.objects.all(), uid=uid)
     require(request, "clusters.change_cluster", cluster)
-    asked = request.POST if request.method == "POST" else request.GET
-    scope = Scope.UNUSED if asked.get("scope") == Scope.UNUSED else Scope.DANGLING
-    named = "named" in asked
+    parameters = request.POST if request.method == "POST" else request.GET
+    scope = Scope.UNUSED if parameters.get("scope") == Scope.UNUSED else Scope.DANGLING
+    named = "named" in parameters
     previewed = _read_previewed(request.POST)
     if previewed and "preview" not in request.POST:
         choose = partial(choose_images, scope=scope, named=named)
@@ -146,7 +149,7 @@ def image_prune(request: HttpRequest, uid: str) -> HttpResponse:
     context: dict[str, Any] = {
         "title": "Prune images",
         "cluster": cluster,
-        "crumbs": _crumbs(cluster),
+        "crumbs": _image_crumbs(cluster),
         "scope": scope.value,
         "named": named,
     }
@@ -174,7 +177,7 @@ def _describe_choice(choice: PruneChoice) -> dict[str, Any]:
 def _remove_previewed(
     request: HttpRequest, cluster: Cluster, action: str, previewed: dict[str, str], choose: Choose
 ) -> HttpResponse:
-    """`choose` says of the images that are there now which may go."""
+    """Remove the previewed images. `choose` picks those that may be removed among the images present now."""
     needs = gather_needs(cluster)
     try:
         with open_engine(cluster) as client:
@@ -184,7 +187,7 @@ def _remove_previewed(
     except EngineError as error:
         messages.error(request, f"Nothing was removed. {error.message}")
     else:
-        _tell_removal(request, cluster, action, removal)
+        _report_removal(request, cluster, action, removal)
     return _back_to_list(request, cluster)
 
 
@@ -195,35 +198,35 @@ def _record_removal(
     previewed: dict[str, str],
     present: list[EngineImage],
 ) -> None:
-    """Before the engine is asked for it."""
+    """Record the removal in the audit log before it is requested."""
     found = [image for image in present if image.image_id in previewed]
-    ids = [_shorten(image_id) for image_id in previewed][:RECORDED]
+    ids = [short_id(image_id) for image_id in previewed][:RECORDED]
     names = [image.name for image in found][:RECORDED]
     space = sum(image.size for image in found)
     record_act(request, action, cluster, asked=len(previewed), bytes=space, images=names, ids=ids)
 
 
-def _tell_removal(request: HttpRequest, cluster: Cluster, action: str, removal: Removal) -> None:
-    """To the person, and where not everything went that was asked for, to the audit log."""
+def _report_removal(request: HttpRequest, cluster: Cluster, action: str, removal: Removal) -> None:
+    """Report the outcome to the reader, and to the audit log unless everything was removed."""
     count = len(removal.removed)
     if count:
         what = removal.removed[0].name if count == 1 else f"{count} images"
-        messages.success(request, f"Removed {what}. Up to {filesizeformat(removal.space)} became free.")
+        messages.success(request, f"Removed {what}. Freed up to {filesizeformat(removal.space)}.")
     if removal.gone:
         number = len(removal.gone)
-        messages.info(request, f"{number} image{pluralize(number)} had gone already.")
-    for one in removal.kept[:TOLD]:
-        messages.warning(request, f"{one.image.name} is kept: {one.reason}.")
-    if (more := len(removal.kept) - TOLD) > 0:
-        messages.warning(request, f"{more} more image{pluralize(more)} {pluralize(more, 'is,are')} kept.")
+        messages.info(request, f"{number} image{pluralize(number)} {pluralize(number, 'was,were')} already removed.")
+    for one in removal.kept[:REPORTED]:
+        messages.warning(request, f"{one.image.name} was kept: {one.reason}.")
+    if (more := len(removal.kept) - REPORTED) > 0:
+        messages.warning(request, f"{more} more image{pluralize(more)} {pluralize(more, 'was,were')} kept.")
     if removal.kept or removal.gone:
-        kept = [_shorten(one.image.image_id) for one in removal.kept][:RECORDED]
+        kept = [short_id(one.image.image_id) for one in removal.kept][:RECORDED]
         outcome = {"removed": count, "kept": len(removal.kept), "gone": len(removal.gone), "bytes": removal.space}
         record_act(request, action, cluster, **outcome, kept_ids=kept)
 
 
 def _back_to_list(request: HttpRequest, cluster: Cluster) -> HttpResponse:
-    """The cluster is named in the address only where another one would be shown."""
+    """Redirect to the list. The address names the cluster only if another one would be shown otherwise."""
     selection = select_cluster(request)
     query = "" if len(selection.clusters) == 1 or selection.selected == cluster else f"?cluster={cluster.uid}"
     return redirect_to(request, "images", query=query)
@@ -234,16 +237,12 @@ def _write_previewed(shown: list[EngineImage] | tuple[EngineImage, ...]) -> str:
 
 
 def _read_previewed(form: QueryDict) -> dict[str, str]:
-    """Fingerprints by image id, of what the person was shown."""
+    """Return the fingerprints by image id of what the reader was shown."""
     pairs = [word.partition(".") for word in form.get("previewed", "").split()]
     return {f"sha256:{image_id}": fingerprint for image_id, _, fingerprint in pairs}
 
 
-def _shorten(image_id: str) -> str:
-    return image_id.removeprefix("sha256:")[:12]
-
-
-def _crumbs(cluster: Cluster) -> list[tuple[str, str]]:
+def _image_crumbs(cluster: Cluster) -> list[tuple[str, str]]:
     return [
         ("Clusters", reverse("clusters")),
         (cluster.name, reverse("cluster", args=[cluster.uid])),

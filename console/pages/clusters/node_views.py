@@ -1,4 +1,4 @@
-"""Nodes: the list of all machines of the Swarms, and one node with its tasks."""
+"""Nodes of Swarms: the list, and one node with its tasks."""
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from console.pages.shared.cluster_rows import nodes_with_cluster
-from console.pages.shared.page import console_page, get_visible, is_partial, list_visible, paginate, read_query
+from console.pages.shared.page import console_page, get_visible, is_partial, list_visible, paginate, read_query, render_page
 from console.pages.shared.selection import select_cluster
 from console.pages.shared.slots import tasks_with_nodes
 
@@ -28,9 +28,7 @@ def nodes(request: HttpRequest) -> HttpResponse:
         "query": query,
         "page": paginate(request, rows.order_by("cluster__name", "hostname", "pk")),
     }
-    return render(
-        request, "console/clusters/_nodes.html" if is_partial(request, "list") else "console/clusters/nodes.html", context
-    )
+    return render_page(request, "console/clusters/nodes.html", context)
 
 
 @require_safe

@@ -1,4 +1,4 @@
-"""Clusters: the list, one cluster, adding, editing, testing and deleting it."""
+"""Clusters: the list, one cluster, and adding, editing, testing and deleting one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,14 +21,24 @@ from clusters.engine.inspection.engine_setup import read_engine_setup
 from clusters.engine.inspection.past_events import read_past_events
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Node
+from clusters.selectors import without_keys
 from console.pages.shared.cluster_rows import summarize_clusters
 from console.pages.shared.live import open_engine
-from console.pages.shared.page import console_page, get_visible, is_partial, read_tab, redirect_to, render_dialog, require
+from console.pages.shared.page import (
+    console_page,
+    get_visible,
+    is_partial,
+    read_tab,
+    redirect_to,
+    render_dialog,
+    render_page,
+    require,
+)
 from console.process.local_engine import find_local_engine, make_local_form
 from triggers.models import Trigger, TriggerCall
 
 TESTED_FIELDS = ("url", "other_urls", "tls_ca", "tls_cert", "tls_key")
-NODES_SHOWN = 50  # on the cluster's page; the page of nodes has all
+NODES_SHOWN = 50  # on the cluster's page; the page of nodes has all of them
 LOST_SHOWN = 5
 PIECES = {"cluster-overview": "_cluster_overview", "state": "_cluster_state"}
 TAB_LABELS = {"engine": "Engine", "nodes": "Nodes", "disk": "Disk use", "events": "Events"}
@@ -38,15 +48,13 @@ TAB_LABELS = {"engine": "Engine", "nodes": "Nodes", "disk": "Disk use", "events"
 @console_page
 def clusters(request: HttpRequest) -> HttpResponse:
     context = {"title": "Clusters", "clusters": scope_visible(summarize_clusters(), request.user)}
-    return render(
-        request, "console/clusters/_clusters.html" if is_partial(request, "list") else "console/clusters/clusters.html", context
-    )
+    return render_page(request, "console/clusters/clusters.html", context)
 
 
 @require_safe
 @console_page
 def cluster(request: HttpRequest, uid: str) -> HttpResponse:
-    """`?tab=` chooses the tab. What the engine has to be asked for comes after the page, from an address of its own."""
+    """Show a cluster; `?tab=` selects a tab. What is read from the engine is loaded afterwards, from an address of its own."""
     shown = get_visible(request, summarize_clusters(), uid=uid)
     return _render_cluster(request, shown, read_tab(request, list_tabs(shown)))
 
@@ -54,26 +62,26 @@ def cluster(request: HttpRequest, uid: str) -> HttpResponse:
 @require_safe
 @console_page
 def cluster_engine(request: HttpRequest, uid: str) -> HttpResponse:
-    """How the engine is set up: for the cluster's page, or within it."""
+    """Show how the engine is set up, as a piece of the cluster's page or with the whole page."""
     return _render_live(request, uid, "engine", lambda client: {"setup": read_engine_setup(client)})
 
 
 @require_safe
 @console_page
 def cluster_disk(request: HttpRequest, uid: str) -> HttpResponse:
-    """What its disk is used for. The engine measures first."""
+    """Show the disk use, which the engine measures first."""
     return _render_live(request, uid, "disk", lambda client: {"disk": read_disk_usage(client), "measured_at": timezone.now()})
 
 
 @require_safe
 @console_page
 def cluster_events(request: HttpRequest, uid: str) -> HttpResponse:
-    """What happened there lately."""
+    """Show the engine's recent events."""
     return _render_live(request, uid, "events", lambda client: {"events": read_past_events(client)})
 
 
 def _render_live(request: HttpRequest, uid: str, tab: str, read: Callable[[EngineClient], dict[str, Any]]) -> HttpResponse:
-    """The piece of a tab that htmx asks for, else the whole page with it. `failure`: why the engine could not be asked."""
+    """Render the piece that htmx requests, or the whole page with it. `failure` says why the engine could not be read."""
     shown = get_visible(request, Cluster.objects.all(), uid=uid)
     live: dict[str, Any] = {"loaded": True}
     try:
@@ -87,12 +95,12 @@ def _render_live(request: HttpRequest, uid: str, tab: str, read: Callable[[Engin
 
 
 def _render_cluster(request: HttpRequest, shown: Any, tab: str, live: dict[str, Any] | None = None) -> HttpResponse:
-    """`shown`: of summarize_clusters."""
+    """Render the cluster's page or one of its pieces. `shown` comes from `summarize_clusters`."""
     nodes = shown.nodes.order_by("hostname", "node_id")
     context: dict[str, Any] = {
         "title": shown.name,
         "cluster": shown,
-        "crumbs": _crumbs(),
+        "crumbs": _cluster_crumbs(),
         "tab": tab,
         "tabs": [(name, TAB_LABELS[name]) for name in list_tabs(shown)],
         "nodes": nodes[:NODES_SHOWN] if tab == "nodes" else (),
@@ -103,23 +111,23 @@ def _render_cluster(request: HttpRequest, shown: Any, tab: str, live: dict[str, 
 
 
 def list_tabs(shown: Any) -> tuple[str, ...]:
-    """Of one of summarize_clusters. Only a Swarm has nodes."""
+    """Return the tabs of a cluster from `summarize_clusters`. Only a Swarm has nodes."""
     return ("engine", "nodes", "disk", "events") if shown.node_count else ("engine", "disk", "events")
 
 
 @require_POST
 @console_page
 def cluster_local(request: HttpRequest) -> HttpResponse:
-    """Add the engine on the console's own machine, if it answers."""
+    """Add the engine on the console's own machine if it answers."""
     require(request, "clusters.add_cluster")
     url = find_local_engine()
     if not url:
-        messages.error(request, "No Docker engine answers on this machine any more. Give the address of one.")
+        messages.error(request, "No Docker engine answers on this machine now. Enter the address of one.")
         return redirect_to(request, "cluster_create")
     form = make_local_form(url)
-    result = _test_form(form)
+    result = _test_cluster_form(form)
     if "error" in result or not form.is_valid():
-        return _render_form(request, form, "Add cluster", result=result)
+        return _render_cluster_form(request, form, "Add cluster", result=result)
     return _add_cluster(request, form)
 
 
@@ -130,14 +138,14 @@ def cluster_create(request: HttpRequest) -> HttpResponse:
     form = ClusterForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         return _add_cluster(request, form)
-    return _render_form(request, form, "Add cluster")
+    return _render_cluster_form(request, form, "Add cluster")
 
 
 def _add_cluster(request: HttpRequest, form: ClusterForm) -> HttpResponse:
     with transaction.atomic():
         added = form.save()
         record_act(request, "cluster.add", added)
-    messages.success(request, f"{added} is added. What runs there appears within seconds.")
+    messages.success(request, f"{added} was added. What runs there appears within seconds.")
     return redirect_to(request, "cluster", added.uid)
 
 
@@ -151,37 +159,37 @@ def cluster_edit(request: HttpRequest, uid: str) -> HttpResponse:
         with transaction.atomic():
             saved = form.save()
             record_act(request, "cluster.change", saved, fields=form.changed_data)
-        messages.success(request, f"{saved} is saved.")
+        messages.success(request, f"{saved} was saved.")
         return redirect_to(request, "cluster", saved.uid)
-    return _render_form(request, form, "Edit cluster", shown.uid)
+    return _render_cluster_form(request, form, "Edit cluster", shown.uid)
 
 
 @require_POST
 @console_page
 def cluster_test(request: HttpRequest) -> HttpResponse:
-    """Try what the form holds, saving nothing. `?edited=<uid>` lets an empty key field mean the stored key."""
+    """Test the connection that the form describes, without saving. With `?edited=<uid>` an empty key means the stored one."""
     uid = request.GET.get("edited", "")
     edited = get_visible(request, Cluster.objects.all(), uid=uid) if uid else None
     require(request, "clusters.change_cluster" if edited else "clusters.add_cluster", edited)
     form = ClusterForm(request.POST, instance=edited)
-    result = _test_form(form)
+    result = _test_cluster_form(form)
     if is_partial(request, "test-result"):
         return render(request, "console/clusters/_test_result.html", {"result": result})
-    return _render_form(request, form, "Edit cluster" if uid else "Add cluster", uid, result=result)
+    return _render_cluster_form(request, form, "Edit cluster" if uid else "Add cluster", uid, result=result)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
-    """Asks for the cluster's name: its applications, triggers and calls go with it."""
-    shown = get_visible(request, Cluster.objects.defer(*Cluster.KEYS), uid=uid)
+    """Delete a cluster once its name is typed: its applications, triggers and calls are deleted with it."""
+    shown = get_visible(request, without_keys(Cluster.objects.all(), path=""), uid=uid)
     require(request, "clusters.delete_cluster", shown)
     typed = request.POST.get("name", "").strip()
     if request.method == "POST" and typed == shown.name:
         with transaction.atomic():
             record_act(request, "cluster.delete", shown)
             shown.delete()
-        messages.success(request, f"{shown} is deleted from the console. Nothing was touched on its engine.")
+        messages.success(request, f"{shown} was deleted from the console. Nothing on its engine was changed.")
         return redirect_to(request, "clusters")
     context = {
         "title": "Delete cluster",
@@ -191,13 +199,13 @@ def cluster_delete(request: HttpRequest, uid: str) -> HttpResponse:
         "application_count": Application.objects.filter(cluster=shown).count(),
         "trigger_count": Trigger.objects.filter(application__cluster=shown).count(),
         "call_count": TriggerCall.objects.filter(application__cluster=shown).count(),
-        "crumbs": [*_crumbs(), (shown.name, reverse("cluster", args=[shown.uid]))],
+        "crumbs": [*_cluster_crumbs(), (shown.name, reverse("cluster", args=[shown.uid]))],
     }
     return render_dialog(request, "console/clusters/_cluster_delete.html", context)
 
 
-def _test_form(form: ClusterForm) -> dict[str, Any]:
-    """`facts` of the engine, or `error`: the exact reason it could not be asked."""
+def _test_cluster_form(form: ClusterForm) -> dict[str, Any]:
+    """Return `facts` of the engine, or `error`: the exact reason why it could not be reached."""
     form.is_valid()
     wrong = [str(error) for name in TESTED_FIELDS for error in form.errors.get(name, [])]
     if wrong:
@@ -208,10 +216,10 @@ def _test_form(form: ClusterForm) -> dict[str, Any]:
         return {"error": error.message}
 
 
-def _render_form(request: HttpRequest, form: ClusterForm, title: str, uid: str = "", **extra: Any) -> HttpResponse:
-    context = {"title": title, "form": form, "uid": uid, "crumbs": _crumbs()}
+def _render_cluster_form(request: HttpRequest, form: ClusterForm, title: str, uid: str = "", **extra: Any) -> HttpResponse:
+    context = {"title": title, "form": form, "uid": uid, "crumbs": _cluster_crumbs()}
     return render(request, "console/clusters/cluster_form.html", context | extra)
 
 
-def _crumbs() -> list[tuple[str, str]]:
+def _cluster_crumbs() -> list[tuple[str, str]]:
     return [("Clusters", reverse("clusters"))]

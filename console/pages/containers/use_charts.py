@@ -1,6 +1,6 @@
-"""What a container used in the last two minutes, as two small charts.
+"""Charts of a container's resource use in the last two minutes.
 
-The console keeps no samples: each answer carries them in the address that asks for the next one.
+The console stores no samples: each response carries them in the address of the next request.
 """
 
 import re
@@ -13,14 +13,14 @@ from clusters.engine.inspection.resource_usage import CpuCounters, ResourceUsage
 
 WINDOW = 120  # seconds
 MOST_SAMPLES = 61
-WIDTH, HEIGHT, HEADROOM = 240, 48, 4  # in the chart's own units
+WIDTH, HEIGHT, HEADROOM = 240, 48, 4  # in units of the chart
 KIB = 1024
 NUMBER = re.compile(r"\d{1,19}")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`at` in seconds of the engine's clock, `cpu` in tenths of a percent of one CPU, `memory` in KiB."""
+    """A measurement: `at` in seconds of the engine's clock, `cpu` in tenths of a percent of one CPU, `memory` in KiB."""
 
     at: int
     cpu: int
@@ -29,14 +29,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class UseHistory:
-    """The samples of the last two minutes, the oldest first, and the counters that the next one is measured from."""
+    """The samples of the last two minutes, oldest first, and the counters from which the next one is computed."""
 
     counters: CpuCounters | None = None
     samples: tuple[Sample, ...] = ()
 
     @classmethod
     def read(cls, text: str) -> "UseHistory":
-        """As `write` writes it; empty for anything else."""
+        """Parse what `write` wrote; anything else gives an empty history."""
         parts = [tuple(part.split(".")) for part in text.split("-")]
         if not all(NUMBER.fullmatch(number) for part in parts for number in part):
             return cls()
@@ -46,14 +46,14 @@ class UseHistory:
         return cls(CpuCounters(*numbers[0]), tuple(Sample(*part) for part in numbers[1:]))
 
     def write(self) -> str:
-        """Fit for an address: `container.system-at.cpu.memory-at.cpu.memory`."""
+        """Serialise for an address: `container.system-at.cpu.memory-at.cpu.memory`."""
         if self.counters is None:
             return ""
         head = f"{self.counters.container}.{self.counters.system}"
         return "-".join([head, *(f"{sample.at}.{sample.cpu}.{sample.memory}" for sample in self.samples)])
 
     def add(self, use: ResourceUsage) -> "UseHistory":
-        """A use without a measured CPU gives no sample, only counters."""
+        """Return the history with one more use. A use without a measured CPU updates only the counters."""
         now = int(use.read_at.timestamp())
         kept = [sample for sample in self.samples if now - WINDOW <= sample.at < now]
         if use.cpu_percent is not None:
@@ -63,7 +63,7 @@ class UseHistory:
 
 @dataclass(frozen=True)
 class UseChart:
-    """`line` and `area` are the points of a polyline and of the polygon under it. `text` says the same in a sentence."""
+    """A chart: the points of a polyline and of the polygon under it. `text` describes it in a sentence."""
 
     title: str
     line: str
@@ -75,7 +75,7 @@ class UseChart:
 
 
 def draw_charts(history: UseHistory) -> list[UseChart]:
-    """Of CPU and memory; none before there is a sample."""
+    """Draw CPU and memory; no chart before the first sample."""
     if not history.samples:
         return []
     return [
@@ -90,7 +90,7 @@ def draw_charts(history: UseHistory) -> list[UseChart]:
 
 
 def draw_chart(title: str, values: list[tuple[int, int]], write: Callable[[int], str], floor: int) -> UseChart:
-    """`values`: (second, value), the oldest first. What stays below `floor` does not fill the chart."""
+    """Draw `values`, pairs of second and value, oldest first. Values below `floor` do not fill the chart's height."""
     last, most = values[-1][0], max(value for _, value in values)
     scale = (HEIGHT - HEADROOM) / max(most, floor)
     points = [(round(WIDTH * (1 - (last - at) / WINDOW), 1), round(HEIGHT - value * scale, 1)) for at, value in values]

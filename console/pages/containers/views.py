@@ -1,4 +1,4 @@
-"""One container: what its engine says about it now, its logs and configuration, and what it uses."""
+"""One container: its live state, logs, configuration and resource use."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ from console.pages.containers.use_charts import UseHistory, draw_charts
 from console.pages.shared.configuration.configuration import (
     PERMISSION,
     LiveContainer,
-    is_to_be_revealed,
     read_live_container,
     record_reveal,
     remember_revealed,
+    take_revealed,
 )
 from console.pages.shared.live import open_application_engine
 from console.pages.shared.logs.log_panel import describe_logs
 from console.pages.shared.page import console_page, get_visible, is_partial, read_tab, redirect_to, require
 
 TABS = ("overview", "logs", "configuration")
-# By the ids of the pieces that follow the engine.
+# Pieces that poll, by element id.
 PIECES = {
     "container-about": "console/containers/_container_about.html",
     "container-details": "console/containers/_container_details.html",
@@ -34,7 +34,7 @@ PIECES = {
 @require_safe
 @console_page
 def container(request: HttpRequest, container_id: int) -> HttpResponse:
-    """Its facts as last seen, and what the engine says now. Two pieces of it ask again by themselves."""
+    """Show the container as last seen, with what its engine reports now. Two pieces of the page poll."""
     piece = next((piece for piece in PIECES if is_partial(request, piece)), "")
     try:
         shown = _get_container(request, container_id)
@@ -46,9 +46,9 @@ def container(request: HttpRequest, container_id: int) -> HttpResponse:
     if tab == "logs":
         require(request, "clusters.view_logs", shown)
     is_configuration = tab == "configuration" and not piece
-    revealed = is_configuration and is_to_be_revealed(request, shown)
+    revealed = is_configuration and take_revealed(request, shown)
     live = read_live_container(shown, revealed, with_image=is_configuration)
-    context = _page_context(shown, live) | {"title": shown.name, "tab": tab}
+    context = _container_context(shown, live) | {"title": shown.name, "tab": tab}
     if piece:
         return render(request, PIECES[piece], context)
     if tab == "logs":
@@ -59,7 +59,7 @@ def container(request: HttpRequest, container_id: int) -> HttpResponse:
 @require_POST
 @console_page
 def container_reveal(request: HttpRequest, container_id: int) -> HttpResponse:
-    """The settings with their secrets in place of those without; without scripts the page shows them, this once."""
+    """Replace the masked settings by revealed ones. Without scripts, the next page shows them once."""
     shown = _get_container(request, container_id)
     require(request, PERMISSION, shown)
     record_reveal(request, shown)
@@ -67,21 +67,24 @@ def container_reveal(request: HttpRequest, container_id: int) -> HttpResponse:
         remember_revealed(request, shown)
         return redirect_to(request, "container", shown.pk, query="?tab=configuration")
     live = read_live_container(shown, revealed=True, with_image=True)
-    return render(request, "console/containers/_container_settings.html", _page_context(shown, live))
+    return render(request, "console/containers/_container_settings.html", _container_context(shown, live))
 
 
 @require_safe
 @console_page
 def container_use(request: HttpRequest, container_id: int) -> HttpResponse:
-    """For the container's page, which asks again and again with the `?history=` that the answer before gave, one sample; as a
-    page of its own two samples, which takes the engine up to 2 s."""
+    """Show the container's resource use.
+
+    The container's page polls for one sample at a time, with the `?history=` of the previous response. As a page of its own
+    it takes two samples, for which the engine needs up to 2 s.
+    """
     shown = _get_container(request, container_id)
     is_live = is_partial(request, "container-use")
     history = UseHistory.read(request.GET.get("history", ""))
     use, problem = _measure_use(shown, history, wait=not is_live)
     history = history.add(use) if use else UseHistory()
-    context = _page_context(shown, LiveContainer()) | {
-        "title": f"Use of {shown.name}",
+    context = _container_context(shown, LiveContainer()) | {
+        "title": f"Resource use of {shown.name}",
         "use": use,
         "problem": problem,
         "history": history.write(),
@@ -95,18 +98,18 @@ def container_use(request: HttpRequest, container_id: int) -> HttpResponse:
 
 
 def _measure_use(shown: Container, history: UseHistory, wait: bool) -> tuple[ResourceUsage | None, str]:
-    """The use; or none, and a sentence why."""
+    """Measure the use; or return none, and a sentence that says why."""
     try:
         with open_application_engine(shown.service.application) as client:
             use = read_resource_usage(client.container_stats(shown.container_id, wait=wait), history.counters)
     except TargetMissing:
-        return None, "The container is not on the engine any more."
+        return None, "The container no longer exists on the engine."
     except EngineError as error:
-        return None, f"It cannot be measured: {error.message}"
-    return use, "" if use else "It does not run, and uses nothing."
+        return None, f"Resource use cannot be measured: {error.message}"
+    return use, "" if use else "The container is not running, so it uses nothing."
 
 
-def _page_context(shown: Container, live: LiveContainer) -> dict[str, Any]:
+def _container_context(shown: Container, live: LiveContainer) -> dict[str, Any]:
     application = shown.service.application
     if live.details:
         _follow_engine(shown, live)
@@ -124,7 +127,7 @@ def _page_context(shown: Container, live: LiveContainer) -> dict[str, Any]:
 
 
 def _follow_engine(shown: Container, live: LiveContainer) -> None:
-    """The page speaks of one state: the engine's, which the row follows within a second."""
+    """Show one state on the whole page: the engine's, which the database row follows within a second."""
     if details := live.details:
         shown.state = details.state.word
         shown.health = details.health.status if details.health and details.state.is_running else ""

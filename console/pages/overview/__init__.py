@@ -1,0 +1,1 @@
+"""The section Overview, and the search behind the palette."""

@@ -1,4 +1,4 @@
-"""Small charts, drawn on the server as SVG: numbers in, rectangles out. Colours are the style sheet's."""
+"""The chart of the calls of the last 24 hours, drawn on the server as SVG. Colours come from the style sheet."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import QuerySet
 
 from clusters.models import Application
-from console.pages.shared.outcome_counts import OUTCOMES, Part, describe_outcomes, stack_outcomes, sum_outcomes
+from console.pages.shared.outcome_counts import OUTCOMES, OutcomeBar, describe_outcomes, stack_outcomes, sum_outcomes
 from triggers.calls.tallies import APPLICATION, count_calls, count_calls_of
 
 HOURS = 24
-STEP, BAR, HEIGHT = 10, 8, 60  # of a bar with its gap, of a bar, of the chart; in the chart's own units
+STEP, BAR, HEIGHT = 10, 8, 60  # widths of a bar with and without its gap, height of the chart; in units of the chart
 
 
 @dataclass(frozen=True)
 class Column:
-    """An hour: where the pointer finds it, and what it says."""
+    """An hour of the chart, with the text that hovering shows."""
 
     x: int
     title: str
@@ -24,9 +24,12 @@ class Column:
 
 @dataclass(frozen=True)
 class CallChart:
-    """`totals`: (word, tone, number) of each outcome that there is. `text` says the same in a sentence."""
+    """A chart of calls by hour.
 
-    parts: list[Part]
+    `totals` holds (word, tone, number) of each outcome that occurred. `text` describes the chart in a sentence.
+    """
+
+    parts: list[OutcomeBar]
     columns: list[Column]
     totals: list[tuple[str, str, int]]
     most: int
@@ -42,8 +45,10 @@ class CallChart:
 
 
 def chart_calls(applications: QuerySet[Application] | None, now: datetime) -> CallChart:
-    """Calls of the applications (None: of all) by the hour (of UTC) they were queued in and by outcome: the present hour and
-    the 23 before it. One query."""
+    """Chart the calls of the applications (None means all) by outcome and by the UTC hour in which they were queued.
+
+    The chart covers the current hour and the 23 before it. One query.
+    """
     first = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     hours = [first + timedelta(hours=number) for number in range(HOURS)]
     counts = _count_by_hour(applications, hours)

@@ -1,6 +1,6 @@
-"""What the palette and the search page find by words of a name: whatever the reader may see, the console's pages, and acts.
+"""The results of the palette and the search page: objects that the reader can see, pages of the console, and actions.
 
-Each kind is one query over names (never over calls), so their number depends on no size.
+Each kind of object costs one query over names (never over calls), however many objects there are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,14 +21,14 @@ from console.pages.shared.selection import select_cluster
 from triggers.models import Trigger
 
 Row = TypeVar("Row", bound=Model)
-LIMIT = 8  # of each kind
-WORDS = 8  # more are not looked at
-SPOKEN = 3  # letters by which the word of an act is known
+LIMIT = 8  # entries of each kind
+WORDS = 8  # words of a query; more are ignored
+SPOKEN = 3  # letters that are enough to name an action
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: `act` is what is done to `name`, `place` where it lies, `status` the word of a badge."""
+    """A line of the results: `act` is done to `name`, `place` says where that is, `status` is the word of a badge."""
 
     name: str
     url: str
@@ -41,23 +41,25 @@ class Entry:
 
 @dataclass(frozen=True)
 class Group:
+    """A heading of the results with its entries."""
+
     label: str
     entries: list[Entry]
 
 
 @dataclass(frozen=True)
 class Act:
-    """What can be done to an application or a service, in a dialog of its own."""
+    """An action on an application or a service, with a dialog of its own."""
 
     label: str
     icon: str
     url_name: str
     permission: str
-    more: tuple[str, ...] = ()  # of the address, after the row
-    fits: Q = Q()  # of applications
+    more: tuple[str, ...] = ()  # arguments of the address after the row's id
+    fits: Q = Q()  # the applications that it suits
 
     def without(self, words: Sequence[str]) -> Sequence[str]:
-        """What is left of the words after those that speak of the act: `redeploy shop` leaves `shop`."""
+        """Return the words without those that name the action: `redeploy shop` leaves `shop`."""
         for spoken in self.label.lower().split():
             if words and len(words[0]) >= SPOKEN and spoken.startswith(words[0].lower()):
                 words = words[1:]
@@ -67,7 +69,7 @@ class Act:
 
     def describe(self, row: Application | Service) -> Entry:
         url = reverse(self.url_name, args=[row.pk, *self.more])
-        return Entry(row.name, url, self.icon, self.label, name_place(row), in_dialog=True)
+        return Entry(row.name, url, self.icon, self.label, describe_location(row), in_dialog=True)
 
     def describe_allowed(self, rows: Iterable[Application | Service], user: Any) -> list[Entry]:
         return [self.describe(row) for row in rows if user.has_perm(self.permission, row)]
@@ -82,7 +84,10 @@ TOUCHABLE = Q(protected=False) & ~Q(status=Application.Status.ABSENT)
 WHOLE_ACTS = (
     Act("Stop", "stop", "application_act", "triggers.add_triggercall", ("stop",), TOUCHABLE & ON_ENGINE & Q(running__gt=0)),
     Act(
-        *("Start", "play", "application_act", "triggers.add_triggercall"),
+        "Start",
+        "play",
+        "application_act",
+        "triggers.add_triggercall",
         more=("start",),
         fits=TOUCHABLE & ON_ENGINE & Q(running__lt=F("wanted")),
     ),
@@ -90,7 +95,7 @@ WHOLE_ACTS = (
     Act("Delete", "trash", "application_act", "clusters.delete_application", ("delete",), TOUCHABLE),
 )
 
-# Label, icon, URL name and the permission for all clusters.
+# Label, icon, URL name, and the permission required for all clusters.
 GENERAL_ACTS = (
     ("Add cluster", "plus", "cluster_create", "clusters.add_cluster"),
     ("Add registry", "plus", "registry_create", "clusters.add_registry"),
@@ -99,18 +104,18 @@ GENERAL_ACTS = (
 PAGES_OF_THEIR_OWN = {"cluster_create", "registry_create"}  # the others are dialogs
 
 
-def search(request: HttpRequest, query: str) -> list[Group]:
-    """Groups of at most LIMIT entries, none empty. Without a word: the pages and what can be done without any object."""
+def find_groups(request: HttpRequest, query: str) -> list[Group]:
+    """Return groups of at most LIMIT entries, none empty. Without a word: pages, and actions that need no object."""
     words = query.split()[:WORDS]
     rows = _Rows(request, words)
     spoken, acts = find_acts(rows)
     groups = [
-        Group("Applications", [describe_application(row) for row in rows.applications]),
-        Group("Services", [describe_service(row) for row in rows.services]),
-        Group("Clusters", [describe_cluster(row) for row in rows.clusters]),
-        Group("Nodes", [describe_node(row) for row in rows.nodes]),
-        Group("Triggers", [describe_trigger(row) for row in rows.triggers]),
-        Group("Registries", [describe_registry(row) for row in rows.registries]),
+        Group("Applications", [make_application_entry(row) for row in rows.applications]),
+        Group("Services", [make_service_entry(row) for row in rows.services]),
+        Group("Clusters", [make_cluster_entry(row) for row in rows.clusters]),
+        Group("Nodes", [make_node_entry(row) for row in rows.nodes]),
+        Group("Triggers", [make_trigger_entry(row) for row in rows.triggers]),
+        Group("Registries", [make_registry_entry(row) for row in rows.registries]),
         Group("Pages", find_pages(request, words)),
     ]
     actions = Group("Actions", (find_general_acts(request, words) + acts)[:LIMIT])
@@ -119,7 +124,7 @@ def search(request: HttpRequest, query: str) -> list[Group]:
 
 
 class _Rows:
-    """The rows that have the words in their names, and that the reader may see."""
+    """The objects that have the words in their names and that the reader can see."""
 
     def __init__(self, request: HttpRequest, words: Sequence[str]) -> None:
         self.user = request.user
@@ -131,16 +136,19 @@ class _Rows:
         self.triggers: list[Trigger] = []
         self.registries: list[Registry] = []
         if words:
-            self.applications = match_applications(access.scope_visible(list_applications(), self.user), words)
-            self.services = match_services(access.scope_visible(list_services(), self.user), words)
+            self.applications = match_applications(access.scope_visible(select_applications(), self.user), words)
+            self.services = match_services(access.scope_visible(select_services(), self.user), words)
             self.clusters = match_clusters(select_cluster(request).clusters, words)
-            self.nodes = match_nodes(access.scope_visible(list_nodes(), self.user), words)
-            self.triggers = match_triggers(access.scope_visible(list_triggers(), self.user), words)
-            self.registries = match_words(access.scope_visible(list_registries(), self.user), words, ["host", "aliases"], [])
+            self.nodes = match_nodes(access.scope_visible(select_nodes(), self.user), words)
+            self.triggers = match_triggers(access.scope_visible(select_triggers(), self.user), words)
+            self.registries = match_words(access.scope_visible(select_registries(), self.user), words, ["host", "aliases"], [])
 
 
 def find_acts(rows: _Rows) -> tuple[bool, list[Entry]]:
-    """Whether the words speak of an act, and the acts: that one on what the other words name, else all on what was found."""
+    """Return whether the words name an action, and the actions to offer.
+
+    Those are the named action on what the other words find, or else all actions on what was found.
+    """
     user, words = rows.user, rows.words
     for act in (REDEPLOY, CREATE_TRIGGER, SCALE, *WHOLE_ACTS):
         if len(rest := act.without(words)) < len(words):
@@ -152,8 +160,8 @@ def find_acts(rows: _Rows) -> tuple[bool, list[Entry]]:
 
 def match_allowed(act: Act, words: Sequence[str], user: Any) -> Sequence[Application | Service]:
     if act is SCALE:
-        return match_services(access.scope(list_services(), user, act.permission), words)
-    return match_applications(access.scope(list_applications().filter(act.fits), user, act.permission), words)
+        return match_services(access.scope(select_services(), user, act.permission), words)
+    return match_applications(access.scope(select_applications().filter(act.fits), user, act.permission), words)
 
 
 def find_pages(request: HttpRequest, words: Sequence[str]) -> list[Entry]:
@@ -178,26 +186,26 @@ def has_words(text: str, words: Sequence[str]) -> bool:
 # Rows by words
 
 
-def list_applications() -> QuerySet[Application]:
+def select_applications() -> QuerySet[Application]:
     return Application.objects.select_related("cluster").only("name", "status", "source", "cluster__name")
 
 
-def list_services() -> QuerySet[Service]:
-    """Without those of applications that are not there any more."""
+def select_services() -> QuerySet[Service]:
+    """Select services, except those of applications that no longer exist."""
     rows = Service.objects.exclude(application__status=Application.Status.ABSENT).select_related("application__cluster")
     return rows.only("name", "status", "application__name", "application__cluster__name")
 
 
-def list_nodes() -> QuerySet[Node]:
+def select_nodes() -> QuerySet[Node]:
     return Node.objects.select_related("cluster").only("hostname", "state", "cluster__name")
 
 
-def list_triggers() -> QuerySet[Trigger]:
+def select_triggers() -> QuerySet[Trigger]:
     rows = Trigger.objects.select_related("application__cluster")
     return rows.only("name", "public_id", "action", "enabled", "application__name", "application__cluster__name")
 
 
-def list_registries() -> QuerySet[Registry]:
+def select_registries() -> QuerySet[Registry]:
     return Registry.objects.only("host", "kind", "problem")
 
 
@@ -224,8 +232,11 @@ def match_clusters(rows: Iterable[Cluster], words: Sequence[str]) -> list[Cluste
 
 
 def match_words(rows: QuerySet[Row], words: Sequence[str], names: Sequence[str], places: Sequence[str]) -> list[Row]:
-    """Those that have at least one of the words in a name, and each of them there or in a place that they belong to: the
-    place alone would find all that lies there. First those whose first name is the words, then those that begin with them."""
+    """Return the rows that match all words in their names or places, and at least one word in a name.
+
+    A match of the place alone would find everything there. Rows whose first name equals the words come first, then those
+    whose first name begins with them.
+    """
     if words:
         rows = rows.filter(reduce(or_, (_contains(names, word) for word in words)))
     for word in words:
@@ -242,35 +253,36 @@ def _contains(fields: Sequence[str], word: str) -> Q:
 # Rows as entries
 
 
-def name_place(row: Application | Service | Trigger) -> str:
+def describe_location(row: Application | Service | Trigger) -> str:
     if isinstance(row, Application):
         return f"on {row.cluster.name}"
     return f"of {row.application.name} on {row.application.cluster.name}"
 
 
-def describe_application(row: Application) -> Entry:
-    return Entry(row.name, reverse("application", args=[row.pk]), "applications", place=name_place(row), status=row.status)
+def make_application_entry(row: Application) -> Entry:
+    url = reverse("application", args=[row.pk])
+    return Entry(row.name, url, "applications", place=describe_location(row), status=row.status)
 
 
-def describe_service(row: Service) -> Entry:
-    return Entry(row.name, reverse("service", args=[row.pk]), "services", place=name_place(row), status=row.status)
+def make_service_entry(row: Service) -> Entry:
+    return Entry(row.name, reverse("service", args=[row.pk]), "services", place=describe_location(row), status=row.status)
 
 
-def describe_cluster(row: Cluster) -> Entry:
+def make_cluster_entry(row: Cluster) -> Entry:
     return Entry(row.name, reverse("cluster", args=[row.uid]), "clusters", status=row.status)
 
 
-def describe_node(row: Node) -> Entry:
+def make_node_entry(row: Node) -> Entry:
     return Entry(
         row.hostname, reverse("node", args=[row.pk]), "nodes", place=f"of {row.cluster.name}", status=f"node-{row.state}"
     )
 
 
-def describe_trigger(row: Trigger) -> Entry:
+def make_trigger_entry(row: Trigger) -> Entry:
     url = reverse("application", args=[row.application_id]) + f"?trigger={row.pk}#trigger-{row.pk}"
-    return Entry(str(row), url, "triggers", place=name_place(row), status="" if row.enabled else "disabled")
+    return Entry(str(row), url, "triggers", place=describe_location(row), status="" if row.enabled else "disabled")
 
 
-def describe_registry(row: Registry) -> Entry:
+def make_registry_entry(row: Registry) -> Entry:
     status = "registry-problem" if row.problem else ""
     return Entry(row.host, reverse("registry", args=[row.pk]), "registries", place=row.get_kind_display(), status=status)

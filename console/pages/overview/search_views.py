@@ -1,11 +1,11 @@
-"""Search: a page of its own, and the piece of it that the palette asks for."""
+"""The search page, and the piece of it that the palette shows."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from clusters.access import has_no_role
-from console.pages.overview.search import search as find_groups
+from console.pages.overview.search import find_groups
 from console.pages.shared.page import console_page, is_partial, read_query
 from console.pages.shared.selection import select_cluster
 
@@ -13,7 +13,7 @@ from console.pages.shared.selection import select_cluster
 @require_safe
 @console_page
 def search(request: HttpRequest) -> HttpResponse:
-    """`?q=` are words of a name, after the word of an act if one is meant: `redeploy shop`."""
+    """Find what `?q=` names: words of a name, optionally after an action, such as `redeploy shop`."""
     query = read_query(request, "q")
     in_palette = is_partial(request, "palette-results")
     context = {

@@ -1,18 +1,18 @@
-"""What is wrong first, then clusters, calls that run, and how the calls of the last day went."""
+"""The overview: problems first, then clusters, running calls, and the calls of the last day."""
 
 from datetime import timedelta
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clusters.models import Application, Cluster, Node
+from clusters.selectors import without_keys
 from console.pages.overview.call_chart import chart_calls
 from console.pages.shared.cluster_rows import nodes_with_cluster, summarize_clusters
-from console.pages.shared.page import console_page, is_partial, list_visible
+from console.pages.shared.page import console_page, list_visible, render_page
 from console.pages.shared.selection import ClusterSelection, select_cluster
 from console.pages.shared.visible_calls import find_called_applications, list_visible_calls
 from triggers.models import CallState, TriggerCall
@@ -43,11 +43,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "chart": chart_calls(find_called_applications(request), timezone.now()),
         "most_called": _list_most_called(request),
     }
-    return render(
-        request,
-        "console/overview/_overview.html" if is_partial(request, "overview") else "console/overview/overview.html",
-        context,
-    )
+    return render_page(request, "console/overview/overview.html", context, target="overview")
 
 
 def _list_clusters(selection: ClusterSelection) -> list[Cluster]:
@@ -59,15 +55,11 @@ def _list_unreachable(selection: ClusterSelection) -> list[Cluster]:
 
 
 def _find_short_applications() -> QuerySet[Application]:
-    return (
-        Application.objects.filter(status=Application.Status.DEGRADED)
-        .select_related("cluster")
-        .defer(*(f"cluster__{name}" for name in Cluster.KEYS))
-    )
+    return without_keys(Application.objects.filter(status=Application.Status.DEGRADED))
 
 
 def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
-    """Failed and rolled-back calls of the last day that were their application's newest to end so or well."""
+    """Select the failed and rolled-back calls of the last day that no later call of their application has put right."""
     since = timezone.now() - DAY
     ended = TriggerCall.objects.filter(
         application=OuterRef("pk"), state__in=(CallState.SUCCEEDED, *BROKEN), queued_at__gte=since
@@ -79,18 +71,18 @@ def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
 
 
 def _list_most_called(request: HttpRequest) -> list[Application]:
-    """With `call_count` and `broken_count` of the last day; those without a call are none."""
-    counted = (
-        Application.objects.annotate(call_count=_count_calls(*CallState), broken_count=_count_calls(*BROKEN))
-        .select_related("cluster")
-        .defer(*(f"cluster__{name}" for name in Cluster.KEYS))
-        .order_by("-call_count", "name")
+    """List the applications with most calls in the last day, with `call_count` and `broken_count`. None is without calls."""
+    counted = without_keys(Application.objects.all()).annotate(
+        call_count=_count_calls(*CallState), broken_count=_count_calls(*BROKEN)
     )
+    counted = counted.order_by("-call_count", "name")
     return [application for application in list_visible(request, counted)[:MOST_CALLED] if application.call_count]
 
 
 def _count_calls(*states: CallState) -> Coalesce:
-    """Calls of the last day, by application. An index of application, state and time answers it alone, as long as every state
-    is named and no other column is counted."""
+    """Count the calls of the last day in a subquery.
+
+    The index on application, state and time answers it alone, as long as the states are named and no other column is read.
+    """
     calls = TriggerCall.objects.filter(application=OuterRef("pk"), state__in=states, queued_at__gte=timezone.now() - DAY)
     return Coalesce(Subquery(calls.order_by().values("application").annotate(number=Count("*")).values("number")), 0)

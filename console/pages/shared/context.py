@@ -1,3 +1,5 @@
+"""The context of every page's frame: navigation, theme, selected cluster and running calls."""
+
 from typing import Any
 
 from django.http import HttpRequest
@@ -22,27 +24,37 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ),
     ("Services", "services", "services", ("service", "service_scale")),
     (
-        *("Clusters", "clusters", "clusters"),
+        "Clusters",
+        "clusters",
+        "clusters",
         (
-            *("cluster", "cluster_create", "cluster_edit", "cluster_delete", "cluster_test"),
-            *("cluster_engine", "cluster_disk", "cluster_events"),
+            "cluster",
+            "cluster_create",
+            "cluster_edit",
+            "cluster_delete",
+            "cluster_test",
+            "cluster_engine",
+            "cluster_disk",
+            "cluster_events",
         ),
     ),
     ("Nodes", "nodes", "nodes", ("node",)),
     ("Images", "images", "images", ("image_remove", "image_prune")),
     (
-        *("Registries", "registries", "registries"),
+        "Registries",
+        "registries",
+        "registries",
         ("registry", "registry_create", "registry_edit", "registry_test", "registry_rotate", "registry_delete"),
     ),
     ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
-    ("Access log", "deliveries", "deliveries", ("delivery",)),
+    ("Deliveries", "deliveries", "deliveries", ("delivery",)),
     ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),
     ("Audit log", "audit", "audit", ()),
 )
-# Entries of pages that are seen through the selected cluster: their addresses name it, so that they can be shared.
-SEEN_THROUGH = {"overview", "applications", "services", "nodes", "images", "triggers", "activity"}
-# Entries for those who have the permission for all clusters.
+# Entries whose pages show the selected cluster alone. Their addresses name the cluster, so that they can be shared.
+CLUSTER_PAGES = {"overview", "applications", "services", "nodes", "images", "triggers", "activity"}
+# Entries that need a permission for all clusters.
 RESTRICTED = {
     "registries": "clusters.view_registry",
     "deliveries": "triggers.view_delivery",
@@ -52,13 +64,13 @@ RESTRICTED = {
 
 
 def read_theme(request: HttpRequest) -> str:
-    """The remembered theme; `auto` follows the system."""
+    """Return the remembered theme; `auto` follows the system."""
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
     return theme if theme in THEMES else "auto"
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """What every page's shell shows. A partial has no shell, and costs no query for it."""
+    """Context processor: return what the frame shows. A piece of a page has no frame, so it costs no query."""
     context: dict[str, Any] = {"theme": read_theme(request)}
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated or getattr(request, "htmx", False):
@@ -84,7 +96,7 @@ def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "label": label,
             "icon": icon,
-            "url": reverse(url_name) + (query if url_name in SEEN_THROUGH else ""),
+            "url": reverse(url_name) + (query if url_name in CLUSTER_PAGES else ""),
             "current": name == url_name or name in below,
         }
         for label, icon, url_name, below in NAVIGATION

@@ -9,14 +9,14 @@ from django.http import StreamingHttpResponse
 
 
 def send_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
-    """A file `windlass-<name>-<day of UTC>.csv`. None is an empty cell; text that is a formula to a spreadsheet is defused."""
+    """Send a file `windlass-<name>-<UTC date>.csv`. None becomes an empty cell; text that looks like a formula is defused."""
     response = StreamingHttpResponse(_write_lines(columns, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="windlass-{name}-{datetime.now(UTC):%Y-%m-%d}.csv"'
     return response
 
 
 class _Line:
-    """What csv.writer writes to: gives each line back."""
+    """A file for csv.writer that returns each line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line
@@ -30,6 +30,6 @@ def _write_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Itera
 
 
 def _defuse(cell: Any) -> str:
-    """A spreadsheet takes text that begins so for a formula, and anybody may have tried to sign in as one."""
+    """Quote text that a spreadsheet takes for a formula: anybody can try to sign in under such a user name."""
     text = "" if cell is None else str(cell)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

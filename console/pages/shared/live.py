@@ -1,16 +1,16 @@
-"""Asking an engine while somebody waits for the page: briefly, and what cannot be told is a state of the page."""
+"""Connections to engines for pages. A person is waiting, so timeouts are short, and a failure becomes a state of the page."""
 
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineUnreachable
 from clusters.models import Application, Cluster
 
-LIVE_PATIENCE = 5.0  # seconds for one answer
+LIVE_PATIENCE = 5.0  # seconds for one response
 
 
 def open_engine(cluster: Cluster) -> EngineClient:
-    """A connection to the engine at the cluster's own address, to be closed. The cluster's keys are needed: do not defer them.
+    """Connect to the engine at the cluster's own address. The caller closes the connection, and must not defer the keys.
 
-    One that the watcher knows to be unreachable is not waited for. Raises EngineError.
+    Raises EngineError; at once where the watcher already knows that the engine is unreachable.
     """
     refuse_unreachable(cluster)
     return connect(cluster)
@@ -21,13 +21,13 @@ def connect(cluster: Cluster) -> EngineClient:
 
 
 def open_application_engine(application: Application) -> EngineClient:
-    """As open_engine; of what runs on a Swarm, at the first of its managers that answers."""
+    """Connect as `open_engine` does; for an application on a Swarm, to the first manager that answers."""
     refuse_unreachable(application.cluster)
     return EngineClient(application.endpoint, timeout=LIVE_PATIENCE)
 
 
 def load_keys(cluster: Cluster) -> None:
-    """Reads what lists leave out, where it is not there yet: without it an engine behind TLS cannot be asked."""
+    """Load the fields that lists defer, unless they are loaded: an engine behind TLS needs the keys."""
     if missing := cluster.get_deferred_fields():
         cluster.refresh_from_db(fields=sorted(missing))
 

@@ -1,11 +1,11 @@
-"""How calls ended, as the charts stack and word it."""
+"""Counts of calls by outcome, as charts stack and word them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from triggers.models import CallState
 
-# From the bottom: word, css class, states.
+# From the bottom of a bar: word, CSS class, states.
 OUTCOMES: tuple[tuple[str, str, tuple[CallState, ...]], ...] = (
     ("succeeded", "ok", (CallState.SUCCEEDED,)),
     ("rolled back", "warn", (CallState.ROLLED_BACK,)),
@@ -13,12 +13,12 @@ OUTCOMES: tuple[tuple[str, str, tuple[CallState, ...]], ...] = (
     ("coalesced or rejected", "idle", (CallState.COALESCED, CallState.REJECTED)),
     ("queued or running", "busy", (CallState.QUEUED, CallState.RUNNING)),
 )
-LEAST = 2  # units of height for what there is, if it is one among thousands
+LEAST = 2  # units of height for an outcome, even if it is one call among thousands
 
 
 @dataclass(frozen=True)
-class Part:
-    """A rectangle: the calls of one span of time with one outcome."""
+class OutcomeBar:
+    """A rectangle in a chart: the calls with one outcome in one span of time."""
 
     tone: str
     x: int
@@ -27,23 +27,23 @@ class Part:
 
 
 def sum_outcomes(counts: Mapping[tuple[int, str], int], places: int) -> list[list[int]]:
-    """For each place the number of calls by outcome, of counts by place and state (triggers.calls.tallies)."""
+    """Return the numbers of calls for each place, in the order of OUTCOMES, from counts by place and state."""
     return [[sum(counts.get((place, state), 0) for state in states) for *_, states in OUTCOMES] for place in range(places)]
 
 
 def describe_outcomes(numbers: list[int]) -> str:
-    """`12 calls, 11 succeeded, 1 failed`."""
+    """Return a sentence such as `12 calls, 11 succeeded, 1 failed`."""
     total = sum(numbers)
     said = [f"{number} {word}" for (word, *_), number in zip(OUTCOMES, numbers, strict=True) if number]
     return ", ".join([f"{total} call{'' if total == 1 else 's'}", *said]) if total else "no call"
 
 
-def stack_outcomes(x: int, numbers: list[int], most: int, height: int) -> list[Part]:
-    """One upon another at `x`; `most` calls fill the height."""
-    parts, below = [], float(height)
+def stack_outcomes(x: int, numbers: list[int], most: int, height: int) -> list[OutcomeBar]:
+    """Stack the outcomes upon each other at `x`; `most` calls fill the height."""
+    bars, below = [], float(height)
     for (_, tone, _), number in zip(OUTCOMES, numbers, strict=True):
         if number:
-            part = max(number / most * (height - LEAST * len(OUTCOMES)), LEAST)
-            below = round(below - part, 2)
-            parts.append(Part(tone, x, below, round(part, 2)))
-    return parts
+            size = max(number / most * (height - LEAST * len(OUTCOMES)), LEAST)
+            below = round(below - size, 2)
+            bars.append(OutcomeBar(tone, x, below, round(size, 2)))
+    return bars

@@ -1,4 +1,4 @@
-"""What the views share: who may see a page, dialogs that are pages too, redirects that htmx follows, and paging."""
+"""Helpers for views: access, pieces of pages, dialogs that are also pages, redirects that htmx follows, and paging."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -25,50 +25,62 @@ View = Callable[..., HttpResponseBase]
 
 
 def console_page(view: View) -> View:
-    """Only for those signed in, and kept by no cache: pages show secrets, and a partial shares its page's address.
+    """Require a signed-in user and forbid caching: pages show secrets, and a piece shares its page's address.
 
-    A poll for a piece that has not changed is answered with 204 (console.pages.shared.polling)."""
+    A poll for a piece that has not changed gets 204 (console.pages.shared.polling)."""
     return never_cache(login_required(answer_changes(view)))
 
 
 def list_visible(request: HttpRequest, rows: QuerySet[Row]) -> QuerySet[Row]:
-    """Those of the rows that the reader may see, on the selected cluster if one is."""
+    """Keep the rows that the reader can see, on the selected cluster if there is one."""
     seen = access.scope_visible(rows, request.user)
     selected = select_cluster(request).selected
     return seen.filter(**{access.PATHS[rows.model._meta.label]: selected.pk}) if selected else seen
 
 
 def get_visible(request: HttpRequest, rows: QuerySet[Row], **lookup: Any) -> Row:
-    """The one row that `lookup` finds. Raises Http404 also where it is there and the reader may not see it."""
+    """Return the one row that `lookup` finds. Raises Http404 if there is none, or none that the reader can see."""
     return access.get_visible(rows, request.user, **lookup)
 
 
 def require(request: HttpRequest, permission: str, row: Model | None = None) -> None:
-    """Raises PermissionDenied unless the reader has the permission on the row; without one for all clusters.
+    """Raise PermissionDenied unless the reader has the permission on the row, or without a row for all clusters.
 
-    The API and the admin ask for the same. First the row is got by `get_visible`: what one may not see is not refused."""
+    The API and the admin require the same permissions. Get the row by `get_visible` first: a row that the reader cannot see
+    is not found rather than refused."""
     access.require(request.user, permission, row)
 
 
 def is_partial(request: HttpRequest, target: str) -> bool:
-    """Whether htmx asks for the element `target` alone."""
+    """Return whether htmx requests the element `target` alone."""
     return bool(request.htmx) and request.htmx.target == target  # type: ignore[attr-defined]
 
 
+def render_page(request: HttpRequest, template: str, context: dict[str, Any], target: str = "list") -> HttpResponse:
+    """Render the page `template`; or, if htmx requests the element `target` alone, its piece.
+
+    The piece of `nodes.html` is `_nodes.html` in the same folder.
+    """
+    if is_partial(request, target):
+        folder, _, name = template.rpartition("/")
+        template = f"{folder}/_{name}"
+    return render(request, template, context)
+
+
 def render_dialog(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The piece `template` in the page's `<dialog>`, or as a page of its own where htmx did not ask."""
+    """Render `template` for the page's `<dialog>`, or as a page of its own if the request is not from htmx."""
     if is_partial(request, "dialog"):
         return render(request, template, context | {"in_dialog": True})
     return render(request, "console/shared/dialog.html", context | {"piece": template})
 
 
 def redirect_to(request: HttpRequest, view_name: str, *arguments: Any, query: str = "") -> HttpResponse:
-    """A redirect; from a dialog htmx makes the whole page follow it."""
+    """Redirect to a view. From a dialog, htmx makes the whole page follow."""
     return _lead_to(request, reverse(view_name, args=arguments) + query)
 
 
 def return_from(request: HttpRequest, view_name: str, *arguments: Any) -> HttpResponse:
-    """A redirect to the page on which a dialog or a form with its address in `next` was used; else to the view."""
+    """Redirect to the page from which the dialog, or the form with a `next` field, was used; otherwise to the view."""
     opened_on: str = request.htmx.current_url_abs_path or request.POST.get("next", "")  # type: ignore[attr-defined]
     if not url_has_allowed_host_and_scheme(opened_on, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         return redirect_to(request, view_name, *arguments)
@@ -76,7 +88,7 @@ def return_from(request: HttpRequest, view_name: str, *arguments: Any) -> HttpRe
 
 
 def _lead_to(request: HttpRequest, url: str) -> HttpResponse:
-    """A browser that is sent to the very address that it shows, `#part` included, would stay as it is: it reloads instead."""
+    """Redirect to `url`. A browser that already shows that address, `#part` included, would not move, so it reloads."""
     if not request.htmx:  # type: ignore[attr-defined]
         return redirect(url)
     if url == request.htmx.current_url_abs_path:  # type: ignore[attr-defined]
@@ -85,12 +97,12 @@ def _lead_to(request: HttpRequest, url: str) -> HttpResponse:
 
 
 def read_query(request: HttpRequest, name: str) -> str:
-    """A value of the address, of a length to search for. PostgreSQL refuses NUL characters."""
+    """Read a search text from the address, at most 255 characters. PostgreSQL refuses NUL characters, so they are removed."""
     return request.GET.get(name, "").replace("\0", "").strip()[:255]
 
 
 def read_tab(request: HttpRequest, tabs: tuple[str, ...]) -> str:
-    """The tab that the address asks for, else the first."""
+    """Return the tab named in the address, or the first one."""
     tab = request.GET.get("tab", "")
     return tab if tab in tabs else tabs[0]
 
@@ -98,7 +110,7 @@ def read_tab(request: HttpRequest, tabs: tuple[str, ...]) -> str:
 def paginate(
     request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int = PAGE_SIZE, count: int | None = None
 ) -> Page[Any]:
-    """The asked page; a number that is wrong or beyond the end gives the nearest one. `count`: how many rows, where known."""
+    """Return the requested page; a number out of range gives the nearest page. `count` is the number of rows, if known."""
     paginator = Paginator(rows, size)
     if count is not None:
         paginator.count = count

@@ -1,4 +1,4 @@
-"""What pages need and a trigger's link does not: a link has no session, no user and no page, and is called by the thousand."""
+"""Middleware for pages that trigger links skip: a link has no session, user or page, and is called by the thousand."""
 
 from typing import Any
 
@@ -13,7 +13,9 @@ LINKS = {"/hook/trigger", "/hook/trigger/"}
 
 
 class PagesOnly:
-    get_response: Any  # of the middleware that it is mixed into
+    """A mixin that makes a middleware pass requests for trigger links straight through."""
+
+    get_response: Any  # set by the middleware class
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         inner: Any = super()

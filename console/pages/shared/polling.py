@@ -1,8 +1,8 @@
-"""Polls that cost little: a piece of a page that is still as the page shows it is answered with nothing.
+"""Cheap polls: a piece of a page that has not changed is answered with an empty response.
 
-An answer to htmx names the state of the piece that it carries, a strong hash, in the header `Windlass-State`. console.js sends
-it back with the next poll, and a piece in the same state is answered with 204 and no body. What passes by itself is left out
-of the hash: the words inside `<time>`, which console.js keeps fresh, and the tokens of forms, which differ at every look.
+A response to htmx carries a strong hash of its piece in the header `Windlass-State`. console.js sends the hash back with the
+next poll, and an unchanged piece gets 204 without a body. The hash leaves out what differs in every rendering: the words
+inside `<time>`, which console.js keeps fresh, and the CSRF tokens of forms.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ PASSING = re.compile(rb'(<time [^>]*>)[^<]*</time>|<input type="hidden" name="cs
 
 
 def answer_changes(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """The view, answering a poll for what is shown already with 204. It renders whatever is asked as before."""
+    """Wrap a view so that a poll for an unchanged piece gets 204. The view itself renders as before."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -36,10 +36,10 @@ def answer_changes(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
 
 
 def hash_piece(content: bytes) -> str:
-    """The same for the same piece, whenever it is rendered."""
+    """Return a hash that stays the same while the piece does, whenever it is rendered."""
     return hashlib.blake2b(PASSING.sub(rb"\1", content), digest_size=16).hexdigest()
 
 
 def _is_piece(request: HttpRequest, response: HttpResponse) -> bool:
-    asked = request.method == "GET" and bool(request.htmx)  # type: ignore[attr-defined]
-    return asked and response.status_code == 200 and getattr(response, "is_rendered", True)
+    is_htmx_get = request.method == "GET" and bool(request.htmx)  # type: ignore[attr-defined]
+    return is_htmx_get and response.status_code == 200 and getattr(response, "is_rendered", True)

@@ -1,4 +1,4 @@
-"""The cluster that the console is seen through: `?cluster=<uid>` in the address, remembered in a cookie, at no query."""
+"""The selected cluster: `?cluster=<uid>` in the address, remembered in a cookie, without a query of its own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,27 +16,28 @@ COOKIE = "windlass_cluster"
 
 @dataclass(frozen=True)
 class ClusterSelection:
-    """Every cluster that the reader may see, and the selected one; None: all of them."""
+    """The clusters that the reader can see, and the selected one; None means all of them."""
 
     clusters: list[Cluster]
     selected: Cluster | None
 
     @property
     def word(self) -> str:
-        """As it stands in an address."""
+        """The selection as the address has it."""
         return self.selected.uid if self.selected else ALL
 
     @property
     def is_mixed(self) -> bool:
-        """Whether rows of several clusters may stand in one list."""
+        """True if a list can hold rows of several clusters."""
         return self.selected is None and len(self.clusters) > 1
 
 
 def select_cluster(request: HttpRequest, rows: QuerySet[Cluster] | None = None) -> ClusterSelection:
-    """Read once a request. `?cluster=all` forgets the selection; one that is gone counts as all. A poll remembers nothing: a
-    page in another tab goes on with its own cluster.
+    """Return the selection, read once per request.
 
-    `rows`: clusters with what a page shows of them besides, by who asks first."""
+    `?cluster=all` clears the selection; a cluster that no longer exists counts as all. A poll does not store the selection, so
+    that a page in another tab keeps its own cluster. `rows` are clusters with annotations that a page needs; only the first
+    call of a request can give them."""
     known: ClusterSelection | None = getattr(request, "cluster_selection", None)
     if known is None:
         clusters = list_visible_clusters(request.user) if rows is None else list(scope_visible(rows, request.user))
@@ -56,7 +57,7 @@ def _find_selected(request: HttpRequest, clusters: list[Cluster]) -> Cluster | N
 
 
 class RememberCluster:
-    """Middleware: the answer to a request that chose another cluster says so."""
+    """Middleware that stores a newly selected cluster in the cookie."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

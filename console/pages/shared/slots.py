@@ -1,4 +1,4 @@
-"""Tasks as a Swarm keeps them: by the slot of the service that each one fills, or filled."""
+"""Tasks of a Swarm, grouped by the slot that each one fills or filled."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from clusters.models import Node, Service, Task
 
 GLOBAL_MODES = {Service.Mode.GLOBAL, Service.Mode.GLOBAL_JOB}
-ENDED_WELL = {"running", "complete"}
+GOOD_STATES = {"running", "complete"}
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot of a replicated service, or a node's place in a global one; tasks newest first.
+    """A slot of a replicated service, or a node's place in a global one. Tasks are newest first.
 
-    `present` holds at least one task: where Swarm wants none there any more, the newest that was. While an update starts the
-    new task before it stops the old one, both are present.
+    `present` holds at least one task: the newest earlier one where Swarm no longer wants any. It holds two while an update
+    starts the new task before it stops the old one.
     """
 
     present: list[Task]
@@ -26,49 +26,50 @@ class Slot:
 
     @property
     def key(self) -> str:
-        """The same for this slot at every look."""
-        return "-".join(map(str, find_place(self.present[0])))
+        """An id that stays the same between renderings."""
+        return "-".join(map(str, identify_slot(self.present[0])))
 
     @property
     def error(self) -> str:
-        """What is wrong in this slot now: of the newest task, or of the one before while its replacement does not run yet."""
+        """The current error: that of the newest task, or of its predecessor until the newest one runs."""
         newest = self.present[0]
-        if newest.error or newest.state in ENDED_WELL:
+        if newest.error or newest.state in GOOD_STATES:
             return newest.error
         return next((task.error for task in [*self.present[1:], *self.earlier] if task.error), "")
 
 
 def tasks_with_nodes() -> QuerySet[Task]:
-    """Tasks with `node_pk` and `node_state` of the node they are on, None when it is not known."""
+    """Select tasks with `node_pk` and `node_state` of their node; both are None if the node is not known."""
     nodes = Node.objects.filter(cluster=OuterRef("service__application__cluster"), node_id=OuterRef("node_id"))
     return Task.objects.select_related("service").annotate(
         node_pk=Subquery(nodes.values("pk")[:1]), node_state=Subquery(nodes.values("state")[:1])
     )
 
 
-def find_place(task: Task) -> tuple[int, int, str]:
-    """What its service, slot and (of a global service) node are."""
+def identify_slot(task: Task) -> tuple[int, int, str]:
+    """Return service, slot number and, for a global service, node."""
     return task.service_id, task.slot, task.node_id if task.service.is_global else ""
 
 
 def group_slots(tasks: Iterable[Task]) -> list[Slot]:
-    """The slots in the order in which `tasks` names them first."""
+    """Group tasks into slots, in the order in which each slot first appears."""
     slots: dict[tuple[int, int, str], list[Task]] = {}
     for task in tasks:
-        slots.setdefault(find_place(task), []).append(task)
+        slots.setdefault(identify_slot(task), []).append(task)
     return [make_slot(members) for members in slots.values()]
 
 
 class SlotList(Sequence[Slot]):
-    """The slots in the order in which `tasks` names them first, for a paginator: of all tasks only the places are read, and the
-    tasks themselves where a slice is asked for."""
+    """The slots of many tasks, for a paginator: it reads only the slot of each task, and whole tasks for a slice.
+
+    Slots are in the order in which each first appears."""
 
     def __init__(self, tasks: QuerySet[Task]) -> None:
         self._tasks = tasks
 
     @cached_property
     def _places(self) -> list[list[int]]:
-        """The ids of each slot's tasks."""
+        """Ids of tasks, a list for each slot."""
         places: dict[tuple[int, int, str], list[int]] = {}
         for pk, service, slot, node, mode in self._tasks.values_list("pk", "service", "slot", "node_id", "service__mode"):
             places.setdefault((service, slot, node if mode in GLOBAL_MODES else ""), []).append(pk)

@@ -1,4 +1,4 @@
-"""Lists that are sorted by a click on a column's heading. The order is in the address: `sort=name`, `sort=-updated`."""
+"""Lists sorted by a click on a column heading. The address holds the order: `sort=name`, `sort=-updated`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,57 +11,59 @@ from django.http import HttpRequest
 from clusters.models import Application
 
 Row = TypeVar("Row", bound=Model)
-Columns = Mapping[str, str | Combinable]  # a column's word in the address, and what its rows are ordered by
+Columns = Mapping[str, str | Combinable]  # from the column's word in the address to the expression that orders the rows
 
-NEWEST_FIRST = {"created", "updated"}  # columns of times: what is new is asked for first
+NEWEST_FIRST = {"created", "updated"}  # time columns; the first click shows the newest rows
 SEVERITY = (Application.Status.DEGRADED, Application.Status.RUNNING, Application.Status.STOPPED, Application.Status.ABSENT)
 
 
 @dataclass(frozen=True)
 class Sorting:
+    """The order of a list: one of its columns and a direction."""
+
     column: str
     descending: bool
     columns: Columns
 
     @classmethod
     def from_request(cls, request: HttpRequest, columns: Columns) -> "Sorting":
-        """As the address has it, else by the first of the columns."""
-        asked = request.GET.get("sort", "")
-        column = asked.removeprefix("-")
+        """Read the order from the address; by default the rows are ordered by the first column."""
+        requested = request.GET.get("sort", "")
+        column = requested.removeprefix("-")
         if column not in columns:
             return cls(next(iter(columns)), False, columns)
-        return cls(column, asked.startswith("-"), columns)
+        return cls(column, requested.startswith("-"), columns)
 
     @property
     def word(self) -> str:
-        """As it stands in the address; empty for the order that needs no word."""
+        """The order as the address has it; empty for the default order."""
         first = not self.descending and self.column == next(iter(self.columns))
         return "" if first else f"{'-' if self.descending else ''}{self.column}"
 
     def apply(self, rows: QuerySet[Row]) -> QuerySet[Row]:
-        """Rows that are equal in the column follow the first two of the columns."""
+        """Order the rows; those equal in the column follow the first two columns."""
         first = list(self.columns.values())[:2]
         return rows.order_by(self._order(self.columns[self.column]), *map(_expression, first), "pk")
 
     def next_word(self, column: str) -> str:
-        """What a click on the column's heading asks for: the other direction, or that in which the column is read first."""
+        """Return the order that a click on the heading requests: the other direction, or the column's usual one."""
         descending = not self.descending if column == self.column else column in NEWEST_FIRST
         return f"{'-' if descending else ''}{column}"
 
     def direction(self, column: str) -> str:
-        """For `aria-sort`; empty for a column that the rows are not sorted by."""
+        """Return the value of `aria-sort`; empty for a column that does not order the rows."""
         if column != self.column:
             return ""
         return "descending" if self.descending else "ascending"
 
     def _order(self, by: str | Combinable) -> OrderBy:
-        """Rows without a value come last both ways."""
+        """Order by the expression; rows without a value come last in both directions."""
         expression = _expression(by)
         return expression.desc(nulls_last=True) if self.descending else expression.asc(nulls_last=True)
 
 
 def by_severity(field: str = "status") -> Case:
-    """What needs somebody first."""
+    """Order by status, the worst first."""
     whens = [When(**{field: status}, then=Value(rank)) for rank, status in enumerate(SEVERITY)]
     return Case(*whens, default=Value(len(SEVERITY)))
 

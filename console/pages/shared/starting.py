@@ -1,4 +1,4 @@
-"""Start a call on behalf of the reader, and lead to its page."""
+"""Starting calls from pages."""
 
 from typing import Any
 
@@ -12,8 +12,12 @@ from triggers.calls.accept import QueueFull
 from triggers.models import Trigger, TriggerCall
 
 
-def start_call(request: HttpRequest, application: Application, service: Service | None = None, **wanted: Any) -> HttpResponse:
-    """Accept a call from this reader, who may, and go to its page; back to the application when too many wait already."""
+def start_and_show_call(
+    request: HttpRequest, application: Application, service: Service | None = None, **wanted: Any
+) -> HttpResponse:
+    """Accept a call by the reader and redirect to its page, or back to the application if the queue is full.
+
+    The caller has checked the reader's permission."""
     try:
         call = audited.request_call(request, TriggerCall.Source.CONSOLE, application, service, **wanted)
     except QueueFull as error:
@@ -22,6 +26,6 @@ def start_call(request: HttpRequest, application: Application, service: Service 
     return redirect_to(request, "call", call.pk)
 
 
-def call_trigger(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpResponse:
-    """A test call: what the link would do, asked for by the reader."""
-    return start_call(request, trigger.application, trigger.service, action=trigger.action, trigger=trigger, **wanted)
+def start_test_call(request: HttpRequest, trigger: Trigger, **wanted: Any) -> HttpResponse:
+    """Start what the trigger's link would do, as a call by the reader."""
+    return start_and_show_call(request, trigger.application, trigger.service, action=trigger.action, trigger=trigger, **wanted)

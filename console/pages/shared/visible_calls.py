@@ -1,4 +1,4 @@
-"""The calls that a reader can see, found without counting or joining millions of rows."""
+"""The calls that a reader can see, selected without counting or joining millions of rows."""
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -11,13 +11,15 @@ from triggers.selectors import keep_calls_of
 
 
 def list_visible_calls(request: HttpRequest, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
-    """As `list_visible` does it, but to be read in the order of time: few of very many calls are wanted."""
+    """Keep the calls that the reader can see, as `list_visible` does, but fast where a few of very many are read by time."""
     applications = find_called_applications(request)
     return rows if applications is None else keep_calls_of(applications, rows)
 
 
 def find_called_applications(request: HttpRequest, query: str = "") -> QuerySet[Application] | None:
-    """Those whose calls the reader may see, on the selected cluster if one is, with `query` in their names. None: all."""
+    """Select the applications whose calls the reader can see, on the selected cluster, with `query` in their names.
+
+    None means all applications."""
     everything = Application.objects.order_by()
     found = access.scope(everything, request.user, access.view_permission(TriggerCall))
     if selected := select_cluster(request).selected:

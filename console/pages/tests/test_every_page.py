@@ -1,7 +1,6 @@
-"""Every page: it shows, only to those signed in, at a fixed number of queries, whatever the names on an engine are."""
+"""Every page: it needs a login, takes a fixed number of queries, and shows any name as text."""
 
 import re
-from html.parser import HTMLParser
 
 import pytest
 from django.contrib.auth.models import Group
@@ -22,8 +21,10 @@ from clusters.tests.factories import (
     TaskFactory,
 )
 from clusters.tests.users import make_user
-from console.conftest import POLICY, Fleet
 from console.pages.applications.views import SWARM_TABS, TABS
+from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.reading import count_queries
+from console.tests.fleet import POLICY, Fleet
 from triggers.models import CallState, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
     DeliveryFactory,
@@ -33,17 +34,17 @@ from triggers.tests.factories import (
     TriggerFactory,
 )
 
-POSTED = {  # answer to POST alone
+POSTED = {  # only accept POST
     *("trigger_switch", "trigger_reveal", "call_again", "call_cancel", "cluster_test", "cluster_local", "theme"),
     *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
     *("registry_test", "registry_check", "registry_reveal", "delivery_replay"),
 }
-SENT = {  # no pages
+SENT = {  # not pages
     *("activity_export", "audit_export"),
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
-OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need nobody to be signed in
-QUERIES = {  # session and user, clusters and running calls of the shell, and the page's own
+OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need no login
+QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
     "search": 4,
     "applications": 7,
@@ -99,14 +100,6 @@ QUERIES = {  # session and user, clusters and running calls of the shell, and th
 
 def console_url_names():
     return {pattern.name for pattern in get_resolver().url_patterns if getattr(pattern, "name", None)}
-
-
-def count_queries(client, address):
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        assert client.get(address).status_code == 200, address
-    return len(queries)
 
 
 @pytest.mark.django_db
@@ -189,25 +182,13 @@ def test_a_tab_takes_a_fixed_number_of_queries_however_much_runs(reader, db, nam
 
 
 @pytest.mark.parametrize("swarm", [False, True])
-def test_no_tab_of_an_application_takes_more_than_twelve_queries_of_who_sees_a_part(client, db, swarm):
+def test_no_tab_of_an_application_takes_more_than_twelve_queries_for_a_reader_of_some_clusters(client, db, swarm):
     fleet = Fleet(swarm)
     client.force_login(make_user("part", Role.DEPLOYER, fleet.cluster))
     for _ in range(12):
         fleet.add_tasks() if swarm else ContainerFactory(service=fleet.service)
     for tab in SWARM_TABS if swarm else TABS:
         assert count_queries(client, f"{fleet.pages['application']}?tab={tab}") <= 12, tab
-
-
-class TagCollector(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-
-HOSTILE = "<img src=x onerror=alert(1)>'\"\u202egnp.exe{{7*7}}"
 
 
 def make_hostile_project():
@@ -317,32 +298,8 @@ def hostile_fleet(fleet, request):
     return fleet
 
 
-class IsolationChecker(HTMLParser):
-    """Text with a direction override that stands neither in a <bdi> nor alone in an element that isolates by itself."""
-
-    VOID = {"meta", "link", "input", "br", "img"}
-    ISOLATING = {"bdi", "option", "title", "pre", "textarea"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.loose: list[tuple[list[str], str]] = []
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        while self.open and self.open.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        if "\u202e" in data and not self.ISOLATING & set(self.open):
-            self.loose.append((self.open[-4:], data))
-
-
 def read_with_tabs(reader, address, *queries):
-    """The page's text, and those of its other tabs and with these queries where the page has them."""
+    """Return the page's HTML, also of its other tabs, and with the queries that the page has fields for."""
     text = reader.get(address).content.decode()
     tabs = {f"?tab={tab}" for tab in re.findall(r"[?&](?:amp;)?tab=([a-z]+)", text)}
     found = [query for query in queries if f"{query.partition('=')[0].lstrip('?')}=" in text or 'type="search"' in text]
@@ -368,7 +325,7 @@ def test_hostile_names_stay_text_that_is_isolated_from_what_is_around(reader, ho
 def test_a_page_that_does_not_exist_says_what_to_do(reader):
     response = reader.get("/nothing/")
     assert response.status_code == 404
-    assert "Nothing is here" in response.content.decode()
+    assert "Page not found" in response.content.decode()
 
 
 def test_the_probe_answers_without_a_database(client):
@@ -387,47 +344,3 @@ def test_the_admin_wears_the_shell(reader, fleet):
 def test_the_admin_sends_to_the_console_to_sign_in(client, db):
     response = client.get("/admin/login/?next=/admin/")
     assert response["Location"] == "/login/?next=/admin/"
-
-
-def test_the_theme_is_remembered_and_rendered_by_the_server(reader, fleet):
-    response = reader.post("/theme/", {"theme": "dark", "next": "/applications/"})
-    assert response["Location"] == "/applications/"
-    assert '<html lang="en" data-theme="dark">' in reader.get("/applications/").content.decode()
-
-
-@pytest.mark.parametrize(
-    ("theme", "next_page"), [("<script>", "/"), ("dark", "https://elsewhere.example/"), ("dark", "//elsewhere.example")]
-)
-def test_a_theme_form_leads_nowhere_else(reader, theme, next_page):
-    response = reader.post("/theme/", {"theme": theme, "next": next_page})
-    assert response["Location"] == "/"
-    assert Application.objects.count() == 0
-
-
-class TestSelectedCluster:
-    def test_it_is_remembered_without_a_query_by_a_cookie_that_scripts_do_not_see(self, reader, fleet):
-        few = count_queries(reader, "/applications/")
-        address = f"/applications/?cluster={fleet.cluster.uid}"
-        assert count_queries(reader, address) == few
-        assert reader.get("/services/").context["selection"].selected == fleet.cluster
-        cookie = reader.cookies["windlass_cluster"]
-        assert (cookie.value, cookie["httponly"], cookie["samesite"]) == (fleet.cluster.uid, True, "Lax")
-        reader.get("/services/?cluster=all")
-        assert reader.get("/applications/").context["selection"].selected is None
-
-    def test_one_that_the_reader_may_not_see_counts_as_all(self, client, fleet):
-        client.force_login(make_user("elsewhere", Role.VIEWER, ClusterFactory(name="elsewhere")))
-        client.cookies["windlass_cluster"] = fleet.cluster.uid
-        assert client.get("/applications/").context["selection"].selected is None
-
-
-def test_containers_come_in_pages(reader, fleet):
-    for _ in range(60):
-        ContainerFactory(service=fleet.service)
-    for name in ("application", "service"):
-        address = f"{fleet.pages[name]}?tab=containers"
-        first, second = reader.get(address), reader.get(f"{address}&page=2")
-        shown = [container.pk for page in (first, second) for container in page.context["containers"]]
-        assert (len(shown), len(set(shown))) == (62, 62)
-        assert "51–62 of 62" in second.content.decode()
-        assert "tab=containers&amp;page=2" in first.content.decode()

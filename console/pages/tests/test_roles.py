@@ -14,7 +14,7 @@ from clusters.models import AuditEntry, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFactory
 from clusters.tests.users import make_user
-from console.conftest import IMAGE_HEX
+from console.tests.fleet import IMAGE_HEX
 from triggers.models import TriggerCallEvent
 from triggers.tests.factories import DeliveryFactory
 
@@ -39,7 +39,7 @@ def anyone(status: int) -> Rule:
 
 
 def here(least: Role, status: int, unseen: int = 404) -> Rule:
-    """For who has at least this role on the cluster; others who see it are refused."""
+    """Allow at least this role on the cluster; other readers of the cluster are refused."""
 
     def rule(asker: str) -> int:
         role = role_of(asker)
@@ -51,12 +51,12 @@ def here(least: Role, status: int, unseen: int = 404) -> Rule:
 
 
 def somewhere(least: Role, status: int) -> Rule:
-    """For who has at least this role on any cluster."""
+    """Allow at least this role on any cluster."""
     return here(least, status, unseen=403)
 
 
 def of_all(least: Role, status: int, unseen: int = 404) -> Rule:
-    """About what belongs to no cluster: for who has at least this role for all clusters; others of those are refused."""
+    """Allow at least this role for all clusters, on objects without a cluster; lower roles for all clusters are refused."""
 
     def rule(asker: str) -> int:
         return here(least, status, unseen)(asker) if asker.endswith("-everywhere") else unseen
@@ -65,12 +65,12 @@ def of_all(least: Role, status: int, unseen: int = 404) -> Rule:
 
 
 def everywhere(status: int) -> Rule:
-    """For Administrators of all clusters."""
+    """Allow Administrators of all clusters."""
     return lambda asker: status if asker == "administrator-everywhere" else 403
 
 
 def globally(least: Role, status: int, unseen: int = 404) -> Rule:
-    """Of what belongs to no cluster: for who has at least this role for all clusters; others see it who have any."""
+    """Allow at least this role for all clusters, on objects without a cluster that readers with any role see."""
 
     def rule(asker: str) -> int:
         role = role_of(asker) if asker.endswith("-everywhere") else None
@@ -86,7 +86,7 @@ def admin_list(asker: str) -> int:
 
 
 def admin_row(asker: str) -> int:
-    """The admin leads back to its index where a row is not there."""
+    """The admin redirects to its index if a row does not exist."""
     return {"none": 403, "elsewhere": 302}.get(asker, 200)
 
 
@@ -295,7 +295,7 @@ UNNAMED = {
 
 
 def walk_urls(patterns: Any, namespace: str = "") -> Any:
-    """(name, pattern) of every address there is."""
+    """Yield (name, pattern) of every address."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
@@ -314,14 +314,14 @@ def test_the_table_has_every_address():
 
 @pytest.fixture
 def world(fleet, published, monkeypatch):
-    """The fleet, and one of what it lacks."""
+    """The fleet, and one object of each kind that it lacks."""
     monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: pytest.fail("no engine is asked"))
     monkeypatch.setattr("console.pages.registries.views.registry_access.test_registry", lambda registry: "It answers.")
     monkeypatch.setattr(
         "console.pages.registries.delivery_views.receiving.replay_delivery", lambda delivery, user: DeliveryFactory()
     )
-    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_engine", lambda endpoint: FakeEngine())
-    monkeypatch.setattr("console.pages.shared.logs.views.open_engine", lambda endpoint: FakeEngine())
+    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_log_engine", lambda endpoint: FakeEngine())
+    monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", lambda endpoint: FakeEngine())
     fleet.container = Container.objects.filter(service=fleet.service).first() or ContainerFactory(service=fleet.service)
     fleet.task = TaskFactory(service=fleet.service)
     fleet.event = TriggerCallEvent.objects.filter(call=fleet.call).first()
@@ -345,7 +345,7 @@ def sign_in(asker: str, world: Any, **fields: Any) -> Client:
 
 
 def ask(client: Client, method: str, path: str) -> tuple[int, str]:
-    """Status and text of the answer; whatever was changed is undone."""
+    """Return status and text of the response; changes are undone."""
     with transaction.atomic():
         body = {} if method in ("get", "post") else {"data": "{}", "content_type": "application/json"}
         response = getattr(client, method)(path, **body)
@@ -355,7 +355,7 @@ def ask(client: Client, method: str, path: str) -> tuple[int, str]:
 
 
 def page_path(name: str, world: Any) -> str:
-    """The address of a page or an endpoint, about something on the fleet's cluster."""
+    """Return the address of a page or an endpoint, for an object on the fleet's cluster."""
     own = {
         "application_id": world.application.pk,
         "service_id": world.service.pk,
@@ -473,7 +473,7 @@ def test_staff_of_one_cluster_see_no_name_of_another_in_lists_and_their_filters(
                 assert name not in response.content.decode(), model
 
 
-def test_who_sees_another_cluster_only_sees_nothing_of_this_one(world):
+def test_a_reader_of_another_cluster_sees_nothing_of_this_one(world):
     client = sign_in("elsewhere", world)
     for name in ("overview", "applications", "services", "nodes", "clusters", "triggers", "activity", "running_calls"):
         text = client.get(reverse(name)).content.decode()
@@ -519,7 +519,7 @@ CLUSTER_EDIT = "of the cluster: /edit"
         ("administrator-here", OPERATOR_ACTS | DEPLOYER_ACTS | {CLUSTER_EDIT}),
     ],
 )
-def test_what_is_offered_is_what_one_may_do(world, asker, offered):
+def test_pages_offer_exactly_what_the_reader_may_do(world, asker, offered):
     client = sign_in(asker, world)
     acts = OPERATOR_ACTS | DEPLOYER_ACTS | {CLUSTER_EDIT}
     seen = set()
@@ -532,8 +532,8 @@ def test_what_is_offered_is_what_one_may_do(world, asker, offered):
     assert seen == offered
 
 
-def test_an_act_is_offered_on_the_very_object_alone(world):
-    """Operator here, Viewer there: one list, one button."""
+def test_an_act_is_offered_only_on_objects_where_it_is_allowed(world):
+    """An Operator here and Viewer there sees one list with one button."""
     client = sign_in("operator-here", world)
     mine = world.application
     world.cluster = ClusterFactory(name="seen")
@@ -555,7 +555,7 @@ def test_a_viewer_of_the_admin_sees_no_client_key(world):
     assert "THE-KEY" not in text
 
 
-def test_an_action_of_the_admin_reaches_only_what_one_may_change(world):
+def test_an_action_of_the_admin_affects_only_what_the_user_may_change(world):
     client = sign_in("deployer-here", world, is_staff=True)
     mine = world.trigger
     world.cluster = ClusterFactory(name="seen")
@@ -614,7 +614,7 @@ class TestAuditLogOfTheAdmin:
         assert AuditEntry.objects.filter(pk=entry.pk, actor=entry.actor).exists()
 
 
-def test_lists_take_a_fixed_number_of_queries_for_who_sees_a_part(world, django_assert_max_num_queries):
+def test_lists_take_a_fixed_number_of_queries_for_a_reader_of_some_clusters(world, django_assert_max_num_queries):
     client = sign_in("deployer-here", world)
     names = (
         "overview",

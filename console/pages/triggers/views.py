@@ -27,7 +27,7 @@ from console.pages.shared.page import (
     return_from,
 )
 from console.pages.shared.selection import select_cluster
-from console.pages.shared.starting import call_trigger
+from console.pages.shared.starting import start_test_call
 from console.pages.shared.trigger_panel.image_updates import add_image_updates, add_setup_links
 from console.pages.shared.trigger_panel.snippets import build_secrets, describe_triggers, remember_shown_trigger
 from console.pages.shared.trigger_panel.sparklines import add_sparklines
@@ -152,9 +152,9 @@ def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
     form = TestCallForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if trigger.action == Action.REDEPLOY:
-            return call_trigger(request, trigger)
+            return start_test_call(request, trigger)
         if form.is_valid():
-            return call_trigger(request, trigger, step=form.signed_step())
+            return start_test_call(request, trigger, step=form.signed_step())
     return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_call.html", "Test call", form=form)
 
 

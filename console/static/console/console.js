@@ -28,7 +28,7 @@
       if (!button.dataset.copy && !await fetchSecrets(button)) return;
       await writeClipboard(button.dataset.copy);
     } catch {
-      announce("The browser refused to copy. Try once more, or select the text and copy it by hand.");
+      announce("The browser refused to copy. Try again, or select the text and copy it.");
       return;
     }
     button.classList.add("copied");
@@ -87,7 +87,7 @@
     try {
       if (!await fetchSecrets(form)) return;
     } catch {
-      announce("The console does not answer. Try again in a moment.");
+      announce("Cannot reach the console. Try again in a moment.");
       return;
     }
     for (const other of rowsOf(row.dataset.trigger)) showSecret(other, shown);

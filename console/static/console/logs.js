@@ -175,7 +175,7 @@
       const { signal } = this.asking;
       const query = this.query(["since", "only"]);
       if (this.cursor) query.set("cursor", this.cursor);
-      let answer = { problem: "The console does not answer." };
+      let answer = { problem: "Cannot reach the console." };
       try {
         const response = await fetch(`${this.root.dataset.logs}?${query}`, { signal, headers: { Accept: "application/json" } });
         if (response.redirected || response.status === 403 || response.status === 404) {
@@ -406,7 +406,7 @@
       this.parts.notices.replaceChildren(...notices.map(([source, text]) => {
         const item = makeElement("li", "note note-warn");
         const words = document.createElement("span");
-        words.append(makeElement("bdi", "strong", source), " is not read: ", makeElement("bdi", "", text));
+        words.append(makeElement("bdi", "strong", source), " cannot be read: ", makeElement("bdi", "", text));
         item.append(words);
         return item;
       }));
@@ -416,7 +416,7 @@
       const { parts } = this;
       const isNarrow = this.shown.length !== this.lines.length;
       const all = isNarrow ? `${this.shown.length.toLocaleString("en")} of ${count(this.lines.length)}` : count(this.lines.length);
-      parts.count.textContent = this.isRead ? all + (this.dropped ? `; older ones are left out, a page keeps ${this.most.toLocaleString("en")}` : "") : "";
+      parts.count.textContent = this.isRead ? all + (this.dropped ? `; older ones are left out, the page keeps ${this.most.toLocaleString("en")}` : "") : "";
       parts.empty.hidden = this.shown.length > 0 || !this.isRead && this.box.childElementCount > 0;
       parts.empty.textContent = this.describeEmptiness();
       parts.newer.hidden = this.newer === 0;
@@ -426,17 +426,17 @@
     }
 
     describeEmptiness() {
-      if (this.problem) return "Nothing could be read.";
+      if (this.problem) return "Nothing can be read.";
       if (!this.isRead || this.isMore) return "Reading…";
-      if (this.lines.length) return "No line is like that.";
-      return this.form.elements.namedItem("since").value ? "Nothing was written in that time." : "Nothing has been written yet.";
+      if (this.lines.length) return "No line matches.";
+      return this.form.elements.namedItem("since").value ? "No output in that time." : "No output yet.";
     }
 
     describeState() {
-      if (this.problem) return `${this.problem} ${this.isFollowing ? `Trying again in ${Math.round(this.pause / 1000)} s.` : ""}`;
+      if (this.problem) return `${this.problem} ${this.isFollowing ? `Retrying in ${Math.round(this.pause / 1000)} s.` : ""}`;
       if (!this.isRead || this.isMore) return "Reading…";
       if (!this.isFollowing) return "Paused";
-      return this.isAtEnd ? "Following" : "Following, held here: scroll to the end to go along";
+      return this.isAtEnd ? "Following" : "Following, held here: scroll to the end to see new lines";
     }
   }
 

@@ -249,7 +249,7 @@ class TestCallPage:
         Application.objects.update(status="absent", running=0, wanted=0)
         call = self.call(fleet, Action.DELETE)
         assert reader.get(f"/calls/{call.pk}/").status_code == 200
-        assert "Nothing of this application is on its engine" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
+        assert "no longer exists on its engine" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
 
 
 class TestCancel:

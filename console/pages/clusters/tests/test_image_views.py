@@ -4,34 +4,16 @@ import re
 
 import pytest
 
-from clusters.engine.errors import EngineUnreachable
 from clusters.models import AuditEntry, Cluster
 from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory, TaskFactory
 from clusters.tests.users import make_user
-from console.pages.tests.test_every_page import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.reading import DIALOG
 from triggers.models import CallState
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
-DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
-
-
-@pytest.fixture
-def cluster():
-    return ClusterFactory(name="harbour")
-
-
-@pytest.fixture
-def images(live_engine):
-    """Ids by what they are: the engine has one of each kind beside `shop:1`, which nothing uses."""
-    found = {"shop": live_engine.images[next(iter(live_engine.images))]["Id"]}
-    found["dangling"] = live_engine.add_image("job:1", size=10_000_000)
-    found["job"] = live_engine.add_image("job:1", size=11_000_000)
-    found["web"] = live_engine.add_image("web:1", size=30_000_000)
-    live_engine.run("web-1", "web:1")
-    live_engine.run("web-2", "web:1", start=False)
-    return found
 
 
 def prune_path(cluster):
@@ -85,11 +67,11 @@ class TestList:
         rows = reader.get(f"/images/?{query}").context.get("rows")
         assert [row.image.tags[0] if row.image.tags else "" for row in rows] == names
 
-    def test_of_several_clusters_one_is_chosen(self, reader, cluster, images, live_engine):
+    def test_with_several_clusters_the_reader_chooses_one(self, reader, cluster, images, live_engine):
         other = ClusterFactory(name="quay")
         live_engine.requests.clear()
         text = reader.get("/images/").content.decode()
-        assert "Of which cluster?" in text
+        assert "Choose a cluster" in text
         assert f"?cluster={other.uid}" in text
         assert live_engine.requests == []
         assert "on <a" in reader.get(f"/images/?cluster={other.uid}").content.decode()
@@ -109,7 +91,7 @@ class TestList:
     def test_a_swarm_manager_says_whose_images_these_are(self, reader, images):
         ClusterFactory(swarm_manager=True, hostname="manager1")
         text = reader.get("/images/").content.decode()
-        assert "other nodes are not seen" in text
+        assert "other nodes are not visible" in text
         assert "manager1" in text
 
     def test_more_containers_cost_no_more_queries(self, reader, cluster, images, live_engine, django_assert_num_queries):
@@ -154,9 +136,9 @@ class TestPrune:
         response = prune(reader, cluster, previewed)
         assert response["Location"] == "/images/"
         assert {tag for image in live_engine.images.values() for tag in image["RepoTags"]} == {"web:1", "later:1"}
-        assert messages_of(reader) == ["Removed 3 images. Up to 58.2\xa0MB became free."]
+        assert messages_of(reader) == ["Removed 3 images. Freed up to 58.2\xa0MB."]
 
-    def test_what_happened_since_the_preview_is_told(self, reader, cluster, images, live_engine):
+    def test_changes_since_the_preview_are_reported(self, reader, cluster, images, live_engine):
         previewed, _, _ = preview(reader, cluster)
         live_engine.run("late", "job:1", start=False)
         live_engine.tag_image(images["shop"], "shop:stable")
@@ -164,12 +146,12 @@ class TestPrune:
         prune(reader, cluster, previewed)
         assert {images["job"], images["shop"]} <= live_engine.images.keys()
         assert messages_of(reader) == [
-            "1 image had gone already.",
-            "job:1 is kept: it is used by the stopped container late.",
-            "shop:1 is kept: its tags have changed since the preview.",
+            "1 image was already removed.",
+            "job:1 was kept: it is used by the stopped container late.",
+            "shop:1 was kept: its tags have changed since the preview.",
         ]
 
-    def test_the_audit_log_has_what_was_asked_and_what_came_of_it(self, reader, cluster, images, live_engine):
+    def test_the_audit_log_has_the_request_and_its_outcome(self, reader, cluster, images, live_engine):
         previewed, _, _ = preview(reader, cluster)
         live_engine.run("late", "job:1")
         AuditEntry.objects.all().delete()
@@ -188,7 +170,7 @@ class TestPrune:
         _, going, _ = preview(reader, cluster, "scope=unused&named=on")
         assert "shop:1" in going
 
-    def test_nothing_of_an_application_goes_while_a_call_is_under_way(self, reader, cluster, images, live_engine):
+    def test_no_image_of_an_application_is_removed_during_its_call(self, reader, cluster, images, live_engine):
         application = ApplicationFactory(cluster=cluster, name="storefront")
         ServiceFactory(application=application, image="docker.io/library/shop:1", image_id="")
         previewed, _, _ = preview(reader, cluster, "scope=unused&named=on")
@@ -205,7 +187,7 @@ class TestPrune:
         assert "shop:1" not in going
         assert choice.kept[0].reason == "the Swarm service front would be rolled back to it"
 
-    def test_an_engine_lost_in_the_midst_leaves_the_truth(self, reader, cluster, images, live_engine):
+    def test_an_engine_lost_midway_is_reported_truthfully(self, reader, cluster, images, live_engine):
         previewed, _, _ = preview(reader, cluster)
 
         def lose(method):
@@ -228,7 +210,7 @@ class TestPrune:
         assert messages_of(reader) == ["Nothing was removed. No route to host."]
         assert not live_engine.operations
 
-    def test_the_choice_alone_is_asked_for_again(self, reader, cluster, images):
+    def test_a_changed_choice_renders_the_preview_alone(self, reader, cluster, images):
         headers = {"HX-Request": "true", "HX-Target": "prune-preview"}
         text = reader.get(f"{prune_path(cluster)}?scope=unused", headers=headers).content.decode()
         assert text.lstrip().startswith('<div id="prune-preview"')
@@ -241,7 +223,7 @@ class TestPrune:
         assert live_engine.operations == []
 
     @pytest.mark.parametrize("previewed", ["nonsense", "x.y.z " * 3, f"{'0' * 64}.abc"])
-    def test_what_was_never_shown_is_nothing(self, reader, cluster, images, live_engine, previewed):
+    def test_a_post_without_a_preview_removes_nothing(self, reader, cluster, images, live_engine, previewed):
         assert prune(reader, cluster, previewed).status_code == 302
         assert live_engine.operations == []
 
@@ -257,29 +239,29 @@ class TestRemove:
         response = reader.post(self.path(cluster, images["shop"]), {"previewed": response.context["previewed"]}, headers=DIALOG)
         assert response["HX-Redirect"] == "/images/"
         assert images["shop"] not in live_engine.images
-        assert messages_of(reader) == ["Removed elsewhere/shop:9. Up to 38.1\xa0MB became free."]
+        assert messages_of(reader) == ["Removed elsewhere/shop:9. Freed up to 38.1\xa0MB."]
         entry = AuditEntry.objects.get(action="image.remove")
         assert (entry.cluster, entry.details["images"]) == (cluster, ["elsewhere/shop:9"])
 
-    def test_a_used_one_is_refused_with_by_whom(self, reader, cluster, images, live_engine):
+    def test_an_image_in_use_is_refused_with_its_users(self, reader, cluster, images, live_engine):
         response = reader.get(self.path(cluster, images["web"]))
         assert response.context["refusal"] == "it is used by the running container web-1 and the stopped container web-2"
         assert 'type="submit">Remove' not in response.content.decode()
         hexadecimal = images["web"].removeprefix("sha256:")
         reader.post(self.path(cluster, images["web"]), {"previewed": f"{hexadecimal}.whatever"})
         assert images["web"] in live_engine.images
-        assert "is kept: it is used by" in messages_of(reader)[0]
+        assert "was kept: it is used by" in messages_of(reader)[0]
 
     def test_another_image_than_the_addresss_is_not_removed(self, reader, cluster, images, live_engine):
         shown = reader.get(self.path(cluster, images["shop"])).context["previewed"]
         assert reader.post(self.path(cluster, images["job"]), {"previewed": shown}).status_code == 200
         assert live_engine.operations == []
 
-    def test_one_that_is_gone_is_not_there(self, reader, cluster, images, live_engine):
+    def test_an_image_that_no_longer_exists_is_a_404(self, reader, cluster, images, live_engine):
         live_engine.remove_image(images["shop"])
         assert reader.get(self.path(cluster, images["shop"])).status_code == 404
 
-    def test_what_an_engine_refuses_has_its_tags_back(self, reader, cluster, images, live_engine):
+    def test_an_image_that_the_engine_keeps_gets_its_tags_back(self, reader, cluster, images, live_engine):
         live_engine.tag_image(images["shop"], "elsewhere/shop:9")
         shown = reader.get(self.path(cluster, images["shop"])).context["previewed"]
 
@@ -294,95 +276,9 @@ class TestRemove:
         assert "being used by running container" in messages_of(reader)[0]
 
 
-def test_who_may_only_look_is_offered_no_removal(client, cluster, images):
+def test_a_viewer_is_offered_no_removal(client, cluster, images):
     client.force_login(make_user("viewer", Role.VIEWER, cluster))
     text = client.get("/images/").content.decode()
     assert "web:1" in text
     assert "/remove/" not in text
     assert "/prune/" not in text
-
-
-class TestClusterPage:
-    def test_each_live_part_has_an_address_of_its_own(self, reader, cluster, images, live_engine):
-        page = f"/clusters/{cluster.uid}/"
-        live_engine.requests.clear()
-        assert f'hx-get="{page}engine/"' in reader.get(page).content.decode()
-        assert live_engine.requests == []
-        for part, words in (("engine", "Storage driver"), ("disk", "Reclaimable"), ("events", "web-1")):
-            headers = {"HX-Request": "true", "HX-Target": part}
-            piece = reader.get(f"{page}{part}/", headers=headers).content.decode()
-            assert words in piece, part
-            assert "<nav" not in piece
-            assert words in reader.get(f"{page}{part}/").content.decode()
-
-    @pytest.mark.parametrize("part", ["engine", "disk", "events"])
-    def test_an_engine_that_cannot_be_asked_is_a_state_with_what_to_do(self, reader, cluster, live_engine, part):
-        live_engine.unreachable = "The engine did not answer in time."
-        headers = {"HX-Request": "true", "HX-Target": part}
-        text = reader.get(f"/clusters/{cluster.uid}/{part}/", headers=headers).content.decode()
-        assert "did not answer in time" in text
-        assert "check the address" in text
-        assert "data-poll" in text
-
-    def test_a_cluster_just_added_says_that_it_is_looked_at(self, reader):
-        added = ClusterFactory(status=Cluster.Status.UNKNOWN, engine_version="")
-        text = reader.get(f"/clusters/{added.uid}/").content.decode()
-        assert "Looking at what runs there" in text
-        assert 'data-poll="1000"' in text
-
-    def test_the_list_gives_the_reason_of_an_unreachable_one(self, reader):
-        ClusterFactory(status=Cluster.Status.UNREACHABLE, status_reason="Connection refused.")
-        assert "Connection refused." in reader.get("/clusters/").content.decode()
-
-    def test_what_an_engine_says_of_itself_stays_text(self, reader, cluster, live_engine, monkeypatch):
-        info = {"Driver": HOSTILE, "KernelVersion": HOSTILE, "Warnings": [HOSTILE], "Runtimes": {HOSTILE: {}}}
-        info |= {"RegistryConfig": {"Mirrors": [HOSTILE]}, "SecurityOptions": [HOSTILE], "DriverStatus": []}
-        monkeypatch.setattr(live_engine, "info", lambda: info)
-        actor = {"ID": HOSTILE, "Attributes": {"name": HOSTILE, "image": HOSTILE}}
-        event = {"Type": HOSTILE, "Action": HOSTILE, "Actor": actor, "timeNano": 10**18}
-        monkeypatch.setattr(live_engine, "list_events", lambda since, until: [event, {}])
-        for part in ("engine", "events"):
-            text = reader.get(f"/clusters/{cluster.uid}/{part}/").content.decode()
-            collector, checker = TagCollector(), IsolationChecker()
-            collector.feed(text)
-            checker.feed(text)
-            assert "img" not in {tag for tag, _ in collector.tags}
-            assert checker.loose == []
-
-
-class TestFirstRun:
-    @pytest.fixture
-    def local(self, monkeypatch):
-        monkeypatch.setattr("console.process.local_engine.probe_engine", lambda url: True)
-
-    @pytest.mark.parametrize("address", ["/", "/applications/", "/clusters/", "/images/"])
-    def test_an_engine_of_this_machine_is_offered(self, reader, local, address, settings):
-        text = reader.get(address).content.decode()
-        assert settings.DOCKER_HOST in text
-        assert 'action="/clusters/local/"' in text
-
-    @pytest.mark.parametrize("address", ["/", "/applications/", "/clusters/", "/images/"])
-    def test_where_none_answers_the_form_is(self, reader, address):
-        text = reader.get(address).content.decode()
-        assert "/clusters/local/" not in text
-        assert "/clusters/new/" in text
-
-    def test_one_click_adds_it(self, reader, local, settings, monkeypatch):
-        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: object())
-        ClusterFactory(name="local")
-        reader.post("/clusters/local/")
-        added = Cluster.objects.get(name="local-2")
-        assert added.url == settings.DOCKER_HOST
-        assert AuditEntry.objects.get(action="cluster.add").cluster == added
-
-    def test_one_that_fails_its_test_is_shown_in_the_form(self, reader, local, monkeypatch):
-        def refuse(endpoint):
-            raise EngineUnreachable("Permission denied.")
-
-        monkeypatch.setattr("clusters.inventory.test_connection", refuse)
-        response = reader.post("/clusters/local/")
-        assert "Permission denied." in response.content.decode()
-        assert not Cluster.objects.exists()
-
-    def test_one_that_has_gone_leads_to_the_form(self, reader):
-        assert reader.post("/clusters/local/")["Location"] == "/clusters/new/"

@@ -1,4 +1,4 @@
-"""A container's page and the Configuration tabs: what the engine says, without secrets until they are asked for."""
+"""A container's page and the Configuration tabs: live settings, with secrets masked until they are revealed."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,7 +12,7 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory
 from clusters.tests.users import make_user
 from console.pages.containers.use_charts import UseHistory
-from console.pages.tests.test_every_page import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def read(client, address, **options):
 
 @pytest.fixture
 def shown(fleet, fake_engine):
-    """The row of a container with secrets that runs on the engine in memory."""
+    """The row of a container with secrets, which runs on the engine in memory."""
     fake_engine.add_image("shop:1", digest="sha256:" + "d" * 64)
     fleet.container.container_id = fake_engine.run(fleet.container.name, "shop:1", Healthcheck=HEALTHY, **CONFIG)
     fleet.container.save()
@@ -103,7 +103,7 @@ class TestPage:
         for address in (f"/applications/{service.application_id}/?tab=containers", f"/services/{service.pk}/"):
             assert f'href="/containers/{shown.pk}/"' in read(reader, address)
 
-    def test_what_it_was_killed_for_is_said(self, reader, shown, fake_engine):
+    def test_the_reason_why_it_was_killed_is_shown(self, reader, shown, fake_engine):
         shown.container_id = fake_engine.run("greedy", "shop:1", Cmd=CRASHES)
         shown.save()
         fake_engine.containers[shown.container_id]["State"]["OOMKilled"] = True
@@ -117,12 +117,12 @@ class TestPage:
 
 class TestEngineThatSaysNothing:
     @pytest.mark.parametrize("tab", ["overview", "configuration"])
-    def test_the_row_is_shown_with_a_note(self, reader, fleet, tab):
+    def test_the_page_shows_the_stored_row_with_a_note(self, reader, fleet, tab):
         text = read(reader, f"/containers/{fleet.container.pk}/?tab={tab}")
-        assert "Its engine does not answer now" in text
+        assert "Its engine does not answer:" in text
         assert "No engine answers in this test." in text
         assert "shop:1" in text
-        assert "says nothing about it now" in text
+        assert "which cannot report them now" in text
 
     def test_an_engine_known_to_be_unreachable_is_not_waited_for(self, reader, shown, fake_engine):
         Cluster.objects.update(status="unreachable", status_reason="Connection refused.")
@@ -134,7 +134,7 @@ class TestEngineThatSaysNothing:
     def test_the_configuration_tab_says_so(self, reader, fleet, kind):
         row = fleet.application if kind == "applications" else fleet.service
         text = read(reader, f"/{kind}/{row.pk}/?tab=configuration")
-        assert "The settings are read from the engine, which does not answer now" in text
+        assert "The settings are read from the engine, which does not answer:" in text
 
     def test_a_refusal_is_a_note_too(self, reader, shown, fake_engine):
         def refuse(method):
@@ -143,20 +143,20 @@ class TestEngineThatSaysNothing:
         fake_engine.before_request = refuse
         assert "&lt;i&gt;no&lt;/i&gt;" in read(reader, f"/containers/{shown.pk}/")
 
-    def test_a_container_that_is_gone_says_so_and_leads_back(self, reader, shown, fake_engine):
+    def test_a_container_that_no_longer_exists_says_so_and_links_back(self, reader, shown, fake_engine):
         fake_engine.remove_container(shown.container_id, force=True)
         text = read(reader, f"/containers/{shown.pk}/")
-        assert "is not on the engine any more" in text
+        assert "no longer exists on the engine" in text
         assert f'href="/applications/{shown.service.application_id}/?tab=containers"' in text
-        assert "is not on the engine any more" in read(reader, f"/services/{shown.service.pk}/?tab=configuration")
-        assert "is not on the engine any more" in read(reader, f"/containers/{shown.pk}/use/")
+        assert "no longer exists on the engine" in read(reader, f"/services/{shown.service.pk}/?tab=configuration")
+        assert "no longer exists on the engine" in read(reader, f"/containers/{shown.pk}/use/")
 
-    def test_a_row_that_is_gone_is_a_404_and_for_an_open_page_a_note(self, reader, shown):
+    def test_a_removed_container_is_a_404_and_on_an_open_page_a_note(self, reader, shown):
         address = f"/containers/{shown.pk}/"
         shown.delete()
         assert reader.get(address).status_code == 404
         text = read(reader, address, headers=HTMX | {"HX-Target": "container-about"})
-        assert "is not on the engine any more" in text
+        assert "no longer exists on the engine" in text
         assert "data-poll" not in text
 
 
@@ -176,7 +176,7 @@ class TestPolling:
         assert f'id="{piece}"' in changed.content.decode()
 
     def test_the_head_stays_when_a_probe_ends(self, reader, shown, fake_engine):
-        """An open menu in it is not closed by each new probe."""
+        """A new probe does not close an open menu in the head."""
         pieces = ("container-about", "container-details")
         states = [self.ask(reader, shown, piece)["Windlass-State"] for piece in pieces]
         health = fake_engine.containers[shown.container_id]["State"]["Health"]
@@ -189,7 +189,7 @@ class TestPolling:
 
 class TestSecrets:
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.DEPLOYER, Role.ADMINISTRATOR])
-    def test_no_page_source_holds_one_before_it_was_asked_for(self, shown, role):
+    def test_no_page_source_holds_a_secret_before_it_is_revealed(self, shown, role):
         client = sign_in(role)
         service = shown.service
         for address in (
@@ -230,13 +230,13 @@ class TestSecrets:
         assert AuditEntry.objects.filter(action="container.reveal").count() == 1
         assert not [secret for secret in SECRETS if secret in read(client, f"/{kind}/{row.pk}/?tab=configuration")]
 
-    def test_what_was_asked_for_one_is_not_shown_of_another(self, shown):
+    def test_revealing_one_container_shows_no_secret_of_another(self, shown):
         client = sign_in(Role.DEPLOYER)
         client.post(f"/containers/{shown.pk}/reveal/")
         text = read(client, f"/services/{shown.service.pk}/?tab=configuration")
         assert not [secret for secret in SECRETS if secret in text]
 
-    def test_whoever_lost_the_right_meanwhile_sees_none(self, shown):
+    def test_a_reader_who_lost_the_permission_meanwhile_sees_none(self, shown):
         client = sign_in(Role.DEPLOYER)
         client.post(f"/containers/{shown.pk}/reveal/")
         user = AuditEntry.objects.get(action="container.reveal").user
@@ -244,7 +244,7 @@ class TestSecrets:
         text = read(client, f"/containers/{shown.pk}/?tab=configuration")
         assert not [secret for secret in SECRETS if secret in text]
 
-    def test_what_was_asked_for_is_shown_soon_or_never(self, shown, monkeypatch):
+    def test_a_reveal_expires_when_its_page_is_not_requested_soon(self, shown, monkeypatch):
         client = sign_in(Role.DEPLOYER)
         client.post(f"/containers/{shown.pk}/reveal/")
         monkeypatch.setattr("console.pages.shared.configuration.configuration.REVEALED_FOR", -1)
@@ -260,7 +260,7 @@ class TestSecrets:
         assert sign_in(Role.ADMINISTRATOR).get(f"/{kind}/{row.pk}/reveal/").status_code == 405
         assert not AuditEntry.objects.filter(action="container.reveal").exists()
 
-    def test_it_is_recorded_before_the_engine_is_asked(self, shown, fake_engine):
+    def test_a_reveal_is_recorded_before_the_engine_is_read(self, shown, fake_engine):
         fake_engine.unreachable = "Connection refused."
         response = sign_in(Role.DEPLOYER).post(
             f"/containers/{shown.pk}/reveal/", headers=HTMX | {"HX-Target": f"settings-{shown.pk}"}
@@ -274,7 +274,7 @@ class TestSwarmService:
     def test_its_settings_are_the_specs(self, reader, swarm_service, kind):
         row = swarm_service.application if kind == "applications" else swarm_service
         text = read(reader, f"/{kind}/{row.pk}/?tab=configuration")
-        for words in ("2 replicated", "serve --api-token=", "bright", "shop_default", "As its service in the Swarm has them."):
+        for words in ("2 replicated", "serve --api-token=", "bright", "shop_default", "From its Swarm service."):
             assert words in text, words
         assert not [secret for secret in SECRETS if secret in text]
 
@@ -283,14 +283,14 @@ class TestSwarmService:
         text = read(reader, address)
         assert all(secret in text for secret in SECRETS)
 
-    def test_a_service_that_is_gone_says_so(self, reader, swarm_service, fake_engine):
+    def test_a_service_that_no_longer_exists_says_so(self, reader, swarm_service, fake_engine):
         swarm_service.swarm_id = "gone"
         swarm_service.save()
-        assert "The Swarm has the service no more." in read(reader, f"/services/{swarm_service.pk}/?tab=configuration")
+        assert "The service no longer exists in the Swarm." in read(reader, f"/services/{swarm_service.pk}/?tab=configuration")
 
 
 class TestConfigurationTab:
-    def test_the_newest_container_that_runs_speaks_for_its_service(self, reader, fleet, fake_engine):
+    def test_a_services_settings_are_those_of_its_newest_running_container(self, reader, fleet, fake_engine):
         fake_engine.add_image("shop:1")
         Container.objects.filter(service=fleet.service).delete()
         for name, state, day in (("older", "running", 1), ("newer", "running", 2), ("newest", "exited", 3)):
@@ -318,7 +318,7 @@ class TestConfigurationTab:
     def test_a_service_without_a_container_says_so(self, reader, fleet, fake_engine):
         Container.objects.all().delete()
         text = read(reader, f"/services/{fleet.service.pk}/?tab=configuration")
-        assert "No container of it is on the engine." in text
+        assert "It has no container on the engine." in text
 
 
 class TestUse:
@@ -346,16 +346,16 @@ class TestUse:
         assert "<svg viewBox" not in text.partition('id="container-use"')[2]
         assert "data-poll" not in text.partition('id="container-use"')[2].partition("</section>")[0]
 
-    def test_what_is_stopped_uses_nothing_and_is_asked_again(self, reader, shown, fake_engine):
+    def test_a_stopped_container_uses_nothing_and_is_polled_again(self, reader, shown, fake_engine):
         fake_engine.stop_container(shown.container_id)
         text = self.ask(reader, shown).content.decode()
-        assert "It does not run, and uses nothing." in text
+        assert "The container is not running, so it uses nothing." in text
         assert "data-poll" in text
 
     @pytest.mark.parametrize(
         "history", ["x", "1.2-3", "1.2-3.4.5.6", "-", "1.2-", "9" * 30 + ".1", "1.2-<b>", "1.2" + "-1.2.3" * 500, "0.0-9.9.9"]
     )
-    def test_a_history_that_was_tampered_with_is_none(self, reader, shown, history):
+    def test_a_history_that_was_tampered_with_is_ignored(self, reader, shown, history):
         assert self.ask(reader, shown, history).status_code == 200
 
     def test_a_history_is_read_as_it_was_written(self):
@@ -389,7 +389,7 @@ def test_hostile_answers_stay_text(reader, shown, fake_engine):
 
 
 def test_no_page_for_a_task_of_a_swarm(reader, swarm_fleet):
-    """Its container is on another engine, and has no row."""
+    """A task's container is on another engine and has no row."""
     text = read(reader, f"/services/{swarm_fleet.service.pk}/?tab=tasks")
     assert "/containers/" not in text
 

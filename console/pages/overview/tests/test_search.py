@@ -10,7 +10,7 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, NodeFactory, ServiceFactory
 from clusters.tests.users import make_user
 from console.pages.overview.search import LIMIT
-from console.pages.tests.test_every_page import HOSTILE, IsolationChecker, TagCollector
+from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 PALETTE = {"HX-Request": "true", "HX-Target": "palette-results"}
@@ -36,7 +36,7 @@ def sign_in(role=None, cluster=None):
 
 
 def find(client, query="", **headers):
-    """The lines that are found, by the label of their group."""
+    """Return the result lines by the label of their group."""
     groups = client.get("/search/", {"q": query}, headers=headers).context["groups"]
     return {
         group.label: [" ".join(filter(None, (entry.act, entry.name, entry.place))) for entry in group.entries]
@@ -81,13 +81,13 @@ def test_the_name_of_a_cluster_alone_does_not_find_all_that_runs_there(reader, s
     assert find(reader, "harbour") == {"Clusters": ["harbour"]}
 
 
-def test_an_act_that_is_spoken_of_comes_first(reader, shop):
+def test_a_named_action_comes_first(reader, shop):
     ApplicationFactory(cluster=shop.cluster, name="redeploy shop")
     assert list(find(reader, "redeploy shop")) == ["Actions", "Applications"]
     assert list(find(reader, "shop"))[0] == "Applications"
 
 
-def test_the_very_name_comes_first_then_what_begins_with_it(reader, shop):
+def test_an_exact_name_comes_first_then_names_that_begin_with_it(reader, shop):
     for name in ("a-shop", "shopping", "bookshop"):
         ApplicationFactory(cluster=shop.cluster, name=name)
     assert [line.split()[0] for line in find(reader, "shop harbour")["Applications"]] == [
@@ -101,25 +101,25 @@ def test_wildcards_are_letters(reader, shop):
     assert find(reader, "%") == find(reader, "s_op") == {}
 
 
-def test_services_of_what_is_not_there_any_more_are_not_found(reader, shop):
+def test_services_of_absent_applications_are_not_found(reader, shop):
     Application.objects.filter(pk=shop.pk).update(status="absent")
     assert "Services" not in find(reader, "web")
 
 
-def test_nothing_found_is_said(reader, shop):
+def test_a_search_without_results_says_so(reader, shop):
     for headers in ({}, PALETTE):
         response = reader.get("/search/", {"q": "zeppelin"}, headers=headers)
-        assert "Nothing that you may see has such a name." in response.content.decode()
+        assert "Nothing you can see has this name." in response.content.decode()
 
 
-def test_what_one_may_not_see_is_not_found(shop):
+def test_what_the_reader_cannot_see_is_not_found(shop):
     client = sign_in(Role.ADMINISTRATOR, ClusterFactory(name="elsewhere"))
     for query in ("shop", "web", "harbour", "crane", "build", "redeploy", "redeploy shop", "scale", "create trigger"):
         text = client.get("/search/", {"q": query}, headers=PALETTE).content.decode()
         assert not {"shop", "web", "harbour", "crane"} & set(text.replace(">", "<").split("<")), query
 
 
-def test_an_act_is_offered_where_one_has_the_right_to_it(shop):
+def test_an_action_is_offered_where_the_reader_has_its_permission(shop):
     viewer = sign_in(Role.VIEWER, shop.cluster)
     for query in ("shop", "web", "redeploy shop", "scale web", "create trigger shop", "add cluster"):
         assert "Actions" not in find(viewer, query), query
@@ -132,7 +132,7 @@ def test_an_act_is_offered_where_one_has_the_right_to_it(shop):
     assert "Audit log" not in find(operator)["Pages"]
 
 
-def test_a_role_here_gives_no_act_there(shop):
+def test_a_role_on_one_cluster_gives_no_action_on_another(shop):
     client = sign_in(Role.OPERATOR, shop.cluster)
     quay = Application.objects.get(cluster__name="quay")
     quay.cluster.grants.create(user_id=client.session["_auth_user_id"], role=Role.VIEWER)
@@ -148,7 +148,7 @@ def test_somebody_without_a_role_is_told_so(shop):
     assert "harbour" not in text
 
 
-def test_without_a_cluster_one_is_told_to_add_it_if_one_may(reader):
+def test_without_a_cluster_a_reader_who_may_add_one_is_told_to(reader):
     text = reader.get("/search/").content.decode()
     assert "No cluster is connected" in text
     assert '<a class="button" href="/clusters/new/">Add cluster</a>' in text
@@ -160,7 +160,7 @@ def test_without_a_cluster_one_is_told_to_add_it_if_one_may(reader):
 
 
 @pytest.mark.parametrize("query", ["s", "redeploy", "scale web", "create trigger for shop"])
-def test_a_search_takes_a_fixed_number_of_queries_and_asks_for_no_call(reader, shop, query):
+def test_a_search_takes_a_fixed_number_of_queries_and_reads_no_call(reader, shop, query):
     def count():
         with CaptureQueriesContext(connection) as queries:
             found = find(reader, query, **PALETTE)

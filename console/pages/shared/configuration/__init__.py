@@ -1,0 +1,1 @@
+"""The effective settings of services and containers, and revealing their secrets."""

@@ -1,6 +1,6 @@
 """The effective settings of containers and services, read live from their engine.
 
-Secrets are not in what is described unless `revealed` asks for them. Asking is a POST that is recorded; a page shows them once.
+Secrets are masked unless `revealed` is set. Revealing is a POST, recorded in the audit log; a page shows the secrets once.
 """
 
 import time
@@ -19,15 +19,15 @@ from clusters.engine.inspection.swarm_details import read_service_configuration
 from clusters.models import Application, Container, Service
 from console.pages.shared.live import load_keys, open_application_engine
 
-SERVICES_READ = 10  # of an application, for one page
-REVEALED = "revealed_environment"  # the session's key
-REVEALED_FOR = 60  # seconds in which the page that was asked for has to come
+SERVICES_READ = 10  # at most, of an application, for one page
+REVEALED = "revealed_environment"  # session key
+REVEALED_FOR = 60  # seconds within which the revealed page must be requested
 PERMISSION = "clusters.reveal_environment"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A service's settings: those of a Swarm's spec, or of its newest container. `problem` says why there are none."""
+    """A service's settings, from its Swarm spec or its newest container. `problem` says why there are none."""
 
     service: Service
     container: Container | None = None
@@ -37,7 +37,9 @@ class Section:
 
 @dataclass(frozen=True)
 class LiveContainer:
-    """A container as its engine describes it now. `is_gone`: the engine has it no more. `problem` says why there is nothing."""
+    """A container as its engine describes it now.
+
+    `is_gone` is set if it no longer exists on the engine; `problem` says why else there are no details."""
 
     details: ContainerDetails | None = None
     problem: str = ""
@@ -45,11 +47,11 @@ class LiveContainer:
 
 
 def describe_configuration(request: HttpRequest, source: Application | Service) -> dict[str, Any]:
-    """What `console/shared/configuration/_configuration.html` shows. An engine that does not answer is a state of the page."""
+    """Return the context of `console/shared/configuration/_configuration.html`, also if the engine does not answer."""
     application = source if isinstance(source, Application) else source.application
     services = list(source.services.all()) if isinstance(source, Application) else [source]
     load_keys(application.cluster)
-    revealed = {service.pk for service in services if is_to_be_revealed(request, service)}
+    revealed = {service.pk for service in services if take_revealed(request, service)}
     sections, problem = read_sections(application, services[:SERVICES_READ], revealed)
     return {
         "sections": sections,
@@ -60,13 +62,13 @@ def describe_configuration(request: HttpRequest, source: Application | Service) 
 
 
 def describe_section(service: Service, revealed: bool) -> dict[str, Any]:
-    """What `console/shared/configuration/_configuration_section.html` shows, of one service."""
+    """Return the context of `console/shared/configuration/_configuration_section.html` for one service."""
     sections, problem = read_sections(service.application, [service], {service.pk} if revealed else set())
     return {"section": sections[0] if sections else Section(service, problem=problem)}
 
 
 def read_sections(application: Application, services: list[Service], revealed: set[int]) -> tuple[list[Section], str]:
-    """A section for each service; or none, and a sentence why the engine says nothing. One query."""
+    """Return a section for each service; or none, and a sentence about why the engine cannot be read. One query."""
     containers = {} if application.is_swarm else find_newest_containers(services)
     try:
         with open_application_engine(application) as client:
@@ -80,7 +82,7 @@ def read_sections(application: Application, services: list[Service], revealed: s
 
 
 def find_newest_containers(services: Iterable[Service]) -> dict[int, Container]:
-    """By service: the newest of those that run, else the newest."""
+    """Return for each service its newest running container, or its newest one if none runs."""
     newest = Container.objects.filter(service=OuterRef("pk")).order_by(
         Case(When(state="running", then=0), default=1), "-created_at", "name"
     )
@@ -91,13 +93,13 @@ def find_newest_containers(services: Iterable[Service]) -> dict[int, Container]:
 
 
 def read_section(client: EngineClient, service: Service, container: Container | None, revealed: bool) -> Section:
-    """Raises EngineError, but not for a container that is gone."""
+    """Read the settings of a service's container. Raises EngineError, except for a container that no longer exists."""
     if container is None:
-        return Section(service, problem="No container of it is on the engine.")
+        return Section(service, problem="It has no container on the engine.")
     try:
         inspected = client.inspect_container(container.container_id)
     except TargetMissing:
-        return Section(service, container, problem="Its container is not on the engine any more.")
+        return Section(service, container, problem="Its container no longer exists on the engine.")
     image = {"RepoDigests": service.image_digests} if service.image_id == container.image_id else {}
     return Section(service, container, read_container_details(inspected, image, revealed).configuration)
 
@@ -109,7 +111,7 @@ def read_swarm_sections(client: EngineClient, services: list[Service], revealed:
         try:
             inspected = client.inspect_service(service.swarm_id)
         except TargetMissing:
-            sections.append(Section(service, problem="The Swarm has the service no more."))
+            sections.append(Section(service, problem="The service no longer exists in the Swarm."))
         else:
             configuration = read_service_configuration(inspected, names, service.pk in revealed)
             sections.append(Section(service, configuration=configuration))
@@ -117,7 +119,7 @@ def read_swarm_sections(client: EngineClient, services: list[Service], revealed:
 
 
 def read_live_container(container: Container, revealed: bool = False, with_image: bool = False) -> LiveContainer:
-    """`with_image` asks for the digests too."""
+    """Read a container from its engine, with `with_image` also the digests of its image."""
     try:
         with open_application_engine(container.service.application) as client:
             inspected = client.inspect_container(container.container_id)
@@ -130,7 +132,7 @@ def read_live_container(container: Container, revealed: bool = False, with_image
 
 
 def inspect_image(client: EngineClient, image_id: str) -> dict[str, Any]:
-    """Empty where the image was removed under its container."""
+    """Inspect an image; empty if it was removed although the container still exists."""
     try:
         return client.inspect_image(image_id)
     except TargetMissing:
@@ -141,18 +143,18 @@ def inspect_image(client: EngineClient, image_id: str) -> dict[str, Any]:
 
 
 def record_reveal(request: HttpRequest, source: Container | Service) -> None:
-    """Call it before the secrets of the container or the service are read for the reader."""
+    """Record in the audit log that the reader sees the secrets. Call it before they are read."""
     service = source.service if isinstance(source, Container) else source
     record_act(request, "container.reveal", source, application=service.application.name, service=service.name)
 
 
 def remember_revealed(request: HttpRequest, source: Container | Service) -> None:
-    """The next page of it shows its secrets: that was asked for just now, and recorded."""
+    """Let the next page of the container or service show its secrets. The reveal is already recorded."""
     request.session[REVEALED] = [source._meta.label, source.pk, time.time()]
 
 
-def is_to_be_revealed(request: HttpRequest, source: Container | Service) -> bool:
-    """Once: a reload shows them no more."""
+def take_revealed(request: HttpRequest, source: Container | Service) -> bool:
+    """Return whether this page shows the secrets, and forget it: a reload masks them again."""
     label, pk, moment = request.session.get(REVEALED) or ("", 0, 0.0)
     if (label, pk) != (source._meta.label, source.pk):
         return False

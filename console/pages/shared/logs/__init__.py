@@ -1,0 +1,1 @@
+"""The log panel of applications, services and containers."""

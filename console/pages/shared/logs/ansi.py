@@ -1,7 +1,7 @@
-"""Terminal sequences in a line of a log: colours become classes, everything else is removed. Pure functions.
+"""Terminal sequences in log lines: colours become CSS classes, everything else is removed. Pure functions.
 
-What is left is text that does nothing: no escape character, no control character, and nothing that moves a cursor, sets a
-title or makes a link. Colours are the sixteen of logs.css; others become the nearest of them.
+The remaining text is harmless: it has no escape or control character, and nothing that moves a cursor, sets a title or makes
+a link. Colours are the sixteen of logs.css; others become the nearest of them.
 """
 
 import re
@@ -19,24 +19,38 @@ SEQUENCE = re.compile(
     r"|[\x80-\x9f]"
 )
 MOST_PARAMETERS = 64
-# What has no shape is shown by one: U+2400 and following are pictures of the controls.
+# Control characters become visible symbols: U+2400 and following.
 PICTURES = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) != "\t"},
     0x7F: 0x2421,
     0x2028: 0x2424,
     0x2029: 0x2424,
 }
-# As xterm has them: only to find the nearest one.
+# xterm's colours, to find the nearest one.
 PALETTE = (
-    *((0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229)),
-    *((127, 127, 127), (255, 0, 0), (0, 255, 0), (255, 255, 0), (92, 92, 255), (255, 0, 255), (0, 255, 255), (255, 255, 255)),
+    (0, 0, 0),
+    (205, 0, 0),
+    (0, 205, 0),
+    (205, 205, 0),
+    (0, 0, 238),
+    (205, 0, 205),
+    (0, 205, 205),
+    (229, 229, 229),
+    (127, 127, 127),
+    (255, 0, 0),
+    (0, 255, 0),
+    (255, 255, 0),
+    (92, 92, 255),
+    (255, 0, 255),
+    (0, 255, 255),
+    (255, 255, 255),
 )
 CUBE = (0, 95, 135, 175, 215, 255)
 
 
 @dataclass(frozen=True)
 class Style:
-    """Colours are indices of PALETTE; None is the default."""
+    """The look of text. Colours are indices into PALETTE; None is the default colour."""
 
     ink: int | None = None
     ground: int | None = None
@@ -48,7 +62,7 @@ class Style:
 
     @cached_property
     def classes(self) -> str:
-        if self.reversed:  # the ground's colour on the ink's
+        if self.reversed:  # ground colour on ink colour
             ink, ground = name_colour("ansi-pale", self.ground), name_colour("ansi-full", self.ink)
         else:
             ink = "" if self.ink is None else f"ansi-ink-{self.ink}"
@@ -76,9 +90,9 @@ def name_colour(kind: str, colour: int | None) -> str:
 
 
 def split_ansi(text: str) -> list[Segment]:
-    """The text in segments of one look each, none of them empty. Joined they are `strip_ansi(text)`."""
+    """Split the text into segments of one style each, none of them empty. Joined they equal `strip_ansi(text)`."""
     segments: list[Segment] = []
-    for style, part in walk(text):
+    for style, part in iterate_styles(text):
         if segments and segments[-1][0] == style.classes:
             segments[-1] = (style.classes, segments[-1][1] + part)
         else:
@@ -87,10 +101,10 @@ def split_ansi(text: str) -> list[Segment]:
 
 
 def strip_ansi(text: str) -> str:
-    return "".join(part for _, part in walk(text))
+    return "".join(part for _, part in iterate_styles(text))
 
 
-def walk(text: str) -> Iterator[tuple[Style, str]]:
+def iterate_styles(text: str) -> Iterator[tuple[Style, str]]:
     style, start = PLAIN, 0
     for found in SEQUENCE.finditer(text):
         if found.start() > start:
@@ -104,17 +118,17 @@ def walk(text: str) -> Iterator[tuple[Style, str]]:
 
 @lru_cache(maxsize=4096)
 def apply_parameters(style: Style, text: str) -> Style:
-    """ECMA-48's Select Graphic Rendition. What is unknown changes nothing; private ones (`>4;2m`) are not it."""
+    """Apply an ECMA-48 Select Graphic Rendition. Unknown parameters change nothing; private sequences (`>4;2m`) are ignored."""
     if text[:1] in ("<", "=", ">", "?"):
         return style
-    # A part with colons is one parameter with its own: 4:3 is a curly underline, 38:2::1:2:3 a colour.
+    # A part with colons is one parameter with subparameters: 4:3 is a curly underline, 38:2::1:2:3 a colour.
     parts = iter(text.split(";")[:MOST_PARAMETERS])
     for part in parts:
-        number, *own = [read_number(word) for word in part.split(":")]
+        number, *own = [parse_parameter(word) for word in part.split(":")]
         if number == 0:
             style = PLAIN
         elif number in (38, 48, 58):
-            colour = read_colour(iter([2, *own[-3:]] if own[0] == 2 else own) if own else map(read_number, parts))
+            colour = read_colour(iter([2, *own[-3:]] if own[0] == 2 else own) if own else map(parse_parameter, parts))
             if number != 58 and colour is not None:
                 style = replace(style, ink=colour) if number == 38 else replace(style, ground=colour)
         elif number == 4 and own:
@@ -125,12 +139,12 @@ def apply_parameters(style: Style, text: str) -> Style:
     return style
 
 
-def read_number(word: str) -> int:
+def parse_parameter(word: str) -> int:
     return int(word) if word.isascii() and word.isdigit() and len(word) < 5 else 0
 
 
 def read_colour(numbers: Iterator[int]) -> int | None:
-    """`5;n` of 256 colours, `2;r;g;b`: the nearest of PALETTE. None for what is neither."""
+    """Return the nearest index of PALETTE for `5;n` (one of 256) or `2;r;g;b`, or None for anything else."""
     kind = next(numbers, 0)
     if kind == 5:
         return find_indexed(next(numbers, 0))

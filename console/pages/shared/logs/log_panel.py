@@ -1,4 +1,4 @@
-"""The panel that shows logs: of a container, of a service, or of an application with all its services interleaved."""
+"""The log panel of a container, a service, or an application with all its services interleaved."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from django.urls import reverse
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
-from clusters.engine.logs import portions as logs
+from clusters.engine.logs import portions
 from clusters.engine.logs.cursor import LogCursor
 from clusters.engine.logs.portions import LogLine, LogNotice, LogPortion, LogSource
 from clusters.engine.logs.stream_format import SECOND
@@ -26,18 +26,18 @@ from console.pages.shared.page import read_query, require
 
 Row = Application | Service | Container
 
-TIMEOUT = 5.0  # seconds for an answer of the engine while a person waits
+TIMEOUT = 5.0  # seconds for one response of the engine while a person waits
 MOST_SOURCES = 50  # containers or tasks read at once
 MOST_CHOICES = 200
 TAIL = 1_000  # lines
-TAIL_ON_PAGE = 200  # of them without scripts
-COLOURS = 8  # of names, in logs.css
-PERIODS: dict[str, tuple[str, int | None]] = {  # label, and seconds to look back; None: to the beginning
+TAIL_ON_PAGE = 200  # lines in a page without scripts
+COLOURS = 8  # for names, in logs.css
+PERIODS: dict[str, tuple[str, int | None]] = {  # label, and seconds to look back; None means from the beginning
     "": (f"Last {TAIL:,} lines", None),
     "5m": ("Last 5 minutes", 300),
     "1h": ("Last hour", 3600),
     "24h": ("Last 24 hours", 86_400),
-    "all": (f"Last {logs.LONG_TAIL:,} lines", None),
+    "all": (f"Last {portions.LONG_TAIL:,} lines", None),
 }
 STREAMS = {"": "Both streams", "stdout": "stdout", "stderr": "stderr"}
 FILE_BYTES = 50_000_000
@@ -47,7 +47,7 @@ BLOCK_CHARACTERS = 32_000
 
 @dataclass(frozen=True)
 class LogQuery:
-    """As the address has it. `only`: `service-7`, `container-7`, `task-7`, or empty for all."""
+    """The filters in the address. `only` is `service-7`, `container-7`, `task-7`, or empty for all."""
 
     since: str = ""
     only: str = ""
@@ -69,7 +69,7 @@ class LogQuery:
 
     @property
     def begins_at(self) -> int:
-        """Nanoseconds since 1970; 0 is the beginning."""
+        """The start of the period in nanoseconds since 1970; 0 is the beginning."""
         seconds = PERIODS[self.since][1]
         return int((time.time() - seconds) * SECOND) if seconds else 0
 
@@ -79,7 +79,10 @@ class LogQuery:
 
 @dataclass(frozen=True)
 class LogTarget:
-    """What is read. `left_out`: how many more there are; `silent`: those whose node is down, which are not asked."""
+    """The log sources to read, all of one engine.
+
+    `left_out` counts further sources. `silent` lists tasks whose node is down, which are not read.
+    """
 
     endpoint: EngineEndpoint
     sources: tuple[LogSource, ...]
@@ -91,22 +94,22 @@ class LogTarget:
         return {name: index % COLOURS for index, name in enumerate(sorted({source.name for source in self.sources}))}
 
 
-# What there is to read
+# Finding sources
 
 
 def find_target(row: Row, query: LogQuery) -> LogTarget:
-    """Running ones first, then the newest. `row` with its way to its cluster."""
+    """Find the sources to read, running ones first, then the newest. The row's cluster is selected with it."""
     rows = narrow(list_parts(row), query.only)
     return make_target(row, rows, list(rows[:MOST_SOURCES]), MOST_SOURCES)
 
 
-def make_target(row: Row, rows: QuerySet[Any], found: list[Any], asked: int) -> LogTarget:
-    """`found`: the first of the rows, as many as were asked for if there are so many."""
+def make_target(row: Row, rows: QuerySet[Any], found: list[Any], limit: int) -> LogTarget:
+    """Make a target of `found`, the first `limit` of the rows."""
     application = find_application(row)
-    left_out = max((rows.count() if len(found) == asked else len(found)) - MOST_SOURCES, 0)
+    left_out = max((rows.count() if len(found) == limit else len(found)) - MOST_SOURCES, 0)
     found = found[:MOST_SOURCES]
     if rows.model is Container:
-        sources = [LogSource("containers", one.container_id, shorten(one.name, application)) for one in found]
+        sources = [LogSource("containers", one.container_id, trim_project(one.name, application)) for one in found]
         return LogTarget(application.endpoint, tuple(sources), left_out)
     return LogTarget(
         application.endpoint,
@@ -123,13 +126,13 @@ def find_application(row: Row) -> Application:
 
 
 def list_parts(row: Row) -> QuerySet[Any]:
-    """The containers of a plain engine, or the tasks of a Swarm. A container is its own part."""
+    """Select the row's containers on a plain engine, or its tasks on a Swarm. A container is its own part."""
     if isinstance(row, Container) or not find_application(row).is_swarm:
-        return list_containers(row)
-    return list_tasks(row)
+        return select_containers(row)
+    return select_tasks(row)
 
 
-def list_containers(row: Row) -> QuerySet[Container]:
+def select_containers(row: Row) -> QuerySet[Container]:
     rows = Container.objects.select_related("service")
     if isinstance(row, Application):
         rows = rows.filter(service__application=row)
@@ -138,8 +141,8 @@ def list_containers(row: Row) -> QuerySet[Container]:
     return rows.order_by(Case(When(state="running", then=Value(0)), default=Value(1)), "-created_at", "pk")
 
 
-def list_tasks(row: Application | Service) -> QuerySet[Task]:
-    """Those that have got a container, with `lost_node`: the name of their node if it is down."""
+def select_tasks(row: Application | Service) -> QuerySet[Task]:
+    """Select tasks that have a container, with `lost_node`: the name of their node if it is down."""
     down = Node.objects.filter(cluster=find_application(row).cluster_id, state=Node.State.DOWN, node_id=OuterRef("node_id"))
     rows = Task.objects.exclude(container_id="").select_related("service")
     rows = rows.annotate(lost_node=Subquery(down.values("hostname")[:1]))
@@ -152,13 +155,13 @@ def narrow(rows: QuerySet[Any], only: str) -> QuerySet[Any]:
     return rows.filter(**{"service" if kind == "service" else "pk": int(key)}) if only else rows
 
 
-def shorten(name: str, application: Application) -> str:
-    """A container's name without its project's in front of it."""
+def trim_project(name: str, application: Application) -> str:
+    """Return a container's name without its Compose project's name in front."""
     return re.sub(rf"^{re.escape(application.name)}[-_](?=.)", "", name) if application.source == "compose" else name
 
 
 def list_choices(row: Row, parts: list[Container | Task]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Values and labels by service; nothing where there is no choice."""
+    """Return values and labels by service, or nothing if there is only one part."""
     application = find_application(row)
     parts = sorted(parts, key=lambda part: (part.service.name, part.name))
     groups: dict[Service, list[tuple[str, str]]] = {}
@@ -167,7 +170,7 @@ def list_choices(row: Row, parts: list[Container | Task]) -> list[tuple[str, lis
         if isinstance(part, Task):
             group.append((f"task-{part.pk}", f"{part.name} ({part.state}, {part.task_id[:5]})"))
         else:
-            group.append((f"container-{part.pk}", shorten(part.name, application)))
+            group.append((f"container-{part.pk}", trim_project(part.name, application)))
     if isinstance(row, Application):
         for service, group in groups.items():
             group.insert(0, (f"service-{service.pk}", f"All of {service.name}"))
@@ -177,21 +180,21 @@ def list_choices(row: Row, parts: list[Container | Task]) -> list[tuple[str, lis
 # Reading
 
 
-def open_engine(endpoint: EngineEndpoint) -> EngineClient:
-    """Raises EngineError."""
+def open_log_engine(endpoint: EngineEndpoint) -> EngineClient:
+    """Connect to the engine. Raises EngineError."""
     return EngineClient(endpoint, timeout=TIMEOUT)
 
 
 def read_portion(target: LogTarget, query: LogQuery, cursor: LogCursor | None, tail: int = TAIL) -> LogPortion:
-    """What follows the cursor; without one the beginning of what the query asks for. Raises EngineError."""
-    with open_engine(target.endpoint) as client:
+    """Read what follows the cursor, or without a cursor the first portion of the query. Raises EngineError."""
+    with open_log_engine(target.endpoint) as client:
         if cursor is None and not query.since:
-            return logs.read_newest(client, target.sources, tail)
-        return logs.read_since(client, target.sources, cursor or LogCursor(query.begins_at))
+            return portions.read_newest(client, target.sources, tail)
+        return portions.read_since(client, target.sources, cursor or LogCursor(query.begins_at))
 
 
 def answer_portion(target: LogTarget, query: LogQuery, cursor: LogCursor | None) -> dict[str, Any]:
-    """For logs.js. A line is `[time, index of its source, 1 for stderr, text or segments]`."""
+    """Return a portion for logs.js. A line is `[time, index of its source, 1 for stderr, text or segments]`."""
     try:
         portion = read_portion(target, query, cursor)
     except EngineError as error:
@@ -209,7 +212,7 @@ def answer_portion(target: LogTarget, query: LogQuery, cursor: LogCursor | None)
 
 
 def find_problem(target: LogTarget, portion: LogPortion) -> str:
-    """Why nothing at all could be read, where there is one reason for all."""
+    """Return the reason why no source could be read, if it is the same for all; otherwise an empty string."""
     reasons = {notice.text for notice in portion.notices}
     return reasons.pop()[:500] if len(portion.notices) == len(target.sources) > 1 and len(reasons) == 1 else ""
 
@@ -220,8 +223,10 @@ def pack(text: str) -> str | list[Segment]:
 
 
 def describe_logs(request: HttpRequest, source: Row) -> dict[str, Any]:
-    """Return what `console/shared/logs/_logs.html` needs. Scripts fetch the lines themselves from another address; without
-    scripts the page holds the first portion. Raises PermissionDenied when the reader may not read logs."""
+    """Return the context of `console/shared/logs/_logs.html`. Raises PermissionDenied if the reader may not read logs.
+
+    Scripts fetch the lines from an address of their own; for a browser without scripts the page holds the first portion.
+    """
     require(request, "clusters.view_logs", source)
     application = find_application(source)
     load_keys(application.cluster)
@@ -242,14 +247,14 @@ def describe_logs(request: HttpRequest, source: Row) -> dict[str, Any]:
         "part": "task" if application.is_swarm else "container",
         "count": len(target.sources),
         "left_out": target.left_out,
-        "most_lines": logs.LONG_TAIL,
+        "most_lines": portions.LONG_TAIL,
     }
     if not request.htmx:  # type: ignore[attr-defined]
-        panel |= describe_lines(target, query)
+        panel |= describe_first_lines(target, query)
     return {"logs": panel}
 
 
-def describe_lines(target: LogTarget, query: LogQuery) -> dict[str, Any]:
+def describe_first_lines(target: LogTarget, query: LogQuery) -> dict[str, Any]:
     try:
         portion = read_portion(target, query, None, TAIL if query.text or query.stream else TAIL_ON_PAGE)
     except EngineError as error:
@@ -263,20 +268,23 @@ def describe_lines(target: LogTarget, query: LogQuery) -> dict[str, Any]:
     }
 
 
-# A file of them
+# Log files
 
 
 def name_file(row: Row) -> str:
-    """Of letters, digits, dots and dashes alone, whatever the row is called."""
+    """Return a file name of letters, digits, dots and dashes alone, whatever the row is called."""
     name = re.sub(r"[^A-Za-z0-9.]+", "-", str(row)).strip("-.")[:80]
     return f"{name or row._meta.model_name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
 
 
 def write_file(client: EngineClient, target: LogTarget, query: LogQuery) -> Iterator[str]:
-    """In blocks, up to FILE_BYTES or FILE_SECONDS; it says so where it ends early. Closing it closes the connections."""
+    """Yield the file in blocks, up to FILE_BYTES or FILE_SECONDS; a file that is cut off ends with a line that says so.
+
+    Closing the iterator closes the connections.
+    """
     ends, written, block = time.monotonic() + FILE_SECONDS, 0, ""
     with client:
-        entries = logs.read_whole(client, target.sources, query.begins_at)
+        entries = portions.read_whole(client, target.sources, query.begins_at)
         try:
             if target.left_out:
                 block += f"[{target.left_out} more are left out: at most {MOST_SOURCES} are read at once.]\n"
@@ -291,7 +299,7 @@ def write_file(client: EngineClient, target: LogTarget, query: LogQuery) -> Iter
                     yield block
                     block = ""
                 if written >= FILE_BYTES or time.monotonic() > ends:
-                    block += f"[Cut off here: a file holds {FILE_BYTES // 10**6} MB, or what {FILE_SECONDS:.0f} s give.]\n"
+                    block += f"[Cut off here: a file ends after {FILE_BYTES // 10**6} MB or {FILE_SECONDS:.0f} s.]\n"
                     break
             yield block
         finally:
@@ -299,7 +307,7 @@ def write_file(client: EngineClient, target: LogTarget, query: LogQuery) -> Iter
 
 
 def write_notice(notice: LogNotice) -> str:
-    return f"[{strip_ansi(notice.source)} is not read: {strip_ansi(notice.text)}]\n"
+    return f"[{strip_ansi(notice.source)} cannot be read: {strip_ansi(notice.text)}]\n"
 
 
 def write_line(line: LogLine, query: LogQuery, is_named: bool) -> str:

@@ -1,4 +1,4 @@
-"""Logs of an application, a service or a container: the next lines for the panel, and all of them as a file."""
+"""Logs of an application, a service or a container: the next lines for the panel, and everything as a file."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -13,7 +13,7 @@ from console.pages.shared.logs.log_panel import (
     answer_portion,
     find_target,
     name_file,
-    open_engine,
+    open_log_engine,
     write_file,
 )
 from console.pages.shared.page import console_page, get_visible, require
@@ -56,7 +56,7 @@ def container_logs_download(request: HttpRequest, container_id: int) -> HttpResp
 
 
 def send_portion(request: HttpRequest, row: Row) -> HttpResponse:
-    """The lines behind `?cursor=`. An engine that does not answer is a sentence in the answer, whose status is 200."""
+    """Send the lines after `?cursor=`. If the engine does not answer, the response has status 200 and says so."""
     require(request, "clusters.view_logs", row)
     query = LogQuery.from_request(request)
     try:
@@ -71,7 +71,7 @@ def send_file(request: HttpRequest, row: Row) -> HttpResponseBase:
     query = LogQuery.from_request(request)
     target = find_target(row, query)
     try:
-        client = open_engine(target.endpoint)
+        client = open_log_engine(target.endpoint)
     except EngineError as error:
         return HttpResponse(f"{error.message}\n", content_type="text/plain; charset=utf-8", status=503)
     response = StreamingHttpResponse(write_file(client, target, query), content_type="text/plain; charset=utf-8")

@@ -63,7 +63,7 @@ def test_a_changed_piece_is_answered_whole_with_its_new_state(reader, fleet, nam
     assert answer[STATE_HEADER] != state
 
 
-def test_a_page_and_a_piece_that_is_gone_are_never_answered_so(reader, fleet):
+def test_a_page_and_a_missing_piece_are_never_answered_with_204(reader, fleet):
     state = poll(reader, fleet.pages["application"], "about")[STATE_HEADER]
     page = reader.get(fleet.pages["application"], headers={STATE_HEADER: state})
     assert page.status_code == 200

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from console.pages.shared.outcome_counts import Part, describe_outcomes, stack_outcomes, sum_outcomes
+from console.pages.shared.outcome_counts import OutcomeBar, describe_outcomes, stack_outcomes, sum_outcomes
 from triggers.calls.tallies import TRIGGER, count_calls_of
 from triggers.models import Trigger
 
@@ -25,7 +25,7 @@ PART = f'<rect class="tone-{{}}" x="{{}}" y="{{}}" width="{BAR}" height="{{}}"/>
 class Sparkline:
     """`text` says in words what `bars` show; `days` what each day's place says under the pointer."""
 
-    bars: list[Part]
+    bars: list[OutcomeBar]
     days: list[tuple[int, str]]
     total: int
     text: str

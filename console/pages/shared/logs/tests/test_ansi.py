@@ -113,5 +113,5 @@ def test_colours_follow_one_another_and_equal_ones_are_joined():
     "piece", ["\x1b", "\x1b[", "\x1b]", "\x9d", "\x1b[1;", "\x1b[0", "\x1b]0;", "\x9d\x90", "\x1b[31m", ":"]
 )
 def test_a_hostile_line_takes_no_more_time_than_a_long_one(piece):
-    """Each would take minutes if the sequences were matched over and over."""
+    """Each line would take minutes if matching backtracked."""
     strip_ansi(piece * 100_000)

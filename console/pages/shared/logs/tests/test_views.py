@@ -14,19 +14,19 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ContainerFactory, ServiceFactory, TaskFactory
 from clusters.tests.users import make_user
 from console.pages.shared.logs import log_panel
-from console.pages.tests.test_every_page import IsolationChecker, TagCollector
+from console.pages.tests.hostile import IsolationChecker, TagCollector
 
 pytestmark = pytest.mark.django_db
 
-HOSTILE = "<img src=x onerror=alert(1)>\x1b]0;title\x07\x1b[31mred\x1b[0m\u202egnp.exe"
+HOSTILE_LINE = "<img src=x onerror=alert(1)>\x1b]0;title\x07\x1b[31mred\x1b[0m\u202egnp.exe"
 
 
 @pytest.fixture
 def engine(monkeypatch):
     fake = FakeEngine()
     fake.add_image("app:1")
-    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_engine", lambda endpoint: fake)
-    monkeypatch.setattr("console.pages.shared.logs.views.open_engine", lambda endpoint: fake)
+    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_log_engine", lambda endpoint: fake)
+    monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", lambda endpoint: fake)
     return fake
 
 
@@ -88,13 +88,13 @@ def test_a_period_begins_where_it_says(reader, shop, engine, monkeypatch):
     assert len(texts(ask(reader, shop, since="all"))) == 3
 
 
-def test_a_cursor_that_is_none_is_refused(reader, shop):
+def test_an_invalid_cursor_is_refused(reader, shop):
     assert reader.get(f"/applications/{shop.pk}/logs/", {"cursor": "<b>"}).status_code == 400
     reader.get(f"/applications/{shop.pk}/logs/", {"cursor": LogCursor().encode()})
 
 
 def test_hostile_lines_are_text_in_the_page_in_the_answer_and_in_the_file(reader, shop, engine):
-    engine.write_log("shop-web-1", HOSTILE)
+    engine.write_log("shop-web-1", HOSTILE_LINE)
     page = reader.get(f"/applications/{shop.pk}/?tab=logs").content.decode()
     collector, checker = TagCollector(), IsolationChecker()
     collector.feed(page)
@@ -112,7 +112,7 @@ def test_hostile_lines_are_text_in_the_page_in_the_answer_and_in_the_file(reader
     assert "\x1b" not in page + text
 
 
-def test_the_file_has_a_safe_name_and_what_was_asked_for(reader, shop, engine):
+def test_the_file_has_a_safe_name_and_the_requested_lines(reader, shop, engine):
     Application.objects.update(name='../"shop"; x=\r\n<b>')
     engine.write_log("shop-web-1", "out")
     engine.write_log("shop-web-1", "err", stream="stderr")
@@ -132,7 +132,7 @@ def test_a_file_that_grows_too_large_is_cut_and_says_so(reader, shop, engine, mo
     assert b"[Cut off here" in text
 
 
-def test_who_may_not_read_logs_is_refused_and_not_offered_them(client, shop, engine):
+def test_a_reader_without_the_permission_is_refused_logs_and_not_offered_them(client, shop, engine):
     client.force_login(make_user("viewer", Role.VIEWER, shop.cluster))
     page = client.get(f"/applications/{shop.pk}/").content.decode()
     assert "tab=logs" not in page
@@ -171,22 +171,22 @@ def test_the_tab_takes_a_fixed_number_of_queries(reader, shop, engine, django_as
         ask(reader, row)
 
 
-def test_an_engine_that_does_not_answer_is_a_sentence(reader, shop, engine, monkeypatch):
+def test_an_engine_that_does_not_answer_is_reported_in_a_sentence(reader, shop, engine, monkeypatch):
     engine.unreachable = "Connection refused."
     assert ask(reader, shop)["problem"] == "Connection refused."
 
     def fail(endpoint):
         raise EngineUnreachable("Nobody listens there.")
 
-    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_engine", fail)
-    monkeypatch.setattr("console.pages.shared.logs.views.open_engine", fail)
+    monkeypatch.setattr("console.pages.shared.logs.log_panel.open_log_engine", fail)
+    monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", fail)
     assert ask(reader, shop) == {"problem": "Nobody listens there."}
     assert "Nobody listens there." in reader.get(f"/applications/{shop.pk}/?tab=logs").content.decode()
     refused = reader.get(f"/applications/{shop.pk}/logs/download/")
     assert (refused.status_code, refused.content) == (503, b"Nobody listens there.\n")
 
 
-def test_running_containers_are_read_first_and_the_rest_is_told(reader, shop, engine, monkeypatch):
+def test_running_containers_are_read_first_and_the_rest_is_counted(reader, shop, engine, monkeypatch):
     monkeypatch.setattr(log_panel, "MOST_SOURCES", 2)
     service = Service.objects.get(name="web")
     for number in range(3):

@@ -1,0 +1,193 @@
+"""Rows of every kind that the pages show, for tests."""
+
+from datetime import timedelta
+from functools import cached_property
+
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from clusters.access.audit import record
+from clusters.engine.fakes.fake_containers import make_id
+from clusters.models import Application, ClusterGrant, Container
+from clusters.roles import Role
+from clusters.tests.factories import (
+    ApplicationFactory,
+    ClusterFactory,
+    ContainerFactory,
+    NodeFactory,
+    RegistryFactory,
+    ServiceFactory,
+    TaskFactory,
+)
+from clusters.tests.users import make_user
+from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
+from triggers.tests.factories import (
+    DeliveryFactory,
+    DeliveryLineFactory,
+    ImageSubscriptionFactory,
+    ScalingTriggerFactory,
+    TriggerCallFactory,
+    TriggerFactory,
+)
+
+IMAGE_HEX = make_id("image", 1)  # the first image of a fake engine
+POLICY = {
+    "parallelism": 1,
+    "order": "stop-first",
+    "delay": 10,
+    "monitor": 5,
+    "failure_action": "pause",
+    "max_failure_ratio": 0.25,
+}
+
+
+class Fleet:
+    """Rows of everything that pages show: containers on a plain engine, or tasks on a Swarm."""
+
+    def __init__(self, swarm: bool = False) -> None:
+        self.swarm = swarm
+        self.cluster = ClusterFactory(name="armada" if swarm else "harbour", swarm_manager=swarm)
+        self.node = NodeFactory(cluster=self.cluster, hostname="quay", role="manager", leader=True)
+        self.add_application()
+        self.add_user()
+
+    def add_user(self) -> None:
+        """Add a user with a role on the cluster and an audit entry."""
+        self.user = make_user(f"user-{User.objects.count()}", Role.VIEWER, self.cluster)
+        group = Group.objects.create(name=f"shift of {self.user}")
+        self.user.groups.add(group)
+        ClusterGrant.objects.create(cluster=self.cluster, group=group, role=Role.OPERATOR)
+        self.entry = record(self.user, "trigger.reveal", self.trigger, address="203.0.113.9", application="shop")
+
+    def add_application(self) -> None:
+        if self.swarm:
+            self._add_stack()
+        else:
+            self._add_project()
+        self._add_triggers()
+
+    def _add_project(self) -> None:
+        self.application = ApplicationFactory(cluster=self.cluster)
+        self.service = ServiceFactory(application=self.application)
+        self.container = ContainerFactory(service=self.service, addresses={"default": "172.19.0.2"})
+        ContainerFactory(service=self.service)
+
+    def _add_stack(self) -> None:
+        self.application = ApplicationFactory(cluster=self.cluster, source=Application.Source.STACK)
+        self.service = ServiceFactory(
+            application=self.application,
+            replicas=3,
+            image_id="",
+            image_digests=["shop@sha256:" + "2" * 64],
+            update_config=POLICY,
+            rollback_config=POLICY | {"order": "start-first"},
+        )
+        self.add_tasks()
+
+    def add_tasks(self) -> None:
+        place = {"service": self.service, "node_id": self.node.node_id, "node_name": self.node.hostname}
+        for slot in (1, 2):
+            TaskFactory(slot=slot, **place)
+            TaskFactory(slot=slot, state="failed", desired_state="shutdown", error="task: non-zero exit (1)", **place)
+        pending = {"state": "pending", "error": "no suitable node (insufficient memory)", "node_id": "", "node_name": ""}
+        TaskFactory(slot=3, **place | pending)
+
+    @cached_property
+    def container(self) -> Container:
+        """A container. Next to a stack it belongs to a project on the same engine, and is made on first use."""
+        return ContainerFactory(service__application__cluster=self.cluster)
+
+    def _add_triggers(self) -> None:
+        self.trigger: Trigger = TriggerFactory(application=self.application)
+        self.scaling_trigger: Trigger = ScalingTriggerFactory(application=self.application, service=self.service)
+        now = timezone.now()
+        self.call: TriggerCall = TriggerCallFactory(
+            trigger=self.trigger,
+            state=CallState.FAILED,
+            message="Nothing was touched.",
+            started_at=now,
+            completed_at=now + timedelta(seconds=2),
+        )
+        for number in range(3):
+            TriggerCallEvent.objects.create(
+                call=self.call, time=now + timedelta(seconds=number), operation="pull", text=f"line {number}"
+            )
+        self._add_registry()
+
+    def _add_registry(self) -> None:
+        """Add a registry with a polled subscription, and a delivery that called one trigger and otherwise matched none."""
+        now = timezone.now()
+        self.registry = RegistryFactory(
+            kind="harbor",
+            aliases="registry.internal:5000",
+            signing_secret="secret of the signature",
+            checked_at=now,
+            pull_limit=200,
+            pull_remaining=187,
+            pull_window_seconds=21_600,
+        )
+        image = f"{self.registry.host}/team/app"
+        self.subscription = ImageSubscriptionFactory(
+            trigger=self.trigger, repository=image, poll_seconds=300, polled_at=now, poll_due_at=now + timedelta(minutes=5)
+        )
+        self.delivery = DeliveryFactory(registry=self.registry, message="Called 1 trigger.", source_address="203.0.113.7")
+        told = {"delivery": self.delivery, "image": image}
+        DeliveryLineFactory(trigger=self.trigger, call=self.call, message="The tag 1.2 runs here.", **told)
+        DeliveryLineFactory(decision=Decision.IMAGE, tag="", message="No trigger is subscribed to it.", **told)
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """The address of every page that a GET shows, by URL name."""
+        application, service, cluster = self.application.pk, self.service.pk, self.cluster.uid
+        return {
+            "overview": "/",
+            "search": "/search/",
+            "applications": "/applications/",
+            "application": f"/applications/{application}/",
+            "application_redeploy": f"/applications/{application}/redeploy/",
+            "application_act": f"/applications/{application}/delete/",
+            "container_act": f"/containers/{self.container.pk}/delete/",
+            "trigger_create": f"/applications/{application}/triggers/new/",
+            "trigger_repositories": f"/applications/{application}/triggers/repositories/",
+            "services": "/services/",
+            "service": f"/services/{service}/",
+            "service_scale": f"/services/{service}/scale/",
+            "container": f"/containers/{self.container.pk}/",
+            "container_use": f"/containers/{self.container.pk}/use/",
+            "nodes": "/nodes/",
+            "node": f"/nodes/{self.node.pk}/",
+            "clusters": "/clusters/",
+            "cluster_create": "/clusters/new/",
+            "cluster": f"/clusters/{cluster}/",
+            "cluster_edit": f"/clusters/{cluster}/edit/",
+            "cluster_delete": f"/clusters/{cluster}/delete/",
+            "cluster_engine": f"/clusters/{cluster}/engine/",
+            "cluster_disk": f"/clusters/{cluster}/disk/",
+            "cluster_events": f"/clusters/{cluster}/events/",
+            "images": "/images/",
+            "image_prune": f"/clusters/{cluster}/images/prune/",
+            "image_remove": f"/clusters/{cluster}/images/{IMAGE_HEX}/remove/",
+            "registries": "/registries/",
+            "registry": f"/registries/{self.registry.pk}/",
+            "registry_create": "/registries/new/",
+            "registry_edit": f"/registries/{self.registry.pk}/edit/",
+            "registry_rotate": f"/registries/{self.registry.pk}/rotate/",
+            "registry_delete": f"/registries/{self.registry.pk}/delete/",
+            "deliveries": "/deliveries/",
+            "delivery": f"/deliveries/{self.delivery.pk}/",
+            "triggers": "/triggers/",
+            "trigger_call": f"/triggers/{self.scaling_trigger.pk}/call/",
+            "trigger_edit": f"/triggers/{self.scaling_trigger.pk}/edit/",
+            "trigger_rotate": f"/triggers/{self.trigger.pk}/rotate/",
+            "trigger_delete": f"/triggers/{self.trigger.pk}/delete/",
+            "activity": "/activity/",
+            "running_calls": "/calls/running/",
+            "call": f"/calls/{self.call.pk}/",
+            "users": "/users/",
+            "user": f"/users/{self.user.pk}/",
+            "user_create": "/users/new/",
+            "user_switch": f"/users/{self.user.pk}/switch/",
+            "user_password": f"/users/{self.user.pk}/password/",
+            "audit": "/audit/",
+            "password": "/password/",
+        }
