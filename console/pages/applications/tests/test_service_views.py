@@ -35,7 +35,7 @@ class TestScaling:
     @pytest.mark.parametrize(
         ("how", "count", "sentence"),
         [
-            ("scale_out", 5, "3 tasks of {} are wanted now, 2 run. 5 will be added, 8 in total."),
+            ("scale_out", 5, "3 tasks of {} are wanted, 2 are running. 5 will be added, 8 in total."),
             ("scale_in", 1, "1 will be stopped; 2 remain. Swarm chooses which tasks to stop."),
             ("scale_in", 9, "3 will be stopped; none remains. Swarm chooses which tasks to stop."),
             ("to", 0, "3 will be stopped; none remains. Swarm chooses which tasks to stop."),
@@ -55,7 +55,7 @@ class TestScaling:
 
     def test_on_a_plain_engine_one_container_stays(self, reader, fleet):
         response = reader.post(fleet.pages["service_scale"], {"how": "to", "count": 0})
-        assert "A whole number from 1 to" in str(response.context["form"].errors["count"])
+        assert "whole number from 1 to" in str(response.context["form"].errors["count"])
 
     @pytest.mark.parametrize(
         ("mode", "reason"), [("global", "once on every node"), ("replicated-job", "is a job"), ("global-job", "is a job")]
