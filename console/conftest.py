@@ -23,7 +23,7 @@ from clusters.tests.factories import (
     TaskFactory,
 )
 from clusters.tests.users import make_user
-from triggers.calls import accept as calls
+from triggers.calls import nudges
 from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
     DeliveryFactory,
@@ -62,9 +62,9 @@ def answer_for(reason: str) -> PushPermission:
 
 @pytest.fixture
 def published(monkeypatch):
-    """The ids of the calls that were published, instead of messages to a broker."""
-    ids: list[str] = []
-    monkeypatch.setattr(calls, "publish_call", lambda call_id: ids.append(str(call_id)))
+    """The ids of the applications that were nudged, instead of messages to a broker."""
+    ids: list[int] = []
+    monkeypatch.setattr(nudges, "publish_nudge", ids.append)
     return ids
 
 

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from clusters.access.audit import record_act
 from clusters.callers import client_address
 from clusters.models import Application, Container, Service
-from triggers.calls import accept as calls
+from triggers.calls import cancel
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
 from triggers.models import Action, Trigger, TriggerCall
@@ -55,9 +55,9 @@ def start_call(
 
 def cancel_call(request: HttpRequest, call: TriggerCall) -> TriggerCall:
     """The call that is cancelled: for one of several scaling calls that run as one change, that which leads them. Raises
-    calls.AlreadyEnded."""
+    AlreadyEnded."""
     with transaction.atomic():
-        cancelled = calls.cancel_call(call, request.user.get_username())
+        cancelled = cancel.cancel_call(call, request.user.get_username())
         record_act(request, "call.cancel", cancelled.application, call=str(cancelled.pk), asked=cancelled.action)
     return cancelled
 

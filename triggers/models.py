@@ -1,4 +1,4 @@
-"""Triggers and their calls. `triggers.calls.accept` is the only writer of TriggerCall.state."""
+"""Triggers and their calls. Only `triggers.calls` and `triggers.run` write TriggerCall.state."""
 
 import uuid
 
@@ -198,7 +198,9 @@ class TriggerCall(models.Model):
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
 
-    is_repetition = False  # set where a delivery came again, and this is the call that it made the first time
+    # Not columns: set by accept_call on the call that it returns.
+    is_repetition = False  # the delivery came again, and this is the call that it made the first time
+    retry_after: int | None = None  # seconds; of a call that is rejected for a cool-down
 
     class Meta:
         ordering = ["-queued_at"]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.expressions import RawSQL
@@ -28,6 +29,16 @@ def build_status_url(call: TriggerCall, base_url: str, secret: str = "") -> str:
     """Where a caller without a login asks for the outcome. Without `secret` the caller sends it in X-Trigger-Secret."""
     query = f"?{urlencode({'secret': secret})}" if secret else ""
     return f"{base_url}/hook/calls/{call.pk}{query}"
+
+
+def get_call(call_id: UUID) -> TriggerCall:
+    """Return the call with its application, cluster, service and trigger. Raises TriggerCall.DoesNotExist."""
+    return TriggerCall.objects.select_related("application__cluster", "service", "trigger").get(pk=call_id)
+
+
+def find_application_id(call_id: UUID | str) -> int | None:
+    """Return the id of the application that the call is about; None for an unknown call."""
+    return TriggerCall.objects.filter(pk=call_id).values_list("application_id", flat=True).first()
 
 
 def calls_with_relations() -> QuerySet[TriggerCall]:

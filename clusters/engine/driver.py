@@ -4,9 +4,11 @@
 stands in for the engine's client below them. The caller (triggers.run.runner) knows this module and nothing below it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from clusters.engine.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -50,7 +52,7 @@ class Intent:
     """
 
     on_failure: Literal["rollback", "pause"] = "rollback"
-    before: Mapping[str, Any] | None = None
+    before: Snapshot | None = None
     tag: str = ""
 
 
@@ -68,13 +70,8 @@ class Observation(Protocol):
         """The count that a step starts from. On a plain engine the containers of the service that run (leftovers of an
         unfinished recreate not counted twice), on a Swarm the replicas that are wanted."""
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON for people and the API: `{"services": {name: {"running": 2, "wanted": 2, "image": "app:1",
-        "images": {"sha256:…": 2}, "digests": ["app@sha256:…"],
-        "containers": [{"name", "id", "image_id", "state", "started_at"}]}}}`.
-
-        A Swarm service's `containers` are its tasks (`name` is "web.1", `node` the host name), and it has its `id` and `update`
-        besides: `{"force_update": 3, "version": 1234, "started_at": "…"}`, see Intent.before."""
+    def snapshot(self) -> Snapshot:
+        """Return the form that is kept with a call (see Intent.before)."""
 
 
 class Plan(Protocol):

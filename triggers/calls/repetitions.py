@@ -12,6 +12,7 @@ from django.db import IntegrityError
 
 from triggers.calls.requests import CallRequest
 from triggers.models import CallState, Trigger, TriggerCall
+from triggers.refusals import CallRefused
 
 KEY_HEADER = "Idempotency-Key"  # of the caller's own choosing; GitLab sends it too
 # Names of events. GitHub and its like send one event by all the links that they were given, with the same id.
@@ -21,13 +22,16 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 REPEATED = "This is a repetition of a delivery that has made its call already, so nothing new was done."
 
 
-class KeyReused(Exception):
-    """The same Idempotency-Key came with other parameters: it can be no repetition."""
+class KeyReused(CallRefused):
+    """The same Idempotency-Key came with other parameters, so this is not a repetition."""
 
-    message = (
-        f"This {KEY_HEADER} has been used for a call with another type, step or tag; nothing was done. "
-        "Send the very same request again, or choose another key."
-    )
+    status, code = 422, "key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"This {KEY_HEADER} was used for a call with another type, step or tag, so nothing was done. "
+            "Send the same request again, or use another key."
+        )
 
 
 def identify_delivery(headers: Mapping[str, str], step: int | None, tag: str) -> str:

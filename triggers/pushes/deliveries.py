@@ -22,16 +22,17 @@ from clusters.callers import client_address
 from clusters.engine.cleaning import clean_text
 from clusters.models import Registry
 from clusters.registry.reference import BadReference, is_digest, is_tag
-from triggers.calls.accept import QueueFull, accept_call
+from triggers.bodies import Parameters
+from triggers.calls.accept import accept_call
 from triggers.calls.repetitions import find_call_of_delivery
 from triggers.calls.requests import CallRequest
-from triggers.hook.bodies import Parameters
 from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 from triggers.payloads.payload import Body, Headers, Payload, Push, Sender
 from triggers.payloads.redaction import redact
 from triggers.payloads.senders import find_sender
 from triggers.pushes.cases import Case, find_cases, load_hosts, make_cases, trigger_rows
 from triggers.pushes.matching import Hosts, PushedImage, Verdict, decide_push, locate_push
+from triggers.refusals import CallRefused
 from triggers.selectors import outcome_of
 
 log = structlog.get_logger("windlass.deliveries")
@@ -263,7 +264,7 @@ def call_trigger(delivery: Delivery, case: Case, verdict: Verdict, service_id: i
     )
     try:
         call = accept_call(request)
-    except QueueFull as error:
+    except CallRefused as error:
         return line_of(case, Decision.REJECTED, error.message)
     if call.state == CallState.REJECTED:
         return line_of(case, Decision.REJECTED, call.message, call)

@@ -12,6 +12,7 @@ from clusters.engine import names
 from clusters.engine.cleaning import read_time
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Intent, Losses, Target
 from clusters.engine.errors import PlanRefused
+from clusters.engine.snapshot import ContainerSnapshot
 from clusters.engine.standalone.observed import (
     CONTAINER_MODES,
     ObservedContainer,
@@ -60,7 +61,7 @@ class Scene:
     rest: list[ObservedContainer]
     recovery: tuple[Operation, ...]
     leftovers: tuple[Operation, ...]
-    before: Mapping[str, Mapping[str, Any]]
+    before: Mapping[str, ContainerSnapshot]
 
     @property
     def cause(self) -> str:
@@ -101,8 +102,8 @@ def set_scene(observed: ObservedTarget, act: Act, container: str, intent: Intent
     chosen = [item for item in ours if is_chosen(item, observed.target.service, container)]
     if container and not chosen and act != "delete":
         raise PlanRefused(f"{observed.target.application} has no container {container}.", code="not_found")
-    services = (intent.before or {}).get("services") or {}
-    before = {item["id"]: item for service in services.values() for item in service.get("containers") or []}
+    services = intent.before.services if intent.before else {}
+    before = {item.id: item for service in services.values() for item in service.containers}
     return Scene(
         observed=observed,
         act=act,
@@ -204,7 +205,7 @@ def plan_start(scene: Scene) -> EnginePlan:
 
 def was_stopped(scene: Scene, container: ObservedContainer) -> bool:
     found = scene.before.get(container.id)
-    return found is not None and found["state"] not in {"running", "paused", "restarting"}
+    return found is not None and found.state not in {"running", "paused", "restarting"}
 
 
 def is_awaited(container: ObservedContainer, wave: Iterable[ObservedContainer]) -> bool:
@@ -255,8 +256,9 @@ def restart(scene: Scene, container: ObservedContainer) -> tuple[Operation, ...]
     """What an earlier attempt has restarted is watched only."""
     if not container.running:
         return (Start(container=ref(container), cause=scene.cause), *watch([container], scene.cause))
-    former = scene.before.get(container.id, {}).get("started_at", container.started_at)
-    return watch([container], scene.cause) if container.started_at != former else renew(container, scene.cause)
+    found = scene.before.get(container.id)
+    was_restarted = found is not None and found.started_at not in {None, container.started_at}
+    return watch([container], scene.cause) if was_restarted else renew(container, scene.cause)
 
 
 def renew(container: ObservedContainer, cause: str = JOINED) -> tuple[Operation, ...]:
@@ -308,16 +310,16 @@ def discard(container: ObservedContainer, cause: str) -> list[Operation]:
     return [*operations, Remove(container=ref(container), volumes=container.owns_anonymous_volumes, cause=cause)]
 
 
-def find_removed(scene: Scene) -> dict[str, Mapping[str, Any]]:
+def find_removed(scene: Scene) -> dict[str, ContainerSnapshot]:
     """What an earlier attempt found, and may have removed by now, by container id."""
-    return {key: item for key, item in scene.before.items() if scene.container in {"", item["name"]}}
+    return {key: item for key, item in scene.before.items() if scene.container in {"", item.name}}
 
 
 def find_loose_volumes(scene: Scene) -> list[str]:
     """Also those of containers that an earlier attempt has removed already."""
     found = {volume for item in scene.chosen for volume in item.loose_volumes}
     for item in find_removed(scene).values():
-        found.update(item.get("volumes") or [])
+        found.update(item.volumes)
     return sorted(found - {volume for item in scene.rest for volume in item.anonymous_volumes})
 
 

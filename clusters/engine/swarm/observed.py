@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from clusters.engine import names
 from clusters.engine.driver import Target
 from clusters.engine.errors import TargetMissing
+from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot, UpdateSnapshot
 from clusters.engine.swarm.images import digest_of, find_reference, without_digest
 from clusters.engine.swarm.stack_labels import MODES, STACK_LABEL, locate_service, locate_services
 from clusters.engine.wording import cut
@@ -329,41 +330,36 @@ class SwarmTarget:
     def current_count(self, service: str) -> int:
         return self.look_at(self.find_service(service)).wanted
 
-    def snapshot(self) -> dict[str, Any]:
-        return {"services": {service.name: describe_service(self.look_at(service), service) for service in self.chosen}}
+    def snapshot(self) -> Snapshot:
+        return Snapshot({service.name: describe_service(self.look_at(service), service) for service in self.chosen})
 
 
-def describe_service(look: Look, service: SwarmService) -> dict[str, Any]:
-    """A service's part of driver.Observation.snapshot."""
+def describe_service(look: Look, service: SwarmService) -> ServiceSnapshot:
     images: dict[str, int] = defaultdict(int)
     for task in look.running:
         images[digest_of(task.image) or task.image[:512]] += 1
     pinned = {task.image[:512] for task in look.running if digest_of(task.image)}
-    return {
-        "id": service.id,
-        "running": len(look.running),
-        "wanted": look.wanted,
-        "mode": service.mode,
-        "image": without_digest(service.image)[:512],
-        "images": dict(sorted(images.items())),
-        "digests": sorted(pinned),
-        "containers": [describe_task(look, task) for task in sort_tasks(look.tasks) if task.is_wanted or task.runs],
-        "update": {
-            "force_update": service.force_update,
-            "version": service.version,
-            "started_at": service.update_started_at,
-        },
-    }
+    return ServiceSnapshot(
+        id=service.id,
+        running=len(look.running),
+        wanted=look.wanted,
+        mode=service.mode,
+        image=without_digest(service.image)[:512],
+        images=dict(sorted(images.items())),
+        digests=tuple(sorted(pinned)),
+        containers=tuple(describe_task(look, task) for task in sort_tasks(look.tasks) if task.is_wanted or task.runs),
+        update=UpdateSnapshot(service.force_update, service.version, service.update_started_at),
+    )
 
 
-def describe_task(look: Look, task: Task) -> dict[str, str]:
-    return {
-        "name": look.name_task(task)[:255],
-        "id": task.id,
-        "image_id": digest_of(task.image),
-        "state": task.state,
-        "node": look.name_node(task.node_id)[:255],
-    }
+def describe_task(look: Look, task: Task) -> ContainerSnapshot:
+    return ContainerSnapshot(
+        name=look.name_task(task)[:255],
+        id=task.id,
+        image_id=digest_of(task.image),
+        state=task.state,
+        node=look.name_node(task.node_id)[:255],
+    )
 
 
 def sort_tasks(tasks: Iterable[Task]) -> list[Task]:

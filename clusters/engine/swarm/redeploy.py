@@ -1,11 +1,12 @@
 """The plan of a redeploy: every digest first, then wave by wave an update of each service, followed to its end."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.references import is_digest_pinned
+from clusters.engine.snapshot import UpdateSnapshot
 from clusters.engine.swarm.observed import SwarmService, SwarmTarget
 from clusters.engine.swarm.plan import AnyOperation, Follow, GoBack, Part, Remedy, Resolve, SwarmPlan, Update
 from clusters.engine.swarm.progress import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
@@ -55,20 +56,20 @@ def refuse_untouchable(observed: SwarmTarget) -> None:
 # How far an earlier attempt has come
 
 
-def read_before(intent: Intent, service: SwarmService) -> Mapping[str, Any]:
-    """What the snapshot from before the call says of the service's update; empty without one."""
-    services = (intent.before or {}).get("services") or {}
-    return (services.get(service.name) or {}).get("update") or {}
+def read_before(intent: Intent, service: SwarmService) -> UpdateSnapshot | None:
+    """Return what the snapshot from before the call says about the service's update; None without one."""
+    found = intent.before.services.get(service.name) if intent.before else None
+    return found.update if found else None
 
 
-def read_stage(service: SwarmService, before: Mapping[str, Any]) -> Stage:
+def read_stage(service: SwarmService, before: UpdateSnapshot | None) -> Stage:
     """`follow`: our update was sent. `return`: it was, and is being taken back, by Swarm or by us. Else `update`."""
     if not before:
         return "update"
-    if service.force_update == before["force_update"] + 1:
+    if service.force_update == before.force_update + 1:
         return "follow"
-    is_back = service.force_update == before["force_update"] and service.update_state.startswith("rollback_")
-    return "return" if is_back and service.update_started_at != before["started_at"] else "update"
+    is_back = service.force_update == before.force_update and service.update_state.startswith("rollback_")
+    return "return" if is_back and service.update_started_at != before.started_at else "update"
 
 
 def describe_stages(stages: Mapping[str, Stage]) -> Iterable[str]:
@@ -123,10 +124,10 @@ def make_part(service: SwarmService, intent: Intent, restarts: bool = False) -> 
         id=service.id,
         reference=service.image if restarts else with_tag(service.reference, intent.tag),
         replaces=service.reference if intent.tag else "",
-        previous=before["force_update"]
+        previous=before.force_update
         if before and (is_sent or read_stage(service, before) == "return")
         else service.force_update,
-        stale=before["started_at"] if before else service.update_started_at,
+        stale=before.started_at if before else service.update_started_at,
         wanted=service.replicas,
         is_job=service.is_job,
         limits=read_limits(service),

@@ -43,8 +43,8 @@ def find_scalable(observed: SwarmTarget, name: str, replicas: int) -> SwarmServi
 
 
 def read_wanted_before(intent: Intent, service: SwarmService, wanted: int) -> int:
-    services = (intent.before or {}).get("services") or {}
-    return int((services.get(service.name) or {}).get("wanted", wanted))
+    found = intent.before.services.get(service.name) if intent.before else None
+    return wanted if found is None or found.wanted is None else found.wanted
 
 
 def plan_operations(look: Look, part: Part, before: int, replicas: int, intent: Intent, cause: str) -> list[AnyOperation]:
@@ -66,9 +66,10 @@ def plan_operations(look: Look, part: Part, before: int, replicas: int, intent: 
 
 def was_put_back(service: SwarmService, before: int, replicas: int, intent: Intent) -> bool:
     """An earlier attempt has set the count and, when that failed, put it back: its spec is the previous one now."""
-    saved = (((intent.before or {}).get("services") or {}).get(service.name) or {}).get("update") or {}
+    found = intent.before.services.get(service.name) if intent.before else None
+    saved = found.update if found else None
     previous = ((service.previous_spec.get("Mode") or {}).get("Replicated") or {}).get("Replicas")
-    is_touched = bool(saved) and service.version != saved["version"]
+    is_touched = saved is not None and service.version != saved.version
     return is_touched and intent.on_failure == "rollback" and service.replicas == before != replicas == previous
 
 

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from clusters.engine.snapshot import Snapshot
 from clusters.models import Application, Service
 from console.pages.calls.activity import RANGES, ActivityFilters, find_page, read_all, search_calls
 from console.pages.calls.timeline import (
@@ -27,7 +28,8 @@ from console.pages.shared.exports import send_csv
 from console.pages.shared.page import console_page, get_visible, is_partial, redirect_to, require
 from console.templatetags.console import request_of
 from triggers import acts
-from triggers.calls.accept import AlreadyEnded, QueueFull
+from triggers.calls.cancel import AlreadyEnded
+from triggers.calls.queue import QueueFull
 from triggers.models import Action, CallState, Trigger, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
 
@@ -98,7 +100,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "timeline": build_timeline(worked),
         "plan": worked.plan,
         "progress": read_progress(worked),
-        "comparison": compare_snapshots(worked.before, worked.after),
+        "comparison": compare_snapshots(Snapshot.from_json(worked.before), Snapshot.from_json(worked.after)),
         "covered": shown.coalesced_calls.defer(*UNLISTED)[:20],
         "merged": shown.merged_calls.defer(*UNLISTED)[:20],
         "cause": find_cause(shown, request.user),

@@ -13,7 +13,7 @@ from clusters.engine.inspection.listing import EngineFacts
 from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import Application, AuditEntry, Cluster
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
-from triggers.calls import accept as calls
+from triggers.calls.queue import QueueFull
 from triggers.models import CallState, Trigger, TriggerCall
 from triggers.tests.factories import TriggerCallFactory
 
@@ -344,7 +344,7 @@ class TestCallsFromThePages:
 
     def test_too_many_waiting_calls_lead_back_with_the_reason(self, reader, fleet, monkeypatch):
         def refuse(request):
-            raise calls.QueueFull("10000 calls wait already.", 7)
+            raise QueueFull("10000 calls wait already.", 7)
 
         monkeypatch.setattr("triggers.acts.accept_call", refuse)
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", follow=True)

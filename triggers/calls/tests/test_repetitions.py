@@ -8,14 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from triggers.calls import accept as calls
-from triggers.calls import repetitions
+from triggers.calls import accept, repetitions
 from triggers.calls.accept import accept_call
 from triggers.calls.repetitions import DELIVERY_HEADERS, KEY_HEADER, REPEATED, REPLAYED_HEADER, fit_id
-from triggers.calls.tests.test_accept import request_of
-from triggers.hook import views as hooks
-from triggers.hook.tests.test_views import PATH, end_call, link_parameters
+from triggers.hook.waiting import waiters
 from triggers.models import CallState, TriggerCall
+from triggers.tests.calling import PATH, end_call, link_parameters, request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("published")]
@@ -56,7 +54,7 @@ class TestAnswer:
     def test_with_wait_it_is_the_outcome(self, monkeypatch, state, status):
         trigger = TriggerFactory()
         first = call_link(trigger)
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(state))
+        monkeypatch.setattr(waiters, "wait_for_end", end_call(state))
         again = call_link(trigger, wait="5")
         assert (again.status_code, again.json()["requestId"]) == (status, first.json()["requestId"])
         assert again[REPLAYED_HEADER] == "true"
@@ -201,17 +199,17 @@ class TestRace:
         """The other process commits after this one has looked; only the constraint is left to tell."""
         request = request_of(ScalingTriggerFactory(), step=1, delivery_id="d")
         first = accept_call(request)
-        found, blind = calls.find_first_call, [True]
-        monkeypatch.setattr(calls, "find_first_call", lambda request: None if blind and blind.pop() else found(request))
+        found, blind = accept.find_first_call, [True]
+        monkeypatch.setattr(accept, "find_first_call", lambda request: None if blind and blind.pop() else found(request))
         second = accept_call(request)
         assert (second.pk, second.is_repetition, blind) == (first.pk, True, [])
 
     def test_it_is_the_first_call_within_a_transaction_too(self, monkeypatch):
         request = request_of(ScalingTriggerFactory(), step=1, delivery_id="d")
         first = accept_call(request)
-        found, blind = calls.find_first_call, [True]
-        monkeypatch.setattr(calls, "find_first_call", lambda request: None if blind and blind.pop() else found(request))
-        with calls.transaction.atomic():
+        found, blind = accept.find_first_call, [True]
+        monkeypatch.setattr(accept, "find_first_call", lambda request: None if blind and blind.pop() else found(request))
+        with accept.transaction.atomic():
             assert accept_call(request).pk == first.pk
             assert TriggerCall.objects.count() == 1
 
@@ -219,7 +217,7 @@ class TestRace:
     @pytest.mark.parametrize("locking", [True, False])
     def test_a_storm_of_one_delivery_is_one_call_that_all_get(self, monkeypatch, locking):
         if not locking:
-            monkeypatch.setattr(calls, "_lock_application", lambda application_id: None)
+            monkeypatch.setattr(accept, "lock_application", lambda application_id: None)
         trigger = ScalingTriggerFactory()
         barrier, answers = threading.Barrier(6), []
 

@@ -14,11 +14,13 @@ from django.test import Client
 from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
-from triggers.calls import accept as calls
-from triggers.calls.tests.test_accept import request_of
-from triggers.hook.tests.test_views import PATH, link_parameters
+from triggers.calls import nudges
+from triggers.calls.accept import accept_call
 from triggers.models import CallState, TriggerCall
 from triggers.run import runner
+from triggers.run.claim import claim_call
+from triggers.run.results import finish_call
+from triggers.tests.calling import PATH, link_parameters, request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,9 +38,9 @@ class Workers:
         self.number = 0
         self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
 
-    def publish(self, call_id):
+    def publish(self, application_id):
         self.number += 1
-        self.nudges.put(str(call_id))
+        self.nudges.put(application_id)
 
     def start(self):
         for thread in self.threads:
@@ -46,9 +48,9 @@ class Workers:
 
     def _work(self):
         try:
-            while call_id := self.nudges.get():
+            while application_id := self.nudges.get():
                 try:
-                    runner.run_call(call_id)
+                    runner.run_next_call(application_id)
                 finally:
                     self.nudges.task_done()
         finally:
@@ -58,7 +60,7 @@ class Workers:
         """All that was published is done, and what that published."""
         self.nudges.join()
         for _ in self.threads:
-            self.nudges.put("")
+            self.nudges.put(None)
         for thread in self.threads:
             thread.join(PATIENCE)
 
@@ -66,7 +68,7 @@ class Workers:
 @pytest.fixture
 def workers(monkeypatch):
     workers = Workers()
-    monkeypatch.setattr(calls, "publish_call", workers.publish)
+    monkeypatch.setattr(nudges, "publish_nudge", workers.publish)
     return workers
 
 
@@ -165,11 +167,11 @@ def test_an_application_whose_calls_wait_is_nudged_once(workers):
     triggers = [ScalingTriggerFactory() for _ in range(3)]
     redeploy = TriggerFactory(application=triggers[0].application)
     for trigger in triggers * 4:
-        calls.accept_call(request_of(trigger, step=1))
-    calls.accept_call(request_of(redeploy))
+        accept_call(request_of(trigger, step=1))
+    accept_call(request_of(redeploy))
     assert workers.number == 3
-    claimed = calls.claim_call(redeploy.application_id, "worker")
-    calls.accept_call(request_of(triggers[0], step=1))
+    claimed = claim_call(redeploy.application_id, "worker")
+    accept_call(request_of(triggers[0], step=1))
     assert workers.number == 3  # the redeploy is queued still
-    calls.finish_call(claimed, "worker", CallState.SUCCEEDED, "", "Done.")
+    finish_call(claimed, "worker", CallState.SUCCEEDED, "", "Done.")
     assert workers.number == 4

@@ -1,23 +1,23 @@
 import gzip
 import json
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
 from triggers import links
-from triggers.calls.accept import accept_call, cancel_call
-from triggers.calls.tests.test_accept import request_of
-from triggers.hook import views as hooks
-from triggers.hook import waiting
+from triggers.calls.accept import accept_call
+from triggers.calls.cancel import cancel_call
+from triggers.hook import answers, authentication, views, waiting
 from triggers.models import CallState, Trigger, TriggerCall
 from triggers.selectors import build_trigger_link
+from triggers.tests.calling import PATH, end_call, link_parameters, request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
-PATH = "/hook/trigger"
 
 
 @pytest.fixture(autouse=True)
@@ -28,17 +28,6 @@ def _no_broker(published):
 @pytest.fixture
 def client():
     return Client(enforce_csrf_checks=True)
-
-
-def link_parameters(trigger):
-    return dict(parse_qsl(urlsplit(build_trigger_link(trigger, "http://testserver")).query))
-
-
-def end_call(state, message="", **fields):
-    def end(call_id, seconds):
-        TriggerCall.objects.filter(pk=call_id).update(state=state, message=message, **fields)
-
-    return end
 
 
 class TestAccepted:
@@ -326,8 +315,8 @@ class TestRefused:
 
     def test_an_unknown_trigger_costs_the_same_comparison(self, client, monkeypatch, django_assert_num_queries):
         compared = []
-        compare = hooks.hmac.compare_digest
-        monkeypatch.setattr(hooks.hmac, "compare_digest", lambda *pair: compared.append(pair) or compare(*pair))
+        compare = authentication.hmac.compare_digest
+        monkeypatch.setattr(authentication.hmac, "compare_digest", lambda *pair: compared.append(pair) or compare(*pair))
         trigger = TriggerFactory()
         unknown = link_parameters(Trigger(application=trigger.application, action="redeploy"))
         for parameters in (unknown, {**link_parameters(trigger), "secret": "0" * 64}):
@@ -406,9 +395,9 @@ class TestRefused:
 
     def test_a_database_that_does_not_answer_is_a_503_and_no_stack_trace(self, client, monkeypatch):
         def refuse(request):
-            raise hooks.DatabaseError("database is locked")
+            raise DatabaseError("database is locked")
 
-        monkeypatch.setattr(hooks, "accept_call", refuse)
+        monkeypatch.setattr(views, "accept_call", refuse)
         response = client.get(PATH, query_params=link_parameters(TriggerFactory()))
         assert (response.status_code, response.json()["code"]) == (503, "503")
         assert "locked" not in response.json()["message"]
@@ -418,9 +407,9 @@ class TestRefused:
         secret = call.trigger.secret
 
         def refuse(*_):
-            raise hooks.DatabaseError("database is locked")
+            raise DatabaseError("database is locked")
 
-        monkeypatch.setattr(hooks, "check_secret", refuse)
+        monkeypatch.setattr(views, "check_secret", refuse)
         response = client.get(f"/hook/calls/{call.pk}", query_params={"secret": secret})
         assert (response.status_code, response["Retry-After"]) == (503, "5")
         assert "recorded" not in response.json()["message"]
@@ -429,9 +418,9 @@ class TestRefused:
 class TestWait:
     def test_a_database_that_is_lost_while_a_caller_waits_leaves_the_call_accepted(self, client, published, monkeypatch):
         def lose(call_id, seconds):
-            raise hooks.DatabaseError("the connection is closed")
+            raise DatabaseError("the connection is closed")
 
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", lose)
+        monkeypatch.setattr(waiting.waiters, "wait_for_end", lose)
         response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "5"})
         (call,) = TriggerCall.objects.all()
         assert (response.status_code, response.json()["requestId"]) == (504, str(call.pk))
@@ -449,7 +438,7 @@ class TestWait:
         ],
     )
     def test_the_status_is_the_verdict(self, client, monkeypatch, state, status):
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(state, "What happened."))
+        monkeypatch.setattr(waiting.waiters, "wait_for_end", end_call(state, "What happened."))
         response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "5"})
         assert (response.status_code, response.json()["code"], response.json()["state"]) == (status, str(status), state)
         if status != 504:
@@ -457,9 +446,9 @@ class TestWait:
 
     def test_a_coalesced_call_answers_with_the_outcome_that_covers_it(self, client, monkeypatch):
         parameters = {**link_parameters(TriggerFactory()), "wait": "5"}
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", lambda *_: None)
+        monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_: None)
         client.get(PATH, query_params=parameters)
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(CallState.FAILED, "No."))
+        monkeypatch.setattr(waiting.waiters, "wait_for_end", end_call(CallState.FAILED, "No."))
         response = client.get(PATH, query_params=parameters)
         assert (response.status_code, response.json()["state"]) == (500, "failed")
 
@@ -468,7 +457,7 @@ class TestWait:
     ):
         trigger = TriggerFactory()
         covering = accept_call(request_of(trigger))
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", lambda *_: cancel_call(covering, "bob"))
+        monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_: cancel_call(covering, "bob"))
         response = client.get(PATH, query_params={**link_parameters(trigger), "wait": "5"})
         body = response.json()
         assert (response.status_code, body["state"], body["reason"]) == (500, "rejected", "cancelled")
@@ -487,19 +476,19 @@ class TestWait:
     def test_who_waits_is_answered_when_the_process_is_to_end(self, client, monkeypatch):
         own = waiting.CallWaiters(limit=5)
         own.stop()
-        monkeypatch.setattr(hooks, "waiters", own)
+        monkeypatch.setattr(answers, "waiters", own)
         response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})
         assert response.status_code == 504
-        assert response.json()["message"].startswith("The console is being restarted; the call goes on")
+        assert response.json()["message"].startswith("The console is restarting. The call continues")
 
     def test_the_status_address_waits_too(self, client, monkeypatch):
         call = TriggerCallFactory()
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(CallState.SUCCEEDED))
+        monkeypatch.setattr(waiting.waiters, "wait_for_end", end_call(CallState.SUCCEEDED))
         response = client.get(f"/hook/calls/{call.pk}", query_params={"secret": call.trigger.secret, "wait": "5"})
         assert (response.status_code, response.json()["state"]) == (200, "succeeded")
 
     def test_more_waiters_than_threads_are_not_held(self, client, monkeypatch):
-        monkeypatch.setattr(hooks, "waiters", waiting.CallWaiters(limit=0))
+        monkeypatch.setattr(answers, "waiters", waiting.CallWaiters(limit=0))
         response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})
         assert response.status_code == 504
         assert "statusUrl" in response.json()
@@ -513,8 +502,6 @@ def test_the_answer_takes_a_fixed_small_number_of_queries(client, factory, djang
     TriggerCallFactory.create_batch(20, trigger=other[0], state=CallState.SUCCEEDED)
     TriggerCallFactory.create_batch(20, trigger=trigger, state=CallState.SUCCEEDED)
     parameters = {**link_parameters(trigger), "type": "scale_out", "step": "1"}
-    from django.db import connection
-
     expected = (6 if trigger.service is None else 5) + connection.features.has_select_for_update
     with django_assert_num_queries(expected):
         assert client.get(PATH, query_params=parameters).status_code == 200
@@ -522,8 +509,6 @@ def test_the_answer_takes_a_fixed_small_number_of_queries(client, factory, djang
 
 def test_the_answer_of_a_covered_call_takes_one_query_less(client, django_assert_num_queries):
     """As above, without the queue's length."""
-    from django.db import connection
-
     parameters = link_parameters(TriggerFactory())
     client.get(PATH, query_params=parameters)
     with django_assert_num_queries(5 + connection.features.has_select_for_update):

@@ -8,20 +8,20 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
 from clusters.models import Application, Registry
 from clusters.tests.factories import ServiceFactory
 from clusters.tests.users import make_user
-from triggers.hook import views as hooks
-from triggers.hook.tests.test_views import link_parameters
+from triggers.hook.waiting import waiters
 from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 from triggers.payloads import senders
 from triggers.payloads.tests.small_senders import SENDERS, sign
 from triggers.pushes import deliveries
 from triggers.pushes.deliveries import prune_deliveries, replay_delivery
+from triggers.tests.calling import link_parameters
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
@@ -156,7 +156,7 @@ class TestAnswer:
         make_trigger()
 
         def refuse(*_):
-            raise hooks.DatabaseError("database is locked")
+            raise DatabaseError("database is locked")
 
         monkeypatch.setattr(deliveries, "store_delivery", refuse)
         response = send(client, registry, push())
@@ -419,7 +419,7 @@ class TestOwnLink:
 
     def test_waiting_answers_with_the_verdict(self, client, registry, monkeypatch):
         trigger = make_trigger()
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", lambda *_: end_calls(CallState.FAILED))
+        monkeypatch.setattr(waiters, "wait_for_end", lambda *_: end_calls(CallState.FAILED))
         query = {**link_parameters(trigger), "wait": "5"}
         response = client.post("/hook/trigger", push(), content_type="application/json", query_params=query)
         assert (response.status_code, response.json()["lines"][0]["decision"]) == (500, "triggered")

@@ -11,16 +11,19 @@ from django.utils import timezone
 
 from clusters.engine.driver import Intent, Outcome
 from clusters.engine.errors import EngineUnreachable, PlanRefused, TargetMissing
-from triggers.calls import accept as calls
+from clusters.engine.snapshot import ServiceSnapshot, Snapshot
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
-from triggers.calls.tests.test_accept import expire_lease, request_of
 from triggers.models import Action, CallState, TriggerCall
 from triggers.run import runner
+from triggers.run.claim import MAXIMUM_ATTEMPTS, claim_call
+from triggers.run.lease import CallLease, LeaseLost
+from triggers.run.results import hand_over_call, save_targets
+from triggers.tests.calling import expire_lease, request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
-outwait_predecessor = runner.Lease.outwait_predecessor
+outwait_predecessor = CallLease.outwait_predecessor
 
 
 class Observation:
@@ -31,7 +34,7 @@ class Observation:
         return self.running
 
     def snapshot(self):
-        return {"services": {"web": {"running": self.running}}}
+        return Snapshot({"web": ServiceSnapshot(running=self.running)})
 
 
 class Plan:
@@ -97,7 +100,7 @@ def driver(monkeypatch, published):
 
 
 def run(call):
-    runner.run_call(str(call.pk))
+    runner.run_next_call(call.application_id)
     call.refresh_from_db()
     return call
 
@@ -105,7 +108,7 @@ def run(call):
 def test_a_redeploy_ends_as_its_outcome_says_with_plan_events_before_and_after(driver):
     call = run(accept_call(request_of(TriggerFactory())))
     assert (call.state, call.message, call.plan) == (CallState.SUCCEEDED, "Done.", "redeploy everything")
-    assert call.before == call.after == {"services": {"web": {"running": 3}}}
+    assert call.before == call.after == Snapshot({"web": ServiceSnapshot(running=3)}).to_json()
     assert [event.text for event in call.events.all()] == ["web_4 created", "Done."]
     assert call.queued_at <= call.started_at <= call.completed_at
 
@@ -180,7 +183,7 @@ def test_patience_with_an_engine_begins_when_it_is_lost_not_when_the_call_began(
 @pytest.mark.parametrize("on_failure", ["rollback", "pause"])
 def test_the_plan_knows_what_to_do_on_failure_and_how_it_was_before(driver, on_failure):
     call = run(accept_call(request_of(TriggerFactory(on_failure=on_failure))))
-    assert driver.intents == [Intent(on_failure, call.before)]
+    assert driver.intents == [Intent(on_failure, Snapshot.from_json(call.before))]
 
 
 def test_a_call_of_no_trigger_goes_back_on_failure(driver):
@@ -215,8 +218,8 @@ def test_a_defect_of_our_own_ends_the_call_truthfully(driver):
 def test_a_step_becomes_an_absolute_count_once(driver):
     trigger = ScalingTriggerFactory()
     call = accept_call(request_of(trigger, step=2))
-    claimed = calls.claim_call(trigger.application_id, "dead")
-    calls.save_targets(claimed, "dead", [(claimed, 5)], {"services": {}})
+    claimed = claim_call(trigger.application_id, "dead")
+    save_targets(claimed, "dead", [(claimed, 5)], Snapshot())
     expire_lease(claimed)
     driver.running = 4  # the lost worker had created one of two
     call = run(call)
@@ -232,19 +235,19 @@ def test_queued_scale_calls_are_one_change_and_each_says_its_part(driver):
     assert driver.done == [f"scale {trigger.service.name} 3 -> 5"]
     assert [call.target_replicas for call in ended] == [5, 6, 5]
     assert [call.message.split(" Done")[0] for call in ended] == [
-        "scale_out by 2 from 3 makes 5.",
-        "scale_out by 4 from 5 would make 9; 6 is the most allowed.",
-        "scale_in by 1 from 6 makes 5.",
+        "Scaling out from 3 to 5.",
+        "Scaling out by 4 from 5 to 9 is limited to 6.",
+        "Scaling in from 6 to 5.",
     ]
     assert {call.state for call in ended} == {CallState.SUCCEEDED}
 
 
-@pytest.mark.parametrize(("running", "step", "bound"), [(6, 5, "most"), (1, -3, "least")])
-def test_being_at_the_bound_already_is_a_success_that_changed_nothing(driver, running, step, bound):
+@pytest.mark.parametrize(("running", "step"), [(6, 5), (1, -3)])
+def test_being_at_the_bound_already_is_a_success_that_changed_nothing(driver, running, step):
     driver.running = running
     call = run(accept_call(request_of(ScalingTriggerFactory(max_replicas=6), step=step)))
     assert (call.state, call.reason) == (CallState.SUCCEEDED, "unchanged")
-    assert f"{running} is the {bound} allowed" in call.message
+    assert call.message.endswith(f" is limited to {running}.")
     assert driver.done == []
 
 
@@ -263,7 +266,7 @@ def test_a_worker_whose_lease_was_lost_stops_and_writes_no_outcome(driver):
 def test_a_call_that_loses_every_worker_is_given_up(driver):
     call = TriggerCallFactory(
         state=CallState.RUNNING,
-        attempts=calls.MAXIMUM_ATTEMPTS,
+        attempts=MAXIMUM_ATTEMPTS,
         started_at=timezone.now(),
         lease_owner="dead",
         lease_expires_at=timezone.now() - timedelta(seconds=1),
@@ -290,9 +293,9 @@ def test_a_call_that_was_begun_by_a_clock_that_is_wrong_is_taken_over(driver):
     assert run(call).state == CallState.SUCCEEDED
 
 
-def test_a_nudge_for_an_ended_or_unknown_call_does_nothing(driver):
+def test_a_nudge_for_an_application_without_a_queue_or_an_unknown_one_does_nothing(driver):
     run(TriggerCallFactory(state=CallState.SUCCEEDED))
-    runner.run_call("00000000-0000-0000-0000-000000000000")
+    runner.run_next_call(0)
     assert driver.done == []
 
 
@@ -322,7 +325,7 @@ def test_two_workers_at_once_run_each_call_once(driver):
     def work():
         barrier.wait()
         try:
-            runner.run_call(str(call.pk))
+            runner.run_next_call(call.application_id)
         finally:
             runner.connection.close()
 
@@ -344,7 +347,7 @@ def test_many_scale_calls_from_many_threads_add_up(driver):
     def hook():
         try:
             for _ in range(5):
-                runner.run_call(str(accept_call(request_of(trigger, step=1)).pk))
+                runner.run_next_call(accept_call(request_of(trigger, step=1)).application_id)
         finally:
             runner.connection.close()
 
@@ -354,7 +357,7 @@ def test_many_scale_calls_from_many_threads_add_up(driver):
     for thread in threads:
         thread.join()
     while waiting := trigger.calls.filter(state=CallState.QUEUED).first():
-        runner.run_call(str(waiting.pk))
+        runner.run_next_call(waiting.application_id)
     assert driver.running == 21
     assert set(trigger.calls.values_list("state", flat=True)) == {CallState.SUCCEEDED}
 
@@ -386,13 +389,13 @@ def test_who_takes_a_call_over_from_a_worker_that_lives_begins_after_that_one_ha
     """The database's clock has jumped ahead: the lease of a worker that is well seems over."""
     settings.CALL_LEASE_SECONDS = 3
     monkeypatch.setattr(runner.time, "sleep", sleep)
-    monkeypatch.setattr(runner.Lease, "outwait_predecessor", outwait_predecessor)
+    monkeypatch.setattr(CallLease, "outwait_predecessor", outwait_predecessor)
     call = accept_call(request_of(TriggerFactory()))
     story = []
 
     def take_over():
         driver.during = lambda check: story.append("the second one works")
-        runner.run_call(str(call.pk))
+        runner.run_next_call(call.application_id)
         connection.close()
 
     second = threading.Thread(target=take_over)
@@ -404,7 +407,7 @@ def test_who_takes_a_call_over_from_a_worker_that_lives_begins_after_that_one_ha
             for _ in range(1000):
                 check()
                 sleep(0.01)
-        except calls.LeaseLost:
+        except LeaseLost:
             story.append("the first one stops")
             raise
 
@@ -417,8 +420,8 @@ def test_who_takes_a_call_over_from_a_worker_that_lives_begins_after_that_one_ha
 
 
 def test_a_call_that_was_handed_over_goes_on_at_once(driver, monkeypatch):
-    monkeypatch.setattr(runner.Lease, "outwait_predecessor", lambda lease: pytest.fail("nobody is to be waited for"))
+    monkeypatch.setattr(CallLease, "outwait_predecessor", lambda lease: pytest.fail("nobody is to be waited for"))
     trigger = TriggerFactory()
     call = accept_call(request_of(trigger))
-    calls.hand_over(calls.claim_call(trigger.application_id, "leaving"), "leaving")
+    hand_over_call(claim_call(trigger.application_id, "leaving"), "leaving")
     assert run(call).state == CallState.SUCCEEDED

@@ -117,7 +117,7 @@ class TestProject:
         assert call.message == "shop is deleted: 3 containers, the network shop_default. Named volumes and images stay."
         assert (shop.fake.names(), shop.fake.volumes) == ({"watch"}, {"shop_data"})
         assert "shop_default" not in shop.fake.networks
-        assert call.after == {"services": {}}
+        assert call.after == {"version": 1, "services": {}}
         assert "watch runs in a namespace of what is to go, and loses it" in events_of(call)
 
     def test_a_network_that_is_in_use_elsewhere_stays_and_the_outcome_says_so(self, shop):
@@ -146,8 +146,8 @@ class TestProject:
     @pytest.mark.parametrize(
         ("action", "message"),
         [
-            ("start", "shop runs. Nothing was changed."),
-            ("restart", "shop has nothing that runs. Nothing was changed."),
+            ("start", "shop is running. Nothing was changed."),
+            ("restart", "shop has no running containers. Nothing was changed."),
             ("stop", "shop is stopped. Nothing was changed."),
             ("delete", "shop is not on the engine. Nothing was changed."),
         ],

@@ -13,9 +13,9 @@ from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from tests.harness.interruption import Killed
 from triggers.calls.accept import accept_call
-from triggers.calls.tests.test_accept import expire_lease, request_of
 from triggers.models import CallState, OnFailure, TriggerCall
 from triggers.run import runner
+from triggers.tests.calling import expire_lease, request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +116,7 @@ class Shop:
 
 
 def run(call):
-    runner.run_call(str(call.pk))
+    runner.run_next_call(call.application_id)
     call.refresh_from_db()
     return call
 

@@ -9,6 +9,7 @@ from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
 from clusters.engine.lanes import LaneRunner
+from clusters.engine.snapshot import Snapshot
 from clusters.registry.errors import RegistryError
 
 LABELS = {
@@ -329,5 +330,5 @@ def test_a_pull_that_hangs_is_left_at_once_when_the_call_is_cancelled(fake, quic
 def test_a_worker_that_is_to_end_leaves_after_the_operation_under_way(fake, quick_checks):
     with pytest.raises(HandOver):
         execute(fake, plan(fake), AtRequest(fake, 4, HandOver()))
-    assert redeploy(fake, Intent(before={})).state == "succeeded"
+    assert redeploy(fake, Intent(before=Snapshot())).state == "succeeded"
     assert fake.running() == fake.names() == {"shop-web-1"}

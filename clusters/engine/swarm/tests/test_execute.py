@@ -9,6 +9,7 @@ from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineUnreachable, HandOver, PullFailed
 from clusters.engine.fakes.fake_engine import CRASHES, RUNS, FakeEngine
+from clusters.engine.snapshot import Snapshot
 from clusters.engine.swarm import follow
 from clusters.registry.errors import RegistryError
 
@@ -58,7 +59,7 @@ def add_service(engine, name, *, image="", labels=None, replicas=2, mode=None, *
 
 
 def snapshot(fake, target=STACK):
-    return json.loads(json.dumps(driver_for("stack").observe(fake, target).snapshot()))
+    return Snapshot.from_json(json.loads(json.dumps(driver_for("stack").observe(fake, target).snapshot().to_json())))
 
 
 def run(fake, target=STACK, *, replicas=None, intent=None, check=lambda: None):
@@ -462,7 +463,7 @@ def test_a_scaling_that_is_cancelled_at_any_request_puts_the_count_back_or_was_d
         outcome = run(fake, target, replicas=4, intent=Intent(on_failure), check=check).outcome
         states.append(outcome.state)
         if outcome.state != "succeeded":
-            running = snapshot(fake, target)["services"]["web"]["running"]
+            running = snapshot(fake, target).services["web"].running
             assert (outcome.reason, running) == ("cancelled", 2), (number, outcome)
         number += 1
     assert set(states) == {"failed", "rolled_back", "succeeded"}

@@ -5,6 +5,7 @@ import pytest
 from clusters.engine import names
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
+from clusters.engine.snapshot import Snapshot
 from clusters.engine.swarm.lifecycle import plan_act
 from clusters.engine.swarm.observed import Belonging
 from clusters.engine.swarm.redeploy import plan_redeploy
@@ -27,7 +28,7 @@ def refusal(plan, *arguments):
 def before(details, force_update=0, version=10, started_at="", wanted=2, on_failure="rollback"):
     """An intent whose call found this at its first attempt."""
     update = {"force_update": force_update, "version": version, "started_at": started_at}
-    return Intent(on_failure, {"services": {details: {"wanted": wanted, "update": update}}})
+    return Intent(on_failure, Snapshot.from_json({"services": {details: {"wanted": wanted, "update": update}}}))
 
 
 def status(state, started_at="later"):
@@ -210,7 +211,7 @@ def test_one_service_on_its_way_back_takes_those_along_that_were_updated():
         service("web", stack="shop"),
     ]
     update = {"force_update": 0, "version": 1, "started_at": ""}
-    saved = {"services": {name: {"update": update} for name in ("api", "db", "web")}}
+    saved = Snapshot.from_json({"services": {name: {"update": update} for name in ("api", "db", "web")}})
     text = plan_redeploy(observe(*stack), Intent("rollback", saved)).as_text()
     assert (
         text
@@ -311,7 +312,8 @@ def test_a_snapshot_tells_tasks_images_and_how_far_updates_have_come():
     for item in tasks:
         item.details["ServiceID"] = details["ID"]
     digest = f"sha256:{'a' * 64}"
-    assert observe(details, tasks=tasks).snapshot() == {
+    assert observe(details, tasks=tasks).snapshot().to_json() == {
+        "version": 1,
         "services": {
             "web": {
                 "id": details["ID"],
@@ -327,7 +329,7 @@ def test_a_snapshot_tells_tasks_images_and_how_far_updates_have_come():
                 ],
                 "update": {"force_update": 3, "version": 10, "started_at": "then"},
             }
-        }
+        },
     }
 
 
