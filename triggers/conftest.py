@@ -1,7 +1,11 @@
+from contextlib import nullcontext
+
 import pytest
 
 from triggers.calls import nudges
+from triggers.run import runner
 from triggers.run.lease import CallLease
+from triggers.tests.scripted_driver import ScriptedDriver
 
 
 @pytest.fixture
@@ -16,3 +20,13 @@ def published(monkeypatch):
 def without_outwaiting(monkeypatch):
     """Run a call as soon as it is taken over: the lost worker of a test is really lost."""
     monkeypatch.setattr(CallLease, "outwait_predecessor", lambda lease: None)
+
+
+@pytest.fixture
+def driver(monkeypatch, published):
+    """The scripted driver that every call runs on; no engine is connected."""
+    scripted = ScriptedDriver()
+    monkeypatch.setattr(runner, "driver_for", lambda source: scripted)
+    monkeypatch.setattr(runner, "EngineClient", lambda endpoint, credentials: nullcontext())
+    monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
+    return scripted

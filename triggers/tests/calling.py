@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from triggers.calls.requests import CallRequest
 from triggers.models import TriggerCall
+from triggers.run import runner
 from triggers.selectors import build_trigger_link
 
 PATH = "/hook/trigger"
@@ -39,3 +40,10 @@ def end_call(state, message="", **fields):
         TriggerCall.objects.filter(pk=call_id).update(state=state, message=message, **fields)
 
     return end
+
+
+def run(call):
+    """Let a worker take the next call of the call's application. Return the call as it is then."""
+    runner.run_next_call(call.application_id)
+    call.refresh_from_db()
+    return call

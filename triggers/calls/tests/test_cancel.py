@@ -12,8 +12,7 @@ from triggers.models import Action, CallState, TriggerCall
 from triggers.run import lease, runner
 from triggers.run.claim import claim_call
 from triggers.run.results import save_progress
-from triggers.run.tests.test_runner import driver, run  # noqa: F401 - a fixture
-from triggers.tests.calling import expire_lease, request_of
+from triggers.tests.calling import expire_lease, request_of, run
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +24,7 @@ def at_once(monkeypatch):
 
 
 class TestQueued:
-    def test_it_ends_at_once_and_nothing_is_done(self, driver, published):  # noqa: F811
+    def test_it_ends_at_once_and_nothing_is_done(self, driver, published):
         call = accept_call(request_of(TriggerFactory()))
         cancel_call(call, "bob")
         call = run(call)
@@ -35,7 +34,7 @@ class TestQueued:
         assert call.completed_at
         assert [event.operation for event in call.events.all()] == ["cancel"]
 
-    def test_the_next_one_of_the_application_runs(self, driver, published):  # noqa: F811
+    def test_the_next_one_of_the_application_runs(self, driver, published):
         trigger = ScalingTriggerFactory()
         first, second = (accept_call(request_of(trigger, step=1)) for _ in range(2))
         cancel_call(first, "bob")
@@ -68,7 +67,7 @@ def test_a_call_that_has_ended_is_not_cancelled(state):
 
 
 class TestRunning:
-    def test_its_worker_notices_and_the_driver_rolls_back(self, driver):  # noqa: F811
+    def test_its_worker_notices_and_the_driver_rolls_back(self, driver):
         call = accept_call(request_of(TriggerFactory()))
 
         def during(check):
@@ -82,7 +81,7 @@ class TestRunning:
         assert (call.state, call.reason) == (CallState.ROLLED_BACK, "cancelled")
         assert "Cancelled by bob: the call stops at the next safe step." in [event.text for event in call.events.all()]
 
-    def test_before_it_has_begun_nothing_is_touched(self, driver):  # noqa: F811
+    def test_before_it_has_begun_nothing_is_touched(self, driver):
         call = accept_call(request_of(TriggerFactory()))
         claim_call(call.application_id, "dead")
         cancel_call(call, "bob")
@@ -92,20 +91,20 @@ class TestRunning:
         assert call.message == "Cancelled by bob. Nothing was touched."
         assert driver.done == []
 
-    def test_the_message_says_when_it_was_too_late(self, driver):  # noqa: F811
+    def test_the_message_says_when_it_was_too_late(self, driver):
         call = accept_call(request_of(TriggerFactory()))
         driver.during = lambda check: cancel_call(call, "bob")
         call = run(call)
         assert (call.state, call.message) == (CallState.SUCCEEDED, "Done. It was too late to cancel it.")
 
-    def test_the_first_of_two_cancellations_counts(self, driver):  # noqa: F811
+    def test_the_first_of_two_cancellations_counts(self, driver):
         call = accept_call(request_of(TriggerFactory()))
         claim_call(call.application_id, "worker")
         cancel_call(call, "bob")
         assert cancel_call(call, "eve").cancelled_by == "bob"
 
     @pytest.mark.parametrize("named", [0, 1])
-    def test_scale_calls_that_run_as_one_change_are_cancelled_together(self, driver, named):  # noqa: F811
+    def test_scale_calls_that_run_as_one_change_are_cancelled_together(self, driver, named):
         trigger = ScalingTriggerFactory()
         accepted = [accept_call(request_of(trigger, step=1)) for _ in range(2)]
 
@@ -120,7 +119,7 @@ class TestRunning:
         ended = TriggerCall.objects.filter(pk__in=[call.pk for call in accepted])
         assert set(ended.values_list("state", "reason")) == {("rolled_back", "cancelled")}
 
-    def test_an_engine_that_is_away_ends_it_with_what_is_known(self, driver, monkeypatch):  # noqa: F811
+    def test_an_engine_that_is_away_ends_it_with_what_is_known(self, driver, monkeypatch):
         monkeypatch.setattr(runner, "ENGINE_PATIENCE", 0.0)
         call = accept_call(request_of(TriggerFactory()))
 
@@ -147,9 +146,9 @@ def leave_half_done(call, before, **more):
 
 
 class TestTakenOver:
-    def test_containers_that_a_scaling_has_added_are_removed_again(self, driver, monkeypatch):  # noqa: F811
+    def test_containers_that_a_scaling_has_added_are_removed_again(self, driver, monkeypatch):
         monkeypatch.setattr(
-            "triggers.run.tests.test_runner.Observation.snapshot",
+            "triggers.tests.scripted_driver.ScriptedObservation.snapshot",
             lambda self: Snapshot({trigger.service.name: ServiceSnapshot(running=self.running)}),
         )
         trigger = ScalingTriggerFactory()
@@ -161,7 +160,7 @@ class TestTakenOver:
         assert (call.state, call.reason, call.attempts) == (CallState.ROLLED_BACK, "cancelled", 2)
         assert call.message.endswith("was rolled back.")
 
-    def test_a_redeploy_is_begun_only_as_far_as_it_is_rolled_back(self, driver):  # noqa: F811
+    def test_a_redeploy_is_begun_only_as_far_as_it_is_rolled_back(self, driver):
         call = accept_call(request_of(TriggerFactory()))
         leave_half_done(call, 3)
         raised = []
@@ -177,7 +176,7 @@ class TestTakenOver:
         assert raised == ["Cancelled by bob."]
         assert (call.state, call.reason) == (CallState.ROLLED_BACK, "cancelled")
 
-    def test_the_message_says_what_cannot_be_rolled_back(self, driver):  # noqa: F811
+    def test_the_message_says_what_cannot_be_rolled_back(self, driver):
         call = accept_call(request_of(TriggerFactory()))
         leave_half_done(call, 2)
         driver.execute = lambda *_: Outcome("failed", "cancelled", "")
@@ -186,7 +185,7 @@ class TestTakenOver:
         assert call.message == "Cancelled by bob. Part of the change remains: web runs 3 (before: 2)."
 
 
-def test_a_database_that_fails_while_a_cancellation_is_looked_for_ends_nothing(driver, monkeypatch):  # noqa: F811
+def test_a_database_that_fails_while_a_cancellation_is_looked_for_ends_nothing(driver, monkeypatch):
     def during(check):
         with monkeypatch.context() as patch:
             patch.setattr(lease, "read_cancellation", lambda call_id: (_ for _ in ()).throw(DatabaseError("locked")))

@@ -9,8 +9,7 @@ from triggers.calls.cancel import cancel_call
 from triggers.models import CallState
 from triggers.run import lease, runner
 from triggers.run.stopping import Stopping
-from triggers.run.tests.test_runner import driver, run  # noqa: F401 - a fixture
-from triggers.tests.calling import request_of
+from triggers.tests.calling import request_of, run
 from triggers.tests.factories import TriggerFactory
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +25,7 @@ def stopping(monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_after_the_grace_period_the_lease_is_given_back_and_another_worker_resumes(driver, published, stopping):  # noqa: F811
+def test_after_the_grace_period_the_lease_is_given_back_and_another_worker_resumes(driver, published, stopping):
     call = accept_call(request_of(TriggerFactory()))
 
     def during(check):
@@ -46,7 +45,7 @@ def test_after_the_grace_period_the_lease_is_given_back_and_another_worker_resum
     assert [event.operation for event in call.events.all()] == ["create", "hand over", "resume", "create", "end"]
 
 
-def test_within_the_grace_period_the_call_continues(driver, stopping):  # noqa: F811
+def test_within_the_grace_period_the_call_continues(driver, stopping):
     def during(check):
         stopping.begin(60)
         check()
@@ -55,7 +54,7 @@ def test_within_the_grace_period_the_call_continues(driver, stopping):  # noqa: 
     assert run(accept_call(request_of(TriggerFactory()))).state == CallState.SUCCEEDED
 
 
-def test_no_more_calls_are_taken_and_their_nudges_are_published_again(driver, published, stopping, monkeypatch):  # noqa: F811
+def test_no_more_calls_are_taken_and_their_nudges_are_published_again(driver, published, stopping, monkeypatch):
     monkeypatch.setattr(runner, "REPUBLISH_SECONDS", 0.0)
     call = accept_call(request_of(TriggerFactory()))
     published.clear()
@@ -68,7 +67,7 @@ def test_no_more_calls_are_taken_and_their_nudges_are_published_again(driver, pu
     assert published == [call.application_id]
 
 
-def test_a_cancelled_call_is_rolled_back_before_its_worker_ends(driver, stopping):  # noqa: F811
+def test_a_cancelled_call_is_rolled_back_before_its_worker_ends(driver, stopping):
     call = accept_call(request_of(TriggerFactory()))
 
     def during(check):
