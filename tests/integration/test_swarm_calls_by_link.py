@@ -1,4 +1,4 @@
-"""Links of a real Swarm of three nodes: link → web → queue → worker → manager, and the verdict on the way back."""
+"""Links on a real Swarm of three nodes: link → web → queue → worker → manager, and the answers to callers."""
 
 import threading
 from collections import Counter
@@ -14,7 +14,7 @@ from tests.harness.swarm import PrivateSwarm
 SECOND = 1_000_000_000  # nanoseconds
 FAST = ("--restart-delay=0s", "--update-monitor=2s", "--rollback-monitor=1s", "--label=windlass.update.monitor=1s")
 
-PATIENT = ("--update-monitor=20s",)  # of updates that fail, by when a busy machine is sure to have told of it
+PATIENT = ("--update-monitor=20s",)  # for updates that fail: long enough for a busy machine to report it
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def name(unique_name: Callable[[str], str]) -> str:
 
 
 def wanted_rows(swarm: PrivateSwarm, service: str) -> list[dict[str, str]]:
-    """What `docker service ps` shows of the tasks that are to run."""
+    """Return what `docker service ps` shows of the tasks that should run."""
     return [row for row in swarm.service_ps(service) if row["DesiredState"] == "Running"]
 
 
@@ -73,12 +73,12 @@ def test_a_link_redeploys_a_stack_to_the_new_image(console, three_nodes, name):
 
 BAD = {
     "crashes": ({"Cmd": CRASH}, "task: non-zero exit (1)"),
-    "never gets healthy": ({"Healthcheck": UNHEALTHY, "StopSignal": "SIGKILL"}, "unhealthy container"),
+    "never becomes healthy": ({"Healthcheck": UNHEALTHY, "StopSignal": "SIGKILL"}, "unhealthy container"),
 }
-# Swarm's own policy, the trigger's, and how the call has to end.
+# Swarm's own policy, the trigger's, and how the call must end.
 POLICIES = {
     "paused": ("pause", "pause", "failed", "update_paused"),
-    "taken-back": ("pause", "rollback", "rolled_back", "update_paused"),
+    "rolled-back": ("pause", "rollback", "rolled_back", "update_paused"),
     "by-swarm": ("rollback", "pause", "rolled_back", "update_failed"),
     "neither": ("continue", "rollback", "rolled_back", "tasks_failed"),
     "neither-left": ("continue", "pause", "failed", "tasks_failed"),
@@ -110,10 +110,10 @@ def test_a_bad_image_ends_as_the_policies_say(console, three_nodes, name, config
             assert [row["Image"] for row in rows] == [good, good]
             assert all(row["CurrentState"].startswith("Running ") for row in rows)
     assert swarm.inspect_service(f"{name}-paused")["UpdateStatus"]["State"] == "paused"
-    assert "PreviousSpec" not in swarm.inspect_service(f"{name}-by-swarm")  # Swarm's own way back leaves none
+    assert "PreviousSpec" not in swarm.inspect_service(f"{name}-by-swarm")  # Swarm's own rollback leaves none
 
 
-def test_a_link_adds_five_tasks_and_takes_three_away(console, three_nodes, name):
+def test_a_link_adds_five_tasks_and_removes_three(console, three_nodes, name):
     swarm = three_nodes
     swarm.create_service(name, swarm.publish(name), *FAST, "--replicas=2")
     first = {task["ID"] for task in swarm.wait_for_tasks(name, 2)}
@@ -145,7 +145,7 @@ def test_twenty_scale_calls_at_once_add_twenty(console, three_nodes, name):
     assert len(swarm.running_tasks(name)) == replicas_of(swarm, name) == 21
 
 
-def test_what_has_no_room_is_put_back_and_the_caller_hears_why(console, three_nodes, name):
+def test_a_scaling_without_room_is_rolled_back_and_the_caller_gets_the_reason(console, three_nodes, name):
     swarm = three_nodes
     swarm.create_service(
         name, swarm.publish(name), *FAST, "--replicas-max-per-node=1", "--label=windlass.update.timeout=3s", "--replicas=2"

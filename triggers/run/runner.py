@@ -119,7 +119,7 @@ class CallRun:
             except (LeaseLost, HandOver, DatabaseError):
                 raise
             except Exception as error:
-                log.exception("the call met a defect")
+                log.exception("a defect ended the call")
                 sentence = f"Windlass has a defect ({type(error).__name__}); its log has the details. {self._last_known()}"
                 return Outcome("failed", Reason.INTERNAL_ERROR, sentence), None
 

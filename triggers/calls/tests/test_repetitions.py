@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from triggers.calls import accept, repetitions
 from triggers.calls.accept import accept_call
-from triggers.calls.repetitions import DELIVERY_HEADERS, KEY_HEADER, REPEATED, REPLAYED_HEADER, fit_id
+from triggers.calls.repetitions import EVENT_ID_HEADERS, KEY_HEADER, REPEATED, REPLAYED_HEADER, fit_id
 from triggers.hook.waiting import waiters
 from triggers.models import CallState, TriggerCall
 from triggers.tests.calling import PATH, end_call, link_parameters, request_of
@@ -30,7 +30,7 @@ def set_calls(**fields):
 
 
 class TestAnswer:
-    @pytest.mark.parametrize("header", [KEY_HEADER, *DELIVERY_HEADERS])
+    @pytest.mark.parametrize("header", [KEY_HEADER, *EVENT_ID_HEADERS])
     @pytest.mark.parametrize("factory", [TriggerFactory, ScalingTriggerFactory])
     def test_it_is_the_first_calls_and_says_that_it_is_a_repetition(self, factory, header):
         trigger = factory()
@@ -91,7 +91,7 @@ class TestIdentity:
         trigger = TriggerFactory(tag_pattern=".*")
         assert [call_link(trigger, tag=tag).status_code for tag in ("v1", "v2", "v1")] == [200, 422, 200]
 
-    @pytest.mark.parametrize("header", DELIVERY_HEADERS)
+    @pytest.mark.parametrize("header", EVENT_ID_HEADERS)
     def test_one_event_may_call_a_trigger_by_links_that_ask_for_different_things(self, header):
         trigger = ScalingTriggerFactory()
         for asked in ({}, {"type": "scale_in"}, {}, {"step": "5"}):
@@ -120,7 +120,7 @@ class TestIdentity:
         for other in (key, key + "x", key):
             assert call_link(trigger, {KEY_HEADER: other}).status_code == 200
         assert trigger.calls.count() == 2
-        assert len(fit_id(key)) <= repetitions.ID_LENGTH
+        assert len(fit_id(key)) <= repetitions.DELIVERY_ID_LENGTH
 
 
 class TestRefused:
