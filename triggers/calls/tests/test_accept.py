@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 class TestAccept:
-    def test_a_call_is_committed_before_it_is_published(self, published, django_capture_on_commit_callbacks):
+    def test_a_call_is_committed_before_a_worker_is_nudged(self, published, django_capture_on_commit_callbacks):
         with django_capture_on_commit_callbacks(execute=True) as callbacks:
             call = accept_call(request_of(TriggerFactory()))
             assert published == []
@@ -44,7 +44,7 @@ class TestAccept:
         accept_call(request_of(TriggerFactory(application=scaling.application, service=scaling.service)))
         assert accept_call(request_of(TriggerFactory(application=scaling.application))).state == CallState.QUEUED
 
-    def test_a_redeploy_asked_for_after_a_stop_is_not_covered_by_one_before_it(self, published):
+    def test_a_redeploy_requested_after_a_stop_is_not_covered_by_one_before_it(self, published):
         trigger = TriggerFactory()
         accept_call(request_of(trigger))
         accept_call(replace(request_of(trigger), trigger=None, action=Action.STOP))

@@ -136,7 +136,7 @@ class TestRunning:
 
 
 def leave_half_done(call, before, **more):
-    """As a lost worker left it, and then somebody cancels."""
+    """Leave the call as a lost worker would, and cancel it."""
     claimed = claim_call(call.application_id, "dead")
     service = call.service.name if call.action == Action.SCALING else "web"
     snapshot = {"services": {service: {"running": before}}}  # as it was stored before snapshots had a version

@@ -1,4 +1,4 @@
-"""The same delivery gets the first call's answer, whatever has become of that call."""
+"""A repeated delivery gets the first call, in whatever state that is now."""
 
 import threading
 from datetime import timedelta
@@ -32,7 +32,7 @@ def set_calls(**fields):
 class TestAnswer:
     @pytest.mark.parametrize("header", [KEY_HEADER, *EVENT_ID_HEADERS])
     @pytest.mark.parametrize("factory", [TriggerFactory, ScalingTriggerFactory])
-    def test_it_is_the_first_calls_and_says_that_it_is_a_repetition(self, factory, header):
+    def test_it_names_the_first_call_and_says_that_it_is_a_repetition(self, factory, header):
         trigger = factory()
         first, again = (call_link(trigger, {header: "d-1"}) for _ in range(2))
         assert first.json()["requestId"] == again.json()["requestId"] == str(trigger.calls.get().pk)
@@ -40,7 +40,7 @@ class TestAnswer:
         assert (REPLAYED_HEADER in first, again[REPLAYED_HEADER]) == (False, "true")
 
     @pytest.mark.parametrize("state", [CallState.RUNNING, CallState.SUCCEEDED, CallState.FAILED, CallState.ROLLED_BACK])
-    def test_it_tells_the_state_of_now(self, state):
+    def test_it_has_the_present_state(self, state):
         trigger = TriggerFactory()
         call_link(trigger)
         set_calls(state=state, reason="r", message="What happened.")
@@ -92,7 +92,7 @@ class TestIdentity:
         assert [call_link(trigger, tag=tag).status_code for tag in ("v1", "v2", "v1")] == [200, 422, 200]
 
     @pytest.mark.parametrize("header", EVENT_ID_HEADERS)
-    def test_one_event_may_call_a_trigger_by_links_that_ask_for_different_things(self, header):
+    def test_one_event_can_call_a_trigger_by_links_with_different_parameters(self, header):
         trigger = ScalingTriggerFactory()
         for asked in ({}, {"type": "scale_in"}, {}, {"step": "5"}):
             assert call_link(trigger, {header: "event"}, **asked).status_code == 200
@@ -102,20 +102,20 @@ class TestIdentity:
         answers = [call_link(TriggerFactory()) for _ in range(2)]
         assert answers[0].json()["requestId"] != answers[1].json()["requestId"]
 
-    def test_the_callers_key_counts_before_the_events_id(self):
+    def test_the_callers_key_takes_precedence_over_the_events_id(self):
         trigger = ScalingTriggerFactory()
         for key in ("a", "b", "a"):
             call_link(trigger, {KEY_HEADER: key, "X-GitHub-Delivery": "event"})
         assert trigger.calls.count() == 2
 
-    def test_what_a_chain_of_gitlabs_hooks_has_in_common_is_no_key(self):
+    def test_the_id_that_a_chain_of_gitlab_hooks_shares_is_no_key(self):
         trigger = ScalingTriggerFactory()
         for _ in range(2):
             call_link(trigger, {"X-Gitlab-Event-UUID": "event"})
         assert trigger.calls.count() == 2
 
     @pytest.mark.parametrize("key", ["k" * 255, "k" * 4000, "a\tb", "ü", "\xff\x00"])
-    def test_keys_of_any_length_and_kind_are_told_apart(self, key):
+    def test_keys_of_any_length_and_kind_are_distinguished(self, key):
         trigger = ScalingTriggerFactory()
         for other in (key, key + "x", key):
             assert call_link(trigger, {KEY_HEADER: other}).status_code == 200
@@ -124,7 +124,7 @@ class TestIdentity:
 
 
 class TestRefused:
-    def test_what_cooling_down_refused_can_be_tried_again_with_the_same_key(self):
+    def test_a_call_refused_for_a_cool_down_can_be_retried_with_the_same_key(self):
         trigger = TriggerFactory(cooldown_seconds=60)
         call_link(trigger, {})
         set_calls(state=CallState.SUCCEEDED)
@@ -136,16 +136,16 @@ class TestRefused:
         assert len({one["requestId"] for one in accepted}) == 1
         assert trigger.calls.exclude(state=CallState.REJECTED).count() == 2
 
-    def test_what_a_full_queue_refused_can_be_tried_again_with_the_same_key(self, settings):
+    def test_a_call_refused_for_a_full_queue_can_be_retried_with_the_same_key(self, settings):
         settings.HOOK_TRIGGER_QUEUE_LIMIT = 0
         trigger = TriggerFactory()
         assert call_link(trigger).status_code == 429
         settings.HOOK_TRIGGER_QUEUE_LIMIT = 1
-        first, again = call_link(trigger), call_link(trigger)  # the queue is full again, of itself
+        first, again = call_link(trigger), call_link(trigger)  # the call itself fills the queue again
         assert (first.status_code, again.status_code) == (200, 200)
         assert first.json()["requestId"] == again.json()["requestId"]
 
-    def test_a_full_queue_takes_no_key_from_what_was_refused_before(self, settings):
+    def test_a_full_queue_takes_no_key_from_a_call_that_was_rejected_before(self, settings):
         trigger = TriggerFactory(cooldown_seconds=60)
         call_link(trigger, {})
         call_link(trigger)
@@ -162,7 +162,7 @@ class TestRefused:
         trigger.save()
         assert call_link(trigger).json()["state"] == "queued"
 
-    def test_a_refused_call_may_be_made_again_with_other_parameters(self):
+    def test_a_refused_call_can_be_made_again_with_other_parameters(self):
         trigger = TriggerFactory(tag_pattern="v.*")
         assert [call_link(trigger, tag=tag).status_code for tag in ("x", "v1")] == [403, 200]
 
@@ -195,8 +195,8 @@ class TestCoolDown:
 
 
 class TestRace:
-    def test_who_recorded_it_second_gets_the_first_call(self, monkeypatch):
-        """The other process commits after this one has looked; only the constraint is left to tell."""
+    def test_the_second_to_record_it_gets_the_first_call(self, monkeypatch):
+        """The other process commits after this one has looked; only the constraint prevents a second call."""
         request = request_of(ScalingTriggerFactory(), step=1, delivery_id="d")
         first = accept_call(request)
         found, blind = accept.find_first_call, [True]
@@ -215,7 +215,7 @@ class TestRace:
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("locking", [True, False])
-    def test_a_storm_of_one_delivery_is_one_call_that_all_get(self, monkeypatch, locking):
+    def test_a_storm_of_one_delivery_makes_one_call_that_all_callers_get(self, monkeypatch, locking):
         if not locking:
             monkeypatch.setattr(accept, "lock_application", lambda application_id: None)
         trigger = ScalingTriggerFactory()

@@ -41,7 +41,7 @@ class TestAccepted:
         assert status.json()["state"] == "queued"
         assert status.json()["requestId"] == body["requestId"]
 
-    def test_the_secret_may_come_in_a_header_and_then_stays_out_of_addresses(self, client):
+    def test_the_secret_can_come_in_a_header_and_then_stays_out_of_addresses(self, client):
         trigger = TriggerFactory()
         parameters = link_parameters(trigger)
         headers = {"X-Trigger-Secret": parameters.pop("secret")}
@@ -152,7 +152,7 @@ class TestScaling:
         client.post(PATH, b'{"type":"scale_in","step":50}', content_type="application/json", query_params=query)
         assert trigger.calls.get().step == 2
 
-    def test_the_whole_link_may_stand_in_the_body(self, client):
+    def test_the_whole_link_can_be_in_the_body(self, client):
         trigger = ScalingTriggerFactory()
         fields = {**link_parameters(trigger), "type": "scale_out", "step": 1}
         assert client.post(PATH, json.dumps(fields), content_type="application/json").status_code == 200
@@ -207,7 +207,7 @@ class TestTag:
         assert f"does not change to the tag {tag}" in response.json()["message"]
         assert [(call.state, call.tag) for call in trigger.calls.all()] == [(CallState.REJECTED, tag)]
 
-    def test_without_allowed_tags_none_is_taken(self, client):
+    def test_without_allowed_tags_none_is_accepted(self, client):
         trigger = TriggerFactory()
         response = client.get(PATH, query_params={**link_parameters(trigger), "tag": "v1"})
         assert (response.status_code, response.json()["reason"]) == (403, "tag")
@@ -220,7 +220,7 @@ class TestTag:
         assert "The tag parameter" in response.json()["message"]
         assert not trigger.calls.exists()
 
-    def test_a_scaling_link_takes_no_tag(self, client):
+    def test_a_scaling_link_accepts_no_tag(self, client):
         parameters = {**link_parameters(ScalingTriggerFactory()), "type": "scale_out", "step": "1", "tag": "v1"}
         response = client.get(PATH, query_params=parameters)
         assert (response.status_code, response.json()["message"]) == (
@@ -251,7 +251,7 @@ class TestTag:
         assert response.json()["state"] == "queued"
         assert trigger.calls.get().source == "hook"
 
-    def test_two_tags_that_wait_are_two_calls(self, client, trigger):
+    def test_two_waiting_tags_are_two_calls(self, client, trigger):
         answers = [client.get(PATH, query_params={**link_parameters(trigger), "tag": tag}).json() for tag in ("v1", "v2", "v2")]
         assert [answer["state"] for answer in answers] == ["queued", "queued", "coalesced"]
 
@@ -350,7 +350,7 @@ def test_the_answer_takes_a_fixed_small_number_of_queries(client, factory, djang
         assert client.get(PATH, query_params=parameters).status_code == 200
 
 
-def test_the_answer_of_a_covered_call_takes_one_query_less(client, django_assert_num_queries):
+def test_the_answer_of_a_covered_call_takes_one_query_fewer(client, django_assert_num_queries):
     """As above, without the queue's length."""
     parameters = link_parameters(TriggerFactory())
     client.get(PATH, query_params=parameters)

@@ -25,7 +25,7 @@ class TestClaim:
         accept_call(request_of(trigger))
         assert claim_call(trigger.application_id, "b") is None
 
-    def test_applications_do_not_hold_up_each_other(self, published):
+    def test_applications_do_not_delay_each_other(self, published):
         triggers = [TriggerFactory(), TriggerFactory()]
         for trigger in triggers:
             accept_call(request_of(trigger))
@@ -37,7 +37,7 @@ class TestClaim:
         with pytest.raises(IntegrityError), transaction.atomic():
             TriggerCallFactory(trigger=trigger, state=CallState.RUNNING)
 
-    def test_queued_scaling_calls_of_the_service_are_taken_together(self, published):
+    def test_queued_scaling_calls_of_the_service_are_claimed_together(self, published):
         trigger = ScalingTriggerFactory()
         accepted = [accept_call(request_of(trigger, step=step)) for step in (1, 2, -1)]
         leader = claim_call(trigger.application_id, "a")
@@ -65,7 +65,7 @@ class TestClaim:
 
     @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)], ids=["ahead", "behind"])
     def test_a_hosts_wrong_clock_neither_takes_a_lease_nor_gives_one(self, published, monkeypatch, ahead):
-        """A lease is held and lapses by the database's clock, whoever looks."""
+        """A lease holds and lapses by the database's clock, whichever host looks."""
         trigger, true_now = TriggerFactory(), timezone.now
         accept_call(request_of(trigger))
         call = claim_call(trigger.application_id, "true")

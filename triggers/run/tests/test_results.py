@@ -14,7 +14,7 @@ AFTER = Snapshot({"web": ServiceSnapshot(running=2)})
 
 
 class TestFinish:
-    def test_the_next_call_of_the_application_is_published(self, published, django_capture_on_commit_callbacks):
+    def test_the_application_is_nudged_for_its_next_call(self, published, django_capture_on_commit_callbacks):
         trigger = TriggerFactory()
         accept_call(request_of(trigger))
         call = claim_call(trigger.application_id, "a")
@@ -23,7 +23,7 @@ class TestFinish:
             finish_call(call, "a", CallState.SUCCEEDED, "", "Done.")
         assert published == [following.application_id]
 
-    def test_merged_calls_end_with_their_leader(self, published):
+    def test_merged_calls_end_with_the_call_that_leads_them(self, published):
         trigger = ScalingTriggerFactory()
         accepted = [accept_call(request_of(trigger, step=1)) for _ in range(3)]
         leader = claim_call(trigger.application_id, "a")

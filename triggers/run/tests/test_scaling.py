@@ -31,7 +31,7 @@ def call(step=None, replicas=None, minimum=None, maximum=None, trigger=True):
         (3, call(replicas=3), 3),
     ],
 )
-def test_steps_stay_within_bounds_and_never_turn_around(base, member, count):
+def test_steps_stay_within_bounds_and_never_change_direction(base, member, count):
     assert apply_step(member, base, minimum=1).count == count
 
 

@@ -24,7 +24,7 @@ class TestSweep:
         old = timezone.now() - timedelta(minutes=1)
         waiting = TriggerCallFactory(queued_at=old)
         expired = TriggerCallFactory(state=CallState.RUNNING, queued_at=old, lease_expires_at=old)
-        TriggerCallFactory()  # young: its own message is still on the way
+        TriggerCallFactory()  # just queued: its own nudge is still on the way
         held = TriggerCallFactory(state=CallState.RUNNING, lease_expires_at=timezone.now() + timedelta(seconds=10))
         TriggerCallFactory(trigger=held.trigger, queued_at=old)  # its turn comes when the running one ends
         TriggerCallFactory(state=CallState.SUCCEEDED, queued_at=old)
@@ -48,7 +48,7 @@ class TestFairness:
         settings.CLUSTER_CALLS = 2
 
     def make_calls(self, number):
-        """One each of as many applications of a cluster, in this order."""
+        """Make one call for each of as many applications of a cluster, in this order."""
         cluster = ClusterFactory()
         return [accept_call(request_of(TriggerFactory(application__cluster=cluster))) for _ in range(number)]
 
@@ -90,7 +90,7 @@ class TestFairness:
             finish_call(get_call(other.pk), "worker", CallState.SUCCEEDED, "", "")
         assert published == [again.application_id]
 
-    def test_the_sweep_nudges_no_more_than_may_run(self, published):
+    def test_the_sweep_nudges_no_more_than_can_run(self, published):
         accepted = self.make_calls(5)
         old = timezone.now() - timedelta(seconds=60)
         TriggerCall.objects.update(queued_at=old)
