@@ -63,7 +63,7 @@ class UpdateSnapshot:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self | None:
-        force_update, version = _read_number(value, "force_update"), _read_number(value, "version")
+        force_update, version = _read_integer(value, "force_update"), _read_integer(value, "version")
         if force_update is None or version is None:
             return None
         return cls(force_update, version, _read_text(value, "started_at"))
@@ -101,8 +101,8 @@ class ServiceSnapshot:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         images, update = value.get("images"), value.get("update")
         return cls(
-            running=_read_number(value, "running"),
-            wanted=_read_number(value, "wanted"),
+            running=_read_integer(value, "running"),
+            wanted=_read_integer(value, "wanted"),
             image=_read_text(value, "image"),
             images=_read_counts(images) if isinstance(images, dict) else {},
             digests=tuple(_read_texts(value, "digests")),
@@ -138,7 +138,7 @@ class Snapshot:
         return cls({str(name): ServiceSnapshot.from_json(service) for name, service in found if isinstance(service, dict)})
 
 
-def _read_number(value: Mapping[str, Any], name: str) -> int | None:
+def _read_integer(value: Mapping[str, Any], name: str) -> int | None:
     found = value.get(name)
     return found if isinstance(found, int) else None
 

@@ -20,7 +20,7 @@ def count_calls(moments: Sequence[datetime]) -> dict[tuple[int, str], int]:
     Return `{(place, state): number}` without zeros, where `place` is the index of the moment with which the span begins. A span
     ends before the next moment.
     """
-    return {(place, state): number for _, place, state, number in _count(moments, "SELECT 0", (), "")}
+    return {(place, state): number for _, place, state, number in _count_spans(moments, "SELECT 0", (), "")}
 
 
 def count_calls_of(column: str, rows: QuerySet, moments: Sequence[datetime]) -> dict[tuple[int, int, str], int]:
@@ -30,10 +30,12 @@ def count_calls_of(column: str, rows: QuerySet, moments: Sequence[datetime]) -> 
     except EmptyResultSet:
         return {}
     condition = f"counted.{connection.ops.quote_name(column)} = owners.id AND"
-    return {(owner, place, state): number for owner, place, state, number in _count(moments, sql, values, condition)}
+    return {(owner, place, state): number for owner, place, state, number in _count_spans(moments, sql, values, condition)}
 
 
-def _count(moments: Sequence[datetime], owners: str, values: Sequence[Any], condition: str) -> list[tuple[int, int, str, int]]:
+def _count_spans(
+    moments: Sequence[datetime], owners: str, values: Sequence[Any], condition: str
+) -> list[tuple[int, int, str, int]]:
     adapt = connection.ops.adapt_datetimefield_value
     ends = [*map(adapt, moments[1:]), adapt(datetime.max.replace(tzinfo=moments[0].tzinfo))]
     spans = [(place, adapt(moment), ends[place]) for place, moment in enumerate(moments)]
