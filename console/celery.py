@@ -1,4 +1,4 @@
-"""The Celery application. The task is a nudge; the row in the database is the queue."""
+"""The Celery application. A task is a nudge; the row in the database is the queue."""
 
 import os
 from typing import Any
@@ -15,7 +15,7 @@ use_bell()
 
 class Windlass(Celery):
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:  # type: ignore[override]
-        """Straight into the folder of the embedded broker, where a task is all there is to send."""
+        """Put a plain task straight into the folder of the embedded broker (see put_task). Leave any other to Celery."""
         folders = settings.CELERY_BROKER_TRANSPORT_OPTIONS
         if "data_folder_out" not in folders or kwargs or options.keys() - {"retry", "ignore_result"}:
             return super().send_task(name, args, kwargs, **options)
@@ -29,4 +29,4 @@ app.autodiscover_tasks()
 
 @setup_logging.connect
 def keep_django_logging(**_: Any) -> None:
-    """A receiver here keeps Celery from replacing the log set-up of console.telemetry.log_lines."""
+    """Keep Celery from replacing the log set-up of console.telemetry.log_lines: it does not if this signal has a receiver."""

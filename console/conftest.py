@@ -9,7 +9,7 @@ from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Cluster
 from clusters.registries import PushPermission
 from console.tests.fleet import Fleet
-from triggers.calls import accept
+from triggers.calls import nudges
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +37,9 @@ def answer_for(reason: str) -> PushPermission:
 
 @pytest.fixture
 def published(monkeypatch):
-    """The ids of published calls, instead of messages to a broker."""
-    ids: list[str] = []
-    monkeypatch.setattr(accept, "publish_call", lambda call_id: ids.append(str(call_id)))
+    """The ids of the applications that were nudged, instead of messages to a broker."""
+    ids: list[int] = []
+    monkeypatch.setattr(nudges, "publish_nudge", ids.append)
     return ids
 
 

@@ -17,7 +17,8 @@ from clusters.admin import ApplicationAdmin
 from clusters.badges import render_badge
 from clusters.models import Application, Service
 from triggers import audited
-from triggers.calls.accept import AlreadyEnded, QueueFull
+from triggers.calls.cancel import AlreadyEnded
+from triggers.calls.queue import QueueFull
 from triggers.forms import TriggerWording
 from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
 from triggers.validation import TAGS_MAXIMUM

@@ -13,7 +13,8 @@ from django.http import HttpRequest
 from clusters.access.audit import record_act
 from clusters.callers import client_address
 from clusters.models import Application, Container, Service
-from triggers.calls.accept import accept_call, cancel_call
+from triggers.calls import cancel
+from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.pushes.subscriptions import SubscriptionChanges
@@ -56,7 +57,7 @@ def request_cancel(request: HttpRequest, call: TriggerCall) -> TriggerCall:
     """Cancel the call and return the cancelled one: of several scaling calls that run as one change, the call that leads
     them. Raises AlreadyEnded."""
     with transaction.atomic():
-        cancelled = cancel_call(call, request.user.get_username())
+        cancelled = cancel.cancel_call(call, request.user.get_username())
         record_act(request, "call.cancel", cancelled.application, call=str(cancelled.pk), asked=cancelled.action)
     return cancelled
 

@@ -1,18 +1,32 @@
+from contextlib import nullcontext
+
 import pytest
 
-from triggers.calls import accept as calls
+from triggers.calls import nudges
 from triggers.run import runner
+from triggers.run.lease import CallLease
+from triggers.tests.scripted_driver import ScriptedDriver
 
 
 @pytest.fixture
 def published(monkeypatch):
-    """The ids of the calls that were published, instead of messages to a broker."""
-    ids: list[str] = []
-    monkeypatch.setattr(calls, "publish_call", lambda call_id: ids.append(str(call_id)))
+    """The ids of the applications that were nudged, instead of messages to a broker."""
+    ids: list[int] = []
+    monkeypatch.setattr(nudges, "publish_nudge", ids.append)
     return ids
 
 
 @pytest.fixture(autouse=True)
 def without_outwaiting(monkeypatch):
-    """A call is worked at as soon as it is taken over: the lost worker of a test is lost indeed."""
-    monkeypatch.setattr(runner.Lease, "outwait_predecessor", lambda lease: None)
+    """Run a call as soon as it is taken over: the lost worker of a test is really lost."""
+    monkeypatch.setattr(CallLease, "outwait_predecessor", lambda lease: None)
+
+
+@pytest.fixture
+def driver(monkeypatch, published):
+    """The scripted driver that every call runs on; no engine is connected."""
+    scripted = ScriptedDriver()
+    monkeypatch.setattr(runner, "driver_for", lambda source: scripted)
+    monkeypatch.setattr(runner, "EngineClient", lambda endpoint, credentials: nullcontext())
+    monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
+    return scripted

@@ -1,7 +1,7 @@
 """The documented link format: `/hook/trigger?triggerUrl=<base64>&secret=<64 hex>`.
 
-`triggerUrl` is standard base64 with padding of `cluster|application|action|id|extra`. The id alone finds the trigger; the
-other fields must match it. Windlass leaves `extra` empty, as the documented examples do.
+`triggerUrl` is `cluster|application|action|id|extra` in standard base64 with padding. The id alone finds the trigger; the other
+fields must match it. Windlass leaves `extra` empty, as the documented examples do.
 """
 
 import base64
@@ -15,17 +15,19 @@ HOOK_PATH = "/hook/trigger"
 
 
 def make_public_id() -> str:
-    """13 random characters of 0-9a-v."""
+    """Return 13 random characters of 0-9a-v."""
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
 
 
 def make_secret() -> str:
-    """64 hex digits."""
+    """Return 64 hex digits."""
     return secrets.token_hex(32)
 
 
 @dataclass(frozen=True)
 class LinkFields:
+    """The fields of a `triggerUrl`."""
+
     cluster: str
     application: str
     action: str
@@ -34,7 +36,7 @@ class LinkFields:
 
 
 class MalformedLink(ValueError):
-    """A `triggerUrl` that no console wrote; the message says what is wrong."""
+    """A `triggerUrl` that no console wrote. The message says what is wrong."""
 
 
 def encode_trigger_url(fields: LinkFields) -> str:
@@ -43,17 +45,17 @@ def encode_trigger_url(fields: LinkFields) -> str:
 
 
 def decode_trigger_url(value: str) -> LinkFields:
-    """Raises MalformedLink. A `+` that a query parser turned into a space is turned back."""
+    """Decode a `triggerUrl`, also where a query parser has turned its `+` into a space. Raises MalformedLink."""
     try:
         text = base64.b64decode(value.replace(" ", "+"), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
         raise MalformedLink("triggerUrl is not base64 text.") from error
     parts = text.split("|", 4)
-    if len(parts) != 5 or "\0" in text:  # which no database takes for a key
+    if len(parts) != 5 or "\0" in text:  # NUL: no database looks up such a key
         raise MalformedLink("triggerUrl does not hold five fields.")
     return LinkFields(*parts)
 
 
 def build_link(base_url: str, fields: LinkFields, secret: str) -> str:
-    """`base_url` without a trailing slash, such as `https://windlass.example.com`."""
+    """Build the whole link. `base_url` has no trailing slash, such as `https://windlass.example.com`."""
     return f"{base_url}{HOOK_PATH}?triggerUrl={encode_trigger_url(fields)}&secret={secret}"

@@ -1,4 +1,4 @@
-"""Triggers and their calls. `triggers.calls.accept` is the only writer of TriggerCall.state."""
+"""Triggers and their calls. Only `triggers.calls` and `triggers.run` write TriggerCall.state."""
 
 import uuid
 
@@ -23,27 +23,27 @@ class Action(models.TextChoices):
     DELETE = "delete", _("Delete")
 
 
-# What a trigger's link can ask for; the others (clusters.engine.driver.Act) are for people, on the pages and in the API.
+# The actions of a trigger's link. The others (clusters.engine.driver.Act) are for people, on the pages and in the API.
 TRIGGER_ACTIONS = (Action.REDEPLOY, Action.SCALING)
 TRIGGER_CHOICES = [(action.value, action.label) for action in TRIGGER_ACTIONS]
 
 
 class OnFailure(models.TextChoices):
-    """What becomes of a change on a Swarm that fails, where the service's own policy does not say."""
+    """What to do when a change on a Swarm fails and the service's own policy does not say."""
 
     ROLLBACK = "rollback", _("Go back to how it was")
     PAUSE = "pause", _("Leave it as it is")
 
 
 class AlertState(models.TextChoices):
-    """Of an alert, as Alertmanager and Grafana word it."""
+    """The state of an alert, in the words of Alertmanager and Grafana."""
 
     FIRING = "firing", _("When the alert fires")
     RESOLVED = "resolved", _("When the alert is resolved")
 
 
 class Trigger(models.Model):
-    """A named, revocable link on an application (redeploy) or on a service (scaling)."""
+    """A named, revocable link that redeploys an application or scales a service."""
 
     public_id = models.CharField(max_length=13, unique=True, default=links.make_public_id, editable=False)
     secret = EncryptedTextField(default=links.make_secret, editable=False)
@@ -111,7 +111,7 @@ class Trigger(models.Model):
         return links.LinkFields(self.application.cluster.uid, self.application.name, self.action, self.public_id)
 
     def rotate_secret(self) -> None:
-        """Give the trigger a new secret; every link with the old one is dead at once."""
+        """Give the trigger a new secret. Links with the old one stop working at once."""
         self.secret = links.make_secret()
         self.save(update_fields=["secret"])
 
@@ -131,7 +131,7 @@ TERMINAL_STATES = tuple(state for state in CallState if state not in ACTIVE_STAT
 
 
 class TriggerCall(models.Model):
-    """One call and all that came of it. The row is the queue; a Celery message is only a nudge."""
+    """One call and its outcome. The row is the queue; a Celery message is only a nudge."""
 
     class Source(models.TextChoices):
         HOOK = "hook", _("Trigger link")
@@ -141,20 +141,18 @@ class TriggerCall(models.Model):
         POLL = "poll", _("Polling")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # Without indexes of their own: those in Meta begin with the same columns, or leave out the many rows that name nothing.
+    # Without own indexes: those in Meta begin with the same columns, or leave out the many rows that have null.
     trigger = models.ForeignKey(Trigger, on_delete=models.SET_NULL, null=True, blank=True, related_name="calls", db_index=False)
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="calls", db_index=False)
     service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, blank=True, related_name="calls", db_index=False)
     action = models.CharField(max_length=12, choices=Action.choices)
     source = models.CharField(max_length=12, choices=Source.choices)
 
-    # What was asked: of one container alone, by its name; with another tag; for scaling either a signed step (scale_out
-    # positive) or a count.
+    # The request: for one container only, by name; with another tag; for scaling, a signed step (out is positive) or a count.
     container = models.CharField(max_length=255, blank=True)
     tag = models.CharField(max_length=128, blank=True, help_text="A redeploy changes the image to this tag.")
     step = models.IntegerField(null=True, blank=True)
     replicas = models.PositiveIntegerField(null=True, blank=True)
-    # Who asked.
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
@@ -175,11 +173,11 @@ class TriggerCall(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
 
-    # A coalesced call names the queued call whose outcome is also its own.
+    # For a coalesced call: the queued call whose outcome is also its own.
     coalesced_into = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="coalesced_calls", db_index=False
     )
-    # Scaling calls of one service that are taken together run under one leader, as one change.
+    # Scaling calls of one service that are claimed together run as one change, under the call that leads them.
     merged_into = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged_calls", db_index=False
     )
@@ -195,10 +193,11 @@ class TriggerCall(models.Model):
     progress = models.JSONField(
         default=dict, help_text='How far it has come, by service: `{"web": [2, 5]}`, two of five tasks run as planned.'
     )
-    before = models.JSONField(null=True, blank=True)
+    before = models.JSONField(null=True, blank=True)  # clusters.engine.snapshot.Snapshot, like `after`
     after = models.JSONField(null=True, blank=True)
 
-    is_repetition = False  # set where a delivery came again, and this is the call that it made the first time
+    is_repetition = False  # set by accept_call: the delivery came again, and this is the call that it made the first time
+    retry_after: int | None = None  # set by accept_call on a call that is rejected for a cool-down: seconds
 
     class Meta:
         ordering = ["-queued_at"]
@@ -213,13 +212,13 @@ class TriggerCall(models.Model):
             ),
         ]
         indexes = [
-            # Counts by state within a span of time, and what waits.
+            # For counts by state in a span of time, and for the queue.
             models.Index(fields=["state", "queued_at"], name="call_by_state"),
             models.Index(fields=["application", "state", "queued_at"], name="call_by_application_state"),
             models.Index(
                 fields=["trigger", "state", "queued_at"], condition=Q(trigger__isnull=False), name="call_by_trigger_state"
             ),
-            # The newest calls of each.
+            # For the newest calls of each.
             models.Index(fields=["-queued_at"], name="call_by_time"),
             models.Index(fields=["application", "-queued_at"], name="call_by_application"),
             models.Index(fields=["service", "-queued_at"], condition=Q(service__isnull=False), name="call_by_service"),
@@ -227,7 +226,7 @@ class TriggerCall(models.Model):
             models.Index(
                 fields=["state", "lease_expires_at"], condition=Q(state__in=["queued", "running"]), name="call_active"
             ),
-            # What is looked for when the other row is deleted.
+            # For the rows that refer to one that is deleted.
             models.Index(fields=["requested_by"], condition=Q(requested_by__isnull=False), name="call_by_user"),
             models.Index(fields=["coalesced_into"], condition=Q(coalesced_into__isnull=False), name="call_by_covering"),
             models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="call_by_leader"),
@@ -242,12 +241,12 @@ class TriggerCall(models.Model):
 
     @property
     def may_run_again(self) -> bool:
-        """A delete is asked for with the name of what is to go, each time."""
+        """Not a delete: each one has to be confirmed with the name of what is deleted."""
         return self.action != Action.DELETE
 
 
 class ImageSubscription(models.Model):
-    """Associated with Image Update: a push to the repository calls the trigger, if the condition holds for its tag."""
+    """Associated with Image Update: a push to the repository calls the trigger if the condition holds for its tag."""
 
     class Condition(models.TextChoices):
         SERVICE_TAG = "service_tag", _("The tag that runs")
@@ -283,7 +282,7 @@ class ImageSubscription(models.Model):
 
 
 class Decision(models.TextChoices):
-    """What became of one image of a delivery, or of a group of alerts."""
+    """What was decided about one image of a delivery, or about a group of alerts."""
 
     TRIGGERED = "triggered", _("Triggered")
     UNCHANGED = "unchanged", _("Unchanged")
@@ -298,7 +297,7 @@ class Decision(models.TextChoices):
 
 
 class Delivery(models.Model):
-    """One message of a registry or a monitoring system, or one find of polling. Only `triggers.pushes.deliveries` writes it."""
+    """One message of a registry or a monitoring system, or one find of polling. Only `triggers.pushes` writes it."""
 
     class Source(models.TextChoices):
         REGISTRY = "registry", _("Registry's link")
@@ -344,8 +343,7 @@ class Delivery(models.Model):
 
 
 class DeliveryLine(models.Model):
-    """One image of a delivery and what became of it: a line for each trigger that it matched, without one for none. Alerts have
-    one without an image."""
+    """The decision about one image of a delivery: a line for each trigger that it matches, or one. Alerts have no image."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="lines")
     image = models.CharField(max_length=512, blank=True, help_text="The repository, normalised where it could be.")
@@ -364,8 +362,7 @@ class DeliveryLine(models.Model):
 
 
 class AlertGroup(models.Model):
-    """A group of alerts that a trigger acted upon: as long as one of them is told again, it is the same occurrence. Written by
-    `triggers.pushes.alerts` alone."""
+    """A group of alerts that a trigger acted on: one occurrence while any is reported again. `triggers.pushes` writes it."""
 
     trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="alert_groups")
     key = models.CharField(max_length=64, help_text="Of the group, its state, and what the link asked for.")
@@ -383,7 +380,7 @@ class AlertGroup(models.Model):
 
 
 class TriggerCallEvent(models.Model):
-    """One line of what happened in a call. Append-only."""
+    """A line of a call's timeline. Append-only."""
 
     class Level(models.TextChoices):
         INFO = "info", _("Info")

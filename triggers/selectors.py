@@ -1,9 +1,10 @@
-"""What pages, the API and the hook read of triggers and calls."""
+"""The queries that pages, the API and the hook have in common."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery, UUIDField
 from django.db.models.expressions import RawSQL
@@ -14,7 +15,7 @@ from clusters.models import Application, Cluster, Service
 from triggers import links
 from triggers.models import ACTIVE_STATES, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 
-# What no list shows: long, or a secret whose decryption takes its time.
+# Columns that no list shows: long ones, and secrets, which take time to decrypt.
 KEYS = tuple(f"application__cluster__{name}" for name in Cluster.KEYS)
 SECRETS = ("trigger__secret", *KEYS)
 UNLISTED = ("plan", "before", "after", *SECRETS)
@@ -25,25 +26,38 @@ def build_trigger_link(trigger: Trigger, base_url: str) -> str:
 
 
 def build_status_url(call: TriggerCall, base_url: str, secret: str = "") -> str:
-    """Where a caller without a login asks for the outcome. Without `secret` the caller sends it in X-Trigger-Secret."""
+    """Return the address of the outcome, which needs no login. Without `secret` the caller sends it in X-Trigger-Secret."""
     query = f"?{urlencode({'secret': secret})}" if secret else ""
     return f"{base_url}/hook/calls/{call.pk}{query}"
 
 
+def get_call(call_id: UUID) -> TriggerCall:
+    """Return the call with its application, cluster, service and trigger. Raises TriggerCall.DoesNotExist."""
+    return TriggerCall.objects.select_related("application__cluster", "service", "trigger").get(pk=call_id)
+
+
+def find_application_id(call_id: UUID | str) -> int | None:
+    """Return the id of the application that the call is about; None for an unknown call."""
+    return TriggerCall.objects.filter(pk=call_id).values_list("application_id", flat=True).first()
+
+
 def calls_with_relations() -> QuerySet[TriggerCall]:
-    """Calls, newest first, with all that a list row shows."""
+    """Return calls, the newest first, with everything that a list row shows."""
     rows = TriggerCall.objects.select_related("trigger", "application", "application__cluster", "service", "requested_by")
     return rows.defer(*UNLISTED).order_by("-queued_at")
 
 
 def whole_calls() -> QuerySet[TriggerCall]:
-    """Calls with all that a call's own page shows."""
+    """Return calls with everything that a call's own page shows."""
     return calls_with_relations().select_related("coalesced_into", "merged_into").defer(None).defer(*SECRETS)
 
 
 def find_newest(parts: Sequence[QuerySet[TriggerCall]], number: int) -> QuerySet[TriggerCall]:
-    """The `number` newest of all calls in the parts. Each part has a query of its own within the one, and so its own index:
-    for the calls of one application or another a planner would read all that both have."""
+    """Return the `number` newest of all calls in the parts.
+
+    Each part is a query of its own within the one, and so uses its own index. For the calls of one application or another, a
+    planner would read every call of both.
+    """
     chosen = [part.order_by("-queued_at", "-pk").values("pk")[:number].query.sql_with_params() for part in parts]
     union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS part_{place}" for place, (sql, _) in enumerate(chosen))
     found = RawSQL(union, [value for _, values in chosen for value in values])  # noqa: S611 - the querysets' own
@@ -51,33 +65,38 @@ def find_newest(parts: Sequence[QuerySet[TriggerCall]], number: int) -> QuerySet
 
 
 def list_calls_about(service: Service, number: int) -> QuerySet[TriggerCall]:
-    """The newest calls of the service, and of its application as a whole."""
+    """Return the newest calls of the service and of its application as a whole."""
     whole = TriggerCall.objects.filter(application=service.application_id, service=None)
     return find_newest([TriggerCall.objects.filter(service=service), whole], number)
 
 
 def keep_calls_of(applications: QuerySet[Application], rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
-    """To be read in the order of time, few of very many. A condition on each row: over a join SQLite begins with the
-    applications and sorts all their calls."""
+    """Keep the calls of these applications, for reading few of very many in the order of time.
+
+    The condition is on each row: over a join, SQLite begins with the applications and sorts all their calls.
+    """
     return rows.filter(Exists(applications.filter(pk=OuterRef("application_id"))))
 
 
 def scope_calls(rows: QuerySet[TriggerCall], user: Any) -> QuerySet[TriggerCall]:
-    """As `access.scope_visible`, to be read in the order of time."""
+    """Keep the calls that the user can see, as `access.scope_visible` does, for reading in the order of time."""
     everything = Application.objects.order_by()
     applications = scope(everything, user, view_permission(TriggerCall))
     return rows if applications is everything else keep_calls_of(applications, rows)
 
 
 def only_active(rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
-    """Those that wait or run. The states stand in the query itself: with parameters SQLite does not see that the index of
-    active calls covers it, and reads all calls there are."""
+    """Keep the calls that wait or run.
+
+    The states are written into the query itself: with parameters, SQLite does not see that the index of active calls covers
+    it, and reads every call.
+    """
     states = ", ".join(f"'{state.value}'" for state in ACTIVE_STATES)
     return rows.extra(where=[f"triggers_triggercall.state IN ({states})"])
 
 
 def triggers_with_last_call() -> QuerySet[Trigger]:
-    """Triggers with `last_call_id`, `last_call_state` and `last_call_at` annotated."""
+    """Return triggers annotated with `last_call_id`, `last_call_state` and `last_call_at`."""
     newest = TriggerCall.objects.filter(trigger=OuterRef("pk")).order_by("-queued_at")
     rows = Trigger.objects.select_related("application", "application__cluster", "service", "created_by").defer(*KEYS)
     return rows.annotate(
@@ -88,7 +107,8 @@ def triggers_with_last_call() -> QuerySet[Trigger]:
 
 
 def subscriptions_with_last_delivery() -> QuerySet[ImageSubscription]:
-    """Subscriptions with `last_decision`, `last_at`, `last_call` and `last_delivery` (ids) of the newest delivery annotated."""
+    """Return subscriptions annotated with `last_decision`, `last_at`, `last_call` and `last_delivery`, of the newest delivery
+    line."""
     lines = DeliveryLine.objects.filter(trigger=OuterRef("trigger"), image=OuterRef("repository")).order_by("-pk")
     return ImageSubscription.objects.annotate(
         last_decision=Subquery(lines.values("decision")[:1]),
@@ -99,10 +119,10 @@ def subscriptions_with_last_delivery() -> QuerySet[ImageSubscription]:
 
 
 def call_duration(call: TriggerCall) -> timedelta | None:
-    """From the claim to the end; None while it has not ended or never ran."""
+    """Return the time from the claim to the end; None if the call has not ended or never ran."""
     return call.completed_at - call.started_at if call.started_at and call.completed_at else None
 
 
 def outcome_of(call: TriggerCall) -> TriggerCall:
-    """The call whose outcome counts for this one: itself, or the one it was coalesced into."""
+    """Return the call whose outcome counts for this one: itself, or the one that it was coalesced into."""
     return call.coalesced_into or call

@@ -1,4 +1,4 @@
-"""The hook. A trailing slash changes nothing: a redirect would lose a POST's body."""
+"""The addresses of the hook, each with and without a trailing slash: a redirect would lose the body of a POST."""
 
 from django.urls import path
 

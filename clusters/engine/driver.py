@@ -5,9 +5,11 @@ tests, `fakes.fake_engine.FakeEngine` stands in for the engine's client below th
 this module and `drivers`, and nothing below.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
+
+from clusters.engine.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -51,7 +53,7 @@ class Intent:
     """
 
     on_failure: Literal["rollback", "pause"] = "rollback"
-    before: Mapping[str, Any] | None = None
+    before: Snapshot | None = None
     tag: str = ""
 
 
@@ -72,14 +74,8 @@ class Observation(Protocol):
         twice), on a Swarm its wanted replicas.
         """
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return JSON for people and the API: `{"services": {name: {"running": 2, "wanted": 2, "image": "app:1",
-        "images": {"sha256:…": 2}, "digests": ["app@sha256:…"],
-        "containers": [{"name", "id", "image_id", "state", "started_at"}]}}}`.
-
-        The `containers` of a Swarm service are its tasks (`name` is "web.1", `node` the host name). A Swarm service also has
-        its `id` and `update`: `{"force_update": 3, "version": 1234, "started_at": "…"}`, see Intent.before.
-        """
+    def snapshot(self) -> Snapshot:
+        """Return the form that is kept with a call (see Intent.before)."""
 
 
 class Plan(Protocol):

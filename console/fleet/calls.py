@@ -7,10 +7,12 @@ from itertools import accumulate, islice
 from typing import Any
 from uuid import UUID
 
+from clusters.engine.snapshot import ServiceSnapshot, Snapshot
 from clusters.models import Application
 from console.fleet.people import People
 from console.fleet.rows import RowWriter, list_ages, split
 from triggers.models import ACTIVE_STATES, Action, CallState, Trigger, TriggerCall, TriggerCallEvent
+from triggers.reasons import Reason
 
 RUNNING, LIVE = 10, 130  # calls that run, and with those that wait, at most
 STATES = {  # of calls that ended, in per cent
@@ -25,8 +27,8 @@ WORDS = {
     CallState.SUCCEEDED: ("", "All containers run the new image and are well."),
     CallState.FAILED: ("pull_failed", "The image cannot be pulled: manifest unknown. Nothing was touched."),
     CallState.ROLLED_BACK: ("unhealthy", "The new container was unhealthy after 30 s. The previous one is running again."),
-    CallState.COALESCED: ("", "An equal redeploy was waiting already; its outcome is this call's outcome."),
-    CallState.REJECTED: ("cooldown", "This trigger is cooling down; it accepts the next call in 40 s."),
+    CallState.COALESCED: ("", "An equal redeploy is already waiting; its outcome is this call's outcome."),
+    CallState.REJECTED: (Reason.COOLDOWN, "This trigger is cooling down; it accepts the next call in 40 s."),
 }
 OPERATIONS = ("observe", "pull", "create", "start", "watch", "stop", "remove", "finish")
 AGENTS = ("curl/8.5.0", "Jenkins/2.452", "Alertmanager/0.27.0", "GitHub-Hookshot/ab12cd3", "python-requests/2.32.3")
@@ -79,15 +81,12 @@ class Calls:
         plan = "\n".join(f"{operation} {name}" for name in names for operation in OPERATIONS[1:7])
 
         def snapshot(digest: str) -> Any:
+            image_id = f"sha256:{digest}"
             seen = {
-                service.name: {
-                    "running": service.running,
-                    "image": service.image,
-                    "images": {f"sha256:{digest}": service.running},
-                }
+                service.name: ServiceSnapshot(service.running, image=service.image, images={image_id: service.running})
                 for service in services
             }
-            return self._writer.prepare("before", {"services": seen})
+            return self._writer.prepare("before", Snapshot(seen).to_json())
 
         return Target(
             trigger=trigger.pk,

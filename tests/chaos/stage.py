@@ -188,14 +188,17 @@ class Stage:
         self.start_worker()
 
     def play_twice(self, links: dict[str, str]) -> None:
-        from triggers.calls.accept import publish_call
+        from triggers.calls.nudges import publish_nudge
+        from triggers.selectors import find_application_id
 
         self.start_worker()
         self.start_worker()
         self.call_all(links)
-        publish_call(self.accepted[0])
+        application_id = find_application_id(self.accepted[0])
+        assert application_id
+        publish_nudge(application_id)
         self.wait_for_moment()
-        publish_call(self.accepted[0])
+        publish_nudge(application_id)
 
     def play_lost(self, links: dict[str, str]) -> None:
         from django.conf import settings

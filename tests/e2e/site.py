@@ -127,7 +127,7 @@ def run_site(blocker: Any) -> Iterator[Site]:
     with ExitStack() as patches:
         patches.enter_context(blocker.unblock())
         patches.enter_context(patch.dict(connection.settings_dict["TEST"], own_name))
-        patches.enter_context(patch("triggers.calls.accept.publish_call"))
+        patches.enter_context(patch("triggers.calls.nudges.publish_nudge"))
         patches.enter_context(patch("triggers.pushes.subscriptions.find_push_permission", answer_push_permission))
         for module in CONNECTING:
             patches.enter_context(patch(f"{module}.EngineClient", lambda *_args, **_kwargs: engine))

@@ -12,6 +12,7 @@ from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineUnreachable
+from clusters.engine.snapshot import Snapshot
 from tests.harness.engine import PrivateEngine
 from tests.harness.swarm import PrivateSwarm
 
@@ -59,6 +60,11 @@ def execute(client: Any, plan: Plan, source: str, check: Callable[[], None]) -> 
     return drive
 
 
+def store_and_load(snapshot: Snapshot) -> Snapshot | None:
+    """Return the snapshot as the runner gets it from the database."""
+    return Snapshot.from_json(json.loads(json.dumps(snapshot.to_json())))
+
+
 def run_patiently(
     endpoint: EngineEndpoint,
     make_plan: Callable[[Driver, Observation, Intent], Plan],
@@ -71,7 +77,7 @@ def run_patiently(
     Raises Overdue after `limit` seconds.
     """
     ends = time.monotonic() + limit
-    before: dict[str, Any] | None = None
+    before: Snapshot | None = None
 
     def check() -> None:
         if time.monotonic() > ends:
@@ -83,7 +89,7 @@ def run_patiently(
         try:
             with EngineClient(endpoint) as client:
                 observation = driver.observe(client, target)
-                before = before or json.loads(json.dumps(observation.snapshot()))  # it comes from the database
+                before = before or store_and_load(observation.snapshot())
                 plan = make_plan(driver, observation, Intent(on_failure, before))
                 if plan.is_empty():
                     return Drive(plan.as_text(), outcome=Outcome("succeeded", "unchanged"))
@@ -163,6 +169,6 @@ def act(
     driver = driver_for(source)
     with EngineClient(engine.endpoint) as client:
         observation = driver.observe_remains(client, Target(application, source))
-        before = before or json.loads(json.dumps(observation.snapshot()))
+        before = before or store_and_load(observation.snapshot())
         plan = driver.plan_act(observation, word, container, Intent(before=before))
         return execute(client, plan, source, no_check)

@@ -1,4 +1,4 @@
-"""The whole path with every real part: link → web → queue → worker → engine, and the answers on the way back."""
+"""The whole path with real parts: link → web → queue → worker → engine, and the answers to callers."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ SLEEP = {"Cmd": ["sleep", "3600"], "StopSignal": "SIGKILL"}
 def console(
     request: pytest.FixtureRequest, session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningConsole]:
-    """Once on SQLite and the queue in a folder, once on PostgreSQL and Redis."""
+    """Run once on SQLite with the queue in a folder, and once on PostgreSQL and Redis."""
     folder = tmp_path_factory.mktemp("console")
     with ExitStack() as servers:
         environment = {}
@@ -43,7 +43,7 @@ def name(unique_name: Callable[[str], str]) -> str:
 
 @pytest.fixture
 def app(api: docker.APIClient, name: str, image: Callable[..., str]) -> Project:
-    """An application with the services `web` (two containers) and `worker`, of one image `<name>:1`."""
+    """Make an application with the services `web` (two containers) and `worker`, both of the image `<name>:1`."""
     image(f"{name}:1", **SLEEP)
     project = Project(api, name)
     for number in (1, 2):
@@ -72,7 +72,7 @@ def test_a_link_redeploys_with_the_new_image(console, api, app, name, image):
     assert images_of(api, set(after)) == {api.inspect_image(f"{name}:1")["Id"]}
 
 
-def test_a_link_adds_five_containers_and_takes_three_away(console, api, app, name):
+def test_a_link_adds_five_containers_and_removes_three(console, api, app, name):
     trigger = console.create_trigger(name, "scaling", "web")
     status, answer = call_link(trigger, type="scale_out", step=5, wait=120)
     assert (status, answer["state"]) == (200, "succeeded"), answer
@@ -82,7 +82,7 @@ def test_a_link_adds_five_containers_and_takes_three_away(console, api, app, nam
     assert list_names(api) == {f"{name}-web-{number}" for number in range(1, 5)} | {f"{name}-worker-1"}
 
 
-def test_a_crashing_image_is_rolled_back_and_the_caller_hears_it(console, api, app, name, image):
+def test_a_crashing_image_is_rolled_back_and_the_caller_gets_a_failure(console, api, app, name, image):
     trigger = console.create_trigger(name, "redeploy", "web")
     before = read_ids(api)
     image(f"{name}:1", Cmd=["false"])
@@ -140,7 +140,7 @@ def test_two_hundred_waiting_callers_do_not_delay_a_plain_call(console, api, app
     assert set(statuses) == {504}
 
 
-def test_a_worker_killed_in_the_middle_costs_time_and_nothing_else(console, api, app, name, image):
+def test_a_worker_that_is_killed_in_the_middle_costs_only_time(console, api, app, name, image):
     trigger = console.create_trigger(name, "redeploy", "web")
     image(f"{name}:1", **SLEEP)
     answer = call_link(trigger)[1]
@@ -153,7 +153,7 @@ def test_a_worker_killed_in_the_middle_costs_time_and_nothing_else(console, api,
 
 
 def find_part(console: RunningConsole, part: str) -> int:
-    """The pid of the console's part, such as `worker`."""
+    """Return the pid of a part of the console, such as `worker`."""
     children = Path(f"/proc/{console.process.pid}/task/{console.process.pid}/children").read_text().split()
     for pid in children:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")

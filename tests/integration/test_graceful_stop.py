@@ -1,4 +1,4 @@
-"""Cancelling a call that really runs, and what a stop of the worker and of the web process does to callers."""
+"""Cancelling a call that runs on a real engine, and stopping the worker and the web process during calls."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ SLEEP = {"Cmd": ["sleep", "3600"], "StopSignal": "SIGKILL"}
 
 @pytest.fixture(scope="module")
 def console(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
-    """Its leases are so long that no call is taken over for one that ran out."""
+    """A console with leases so long that none runs out, and so no call is taken over for that."""
     environment = {"WINDLASS_LEASE_SECONDS": "300", "WINDLASS_STOP_GRACE_SECONDS": "0"}
     with run_console(tmp_path_factory.mktemp("stop") / "data", session_engine.endpoint_url, **environment) as running:
         yield running
@@ -32,7 +32,7 @@ def console(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def name(unique_name: Callable[[str], str], api: docker.APIClient, image: Callable[..., str]) -> str:
-    """An application of one container that is watched for some seconds, and a newer image for it."""
+    """Make an application of one container that is watched for some seconds, and a newer image for it."""
     name = unique_name("stop")
     image(f"{name}:1", **SLEEP)
     Project(api, name).add("web", f"{name}:1", labels={"windlass.update.monitor": "4s"})
@@ -41,7 +41,7 @@ def name(unique_name: Callable[[str], str], api: docker.APIClient, image: Callab
 
 
 def start_redeploy(console: RunningConsole, name: str) -> str:
-    """The id of a call that has come to watch the new container."""
+    """Start a redeploy. Return its id once it watches the new container."""
     trigger = console.create_trigger(name, "redeploy")
     call = str(call_link(trigger)[1]["requestId"])
     eventually(lambda: "watch" in read_operations(console, call), within=60, what="the new container is watched")
@@ -62,13 +62,13 @@ def wait_for_end(console: RunningConsole, call: str) -> dict[str, Any]:
 
 
 def find_worker(console: RunningConsole, call: str) -> int:
-    """The process that holds the call."""
+    """Return the pid of the process that holds the call's lease."""
     with contextlib.closing(sqlite3.connect(console.data_dir / "windlass.sqlite3", timeout=30)) as database:
         query = "SELECT lease_owner FROM triggers_triggercall WHERE id = ?"
         return int(database.execute(query, [call.replace("-", "")]).fetchone()[0].split(":")[1])
 
 
-def test_a_redeploy_that_is_cancelled_puts_the_old_container_back(console, api, name):
+def test_a_cancelled_redeploy_brings_the_previous_container_back(console, api, name):
     before = read_ids(api)
     call = start_redeploy(console, name)
     status, answer = console.request("POST", f"/api/v1/calls/{call}/cancel/")
@@ -80,7 +80,7 @@ def test_a_redeploy_that_is_cancelled_puts_the_old_container_back(console, api, 
     assert list_running(api) == set(before)
 
 
-def test_a_worker_that_is_stopped_hands_its_call_over(console, api, name):
+def test_a_worker_that_is_stopped_hands_over_its_call(console, api, name):
     wait_for_parts(console)
     log = console.data_dir.parent / "second.log"
     second = start_process([sys.executable, str(BASE_DIR / "manage.py"), "worker"], log, console.environment)
@@ -99,7 +99,7 @@ def test_a_worker_that_is_stopped_hands_its_call_over(console, api, name):
     assert set(read_ids(api).values()).isdisjoint(before.values())
 
 
-def test_callers_that_wait_are_answered_when_the_web_process_is_stopped(console, api, name):
+def test_waiting_callers_are_answered_when_the_web_process_is_stopped(console, api, name):
     trigger = console.create_trigger(name, "redeploy")
     web = wait_for_parts(console)["web"]
     answers: list[tuple[int, dict[str, Any]]] = []
@@ -111,10 +111,10 @@ def test_callers_that_wait_are_answered_when_the_web_process_is_stopped(console,
     os.kill(web, signal.SIGTERM)
     for caller in callers:
         caller.join(60)
-    told = {status: answer["message"] for status, answer in answers}
+    messages = {status: answer["message"] for status, answer in answers}
     assert len(answers) == 5
-    assert 504 in told, "the redeploys were over before the web process was stopped"
-    assert told[504] == "The console is being restarted; the call goes on, ask statusUrl for its outcome."
+    assert 504 in messages, "the redeploys were over before the web process was stopped"
+    assert messages[504] == "The console is restarting. The call continues; get its outcome from statusUrl."
     eventually(lambda: is_served(f"{console.url}/login/"), within=60, what="the console is served again")
     assert find_parts(console.process.pid)["web"] != web
     for _, answer in answers:

@@ -1,5 +1,5 @@
-"""The parts of compose.yaml as processes of their own: two webs, two workers and two watchers over PostgreSQL and Redis; and
-two webs and two workers in one data folder over SQLite. Storms, restarts, losses; a real engine says what came of them."""
+"""The parts of compose.yaml as separate processes: two webs, two workers and two watchers over PostgreSQL and Redis, and two
+webs and two workers in one data folder over SQLite. Storms, restarts and losses, judged by what then runs on a real engine."""
 
 import http.client
 import os
@@ -50,7 +50,7 @@ def servers(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def embedded(session_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
-    """On a disk so small that a test can fill it."""
+    """Run on a disk so small that a test can fill it."""
     folder = tmp_path_factory.mktemp("embedded")
     names = ("web1", "web2", "worker1", "worker2", "watch1")
     with mount_small(folder / "data", "64m"), run_parts(folder, session_engine.endpoint_url, *names) as parts:
@@ -74,7 +74,7 @@ def name(unique_name: Callable[[str], str]) -> str:
 
 @dataclass
 class Gate:
-    """New containers get well once it is open: so a redeploy lasts for as long as a test wants it to."""
+    """New containers become healthy once it is open, so a redeploy lasts as long as a test wants."""
 
     folder: Path
 
@@ -93,7 +93,7 @@ def gate(tmp_path: Path) -> Gate:
 
 
 def make_shop(api: docker.APIClient, name: str, image: Callable[..., str], gate: Gate) -> None:
-    """The application `name` with one service, whose new containers wait at the gate. The first one runs."""
+    """Make the application `name` with one service, whose new containers wait at the gate. The first one runs."""
     check = {"Test": ["CMD", "ls", "/gate/open"], "Interval": 3 * SECOND // 2, "Timeout": 5 * SECOND, "Retries": 1000}
     image(f"{name}:1", Healthcheck=check, **SLEEP)
     gate.open()
@@ -102,14 +102,14 @@ def make_shop(api: docker.APIClient, name: str, image: Callable[..., str], gate:
 
 
 def list_calls(parts: Parts, trigger: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The rows of the trigger's calls by id."""
+    """Return the rows of the trigger's calls by id."""
     rows = parts.query(f"SELECT {CALL_FIELDS} FROM triggers_triggercall WHERE trigger_id = '{trigger['id']}'")
     calls = [dict(zip(CALL_FIELDS.split(", "), row, strict=True)) for row in rows]
     return {str(call["id"]).replace("-", ""): call for call in calls}
 
 
 def wait_until_quiet(parts: Parts, trigger: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The calls once all of them have ended."""
+    """Return the calls once all of them have ended."""
 
     def find_ended() -> dict[str, dict[str, Any]] | None:
         calls = list_calls(parts, trigger)
@@ -123,7 +123,7 @@ def find_running(parts: Parts, trigger: dict[str, Any]) -> dict[str, Any] | None
 
 
 def raise_storm(parts: Parts, link: str, calls: int, threads: int = 16) -> list[Answer]:
-    """All calls as fast as they are answered, over connections to both webs that stay open."""
+    """Make all calls as fast as they are answered, over connections to both webs that stay open."""
     ports = [parts.ports["web1"], parts.ports["web2"]]
     target = link[link.index("/hook/") :]
     answers: list[Answer] = []
@@ -169,7 +169,7 @@ def test_a_storm_over_two_webs_costs_two_redeploys(request, place, storm, api, n
     assert (after.keys(), set(after.values()) & set(before.values())) == (before.keys(), set())
 
 
-def test_the_images_health_check_tells_a_web_that_answers_from_one_that_does_not(servers):
+def test_the_health_check_of_the_image_is_right_about_a_web_that_answers_and_one_that_does_not(servers):
     def probe(port: int) -> int:
         environment = {**os.environ, "WINDLASS_PORT": str(port), "WINDLASS_ALLOWED_HOSTS": ".example.com,localhost"}
         return subprocess.run(
@@ -217,8 +217,8 @@ def test_a_rolling_restart_loses_nothing_and_answers_everything(servers, api, na
     assert len([found for found in list_running(api) if found.startswith(f"{name}-web-")]) == 1 + sum(steps)
 
 
-def test_what_a_killed_worker_and_a_killed_watcher_did_is_taken_over(servers, api, name, image, gate):
-    """They are not started again: one of each is left for the tests below."""
+def test_the_work_of_a_killed_worker_and_a_killed_watcher_is_taken_over(servers, api, name, image, gate):
+    """They are not started again; one of each remains for the tests below."""
     parts: Parts = servers.parts
     make_shop(api, name, image, gate)
     trigger = parts.console("web1").create_trigger(name, "redeploy")
@@ -240,7 +240,7 @@ def test_what_a_killed_worker_and_a_killed_watcher_did_is_taken_over(servers, ap
     assert list_running(api) == {f"{name}-web-1", f"{name}-later"}
 
 
-def test_calls_go_on_after_database_and_broker_have_crashed(servers, api, name, image, gate):
+def test_calls_continue_after_the_database_and_the_broker_have_crashed(servers, api, name, image, gate):
     parts: Parts = servers.parts
     make_shop(api, name, image, gate)
     trigger = parts.console("web1").create_trigger(name, "redeploy")
@@ -265,7 +265,7 @@ def test_calls_go_on_after_database_and_broker_have_crashed(servers, api, name, 
     assert call_web(web1, f"{trigger['link']}&wait=60").status == 200
 
 
-def test_a_locked_database_is_waited_for(embedded, api, name, image):
+def test_a_call_waits_for_a_locked_database(embedded, api, name, image):
     image(f"{name}:1", **SLEEP)
     Project(api, name).add("web", f"{name}:1")
     trigger = embedded.console("web1").create_trigger(name, "redeploy")
@@ -283,7 +283,7 @@ def test_a_locked_database_is_waited_for(embedded, api, name, image):
     assert answers[0].body["state"] == "succeeded"
 
 
-def test_a_full_disk_is_told_and_forgotten_once_there_is_room(embedded, api, name, image):
+def test_a_full_disk_is_a_503_until_there_is_room_again(embedded, api, name, image):
     image(f"{name}:1", **SLEEP)
     Project(api, name).add("web", f"{name}:1")
     trigger = embedded.console("web1").create_trigger(name, "redeploy")
@@ -302,14 +302,14 @@ def test_a_full_disk_is_told_and_forgotten_once_there_is_room(embedded, api, nam
 
 
 def fill_up(file: Path) -> None:
-    """Writes until the disk is full."""
+    """Write until the disk is full."""
     with file.open("wb", buffering=0) as stream, suppress(OSError):
         while True:
             stream.write(bytes(4096))
 
 
 def refuse(port: int, link: str) -> Answer | None:
-    """SQLite may find room in the pages it has for a few calls more."""
+    """Return a refusal; None while SQLite still finds room for a call in the pages that it has."""
     answer = call_web(port, link)
     return answer if answer.status != 200 else None
 

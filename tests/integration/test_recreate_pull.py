@@ -280,7 +280,7 @@ def test_digest_of_a_multi_platform_index_is_the_images_digest(
     project.add("web", reference)
     assert redeploy(engine).state == "succeeded"
     with EngineClient(engine.endpoint) as client:
-        digests = observe(client).snapshot()["services"]["web"]["digests"]
+        digests = observe(client).snapshot().services["web"].digests
     assert f"{registry.host}/multi@{answer.headers['Docker-Content-Digest']}" in digests
 
 

@@ -210,12 +210,12 @@ def test_redeploy_to_a_crashing_image_ends_with_the_old_one_after_a_death_at_any
 def test_current_count_is_right_at_any_boundary_of_a_start_first_redeploy(case: Case) -> None:
     def judge(fake: FakeEngine, changes: int) -> None:
         observation = observe(fake)
-        described = observation.snapshot()["services"]["web"]
+        described = observation.snapshot().services["web"]
         assert observation.current_count("web") <= case.count, changes
         if "start-first" in str(redeploy_plan(case.arrange()).as_text()):
             assert observation.current_count("web") == (case.count if case.running else 0), changes
-        assert described["wanted"] == case.count, changes
-        assert {container["name"] for container in described["containers"]} == {
+        assert described.wanted == case.count, changes
+        assert {container.name for container in described.containers} == {
             f"shop-web-{number}" for number in range(1, case.count + 1)
         }, changes
 

@@ -6,7 +6,7 @@ from clusters.models import Registry
 from clusters.tests.factories import ServiceFactory
 from tests.harness.eventually import eventually
 from tests.harness.registry import run_registry
-from triggers.calls import accept as calls
+from triggers.calls import nudges
 from triggers.models import Delivery, DeliveryLine, ImageSubscription
 from triggers.pushes.polling import poll_subscriptions
 from triggers.tests.factories import TriggerFactory
@@ -21,7 +21,7 @@ def poll(subscription):
 
 
 def test_pushes_call_once_and_polling_recovers_from_an_outage(live_server, tmp_path, monkeypatch):
-    monkeypatch.setattr(calls, "publish_call", lambda call_id: None)
+    monkeypatch.setattr(nudges, "publish_nudge", lambda application_id: None)
     registry = Registry(plain_http=True)
     link = f"{live_server.url}/hook/registry/{registry.hook_token}"
     notify = {"name": "windlass", "url": link, "timeout": "5s", "threshold": 3, "backoff": "1s"}

@@ -31,7 +31,8 @@ from triggers.api.serializers import (
     TriggerWithSecretSerializer,
     find_subscription_changes,
 )
-from triggers.calls.accept import AlreadyEnded, QueueFull
+from triggers.calls.cancel import AlreadyEnded
+from triggers.calls.queue import QueueFull
 from triggers.models import Action, CallState, Decision, Delivery, DeliveryLine, Trigger, TriggerCall
 from triggers.selectors import scope_calls
 from triggers.validation import explain_act_refusal, explain_service_refusal

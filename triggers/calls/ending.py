@@ -1,4 +1,4 @@
-"""What is told of a call that has ended: one line in the log, and the counts. Whoever ends a call calls one of these."""
+"""Reporting a call that has ended: one line in the log, and the metrics. Everything that ends a call reports it here."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,20 +11,30 @@ from triggers.models import TriggerCall
 
 log = structlog.get_logger("windlass.calls")
 
-FIELDS = (
-    *("action", "source", "state", "reason", "request_id", "queued_at", "started_at", "completed_at"),
-    *("coalesced_into_id", "merged_into_id", "application__name", "application__cluster__name"),
+REPORTED_FIELDS = (
+    "action",
+    "source",
+    "state",
+    "reason",
+    "request_id",
+    "queued_at",
+    "started_at",
+    "completed_at",
+    "coalesced_into_id",
+    "merged_into_id",
+    "application__name",
+    "application__cluster__name",
 )
 
 
 def report_endings(call_ids: Iterable[Any]) -> None:
-    """After the transaction that ended them."""
-    for call in TriggerCall.objects.select_related("application__cluster").only(*FIELDS).filter(pk__in=list(call_ids)):
+    """Report the calls. Call it after the transaction that ended them."""
+    for call in TriggerCall.objects.select_related("application__cluster").only(*REPORTED_FIELDS).filter(pk__in=list(call_ids)):
         report_ending(call)
 
 
 def report_ending(call: TriggerCall) -> None:
-    """Of a call whose application and cluster are at hand; `reason` is empty where there is nothing to say."""
+    """Report a call whose application and cluster are loaded."""
     queued = _seconds(call.queued_at, call.started_at or call.completed_at)
     run = _seconds(call.started_at, call.completed_at)
     meters.CALLS_ENDED.add(call.action, call.state, call.reason)
@@ -33,7 +43,7 @@ def report_ending(call: TriggerCall) -> None:
         meters.CALL_RUN_SECONDS.observe(run, call.action, call.state)
     more = {name: str(value) for name in ("coalesced_into", "merged_into") if (value := getattr(call, f"{name}_id"))}
     if call.request_id:
-        more["request_id"] = call.request_id  # its own, where the work was done for several
+        more["request_id"] = call.request_id  # its own, also where one run was for several calls
     log.info(
         "call ended",
         call_id=str(call.pk),

@@ -1,7 +1,7 @@
-"""Deliveries that come again: what they are known by, and which call answers them.
+"""Repeated deliveries: how they are recognised, and which call answers them.
 
-Who does not know whether a request arrived sends it once more with the same id. It gets the call that the first one made, at
-whatever stage that is by now. Behind it stands the constraint `one_call_a_delivery`.
+A caller that is not sure whether a request arrived sends it again with the same id. It gets the call that the first request
+made, in its present state. The constraint `one_call_a_delivery` stands behind this.
 """
 
 import hashlib
@@ -12,48 +12,54 @@ from django.db import IntegrityError
 
 from triggers.calls.requests import CallRequest
 from triggers.models import CallState, Trigger, TriggerCall
+from triggers.reasons import Reason
+from triggers.refusals import CallRefused
 
-KEY_HEADER = "Idempotency-Key"  # of the caller's own choosing; GitLab sends it too
-# Names of events. GitHub and its like send one event by all the links that they were given, with the same id.
-DELIVERY_HEADERS = ("X-GitHub-Delivery", "X-Gitea-Delivery", "X-Forgejo-Delivery")
-ID_LENGTH = 255  # characters of TriggerCall.delivery_id
+KEY_HEADER = "Idempotency-Key"  # the caller chooses its value; GitLab sends it too
+# Ids of events. GitHub, Gitea and Forgejo send one event to every link that they were given, with the same id.
+EVENT_ID_HEADERS = ("X-GitHub-Delivery", "X-Gitea-Delivery", "X-Forgejo-Delivery")
+DELIVERY_ID_LENGTH = 255  # characters of TriggerCall.delivery_id
 REPLAYED_HEADER = "Idempotent-Replayed"
-REPEATED = "This is a repetition of a delivery that has made its call already, so nothing new was done."
+REPEATED = "This delivery was received before and made this call, so nothing new was done."
 
 
-class KeyReused(Exception):
-    """The same Idempotency-Key came with other parameters: it can be no repetition."""
+class KeyReused(CallRefused):
+    """The same Idempotency-Key came with other parameters, so this is not a repetition."""
 
-    message = (
-        f"This {KEY_HEADER} has been used for a call with another type, step or tag; nothing was done. "
-        "Send the very same request again, or choose another key."
-    )
+    status, code = 422, "key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"This {KEY_HEADER} was used for a call with another type, step or tag, so nothing was done. "
+            "Send the same request again, or use another key."
+        )
 
 
 def identify_delivery(headers: Mapping[str, str], step: int | None, tag: str) -> str:
-    """By a header; empty without one."""
+    """Return the delivery id that the headers give; empty without one."""
     if key := headers.get(KEY_HEADER):
         return fit_id(key)
-    event = next((headers[name] for name in DELIVERY_HEADERS if headers.get(name)), "")
+    event = next((headers[name] for name in EVENT_ID_HEADERS if headers.get(name)), "")
     return fit_id(" ".join(filter(None, (event, str(step or ""), tag)))) if event else ""
 
 
 def fit_id(text: str) -> str:
-    """The text itself, or a hash of one that the column does not take."""
-    if len(text) <= ID_LENGTH and text.isprintable():
+    """Return the text itself, or a hash of a text that does not fit the column."""
+    if len(text) <= DELIVERY_ID_LENGTH and text.isprintable():
         return text
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def find_first_call(request: CallRequest) -> TriggerCall | None:
-    """The call that answers a repetition; None for a delivery that is new. Ask in the transaction that makes the call.
+    """Return the call that answers a repetition; None for a new delivery. Call it in the transaction that makes the call.
 
-    A rejected call did nothing and is no answer: it hands over its id, so that what was refused (a cool-down, a disabled
-    trigger) can be tried again. What a person cancelled stays cancelled. Raises KeyReused."""
+    A rejected call did nothing and is no answer: it gives up its id, so that what was refused (for a cool-down or a disabled
+    trigger) can be retried. What a person cancelled stays cancelled. Raises KeyReused.
+    """
     known = find_call_of_delivery(request.trigger, request.delivery_id)
     if known is None:
         return None
-    if known.state == CallState.REJECTED and known.reason != "cancelled":
+    if known.state == CallState.REJECTED and known.reason != Reason.CANCELLED:
         TriggerCall.objects.filter(pk=known.pk).update(delivery_id="")
         return None
     if (known.step, known.tag) != (request.step, request.tag):
@@ -65,13 +71,14 @@ def find_first_call(request: CallRequest) -> TriggerCall | None:
 def find_call_of_delivery(trigger: Trigger | None, delivery_id: str) -> TriggerCall | None:
     if not (trigger and delivery_id):
         return None
-    # Without the condition of `one_call_a_delivery` in so many words SQLite reads all calls of the trigger instead.
+    # Repeats the condition of `one_call_a_delivery` word for word: otherwise SQLite reads every call of the trigger.
     rows = TriggerCall.objects.order_by().extra(where=["NOT (triggers_triggercall.delivery_id = '')"])
     return rows.filter(trigger=trigger, delivery_id=delivery_id).first()
 
 
 def once_a_delivery(accept: Callable[[CallRequest], TriggerCall]) -> Callable[[CallRequest], TriggerCall]:
-    """For what records a call: of two processes that get the same delivery at once the second finds the first one's call."""
+    """Wrap a function that records a call, so that of two processes that get one delivery at once, the second returns the call
+    of the first."""
 
     @wraps(accept)
     def accept_once(request: CallRequest) -> TriggerCall:

@@ -1,4 +1,4 @@
-"""What a call asks for, whoever asks: the hook, the console, the API or a registry's push."""
+"""A request for a call, in the same form from the hook, the console, the API and a registry's push."""
 
 import re
 from dataclasses import dataclass
@@ -6,22 +6,21 @@ from typing import Any
 
 from clusters.registry.reference import is_tag
 from triggers.models import Trigger, TriggerCall
+from triggers.refusals import CallRefused
 
 STEP_MINIMUM, STEP_MAXIMUM = 1, 100  # containers, as documented
 WAIT_MAXIMUM = 600  # seconds
 SCALE_TYPES = {"scale_in": -1, "scale_out": 1}
-TAG_RULE = "letters, digits, dots, dashes and underscores, at most 128, beginning with no dot or dash."
+TAG_RULE = "letters, digits, dots, dashes and underscores, at most 128, not beginning with a dot or a dash."
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallRequest:
-    """`container`: the name of the only one that a stop, start, restart or delete is about.
+    """Everything that is known about a call when it is requested.
 
-    `tag`: a redeploy changes the image to it.
-
-    `delivery_id`: at most 255 characters (triggers.calls.repetitions).
-
-    For scaling give `service_id` and either `step` (signed, 1-100 in size) or `replicas` (a wanted count).
+    `container` limits a stop, start, restart or delete to the container with that name. `tag` is the tag that a redeploy
+    changes the image to. A scaling needs `service_id` and either `step` (1 to 100, negative to scale in) or `replicas` (the
+    wanted count). `delivery_id` has at most 255 characters (see triggers.calls.repetitions).
     """
 
     source: TriggerCall.Source
@@ -39,17 +38,18 @@ class CallRequest:
     delivery_id: str = ""
 
 
-class InvalidParameter(ValueError):
-    """A call's parameter is missing or wrong: `parameter` names it, the message says what it accepts."""
+class InvalidParameter(CallRefused):
+    """A parameter is missing or wrong. `parameter` names it; the message says what it accepts."""
+
+    code = "invalid_parameter"
 
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
         self.parameter = parameter
-        self.message = message
 
 
 def parse_step(type_value: Any, step_value: Any) -> int:
-    """The signed step of a scaling call from its two documented parameters. Raises InvalidParameter."""
+    """Return the signed step of a scaling call, from its two documented parameters. Raises InvalidParameter."""
     sign = SCALE_TYPES.get(type_value) if isinstance(type_value, str) else None
     if sign is None:
         what = "is missing" if type_value in (None, "") else f"is {_shown(type_value)}"
@@ -58,7 +58,7 @@ def parse_step(type_value: Any, step_value: Any) -> int:
 
 
 def parse_tag(value: Any) -> str:
-    """The tag that a redeploy is to change to; empty without the parameter. Raises InvalidParameter."""
+    """Return the tag that a redeploy changes the image to; empty without the parameter. Raises InvalidParameter."""
     if value is None:
         return ""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -69,7 +69,7 @@ def parse_tag(value: Any) -> str:
 
 
 def parse_wait(value: Any) -> int:
-    """Seconds to hold the answer for; 0 without the parameter. Raises InvalidParameter."""
+    """Return how many seconds to hold the answer; 0 without the parameter. Raises InvalidParameter."""
     return 0 if value is None else _parse_number("wait", value, 1, WAIT_MAXIMUM)
 
 
@@ -83,6 +83,6 @@ def _parse_number(name: str, value: Any, minimum: int, maximum: int) -> int:
 
 
 def _shown(value: Any) -> str:
-    """What a caller sent, short enough for an answer."""
+    """Quote a caller's value, short enough for an answer."""
     text = str(value)
     return f"'{text[:40]}…'" if len(text) > 40 else f"'{text}'"

@@ -1,5 +1,5 @@
-"""How many calls there were: ranges of an index are counted, in many small steps within one query. Grouping rows by their hour
-takes ten times as long."""
+"""Numbers of calls in spans of time. One query counts ranges of an index in many small steps: to group rows by their hour takes
+ten times as long."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,21 +15,27 @@ APPLICATION, TRIGGER = "application_id", "trigger_id"
 
 
 def count_calls(moments: Sequence[datetime]) -> dict[tuple[int, str], int]:
-    """By the place of the moment that a call was queued at or after, before the next one, and by state. None are left out."""
-    return {(place, state): number for _, place, state, number in _count(moments, "SELECT 0", (), "")}
+    """Count the calls that were queued in each span of time, by state.
+
+    Return `{(place, state): number}` without zeros, where `place` is the index of the moment with which the span begins. A span
+    ends before the next moment.
+    """
+    return {(place, state): number for _, place, state, number in _count_spans(moments, "SELECT 0", (), "")}
 
 
 def count_calls_of(column: str, rows: QuerySet, moments: Sequence[datetime]) -> dict[tuple[int, int, str], int]:
-    """The same for each of the rows: applications or triggers, as `column` says. The key begins with a row's id."""
+    """Count the same for each of the rows: applications or triggers, as `column` says. A key begins with a row's id."""
     try:
         sql, values = rows.order_by().values("pk").query.sql_with_params()
     except EmptyResultSet:
         return {}
     condition = f"counted.{connection.ops.quote_name(column)} = owners.id AND"
-    return {(owner, place, state): number for owner, place, state, number in _count(moments, sql, values, condition)}
+    return {(owner, place, state): number for owner, place, state, number in _count_spans(moments, sql, values, condition)}
 
 
-def _count(moments: Sequence[datetime], owners: str, values: Sequence[Any], condition: str) -> list[tuple[int, int, str, int]]:
+def _count_spans(
+    moments: Sequence[datetime], owners: str, values: Sequence[Any], condition: str
+) -> list[tuple[int, int, str, int]]:
     adapt = connection.ops.adapt_datetimefield_value
     ends = [*map(adapt, moments[1:]), adapt(datetime.max.replace(tzinfo=moments[0].tzinfo))]
     spans = [(place, adapt(moment), ends[place]) for place, moment in enumerate(moments)]
@@ -44,7 +50,7 @@ def _count(moments: Sequence[datetime], owners: str, values: Sequence[Any], cond
                 AND counted.queued_at >= spans.first AND counted.queued_at < spans.last
         )
         FROM owners, spans, states
-    """  # noqa: S608 - names alone; the values are parameters
+    """  # noqa: S608 - only names; the values are parameters
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, *(part for span in spans for part in span), *states])
         return [row for row in cursor.fetchall() if row[-1]]

@@ -1,5 +1,5 @@
-"""Callers that wait for the end of a call (`wait=`): they sleep on an event and hold no database connection; one thread a
-process asks for all of them together."""
+"""Callers that wait for the end of a call (`wait=`). They sleep on an event and hold no database connection; one thread of the
+process looks for all of them together."""
 
 import threading
 import time
@@ -14,10 +14,12 @@ POLL_SECONDS = 0.1
 
 
 class TooManyWaiters(Exception):
-    """This process holds as many waiting callers as it has threads for."""
+    """This process already holds as many waiting callers as it has threads for."""
 
 
 class CallWaiters:
+    """The waiting callers of this process, at most `limit`."""
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
@@ -26,7 +28,7 @@ class CallWaiters:
         self.is_stopping = False
 
     def stop(self) -> None:
-        """The process is to end: nobody is held any more."""
+        """Release every waiting caller, and hold no others: the process is being stopped."""
         with self._lock:
             self.is_stopping = True
             for events in self._waiting.values():
@@ -34,7 +36,7 @@ class CallWaiters:
                     ended.set()
 
     def wait_for_end(self, call_id: uuid.UUID, seconds: float) -> None:
-        """Returns when the call has ended, `seconds` are over or the process is to end. Raises TooManyWaiters."""
+        """Return when the call has ended, after `seconds`, or when the process is being stopped. Raises TooManyWaiters."""
         ended = self._add(call_id)
         try:
             if not connection.in_atomic_block:
@@ -65,17 +67,17 @@ class CallWaiters:
 
     def _poll(self) -> None:
         try:
-            while call_ids := self._wanted():
+            while call_ids := self._list_awaited():
                 try:
                     self._set_ended(call_ids)
-                except DatabaseError:  # the database is away for a moment: the callers go on waiting
+                except DatabaseError:  # the database is away for a moment: the callers keep waiting
                     connection.close()
                 time.sleep(POLL_SECONDS)
         finally:
             connection.close()
 
-    def _wanted(self) -> list[uuid.UUID]:
-        """The calls waited for; none ends the polling thread."""
+    def _list_awaited(self) -> list[uuid.UUID]:
+        """Return the calls that callers wait for. Without any, the polling thread ends."""
         with self._lock:
             if not self._waiting:
                 self._poller = None

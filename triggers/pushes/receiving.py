@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from clusters.callers import client_address
 from clusters.models import Registry
-from triggers.hook.bodies import Parameters
+from triggers.bodies import Parameters
 from triggers.models import Decision, Delivery, Trigger
 from triggers.payloads.payload import Body, Headers, Payload, Push, Sender
 from triggers.payloads.redaction import BODY_LENGTH, redact

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from clusters.models import Registry
 from clusters.registry.reference import BadReference, is_digest, is_tag
-from triggers.calls.accept import QueueFull, accept_call
+from triggers.calls.accept import accept_call
 from triggers.calls.repetitions import find_call_of_delivery
 from triggers.calls.requests import CallRequest
 from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
@@ -20,6 +20,7 @@ from triggers.payloads.payload import Payload
 from triggers.pushes.candidates import Candidate, find_candidates, load_hosts, make_candidates, select_triggers
 from triggers.pushes.deliveries import DIGEST_LENGTH, MESSAGE_LENGTH, Receipt, clean_line, make_line, store_delivery
 from triggers.pushes.matching import Hosts, PushedImage, PushVerdict, decide_push, locate_push
+from triggers.refusals import CallRefused
 from triggers.selectors import outcome_of
 
 LINES_MAXIMUM = 100  # of one delivery; a message can hold very many images
@@ -157,7 +158,7 @@ def call_candidate(
     )
     try:
         call = accept_call(request)
-    except QueueFull as error:
+    except CallRefused as error:
         return make_candidate_line(candidate, Decision.REJECTED, error.message)
     if call.state == CallState.REJECTED:
         return make_candidate_line(candidate, Decision.REJECTED, call.message, call)

@@ -44,7 +44,7 @@ class ImageSubscriptionFactory(factory.django.DjangoModelFactory):
 
 
 class DeliveryFactory(factory.django.DjangoModelFactory):
-    """A message of Harbor at a registry's link."""
+    """A message from Harbor at a registry's link."""
 
     class Meta:
         model = Delivery

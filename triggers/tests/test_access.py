@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("model", [Cluster, Application, Service, Container, Trigger, TriggerCall])
-def test_lists_show_only_the_clusters_that_the_user_may_see(model, django_assert_num_queries):
+def test_lists_are_limited_to_the_clusters_that_the_user_can_see(model, django_assert_num_queries):
     for cluster in (mine := ClusterFactory(), ClusterFactory()):
         application = ApplicationFactory(cluster=cluster)
         ContainerFactory(service=ServiceFactory(application=application))

@@ -1,4 +1,4 @@
-"""Rows of the inventory that triggers and calls refer to stay as absent, and come back as the same row."""
+"""Rows that triggers and calls refer to stay in the inventory as absent, and become present again as the same row."""
 
 import pytest
 from django.utils import timezone
@@ -61,7 +61,7 @@ def test_a_call_keeps_its_application(cluster):
     assert TriggerCall.objects.get().application_id == call.application_id
 
 
-def test_absent_rows_are_removed_once_nothing_refers_to_them(cluster):
+def test_absent_rows_are_deleted_once_nothing_refers_to_them(cluster):
     observe(cluster, compose_entry("shop", "web"))
     web = Service.objects.get()
     trigger = ScalingTriggerFactory(application=web.application, service=web)
@@ -77,7 +77,7 @@ def test_absent_rows_are_removed_once_nothing_refers_to_them(cluster):
     assert not Application.objects.exists()
 
 
-def test_pruning_never_removes_a_trigger_or_a_call(cluster):
+def test_pruning_never_deletes_a_trigger_or_a_call(cluster):
     observe(cluster, *(compose_entry(f"shop{n}", "web") for n in range(4)))
     for application in Application.objects.filter(name__in=["shop0", "shop1"]):
         TriggerCallFactory(trigger=TriggerFactory(application=application))

@@ -16,7 +16,7 @@ from triggers.links import (
     make_secret,
 )
 
-# The two links of the documentation this product reimplements.
+# The two links in the documentation of the product whose links Windlass accepts.
 REDEPLOY = "YzI4YTk5NzFkZWZkYzQ2MTJiOWZkNTM1MzY2ZDU1M2NifGNvbGxlY3RkLWJlbmNobWFya3xyZWRlcGxveXwxOGlxbjc1Z25uMmVzfA=="
 SCALING = "Y2IxZjI5YzhhYjIwMzRlMjBiYjc2OGUzYTlmZDgyNDAyfHdvcmRwcmVzcy10ZXN0fHNjYWxpbmd8MTkzZmEyMXFwZXVwMXw="
 FIELDS = {

@@ -13,6 +13,7 @@ from clusters.engine.cleaning import read_time
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Intent, Losses, Target
 from clusters.engine.errors import PlanRefused
 from clusters.engine.operation import Operation
+from clusters.engine.snapshot import ContainerSnapshot
 from clusters.engine.standalone.container_operations import make_stop, make_watch, refer_to
 from clusters.engine.standalone.dependencies import parse_conditions, sort_waves
 from clusters.engine.standalone.observed import (
@@ -62,7 +63,7 @@ class Scene:
     rest: list[InspectedContainer]
     recovery: tuple[Operation, ...]
     leftovers: tuple[Operation, ...]
-    before: Mapping[str, Mapping[str, Any]]
+    before: Mapping[str, ContainerSnapshot]
 
     @property
     def cause(self) -> str:
@@ -103,8 +104,8 @@ def make_scene(observed: StandaloneTarget, act: Act, container: str, intent: Int
     chosen = [item for item in ours if is_chosen(item, observed.target.service, container)]
     if container and not chosen and act != "delete":
         raise PlanRefused(f"{observed.target.application} has no container {container}.", code="not_found")
-    services = (intent.before or {}).get("services") or {}
-    before = {item["id"]: item for service in services.values() for item in service.get("containers") or []}
+    services = intent.before.services if intent.before else {}
+    before = {item.id: item for service in services.values() for item in service.containers}
     return Scene(
         observed=observed,
         act=act,
@@ -181,7 +182,7 @@ def plan_start(scene: Scene) -> StandalonePlan:
 
 def was_stopped(scene: Scene, container: InspectedContainer) -> bool:
     found = scene.before.get(container.id)
-    return found is not None and found["state"] not in {"running", "paused", "restarting"}
+    return found is not None and found.state not in {"running", "paused", "restarting"}
 
 
 def is_awaited_by(container: InspectedContainer, wave: Iterable[InspectedContainer]) -> bool:
@@ -233,9 +234,9 @@ def restart_container(scene: Scene, container: InspectedContainer) -> tuple[Oper
     """Only watch a container that an earlier attempt restarted."""
     if not container.running:
         return (Start(container=refer_to(container), cause=scene.cause), *watch_all([container], scene.cause))
-    previous = scene.before.get(container.id, {}).get("started_at", container.started_at)
-    is_done = container.started_at != previous
-    return watch_all([container], scene.cause) if is_done else restart_running(container, scene.cause)
+    found = scene.before.get(container.id)
+    was_restarted = found is not None and found.started_at not in {None, container.started_at}
+    return watch_all([container], scene.cause) if was_restarted else restart_running(container, scene.cause)
 
 
 def restart_running(container: InspectedContainer, cause: str) -> tuple[Operation, ...]:
@@ -289,16 +290,16 @@ def delete_container(container: InspectedContainer, cause: str) -> list[Operatio
     return [*operations, Remove(container=refer_to(container), volumes=container.owns_anonymous_volumes, cause=cause)]
 
 
-def find_removed(scene: Scene) -> dict[str, Mapping[str, Any]]:
+def find_removed(scene: Scene) -> dict[str, ContainerSnapshot]:
     """Return the containers that an earlier attempt found, and may have removed since, by id."""
-    return {key: item for key, item in scene.before.items() if scene.container in {"", item["name"]}}
+    return {key: item for key, item in scene.before.items() if scene.container in {"", item.name}}
 
 
 def find_loose_volumes(scene: Scene) -> list[str]:
     """Return the anonymous volumes that no other container uses, also those of containers that an earlier attempt removed."""
     found = {volume for item in scene.chosen for volume in item.loose_volumes}
     for item in find_removed(scene).values():
-        found.update(item.get("volumes") or [])
+        found.update(item.volumes)
     return sorted(found - {volume for item in scene.rest for volume in item.anonymous_volumes})
 
 

@@ -11,6 +11,7 @@ from clusters.engine import names
 from clusters.engine.driver import Target
 from clusters.engine.errors import TargetMissing
 from clusters.engine.references import is_image_id
+from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -234,40 +235,39 @@ class StandaloneTarget:
         """Return the image that the container was created from; None if the engine no longer has it."""
         return self.images.get(container.image_id)
 
-    def snapshot(self) -> dict[str, Any]:
-        return {"services": {service: self._describe_service(service) for service in self._chosen_services()}}
+    def snapshot(self) -> Snapshot:
+        return Snapshot({service: self._describe_service(service) for service in self._chosen_services()})
 
     def _chosen_services(self) -> list[str]:
         return [name for name in self.services if self.target.service in {"", name}]
 
-    def _describe_service(self, service: str) -> dict[str, Any]:
+    def _describe_service(self, service: str) -> ServiceSnapshot:
         containers = self.merged(service)
         running = [container for container in containers if container.runs_now]
         images: dict[str, int] = defaultdict(int)
         for container in running or containers:
             images[container.image_id] += 1
         digests = {digest for image in images for digest in (self.images.get(image) or {}).get("RepoDigests") or []}
-        return {
-            "running": len(running),
-            "wanted": len(containers),
-            "image": (running or containers)[-1].image[:512],
-            "images": dict(sorted(images.items())),
-            "digests": sorted(digests),
-            "containers": [snapshot_container(container) for container in containers],
-        }
+        return ServiceSnapshot(
+            running=len(running),
+            wanted=len(containers),
+            image=(running or containers)[-1].image[:512],
+            images=dict(sorted(images.items())),
+            digests=tuple(sorted(digests)),
+            containers=tuple(snapshot_container(container) for container in containers),
+        )
 
 
-def snapshot_container(container: InspectedContainer) -> dict[str, Any]:
-    """`volumes`, if there are any: see InspectedContainer.loose_volumes."""
-    name = names.base_name(container.engine_name)[:255]
-    described: dict[str, Any] = {
-        "name": name,
-        "id": container.id,
-        "image_id": container.image_id,
-        "state": container.state,
-        "started_at": container.started_at,
-    }
-    return described | ({"volumes": volumes} if (volumes := container.loose_volumes) else {})
+def snapshot_container(container: InspectedContainer) -> ContainerSnapshot:
+    """`volumes`: see InspectedContainer.loose_volumes."""
+    return ContainerSnapshot(
+        name=names.base_name(container.engine_name)[:255],
+        id=container.id,
+        image_id=container.image_id,
+        state=container.state,
+        started_at=container.started_at,
+        volumes=tuple(container.loose_volumes),
+    )
 
 
 def observe_target(client: "EngineClient", target: Target) -> StandaloneTarget:

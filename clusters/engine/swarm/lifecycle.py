@@ -65,8 +65,8 @@ def plan_delete(observed: SwarmTarget, intent: Intent) -> SwarmPlan:
 
 def find_service_ids(observed: SwarmTarget, intent: Intent) -> frozenset[str]:
     """Return the ids of the services, including those that an earlier attempt removed: their tasks may still run."""
-    before = (intent.before or {}).get("services") or {}
-    return frozenset({service.id for service in observed.chosen} | {service["id"] for service in before.values()})
+    before = intent.before.services if intent.before else {}
+    return frozenset({service.id for service in observed.chosen} | {service.id for service in before.values()})
 
 
 def read_losses(client: "EngineClient", target: Target, container: str = "") -> Losses:

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from clusters.engine import names
 from clusters.engine.driver import Target
 from clusters.engine.errors import PlanRefused, TargetMissing
+from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot, UpdateSnapshot
 from clusters.engine.swarm.image_references import digest_of, without_digest
 from clusters.engine.swarm.objects import (
     SwarmNode,
@@ -130,41 +131,36 @@ class SwarmTarget:
     def current_count(self, service: str) -> int:
         return self.look_at(self.find_service(service)).wanted
 
-    def snapshot(self) -> dict[str, Any]:
-        return {"services": {service.name: snapshot_service(self.look_at(service), service) for service in self.chosen}}
+    def snapshot(self) -> Snapshot:
+        return Snapshot({service.name: snapshot_service(self.look_at(service), service) for service in self.chosen})
 
 
-def snapshot_service(look: ServiceLook, service: SwarmService) -> dict[str, Any]:
-    """Return a service's part of driver.Observation.snapshot."""
+def snapshot_service(look: ServiceLook, service: SwarmService) -> ServiceSnapshot:
     images: dict[str, int] = defaultdict(int)
     for task in look.running:
         images[digest_of(task.image) or task.image[:512]] += 1
     pinned = {task.image[:512] for task in look.running if digest_of(task.image)}
-    return {
-        "id": service.id,
-        "running": len(look.running),
-        "wanted": look.wanted,
-        "mode": service.mode,
-        "image": without_digest(service.image)[:512],
-        "images": dict(sorted(images.items())),
-        "digests": sorted(pinned),
-        "containers": [snapshot_task(look, task) for task in sort_tasks(look.tasks) if task.is_wanted or task.runs],
-        "update": {
-            "force_update": service.force_update,
-            "version": service.version,
-            "started_at": service.update_started_at,
-        },
-    }
+    return ServiceSnapshot(
+        id=service.id,
+        running=len(look.running),
+        wanted=look.wanted,
+        mode=service.mode,
+        image=without_digest(service.image)[:512],
+        images=dict(sorted(images.items())),
+        digests=tuple(sorted(pinned)),
+        containers=tuple(snapshot_task(look, task) for task in sort_tasks(look.tasks) if task.is_wanted or task.runs),
+        update=UpdateSnapshot(service.force_update, service.version, service.update_started_at),
+    )
 
 
-def snapshot_task(look: ServiceLook, task: SwarmTask) -> dict[str, str]:
-    return {
-        "name": look.name_task(task)[:255],
-        "id": task.id,
-        "image_id": digest_of(task.image),
-        "state": task.state,
-        "node": look.name_node(task.node_id)[:255],
-    }
+def snapshot_task(look: ServiceLook, task: SwarmTask) -> ContainerSnapshot:
+    return ContainerSnapshot(
+        name=look.name_task(task)[:255],
+        id=task.id,
+        image_id=digest_of(task.image),
+        state=task.state,
+        node=look.name_node(task.node_id)[:255],
+    )
 
 
 # Reading

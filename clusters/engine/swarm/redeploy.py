@@ -1,11 +1,12 @@
 """The plan of a redeploy: resolve every digest first, then update the services wave by wave and follow each to its end."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.references import is_digest_pinned
+from clusters.engine.snapshot import UpdateSnapshot
 from clusters.engine.swarm.goals import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
 from clusters.engine.swarm.objects import SwarmService
 from clusters.engine.swarm.observed import SwarmTarget
@@ -55,13 +56,13 @@ def refuse_unredeployable(observed: SwarmTarget) -> None:
 # How far an earlier attempt has come
 
 
-def read_before(intent: Intent, service: SwarmService) -> Mapping[str, Any]:
-    """Return the `update` that the snapshot before the call has for the service; empty without one."""
-    services = (intent.before or {}).get("services") or {}
-    return (services.get(service.name) or {}).get("update") or {}
+def read_before(intent: Intent, service: SwarmService) -> UpdateSnapshot | None:
+    """Return what the snapshot before the call says about the service's update; None without one."""
+    found = intent.before.services.get(service.name) if intent.before else None
+    return found.update if found else None
 
 
-def read_stage(service: SwarmService, before: Mapping[str, Any]) -> Stage:
+def read_stage(service: SwarmService, before: UpdateSnapshot | None) -> Stage:
     """Return how far an earlier attempt has come with the service.
 
     `follow` means that our update was sent; `rollback`, that it was sent and then rolled back, by Swarm or by us; `update`,
@@ -69,10 +70,10 @@ def read_stage(service: SwarmService, before: Mapping[str, Any]) -> Stage:
     """
     if not before:
         return "update"
-    if service.force_update == before["force_update"] + 1:
+    if service.force_update == before.force_update + 1:
         return "follow"
-    is_rolled_back = service.force_update == before["force_update"] and service.update_state.startswith("rollback_")
-    return "rollback" if is_rolled_back and service.update_started_at != before["started_at"] else "update"
+    is_rolled_back = service.force_update == before.force_update and service.update_state.startswith("rollback_")
+    return "rollback" if is_rolled_back and service.update_started_at != before.started_at else "update"
 
 
 def describe_stages(stages: Mapping[str, Stage]) -> Iterable[str]:
@@ -129,8 +130,8 @@ def plan_service(service: SwarmService, intent: Intent, restarts: bool = False) 
         id=service.id,
         reference=service.image if restarts else with_tag(service.reference, intent.tag),
         replaces=service.reference if intent.tag else "",
-        previous_force_update=before["force_update"] if is_sent else service.force_update,
-        earlier_update=before["started_at"] if before else service.update_started_at,
+        previous_force_update=before.force_update if before and is_sent else service.force_update,
+        earlier_update=before.started_at if before else service.update_started_at,
         wanted=service.replicas,
         is_job=service.is_job,
         limits=read_limits(service),

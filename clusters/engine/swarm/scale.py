@@ -1,8 +1,5 @@
 """The plan of a scaling: change one number in the existing spec, then follow the tasks."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused, TargetMissing
 from clusters.engine.swarm.objects import SwarmService
@@ -15,7 +12,7 @@ def plan_scale(observed: SwarmTarget, name: str, replicas: int, intent: Intent =
     """Raises PlanRefused."""
     service = find_scalable(observed, name, replicas)
     look = observed.look_at(service)
-    before = int(read_saved(intent, service).get("wanted", look.wanted))
+    before = read_wanted_before(intent, service, look.wanted)
     cause = f"scale {name} from {before} to {replicas}"
     return SwarmPlan(
         title=f"scale {observed.target.name_part(name)} from {before} to {replicas}",
@@ -42,10 +39,10 @@ def find_scalable(observed: SwarmTarget, name: str, replicas: int) -> SwarmServi
     return service
 
 
-def read_saved(intent: Intent, service: SwarmService) -> Mapping[str, Any]:
-    """Return the service's part of the snapshot before the call; empty without one."""
-    services = (intent.before or {}).get("services") or {}
-    return services.get(service.name) or {}
+def read_wanted_before(intent: Intent, service: SwarmService, wanted: int) -> int:
+    """Return the replicas that the snapshot before the call has for the service, else `wanted`."""
+    found = intent.before.services.get(service.name) if intent.before else None
+    return wanted if found is None or found.wanted is None else found.wanted
 
 
 def plan_operations(
@@ -75,9 +72,10 @@ def plan_operations(
 
 def was_restored(service: SwarmService, before: int, replicas: int, intent: Intent) -> bool:
     """Return whether an earlier attempt set the count, failed and set it back: its spec is the previous spec then."""
-    saved = read_saved(intent, service).get("update") or {}
+    found = intent.before.services.get(service.name) if intent.before else None
+    saved = found.update if found else None
     previous = ((service.previous_spec.get("Mode") or {}).get("Replicated") or {}).get("Replicas")
-    is_touched = bool(saved) and service.version != saved["version"]
+    is_touched = saved is not None and service.version != saved.version
     return is_touched and intent.on_failure == "rollback" and service.replicas == before != replicas == previous
 
 

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 
 from console.celery import app
 from console.telemetry.totals import reporting
-from triggers.run.runner import stopping
+from triggers.run.stopping import stopping
 
 
 class Command(BaseCommand):

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.utils import timezone
 
+from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot
 from console.wording import duration, parts, short_id
 from triggers.models import Action, CallState, TriggerCall, TriggerCallEvent
 from triggers.selectors import call_duration
@@ -187,42 +187,39 @@ def _names(side: ServiceSide) -> set[str]:
     return {image.name for image in side.images}
 
 
-def compare_snapshots(before: Any, after: Any) -> list[ServiceComparison]:
-    """A row a service, from two `Observation.snapshot()`s; either may be missing."""
-    old, new = _read_services(before), _read_services(after)
-    gone = {"running": 0} if isinstance(after, dict) else None  # it was looked for, and nothing of it was there
-    return [_compare_service(name, old.get(name), new.get(name, gone)) for name in sorted(old.keys() | new.keys())]
+def compare_snapshots(before: Snapshot | None, after: Snapshot | None) -> list[ServiceComparison]:
+    """Return a row for each service. Either snapshot can be missing."""
+    old, new = (snapshot.services if snapshot else {} for snapshot in (before, after))
+    gone = ServiceSnapshot(running=0) if after else ServiceSnapshot()  # 0: it was looked for, and nothing of it was there
+    names = sorted(old.keys() | new.keys())
+    return [_compare_service(name, old.get(name, ServiceSnapshot()), new.get(name, gone)) for name in names]
 
 
-def _compare_service(name: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> ServiceComparison:
-    old, new = old or {}, new or {}
-    tasks = _compare_tasks(_read_tasks(old), _read_tasks(new))
-    return ServiceComparison(name, _read_side(old), _read_side(new), tasks)
+def _compare_service(name: str, old: ServiceSnapshot, new: ServiceSnapshot) -> ServiceComparison:
+    tasks = _compare_tasks(_find_tasks(old), _find_tasks(new))
+    return ServiceComparison(name, _describe_side(old), _describe_side(new), tasks)
 
 
-def _read_side(service: dict[str, Any]) -> ServiceSide:
-    running, images, digests = service.get("running"), service.get("images"), service.get("digests")
-    images = images if isinstance(images, dict) else {}
-    named = [str(digest) for digest in digests] if isinstance(digests, list) else []
+def _describe_side(service: ServiceSnapshot) -> ServiceSide:
     return ServiceSide(
-        running=running if isinstance(running, int) else None,
-        image=str(service.get("image", "")),
-        images=[ImageInUse(str(name), count) for name, count in sorted(images.items())],
-        digests=[digest for digest in named if digest.rpartition("@")[2] not in images],
+        running=service.running,
+        image=service.image,
+        images=[ImageInUse(name, count) for name, count in sorted(service.images.items())],
+        digests=[digest for digest in service.digests if digest.rpartition("@")[2] not in service.images],
     )
 
 
-def _compare_tasks(old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]) -> list[TaskComparison]:
+def _compare_tasks(old: dict[str, ContainerSnapshot], new: dict[str, ContainerSnapshot]) -> list[TaskComparison]:
     return [_compare_task(name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys(), key=_number_last)]
 
 
-def _compare_task(name: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> TaskComparison:
-    moved = bool(old and new and old.get("node") != new.get("node"))
+def _compare_task(name: str, old: ContainerSnapshot | None, new: ContainerSnapshot | None) -> TaskComparison:
+    moved = bool(old and new and old.node != new.node)
     return TaskComparison(name, _describe_task(old), _describe_task(new), moved)
 
 
-def _describe_task(task: dict[str, Any] | None) -> str:
-    return " · ".join(str(task[key]) for key in ("node", "state") if task.get(key)) if task else ""
+def _describe_task(task: ContainerSnapshot | None) -> str:
+    return " · ".join(text for text in (task.node, task.state) if text) if task else ""
 
 
 def _number_last(name: str) -> tuple[str, int, str]:
@@ -231,15 +228,6 @@ def _number_last(name: str) -> tuple[str, int, str]:
     return (head, int(tail), "") if tail.isascii() and tail.isdigit() and len(tail) < 10 else (head, 0, tail)
 
 
-def _read_tasks(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """By name; nothing for containers of a plain engine, which have no node."""
-    listed = service.get("containers")
-    tasks = [one for one in listed if isinstance(one, dict) and "node" in one] if isinstance(listed, list) else []
-    return {str(task.get("name", "")): task for task in tasks}
-
-
-def _read_services(snapshot: Any) -> dict[str, dict[str, Any]]:
-    services = snapshot.get("services") if isinstance(snapshot, dict) else None
-    if not isinstance(services, dict):
-        return {}
-    return {str(name): value for name, value in services.items() if isinstance(value, dict)}
+def _find_tasks(service: ServiceSnapshot) -> dict[str, ContainerSnapshot]:
+    """Return the tasks by name; nothing for containers of a plain engine, which have no node."""
+    return {task.name: task for task in service.containers if task.node is not None}

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from clusters.engine.snapshot import Snapshot
 from console.pages.calls.activity import RANGES, ActivityFilters, find_page, read_all, search_calls
 from console.pages.calls.cause import find_cause
 from console.pages.calls.timeline import (
@@ -27,7 +28,7 @@ from console.pages.shared.page import console_page, get_visible, is_partial, red
 from console.pages.shared.starting import start_and_show_call
 from console.wording import request_of
 from triggers import audited
-from triggers.calls.accept import AlreadyEnded
+from triggers.calls.cancel import AlreadyEnded
 from triggers.models import Action, CallState, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
 
@@ -88,7 +89,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "timeline": build_timeline(worked),
         "plan": worked.plan,
         "progress": read_progress(worked),
-        "comparison": compare_snapshots(worked.before, worked.after),
+        "comparison": compare_snapshots(Snapshot.from_json(worked.before), Snapshot.from_json(worked.after)),
         "covered": shown.coalesced_calls.defer(*UNLISTED)[:20],
         "merged": shown.merged_calls.defer(*UNLISTED)[:20],
         "cause": find_cause(shown, request.user),

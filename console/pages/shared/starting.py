@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from clusters.models import Application, Service
 from console.pages.shared.page import redirect_to
 from triggers import audited
-from triggers.calls.accept import QueueFull
+from triggers.calls.queue import QueueFull
 from triggers.models import Trigger, TriggerCall
 
 

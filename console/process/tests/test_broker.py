@@ -1,4 +1,4 @@
-"""The embedded broker: whole messages, one taker each, and a bell instead of polling."""
+"""The embedded broker: messages appear whole, one worker takes each, and a bell replaces polling."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ def connect(tmp_path: Path):
             (tmp_path / name).mkdir(exist_ok=True)
         folder = str(tmp_path / "messages")
         options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": str(tmp_path / "control")}
-        opened.append(Connection("filesystem://localhost", transport=broker.Transport, transport_options=options))
+        opened.append(Connection("filesystem://localhost", transport=broker.BellTransport, transport_options=options))
         return opened[-1]
 
     yield connect
@@ -49,7 +49,7 @@ def consume(connection: Connection, received: list[str], until: float) -> None:
                 continue
 
 
-def test_messages_arrive_once_each_among_two_consumers(connect) -> None:
+def test_each_message_arrives_once_at_one_of_two_consumers(connect) -> None:
     bodies = [str(number) for number in range(50)]
     publish(connect(), *bodies)
     received: list[str] = []
@@ -81,7 +81,7 @@ def test_the_bell_wakes_a_waiting_consumer(connect, monkeypatch: pytest.MonkeyPa
         timer.join()
 
 
-def test_a_draft_is_not_taken_for_a_message(connect, tmp_path: Path) -> None:
+def test_a_half_written_message_is_not_taken(connect, tmp_path: Path) -> None:
     publish(connect(), "whole")
     (tmp_path / "messages" / ".00000000000000000001_ab.windlass.msg").write_text('{"bo')
     received: list[str] = []
@@ -99,22 +99,21 @@ def test_ringing_without_a_listener_does_not_wait(tmp_path: Path) -> None:
     bell.close()
 
 
-def test_a_task_put_straight_into_the_folder_arrives_as_one_that_celery_sends(connect) -> None:
-    """As far as a worker reads it."""
+def test_a_task_put_straight_into_the_folder_equals_one_that_celery_sends_where_a_worker_reads_it(connect) -> None:
     connection = connect()
     connection.channel()
-    broker.put_task(connection.transport_options, "windlass", "triggers.run_call", ("an id",))
+    broker.put_task(connection.transport_options, "windlass", "triggers.nudge", (5,))
     received: list[Message] = []
     with connection.Consumer([Queue("windlass", routing_key="windlass")], on_message=received.append):
         connection.drain_events(timeout=5)
-    sent = app.amqp.create_task_message(received[0].headers["id"], "triggers.run_call", ("an id",), {}, ignore_result=True)
-    assert received[0].payload[:2] == [list(sent.body[0]), sent.body[1]] == [["an id"], {}]
+    sent = app.amqp.create_task_message(received[0].headers["id"], "triggers.nudge", (5,), {}, ignore_result=True)
+    assert received[0].payload[:2] == [list(sent.body[0]), sent.body[1]] == [[5], {}]
     assert received[0].headers == {name: sent.headers[name] for name in received[0].headers}
     assert received[0].headers.keys() >= {"id", "task", "lang", "root_id", "parent_id", "group"}
 
 
-def test_the_application_sends_a_nudge_straight_into_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nudge_is_put_straight_into_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     put: list[tuple[object, ...]] = []
     monkeypatch.setattr(celery, "put_task", lambda options, queue, name, args: put.append((queue, name, args)))
-    app.send_task("triggers.run_call", ("an id",), retry=False, ignore_result=True)
-    assert put == [("windlass", "triggers.run_call", ("an id",))]
+    app.send_task("triggers.nudge", (5,), retry=False, ignore_result=True)
+    assert put == [("windlass", "triggers.nudge", (5,))]

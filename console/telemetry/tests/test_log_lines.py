@@ -15,12 +15,11 @@ from kombu.exceptions import OperationalError
 from clusters.engine.errors import EngineUnreachable
 from clusters.tests.users import make_user
 from console.telemetry.log_lines import build_logging
-from triggers.calls import accept as calls
+from triggers.calls import nudges
 from triggers.calls.accept import accept_call
-from triggers.calls.tests.test_accept import request_of
-from triggers.hook.tests.test_views import PATH, link_parameters
 from triggers.models import CallState, TriggerCall
-from triggers.run import runner
+from triggers.run import lease, runner
+from triggers.tests.calling import PATH, link_parameters, request_of
 from triggers.tests.factories import TriggerFactory
 
 log = structlog.get_logger("windlass.tests")
@@ -117,7 +116,7 @@ class TestRequestId:
         def end(call_id, seconds):
             TriggerCall.objects.filter(pk=call_id).update(state=CallState.FAILED)
 
-        monkeypatch.setattr("triggers.hook.views.waiters.wait_for_end", end)
+        monkeypatch.setattr("triggers.hook.waiting.waiters.wait_for_end", end)
         with lines_of() as stream:
             assert client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "5"}).status_code == 500
         assert "Internal Server Error" not in stream.getvalue()
@@ -144,7 +143,7 @@ def test_every_line_of_a_call_is_found_by_the_requests_id_and_its_own(client, pu
         client.get(PATH, query_params=link_parameters(trigger), headers={"X-Request-ID": "build-1234"})
         client.get(PATH, query_params=link_parameters(trigger))
         call = TriggerCall.objects.get(request_id="build-1234")
-        runner.run_call(str(call.pk))
+        runner.run_next_call(call.application_id)
     lines = [line for line in read(stream) if line.get("request_id") == "build-1234"]
     assert [line["event"] for line in lines] == ["call accepted", "request", "operation", "call ended"]
     assert {line.get("call_id") for line in lines if line["event"] != "request"} == {str(call.pk)}
@@ -162,14 +161,14 @@ def test_every_line_of_a_call_is_found_by_the_requests_id_and_its_own(client, pu
 def test_the_lines_of_a_lease_have_the_calls_id(published, settings, monkeypatch):
     def refuse(call_id, owner):
         runner.log.warning("beat")
-        raise calls.LeaseLost
+        raise lease.LeaseLost
 
     settings.CALL_LEASE_SECONDS = 0.03
-    monkeypatch.setattr(runner.Run, "run", lambda self: self.lease._thread.join(10))
-    monkeypatch.setattr(calls, "extend_lease", refuse)
+    monkeypatch.setattr(runner.CallRun, "run", lambda self: self.lease._thread.join(10))
+    monkeypatch.setattr(lease, "extend_lease", refuse)
     call = accept_call(request_of(TriggerFactory()))
     with lines_of() as stream:
-        runner.run_call(str(call.pk))
+        runner.run_next_call(call.application_id)
     assert [line["call_id"] for line in read(stream) if line["event"] == "beat"] == [str(call.pk)]
 
 
@@ -180,7 +179,7 @@ def test_no_secret_is_in_any_line(client, settings, monkeypatch, failing_engine)
     def refuse(*_, **__):
         raise OperationalError("redis://:planted-broker@queue:6379 refused")
 
-    monkeypatch.setattr(calls.current_app, "send_task", refuse)
+    monkeypatch.setattr(nudges.current_app, "send_task", refuse)
     settings.METRICS_TOKEN = "planted-metrics-token"
     admin = Client()
     admin.force_login(make_user("root", is_superuser=True, is_staff=True))
@@ -196,7 +195,7 @@ def test_no_secret_is_in_any_line(client, settings, monkeypatch, failing_engine)
         client.get(PATH, query_params={"triggerUrl": link["triggerUrl"]}, headers={"X-Trigger-Secret": trigger.secret})
         call = TriggerCall.objects.order_by("queued_at").first()
         client.get(f"/hook/calls/{call.pk}", query_params={"secret": trigger.secret})
-        runner.run_call(str(call.pk))
+        runner.run_next_call(call.application_id)
         # Registries.
         body = {"host": "registry.example.com", "user": "robot", "password": "planted-registry"}
         registry = admin.post("/api/v1/registries/", body, content_type="application/json").json()

@@ -22,11 +22,13 @@ from console.telemetry import readiness, totals
 from console.telemetry.metrics import render_metrics
 from console.telemetry.readiness import Check
 from console.telemetry.totals import Reporter, read_totals, store_totals
-from triggers.calls import accept as calls
+from triggers.calls.accept import accept_call
 from triggers.calls.ending import report_ending
-from triggers.calls.tests.test_accept import request_of
-from triggers.hook.tests.test_views import PATH, link_parameters
+from triggers.calls.prune import prune_calls
 from triggers.models import CallState
+from triggers.run.claim import claim_call
+from triggers.run.results import finish_call
+from triggers.tests.calling import PATH, link_parameters, request_of
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 TOKEN = "a-token-for-prometheus"
@@ -177,7 +179,7 @@ class TestMetrics:
 
         clock = [0.0]
         monkeypatch.setattr("console.telemetry.request_log.time.perf_counter", lambda: clock[-1])
-        monkeypatch.setattr("triggers.hook.views.waiters.wait_for_end", wait)
+        monkeypatch.setattr("triggers.hook.waiting.waiters.wait_for_end", wait)
         client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})
         assert samples()['windlass_hook_ack_seconds_sum{link="trigger"}'] == 0
 
@@ -197,7 +199,7 @@ class TestMetrics:
         for _ in range(2):  # as two processes would store theirs
             meters.CALLS_ENDED.add("stop", "succeeded", "")
             store_totals()
-        calls.prune_calls()
+        prune_calls()
         assert samples()['windlass_calls_ended_total{action="stop",state="succeeded",reason=""}'] == 2
         assert Total.objects.count() == 1
 
@@ -310,8 +312,8 @@ def test_a_reporter_stores_what_is_counted_when_its_process_ends():
 @pytest.mark.django_db(transaction=True)
 def test_a_call_that_ends_is_counted_once_with_those_merged_into_it(published):
     trigger = TriggerFactory()
-    call = calls.accept_call(request_of(trigger))
-    claimed = calls.claim_call(call.application_id, "me")
+    call = accept_call(request_of(trigger))
+    claimed = claim_call(call.application_id, "me")
     TriggerCallFactory(application=trigger.application, state=CallState.RUNNING, merged_into=claimed, started_at=timezone.now())
-    calls.finish_call(claimed, "me", CallState.SUCCEEDED, "", "Done.")
+    finish_call(claimed, "me", CallState.SUCCEEDED, "", "Done.")
     assert samples()['windlass_calls_ended_total{action="redeploy",state="succeeded",reason=""}'] == 2

@@ -15,8 +15,8 @@ from clusters.tests.factories import ApplicationFactory, ClusterFactory, Service
 from clusters.tests.users import make_user
 from triggers import links
 from triggers.calls.accept import accept_call
-from triggers.calls.tests.test_accept import request_of
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
+from triggers.tests.calling import request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db

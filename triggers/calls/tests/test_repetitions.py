@@ -1,4 +1,4 @@
-"""The same delivery gets the first call's answer, whatever has become of that call."""
+"""A repeated delivery gets the first call, in whatever state that is now."""
 
 import threading
 from datetime import timedelta
@@ -8,14 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from triggers.calls import accept as calls
-from triggers.calls import repetitions
+from triggers.calls import accept, repetitions
 from triggers.calls.accept import accept_call
-from triggers.calls.repetitions import DELIVERY_HEADERS, KEY_HEADER, REPEATED, REPLAYED_HEADER, fit_id
-from triggers.calls.tests.test_accept import request_of
-from triggers.hook import views as hooks
-from triggers.hook.tests.test_views import PATH, end_call, link_parameters
+from triggers.calls.repetitions import EVENT_ID_HEADERS, KEY_HEADER, REPEATED, REPLAYED_HEADER, fit_id
+from triggers.hook.waiting import waiters
 from triggers.models import CallState, TriggerCall
+from triggers.tests.calling import PATH, end_call, link_parameters, request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("published")]
@@ -32,9 +30,9 @@ def set_calls(**fields):
 
 
 class TestAnswer:
-    @pytest.mark.parametrize("header", [KEY_HEADER, *DELIVERY_HEADERS])
+    @pytest.mark.parametrize("header", [KEY_HEADER, *EVENT_ID_HEADERS])
     @pytest.mark.parametrize("factory", [TriggerFactory, ScalingTriggerFactory])
-    def test_it_is_the_first_calls_and_says_that_it_is_a_repetition(self, factory, header):
+    def test_it_names_the_first_call_and_says_that_it_is_a_repetition(self, factory, header):
         trigger = factory()
         first, again = (call_link(trigger, {header: "d-1"}) for _ in range(2))
         assert first.json()["requestId"] == again.json()["requestId"] == str(trigger.calls.get().pk)
@@ -42,7 +40,7 @@ class TestAnswer:
         assert (REPLAYED_HEADER in first, again[REPLAYED_HEADER]) == (False, "true")
 
     @pytest.mark.parametrize("state", [CallState.RUNNING, CallState.SUCCEEDED, CallState.FAILED, CallState.ROLLED_BACK])
-    def test_it_tells_the_state_of_now(self, state):
+    def test_it_has_the_present_state(self, state):
         trigger = TriggerFactory()
         call_link(trigger)
         set_calls(state=state, reason="r", message="What happened.")
@@ -56,7 +54,7 @@ class TestAnswer:
     def test_with_wait_it_is_the_outcome(self, monkeypatch, state, status):
         trigger = TriggerFactory()
         first = call_link(trigger)
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", end_call(state))
+        monkeypatch.setattr(waiters, "wait_for_end", end_call(state))
         again = call_link(trigger, wait="5")
         assert (again.status_code, again.json()["requestId"]) == (status, first.json()["requestId"])
         assert again[REPLAYED_HEADER] == "true"
@@ -93,8 +91,8 @@ class TestIdentity:
         trigger = TriggerFactory(tag_pattern=".*")
         assert [call_link(trigger, tag=tag).status_code for tag in ("v1", "v2", "v1")] == [200, 422, 200]
 
-    @pytest.mark.parametrize("header", DELIVERY_HEADERS)
-    def test_one_event_may_call_a_trigger_by_links_that_ask_for_different_things(self, header):
+    @pytest.mark.parametrize("header", EVENT_ID_HEADERS)
+    def test_one_event_can_call_a_trigger_by_links_with_different_parameters(self, header):
         trigger = ScalingTriggerFactory()
         for asked in ({}, {"type": "scale_in"}, {}, {"step": "5"}):
             assert call_link(trigger, {header: "event"}, **asked).status_code == 200
@@ -104,29 +102,29 @@ class TestIdentity:
         answers = [call_link(TriggerFactory()) for _ in range(2)]
         assert answers[0].json()["requestId"] != answers[1].json()["requestId"]
 
-    def test_the_callers_key_counts_before_the_events_id(self):
+    def test_the_callers_key_takes_precedence_over_the_events_id(self):
         trigger = ScalingTriggerFactory()
         for key in ("a", "b", "a"):
             call_link(trigger, {KEY_HEADER: key, "X-GitHub-Delivery": "event"})
         assert trigger.calls.count() == 2
 
-    def test_what_a_chain_of_gitlabs_hooks_has_in_common_is_no_key(self):
+    def test_the_id_that_a_chain_of_gitlab_hooks_shares_is_no_key(self):
         trigger = ScalingTriggerFactory()
         for _ in range(2):
             call_link(trigger, {"X-Gitlab-Event-UUID": "event"})
         assert trigger.calls.count() == 2
 
     @pytest.mark.parametrize("key", ["k" * 255, "k" * 4000, "a\tb", "ü", "\xff\x00"])
-    def test_keys_of_any_length_and_kind_are_told_apart(self, key):
+    def test_keys_of_any_length_and_kind_are_distinguished(self, key):
         trigger = ScalingTriggerFactory()
         for other in (key, key + "x", key):
             assert call_link(trigger, {KEY_HEADER: other}).status_code == 200
         assert trigger.calls.count() == 2
-        assert len(fit_id(key)) <= repetitions.ID_LENGTH
+        assert len(fit_id(key)) <= repetitions.DELIVERY_ID_LENGTH
 
 
 class TestRefused:
-    def test_what_cooling_down_refused_can_be_tried_again_with_the_same_key(self):
+    def test_a_call_refused_for_a_cool_down_can_be_retried_with_the_same_key(self):
         trigger = TriggerFactory(cooldown_seconds=60)
         call_link(trigger, {})
         set_calls(state=CallState.SUCCEEDED)
@@ -138,16 +136,16 @@ class TestRefused:
         assert len({one["requestId"] for one in accepted}) == 1
         assert trigger.calls.exclude(state=CallState.REJECTED).count() == 2
 
-    def test_what_a_full_queue_refused_can_be_tried_again_with_the_same_key(self, settings):
+    def test_a_call_refused_for_a_full_queue_can_be_retried_with_the_same_key(self, settings):
         settings.HOOK_TRIGGER_QUEUE_LIMIT = 0
         trigger = TriggerFactory()
         assert call_link(trigger).status_code == 429
         settings.HOOK_TRIGGER_QUEUE_LIMIT = 1
-        first, again = call_link(trigger), call_link(trigger)  # the queue is full again, of itself
+        first, again = call_link(trigger), call_link(trigger)  # the call itself fills the queue again
         assert (first.status_code, again.status_code) == (200, 200)
         assert first.json()["requestId"] == again.json()["requestId"]
 
-    def test_a_full_queue_takes_no_key_from_what_was_refused_before(self, settings):
+    def test_a_full_queue_takes_no_key_from_a_call_that_was_rejected_before(self, settings):
         trigger = TriggerFactory(cooldown_seconds=60)
         call_link(trigger, {})
         call_link(trigger)
@@ -164,7 +162,7 @@ class TestRefused:
         trigger.save()
         assert call_link(trigger).json()["state"] == "queued"
 
-    def test_a_refused_call_may_be_made_again_with_other_parameters(self):
+    def test_a_refused_call_can_be_made_again_with_other_parameters(self):
         trigger = TriggerFactory(tag_pattern="v.*")
         assert [call_link(trigger, tag=tag).status_code for tag in ("x", "v1")] == [403, 200]
 
@@ -197,29 +195,29 @@ class TestCoolDown:
 
 
 class TestRace:
-    def test_who_recorded_it_second_gets_the_first_call(self, monkeypatch):
-        """The other process commits after this one has looked; only the constraint is left to tell."""
+    def test_the_second_to_record_it_gets_the_first_call(self, monkeypatch):
+        """The other process commits after this one has looked; only the constraint prevents a second call."""
         request = request_of(ScalingTriggerFactory(), step=1, delivery_id="d")
         first = accept_call(request)
-        found, blind = calls.find_first_call, [True]
-        monkeypatch.setattr(calls, "find_first_call", lambda request: None if blind and blind.pop() else found(request))
+        found, blind = accept.find_first_call, [True]
+        monkeypatch.setattr(accept, "find_first_call", lambda request: None if blind and blind.pop() else found(request))
         second = accept_call(request)
         assert (second.pk, second.is_repetition, blind) == (first.pk, True, [])
 
     def test_it_is_the_first_call_within_a_transaction_too(self, monkeypatch):
         request = request_of(ScalingTriggerFactory(), step=1, delivery_id="d")
         first = accept_call(request)
-        found, blind = calls.find_first_call, [True]
-        monkeypatch.setattr(calls, "find_first_call", lambda request: None if blind and blind.pop() else found(request))
-        with calls.transaction.atomic():
+        found, blind = accept.find_first_call, [True]
+        monkeypatch.setattr(accept, "find_first_call", lambda request: None if blind and blind.pop() else found(request))
+        with accept.transaction.atomic():
             assert accept_call(request).pk == first.pk
             assert TriggerCall.objects.count() == 1
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("locking", [True, False])
-    def test_a_storm_of_one_delivery_is_one_call_that_all_get(self, monkeypatch, locking):
+    def test_a_storm_of_one_delivery_makes_one_call_that_all_callers_get(self, monkeypatch, locking):
         if not locking:
-            monkeypatch.setattr(calls, "_lock_application", lambda application_id: None)
+            monkeypatch.setattr(accept, "lock_application", lambda application_id: None)
         trigger = ScalingTriggerFactory()
         barrier, answers = threading.Barrier(6), []
 

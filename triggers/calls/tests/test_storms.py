@@ -1,5 +1,5 @@
-"""Many calls at once, by links, with workers that take the nudges: none is lost, nothing is done twice, and no call waits for a
-sweep. WINDLASS_STORM is the number of calls of each storm."""
+"""Many calls at once, by links, with workers that take nudges: no call is lost, none runs twice, and none waits for a sweep.
+WINDLASS_STORM is the number of calls in each storm."""
 
 import os
 import queue
@@ -14,11 +14,13 @@ from django.test import Client
 from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
-from triggers.calls import accept as calls
-from triggers.calls.tests.test_accept import request_of
-from triggers.hook.tests.test_views import PATH, link_parameters
+from triggers.calls import nudges
+from triggers.calls.accept import accept_call
 from triggers.models import CallState, TriggerCall
 from triggers.run import runner
+from triggers.run.claim import claim_call
+from triggers.run.results import finish_call
+from triggers.tests.calling import PATH, link_parameters, request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,16 +31,16 @@ PATIENCE = 120  # seconds
 
 
 class Workers:
-    """Threads that run what is published, as a Celery worker does; nobody sweeps."""
+    """Threads that take nudges, as a Celery worker does; nobody sweeps."""
 
     def __init__(self):
         self.nudges = queue.Queue()
         self.number = 0
         self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(WORKERS)]
 
-    def publish(self, call_id):
+    def publish(self, application_id):
         self.number += 1
-        self.nudges.put(str(call_id))
+        self.nudges.put(application_id)
 
     def start(self):
         for thread in self.threads:
@@ -46,19 +48,19 @@ class Workers:
 
     def _work(self):
         try:
-            while call_id := self.nudges.get():
+            while application_id := self.nudges.get():
                 try:
-                    runner.run_call(call_id)
+                    runner.run_next_call(application_id)
                 finally:
                     self.nudges.task_done()
         finally:
             connection.close()
 
     def finish(self):
-        """All that was published is done, and what that published."""
+        """Return once every nudge is handled, and those that they caused."""
         self.nudges.join()
         for _ in self.threads:
-            self.nudges.put("")
+            self.nudges.put(None)
         for thread in self.threads:
             thread.join(PATIENCE)
 
@@ -66,7 +68,7 @@ class Workers:
 @pytest.fixture
 def workers(monkeypatch):
     workers = Workers()
-    monkeypatch.setattr(calls, "publish_call", workers.publish)
+    monkeypatch.setattr(nudges, "publish_nudge", workers.publish)
     return workers
 
 
@@ -79,7 +81,7 @@ def engine(monkeypatch):
 
 
 def add_service(fake, application, service):
-    """One running container of it."""
+    """Add one running container of the service."""
     labels = {
         "com.docker.compose.project": application.name,
         "com.docker.compose.service": service,
@@ -90,7 +92,7 @@ def add_service(fake, application, service):
 
 
 def call_links(parameters):
-    """The answers to all of them, in their order, several callers at once."""
+    """Call all links, several callers at once. Return the answers in the order of the links."""
 
     def call(query):
         try:
@@ -118,13 +120,13 @@ def test_redeploys_of_one_application_run_at_most_twice_and_cover_all(engine, wo
     assert 1 <= len(ran) <= 2
     assert {call.state for call in ran} == {CallState.SUCCEEDED}
     assert sum(line.startswith("create") for line in engine.operations) == len(ran)
-    # Whoever was told that another call covers his was asked before that one began to look at the registry.
+    # A covered call was made before the one that covers it began to look at the registry.
     covered = [call for call in made.values() if call.state == CallState.COALESCED]
     assert all(call.coalesced_into.started_at >= call.queued_at for call in covered)
 
 
 def test_scale_calls_of_many_services_add_up_exactly(engine, workers):
-    """Several services an application, so that the calls of one wait for those of another."""
+    """Each application has several services, so that the calls of one wait for those of another."""
     triggers = []
     for _ in range(5):
         application = ApplicationFactory(source=Application.Source.COMPOSE)
@@ -161,15 +163,15 @@ def test_covered_redeploys_take_no_place_in_the_queue(workers, settings):
     assert Counter(trigger.calls.values_list("state", flat=True)) == {CallState.QUEUED: 1, CallState.COALESCED: 19}
 
 
-def test_an_application_whose_calls_wait_is_nudged_once(workers):
+def test_an_application_with_waiting_calls_is_nudged_once(workers):
     triggers = [ScalingTriggerFactory() for _ in range(3)]
     redeploy = TriggerFactory(application=triggers[0].application)
     for trigger in triggers * 4:
-        calls.accept_call(request_of(trigger, step=1))
-    calls.accept_call(request_of(redeploy))
+        accept_call(request_of(trigger, step=1))
+    accept_call(request_of(redeploy))
     assert workers.number == 3
-    claimed = calls.claim_call(redeploy.application_id, "worker")
-    calls.accept_call(request_of(triggers[0], step=1))
-    assert workers.number == 3  # the redeploy is queued still
-    calls.finish_call(claimed, "worker", CallState.SUCCEEDED, "", "Done.")
+    claimed = claim_call(redeploy.application_id, "worker")
+    accept_call(request_of(triggers[0], step=1))
+    assert workers.number == 3  # the redeploy is still queued
+    finish_call(claimed, "worker", CallState.SUCCEEDED, "", "Done.")
     assert workers.number == 4

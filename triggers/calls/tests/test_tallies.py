@@ -19,7 +19,7 @@ def add(trigger, moment, state=CallState.SUCCEEDED):
     return TriggerCallFactory(trigger=trigger, queued_at=moment, state=state)
 
 
-def test_a_span_holds_its_first_moment_and_not_the_next_ones():
+def test_a_span_includes_its_first_moment_and_not_that_of_the_next_one():
     trigger = TriggerFactory()
     for moment in (NOON - timedelta(microseconds=1), NOON, NOON + HOUR - timedelta(microseconds=1), NOON + HOUR):
         add(trigger, moment)
@@ -27,7 +27,7 @@ def test_a_span_holds_its_first_moment_and_not_the_next_ones():
     assert count_calls([NOON, NOON + HOUR]) == {(0, "succeeded"): 2, (1, "succeeded"): 1, (1, "failed"): 1}
 
 
-def test_each_row_is_counted_by_itself():
+def test_each_row_is_counted_separately():
     busy, calm, other = TriggerFactory(), TriggerFactory(), TriggerFactory()
     for number in range(3):
         add(busy, NOON + number * HOUR)
@@ -37,7 +37,7 @@ def test_each_row_is_counted_by_itself():
     assert count_calls_of(TRIGGER, Trigger.objects.none(), [NOON]) == {}
 
 
-def test_the_newest_of_several_lists_stand_in_one_order():
+def test_the_newest_calls_of_several_lists_are_in_one_order():
     first, second, third = TriggerFactory(), TriggerFactory(), TriggerFactory()
     made = [add((first, second, third)[number % 3], NOON + number * HOUR) for number in range(9)]
     parts = [TriggerCall.objects.filter(trigger=trigger) for trigger in (first, second)]

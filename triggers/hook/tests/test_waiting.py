@@ -31,13 +31,13 @@ def test_all_waiting_callers_return_when_their_call_ends():
     assert (returned.count(ending.pk), returned.count(going_on.pk)) == (20, 1)
 
 
-def test_a_call_that_has_ended_already_is_not_waited_for_long():
+def test_waiting_for_a_call_that_has_ended_returns_soon():
     started = time.monotonic()
     CallWaiters(limit=1).wait_for_end(TriggerCallFactory(state=CallState.FAILED).pk, 30)
     assert time.monotonic() - started < 15
 
 
-def test_a_place_is_free_again_after_its_caller_went():
+def test_a_place_is_free_again_after_its_caller_has_left():
     waiters = CallWaiters(limit=1)
     call = TriggerCallFactory(state=CallState.SUCCEEDED)
     for _ in range(3):

@@ -10,7 +10,6 @@ from django.test import Client
 from django.utils import timezone
 
 from triggers.calls.repetitions import REPLAYED_HEADER
-from triggers.hook.tests.test_views import PATH, link_parameters
 from triggers.models import AlertGroup, CallState, Decision, Delivery, TriggerCall
 from triggers.payloads.alerts import ALERTS_MAXIMUM
 from triggers.payloads.tests.alert_examples import (
@@ -24,6 +23,7 @@ from triggers.payloads.tests.alert_examples import (
     without,
 )
 from triggers.pushes.alerts import prune_alert_groups
+from triggers.tests.calling import PATH, link_parameters
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 AGENT = {"User-Agent": "Alertmanager/0.27.0"}

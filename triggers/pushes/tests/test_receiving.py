@@ -7,18 +7,18 @@ import logging.config
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from clusters.models import Registry
 from clusters.tests.users import make_user
-from triggers.hook import views as hooks
-from triggers.hook.tests.test_views import link_parameters
+from triggers.hook.waiting import waiters
 from triggers.models import CallState, Decision, Delivery, TriggerCall
 from triggers.payloads.tests.small_senders import sign
 from triggers.pushes import settling
 from triggers.pushes.receiving import replay_delivery
 from triggers.pushes.tests.messages import APP, NEW, NEWER, OLD, decisions, end_calls, make_trigger, push, send
+from triggers.tests.calling import link_parameters
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_senders")]
@@ -106,7 +106,7 @@ class TestAnswer:
         make_trigger()
 
         def refuse(*_):
-            raise hooks.DatabaseError("database is locked")
+            raise DatabaseError("database is locked")
 
         monkeypatch.setattr(settling, "store_delivery", refuse)
         response = send(client, registry, push())
@@ -202,7 +202,7 @@ class TestOwnLink:
 
     def test_a_waiting_caller_gets_the_outcome(self, client, registry, monkeypatch):
         trigger = make_trigger()
-        monkeypatch.setattr(hooks.waiters, "wait_for_end", lambda *_: end_calls(CallState.FAILED))
+        monkeypatch.setattr(waiters, "wait_for_end", lambda *_: end_calls(CallState.FAILED))
         query = {**link_parameters(trigger), "wait": "5"}
         response = client.post("/hook/trigger", push(), content_type="application/json", query_params=query)
         assert (response.status_code, response.json()["lines"][0]["decision"]) == (500, "triggered")

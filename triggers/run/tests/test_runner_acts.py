@@ -1,4 +1,4 @@
-"""Stop, start, restart and delete by the runner, on engines in memory: how they end, also after deaths of their workers."""
+"""Stop, start, restart and delete by the runner, on engines in memory: how they end, also when their workers die."""
 
 import time
 from types import SimpleNamespace
@@ -68,7 +68,7 @@ class Shop:
         return run(ask(self.application, action, **more))
 
     def started(self):
-        """When each container was, by name."""
+        """Return when each container was started, by name."""
         return {c["Name"][1:]: c["State"]["StartedAt"] for c in self.fake.containers.values()}
 
     def set_command(self, name, command):
@@ -99,7 +99,7 @@ class TestProject:
         assert (call.state, call.message) == (CallState.SUCCEEDED, "3 containers of shop were started and are healthy.")
         assert shop.fake.running() == ALL | {"watch"}
 
-    def test_a_restart_starts_each_anew_and_makes_none(self, shop):
+    def test_a_restart_restarts_each_container_and_creates_none(self, shop):
         ids, started = set(shop.fake.containers), shop.started()
         call = shop.call("restart")
         assert (call.state, call.message) == (
@@ -109,14 +109,14 @@ class TestProject:
         assert set(shop.fake.containers) == ids
         assert not started.items() & shop.started().items()
 
-    def test_a_delete_takes_containers_anonymous_volumes_and_the_projects_network(self, shop):
+    def test_a_delete_removes_containers_anonymous_volumes_and_the_projects_network(self, shop):
         assert len(shop.fake.volumes) == 2
         call = shop.call("delete")
         assert call.state == CallState.SUCCEEDED
         assert call.message == "shop was deleted: 3 containers, the network shop_default. Named volumes and images are kept."
         assert (shop.fake.names(), shop.fake.volumes) == ({"watch"}, {"shop_data"})
         assert "shop_default" not in shop.fake.networks
-        assert call.after == {"services": {}}
+        assert call.after == {"version": 1, "services": {}}
         assert "watch loses the namespace that it shares with a container of shop" in events_of(call)
 
     def test_a_network_that_is_in_use_elsewhere_stays_and_the_outcome_says_so(self, shop):
@@ -134,7 +134,7 @@ class TestProject:
             ("delete", "shop-web-1 was deleted. Named volumes and images are kept."),
         ],
     )
-    def test_one_container_alone(self, shop, action, message):
+    def test_one_container_only(self, shop, action, message):
         service = ServiceFactory(application=shop.application, name="web")
         call = shop.call(action, container="shop-web-1", service_id=service.pk)
         assert (call.state, call.message) == (CallState.SUCCEEDED, message)
@@ -145,13 +145,13 @@ class TestProject:
     @pytest.mark.parametrize(
         ("action", "message"),
         [
-            ("start", "shop runs. Nothing was changed."),
-            ("restart", "shop has nothing that runs. Nothing was changed."),
+            ("start", "shop is running. Nothing was changed."),
+            ("restart", "shop has no running containers. Nothing was changed."),
             ("stop", "shop is stopped. Nothing was changed."),
             ("delete", "shop is not on the engine. Nothing was changed."),
         ],
     )
-    def test_what_is_so_already_is_a_success_that_changed_nothing(self, shop, action, message):
+    def test_a_state_that_is_reached_already_is_a_success_that_changed_nothing(self, shop, action, message):
         if action in ("stop", "restart"):
             shop.call("stop")
         if action == "delete":
@@ -162,7 +162,7 @@ class TestProject:
         assert shop.fake.operations == []
 
     @pytest.mark.parametrize("action", ["stop", "start", "restart"])
-    def test_what_is_not_there_cannot_be_worked_at(self, shop, action):
+    def test_a_missing_target_fails(self, shop, action):
         shop.call("delete")
         call = shop.call(action)
         assert (call.state, call.reason) == (CallState.FAILED, "not_found")
@@ -183,7 +183,7 @@ class TestProject:
 
 
 class TestFailure:
-    def test_what_would_not_start_is_named_with_the_engines_reason_and_what_runs_is_told(self, shop):
+    def test_a_container_that_does_not_start_is_named_with_the_engines_reason(self, shop):
         shop.call("stop")
         shop.set_command("shop-db-1", CANNOT_START)
         call = shop.call("start")
@@ -192,7 +192,7 @@ class TestFailure:
         assert call.message.endswith("Of 3 containers of shop, 3 are stopped.")
         assert shop.fake.running() == {"watch"}
 
-    def test_what_falls_over_is_a_failure_with_its_last_words(self, shop, monkeypatch):
+    def test_a_container_that_exits_is_a_failure_with_its_last_log_lines(self, shop, monkeypatch):
         monkeypatch.setattr(shop.fake, "container_logs", lambda container, tail: "cannot read /srv: permission denied")
         shop.set_command("shop-web-2", CRASHES)
         call = shop.call("restart")
@@ -208,12 +208,12 @@ class TestFailure:
         assert shop.call("restart").state == CallState.FAILED
         assert {name for name, moment in shop.started().items() if moment != started[name]} == {"shop-db-1"}
 
-    def test_one_that_is_never_healthy_is_a_failure(self, shop):
+    def test_a_container_that_never_becomes_healthy_is_a_failure(self, shop):
         shop.fake.stop_container("shop-web-1")
         shop.fake.containers[shop.fake.inspect_container("shop-web-1")["Id"]]["Config"]["Healthcheck"] = UNHEALTHY
         assert shop.call("start").reason == "unhealthy"
 
-    def test_one_that_does_its_work_and_ends_is_none(self, shop):
+    def test_a_one_shot_that_succeeds_is_no_failure(self, shop):
         shop.add("migrate", 1)
         shop.call("stop")
         shop.fake.operations.clear()
@@ -229,7 +229,7 @@ class TestFailure:
         assert call.state == CallState.SUCCEEDED
         assert call.message.endswith("shop-migrate-1 completed its work and exited (exit code 0).")
 
-    def test_an_engine_that_goes_away_for_a_moment_is_waited_for(self, shop, monkeypatch):
+    def test_an_engine_that_is_unreachable_for_a_moment_is_retried(self, shop, monkeypatch):
         left = iter(range(3))
 
         def come_and_go(method):
@@ -258,7 +258,7 @@ def prepare(make_shop, action):
     if action == "start":
         for name in sorted(ALL):
             shop.fake.stop_container(name)
-    if action == "delete":  # as a recreate leaves it: the anonymous volume attached by its name
+    if action == "delete":  # as a recreate leaves it: the anonymous volume is attached by name
         db = shop.fake.containers[shop.fake.inspect_container("shop-db-1")["Id"]]
         volume = next(mount["Name"] for mount in db["Mounts"] if mount["Destination"] == "/cache")
         db["HostConfig"]["Binds"].append(f"{volume}:/cache")
@@ -269,7 +269,7 @@ def prepare(make_shop, action):
 def judge(shop, call, where):
     assert call.state == CallState.SUCCEEDED, (where, call.message, events_of(call))
     assert call.reason == "", where
-    operations = [line for line in shop.fake.operations if not line.startswith("remove-volume")]  # of one that is gone: no harm
+    operations = [line for line in shop.fake.operations if not line.startswith("remove-volume")]
     assert len(operations) == len(set(operations)), (where, operations)
     if call.action == "delete":
         assert (shop.fake.names(), shop.fake.volumes) == ({"watch"}, {"shop_data"}), where
@@ -282,7 +282,7 @@ def judge(shop, call, where):
 
 
 @pytest.mark.parametrize("action", ["stop", "start", "restart", "delete"])
-def test_an_act_on_a_project_ends_truly_after_a_death_at_any_request(make_shop, action):
+def test_an_act_on_a_project_ends_right_when_its_worker_dies_at_any_request(make_shop, action):
     for requests in range(REQUESTS):
         shop = prepare(make_shop, action)
         call = ask(shop.application, action)
@@ -298,7 +298,7 @@ def test_an_act_on_a_project_ends_truly_after_a_death_at_any_request(make_shop, 
     pytest.fail(f"still dying after {REQUESTS} requests")
 
 
-def test_one_container_is_removed_once_after_a_death_at_any_request(make_shop):
+def test_one_container_is_removed_once_when_its_worker_dies_at_any_request(make_shop):
     for requests in range(REQUESTS):
         shop = prepare(make_shop, "delete")
         call = ask(shop.application, "delete", container="shop-db-1")
@@ -315,7 +315,7 @@ def test_one_container_is_removed_once_after_a_death_at_any_request(make_shop):
 
 
 class Stack:
-    """The stack `shop` of web (two tasks) and worker (one), with a network, a config and a secret of its own."""
+    """The stack `shop`: web (two tasks) and worker (one), with a network, a config and a secret of its own."""
 
     def __init__(self, monkeypatch):
         self.fake = FakeEngine()
@@ -355,7 +355,7 @@ class Stack:
         return {task.spec["ContainerSpec"]["Image"] for task in self.swarm.tasks_of(name) if task.is_live}
 
     def left(self):
-        """What there is beside the other service: services, tasks, networks, configs and secrets."""
+        """Return what exists besides the other service: services, tasks, networks, configs and secrets."""
         other = self.swarm.find_service("other").id
         return (
             {service.name for service in self.swarm.services.values()} - {"other"},
@@ -382,9 +382,9 @@ def stack(make_stack):
 
 
 class TestStack:
-    def test_a_restart_starts_every_task_anew_with_the_very_image_it_had(self, stack):
+    def test_a_restart_replaces_every_task_and_keeps_its_image(self, stack):
         tasks, images = stack.tasks("shop_web") | stack.tasks("shop_worker"), stack.images("shop_web")
-        stack.fake.publish("app:1")  # which is newer, and is not asked for
+        stack.fake.publish("app:1")  # newer, and not requested
         stack.fake.requests.clear()
         call = stack.call("restart")
         assert (call.state, call.message) == (CallState.SUCCEEDED, "3 tasks of shop were restarted.")
@@ -399,7 +399,7 @@ class TestStack:
         assert (call.state, call.reason) == (CallState.FAILED, "update_paused")
         assert not [line for line in stack.fake.operations if line.startswith("roll back")]
 
-    def test_a_delete_ends_when_the_tasks_are_gone_and_takes_what_the_stack_had(self, stack):
+    def test_a_delete_ends_when_the_tasks_have_ended_and_removes_what_the_stack_had(self, stack):
         call = stack.call("delete")
         assert (call.state, call.message) == (CallState.SUCCEEDED, "shop was deleted. Volumes and images are kept.")
         assert stack.left() == NOTHING
@@ -432,13 +432,13 @@ class TestStack:
         assert "A Swarm has no stopped services" in call.message
 
     @pytest.mark.parametrize("action", ["stop", "start", "restart", "delete"])
-    def test_nor_is_a_single_tasks_container(self, stack, action):
+    def test_a_single_tasks_container_is_not_stopped_or_started_either(self, stack, action):
         call = stack.call(action, container="shop_web.1.abc")
         assert (call.state, call.reason) == (CallState.FAILED, "swarm")
         assert stack.fake.operations == []
 
     @pytest.mark.parametrize("action", ["restart", "delete"])
-    def test_a_protected_service_keeps_its_stack_from_it(self, stack, action):
+    def test_a_protected_service_protects_its_stack(self, stack, action):
         stack.swarm.find_service("shop_worker").spec["Labels"]["windlass.protected"] = "true"
         assert stack.call(action).reason == "protected"
         assert stack.fake.operations == []
@@ -452,7 +452,7 @@ def test_a_lone_service_is_deleted_alone(stack):
 
 
 @pytest.mark.parametrize("action", ["restart", "delete"])
-def test_an_act_on_a_stack_ends_truly_after_a_death_at_any_request(make_stack, action):
+def test_an_act_on_a_stack_ends_right_when_its_worker_dies_at_any_request(make_stack, action):
     for requests in range(REQUESTS):
         stack = make_stack()
         tasks = stack.tasks("shop_web") | stack.tasks("shop_worker")

@@ -1,4 +1,4 @@
-"""The runner over the Swarm driver and a Swarm in memory: how calls end, also after deaths of their workers."""
+"""The runner over the Swarm driver and a Swarm in memory: how calls end, also when their workers die."""
 
 import time
 from types import SimpleNamespace
@@ -13,9 +13,9 @@ from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from tests.harness.interruption import Killed
 from triggers.calls.accept import accept_call
-from triggers.calls.tests.test_accept import expire_lease, request_of
 from triggers.models import CallState, OnFailure, TriggerCall
 from triggers.run import runner
+from triggers.tests.calling import expire_lease, request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ REQUESTS = 400  # more than any call here makes
 
 
 class Clock:
-    """Goes forward by sleeping, and a little by being looked at."""
+    """A clock that moves forward when somebody sleeps, and a little when it is read."""
 
     def __init__(self):
         self.now = 1000.0
@@ -42,7 +42,7 @@ class Clock:
 
 
 class Shop:
-    """The stack `shop` of web (three tasks) and worker (one), its rows, and a worker that runs its calls."""
+    """The stack `shop`: web (three tasks) and worker (one), its rows, and a worker that runs its calls."""
 
     def __init__(self, monkeypatch, *, nodes=(), worker_goes_last=False, template=None, labels=None, update=None):
         self.fake = FakeEngine()
@@ -73,7 +73,7 @@ class Shop:
         }
 
     def publish(self, **config):
-        """The next version of web, and of worker which is always good."""
+        """Publish the next version of web, and one of worker, which is always good."""
         self.fake.publish(IMAGES["worker"])
         return self.fake.publish(IMAGES["web"], **config)
 
@@ -87,13 +87,13 @@ class Shop:
         return self.swarm.find_service(f"shop_{service}").spec["Mode"]["Replicated"]["Replicas"]
 
     def picture(self):
-        """What every running task runs, and what is wanted."""
+        """Return what every running task runs, and the wanted counts."""
         return {
             name: (self.count(name), [task.spec["ContainerSpec"]["Image"] for task in self.running(name)]) for name in IMAGES
         }
 
     def newest(self):
-        """The same, once all run the images that the registry has."""
+        """Return the same for the time when all run the images that the registry has."""
         return {
             name: (self.count(name), [f"{image}@{self.fake.digest_of(self.fake.registry[image])}"] * self.count(name))
             for name, image in IMAGES.items()
@@ -116,7 +116,7 @@ class Shop:
 
 
 def run(call):
-    runner.run_call(str(call.pk))
+    runner.run_next_call(call.application_id)
     call.refresh_from_db()
     return call
 
@@ -144,7 +144,7 @@ def events_of(call):
 
 
 class TestRedeploy:
-    def test_every_task_runs_the_new_digest_and_the_counts_stay(self, shop):
+    def test_every_task_runs_the_new_digest_and_counts_do_not_change(self, shop):
         shop.publish()
         call = shop.redeploy()
         assert (call.state, call.reason) == (CallState.SUCCEEDED, ""), call.message
@@ -159,7 +159,7 @@ class TestRedeploy:
         assert call.after["services"]["web"]["update"]["force_update"] == 1
         assert [task["name"] for task in call.after["services"]["web"]["containers"]] == ["web.1", "web.2", "web.3"]
 
-    def test_an_unchanged_image_is_started_anew(self, shop):
+    def test_tasks_of_an_unchanged_image_are_replaced(self, shop):
         call = shop.redeploy()
         assert call.state == CallState.SUCCEEDED
         assert shop.picture() == shop.before
@@ -262,7 +262,7 @@ BAD = {
 
 @pytest.mark.parametrize("config", BAD.values(), ids=BAD.keys())
 class TestBadImage:
-    def test_swarms_pause_is_taken_back_as_a_whole(self, make_shop, config):
+    def test_a_paused_update_is_rolled_back_as_a_whole(self, make_shop, config):
         shop = make_shop()
         shop.publish(**config)
         call = shop.redeploy()
@@ -270,7 +270,7 @@ class TestBadImage:
         assert "web." in call.message
         assert shop.picture() == shop.before
 
-    def test_swarms_pause_is_left_where_the_trigger_says_so(self, make_shop, config):
+    def test_a_paused_update_is_left_if_the_trigger_says_so(self, make_shop, config):
         shop = make_shop()
         shop.publish(**config)
         call = shop.redeploy(on_failure=OnFailure.PAUSE)
@@ -279,7 +279,7 @@ class TestBadImage:
         assert shop.swarm.find_service("shop_web").status["State"] == "paused"
 
     @pytest.mark.parametrize("on_failure", OnFailure.values)
-    def test_swarms_own_way_back_is_followed(self, make_shop, config, on_failure):
+    def test_swarms_own_rollback_is_followed(self, make_shop, config, on_failure):
         shop = make_shop(update={"FailureAction": "rollback"})
         shop.publish(**config)
         call = shop.redeploy(service="web", on_failure=on_failure)
@@ -287,14 +287,14 @@ class TestBadImage:
         assert shop.picture() == shop.before
         assert shop.fake.operations == ["update service shop_web"]
 
-    def test_swarms_carrying_on_is_a_failure_all_the_same(self, make_shop, config):
+    def test_an_update_that_swarm_continues_after_failures_is_a_failure(self, make_shop, config):
         shop = make_shop(update={"FailureAction": "continue"})
         shop.publish(**config)
         call = shop.redeploy()
         assert call.state == CallState.ROLLED_BACK, call.message
         assert shop.picture() == shop.before
 
-    def test_swarms_carrying_on_is_left_where_the_trigger_says_so(self, make_shop, config):
+    def test_an_update_that_swarm_continues_is_left_if_the_trigger_says_so(self, make_shop, config):
         shop = make_shop(update={"FailureAction": "continue"})
         shop.publish(**config)
         call = shop.redeploy(on_failure=OnFailure.PAUSE)
@@ -312,7 +312,7 @@ def test_a_healthy_image_succeeds(shop):
     assert shop.redeploy().state == CallState.SUCCEEDED
 
 
-def test_a_service_that_goes_back_takes_the_whole_stack_along(shop):
+def test_a_service_that_is_rolled_back_rolls_back_the_whole_stack(shop):
     """The good worker was updated long before web failed."""
     shop.publish(Cmd=CRASHES)
     call = shop.redeploy()
@@ -321,7 +321,7 @@ def test_a_service_that_goes_back_takes_the_whole_stack_along(shop):
     assert shop.picture() == shop.before
 
 
-def test_what_depends_on_a_service_that_fails_is_not_begun(make_shop):
+def test_dependents_of_a_service_that_fails_are_not_updated(make_shop):
     shop = make_shop(worker_goes_last=True)
     shop.publish(Cmd=CRASHES)
     call = shop.redeploy()
@@ -330,7 +330,7 @@ def test_what_depends_on_a_service_that_fails_is_not_begun(make_shop):
     assert "worker was not updated" in call.message
 
 
-def test_what_depends_on_a_service_is_updated_once_that_is_well(make_shop):
+def test_dependents_of_a_service_are_updated_once_it_is_healthy(make_shop):
     shop = make_shop(worker_goes_last=True)
     shop.publish()
     states = []
@@ -356,7 +356,7 @@ class TestScaling:
         assert shop.scale(-5).state == CallState.SUCCEEDED
         assert {task.id for task in shop.running("web")} == shop.ids
 
-    def test_scaling_goes_down_to_nothing_and_up_again(self, shop):
+    def test_a_service_scales_in_to_zero_and_out_again(self, shop):
         assert shop.scale(-100, min_replicas=0).state == CallState.SUCCEEDED
         assert shop.running("web") == []
         assert shop.scale(2).state == CallState.SUCCEEDED
@@ -367,7 +367,7 @@ class TestScaling:
         assert (call.state, call.reason) == (CallState.SUCCEEDED, "unchanged")
         assert shop.fake.operations == []
 
-    def test_what_cannot_be_placed_is_put_back(self, make_shop):
+    def test_a_scaling_that_cannot_be_placed_is_put_back(self, make_shop):
         shop = make_shop(template={"Resources": {"Reservations": {"MemoryBytes": 1 << 30}}})
         call = shop.scale(5)
         assert (call.state, call.reason) == (CallState.FAILED, "stuck"), call.message
@@ -376,7 +376,7 @@ class TestScaling:
         assert {task.id for task in shop.running("web")} == shop.ids
         assert shop.count("web") == 3
 
-    def test_what_cannot_be_placed_is_left_where_the_trigger_says_so(self, make_shop):
+    def test_a_scaling_that_cannot_be_placed_is_left_if_the_trigger_says_so(self, make_shop):
         shop = make_shop(template={"Resources": {"Reservations": {"MemoryBytes": 1 << 30}}})
         call = shop.scale(5, on_failure=OnFailure.PAUSE)
         assert (call.state, call.reason) == (CallState.FAILED, "stuck")
@@ -402,7 +402,7 @@ class TestScaling:
     ("mode", "reason"),
     [({"Global": {}}, "global_mode"), ({"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}, "job_mode")],
 )
-def test_what_has_no_count_is_not_scaled(shop, mode, reason):
+def test_a_service_without_a_count_is_not_scaled(shop, mode, reason):
     service = shop.swarm.find_service("shop_web")
     service.spec["Mode"] = mode
     call = shop.scale(1)
@@ -421,7 +421,7 @@ def test_an_engine_that_is_no_manager_fails_the_call(shop):
 
 
 @pytest.mark.parametrize("loss", ["unreachable", "leaderless"])
-def test_a_manager_that_comes_back_is_waited_for(shop, loss):
+def test_a_manager_that_comes_back_is_retried(shop, loss):
     shop.publish()
     place = shop.swarm if loss == "leaderless" else shop.fake
     left = iter(range(20))
@@ -456,7 +456,7 @@ def test_an_update_whose_answer_is_lost_is_not_sent_again(shop, monkeypatch, ans
 
 
 def lose_node(shop, state):
-    """node2 is gone as soon as a task of the update has come to this state there; Swarm waits for ever for one that did not
+    """node2 is lost as soon as a task of the update has reached this state there; Swarm waits for ever for one that did not
     run yet."""
     node2 = list(shop.swarm.nodes)[1]
 
@@ -471,7 +471,7 @@ def lose_node(shop, state):
 @pytest.mark.parametrize("order", ["stop-first", "start-first"])
 class TestLostNode:
     @pytest.mark.parametrize("state", ["assigned", "preparing", "starting", "running"])
-    def test_the_others_are_updated_all_the_same(self, make_shop, state, order):
+    def test_the_other_nodes_are_updated(self, make_shop, state, order):
         shop = make_shop(nodes=["node2", "node3"], update={"Order": order})
         shop.publish()
         node2 = lose_node(shop, state)
@@ -483,7 +483,7 @@ class TestLostNode:
         assert {task.spec["ForceUpdate"] for task in running} == {1}
 
     @pytest.mark.parametrize("state", ["assigned", "preparing"])
-    def test_a_bad_image_is_taken_back_all_the_same(self, make_shop, state, order):
+    def test_a_bad_image_is_rolled_back(self, make_shop, state, order):
         shop = make_shop(nodes=["node2", "node3"], update={"Order": order})
         shop.publish(Cmd=CRASHES)
         node2 = lose_node(shop, state)
@@ -494,8 +494,8 @@ class TestLostNode:
         assert [task.spec["ContainerSpec"]["Image"] for task in running] == shop.before["web"][1]
 
 
-def test_a_woken_update_that_fails_goes_back_by_sending_the_former_image(make_shop):
-    """Swarm's previous spec is the update itself by then."""
+def test_a_resumed_update_that_fails_is_rolled_back_by_sending_the_previous_image(make_shop):
+    """By then, Swarm's previous spec is the update itself."""
     shop = make_shop(nodes=["node2", "node3"])
     shop.publish()
     node2 = lose_node(shop, "assigned")
@@ -522,7 +522,7 @@ def test_a_woken_update_that_fails_goes_back_by_sending_the_former_image(make_sh
 
 
 class Story:
-    """What is prepared, asked, and how it must end whoever dies in the middle."""
+    """What is prepared, what is requested, and how it must end whichever worker dies in the middle."""
 
     def __init__(self, config=None, step=None, state=CallState.SUCCEEDED, on_failure=OnFailure.ROLLBACK, **options):
         self.config, self.step, self.state, self.on_failure, self.options = config or {}, step, state, on_failure, options
@@ -575,7 +575,7 @@ STORIES = {
 
 
 def die_after(shop, requests):
-    """Lets so many requests through; at the next the worker is gone."""
+    """Let this many requests through; at the next one the worker dies."""
     left = iter(range(requests))
 
     def countdown(method):
@@ -586,7 +586,7 @@ def die_after(shop, requests):
 
 
 def run_until_death(shop, call, requests):
-    """Whether the worker died."""
+    """Return whether the worker died."""
     die_after(shop, requests)
     try:
         run(call)
@@ -600,7 +600,7 @@ def run_until_death(shop, call, requests):
 
 @pytest.mark.parametrize("steps", [0, 50], ids=["taken over at once", "taken over late"])
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
-def test_a_call_ends_truly_after_a_death_at_any_request(make_shop, story, steps):
+def test_a_call_ends_right_when_its_worker_dies_at_any_request(make_shop, story, steps):
     for requests in range(REQUESTS):
         shop, call = story.begin(make_shop)
         if not run_until_death(shop, call, requests):
@@ -614,7 +614,7 @@ def test_a_call_ends_truly_after_a_death_at_any_request(make_shop, story, steps)
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
-def test_a_call_ends_truly_after_two_deaths(make_shop, story):
+def test_a_call_ends_right_after_two_deaths_of_its_worker(make_shop, story):
     for requests in range(3, REQUESTS, 11):
         for more in (1, 5, 14):
             shop, call = story.begin(make_shop)

@@ -13,7 +13,7 @@ def call(step=None, replicas=None, minimum=None, maximum=None, trigger=True):
 
 
 @pytest.mark.parametrize(
-    ("base", "asked", "count"),
+    ("base", "member", "count"),
     [
         (3, call(5), 8),
         (3, call(-1), 2),
@@ -31,8 +31,8 @@ def call(step=None, replicas=None, minimum=None, maximum=None, trigger=True):
         (3, call(replicas=3), 3),
     ],
 )
-def test_steps_stay_within_bounds_and_never_turn_around(base, asked, count):
-    assert apply_step(asked, base, minimum=1).count == count
+def test_steps_stay_within_bounds_and_never_change_direction(base, member, count):
+    assert apply_step(member, base, minimum=1).count == count
 
 
 def test_merged_calls_apply_in_order_each_within_its_own_bounds():
@@ -50,13 +50,13 @@ def test_without_bounds_nothing_is_lost_above_the_minimum(numbers, base):
 
 
 @pytest.mark.parametrize(
-    ("base", "asked", "sentence"),
+    ("base", "member", "sentence"),
     [
-        (3, call(5), "scale_out by 5 from 3 makes 8."),
-        (3, call(5, maximum=6), "scale_out by 5 from 3 would make 8; 6 is the most allowed."),
-        (2, call(-5), "scale_in by 5 from 2 would make 0; 1 is the least allowed."),
-        (2, call(replicas=4), "A wanted count of 4 makes 4."),
+        (3, call(5), "Scaling out from 3 to 8."),
+        (3, call(5, maximum=6), "Scaling out by 5 from 3 to 8 is limited to 6."),
+        (2, call(-5), "Scaling in by 5 from 2 to 0 is limited to 1."),
+        (2, call(replicas=4), "Scaling from 2 to 4."),
     ],
 )
-def test_a_step_says_what_it_came_to(base, asked, sentence):
-    assert describe_step(apply_step(asked, base, minimum=1)) == sentence
+def test_a_step_says_where_it_leads(base, member, sentence):
+    assert describe_step(apply_step(member, base, minimum=1)) == sentence

@@ -8,6 +8,7 @@ from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
+from clusters.engine.snapshot import Snapshot
 from clusters.registry.errors import RegistryError
 
 LABELS = {
@@ -290,5 +291,5 @@ def test_a_pull_that_hangs_is_abandoned_at_once_when_the_call_is_cancelled(fake,
 def test_a_worker_that_shuts_down_stops_after_the_current_operation(fake, quick_checks):
     with pytest.raises(HandOver):
         execute(fake, plan(fake), AtRequest(fake, 4, HandOver()))
-    assert redeploy(fake, Intent(before={})).state == "succeeded"
+    assert redeploy(fake, Intent(before=Snapshot())).state == "succeeded"
     assert fake.running() == fake.names() == {"shop-web-1"}

@@ -5,6 +5,7 @@ import json
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.fakes.fake_engine import RUNS, FakeEngine
+from clusters.engine.snapshot import Snapshot
 
 LABELS = {"com.docker.stack.namespace": "shop", "windlass.update.monitor": "0s"}
 STACK = Target("shop", "stack")
@@ -46,7 +47,7 @@ def make_waves():
 
 
 def snapshot(fake, target=STACK):
-    return json.loads(json.dumps(driver_for("stack").observe(fake, target).snapshot()))
+    return Snapshot.from_json(json.loads(json.dumps(driver_for("stack").observe(fake, target).snapshot().to_json())))
 
 
 def run(fake, target=STACK, *, replicas=None, intent=None, check=lambda: None):

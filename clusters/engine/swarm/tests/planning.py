@@ -4,6 +4,7 @@ import pytest
 
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
+from clusters.engine.snapshot import Snapshot
 from clusters.engine.tests.swarm_recording import task
 
 PAUSE = Intent("pause")
@@ -22,7 +23,7 @@ def refusal(plan, *arguments):
 def before(name, force_update=0, version=10, started_at="", wanted=2, on_failure="rollback"):
     """Return an intent whose call found the service `name` like this at its first attempt."""
     update = {"force_update": force_update, "version": version, "started_at": started_at}
-    return Intent(on_failure, {"services": {name: {"wanted": wanted, "update": update}}})
+    return Intent(on_failure, Snapshot.from_json({"services": {name: {"wanted": wanted, "update": update}}}))
 
 
 def status(state, started_at="later"):

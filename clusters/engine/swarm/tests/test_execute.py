@@ -132,7 +132,7 @@ def test_a_scaling_that_is_cancelled_at_any_request_sets_the_count_back_or_was_d
         outcome = run(fake, target, replicas=4, intent=Intent(on_failure), check=check).outcome
         states.append(outcome.state)
         if outcome.state != "succeeded":
-            running = snapshot(fake, target)["services"]["web"]["running"]
+            running = snapshot(fake, target).services["web"].running
             assert (outcome.reason, running) == ("cancelled", 2), (number, outcome)
         number += 1
     assert set(states) == {"failed", "rolled_back", "succeeded"}

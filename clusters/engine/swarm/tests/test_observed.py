@@ -14,7 +14,8 @@ def test_a_snapshot_has_tasks_images_and_the_state_of_updates():
     for item in tasks:
         item.details["ServiceID"] = details["ID"]
     digest = f"sha256:{'a' * 64}"
-    assert observe(details, tasks=tasks).snapshot() == {
+    assert observe(details, tasks=tasks).snapshot().to_json() == {
+        "version": 1,
         "services": {
             "web": {
                 "id": details["ID"],
@@ -30,5 +31,5 @@ def test_a_snapshot_has_tasks_images_and_the_state_of_updates():
                 ],
                 "update": {"force_update": 3, "version": 10, "started_at": "then"},
             }
-        }
+        },
     }

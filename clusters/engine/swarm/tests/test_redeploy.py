@@ -3,6 +3,7 @@ import pytest
 from clusters.engine import names
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
+from clusters.engine.snapshot import Snapshot
 from clusters.engine.swarm.redeploy import plan_redeploy
 from clusters.engine.swarm.scale import plan_scale
 from clusters.engine.swarm.tests.planning import PAUSE, before, depends, refusal, status
@@ -179,7 +180,7 @@ def test_one_service_that_rolls_back_takes_the_updated_ones_along():
         service("web", stack="shop"),
     ]
     update = {"force_update": 0, "version": 1, "started_at": ""}
-    saved = {"services": {name: {"update": update} for name in ("api", "db", "web")}}
+    saved = Snapshot.from_json({"services": {name: {"update": update} for name in ("api", "db", "web")}})
     text = plan_redeploy(observe(*stack), Intent("rollback", saved)).as_text()
     assert (
         text

@@ -14,7 +14,7 @@ from clusters.tests.factories import (
 )
 from clusters.tests.users import make_user
 from console.pages.tests.reading import DIALOG, console_call, text_of
-from triggers.calls import accept as calls
+from triggers.calls.queue import QueueFull
 from triggers.models import CallState, TriggerCall
 from triggers.tests.factories import (
     TriggerCallFactory,
@@ -56,7 +56,7 @@ class TestCallsFromThePages:
 
     def test_too_many_waiting_calls_lead_back_with_the_reason(self, reader, fleet, monkeypatch):
         def refuse(request):
-            raise calls.QueueFull("10000 calls wait already.", 7)
+            raise QueueFull("10000 calls wait already.", 7)
 
         monkeypatch.setattr("triggers.audited.accept_call", refuse)
         response = reader.post(f"/applications/{fleet.application.pk}/redeploy/", follow=True)

@@ -1,7 +1,7 @@
-"""Reading what callers send. Parameters may stand in the query, a form or a JSON body; the query wins.
+"""The parameters and the body of a request. A parameter can be in the query, in a form or in a JSON body; the query wins.
 
-Bodies are read only when a parameter is not in the query, and a body that cannot be read counts as empty: a registry's or
-a CI system's own payload must never keep a plain redeploy from running.
+A body is read only when a parameter is not in the query. A body that cannot be read counts as empty: the payload of a registry
+or a CI system must never keep a plain redeploy from running.
 """
 
 import io
@@ -15,18 +15,36 @@ from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
-# All that a trigger's link takes. A body that has anything else is a message of its sender's own.
+from triggers.refusals import CallRefused
+
+# Every parameter of a trigger's link. A body with any other field is a message in the sender's own format.
 PARAMETERS = frozenset({"triggerUrl", "secret", "type", "step", "wait", "tag"})
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 
-class BodyTooLarge(Exception):
-    """The body, or what it unpacks to, is larger than settings.HOOK_BODY_LIMIT."""
+class BodyTooLarge(CallRefused):
+    """The body is larger than settings.HOOK_BODY_LIMIT, before or after it is decompressed."""
+
+    status, code = 413, "body_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(f"The body is larger than {settings.HOOK_BODY_LIMIT // (1024 * 1024)} MB.")
 
 
-def read_body(request: HttpRequest) -> bytes:
-    """The body, unpacked when gzipped. Raises BodyTooLarge."""
+def check_body_size(request: HttpRequest) -> None:
+    """Refuse a body over the limit, also where nothing in it is needed. Raises BodyTooLarge."""
+    length = request.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length[:20]) > settings.HOOK_BODY_LIMIT:
+        raise BodyTooLarge
+
+
+def has_body(request: HttpRequest) -> bool:
+    return request.headers.get("Content-Length", "0") not in {"", "0"} or "Transfer-Encoding" in request.headers
+
+
+def read_request_body(request: HttpRequest) -> bytes:
+    """Return the body, decompressed if it is gzipped. Raises BodyTooLarge."""
     limit = settings.HOOK_BODY_LIMIT
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         body = request.META["wsgi.input"].read(limit + 1)  # Django reads no body without a Content-Length
@@ -43,7 +61,7 @@ def read_body(request: HttpRequest) -> bytes:
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    """At most `limit` + 1 bytes are unpacked, whatever the body claims; a broken stream counts as empty."""
+    """Decompress at most `limit` + 1 bytes, whatever the body claims. A broken stream counts as empty."""
     try:
         return zlib.decompressobj(wbits=31).decompress(body, limit + 1)
     except zlib.error:
@@ -51,7 +69,7 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 
 
 def parse_body(request: HttpRequest, body: bytes) -> dict[str, Any]:
-    """The fields of a form or of a JSON object; a form's `payload` field holds JSON, as GitHub sends it."""
+    """Return the fields of a form or of a JSON object. A form's `payload` field can hold JSON, as GitHub sends it."""
     content_type = (request.content_type or "").lower()
     if content_type in {FORM, MULTIPART} and not body.lstrip().startswith(b"{"):
         fields: dict[str, Any] = _parse_form(request, body, content_type)
@@ -80,27 +98,27 @@ def _parse_json(body: bytes) -> dict[str, Any]:
 
 
 class Parameters:
-    """A request's parameters by name; the body is read at the first name that the query does not have."""
+    """A request's parameters by name. The body is read at the first name that is not in the query."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
 
     def get(self, name: str) -> Any:
-        """A string, or a JSON value; None when it is nowhere. Raises BodyTooLarge."""
+        """Return a string or a JSON value; None for a missing parameter. Raises BodyTooLarge."""
         return self._request.GET[name] if name in self._request.GET else self.fields.get(name)
 
     def get_own(self, name: str) -> Any:
-        """As `get`, for a word that registries use too: not from a body that holds more than a link's parameters."""
+        """Return the same as `get`, but ignore a body with more than a link's parameters: registries use the name too."""
         if name not in self._request.GET and not self.fields.keys() <= PARAMETERS:
             return None
         return self.get(name)
 
     @cached_property
     def raw(self) -> bytes:
-        """The body. Raises BodyTooLarge."""
-        return read_body(self._request)
+        """The body as bytes. Raises BodyTooLarge."""
+        return read_request_body(self._request)
 
     @cached_property
     def fields(self) -> dict[str, Any]:
-        """What the body holds. Raises BodyTooLarge."""
+        """The fields in the body. Raises BodyTooLarge."""
         return parse_body(self._request, self.raw)

@@ -1,0 +1,129 @@
+"""The documented JSON answers of the hook: a call's state, a call's outcome, a delivery, or why nothing was accepted."""
+
+import time
+from typing import Any
+
+import structlog
+from django.db import DatabaseError
+from django.http import HttpRequest
+from rest_framework.response import Response
+
+from triggers.calls.repetitions import REPEATED, REPLAYED_HEADER
+from triggers.hook.authentication import SECRET_HEADER
+from triggers.hook.waiting import TooManyWaiters, waiters
+from triggers.models import CallState, Decision, DeliveryLine, TriggerCall
+from triggers.pushes.deliveries import Receipt
+from triggers.reasons import Reason
+from triggers.refusals import CallRefused
+from triggers.selectors import build_status_url, outcome_of, public_base_url
+
+log = structlog.get_logger("windlass.hook")
+
+CONTINUES = "The call continues; get its outcome from statusUrl."
+
+
+def answer(status: int, message: str = "", call: TriggerCall | None = None, **more: Any) -> Response:
+    """Build the documented body: `code` is a string that equals the HTTP status. Clients take any but "200" as a failure."""
+    body = {"code": str(status), "message": message, "requestId": str(call.pk) if call else None}
+    response = Response({**body, **more}, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def answer_refusal(refusal: CallRefused) -> Response:
+    response = answer(refusal.status, refusal.message)
+    if refusal.retry_after is not None:
+        response["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def answer_with_call(request: HttpRequest, call: TriggerCall, wait: int) -> Response:
+    """Answer with what was decided about a call, or after up to `wait` seconds with its outcome; `wait` 0 does not hold the
+    answer."""
+    # A repetition gets a cancelled call as its state, like any other call that the first delivery made.
+    if call.state == CallState.REJECTED and call.reason != Reason.CANCELLED:
+        response = answer_with_rejection(call)
+    else:
+        response = answer_with_outcome(request, call, wait) if wait else answer_with_state(request, call)
+    return mark_repetition(response) if call.is_repetition else response
+
+
+def mark_repetition(response: Response) -> Response:
+    response[REPLAYED_HEADER] = "true"
+    response.data["message"] = f"{response.data['message']} {REPEATED}".strip()
+    return response
+
+
+def answer_with_rejection(call: TriggerCall) -> Response:
+    more = {"state": call.state, "reason": call.reason}
+    if call.reason != Reason.COOLDOWN:
+        return answer(403, call.message, call, **more)
+    response = answer(429, call.message, call, **more)
+    response["Retry-After"] = str(call.retry_after)
+    return response
+
+
+def answer_with_state(request: HttpRequest, call: TriggerCall) -> Response:
+    return answer(200, call.message, call, **describe_call(request, call))
+
+
+def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -> Response:
+    """Hold the answer until the call, or the one that covers it, has ended: 200 succeeded, 500 failed or rolled back, 504
+    not known yet."""
+    request.acknowledged_at = time.perf_counter()  # type: ignore[attr-defined] # for console.telemetry.request_log
+    try:
+        waiters.wait_for_end(call.coalesced_into_id or call.pk, seconds)
+        ended = TriggerCall.objects.select_related("coalesced_into").get(pk=call.pk)
+    except TooManyWaiters:
+        message = f"Too many callers are already waiting. {CONTINUES}"
+        return answer(504, message, call, **describe_call(request, call))
+    except DatabaseError as error:
+        log.error("the database does not return a call's outcome", error=str(error))
+        message = "The database does not answer. The call was recorded before that; get its outcome from statusUrl later."
+        return answer(504, message, call, **describe_call(request, call))
+    call, outcome = ended, outcome_of(ended)
+    described = {**describe_call(request, call), "state": outcome.state, "reason": outcome.reason}
+    if outcome.state == CallState.SUCCEEDED:
+        return answer(200, outcome.message, call, **described)
+    if outcome.is_active:
+        why = "The console is restarting." if waiters.is_stopping else f"Not finished after {seconds} s."
+        return answer(504, f"{why} {CONTINUES}", call, **described)
+    return answer(500, outcome.message, call, **described)
+
+
+def describe_call(request: HttpRequest, call: TriggerCall) -> dict[str, Any]:
+    more: dict[str, Any] = {"state": call.state}
+    if call.reason:
+        more["reason"] = call.reason
+    if call.coalesced_into_id:
+        more["coalescedInto"] = str(call.coalesced_into_id)
+    # A caller that sends its secret in a header keeps it out of addresses, and so do we.
+    secret = "" if request.headers.get(SECRET_HEADER) else request.GET.get("secret", "")
+    more["statusUrl"] = build_status_url(call, public_base_url(request), secret)
+    return more
+
+
+def answer_push(request: HttpRequest, receipt: Receipt, wait: int) -> Response:
+    """Answer a push at a trigger's own link: like a plain call if the push made one, with the decision about each image."""
+    call = next((line.call for line in receipt.lines if line.decision == Decision.TRIGGERED), None)
+    if call is None:
+        return answer_with_delivery(receipt)
+    response = answer_with_outcome(request, call, wait) if wait else answer_with_state(request, call)
+    response.data |= describe_delivery(receipt)
+    return response
+
+
+def answer_with_delivery(receipt: Receipt) -> Response:
+    """Answer 200 also for a message that is ignored: registries repeat a refused message, in order and without end."""
+    delivery = receipt.delivery
+    code = 401 if delivery.decision == Decision.SIGNATURE else 200
+    return answer(code, delivery.message, **describe_delivery(receipt))
+
+
+def describe_delivery(receipt: Receipt) -> dict[str, Any]:
+    return {"deliveryId": str(receipt.delivery.pk), "lines": [describe_line(line) for line in receipt.lines]}
+
+
+def describe_line(line: DeliveryLine) -> dict[str, str]:
+    call = {"requestId": str(line.call_id)} if line.call_id else {}
+    return {name: getattr(line, name) for name in ("image", "tag", "digest", "decision", "message")} | call

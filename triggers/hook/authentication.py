@@ -1,0 +1,86 @@
+"""Who may use a link: whoever has its secret. Nothing is looked up beyond the one trigger or registry that a link names."""
+
+import hmac
+
+from django.http import HttpRequest
+
+from clusters.encryption import EncryptedTextField
+from clusters.models import Registry, hash_hook_token
+from triggers import links
+from triggers.bodies import Parameters
+from triggers.hook_queries import find_linked_trigger
+from triggers.models import Trigger
+from triggers.refusals import CallRefused
+
+SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
+# Compared with when no trigger has the id, so that an unknown trigger and a wrong secret take the same time.
+DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
+
+REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
+
+MISSING_SECRET = (
+    "The secret parameter is missing. In a shell, put the link in single quotes: an unquoted & cuts it off. "
+    f"The secret can also be sent in the {SECRET_HEADER} header."
+)
+
+
+class UnknownLink(CallRefused):
+    """No trigger or registry has this link. The answer does not say whether only its secret is wrong."""
+
+    status, code = 404, "unknown_link"
+
+    def __init__(self) -> None:
+        super().__init__("No trigger matches this link.")
+
+
+class IncompleteLink(CallRefused):
+    """The link was damaged when it was copied. The message says what is missing or wrong."""
+
+    code = "incomplete_link"
+
+
+def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigger:
+    """Return the trigger that the link names, if its secret and all its fields are right.
+
+    Raises IncompleteLink and UnknownLink.
+    """
+    trigger_url = parameters.get("triggerUrl")
+    if not isinstance(trigger_url, str) or not trigger_url:
+        raise IncompleteLink("The triggerUrl parameter is missing; copy the link from the console again.")
+    secret = read_secret(request, parameters)
+    try:
+        fields = links.decode_trigger_url(trigger_url)
+    except links.MalformedLink as error:
+        raise IncompleteLink(f"{error} Copy the link from the console again.") from error
+    trigger = check_secret(find_linked_trigger(fields.id), secret)
+    if trigger.link_fields != fields:
+        raise UnknownLink
+    return trigger
+
+
+def authenticate_registry(token: str) -> Registry:
+    """Return the registry with this inbound link. Raises UnknownLink."""
+    registry = Registry.objects.only(*REGISTRY_FIELDS).filter(hook_key=hash_hook_token(token)).first()
+    if registry is None:
+        raise UnknownLink
+    return registry
+
+
+def read_secret(request: HttpRequest, parameters: Parameters) -> str:
+    """Raises IncompleteLink for a missing secret."""
+    secret = request.headers.get(SECRET_HEADER) or parameters.get("secret")
+    if not isinstance(secret, str) or not secret:
+        raise IncompleteLink(MISSING_SECRET)
+    return secret
+
+
+def check_secret(trigger: Trigger | None, secret: str) -> Trigger:
+    """Return the trigger if the secret is its own.
+
+    Raises the same UnknownLink, after the same time, for an unknown trigger and for a wrong secret.
+    """
+    wanted = trigger.secret if trigger else EncryptedTextField().from_db_value(DUMMY_SECRET)
+    matches = hmac.compare_digest((wanted or "").encode(), secret.encode())
+    if not (trigger and wanted and matches):
+        raise UnknownLink
+    return trigger

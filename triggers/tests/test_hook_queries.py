@@ -1,0 +1,89 @@
+"""Each query that is written by hand gives what its queryset gives."""
+
+import pytest
+from django.db import connection
+
+from clusters.models import Application
+from triggers import hook_queries
+from triggers.hook_queries import (
+    LOCK_APPLICATION,
+    TRIGGER_FIELDS,
+    QueuedCall,
+    QueueLength,
+    count_queued_calls,
+    find_linked_trigger,
+    list_queued_calls,
+    lock_application,
+)
+from triggers.models import Action, CallState, Trigger, TriggerCall
+from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
+
+pytestmark = pytest.mark.django_db
+PARENT_FIELDS = ("application__name", "application__protected", "application__cluster__uid", "application__cluster__name")
+
+
+def columns_of(row):
+    return {name: getattr(row, name) for name in row.__dict__ if not name.startswith("_")}
+
+
+@pytest.fixture
+def triggers():
+    """Two applications, each with a redeploy and a scaling trigger, and calls of each in every state."""
+    found = []
+    for protected in (False, True):
+        redeploy = TriggerFactory(application__protected=protected, enabled=not protected, tag_pattern="v.*")
+        scaling = ScalingTriggerFactory(application=redeploy.application, cooldown_seconds=60)
+        part = TriggerFactory(application=redeploy.application, service=scaling.service)
+        found += [redeploy, scaling, part]
+        for trigger in (redeploy, scaling, part):
+            for state in CallState:
+                if state != CallState.RUNNING:
+                    TriggerCallFactory(trigger=trigger, state=state, tag="v1" if trigger is redeploy else "")
+        for action in (Action.STOP, Action.SCALING):
+            own = {"trigger": None, "application": redeploy.application, "service": None}
+            TriggerCallFactory(**own, action=action, state=CallState.QUEUED)
+    return found
+
+
+def test_the_trigger_of_a_link(triggers, django_assert_num_queries):
+    rows = Trigger.objects.select_related("application__cluster").only(*TRIGGER_FIELDS, *PARENT_FIELDS)
+    for trigger in triggers:
+        expected = rows.get(public_id=trigger.public_id)
+        found = find_linked_trigger(trigger.public_id)
+        assert columns_of(found) == columns_of(expected)
+        assert columns_of(found.application) == columns_of(expected.application)
+        assert columns_of(found.application.cluster) == columns_of(expected.application.cluster)
+        assert [type(found.enabled), type(found.application.protected)] == [bool, bool]
+        with django_assert_num_queries(0):
+            assert found.link_fields == expected.link_fields
+    assert find_linked_trigger("0" * 13) is None
+
+
+def test_the_queued_calls_of_an_application(triggers):
+    for trigger in triggers:
+        rows = TriggerCall.objects.filter(application=trigger.application, state=CallState.QUEUED)
+        rows = rows.exclude(action=Action.SCALING).order_by("queued_at", "pk")
+        expected = [QueuedCall(*values) for values in rows.values_list("pk", "action", "service_id", "tag")]
+        assert list_queued_calls(trigger.application_id) == expected
+        assert len(expected) == 3
+    assert list_queued_calls(0) == []
+
+
+@pytest.mark.parametrize("of_trigger", [True, False])
+def test_the_lengths_of_the_queue(triggers, of_trigger):
+    queued = TriggerCall.objects.filter(state=CallState.QUEUED)
+    for trigger in triggers:
+        own = queued.filter(application=trigger.application)
+        wanted = queued.filter(trigger=trigger) if of_trigger else own.filter(trigger=None)
+        expected = QueueLength(queued.count(), wanted.count(), own.exists())
+        assert count_queued_calls(trigger.application_id, trigger.pk if of_trigger else None) == expected
+    assert count_queued_calls(0, None) == QueueLength(queued.count(), 0, False)
+
+
+def test_an_applications_lock(triggers, monkeypatch):
+    if not connection.features.has_select_for_update:
+        monkeypatch.setattr(connection.features, "has_select_for_update", True)
+        monkeypatch.setattr(hook_queries, "LOCK_APPLICATION", LOCK_APPLICATION.removesuffix(" FOR UPDATE"))
+    lock_application(triggers[0].application_id)
+    with pytest.raises(Application.DoesNotExist):
+        lock_application(0)
