@@ -35,7 +35,7 @@ ROWS_AT_ONCE = 200
 
 def store_totals() -> None:
     """Add what this process has counted to the sums; nothing is lost when the database fails. Raises DatabaseFailure."""
-    counts = meters.drain()
+    counts = meters.drain_counts()
     if not counts:
         return
     try:
@@ -46,7 +46,7 @@ def store_totals() -> None:
                 part = rows[start : start + ROWS_AT_ONCE]
                 cursor.execute(_write_statement(len(part)), [value for row in part for value in row])
     except BaseException:
-        meters.put_back(counts)
+        meters.restore_counts(counts)
         raise
 
 

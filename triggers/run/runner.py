@@ -17,7 +17,7 @@ from clusters.engine.connection.client import EngineClient
 from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, HandOver, PlanRefused
-from clusters.leases import make_owner
+from clusters.leases import make_lease_owner
 from clusters.registries import engine_credentials
 from triggers.calls import accept as calls
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, OnFailure, TriggerCall
@@ -71,7 +71,7 @@ def run_call(call_id: Any) -> None:
     application_id = TriggerCall.objects.filter(pk=call_id).values_list("application_id", flat=True).first()
     if application_id is None:
         return
-    owner = make_owner()
+    owner = make_lease_owner()
     call = calls.claim_call(application_id, owner)
     if call is None:
         return

@@ -5,11 +5,11 @@ from django.db import IntegrityError, transaction
 from django.http import Http404
 
 from clusters.access import (
-    get_visible,
+    get_visible_row,
     has_anywhere,
     has_no_role,
     permissions_by_cluster,
-    require,
+    require_permission,
     sync_role_groups,
     visible_clusters,
 )
@@ -105,7 +105,7 @@ def test_anywhere_is_enough_to_offer_what_needs_a_place(user):
 def test_a_grant_is_to_a_user_or_to_a_group(user):
     cluster, group = ClusterFactory(), Group.objects.create(name="night shift")
     for given in ({}, {"user": user, "group": group}):
-        with pytest.raises(ValidationError, match="either to a user or to a group"):
+        with pytest.raises(ValidationError, match="either a user or a group"):
             ClusterGrant(cluster=cluster, role=Role.VIEWER, **given).clean()
         with pytest.raises(IntegrityError), transaction.atomic():
             ClusterGrant.objects.create(cluster=cluster, role=Role.VIEWER, **given)
@@ -114,13 +114,13 @@ def test_a_grant_is_to_a_user_or_to_a_group(user):
 def test_what_one_may_not_see_does_not_exist_and_what_one_may_not_do_is_refused(user):
     mine, other = ApplicationFactory(), ApplicationFactory()
     ClusterGrant.objects.create(cluster=mine.cluster, user=user, role=Role.VIEWER)
-    assert get_visible(Application.objects.all(), user, pk=mine.pk) == mine
+    assert get_visible_row(Application.objects.all(), user, pk=mine.pk) == mine
     with pytest.raises(Http404):
-        get_visible(Application.objects.all(), user, pk=other.pk)
-    require(user, "clusters.view_application", mine)
+        get_visible_row(Application.objects.all(), user, pk=other.pk)
+    require_permission(user, "clusters.view_application", mine)
     for row in (mine, None):
         with pytest.raises(PermissionDenied):
-            require(user, "triggers.add_triggercall", row)
+            require_permission(user, "triggers.add_triggercall", row)
 
 
 def test_who_has_a_role_somewhere_or_a_single_permission_is_not_without(user):

@@ -40,14 +40,14 @@ def list_visible(request: HttpRequest, rows: QuerySet[Row]) -> QuerySet[Row]:
 
 def get_visible(request: HttpRequest, rows: QuerySet[Row], **lookup: Any) -> Row:
     """The one row that `lookup` finds. Raises Http404 also where it is there and the reader may not see it."""
-    return access.get_visible(rows, request.user, **lookup)
+    return access.get_visible_row(rows, request.user, **lookup)
 
 
 def require(request: HttpRequest, permission: str, row: Model | None = None) -> None:
     """Raises PermissionDenied unless the reader has the permission on the row; without one for all clusters.
 
     The API and the admin ask for the same. First the row is got by `get_visible`: what one may not see is not refused."""
-    access.require(request.user, permission, row)
+    access.require_permission(request.user, permission, row)
 
 
 def is_partial(request: HttpRequest, target: str) -> bool:

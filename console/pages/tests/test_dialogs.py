@@ -8,9 +8,9 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
+from clusters.connection_check import AddressFacts, ConnectionFacts
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.inspection.listing import EngineFacts
-from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import Application, AuditEntry, Cluster
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
 from triggers.calls import accept as calls
@@ -504,7 +504,7 @@ class TestClusters:
             tried.append(endpoint.url)
             return EngineFacts(engine_version="27.5.1", api_version="1.47", hostname="north-01")
 
-        monkeypatch.setattr("clusters.inventory.test_connection", answer)
+        monkeypatch.setattr("clusters.connection_check.check_connection", answer)
         response = reader.post("/clusters/test/", self.DATA, headers=headers)
         assert "Docker <bdi>27.5.1</bdi>, API <bdi>1.47</bdi>" in text_of(response)
         assert tried == [self.DATA["url"]]
@@ -513,7 +513,7 @@ class TestClusters:
     def test_a_test_of_several_managers_says_what_is_at_each_address(self, reader, db, monkeypatch):
         addresses = (AddressFacts("10.0.0.9:2376", "manager"), AddressFacts("10.0.0.8:2376", "worker", "It is a worker."))
         facts = ConnectionFacts(engine_version="27.5.1", swarm_role="manager", addresses=addresses)
-        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: facts)
+        monkeypatch.setattr("clusters.connection_check.check_connection", lambda endpoint: facts)
         text = text_of(reader.post("/clusters/test/", self.DATA))
         assert ", a Swarm manager." in text
         assert "10.0.0.9:2376</bdi></code> is a Swarm manager." in text
@@ -523,7 +523,7 @@ class TestClusters:
         def refuse(endpoint):
             raise EngineUnreachable("The engine at 10.0.0.9:2376 refused the connection.")
 
-        monkeypatch.setattr("clusters.inventory.test_connection", refuse)
+        monkeypatch.setattr("clusters.connection_check.check_connection", refuse)
         response = reader.post("/clusters/test/", self.DATA)
         assert "refused the connection" in text_of(response)
         assert 'value="north"' in text_of(response)
@@ -531,7 +531,9 @@ class TestClusters:
     def test_a_test_of_a_stored_cluster_uses_its_stored_key(self, reader, db, monkeypatch):
         cluster = Cluster.objects.create(**self.DATA, tls_cert="CERTIFICATE", tls_key="VERY SECRET KEY")
         keys = []
-        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: keys.append(endpoint.key) or EngineFacts())
+        monkeypatch.setattr(
+            "clusters.connection_check.check_connection", lambda endpoint: keys.append(endpoint.key) or EngineFacts()
+        )
         reader.post(f"/clusters/test/?edited={cluster.uid}", self.DATA | {"tls_cert": "CERTIFICATE"})
         assert keys == ["VERY SECRET KEY"]
 

@@ -35,7 +35,7 @@ TOKEN = "a-token-for-prometheus"
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Nothing is counted yet, and no check is remembered."""
-    meters.drain()
+    meters.drain_counts()
     for name, examine in (
         ("database", readiness.check_database),
         ("migrations", readiness.check_migrations),
@@ -217,7 +217,7 @@ class TestMetrics:
 
     def test_a_label_takes_codes_alone(self):
         meters.CALLS_ENDED.add("redeploy", "failed", 'what an engine said: "no"\n')
-        ((name, labels),) = meters.drain()
+        ((name, labels),) = meters.drain_counts()
         assert dict(labels) == {"action": "redeploy", "state": "failed", "reason": "other"}
 
     def test_the_queue_is_as_old_as_its_oldest_call(self):

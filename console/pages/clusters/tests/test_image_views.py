@@ -368,7 +368,7 @@ class TestFirstRun:
         assert "/clusters/new/" in text
 
     def test_one_click_adds_it(self, reader, local, settings, monkeypatch):
-        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: object())
+        monkeypatch.setattr("clusters.connection_check.check_connection", lambda endpoint: object())
         ClusterFactory(name="local")
         reader.post("/clusters/local/")
         added = Cluster.objects.get(name="local-2")
@@ -379,7 +379,7 @@ class TestFirstRun:
         def refuse(endpoint):
             raise EngineUnreachable("Permission denied.")
 
-        monkeypatch.setattr("clusters.inventory.test_connection", refuse)
+        monkeypatch.setattr("clusters.connection_check.check_connection", refuse)
         response = reader.post("/clusters/local/")
         assert "Permission denied." in response.content.decode()
         assert not Cluster.objects.exists()
