@@ -91,11 +91,11 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_empty_secret_file_is_refused_rather_than_replaced(data_directory: Path) -> None:
     data_directory.mkdir()
     (data_directory / "encryption.key").touch()
-    with pytest.raises(ImproperlyConfigured, match="restore it from a backup"):
+    with pytest.raises(ImproperlyConfigured, match="Restore it from a backup"):
         load_settings()
 
 
 def test_a_data_folder_that_is_a_file_is_refused(data_directory: Path) -> None:
     data_directory.write_text("")
-    with pytest.raises(ImproperlyConfigured, match="cannot be read or made"):
+    with pytest.raises(ImproperlyConfigured, match="cannot be read or created"):
         load_settings()

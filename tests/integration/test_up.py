@@ -18,7 +18,7 @@ import docker
 import pytest
 import requests
 
-from console.process.sample import start_sample
+from console.process.sample import start_sample_if_empty
 from tests.harness.console import BASE_DIR, RunningConsole, is_served, open_url, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
@@ -174,7 +174,7 @@ def test_an_empty_engine_gets_the_sample_application(tmp_path: Path, engine: Pri
 
 def test_an_engine_with_a_container_that_was_never_started_gets_no_sample(engine: PrivateEngine, image, api) -> None:
     container = api.create_container(image(), name="mine")
-    assert start_sample(engine.endpoint) == ""
+    assert start_sample_if_empty(engine.endpoint) == ""
     assert [found["Id"] for found in api.containers(all=True)] == [container["Id"]]
 
 
