@@ -52,8 +52,8 @@ def choose_parts(words: Sequence[str]) -> list[str]:
 def describe_run(loads: list[float], seconds: float) -> str:
     shown = " ".join(f"{load:.1f}" for load in loads)
     return (
-        "Figures are medians of the rounds. Ratios are medians of each round's ratio. Windlass's monitor period is 0 where the\n"
-        "peer does not watch a container after its start: in scale, redeploy and fifty.\n"
+        "Figures are medians of the rounds. Ratios are medians of each round's ratio. Windlass's monitor period is 0 if a\n"
+        "peer does not watch containers after their start: in scale, redeploy and fifty.\n"
         f"{os.cpu_count()} cores, load before and after each part: {shown}; {seconds:.0f} s."
     )
 
