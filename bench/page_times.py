@@ -163,8 +163,16 @@ def list_pages(user: User) -> list[Page]:
         *(
             Page(f"activity, {query}", f"/activity/?{query}")
             for query in (
-                *("state=active", "state=queued", "state=failed", "state=rejected", "source=poll", "source=api"),
-                *("action=scaling", "range=hour", "range=week", "state=failed&source=poll&action=scaling"),
+                "state=active",
+                "state=queued",
+                "state=failed",
+                "state=rejected",
+                "source=poll",
+                "source=api",
+                "action=scaling",
+                "range=hour",
+                "range=week",
+                "state=failed&source=poll&action=scaling",
                 "state=rolled_back&range=hour",
             )
         ),
@@ -213,8 +221,14 @@ def list_pages(user: User) -> list[Page]:
             *(
                 Page(f"admin, {name}", f"/admin/{name}/")
                 for name in (
-                    *("triggers/triggercall", "triggers/triggercallevent", "triggers/trigger", "clusters/auditentry"),
-                    *("clusters/application", "clusters/service", "clusters/container", "clusters/task"),
+                    "triggers/triggercall",
+                    "triggers/triggercallevent",
+                    "triggers/trigger",
+                    "clusters/auditentry",
+                    "clusters/application",
+                    "clusters/service",
+                    "clusters/container",
+                    "clusters/task",
                 )
             ),
             Page("users", "/users/"),

@@ -16,6 +16,8 @@ from clusters.registry.credentials import read_helper_credentials
 from clusters.registry.errors import RegistryError
 from clusters.registry.reference import BadReference, ImageReference, parse_reference
 
+# The outcome fields of a registry that was not tested or used since its settings changed.
+NOT_SEEN_YET = {"checked_at": None, "problem": "", "pull_limit": None, "pull_remaining": None, "pull_window_seconds": None}
 PERMISSION_SECONDS = 60  # for which a registry's answer about a push is cached
 PERMISSION_PATIENCE = 8.0  # seconds to wait for that answer, while a dialog waits
 PROBLEM_LENGTH = 500  # characters, the length of Registry.problem

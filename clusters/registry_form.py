@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from clusters.models import Registry
+from clusters.registries import NOT_SEEN_YET
 from clusters.registry.reference import BadReference, normalize_host
 
 KEEP_SECRET = "A secret is stored and never shown. Leave this empty to keep it."  # noqa: S105 - a sentence
@@ -14,7 +15,6 @@ RETYPE_PASSWORD = "Enter the password again. The stored one is never sent to a h
 # The settings that Test uses.
 TESTED_FIELDS = ("host", "kind", "aliases", "username", "password", "credential_helper", "ca", "plain_http")
 SECRETS = ("password", "signing_secret")
-FORGOTTEN = {"checked_at": None, "problem": "", "pull_limit": None, "pull_remaining": None, "pull_window_seconds": None}
 
 # The one host of a kind that has only one, and an example host for each of the other kinds.
 HOSTS = {"dockerhub": "docker.io", "ghcr": "ghcr.io", "quay": "quay.io"}
@@ -180,7 +180,7 @@ class RegistryForm(forms.ModelForm):
     def save(self, commit: bool = True) -> Registry:
         """Save the settings and discard what was seen with the previous ones."""
         if set(self.changed_data) & {*TESTED_FIELDS, "remove_password"}:
-            for name, value in FORGOTTEN.items():
+            for name, value in NOT_SEEN_YET.items():
                 setattr(self.instance, name, value)
         registry: Registry = super().save(commit)
         return registry

@@ -7,8 +7,7 @@ from rest_framework import serializers
 
 from clusters.callers import public_base_url
 from clusters.models import Application, Cluster, Node, Registry, Service, Task
-
-NOT_SEEN_YET = {"checked_at": None, "problem": "", "pull_limit": None, "pull_remaining": None, "pull_window_seconds": None}
+from clusters.registries import NOT_SEEN_YET
 
 
 def check_model(instance: Any) -> None:
@@ -35,11 +34,30 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
     class Meta:
         model = Cluster
         fields = [
-            *("name", "url", "other_urls", "tls_ca", "tls_cert", "tls_key"),
-            *("id", "uid", "has_tls_key", "created_at"),
-            *("status", "status_reason", "status_changed_at", "synced_at"),
-            *("engine_id", "engine_version", "api_version", "hostname", "operating_system", "architecture"),
-            *("cpus", "memory_bytes", "swarm_manager", "swarm_notice"),
+            "name",
+            "url",
+            "other_urls",
+            "tls_ca",
+            "tls_cert",
+            "tls_key",
+            "id",
+            "uid",
+            "has_tls_key",
+            "created_at",
+            "status",
+            "status_reason",
+            "status_changed_at",
+            "synced_at",
+            "engine_id",
+            "engine_version",
+            "api_version",
+            "hostname",
+            "operating_system",
+            "architecture",
+            "cpus",
+            "memory_bytes",
+            "swarm_manager",
+            "swarm_notice",
         ]
         read_only_fields = fields[6:]
 
@@ -95,10 +113,25 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
     class Meta:
         model = Registry
         fields = [
-            *("host", "kind", "aliases", "username", "password", "password_expires_at", "credential_helper"),
-            *("ca", "plain_http", "signing_secret"),
-            *("id", "has_password", "has_signing_secret", "created_at"),
-            *("checked_at", "problem", "pull_limit", "pull_remaining", "pull_window_seconds"),
+            "host",
+            "kind",
+            "aliases",
+            "username",
+            "password",
+            "password_expires_at",
+            "credential_helper",
+            "ca",
+            "plain_http",
+            "signing_secret",
+            "id",
+            "has_password",
+            "has_signing_secret",
+            "created_at",
+            "checked_at",
+            "problem",
+            "pull_limit",
+            "pull_remaining",
+            "pull_window_seconds",
         ]
         read_only_fields = fields[10:]
 
@@ -154,9 +187,22 @@ class NodeSerializer(serializers.ModelSerializer[Node]):
     class Meta:
         model = Node
         fields = [
-            *("node_id", "hostname", "address", "role", "leader", "reachability", "availability"),
-            *("state", "state_message", "engine_version", "operating_system", "architecture"),
-            *("cpus", "memory_bytes", "labels", "task_count"),
+            "node_id",
+            "hostname",
+            "address",
+            "role",
+            "leader",
+            "reachability",
+            "availability",
+            "state",
+            "state_message",
+            "engine_version",
+            "operating_system",
+            "architecture",
+            "cpus",
+            "memory_bytes",
+            "labels",
+            "task_count",
         ]
         read_only_fields = fields
 
@@ -165,8 +211,17 @@ class ApplicationSerializer(serializers.ModelSerializer[Application]):
     class Meta:
         model = Application
         fields = [
-            *("id", "cluster", "name", "source", "status", "wanted", "running"),
-            *("system", "protected", "created_at", "updated_at"),
+            "id",
+            "cluster",
+            "name",
+            "source",
+            "status",
+            "wanted",
+            "running",
+            "system",
+            "protected",
+            "created_at",
+            "updated_at",
         ]
         read_only_fields = fields
 
@@ -175,8 +230,19 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
     class Meta:
         model = Task
         fields = [
-            *("task_id", "slot", "node_id", "node_name", "state", "desired_state", "message", "error", "exit_code"),
-            *("image", "container_id", "created_at", "updated_at"),
+            "task_id",
+            "slot",
+            "node_id",
+            "node_name",
+            "state",
+            "desired_state",
+            "message",
+            "error",
+            "exit_code",
+            "image",
+            "container_id",
+            "created_at",
+            "updated_at",
         ]
         read_only_fields = fields
 
@@ -190,10 +256,25 @@ class ServiceSerializer(serializers.ModelSerializer[Service]):
     class Meta:
         model = Service
         fields = [
-            *("id", "application", "name", "status", "mode", "replicas", "running"),
-            *("image", "image_id", "image_digests", "ports", "health"),
-            *("swarm_id", "update_state", "update_message", "update_started_at", "last_error"),
-            *("update_config", "rollback_config"),
+            "id",
+            "application",
+            "name",
+            "status",
+            "mode",
+            "replicas",
+            "running",
+            "image",
+            "image_id",
+            "image_digests",
+            "ports",
+            "health",
+            "swarm_id",
+            "update_state",
+            "update_message",
+            "update_started_at",
+            "last_error",
+            "update_config",
+            "rollback_config",
         ]
         read_only_fields = fields
 

@@ -11,8 +11,26 @@ from console.fleet.rows import share
 PLACES = ("harbour", "quay", "armada", "lagoon", "strait", "delta", "fjord", "basin", "cove", "reef", "anchorage", "mole")
 TEAMS = ("billing", "checkout", "search", "media", "growth", "identity", "logistics", "support", "data", "platform")
 PRODUCTS = (
-    *("portal", "gateway", "engine", "pipeline", "reports", "mailer", "catalog", "scheduler", "exports", "archive"),
-    *("prices", "invoices", "ratings", "uploads", "feeds", "alerts", "sessions", "stock", "labels", "returns"),
+    "portal",
+    "gateway",
+    "engine",
+    "pipeline",
+    "reports",
+    "mailer",
+    "catalog",
+    "scheduler",
+    "exports",
+    "archive",
+    "prices",
+    "invoices",
+    "ratings",
+    "uploads",
+    "feeds",
+    "alerts",
+    "sessions",
+    "stock",
+    "labels",
+    "returns",
 )
 PARTS = ("web", "api", "worker", "db", "cache", "queue", "cron", "proxy", "metrics", "migrate")
 POLICY = {

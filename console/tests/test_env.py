@@ -82,7 +82,7 @@ def test_secrets_are_made_once_and_readable_by_their_owner_alone(data_directory:
     assert data_directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key").write_text("from-a-file\n")
     monkeypatch.setenv("WINDLASS_SECRET_KEY_FILE", str(tmp_path / "key"))
     assert load_settings()["SECRET_KEY"] == "from-a-file"

@@ -19,8 +19,13 @@ ALWAYS = {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}}
 VOLUME = {"Binds": ["shop_data:/data"]}
 ANONYMOUS = {"/anonymous": {}}
 SWARM_FAST = (
-    *("--restart-delay=0s", "--update-monitor=500ms", "--rollback-monitor=500ms", "--label=windlass.update.monitor=300ms"),
-    *("--update-failure-action=pause", "--endpoint-mode=dnsrr", "--mount=type=volume,source=shop_data,target=/data"),
+    "--restart-delay=0s",
+    "--update-monitor=500ms",
+    "--rollback-monitor=500ms",
+    "--label=windlass.update.monitor=300ms",
+    "--update-failure-action=pause",
+    "--endpoint-mode=dnsrr",
+    "--mount=type=volume,source=shop_data,target=/data",
 )
 
 

@@ -45,7 +45,7 @@ def test_a_roles_group_is_put_right_where_it_was_changed():
     ]
 
 
-def test_every_role_may_what_the_lesser_ones_may():
+def test_every_role_includes_the_lower_ones():
     for roles in (FOR_ALL_CLUSTERS, FOR_ONE_CLUSTER):
         ordered = [roles[role] for role in Role]
         assert all(lesser < greater for lesser, greater in zip(ordered, ordered[1:], strict=False))
@@ -87,7 +87,7 @@ def test_a_role_for_all_clusters_counts_on_objects_too(user):
     assert fresh(user).has_perm("triggers.add_triggercall", ApplicationFactory())
 
 
-def test_who_is_deactivated_may_nothing(user):
+def test_a_deactivated_user_has_no_permissions(user):
     cluster = ClusterFactory()
     ClusterGrant.objects.create(cluster=cluster, user=user, role=Role.ADMINISTRATOR)
     user.is_active = False
@@ -111,7 +111,7 @@ def test_a_grant_is_to_a_user_or_to_a_group(user):
             ClusterGrant.objects.create(cluster=cluster, role=Role.VIEWER, **given)
 
 
-def test_what_one_may_not_see_does_not_exist_and_what_one_may_not_do_is_refused(user):
+def test_invisible_rows_do_not_exist_and_forbidden_acts_are_refused(user):
     mine, other = ApplicationFactory(), ApplicationFactory()
     ClusterGrant.objects.create(cluster=mine.cluster, user=user, role=Role.VIEWER)
     assert get_visible_row(Application.objects.all(), user, pk=mine.pk) == mine
@@ -123,7 +123,7 @@ def test_what_one_may_not_see_does_not_exist_and_what_one_may_not_do_is_refused(
             require_permission(user, "triggers.add_triggercall", row)
 
 
-def test_who_has_a_role_somewhere_or_a_single_permission_is_not_without(user):
+def test_a_role_on_one_cluster_or_a_single_permission_counts_as_a_role(user):
     assert has_no_role(fresh(user))
     permission = Permission.objects.get(codename="view_user")
     user.user_permissions.add(permission)

@@ -85,7 +85,7 @@ def test_a_single_permission_is_enough(reader):
 # Clusters
 
 
-def test_further_managers_are_taken_and_editing_forgets_what_was_said_of_the_former(admin):
+def test_other_managers_are_stored_and_editing_discards_the_notice_about_the_previous_ones(admin):
     cluster = ClusterFactory(swarm_notice="node1 is no longer a Swarm manager.")
     path = f"/api/v1/clusters/{cluster.pk}/"
     answer = admin.patch(path, {"other_urls": "tcp://h2:2376\ntcp://h3:2376", "swarm_notice": "x"}).json()
@@ -158,7 +158,7 @@ def test_an_unknown_cluster_is_not_found(admin, pk):
     assert admin.get(f"/api/v1/clusters/{pk}/").status_code == 404
 
 
-def test_the_connection_test_tells_the_engine(admin, monkeypatch):
+def test_the_connection_test_shows_the_engine(admin, monkeypatch):
     facts = EngineFacts(
         engine_version="20.10.24", api_version="1.41", operating_system="Debian", swarm_role="manager", engine_id="X"
     )
@@ -175,7 +175,7 @@ def test_the_connection_test_tells_the_engine(admin, monkeypatch):
     }
 
 
-def test_the_connection_test_tells_the_exact_reason(admin, monkeypatch):
+def test_the_connection_test_shows_the_exact_reason(admin, monkeypatch):
     def refuse(endpoint):
         raise EngineUnreachable("The engine does not answer: Connection refused.")
 
@@ -189,7 +189,7 @@ def test_the_connection_test_tells_the_exact_reason(admin, monkeypatch):
     }
 
 
-def test_the_connection_test_tells_what_is_at_each_address(admin, monkeypatch):
+def test_the_connection_test_shows_what_is_at_each_address(admin, monkeypatch):
     places = (AddressFacts("10.0.0.1:2376", "manager"), AddressFacts("10.0.0.2:2376", problem="It is not part of a Swarm."))
     monkeypatch.setattr(connection_check, "check_connection", lambda endpoint: ConnectionFacts(addresses=places))
     assert admin.post(f"/api/v1/clusters/{ClusterFactory().pk}/test/").json()["addresses"] == [

@@ -48,7 +48,7 @@ def fill(**sizes):
     call_command("fill_database", verbosity=0, **SIZES | sizes)
 
 
-def test_it_is_as_large_as_asked_for_and_coherent():
+def test_it_has_the_requested_size_and_is_coherent():
     fill()
     assert {name: model.objects.count() for name, model in MODELS.items()} == {name: SIZES[name] for name in MODELS}
     assert TriggerCallEvent.objects.values("call").distinct().count() <= SIZES["calls_with_events"]

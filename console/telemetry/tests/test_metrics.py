@@ -75,7 +75,7 @@ def test_the_queue_is_as_old_as_its_oldest_call():
     assert (found['windlass_calls_active{state="queued"}'], found['windlass_calls_active{state="running"}']) == (2, 0)
 
 
-def test_clusters_tell_their_age_and_engine_requests_under_any_name():
+def test_clusters_show_their_age_and_engine_requests_under_any_name():
     cluster = ClusterFactory(name='the "north"\\', status="reachable", synced_at=timezone.now() - timedelta(seconds=90))
     ClusterFactory(name="lost", status="unreachable")
     meters.ENGINE_REQUESTS.add(cluster.uid, "failed")
@@ -98,7 +98,7 @@ def test_an_engine_that_does_not_answer_is_counted(tmp_path):
     assert read_samples()[f'windlass_engine_requests_total{{cluster="{cluster.name}",outcome="unreachable"}}'] == 1
 
 
-def test_processes_are_told_while_they_are_heard_of():
+def test_processes_are_listed_while_they_report():
     reporter = Reporter("worker")
     reporter.note_process()
     reporter.note_process()
@@ -113,7 +113,7 @@ def test_processes_are_told_while_they_are_heard_of():
     assert Process.objects.count() == 1
 
 
-def test_the_answering_process_tells_of_itself():
+def test_the_answering_process_reports_itself():
     found = read_samples()
     assert found["process_resident_memory_bytes"] > 10_000_000
     assert 0 <= timezone.now().timestamp() - found["process_start_time_seconds"] < 86_400

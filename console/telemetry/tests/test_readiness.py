@@ -45,20 +45,20 @@ def test_a_broker_that_is_away_is_named_without_its_address(client, monkeypatch)
     assert b"hidden" not in response.content
 
 
-def test_a_queue_folder_that_is_gone_is_told(client, settings, tmp_path):
+def test_a_missing_queue_folder_is_reported(client, settings, tmp_path):
     settings.QUEUE_DIR = tmp_path / "gone"
     settings.BROKER_URL = "filesystem://"
     assert client.get("/readyz").status_code == 503
 
 
-def test_a_migration_that_is_missing_is_told(client, monkeypatch):
+def test_a_missing_migration_is_reported(client, monkeypatch):
     monkeypatch.setattr(readiness.MigrationExecutor, "migration_plan", lambda self, targets: ["0099"])
     response = client.get("/readyz")
     assert response.status_code == 503
     assert "manage.py migrate" in response.json()["checks"]["migrations"]
 
 
-def test_a_database_that_is_away_is_told(client, monkeypatch):
+def test_an_unreachable_database_is_reported(client, monkeypatch):
     def refuse(*_):
         raise DatabaseError("connection to server at 10.0.0.7 failed")
 
@@ -70,7 +70,7 @@ def test_a_database_that_is_away_is_told(client, monkeypatch):
     assert b"10.0.0.7" not in response.content
 
 
-def test_a_check_that_hangs_is_told_and_not_started_twice():
+def test_a_check_that_hangs_is_reported_and_not_started_twice():
     begun, go_on = [], threading.Event()
 
     def hang():
@@ -85,7 +85,7 @@ def test_a_check_that_hangs_is_told_and_not_started_twice():
     assert begun == [1]
 
 
-def test_an_answer_holds_for_a_moment():
+def test_an_answer_is_kept_for_a_moment():
     asked = []
     check = Check(lambda: asked.append(1) or "ok")
     assert [check.ask(10) for _ in range(5)] == ["ok"] * 5

@@ -33,7 +33,7 @@ class TestAccess:
     def test_where_there_is_none_nobody_without_an_account_finds_anything(self, client, header):
         assert client.get("/metrics", headers={"Authorization": header} if header else {}).status_code == 404
 
-    def test_who_may_see_all_clusters_may_read_it(self, settings):
+    def test_users_who_may_see_all_clusters_may_read_it(self, settings):
         settings.METRICS_TOKEN = TOKEN
         statuses = []
         for name, cluster in (("all", None), ("one", ClusterFactory())):
