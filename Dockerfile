@@ -1,11 +1,11 @@
-# The console as an image: `docker build -t windlass .`, then `compose.yaml`, or one container with all parts:
+# The console's image. Build it with `docker build -t windlass .`, then use `compose.yaml`, or run all parts in one container:
 # `docker run --read-only --tmpfs /tmp -v windlass:/data -v /var/run/docker.sock:/var/run/docker.sock --group-add <gid> windlass`.
-# It runs as user 10001 and writes to /data and /tmp alone.
+# It runs as user 10001 and writes only to /data and /tmp.
 
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
-# Wheels only, each with its pinned hash: nothing is compiled, here or later.
+# Install only wheels, each with its pinned hash. Nothing is compiled, here or later.
 COPY requirements.txt /app/
 RUN python3 -m venv /opt/windlass \
     && /opt/windlass/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r /app/requirements.txt
@@ -14,7 +14,7 @@ COPY clusters /app/clusters
 COPY triggers /app/triggers
 COPY console /app/console
 COPY templates /app/templates
-# The keys that the settings ask for are made in a folder that does not last.
+# The settings create keys; here they are in a temporary folder.
 RUN WINDLASS_DATA_DIR=/tmp/build WINDLASS_STATIC_DIR=/app/static \
     /opt/windlass/bin/python /app/manage.py collectstatic --no-input --verbosity 0 --ignore rest_framework --ignore redoc \
     && find /app -type d -name tests -prune -exec rm -rf {} + \
@@ -23,7 +23,7 @@ RUN WINDLASS_DATA_DIR=/tmp/build WINDLASS_STATIC_DIR=/app/static \
     && rm -rf /tmp/build
 
 FROM ${BASE}
-# For engines at ssh:// addresses.
+# openssh-client connects to engines at ssh:// addresses.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends openssh-client \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \

@@ -1,4 +1,4 @@
-"""Benchmarks: each compares Windlass with a peer in the same run. Django is set up with the settings of the tests."""
+"""Benchmarks that compare Windlass with a peer in the same run. Django uses the settings of the tests."""
 
 import os
 

@@ -1,7 +1,8 @@
-"""Many applications redeployed at once: `python -m bench --only fifty`.
+"""Redeploys many applications at once: `python -m bench --only fifty`.
 
-The peer is as many `docker-compose up --force-recreate`, as many of them side by side as Windlass runs calls. Windlass is
-measured from the first call of a link to the end of the last call; the monitor period is 0, since the peer looks at nothing.
+The peer runs `docker-compose up --force-recreate` for each, with as many at a time as Windlass runs calls. Windlass is
+measured from the first call of a link to the end of the last call. Its monitor period is 0, because the peer does not watch
+containers after their start.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from bench.table import Row, compare
 from bench.turns import clock, take_turns
 from tests.harness.compose import ComposeProject
 
-ROUNDS = 1  # a minute each, and the figures are far apart
+ROUNDS = 1  # one takes a minute, and the figures are far apart
 
 
 def measure(rounds: int = ROUNDS, applications: int = 50) -> Iterable[Row]:

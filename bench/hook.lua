@@ -1,4 +1,4 @@
--- For wrk: calls the addresses of the file that PATHS names, one after the other, and prints what came of it as JSON.
+-- For wrk: calls the addresses in the file that PATHS names, one after the other, and prints the result as JSON.
 local paths, position = {}, 0
 for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
 

@@ -1,19 +1,19 @@
-"""What an acknowledged call costs, and how soon it is worked at: `python -m bench.hook [rounds]`. Needs wrk and webhook.
+"""Measures what an accepted call costs and how soon a worker starts it: `python -m bench.hook [rounds]`. Needs wrk and webhook.
 
-Links are called over kept connections, 1, 16 and 64 at a time; a call is committed before it is answered. The peers stand
-on the same machine and are called by turns with it:
-- a bare Django view (bench/bare): the same server with the same threads, the same database and rows; it finds the trigger and
+Links are called over persistent connections, 1, 16 and 64 at a time. A call is committed before the response. The peers run on
+the same machine and take turns with Windlass:
+- a bare Django view (bench/bare): the same server with the same threads, the same database and rows. It finds the trigger and
   records a call in a transaction, and does nothing else: no secret, no queue, no middleware, no log;
-- adnanh/webhook, which starts a command that does nothing at each request, and records nothing.
+- adnanh/webhook, which runs a command that does nothing for each request, and records nothing.
 
-No worker runs meanwhile, so that calls stay queued; they are forgotten between two turns. Each call is a row of its own, of two
-kinds: scale calls, each of another application, so that each is queued, counted and published; and redeploys of one
-application, of which all but the first are coalesced.
+No worker runs, so calls stay queued; they are deleted between two turns. Each call is a row. There are two kinds: scale calls,
+each of another application, so that each is queued, counted and published; and redeploys of one application, of which all but
+the first are coalesced.
 
-Then the time from sending a call to the first request that a worker makes of the engine, which is a socket here that takes
-that time and refuses; web and worker run on their own, with nothing else to do.
+The last figure is the time from sending a call to the worker's first request to the engine. The engine is a socket that notes
+that time and refuses. Only web and worker run.
 
-With `python -m tests.harness.postgres -- python -m bench.hook` the same over PostgreSQL.
+`python -m tests.harness.postgres -- python -m bench.hook` measures the same with PostgreSQL.
 """
 
 import http.client
@@ -49,18 +49,18 @@ from triggers.models import ACTIVE_STATES, Action, Trigger, TriggerCall
 from triggers.selectors import build_trigger_link
 
 ROUNDS = 5
-SECONDS = 2  # of one turn
+SECONDS = 2  # per turn
 CONNECTIONS = (1, 16, 64)
 APPLICATIONS = 1000
 FIRST_REQUESTS = 40
-RATE_GOAL, FIRST_REQUEST_GOAL = 0.6, 50  # of the bare view; ms
+RATE_GOAL, FIRST_REQUEST_GOAL = 0.6, 50  # ratio to the bare view; ms
 BENCH = BASE_DIR / "bench"
 BARE, WEBHOOK = "bare view", "adnanh/webhook"
 
 
 @dataclass(frozen=True)
 class Load:
-    """`rate` in calls a second, the times in milliseconds; `cpu`: what the server used for one call."""
+    """`rate` in calls per second, times in milliseconds; `cpu` is the server's CPU time per call."""
 
     rate: float
     p50: float
@@ -75,7 +75,7 @@ class Server:
     port: int
 
     def put_under_load(self, paths: Path, connections: int, seconds: float = SECONDS) -> Load:
-        """Raises SystemExit where a call was not answered, or not with 200."""
+        """Measure the server under load. Raises SystemExit if a call gets no response or one other than 200."""
         command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s", "--timeout=30s"]
         url = f"http://127.0.0.1:{self.port}"
         used = read_cpu(self.pid)
@@ -89,7 +89,7 @@ class Server:
         used = read_cpu(self.pid) - used
         figures = json.loads(done.stdout.strip().rpartition("\n")[2])
         if figures["failed"] or not figures["requests"]:
-            raise SystemExit(f"{figures['failed']} of {figures['requests']} calls of {self.name} failed")
+            raise SystemExit(f"{figures['failed']} of {figures['requests']} calls to {self.name} failed.")
         rate = figures["requests"] / figures["microseconds"] * 1e6
         return Load(rate, figures["p50"] / 1000, figures["p99"] / 1000, used * 1000 / figures["requests"])
 
@@ -102,7 +102,7 @@ def main() -> None:
 def measure(rounds: int = ROUNDS) -> Iterable[Row]:
     for program in ("wrk", "webhook"):
         if not find_program(program):
-            raise SystemExit(f"This needs {program}: `apt-get install {program}` installs it on Debian.")
+            raise SystemExit(f"This benchmark needs {program}. On Debian: apt-get install {program}")
     call_command("migrate", verbosity=0)
     with tempfile.TemporaryDirectory() as name:
         yield from measure_answers(Path(name), rounds)
@@ -117,7 +117,7 @@ def measure_answers(folder: Path, rounds: int) -> Iterable[Row]:
         started = [serve(folder, "web", "hook", {}), serve(folder, "web", BARE, bare), serve_webhook(folder)]
         entered = [servers.enter_context(server) for server in started]
         for server in entered:
-            ask_once(server, kinds["redeploys"])  # whatever is imported once
+            call_once(server, kinds["redeploys"])  # so that lazy imports are done
         for kind, paths in kinds.items():
             for number in CONNECTIONS:
                 works = [partial(take_turn, server, paths, number) for server in entered]
@@ -125,11 +125,11 @@ def measure_answers(folder: Path, rounds: int) -> Iterable[Row]:
 
 
 def take_turn(server: Server, paths: Path, number: int) -> Load:
-    forget_calls()  # also those that were under way when the turn before ended
+    delete_calls()  # also those that were in progress when the previous turn ended
     return server.put_under_load(paths, number)
 
 
-def forget_calls() -> None:
+def delete_calls() -> None:
     TriggerCall.objects.all().delete()
     connections.close_all()
     for message in (settings.QUEUE_DIR / "messages").iterdir():
@@ -147,7 +147,7 @@ def judge(name: str, hook: list[Load], bare: list[Load], webhook: list[Load]) ->
 
 
 def write_paths(folder: Path) -> dict[str, Path]:
-    """Files of addresses to call, by the kind of call."""
+    """Write files of addresses to call, and return them by the kind of call."""
     triggers = make_triggers("unix:///nonexistent", APPLICATIONS, Action.SCALING)
     addresses = {
         "scale calls": [f"{build_trigger_link(trigger, '')}&type=scale_out&step=1" for trigger in triggers],
@@ -160,7 +160,7 @@ def write_paths(folder: Path) -> dict[str, Path]:
 
 
 def make_triggers(url: str, number: int, action: Action) -> list[Trigger]:
-    """Each of an application of its own."""
+    """Create triggers, each for an application of its own."""
     cluster = Cluster.objects.create(name=f"bench {time.time_ns()}", url=url)
     applications = Application.objects.bulk_create(
         Application(cluster=cluster, name=f"app-{place}", source=Application.Source.COMPOSE) for place in range(number)
@@ -174,7 +174,7 @@ def make_triggers(url: str, number: int, action: Action) -> list[Trigger]:
 
 @contextmanager
 def serve(folder: Path, part: str, name: str, environment: dict[str, str]) -> Iterator[Server]:
-    """One part of the console alone, over this process's database and queue."""
+    """Run one part of the console, with this process's database and queue."""
     port = find_free_port()
     variables = {
         "DJANGO_SETTINGS_MODULE": "console.settings",
@@ -210,7 +210,7 @@ def kept(name: str, process: "subprocess.Popen[bytes]", port: int, serves: bool 
         stop_process(process, grace=10)
 
 
-def ask_once(server: Server, paths: Path) -> None:
+def call_once(server: Server, paths: Path) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", paths.read_text().splitlines()[0])
     assert connection.getresponse().status == 200, server.name
@@ -228,8 +228,8 @@ def connects(port: int) -> bool:
 
 
 def measure_first_request(folder: Path) -> Row:
-    """Each call is of another application, and begins when the one before has ended."""
-    forget_calls()
+    """Call one application after another, each when the previous call has ended."""
+    delete_calls()
     with record_requests(folder / "engine.sock") as (url, times), ExitStack() as parts:
         triggers = make_triggers(url, FIRST_REQUESTS + 1, Action.REDEPLOY)
         connections.close_all()
@@ -238,27 +238,28 @@ def measure_first_request(folder: Path) -> Row:
         caller = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
         seconds = [call_and_wait(caller, build_trigger_link(trigger, ""), times) for trigger in triggers]
         caller.close()
-    milliseconds = [value * 1000 for value in seconds[1:]]  # the first one waits for the worker's start
+    milliseconds = [value * 1000 for value in seconds[1:]]  # the first call waits for the worker to start
     name = f"call sent to first engine request, p99 {statistics.quantiles(milliseconds, n=100)[98]:.0f} ms"
     return hold_against(name, milliseconds, "ms, p50", at_most=FIRST_REQUEST_GOAL)
 
 
 def call_and_wait(caller: http.client.HTTPConnection, path: str, times: list[float]) -> float:
-    """Seconds from sending the call to the first request of the engine; returns when nothing runs any more."""
+    """Return the seconds from sending the call to the first request to the engine, once no call is active."""
     times.clear()
     started = time.perf_counter()
     caller.request("GET", path)
     answer = caller.getresponse()
     answer.read()
     assert answer.status == 200, answer.status
-    eventually(lambda: times, within=60, what="the engine is asked")
+    eventually(lambda: times, within=60, what="the engine gets a request")
     eventually(lambda: not TriggerCall.objects.filter(state__in=ACTIVE_STATES).exists(), within=60, what="the call ends")
     return times[0] - started
 
 
 @contextmanager
 def record_requests(socket: Path) -> Iterator[tuple[str, list[float]]]:
-    """An engine that tells its version and refuses all else; its address, and when (`perf_counter`) it was asked."""
+    """Run an engine that reports its version and refuses everything else. Yields its address and a list of the times
+    (`perf_counter`) of its requests."""
     times: list[float] = []
 
     class Recorder(BaseHTTPRequestHandler):
@@ -277,7 +278,7 @@ def record_requests(socket: Path) -> Iterator[tuple[str, list[float]]]:
         do_POST = do_GET
 
         def log_message(self, *_: Any) -> None:
-            """Not to the terminal."""
+            """Keep the terminal quiet."""
 
     with ThreadingUnixStreamServer(str(socket), Recorder) as server:
         server.daemon_threads = True

@@ -1,7 +1,7 @@
-"""What the whole program uses while nothing happens: `python -m bench --only idle`.
+"""Measures what the whole program uses while nothing happens: `python -m bench --only idle`.
 
-All processes of `manage.py up` with one engine that runs twenty containers; the engine's own are not counted. Memory is PSS:
-what processes share counts once. Other programs of the same Python on the machine make it less; RSS is the other bound.
+It counts all processes of `manage.py up` with one engine that runs twenty containers, but not those of the engine. Memory is
+PSS, in which shared pages count once. Other programs that use the same Python lower it; RSS is the upper bound.
 """
 
 import time

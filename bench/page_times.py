@@ -1,9 +1,9 @@
-"""What each page costs on a full database: `python -m bench.page_times [--rounds N] [--only WORD] [-- --calls 10000 …]`.
+"""Measures each page on a full database: `python -m bench.page_times [--rounds N] [--only WORD] [-- --calls 10000 …]`.
 
-A table of queries and server times, for an administrator and for somebody with roles on single clusters, through Django's
-test client in this process. An empty database is filled first; what follows `--` are sizes for `manage.py fill_database`.
-The database is a new SQLite file; `python -m tests.harness.postgres -- python -m bench.page_times` takes PostgreSQL, and
-DATABASE_URL with WINDLASS_ENCRYPTION_KEY one that was filled before.
+It prints queries and server times for an administrator and for a user with roles on single clusters, using Django's test client
+in this process. An empty database is filled first; arguments after `--` are sizes for `manage.py fill_database`. The database
+is a new SQLite file. `python -m tests.harness.postgres -- python -m bench.page_times` uses PostgreSQL. DATABASE_URL with
+WINDLASS_ENCRYPTION_KEY uses a database that was filled before.
 """
 
 import argparse
@@ -30,15 +30,15 @@ from console.fleet.people import ADMINISTRATOR, PART_DEPLOYER
 from triggers.models import Action, DeliveryLine, Trigger, TriggerCall
 
 LIMIT_MS, LIMIT_QUERIES = 150, 12
-STREAMED = 64 * 1024  # bytes of an export that are waited for
+STREAMED = 64 * 1024  # bytes of an export to wait for
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one page: times in ms."""
+    """The figures of one page, with times in ms."""
 
     queries: int
-    cpu: float  # the least, of this process: where others use the machine it says more than the clock
+    cpu: float  # the least CPU time of this process, which means more than the clock if others use the machine
     fastest: float
     median: float
     worst: float
@@ -65,7 +65,7 @@ def main() -> None:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", default="", help="pages whose name has this word")
+    parser.add_argument("--only", default="", help="only pages whose name contains this word")
     parser.add_argument("sizes", nargs="*", help="options of fill_database, after --")
     return parser.parse_args()
 
@@ -73,7 +73,7 @@ def read_options() -> argparse.Namespace:
 def measure_pages(user: User, options: argparse.Namespace) -> None:
     client = Client()
     client.force_login(user)
-    client.get("/search/")  # the first page loads templates
+    client.get("/search/")  # the first page loads the templates
     for page in list_pages(user):
         if options.only in page.name:
             found = measure(client, page, options.rounds)
@@ -83,7 +83,7 @@ def measure_pages(user: User, options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Page:
-    """`part`: the id of the element that htmx asks for; empty for the whole page."""
+    """A page to measure. `part` is the id of the element that htmx requests, or empty for the whole page."""
 
     name: str
     address: str
@@ -91,7 +91,7 @@ class Page:
 
 
 def list_pages(user: User) -> list[Page]:
-    """Every page that shows rows, each on what has most of them, and as its filters, sorts and last pages."""
+    """Return every page that shows rows: on the object with the most rows, with filters and sort orders, and its last page."""
 
     def seen(model: Any) -> Any:
         return scope_visible(model.objects.all(), user)
@@ -163,8 +163,16 @@ def list_pages(user: User) -> list[Page]:
         *(
             Page(f"activity, {query}", f"/activity/?{query}")
             for query in (
-                *("state=active", "state=queued", "state=failed", "state=rejected", "source=poll", "source=api"),
-                *("action=scaling", "range=hour", "range=week", "state=failed&source=poll&action=scaling"),
+                "state=active",
+                "state=queued",
+                "state=failed",
+                "state=rejected",
+                "source=poll",
+                "source=api",
+                "action=scaling",
+                "range=hour",
+                "range=week",
+                "state=failed&source=poll&action=scaling",
                 "state=rolled_back&range=hour",
             )
         ),
@@ -213,8 +221,14 @@ def list_pages(user: User) -> list[Page]:
             *(
                 Page(f"admin, {name}", f"/admin/{name}/")
                 for name in (
-                    *("triggers/triggercall", "triggers/triggercallevent", "triggers/trigger", "clusters/auditentry"),
-                    *("clusters/application", "clusters/service", "clusters/container", "clusters/task"),
+                    "triggers/triggercall",
+                    "triggers/triggercallevent",
+                    "triggers/trigger",
+                    "clusters/auditentry",
+                    "clusters/application",
+                    "clusters/service",
+                    "clusters/container",
+                    "clusters/task",
                 )
             ),
             Page("users", "/users/"),
@@ -238,13 +252,13 @@ def list_pages(user: User) -> list[Page]:
 
 
 def measure(client: Client, page: Page, rounds: int) -> Figures:
-    """After one answer that warms up. Of what is streamed the first 64 kB count."""
+    """Measure a page after one request that warms up. Only the first 64 kB of a streamed page count."""
     headers = {"HX-Request": "true", "HX-Target": page.part} if page.part else {}
 
     def ask() -> int:
         response = client.get(page.address, headers=headers)
         if response.status_code not in (200, 286):
-            raise SystemExit(f"{page.address} answers {response.status_code}")
+            raise SystemExit(f"{page.address} answers with status {response.status_code}.")
         if not response.streaming:
             return len(response.content)
         streamed: Any = response
@@ -255,7 +269,7 @@ def measure(client: Client, page: Page, rounds: int) -> Figures:
 
     with CaptureQueriesContext(connection) as queries:
         size = ask()
-    count = len(queries)  # the next request forgets them
+    count = len(queries)  # the next request resets them
     times, cpu = [], []
     for _ in range(rounds):
         started, used = time.perf_counter(), time.process_time()

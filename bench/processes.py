@@ -1,4 +1,4 @@
-"""What whole trees of processes use, and holding them still: from /proc, so Linux only."""
+"""Measures what trees of processes use, and stops them for a while. It reads /proc, so it needs Linux."""
 
 import contextlib
 import os
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-QUIET_SHARE = 0.05  # of one CPU; what idles may still tick
+QUIET_SHARE = 0.05  # of one CPU; an idle tree uses less
 
 
 def list_tree(root: int) -> list[int]:
-    """The process and all that descend from it."""
+    """Return the pids of the process and all its descendants."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and (fields := read_stat(int(folder.name))):
@@ -24,7 +24,7 @@ def list_tree(root: int) -> list[int]:
 
 
 def read_stat(pid: int) -> list[str]:
-    """The fields of proc(5)'s stat from the third (state) on; none when there is no such process."""
+    """Return the fields of proc(5)'s stat from the third one (state) on, or an empty list if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -32,13 +32,13 @@ def read_stat(pid: int) -> list[str]:
 
 
 def read_cpu(root: int) -> float:
-    """CPU seconds of a tree so far: user and system, and of those children that ended and were waited for."""
+    """Return the user and system CPU seconds of a tree so far, including those of children that ended and were waited for."""
     return sum(sum(map(int, fields[11:15])) for pid in list_tree(root) if (fields := read_stat(pid))) / TICKS
 
 
 def read_memory(root: int, kind: str = "Pss") -> float:
-    """Megabytes of a tree in memory. "Pss": a page that n processes of the machine share counts for each as an n-th of it.
-    "Rss": it counts for each."""
+    """Return the megabytes of memory of a tree. With "Pss", a page that n processes of the machine share counts as an n-th for
+    each of them; with "Rss" it counts in full for each."""
     kilobytes = 0
     for pid in list_tree(root):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -49,7 +49,7 @@ def read_memory(root: int, kind: str = "Pss") -> float:
 
 @contextlib.contextmanager
 def stilled(root: int) -> Iterator[None]:
-    """The tree sleeps meanwhile, and has caught up with what it missed when this ends."""
+    """Stop the tree while the context is active. Afterwards, wait until it has caught up."""
     tree = list_tree(root)
     for pid in tree:
         os.kill(pid, signal.SIGSTOP)
@@ -62,7 +62,7 @@ def stilled(root: int) -> Iterator[None]:
 
 
 def wait_until_quiet(root: int, within: float = 30.0) -> None:
-    """Until the tree has next to nothing to do for half a second."""
+    """Wait until the tree has been almost idle for half a second."""
     deadline = time.monotonic() + within
     used = read_cpu(root)
     while time.monotonic() < deadline:

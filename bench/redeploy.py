@@ -1,10 +1,10 @@
-"""A redeploy of 20 containers while their service is being requested: `python -m bench --only redeploy`.
+"""Redeploys 20 containers while their service gets requests: `python -m bench --only redeploy`.
 
-The peer is `docker-compose up --force-recreate` of the same project, which replaces all containers at once: so does Windlass
-here (`windlass.update.parallelism`), with a monitor period of 0, since the peer looks at nothing after the start. A container
-of the same network requests the service by its name all the time (see requester.py). Its slowest answers, on both sides, are
-those where a name's addresses were read just before one of them went: nothing refuses a connection to it any more, and the
-next address is asked when the patience of 2 s is over.
+The peer is `docker-compose up --force-recreate` of the same project, which replaces all containers at once. Windlass does the
+same here (`windlass.update.parallelism`), with a monitor period of 0, because the peer does not watch containers after their
+start. A container in the same network requests the service by its name all the time (requester.py). Its slowest responses, on
+both sides, come from addresses that were resolved just before their container was removed: nothing refuses a connection to
+them, and the next address is tried after the patience of 2 s.
 """
 
 import json
@@ -28,7 +28,7 @@ PEER = "docker-compose up --force-recreate"
 
 @dataclass
 class Redeploy:
-    """`slowest`: the seconds of the slowest answer."""
+    """The figures of one redeploy. `slowest` is the time of the slowest response in seconds."""
 
     seconds: float
     answered: int
@@ -76,7 +76,7 @@ def count_requests(redeploys: Iterable[Redeploy]) -> int:
 
 @contextmanager
 def requests_sent(site: Site, found: dict[str, float]) -> Iterator[None]:
-    """A container requests the service meanwhile; `found` is what it says in the end."""
+    """Run a container that requests the service while the context is active. `found` gets its figures at the end."""
     script = Path(__file__).with_name("requester.py")
     folders = {folder for folder in ("/usr", "/lib", "/lib64", sys.base_prefix) if os.path.exists(folder)}
     body = {
@@ -92,7 +92,7 @@ def requests_sent(site: Site, found: dict[str, float]) -> Iterator[None]:
         site.api.start(container)
         eventually(lambda: site.api.logs(container), within=60, what="the service answers the requester")
         yield
-        site.api.stop(container, timeout=120)  # one last request may ask every address of the name in vain
+        site.api.stop(container, timeout=120)  # one last request can try every address in vain
         last = eventually(lambda: site.api.logs(container).splitlines()[1:], within=10, what="the requester's figures")
         found.update(json.loads(last[0]))
     finally:

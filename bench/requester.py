@@ -1,10 +1,10 @@
-"""Requests a service by its name without a pause, until SIGTERM: `python requester.py HOST PORT`, in a container.
+"""Requests a service by its name until SIGTERM: `python requester.py HOST PORT`, in a container.
 
-Each request is made as a reverse proxy makes it: the name is resolved anew, and where an address takes no connection or ends it
-without an answer the next one is asked. A request is lost when no address of the name answers. Prints two lines of JSON: an
-empty one when it is answered first, and at the end `answered`, `lost`, and `slowest`, the seconds of the slowest answer.
+It behaves like a reverse proxy: it resolves the name for each request, and tries the next address if one takes no connection or
+ends it without a response. A request is lost if no address responds. It prints two lines of JSON: an empty object after the
+first response, and at the end `answered`, `lost` and `slowest`, the seconds of the slowest response.
 
-It imports nothing of the project: the container has the machine's Python alone.
+It imports nothing of the project, because the container has only the machine's Python.
 """
 
 import http.client
@@ -17,8 +17,8 @@ import threading
 import time
 
 THREADS = 8
-PAUSE = 0.04  # seconds between two requests of a thread: the machine's cores are for those who are measured
-PATIENCE = 2.0  # seconds for an address to take the connection, and to answer
+PAUSE = 0.04  # seconds between two requests of a thread, to leave the cores to the programs that are measured
+PATIENCE = 2.0  # seconds for an address to take the connection, and to respond
 
 
 class Tally:
@@ -36,17 +36,17 @@ class Tally:
                 self.lost += 1
 
 
-def ask(host: str, port: int) -> bool:
+def request_service(host: str, port: int) -> bool:
     try:
         found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
     except socket.gaierror:
         return False
     addresses = sorted({str(entry[4][0]) for entry in found})
     random.shuffle(addresses)
-    return any(ask_address(address, port) for address in addresses)
+    return any(request_address(address, port) for address in addresses)
 
 
-def ask_address(address: str, port: int) -> bool:
+def request_address(address: str, port: int) -> bool:
     connection = http.client.HTTPConnection(address, port, timeout=PATIENCE)
     try:
         connection.request("GET", "/")
@@ -60,7 +60,7 @@ def ask_address(address: str, port: int) -> bool:
 
 def main() -> None:
     host, port = sys.argv[1], int(sys.argv[2])
-    while not ask(host, port):
+    while not request_service(host, port):
         time.sleep(0.1)
     print("{}", flush=True)
     stopping, tally = threading.Event(), Tally()
@@ -69,7 +69,7 @@ def main() -> None:
     def work() -> None:
         while not stopping.wait(PAUSE):
             started = time.monotonic()
-            tally.add(ask(host, port), time.monotonic() - started)
+            tally.add(request_service(host, port), time.monotonic() - started)
 
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
     for thread in threads:

@@ -1,9 +1,9 @@
-"""From 1 container to 21: `python -m bench --only scale`.
+"""Scales a service from 1 container to 21: `python -m bench --only scale`.
 
-All figures are seconds until the 20 new ones run; the monitor period is 0, since no peer has one. `docker-compose up --scale`
-works on the same project, and the engine's API makes containers of the same configuration with as many requests side by
-side as Windlass has. Windlass is measured as the whole program (from the call of a link with `wait=` to its answer), and its
-driver alone (connect, observe, plan, execute).
+All figures are seconds until the 20 new containers run. The monitor period is 0, because no peer has one. One peer is
+`docker-compose up --scale` on the same project. The other is the engine's API, which creates containers of the same
+configuration with as many parallel requests as Windlass uses. Windlass is measured as the whole program (from the call of a
+link with `wait=` to its response), and as its driver alone (connect, observe, plan, execute).
 """
 
 from collections.abc import Iterable
@@ -60,7 +60,7 @@ def measure(rounds: int = ROUNDS, containers: int = 20) -> Iterable[Row]:
 
 
 def copy_config(site: Site) -> dict[str, Any]:
-    """The first container's configuration, as the engine wants it for another one."""
+    """Return the first container's configuration in the form that creates another one."""
     details = site.api.inspect_container(site.list_containers(PROJECT)[0])
     network = details["HostConfig"]["NetworkMode"]
     endpoints = {"EndpointsConfig": {network: {"Aliases": ["web"]}}}

@@ -1,4 +1,4 @@
-"""What the benchmarks on a plain engine work with: a private engine, a console before it, and Compose projects."""
+"""The site of the benchmarks on a plain engine: a private engine, a console that manages it, and Compose projects."""
 
 import contextlib
 import tempfile
@@ -17,9 +17,9 @@ from tests.harness.images import create_base_image, make_image
 
 IMAGE = "windlass-bench/web:1"
 PORT = 8080
-# Ends as a good server does: it takes no new connection, and answers those it has.
+# Ends gracefully: it takes no new connections and answers those that it has.
 SERVE = ["/bin/sh", "-c", f"httpd -f -p {PORT} -h /srv & trap 'kill $!; sleep 0.2; exit 0' TERM; wait"]
-# A peer looks at nothing after the start, so neither does Windlass. Compose works at all containers of a service at once.
+# Peers do not watch containers after their start, so neither does Windlass. Compose replaces all containers at once.
 LABELS = {"windlass.update.monitor": "0", "windlass.update.parallelism": "20"}
 PATIENCE = 600  # seconds
 
@@ -32,27 +32,27 @@ class Site:
     console: RunningConsole
 
     def make_project(self, name: str, **service: Any) -> ComposeProject:
-        """A Compose file of one service, `web`."""
+        """Write a Compose file with one service, `web`."""
         web = {"image": IMAGE, "labels": LABELS, **service}
         return ComposeProject(self.engine, self.folder / name, name, {"web": web})
 
     def list_containers(self, project: str) -> list[str]:
-        """The ids of those that run."""
+        """Return the ids of the running containers."""
         label = f"com.docker.compose.project={project}"
         return [found["Id"] for found in self.api.containers(filters={"label": label})]
 
     def stilled(self) -> contextlib.AbstractContextManager[None]:
-        """The console sleeps while its peer works."""
+        """Stop the console's processes while its peer works."""
         return stilled(self.console.process.pid)
 
     def settle(self) -> None:
-        """The console has taken note of what was done on the engine."""
+        """Wait until the console has processed what happened on the engine."""
         wait_until_quiet(self.console.process.pid)
 
 
 @contextlib.contextmanager
 def run_site(**environment: str) -> Iterator[Site]:
-    """`environment`: settings of the console."""
+    """Run an engine and a console, which gets `environment` as settings."""
     with tempfile.TemporaryDirectory() as name, run_engine() as engine, engine.connect(timeout=PATIENCE) as api:
         create_base_image(api)
         make_image(api, IMAGE, Cmd=SERVE)
@@ -62,6 +62,6 @@ def run_site(**environment: str) -> Iterator[Site]:
 
 
 def call_until_done(trigger: dict[str, Any], **parameters: Any) -> None:
-    """Calls the link and waits for the end. AssertionError where that is no success."""
+    """Call the link and wait until the call ends. Raises AssertionError unless it succeeds."""
     status, answer = call_link(trigger, wait=PATIENCE, **parameters)
     assert status == 200, answer

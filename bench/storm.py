@@ -1,13 +1,13 @@
-"""A storm of redeploy calls for one application: `python -m bench --only storm`.
+"""Sends a storm of redeploy calls for one application: `python -m bench --only storm`.
 
-The peer is adnanh/webhook with a hook that runs `docker restart`, which is less than a redeploy. It starts one program a call
-at once, and the engine works them off one after the other; so that this ends, the peer gets fewer calls, and its figures are
-scaled to as many as Windlass gets. That is in its favour: a thousand programs side by side would need some 20 GB.
+The peer is adnanh/webhook with a hook that runs `docker restart`, which is less work than a redeploy. It starts one program per
+call at once, and the engine handles them one after the other. To finish in time, the peer gets fewer calls, and its figures are
+scaled up. That favours the peer: a thousand parallel programs would need about 20 GB.
 
-The container keeps Windlass's own monitor period of 5 s, so that a redeploy lasts longer than it takes to send the calls: what
-comes meanwhile is covered by one more. Times are until all is quiet: every call has ended, no program runs any more. Redeploys
-are counted at the engine, as starts of containers. CPU seconds are those of Windlass's processes against webhook's and the
-programs' it runs, and the engine's.
+The container keeps Windlass's monitor period of 5 s, so a redeploy takes longer than sending the calls, and one more redeploy
+covers all calls that arrive meanwhile. Times end when all is quiet: every call and every program has ended. Redeploys are
+counted on the engine, as starts of containers. CPU seconds are those of Windlass's processes, of webhook with its programs, and
+of the engine.
 """
 
 import contextlib
@@ -30,12 +30,12 @@ from tests.harness.proc import find_free_port, find_program, start_process, stop
 PROJECT = "storm"
 CALLERS = 16  # connections
 PEER_CALLS = 50
-MOST_REDEPLOYS = 2  # the one that runs when the storm begins, and one that covers all that come later
+MOST_REDEPLOYS = 2  # the one that starts with the storm, and one that covers all later calls
 
 
 @dataclass
 class Storm:
-    """Seconds until all was answered and until all was quiet; containers started; CPU seconds."""
+    """Seconds until all calls were answered and until all was quiet, the number of started containers, and CPU seconds."""
 
     answered: float
     quiet: float
@@ -74,7 +74,7 @@ def storm_windlass(site: Site, calls: int) -> Storm:
 
 
 def count_live_calls(site: Site) -> int:
-    """Asked for in the console's own database: a page or an API would be work of the console's."""
+    """Count the calls in the console's database. A page or the API would cause work in the console."""
     with contextlib.closing(sqlite3.connect(site.console.data_dir / "windlass.sqlite3", timeout=30)) as database:
         question = "SELECT count(*) FROM triggers_triggercall WHERE state IN ('queued', 'running')"
         return int(database.execute(question).fetchone()[0])
@@ -92,10 +92,10 @@ def storm_webhook(site: Site, calls: int) -> Storm:
 
 @contextlib.contextmanager
 def run_webhook(site: Site) -> Iterator[tuple[int, str]]:
-    """Its process id, and the hook's address."""
+    """Run webhook. Yields its process id and the hook's address."""
     webhook, docker = find_program("webhook"), find_program("docker")
     if not webhook or not docker:
-        raise SystemExit("This needs webhook and docker: `apt-get install webhook docker.io` installs them on Debian.")
+        raise SystemExit("This benchmark needs webhook and docker. On Debian: apt-get install webhook docker.io")
     container = site.list_containers(PROJECT)[0]
     arguments = [{"source": "string", "name": word} for word in ("restart", container)]
     hooks = site.folder / "hooks.json"
@@ -120,9 +120,9 @@ def answers(port: int) -> bool:
 
 @contextlib.contextmanager
 def measured(site: Site, pid: int) -> Iterator[Storm]:
-    """What is used of the CPU meanwhile by the tree of `pid` and by the engine, and how many containers start."""
+    """Measure the CPU seconds of the tree of `pid` and of the engine, and count the containers that start."""
     storm = Storm(0, 0, 0, 0, 0)
-    api: Any = site.api  # its types know no fractions of a second
+    api: Any = site.api  # its types do not allow fractions of a second
     assert site.engine.daemon
     engine = site.engine.daemon.process.pid
     since, cpu, engine_cpu = f"{time.time():.6f}", read_cpu(pid), read_cpu(engine)
@@ -133,7 +133,7 @@ def measured(site: Site, pid: int) -> Iterator[Storm]:
 
 
 def send_calls(url: str, calls: int) -> None:
-    """As quick as it goes by a few connections; AssertionError where one is not answered with a 200."""
+    """Send calls over a few connections, as fast as possible. Raises AssertionError for a status other than 200."""
     parts = urlsplit(url)
 
     def send(share: range) -> None:

@@ -1,8 +1,8 @@
-"""What following a redeploy costs beside Swarm itself: `python -m bench --only swarm`.
+"""Measures what Windlass adds to a redeploy by Swarm: `python -m bench --only swarm`.
 
 The peer is `docker service update --force`, which waits until the same service has converged. Both take turns on one service
-of three tasks with Swarm's own defaults, on a private Swarm of one node; ours is the whole way from the call of a link with
-`wait=` to its answer.
+of three tasks with Swarm's defaults, on a private Swarm of one node. Windlass is measured from the call of a link with `wait=`
+to its response.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ def measure(rounds: int = ROUNDS, tasks: int = 3) -> Iterable[Row]:
                 with stilled(console.process.pid):
                     return clock(lambda: swarm.docker("service", "update", "--force", "--quiet", SERVICE))
 
-            for work in (by_link, by_docker):  # the first of each reads what the next ones find in caches
+            for work in (by_link, by_docker):  # the first round fills the caches
                 work()
             ours, theirs = take_turns(rounds, (by_link, by_docker))
     yield compare(f"Swarm redeploy of {tasks} tasks", ours, theirs, "s", "docker service update --force", at_most=GOAL)

@@ -1,7 +1,7 @@
-"""What keeping the inventory costs beside asking the engine: `python -m bench.sync_inventory [containers]`.
+"""Measures a sync of the inventory: `python -m bench.sync_inventory [containers]`.
 
-The peer is the four requests alone that an observation makes (version, info, containers, images); the ratio says what
-grouping and writing the rows adds. A private engine, a database of its own.
+The peer makes only the four requests of an observation (version, info, containers, images). The ratio shows the cost of
+grouping and writing the rows. It uses a private engine and a database of its own.
 """
 
 import statistics
@@ -31,13 +31,13 @@ def main() -> None:
             api.create_container_from_config(body, f"many{number}")
         cluster = Cluster.objects.create(name="bench", url=engine.endpoint_url)
 
-        def ask_engine() -> None:
+        def request_engine() -> None:
             with EngineClient(engine.endpoint) as client:
                 client.version(), client.info(), client.list_containers(), client.list_images()
 
         first = measure(lambda: sync_cluster(cluster))
         assert Container.objects.count() == count
-        pairs = [(measure(lambda: sync_cluster(cluster)), measure(ask_engine)) for _ in range(ROUNDS)]
+        pairs = [(measure(lambda: sync_cluster(cluster)), measure(request_engine)) for _ in range(ROUNDS)]
         sync, peer = (statistics.median(times) for times in zip(*pairs, strict=True))
         ratio = statistics.median(ours / theirs for ours, theirs in pairs)
         print(

@@ -1,6 +1,6 @@
-"""The rows of the one table: each a figure of Windlass beside its peer's, measured in the same run, and the goal.
+"""The table of figures: each row has a figure of Windlass, the peer's from the same run, and the goal.
 
-A bench module has a function `measure() -> Iterable[Row]`; its arguments, all with defaults, are sizes and rounds.
+A bench module has a function `measure() -> Iterable[Row]`. Its arguments are sizes and rounds, all with defaults.
 """
 
 import statistics
@@ -13,8 +13,8 @@ MISSED = "<- missed"
 
 @dataclass(frozen=True)
 class Row:
-    """`ratio`: Windlass's figure to the peer's, the median of the rounds' own ratios. `goal` is text, empty where there is
-    none; `is_met` is true there too. What has no peer has an empty one, and neither a figure nor a ratio of it."""
+    """One figure. `ratio` is Windlass's figure divided by the peer's, as the median over the rounds. `goal` is text; without a
+    goal it is empty and `is_met` is true. Without a peer, `peer` is empty, and its figure and the ratio are None."""
 
     name: str
     value: float
@@ -36,7 +36,7 @@ def compare(
     at_most: float | None = None,
     at_least: float | None = None,
 ) -> Row:
-    """Figures of the same rounds, in pairs; the goal is one of the ratio."""
+    """Compare figures of the same rounds. The goal applies to the ratio."""
     ratio = statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
     goal, is_met = judge(ratio, "", at_most, at_least)
     return Row(name, statistics.median(ours), unit, peer, statistics.median(theirs), ratio, goal, is_met)
@@ -52,7 +52,7 @@ def hold_against(
     peer: str = "",
     theirs: Sequence[float] = (),
 ) -> Row:
-    """The goal is one of the figures' median; what a peer has of it is shown beside it."""
+    """Compare the figures' median with the goal. The peer's figures are only shown."""
     value = statistics.median(figures)
     goal, is_met = judge(value, f" {unit}", at_most, at_least)
     return Row(name, value, unit, peer, statistics.median(theirs) if theirs else None, None, goal, is_met)
@@ -93,7 +93,7 @@ def format_row(row: Row) -> tuple[str, ...]:
 
 
 def format_figure(value: float) -> str:
-    """Three digits that count, and no more after the point than two."""
+    """Format with three significant digits, at most two of them after the point."""
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

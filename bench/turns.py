@@ -1,4 +1,4 @@
-"""Windlass and its peers by turns, so that what else the machine does meets all of them."""
+"""Lets Windlass and its peers take turns, so that other load on the machine affects all of them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ Figure = TypeVar("Figure")
 
 
 def take_turns(rounds: int, works: Sequence[Callable[[], Figure]]) -> list[list[Figure]]:
-    """The figures of each work; the order turns round with every round."""
+    """Run each work once per round and return its figures. The order is reversed in every round."""
     figures: list[list[Figure]] = [[] for _ in works]
     order = list(range(len(works)))
     for _ in range(rounds):
@@ -19,7 +19,7 @@ def take_turns(rounds: int, works: Sequence[Callable[[], Figure]]) -> list[list[
 
 
 def clock(work: Callable[[], object]) -> float:
-    """Seconds."""
+    """Return the seconds that the work takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

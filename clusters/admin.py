@@ -1,4 +1,4 @@
-"""The inventory in the admin: clusters can be kept here, what was observed can only be read. And users with their roles."""
+"""The admin of clusters, registries, users and roles. What was observed on engines can only be read here."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,17 +27,30 @@ class ClusterAdmin(AuditedAdmin, ScopedAdmin):
     list_filter = ("status", "swarm_manager")
     search_fields = ("name", "url", "hostname", "uid")
     readonly_fields = (
-        *("uid", "status", "status_reason", "status_changed_at", "synced_at", "created_at"),
-        *("engine_id", "engine_version", "api_version", "hostname", "operating_system", "architecture"),
-        *("cpus", "memory_bytes", "swarm_manager", "swarm_notice"),
+        "uid",
+        "status",
+        "status_reason",
+        "status_changed_at",
+        "synced_at",
+        "created_at",
+        "engine_id",
+        "engine_version",
+        "api_version",
+        "hostname",
+        "operating_system",
+        "architecture",
+        "cpus",
+        "memory_bytes",
+        "swarm_manager",
+        "swarm_notice",
     )
     fieldsets = (
         (None, {"fields": ("name", "url", "other_urls", "tls_ca", "tls_cert", "tls_key")}),
-        ("As last seen", {"fields": readonly_fields}),
+        ("Last seen", {"fields": readonly_fields}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
-        """Who may only look sees no certificates: what cannot be edited would be shown as it is, the key too."""
+        """Omit the certificates for users who may only view: fields that cannot be edited are shown in full, even the key."""
         if obj is None or self.has_change_permission(request, obj):
             return self.fieldsets
         return ((None, {"fields": ("name", "url", "other_urls")}), self.fieldsets[1])
@@ -45,7 +58,7 @@ class ClusterAdmin(AuditedAdmin, ScopedAdmin):
     def get_deleted_objects(
         self, objs: Sequence[Cluster] | QuerySet[Cluster], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
-        """What was observed on a cluster goes with it, though nobody may delete it by itself."""
+        """Let a cluster be deleted with what was observed on it, which nobody may delete on its own."""
         deleted, counts, _, protected = super().get_deleted_objects(objs, request)
         refused = {str(self.opts.verbose_name) for cluster in objs if not self.has_delete_permission(request, cluster)}
         return deleted, counts, refused, protected
@@ -57,7 +70,7 @@ class ClusterAdmin(AuditedAdmin, ScopedAdmin):
 
 @admin.register(Application)
 class ApplicationAdmin(ReadOnlyAdmin):
-    """Its action `redeploy` is added by triggers.admin, which knows calls."""
+    """The admin of applications. triggers.admin adds the action `redeploy`, because it knows calls."""
 
     list_display = ("name", "cluster", "source", "status_badge", "counts", "protected", "system", "updated_at")
     list_filter = (("cluster", ClusterFilter), "status", "source", "protected", "system")
@@ -134,8 +147,15 @@ class TaskAdmin(ReadOnlyAdmin):
 @admin.register(Node)
 class NodeAdmin(ReadOnlyAdmin):
     list_display = (
-        *("hostname", "cluster", "state_badge", "role", "leader", "availability", "address"),
-        *("engine_version", "task_count"),
+        "hostname",
+        "cluster",
+        "state_badge",
+        "role",
+        "leader",
+        "availability",
+        "address",
+        "engine_version",
+        "task_count",
     )
     list_filter = (("cluster", ClusterFilter), "state", "role", "availability")
     list_select_related = ("cluster",)
@@ -148,7 +168,7 @@ class NodeAdmin(ReadOnlyAdmin):
 
 @admin.register(Registry)
 class RegistryAdmin(AuditedAdmin, ScopedAdmin):
-    """Secrets are never shown here; the inbound link is in the console."""
+    """The admin of registries. It never shows secrets; the inbound link is in the console's pages."""
 
     audited = "registry"
     form = RegistryForm
@@ -160,11 +180,11 @@ class RegistryAdmin(AuditedAdmin, ScopedAdmin):
     secrets = ("password", "remove_password", "ca", "signing_secret", "remove_signing_secret")
 
     def get_fieldsets(self, request: HttpRequest, obj: Registry | None = None) -> Any:
-        """Who may only look sees no secrets: what cannot be edited would be shown as it is."""
+        """Omit the secrets for users who may only view: fields that cannot be edited are shown in full."""
         may_edit = obj is None or self.has_change_permission(request, obj)
         absent = {f"remove_{name}" for name in ("password", "signing_secret") if not getattr(obj, name, "")}
         fields = (*self.settings, *(name for name in self.secrets if may_edit and name not in absent))
-        return ((None, {"fields": fields}), ("As last seen", {"fields": self.readonly_fields}))
+        return ((None, {"fields": fields}), ("Last seen", {"fields": self.readonly_fields}))
 
     @admin.display(description="Last test", ordering="checked_at")
     def check_badge(self, registry: Registry) -> SafeString:
@@ -173,7 +193,7 @@ class RegistryAdmin(AuditedAdmin, ScopedAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """Append-only: nobody may write here, superusers included."""
+    """The audit log. Nobody may change it, not even superusers."""
 
     list_display = ("time", "actor", "action", "target", "cluster", "address")
     list_filter = ("action", ("cluster", ClusterFilter))
@@ -184,7 +204,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(ClusterGrant)
 class ClusterGrantAdmin(AuditedAdmin, ScopedAdmin):
-    """Also the way to give a role on a cluster to a group."""
+    """The admin of roles on single clusters, for users and for groups."""
 
     audited = "grant"
     list_display = ("cluster", "role", "user", "group")
@@ -198,7 +218,7 @@ class ClusterGrantAdmin(AuditedAdmin, ScopedAdmin):
 
 
 class LockOutGuard(admin.ModelAdmin):
-    """Nobody removes the last administrator here, or takes the administration from himself."""
+    """Prevents people from removing the last administrator, or their own Administrator role."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._guard(request, lambda: super(LockOutGuard, self).changeform_view(request, *args, **kwargs))
@@ -216,7 +236,7 @@ class LockOutGuard(admin.ModelAdmin):
             with keep_administrators(request.user):
                 return view()
         except LockedOut as error:
-            list(messages.get_messages(request))  # forgets that it went well
+            list(messages.get_messages(request))  # discards the message of success
             self.message_user(request, f"{error} Nothing was changed.", messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
@@ -230,7 +250,7 @@ class AuditedUserAdmin(LockOutGuard, AuditedAdmin, UserAdmin):
     audited = "user"
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Superusers are changed by superusers alone."""
+        """Allow only superusers to change superusers."""
         allowed = super().has_change_permission(request, obj)
         return allowed and (not isinstance(obj, User) or may_manage(request.user, obj))
 
@@ -239,7 +259,7 @@ class AuditedUserAdmin(LockOutGuard, AuditedAdmin, UserAdmin):
         return allowed and (not isinstance(obj, User) or may_manage(request.user, obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """Only superusers make superusers, or give permissions one by one, beyond the roles."""
+        """Let only superusers make superusers and give single permissions beyond the roles."""
         fields = super().get_readonly_fields(request, obj)
         return fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
 

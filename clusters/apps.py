@@ -12,7 +12,7 @@ class ClustersConfig(AppConfig):
 
 
 def sync_roles_at_the_end(sender: AppConfig, **kwargs: Any) -> None:
-    """The signal comes once for each application, and only after the last one are all permissions there."""
+    """Sync after the last application: the signal comes once for each, and only then do all permissions exist."""
     from clusters.access import sync_role_groups
 
     if sender == list(apps.get_app_configs())[-1]:

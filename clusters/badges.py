@@ -1,4 +1,4 @@
-"""Status badges: the same shape, tone and word in the pages and in the admin."""
+"""Status badges. A status has the same shape, tone and word in the pages and in the admin."""
 
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "degraded": ("warn", "half", "Degraded"),
     "stopped": ("idle", "hollow", "Stopped"),
     "absent": ("idle", "hollow", "Absent"),
-    # containers, by the engine's word
+    # containers, in the engine's words
     "created": ("idle", "hollow", "Created"),
     "exited": ("idle", "hollow", "Exited"),
     "paused": ("warn", "half", "Paused"),
@@ -38,7 +38,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "call-rolled_back": ("warn", "back", "Rolled back"),
     "call-coalesced": ("idle", "half", "Coalesced"),
     "call-rejected": ("idle", "cross", "Rejected"),
-    # tasks of a Swarm, by Swarm's word
+    # tasks of a Swarm, in Swarm's words
     "task-new": ("busy", "hollow", "New"),
     "task-pending": ("busy", "hollow", "Pending"),
     "task-assigned": ("busy", "ring", "Assigned"),
@@ -52,7 +52,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "task-failed": ("bad", "triangle", "Failed"),
     "task-rejected": ("bad", "triangle", "Rejected"),
     "task-remove": ("idle", "cross", "Removed"),
-    "task-lost": ("warn", "half", "Lost"),  # last seen running, and its node is down
+    "task-lost": ("warn", "half", "Lost"),  # last seen running, on a node that is down now
     "task-orphaned": ("warn", "half", "Orphaned"),
     # nodes of a Swarm
     "node-ready": ("ok", "filled", "Ready"),
@@ -66,7 +66,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "update-rollback_started": ("warn", "back", "Rolling back"),
     "update-rollback_paused": ("bad", "triangle", "Rollback paused"),
     "update-rollback_completed": ("warn", "back", "Rolled back"),
-    # what became of a delivery
+    # decisions about deliveries
     "delivery-triggered": ("ok", "filled", "Triggered"),
     "delivery-unchanged": ("idle", "half", "Unchanged"),
     "delivery-tag": ("idle", "hollow", "Not triggered: tag"),
@@ -95,9 +95,9 @@ BADGES: dict[str, tuple[str, str, str]] = {
 
 @lru_cache(maxsize=512)  # the states in a long table are few
 def render_badge(state: str, kind: str = "") -> SafeString:
-    """A status: shape and word. An unknown state shows as its own word, which is the engine's.
+    """Render a status as shape and word. A state without a badge of its own is shown as the engine spells it.
 
-    `kind` where the same word means another thing elsewhere: "call", "task", "node", "update", "delivery", "registry".
+    `kind` tells apart states that share a word: "call", "task", "node", "update", "delivery" or "registry".
     """
     tone, _, word = find_badge(state, kind)
     shown = format_html("<bdi>{}</bdi>", word) if word == state else word
@@ -106,7 +106,7 @@ def render_badge(state: str, kind: str = "") -> SafeString:
 
 @lru_cache(maxsize=512)
 def render_shape(state: str, kind: str = "") -> SafeString:
-    """A status's shape alone, where the words beside it name the state."""
+    """Render only the shape of a status, for places whose text names the state."""
     tone, name, _ = find_badge(state, kind)
     return format_html(
         '<svg class="shape shape-{} tone-{}" aria-hidden="true"><use href="{}#shape-{}"/></svg>',

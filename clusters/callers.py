@@ -1,4 +1,4 @@
-"""Where a request came from, and where callers reach the console."""
+"""The address that a request came from, and the address at which callers reach the console."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The caller's address: the connection's, or the right-most entry of X-Forwarded-For that no trusted proxy wrote."""
+    """Return the caller's address: the right-most entry of X-Forwarded-For that is no trusted proxy, else the connection's."""
     address = request.META.get("REMOTE_ADDR") or ""
     for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         if not (_is_trusted_proxy(address) and hop.strip()):
@@ -18,7 +18,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def public_base_url(request: HttpRequest) -> str:
-    """WINDLASS_PUBLIC_URL, else the address the page was opened at; without a trailing slash."""
+    """Return WINDLASS_PUBLIC_URL, or else the address at which the page was opened, without a trailing slash."""
     return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
 
 

@@ -1,5 +1,5 @@
-"""Secrets at rest: a text column encrypted with Fernet under settings.ENCRYPTION_KEY; what was encrypted under one of
-settings.OLD_ENCRYPTION_KEYS can be read still."""
+"""Secrets at rest: a text column encrypted with Fernet under settings.ENCRYPTION_KEY. Values encrypted under one of
+settings.OLD_ENCRYPTION_KEYS can still be read."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def make_fernet() -> "MultiFernet":
-    from cryptography.fernet import Fernet, MultiFernet  # 7 MB, which a process without secrets to read is spared
+    from cryptography.fernet import Fernet, MultiFernet  # 7 MB, needed only by processes that read or write secrets
 
     return MultiFernet([Fernet(key) for key in (settings.ENCRYPTION_KEY, *settings.OLD_ENCRYPTION_KEYS)])
 
 
 class EncryptedTextField(models.TextField):
-    """Text that is plain in Python and a Fernet token in the database; empty stays empty. It cannot be searched."""
+    """Text that is plain in Python and a Fernet token in the database. Empty text stays empty. It cannot be searched."""
 
     def get_prep_value(self, value: Any) -> Any:
         text = super().get_prep_value(value)
@@ -34,14 +34,14 @@ class EncryptedTextField(models.TextField):
             return make_fernet().decrypt(value.encode()).decode()
         except InvalidToken as error:
             raise ImproperlyConfigured(
-                "A stored secret cannot be decrypted: WINDLASS_ENCRYPTION_KEY is not the key it was encrypted with."
+                "A stored secret cannot be decrypted: it was encrypted with a key other than WINDLASS_ENCRYPTION_KEY."
             ) from error
 
 
-def encrypt_anew() -> int:
-    """Bring every stored secret under settings.ENCRYPTION_KEY, all of them or none. Returns the number of rows written.
+def reencrypt_secrets() -> int:
+    """Encrypt every stored secret with settings.ENCRYPTION_KEY, all of them or none. Returns the number of rows written.
 
-    Raises ImproperlyConfigured when one can be read with none of the keys."""
+    Raises ImproperlyConfigured if a secret cannot be read with any of the keys."""
     written = 0
     with transaction.atomic():
         for model in apps.get_models():

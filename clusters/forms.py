@@ -6,11 +6,11 @@ from django import forms
 
 from clusters.models import Cluster
 
-KEEP_KEY = "A key is stored. Leave this empty to keep it; the stored key is never shown."
+KEEP_KEY = "A key is stored and never shown. Leave this empty to keep it."
 
 
 class ClusterForm(forms.ModelForm):
-    """A stored client key is never sent back to the browser: left empty it is kept, unless its certificate is gone too."""
+    """A form that never sends a stored client key to the browser. An empty field keeps the key if there is a certificate."""
 
     class Meta:
         model = Cluster
@@ -22,6 +22,9 @@ class ClusterForm(forms.ModelForm):
             "tls_cert": "Client certificate",
             "tls_key": "Client key",
         }
+        help_texts = {
+            "other_urls": "Other managers of the same Swarm, one per line. If one does not answer, the next is tried.",
+        }
         widgets = {
             name: forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off", "class": "code"})
             for name in ("other_urls", "tls_ca", "tls_cert", "tls_key")
@@ -32,7 +35,7 @@ class ClusterForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.stored_key = self.instance.tls_key
         self.initial.pop("tls_key", None)
-        if self.stored_key and "tls_key" in self.fields:  # the admin leaves it out for who may only look
+        if self.stored_key and "tls_key" in self.fields:  # the admin omits it for users who may only view
             self.fields["tls_key"].help_text = KEEP_KEY
 
     def clean_other_urls(self) -> str:
@@ -45,12 +48,12 @@ class ClusterForm(forms.ModelForm):
         return cleaned
 
     def save(self, commit: bool = True) -> Cluster:
-        """What was said about the former addresses is forgotten."""
+        """Save the settings and discard the notice about the previous addresses."""
         self.instance.swarm_notice = ""
         cluster: Cluster = super().save(commit)
         return cluster
 
     @property
     def has_certificates(self) -> bool:
-        """Whether the certificate fields hold something or are wrong, and must be open."""
+        """Whether the certificate fields have a value or an error, and so must be shown open."""
         return any(self[name].value() or name in self.errors for name in ("tls_ca", "tls_cert", "tls_key"))

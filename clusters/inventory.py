@@ -1,12 +1,12 @@
-"""Observed state to rows. The only writer of applications, services, containers, tasks, nodes and a cluster's status.
+"""Stores what is observed on an engine. The only writer of applications, services, containers, tasks, nodes and a cluster's
+status.
 
-Watcher, worker and tests may sync one cluster at the same time: an observation is written only if none that began later
-was, and whoever writes holds the cluster's row, so that rows always show one whole observation.
+Several processes can sync one cluster at the same time. An observation is stored only if none that began later is stored
+already, and the writer locks the cluster's row, so the rows always show one whole observation.
 """
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from clusters.engine.connection.client import EngineClient
-from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.connection.failures import describe_address
-from clusters.engine.errors import EngineError, EngineUnreachable
+from clusters.engine.errors import EngineError
 from clusters.engine.inspection.listing import (
     EngineFacts,
     ListedContainer,
@@ -25,7 +24,6 @@ from clusters.engine.inspection.listing import (
     ObservedEngine,
     ObservedService,
     observe_engine,
-    read_engine_facts,
 )
 from clusters.engine.inspection.swarm_listing import ObservedSwarmService
 from clusters.engine.inspection.swarm_nodes import ObservedNode
@@ -34,11 +32,10 @@ from clusters.models import Application, Cluster, Container, Node, Service, Task
 
 PLAIN_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)
 SWARM_SOURCES = (Application.Source.STACK, Application.Source.SERVICE)
-TEST_TIMEOUT = 10.0  # seconds for one answer while a person waits
 
 
 def sync_cluster(cluster: Cluster) -> None:
-    """Bring the cluster's rows up to date. Raises EngineError, the cluster then being marked unreachable with its reason."""
+    """Bring the cluster's rows up to date. Marks the cluster unreachable and raises EngineError when its engine fails."""
     try:
         with EngineClient(cluster.endpoint) as client:
             observe_and_store(cluster, client)
@@ -48,7 +45,7 @@ def sync_cluster(cluster: Cluster) -> None:
 
 
 def observe_and_store(cluster: Cluster, client: EngineClient) -> ObservedEngine:
-    """sync_cluster over a connection that is already there. Raises EngineError and marks nothing."""
+    """Sync the cluster over an open connection. Raises EngineError, without marking the cluster unreachable."""
     began_at = timezone.now()
     observed = observe_engine(client, recall_images(cluster))
     if observed.swarm_problem and client.passed_over:
@@ -59,75 +56,17 @@ def observe_and_store(cluster: Cluster, client: EngineClient) -> ObservedEngine:
 
 
 def find_stand_in(cluster: Cluster, client: EngineClient) -> str:
-    """A sentence when another manager answers than the one at the cluster's first address; else empty.
+    """Return a sentence if a manager other than the one at the cluster's first address answers, else an empty string.
 
-    The address decides: engines on cloned machines have one id.
+    Compares addresses, not engine ids: engines on cloned machines share one id.
     """
     if client.address == cluster.url:
         return ""
     return f"{' '.join(client.passed_over)} The Swarm is seen through {describe_address(client.address)}."
 
 
-@dataclass(frozen=True)
-class AddressFacts:
-    """One address of a cluster that has several. `problem`: why it is of no use as one of them; empty when it is."""
-
-    address: str
-    swarm_role: str = ""
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class ConnectionFacts(EngineFacts):
-    """What answers first, and what is at each address where there are several."""
-
-    addresses: tuple[AddressFacts, ...] = ()
-
-
-def test_connection(endpoint: EngineEndpoint) -> ConnectionFacts:
-    """What answers at the endpoint. Raises EngineError with the exact reason when nothing does."""
-    endpoint.validate()
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(try_address, (endpoint.at(address) for address in endpoint.addresses)))
-    answers = [facts for facts in found if isinstance(facts, EngineFacts)]
-    if not answers:
-        raise join_errors([error for error in found if isinstance(error, EngineError)])
-    swarm_id = next((facts.swarm_id for facts in answers if facts.swarm_id), "")
-    places = [describe_address(address) for address in endpoint.addresses]
-    addresses = tuple(judge_address(place, facts, swarm_id) for place, facts in zip(places, found, strict=True))
-    return ConnectionFacts(**asdict(answers[0]), addresses=addresses if len(addresses) > 1 else ())
-
-
-def try_address(endpoint: EngineEndpoint) -> EngineFacts | EngineError:
-    try:
-        with EngineClient(endpoint, timeout=TEST_TIMEOUT) as client:
-            return read_engine_facts(client)
-    except EngineError as error:
-        return error
-
-
-def join_errors(errors: list[EngineError]) -> EngineError:
-    return errors[0] if len(errors) == 1 else EngineUnreachable(" ".join(error.message for error in errors))
-
-
-def judge_address(place: str, facts: EngineFacts | EngineError, swarm_id: str) -> AddressFacts:
-    """`swarm_id`: of the Swarm that the cluster is."""
-    if isinstance(facts, EngineError):
-        return AddressFacts(place, problem=facts.message)
-    if facts.swarm_role == "worker":
-        return AddressFacts(place, "worker", "It is a Swarm worker, which cannot see stacks and services.")
-    if facts.swarm_role != "manager":
-        return AddressFacts(place, problem="It is not part of a Swarm.")
-    if facts.swarm_id != swarm_id:
-        return AddressFacts(place, "manager", "It is a manager of another Swarm.")
-    return AddressFacts(place, "manager")
-
-
-test_connection.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of the name
-
-
 def mark_unreachable(cluster: Cluster, reason: str) -> None:
-    """The rows stay as last seen; the next observation that is stored clears this."""
+    """Store the reason; the rows stay as last seen. The next stored observation marks the cluster reachable again."""
     status = {"status": Cluster.Status.UNREACHABLE, "status_reason": reason[:500]}
     Cluster.objects.filter(pk=cluster.pk).exclude(status=Cluster.Status.UNREACHABLE).update(
         status_changed_at=timezone.now(), **status
@@ -136,17 +75,18 @@ def mark_unreachable(cluster: Cluster, reason: str) -> None:
 
 
 def recall_images(cluster: Cluster) -> dict[str, str]:
-    """Image references by container id, as already known."""
+    """Return the stored image references by container id."""
     known = Container.objects.filter(service__application__cluster=cluster).exclude(image="")
     return dict(known.values_list("container_id", "image"))
 
 
 @transaction.atomic
 def store_observation(cluster: Cluster, observed: ObservedEngine, began_at: datetime, stand_in: str = "") -> bool:
-    """Write what changed, in queries that do not grow with the engine. False: a later observation is there already.
+    """Write what changed. Returns False, and writes nothing, if a later observation is stored already.
 
-    While a Swarm cannot be seen, its rows stay as last seen; so do what the engine itself is and runs while another manager
-    stands in for it, which the sentence `stand_in` says.
+    The number of queries does not grow with the engine. While the Swarm cannot be seen, its rows stay as last seen. While
+    another manager stands in for the engine at the first address (`stand_in` is the sentence that says so), that engine's own
+    facts and containers stay as last seen.
     """
     if not claim_cluster(cluster, observed, began_at, stand_in):
         return False
@@ -164,9 +104,9 @@ def store_observation(cluster: Cluster, observed: ObservedEngine, began_at: date
 
 
 def claim_cluster(cluster: Cluster, observed: ObservedEngine, began_at: datetime, stand_in: str) -> bool:
-    """Write the engine's facts and hold the row to the end of the transaction, unless a later observation was stored.
+    """Write the engine's facts and lock the row until the transaction ends. Returns False if a later observation is stored.
 
-    A `synced_at` in the future comes from a clock that was set back since: it must not block every sync until then.
+    A `synced_at` in the future comes from a clock that was set back later: it must not block every sync until then.
     """
     stored = Q(synced_at__isnull=True) | Q(synced_at__lte=began_at) | Q(synced_at__gt=timezone.now())
     reachable = models.Case(
@@ -178,13 +118,13 @@ def claim_cluster(cluster: Cluster, observed: ObservedEngine, began_at: datetime
         status=Cluster.Status.REACHABLE,
         status_reason=stand_in[:500],
         swarm_manager=observed.facts.swarm_role == "manager",
-        swarm_notice=make_notice(observed.facts, observed.swarm_problem),
-        **({} if stand_in else describe_engine(observed.facts)),
+        swarm_notice=make_swarm_notice(observed.facts, observed.swarm_problem),
+        **({} if stand_in else read_engine_values(observed.facts)),
     )
     return claimed == 1
 
 
-def describe_engine(facts: EngineFacts) -> dict[str, Any]:
+def read_engine_values(facts: EngineFacts) -> dict[str, Any]:
     return {
         "engine_id": facts.engine_id,
         "engine_version": facts.engine_version,
@@ -197,8 +137,11 @@ def describe_engine(facts: EngineFacts) -> dict[str, Any]:
     }
 
 
-def make_notice(facts: EngineFacts, problem: str) -> models.Case | str:
-    """Cluster.swarm_notice. That an engine is no manager any more is said until it is one again, or the cluster is edited."""
+def make_swarm_notice(facts: EngineFacts, problem: str) -> models.Case | str:
+    """Return the value of Cluster.swarm_notice.
+
+    The notice that an engine is no longer a manager stays until the engine is one again or somebody edits the cluster.
+    """
     if facts.swarm_role == "manager":
         return f"{facts.hostname} cannot see its Swarm at the moment: {problem}"[:500] if problem else ""
     lost = (
@@ -212,11 +155,11 @@ def make_notice(facts: EngineFacts, problem: str) -> models.Case | str:
 def store_applications(
     cluster: Cluster, observed: Iterable[ObservedApplication], sources: Iterable[str]
 ) -> dict[tuple[str, str], Application]:
-    """All rows of the cluster from those sources, by source and name; those not observed are absent."""
+    """Return all rows of the cluster from those sources, by source and name. Those not observed become absent."""
     rows = {(row.source, row.name): row for row in Application.objects.filter(cluster=cluster, source__in=sources)}
-    wanted = {(found.source, found.name): describe_application(found) for found in observed}
-    gone = {"status": Application.Status.ABSENT, "wanted": 0, "running": 0}
-    changed = [row for key, row in rows.items() if apply_values(row, wanted.get(key, gone))]
+    wanted = {(found.source, found.name): read_application_values(found) for found in observed}
+    absent = {"status": Application.Status.ABSENT, "wanted": 0, "running": 0}
+    changed = [row for key, row in rows.items() if apply_values(row, wanted.get(key, absent))]
     new = [
         Application(cluster=cluster, source=source, name=name, **values)
         for (source, name), values in wanted.items()
@@ -229,21 +172,21 @@ def store_applications(
 def store_services(
     cluster: Cluster, applications: Mapping[tuple[str, str], Application], observed: Iterable[ObservedApplication]
 ) -> dict[Service, ObservedService | ObservedSwarmService | None]:
-    """All rows of those applications with what was observed of them; None: the service is absent."""
+    """Return all service rows of those applications, each with what was observed of it; None means that it is absent."""
     found_services = {
         (applications[found.source, found.name].pk, service.name): service for found in observed for service in found.services
     }
     known = {row.pk for row in applications.values()}
     stored = Service.objects.filter(application__cluster=cluster)
     rows = {(row.application_id, row.name): row for row in stored if row.application_id in known}
-    gone = {"status": Application.Status.ABSENT, "replicas": 0, "running": 0, "health": "", "ports": [], "last_error": ""}
+    absent = {"status": Application.Status.ABSENT, "replicas": 0, "running": 0, "health": "", "ports": [], "last_error": ""}
     changed = [
         row
         for key, row in rows.items()
-        if apply_values(row, describe_service(found_services[key]) if key in found_services else gone)
+        if apply_values(row, read_service_values(found_services[key]) if key in found_services else absent)
     ]
     new = [
-        Service(application_id=application_id, name=name, **describe_service(found))
+        Service(application_id=application_id, name=name, **read_service_values(found))
         for (application_id, name), found in found_services.items()
         if (application_id, name) not in rows
     ]
@@ -253,7 +196,7 @@ def store_services(
 
 def store_containers(cluster: Cluster, services: Mapping[Service, ObservedService | ObservedSwarmService | None]) -> None:
     wanted = {
-        (service.pk, container.container_id): describe_container(container)
+        (service.pk, container.container_id): read_container_values(container)
         for service, found in services.items()
         if found
         for container in found.containers
@@ -283,7 +226,7 @@ def replace_rows(
     wanted: Mapping[tuple[Any, ...], Mapping[str, Any]],
     key_names: tuple[str, ...],
 ) -> None:
-    """Make the stored rows those wanted: values by key, which are the columns `key_names`."""
+    """Make the stored rows equal to `wanted`: values of the columns `key_names` → values of the other columns by name."""
     rows = {tuple(getattr(row, name) for name in key_names): row for row in stored}
     changed = [row for key, row in rows.items() if key in wanted and apply_values(row, wanted[key])]
     new = [model(**dict(zip(key_names, key, strict=True)), **values) for key, values in wanted.items() if key not in rows]
@@ -295,7 +238,7 @@ def read_fields(found: ObservedTask | ObservedNode | ObservedSwarmService, exclu
     return {item.name: getattr(found, item.name) for item in fields(found) if item.name not in exclude}
 
 
-def describe_application(found: ObservedApplication) -> dict[str, Any]:
+def read_application_values(found: ObservedApplication) -> dict[str, Any]:
     return {
         "status": found.status,
         "wanted": found.wanted,
@@ -307,7 +250,7 @@ def describe_application(found: ObservedApplication) -> dict[str, Any]:
     }
 
 
-def describe_service(found: ObservedService | ObservedSwarmService) -> dict[str, Any]:
+def read_service_values(found: ObservedService | ObservedSwarmService) -> dict[str, Any]:
     values = {
         "status": found.status,
         "mode": found.mode,
@@ -332,7 +275,7 @@ def describe_service(found: ObservedService | ObservedSwarmService) -> dict[str,
     return values
 
 
-def describe_container(found: ListedContainer) -> dict[str, Any]:
+def read_container_values(found: ListedContainer) -> dict[str, Any]:
     return {
         "name": found.name,
         "state": found.state,
@@ -347,7 +290,7 @@ def describe_container(found: ListedContainer) -> dict[str, Any]:
 
 
 def apply_values(row: models.Model, values: Mapping[str, Any]) -> bool:
-    """Set them on the row; True if any differs from what it had."""
+    """Set the values on the row. Returns whether any of them changed."""
     changed = {name: value for name, value in values.items() if getattr(row, name) != value}
     for name, value in changed.items():
         setattr(row, name, value)
@@ -355,7 +298,7 @@ def apply_values(row: models.Model, values: Mapping[str, Any]) -> bool:
 
 
 def write_rows(model: type[models.Model], new: list[Any], changed: list[Any]) -> None:
-    """Insert and update in bulk. The update is an upsert on the primary key: one statement for many rows and columns."""
+    """Insert and update in bulk. The update is an upsert on the primary key, one statement for many rows and columns."""
     manager = model._default_manager
     manager.bulk_create(new)
     if changed:
@@ -364,9 +307,9 @@ def write_rows(model: type[models.Model], new: list[Any], changed: list[Any]) ->
 
 
 def prune_absent(rows: models.QuerySet[Any]) -> None:
-    """Delete what is gone from the engine and that nothing outside this app refers to (a trigger, a call)."""
+    """Delete the absent rows that nothing outside this app (a trigger, a call) refers to."""
     absent = rows.filter(status=Application.Status.ABSENT)
-    # The lock keeps a trigger or call from being added to one of them between the question and the deletion.
+    # The lock prevents a trigger or call from being added to one of them between this query and the deletion.
     candidates = [row.pk for row in absent.select_for_update(of=("self",))]
     if not candidates:
         return

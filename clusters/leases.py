@@ -1,8 +1,8 @@
-"""What only one process of all should do at a time: rows of `Lease`, claimed, extended and let go. The only writer of them.
+"""Leases of work that only one of all processes should do at a time. This module is the only writer of `Lease`.
 
-Times are the database's own (`Now()`), on whatever host a process runs, so clocks of hosts that differ do no harm. When the
-database's clock jumps ahead by more than a lease, another may take it although the holder lives: the holder finds out when it
-extends next, and until then two do the same. What is done under a lease must bear that.
+Times are the database's own (`Now()`), so hosts whose clocks differ do no harm. If the database's clock jumps ahead by more
+than a lease, another process can take the lease while its holder is alive. The holder notices at its next extension; until
+then both do the work. Work done under a lease must tolerate that.
 """
 
 import os
@@ -16,25 +16,25 @@ from django.db.models.functions import Now
 
 from clusters.models import Lease
 
-LONGEST_LEASE = timedelta(hours=1)  # one that ends later was given by a clock that has been set back since
+LONGEST_LEASE = timedelta(hours=1)  # a lease that ends later was given before the clock was set back
 
 
-def make_owner() -> str:
-    """A name for who asks, that no other process and no later one has."""
+def make_lease_owner() -> str:
+    """Return a name for the calling process or thread that no other one has, now or later."""
     return f"{socket.gethostname()[:24]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def claim_leases(names: Collection[str], owner: str, seconds: float) -> set[str]:
-    """Take those of the names that nobody holds, for `seconds` (at most LONGEST_LEASE).
+    """Claim the leases of those names that nobody holds, for `seconds` (at most LONGEST_LEASE).
 
-    Returns all that `owner` holds by now, also of other names. Raises DatabaseError.
+    Returns the names of all leases that `owner` holds afterwards, including names not given. Raises DatabaseError.
     """
     is_held = Q(expires_at__gt=Now(), expires_at__lte=Now() + LONGEST_LEASE)
     missing = set(names) - set(Lease.objects.filter(is_held).values_list("name", flat=True))
     if missing:
         Lease.objects.filter(~is_held, name__in=missing).delete()
         until = Now() + timedelta(seconds=seconds)
-        # Of several that find a lease free the first one's row stays.
+        # When several processes find a lease free, the first one's row stays.
         Lease.objects.bulk_create(
             [Lease(name=name, owner=owner, expires_at=until) for name in sorted(missing)], ignore_conflicts=True
         )
@@ -42,11 +42,11 @@ def claim_leases(names: Collection[str], owner: str, seconds: float) -> set[str]
 
 
 def extend_leases(owner: str, seconds: float) -> None:
-    """All that `owner` still has, also when their time ran out and nobody took them. Raises DatabaseError."""
+    """Extend all leases of `owner`, including expired ones that nobody took. Raises DatabaseError."""
     Lease.objects.filter(owner=owner).update(expires_at=Now() + timedelta(seconds=seconds))
 
 
 def release_leases(owner: str, names: Collection[str] | None = None) -> None:
-    """Let them go (all, without `names`): another may take them at once. Raises DatabaseError."""
+    """Release the leases of those names, or all of `owner`'s. Others can claim them at once. Raises DatabaseError."""
     held = Lease.objects.filter(owner=owner)
     (held if names is None else held.filter(name__in=names)).delete()

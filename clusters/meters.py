@@ -1,8 +1,8 @@
-"""What the console counts of itself: the meters, and what this process has counted since it was last asked (`drain`).
+"""The meters, and what this process has counted since the counts were last drained (`drain_counts`).
 
-Counting is a dictionary entry under a lock, and knows neither Django nor Prometheus. `console.telemetry.totals` adds what the
-processes have drained to one sum in the database, and /metrics shows that sum. Labels take few values each: codes of our own,
-and a cluster by its uid. Never a link, a name that a caller sent, or a sentence.
+Counting is a dictionary entry under a lock, and knows neither Django nor Prometheus. `console.telemetry.totals` adds the
+drained counts of all processes to one sum in the database, and /metrics shows that sum. Each label takes few values: codes of
+our own, and clusters by their uid. Never use a link, a name that a caller sent, or a sentence.
 """
 
 import re
@@ -28,7 +28,7 @@ class Counter:
         self.name, self.help, self.labels = name, help_text, labels
 
     def add(self, *values: str) -> None:
-        """One more; `values` in the order of `labels`."""
+        """Count one more. `values` are in the order of `labels`."""
         series = self.name, _label(self.labels, values)
         with _lock:
             _counts[series] += 1
@@ -43,7 +43,7 @@ class Histogram:
         self._cells: dict[tuple[str, ...], list[float]] = {}  # by labels: a count for each bound and beyond, then the sum
 
     def observe(self, seconds: float, *values: str) -> None:
-        """A clock that was set back gives 0, not less."""
+        """Count one observation. A negative time, from a clock that was set back, counts as 0."""
         seconds = max(seconds, 0.0)
         place = bisect_left(self.bounds, seconds)
         with _lock:
@@ -54,7 +54,7 @@ class Histogram:
             cells[-1] += seconds
 
     def move_to(self, counts: dict[Series, float]) -> None:
-        """All buckets of what was observed, so that a histogram is whole from its first value on. Under the lock."""
+        """Add all buckets to `counts`, also empty ones, and reset them. Call it under the lock."""
         for values, (*cells, total) in self._cells.items():
             labels = _label(self.labels, values)
             below = 0.0
@@ -72,30 +72,33 @@ def _label(names: tuple[str, ...], values: tuple[str, ...]) -> tuple[tuple[str, 
 
 CALLS_ENDED = Counter("windlass_calls_ended_total", "Calls that have ended.", ("action", "state", "reason"))
 CALL_WAIT_SECONDS = Histogram(
-    "windlass_call_wait_seconds", "From the acceptance of a call to its begin.", ("action",), SECONDS_OF_A_CALL
+    "windlass_call_wait_seconds", "Time from the acceptance of a call to its start.", ("action",), SECONDS_OF_A_CALL
 )
 CALL_RUN_SECONDS = Histogram(
-    "windlass_call_run_seconds", "From the begin of a call to its end.", ("action", "state"), SECONDS_OF_A_CALL
+    "windlass_call_run_seconds", "Time from the start of a call to its end.", ("action", "state"), SECONDS_OF_A_CALL
 )
 HOOK_REQUESTS = Counter(
-    "windlass_hook_requests_total", "Requests to links, by kind of link and HTTP status of the answer.", ("link", "code")
+    "windlass_hook_requests_total", "Requests to links, by kind of link and HTTP status of the response.", ("link", "code")
 )
 HOOK_ACK_SECONDS = Histogram(
     "windlass_hook_ack_seconds",
-    "From a request to a link to its answer, or to when it begins to wait for the end of its call.",
+    "Time from a request to a link to its response, or until it begins to wait for its call to end.",
     ("link",),
     SECONDS_OF_AN_ANSWER,
 )
-ENGINE_REQUESTS = Counter(
-    "windlass_engine_requests_total", "Requests to engines, by what came of them.", ("cluster", "outcome")
-)
+ENGINE_REQUESTS = Counter("windlass_engine_requests_total", "Requests to engines, by outcome.", ("cluster", "outcome"))
 METERS: tuple[Counter | Histogram, ...] = (
-    *(CALLS_ENDED, CALL_WAIT_SECONDS, CALL_RUN_SECONDS, HOOK_REQUESTS, HOOK_ACK_SECONDS, ENGINE_REQUESTS),
+    CALLS_ENDED,
+    CALL_WAIT_SECONDS,
+    CALL_RUN_SECONDS,
+    HOOK_REQUESTS,
+    HOOK_ACK_SECONDS,
+    ENGINE_REQUESTS,
 )
 
 
-def drain() -> dict[Series, float]:
-    """What was counted since the last time, which is forgotten here."""
+def drain_counts() -> dict[Series, float]:
+    """Return what was counted since the last call, and reset the counts."""
     with _lock:
         for meter in METERS:
             if isinstance(meter, Histogram):
@@ -105,8 +108,8 @@ def drain() -> dict[Series, float]:
     return drained
 
 
-def put_back(counts: Mapping[Series, float]) -> None:
-    """What was drained and could not be stored."""
+def restore_counts(counts: Mapping[Series, float]) -> None:
+    """Add drained counts that could not be stored back to this process's counts."""
     with _lock:
         for series, number in counts.items():
             _counts[series] += number

@@ -1,6 +1,6 @@
-"""Registries as the rest of Windlass uses them: which one an image is in, with which credentials, and what they may do there.
+"""The stored registries: finds the registry of an image, opens it with fresh credentials, and checks what those may do.
 
-Nothing here is asked inside a transaction: registries are slow.
+Registries are slow: do not call these functions inside a transaction.
 """
 
 from dataclasses import dataclass, replace
@@ -16,23 +16,24 @@ from clusters.registry.credentials import read_helper_credentials
 from clusters.registry.errors import RegistryError
 from clusters.registry.reference import BadReference, ImageReference, parse_reference
 
-PERMISSION_SECONDS = 60  # that a registry's word about a push is kept
-PERMISSION_PATIENCE = 8.0  # seconds for that word: a dialog waits for it
-PROBLEM_LENGTH = 500  # characters, as Registry.problem keeps
+# The outcome fields of a registry that was not tested or used since its settings changed.
+NOT_SEEN_YET = {"checked_at": None, "problem": "", "pull_limit": None, "pull_remaining": None, "pull_window_seconds": None}
+PERMISSION_SECONDS = 60  # for which a registry's answer about a push is cached
+PERMISSION_PATIENCE = 8.0  # seconds to wait for that answer, while a dialog waits
+PROBLEM_LENGTH = 500  # characters, the length of Registry.problem
 
 
 @dataclass(frozen=True)
 class PushPermission:
-    """Whether stored credentials may push to a repository, by the registry's own word. `reason`: the sentence where they may
-    not, with the way to mend it."""
+    """Whether the registry lets the stored credentials push to a repository. If not, `reason` says why and how to fix it."""
 
     allowed: bool
     reason: str = ""
 
 
 def find_registry(reference: str) -> Registry | None:
-    """The registry that an image reference names by its host, or by one of the other hosts. None: none is stored, or the
-    reference cannot be read."""
+    """Return the stored registry whose host, or one of whose aliases, an image reference names. Returns None if there is none
+    or the reference is invalid."""
     try:
         host = parse_reference(reference).host
     except BadReference:
@@ -43,9 +44,9 @@ def find_registry(reference: str) -> Registry | None:
 
 
 def open_access(registry: Registry) -> RegistryAccess:
-    """With credentials that are fresh: a credential helper is asked.
+    """Return the registry's access with fresh credentials, from its credential helper if it has one.
 
-    Raises RegistryError: `helper_failed`, or `unauthorized` for a stored token that has expired.
+    Raises RegistryError with the code `helper_failed`, or `unauthorized` if the stored token has expired.
     """
     if registry.credential_helper:
         username, password = read_helper_credentials(registry.credential_helper, registry.host)
@@ -57,8 +58,8 @@ def open_access(registry: Registry) -> RegistryAccess:
 
 
 def engine_credentials(reference: str) -> dict[str, str] | None:
-    """What an engine needs to pull it: `serveraddress` with `username` and `password`, or with `identitytoken`. None without a
-    stored registry or user. Raises RegistryError as open_access does."""
+    """Return the credentials that an engine needs to pull the image: `serveraddress` with `username` and `password`, or with
+    `identitytoken`. Returns None if no registry or no user name is stored. Raises RegistryError as open_access does."""
     registry = find_registry(reference)
     access = open_access(registry) if registry else None
     if access is None or access.is_anonymous:
@@ -70,7 +71,7 @@ def engine_credentials(reference: str) -> dict[str, str] | None:
 
 
 def test_registry(registry: Registry) -> str:
-    """Ask it with the stored credentials and keep what was seen (`checked_at`, `problem`, limits). A sentence for people.
+    """Try the stored credentials, store the outcome (`checked_at`, `problem`, pull limits), and return a sentence for people.
     Raises RegistryError."""
     try:
         access = open_access(registry)
@@ -80,14 +81,14 @@ def test_registry(registry: Registry) -> str:
         keep_outcome(registry, error.limit, error.message)
         raise
     keep_outcome(registry, limit)
-    words = "answers. No user name is stored: only what it gives to everyone can be pulled."
+    words = "answers. No user name is stored, so only public images can be pulled."
     if not access.is_anonymous:
         words = "answers and accepts the stored credentials."
     return f"{registry} {words}{f' {limit}.' if limit else ''}"
 
 
 def keep_outcome(registry: Registry, limit: PullLimit | None, problem: str = "") -> None:
-    """What a test or a use met, for the registry's page. A limit that was not told now stays what it was."""
+    """Store the outcome of a test or a use, for the registry's page. Without a limit in the answer the stored one stays."""
     seen: dict[str, object] = {"checked_at": timezone.now(), "problem": problem[:PROBLEM_LENGTH].replace("\0", "")}
     if limit:
         seen |= {
@@ -101,31 +102,35 @@ def keep_outcome(registry: Registry, limit: PullLimit | None, problem: str = "")
 
 
 def find_push_permission(repository: str) -> PushPermission:
-    """Kept for PERMISSION_SECONDS by registry, credentials and repository. `repository` as ImageReference has it."""
+    """Return whether the stored credentials may push to `repository`, in the form of ImageReference.repository.
+
+    The answer is cached for PERMISSION_SECONDS, by registry, credentials and repository.
+    """
     try:
         image = parse_reference(repository)
     except BadReference as error:
         return PushPermission(False, str(error))
     registry = find_registry(repository)
     if registry is None:
-        how = f"Store {image.host} among the registries, with an account that may push to {image.path}."
+        how = f"Add {image.host} under Registries, with an account that may push to {image.path}."
         return PushPermission(False, f"No registry is stored for {image.host}. {how}")
     key = make_permission_key(registry, image.path)
     permission = cache.get(key)
     if not isinstance(permission, PushPermission):
-        permission = ask_push_permission(registry, image)
+        permission = request_push_permission(registry, image)
         cache.set(key, permission, PERMISSION_SECONDS)
     return permission
 
 
 def make_permission_key(registry: Registry, path: str) -> str:
-    """Changes with everything that the answer depends on, so that mended credentials count at once. Tells nothing of them."""
+    """Return a cache key that changes with everything the answer depends on, so that corrected credentials count at once. It
+    is a hash and reveals nothing about them."""
     parts = (registry.host, registry.username, registry.password, registry.credential_helper, registry.ca, path)
-    told = "\0".join([str(registry.pk), str(registry.plain_http), str(registry.password_expires_at), *parts])
-    return f"push-permission-{salted_hmac('clusters.registries', told, algorithm='sha256').hexdigest()}"
+    settings = "\0".join([str(registry.pk), str(registry.plain_http), str(registry.password_expires_at), *parts])
+    return f"push-permission-{salted_hmac('clusters.registries', settings, algorithm='sha256').hexdigest()}"
 
 
-def ask_push_permission(registry: Registry, image: ImageReference) -> PushPermission:
+def request_push_permission(registry: Registry, image: ImageReference) -> PushPermission:
     try:
         access = open_access(registry)
         with RegistryClient(access, PERMISSION_PATIENCE) as client:
@@ -137,7 +142,7 @@ def ask_push_permission(registry: Registry, image: ImageReference) -> PushPermis
     if access.is_anonymous:
         how = f"Store the user name and password of an account that may push to {image.path}."
         return PushPermission(False, f"No credentials are stored for {registry}. {how}")
-    how = "Give it write permission there, or store the credentials of an account that has it."
+    how = "Give the account write permission there, or store the credentials of an account that has it."
     return PushPermission(False, f"{registry} does not let {name_account(access)} push to {image.path}. {how}")
 
 
@@ -146,14 +151,14 @@ def name_account(access: RegistryAccess) -> str:
 
 
 def advise(registry: Registry, error: RegistryError) -> str:
-    """What mends it, as a sentence."""
+    """Return a sentence that says how to fix the error."""
     advices = {
-        "tls": f"Correct the CA certificate or the plain HTTP setting of {registry} among the registries.",
+        "tls": f"Correct the CA certificate or the plain HTTP setting of {registry} under Registries.",
         "unauthorized": f"Store credentials for {registry} that it accepts.",
         "forbidden": f"Store credentials for {registry} that may push.",
         "not_found": "Create the repository there, or correct the registry's host.",
         "helper_failed": f"Correct the credential helper of {registry}, or store a user name and password.",
-        "bad_answer": f"Check the host of {registry} among the registries.",
+        "bad_answer": f"Check the host of {registry} under Registries.",
     }
-    again = "Try again in a minute, or test the registry among the registries."
+    again = "Try again in a minute, or test the registry under Registries."
     return advices.get(error.code, again)

@@ -6,17 +6,17 @@ from typing import Any
 from django import forms
 
 from clusters.models import Registry
+from clusters.registries import NOT_SEEN_YET
 from clusters.registry.reference import BadReference, normalize_host
 
-KEEP = "One is stored. Leave this empty to keep it; it is never shown."
-RETYPE = "Type the password again: the stored one is sent to no host that it was not given for."
+KEEP_SECRET = "A secret is stored and never shown. Leave this empty to keep it."  # noqa: S105 - a sentence
+RETYPE_PASSWORD = "Enter the password again. The stored one is never sent to a host that it was not entered for."  # noqa: S105
 
-# What Test asks the registry with.
+# The settings that Test uses.
 TESTED_FIELDS = ("host", "kind", "aliases", "username", "password", "credential_helper", "ca", "plain_http")
 SECRETS = ("password", "signing_secret")
-FORGOTTEN = {"checked_at": None, "problem": "", "pull_limit": None, "pull_remaining": None, "pull_window_seconds": None}
 
-# Where a kind has one host for everybody, and what its hosts look like elsewhere.
+# The one host of a kind that has only one, and an example host for each of the other kinds.
 HOSTS = {"dockerhub": "docker.io", "ghcr": "ghcr.io", "quay": "quay.io"}
 EXAMPLES = {
     "distribution": "registry.example.com:5000",
@@ -31,25 +31,26 @@ EXAMPLES = {
     "nexus": "nexus.example.com:8082",
     "other": "registry.example.com",
 }
-# What to give as user name and password.
+# What to enter as user name and password, by kind.
 HINTS = {
-    "dockerhub": "Your Docker ID and a personal access token: Read-only to pull, Read & Write for the boxes of Create Trigger.",
-    "harbor": "A robot account of the project, with its whole name: robot$project+windlass.",
-    "quay": "A robot account, namespace+name, and its token.",
-    "ghcr": "Your user name and a classic personal access token with read:packages; write:packages for the boxes of "
-    "Create Trigger.",
+    "dockerhub": "Your Docker ID and a personal access token: Read-only for pulls, Read & Write to associate images with "
+    "triggers.",
+    "harbor": "A robot account of the project, with its full name: robot$project+windlass.",
+    "quay": "A robot account (namespace+name) and its token.",
+    "ghcr": "Your user name and a classic personal access token with read:packages for pulls, or write:packages to associate "
+    "images with triggers.",
     "gitea": "Your user name and an access token with the scope package.",
     "gitlab": "A deploy token, or your user name and an access token with read_registry and write_registry.",
     "acr": "A token of the registry and its password, or a service principal: application id and secret.",
-    "alibaba": "The account's full name and the registry's own password, not that of the console.",
-    "ecr": "Passwords last 12 hours: leave user and password empty and give the credential helper ecr-login below.",
-    "artifact_registry": "_json_key as the user name and the whole key file of a service account as the password.",
+    "alibaba": "The account's full name and the registry's own password, not the password of Alibaba's console.",
+    "ecr": "Passwords expire after 12 hours. Leave both empty, and enter ecr-login as the credential helper below.",
+    "artifact_registry": "_json_key as the user name, and the complete key file of a service account as the password.",
     "artifactory": "A user name and an identity token.",
-    "nexus": "A user whose role has the repository's docker privileges, or a user token's two parts.",
+    "nexus": "A user whose role has the repository's docker privileges, or the two parts of a user token.",
 }
 
 
-# Of hosts that tell their kind by their name.
+# The kind of a host, by the end of its name.
 DOMAINS = {
     ".azurecr.io": "acr",
     ".aliyuncs.com": "alibaba",
@@ -60,7 +61,7 @@ DOMAINS = {
 
 
 def propose_registry(host: str) -> dict[str, str]:
-    """The form's first values for an image's host; none for what is no host."""
+    """Return the form's initial values for an image's host, or an empty dictionary if the text is no host."""
     try:
         name = normalize_host(host)
     except BadReference:
@@ -71,22 +72,30 @@ def propose_registry(host: str) -> dict[str, str]:
 
 
 class RegistryForm(forms.ModelForm):
-    """Stored secrets are never sent to the browser: left empty they are kept, and a box removes each."""
+    """A form that never sends stored secrets to the browser. An empty field keeps the secret; a checkbox removes it."""
 
     remove_password = forms.BooleanField(label="Remove the stored password", required=False)
     remove_signing_secret = forms.BooleanField(label="Remove the stored signing secret", required=False)
     password_expires_at = forms.DateTimeField(
-        label="The password expires (UTC)",
+        label="Password expires (UTC)",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-        help_text="For a token that is refreshed from outside: the page warns when it is due.",
+        help_text="For a token that expires. The page warns when it is due.",
     )
 
     class Meta:
         model = Registry
         fields = (
-            *("kind", "host", "username", "password", "aliases", "credential_helper", "password_expires_at"),
-            *("ca", "plain_http", "signing_secret"),
+            "kind",
+            "host",
+            "username",
+            "password",
+            "aliases",
+            "credential_helper",
+            "password_expires_at",
+            "ca",
+            "plain_http",
+            "signing_secret",
         )
         labels = {
             "kind": "Kind",
@@ -96,9 +105,13 @@ class RegistryForm(forms.ModelForm):
             "signing_secret": "Signing secret",
         }
         help_texts = {
-            "credential_helper": "The end of a docker-credential-… program's name that the worker can run: ecr-login. "
-            "It is asked anew for each use.",
+            "host": "The host in image names, such as docker.io or registry.example.com:5000.",
+            "aliases": "Other hosts of the same registry, one per line, such as an internal name.",
+            "credential_helper": "The end of the name of a docker-credential-… program that the worker can run, such as "
+            "ecr-login. It runs for each use.",
+            "ca": "PEM. Needed if the system does not trust the registry's certificate.",
             "plain_http": "Only for a registry on this machine's loopback.",
+            "signing_secret": "The webhook's signing secret. If set, pushes without a valid signature are refused.",
         }
         widgets = {
             "password": forms.PasswordInput(attrs={"autocomplete": "new-password"}),
@@ -118,19 +131,19 @@ class RegistryForm(forms.ModelForm):
         self.known_hosts = list_hosts(self.instance)
         for name in SECRETS:
             self.initial.pop(name, None)
-            if name not in self.fields:  # the admin leaves them out for who may only look
+            if name not in self.fields:  # the admin omits them for users who may only view
                 continue
             if self.stored[name]:
-                self.fields[name].help_text = KEEP
+                self.fields[name].help_text = KEEP_SECRET
             else:
                 del self.fields[f"remove_{name}"]
         if "host" in self.fields:
-            self.fields["host"].required = False  # proposed by the kind
+            self.fields["host"].required = False  # the kind can imply it
             self.fields["host"].widget.attrs["placeholder"] = EXAMPLES.get(self.shown_kind, "")
 
     @property
     def shown_kind(self) -> str:
-        """The chosen kind, right or wrong."""
+        """The chosen kind, valid or not."""
         return str(self["kind"].value() or "") if "kind" in self.fields else ""
 
     @property
@@ -138,10 +151,10 @@ class RegistryForm(forms.ModelForm):
         return list(HINTS.items())
 
     def clean_host(self) -> str:
-        """Where none is typed, the one that everybody has for the kind."""
+        """Normalise the host. An empty one becomes the only host of its kind."""
         host: str = self.cleaned_data["host"] or HOSTS.get(self.cleaned_data.get("kind", ""), "")
         if not host:
-            raise forms.ValidationError("Give the registry's host, as the images name it.")
+            raise forms.ValidationError("Enter the registry's host, as image names contain it.")
         try:
             return normalize_host(host)
         except BadReference as error:
@@ -155,26 +168,26 @@ class RegistryForm(forms.ModelForm):
             elif name in self.fields and not cleaned.get(name) and name not in self.errors:
                 cleaned[name] = self.stored[name]
         if self._would_leak(cleaned):
-            self.add_error("password", RETYPE)
+            self.add_error("password", RETYPE_PASSWORD)
         return cleaned
 
     def _would_leak(self, cleaned: dict[str, Any]) -> bool:
-        """Whether the stored password would go to a host that its owner did not type it for."""
+        """Return whether the stored password would be sent to a host that it was not entered for."""
         kept = self.stored["password"] and cleaned.get("password") == self.stored["password"] and not self.data.get("password")
-        asked = {cleaned.get("host", ""), *cleaned.get("aliases", "").lower().split()} - {""}
-        return bool(kept and not asked <= self.known_hosts)
+        hosts = {cleaned.get("host", ""), *cleaned.get("aliases", "").lower().split()} - {""}
+        return bool(kept and not hosts <= self.known_hosts)
 
     def save(self, commit: bool = True) -> Registry:
-        """What was seen with other settings is forgotten."""
+        """Save the settings and discard what was seen with the previous ones."""
         if set(self.changed_data) & {*TESTED_FIELDS, "remove_password"}:
-            for name, value in FORGOTTEN.items():
+            for name, value in NOT_SEEN_YET.items():
                 setattr(self.instance, name, value)
         registry: Registry = super().save(commit)
         return registry
 
     @property
     def has_more(self) -> bool:
-        """Whether the rarer fields hold something or are wrong, and must be open."""
+        """Whether the rarely used fields have a value or an error, and so must be shown open."""
         return any(
             self[name].value() or name in self.errors for name in ("aliases", "credential_helper", "password_expires_at")
         )
@@ -185,5 +198,5 @@ class RegistryForm(forms.ModelForm):
 
 
 def list_hosts(registry: Registry) -> set[str]:
-    """Its own and the others, as stored."""
+    """Return the registry's host and its aliases, as stored."""
     return {registry.host, *registry.aliases.split()}

@@ -1,5 +1,5 @@
-"""The four roles and what each may do. A role holds for all clusters (a Django group of its name) or for single ones
-(models.ClusterGrant); `clusters.access` answers who has which.
+"""The four roles and their permissions. A user has a role for all clusters (through the Django group of its name) or for
+single ones (models.ClusterGrant). `clusters.access` answers which user has which.
 """
 
 from django.db import models
@@ -13,7 +13,7 @@ class Role(models.TextChoices):
     ADMINISTRATOR = "administrator", _("Administrator")
 
 
-# Sees everything but secrets.
+# Sees everything except secrets.
 VIEWER = frozenset(
     {
         *(f"clusters.view_{model}" for model in ("cluster", "node", "application", "service", "container", "task")),
@@ -25,18 +25,20 @@ VIEWER = frozenset(
 )
 # Also redeploys, scales, stops and starts, calls triggers and reads logs.
 OPERATOR = VIEWER | {"triggers.add_triggercall", "clusters.view_logs"}
-# Also makes triggers, and sees and changes their secrets and those of containers.
+# Also manages triggers and sees their secrets, and reveals secret environment values of containers.
 DEPLOYER = OPERATOR | {
     *(f"triggers.{verb}_trigger" for verb in ("add", "change", "delete", "reveal")),
     *(f"triggers.{verb}_imagesubscription" for verb in ("add", "change", "delete")),
     "clusters.reveal_environment",
 }
-# Also deletes what runs, and manages the cluster.
+# Also deletes applications and containers, and manages the cluster.
 CLUSTER_ADMINISTRATOR = DEPLOYER | {
-    *("clusters.change_cluster", "clusters.delete_cluster"),
-    *("clusters.delete_application", "clusters.delete_container"),
+    "clusters.change_cluster",
+    "clusters.delete_cluster",
+    "clusters.delete_application",
+    "clusters.delete_container",
 }
-# Registries belong to no cluster: only a role for all clusters shows them and what they sent.
+# Registries belong to no cluster: only a role for all clusters includes them and their deliveries.
 REGISTRIES = frozenset({"clusters.view_registry", "triggers.view_delivery"})
 # For all clusters: also adds clusters and registries, manages users and their roles, and reads the audit log.
 ADMINISTRATOR = CLUSTER_ADMINISTRATOR | {

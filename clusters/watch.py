@@ -1,13 +1,14 @@
-"""Keeps the inventory current: one thread a cluster follows the engine's events and syncs after them.
+"""Keeps the inventory current. One thread per cluster listens to the engine's events and syncs after them.
 
-Of several processes one follows a cluster: who holds its lease. Two that do so for a moment write the same rows twice.
+Of several watcher processes the one that holds a cluster's lease watches it. If two do so for a moment, they write the same
+rows twice.
 
-A thread alternates between two things: sync, then listen from the moment before that sync on (by the engine's own clock,
-so that nothing falls between), until something happens or a full resync is due. A burst of events is one sync: what
-arrives within DEBOUNCE_SECONDS of the first event is answered together.
+A thread alternates between two steps: it syncs, then listens for events since the moment before that sync (by the engine's
+own clock, so that no event is missed) until something happens or a full resync is due. Events that arrive within
+DEBOUNCE_SECONDS of the first one cause one sync.
 
-Tasks on a Swarm's other nodes cause no event here. Between short rounds of listening the thread looks at the tasks
-themselves, and syncs when one has changed.
+Tasks on a Swarm's other nodes cause no events on this engine. Between short rounds of listening the thread reads the tasks,
+and syncs if one has changed.
 """
 
 import threading
@@ -25,44 +26,59 @@ from clusters.engine.errors import EngineError
 from clusters.engine.inspection.listing import ObservedEngine
 from clusters.engine.inspection.swarm_listing import look_at_tasks
 from clusters.inventory import mark_unreachable, observe_and_store
-from clusters.leases import claim_leases, extend_leases, make_owner, release_leases
+from clusters.leases import claim_leases, extend_leases, make_lease_owner, release_leases
 from clusters.models import Cluster
 
 log = structlog.get_logger("windlass.watch")
 
-ROSTER_SECONDS = 2.0  # how soon a cluster that was added, changed or deleted is noticed
+ROSTER_SECONDS = 2.0  # until a cluster that was added, changed or deleted is noticed
 RESYNC_SECONDS = 60.0
-RECONNECT_SECONDS = 10.0  # while a Swarm cannot be seen through any of several managers, until all are tried again
+RECONNECT_SECONDS = 10.0  # until all managers are tried again, while none of several can see the Swarm
 DEBOUNCE_SECONDS = 0.2
-# One listening round. A network that goes silent is noticed at its end, since the engine then fails to end it in time.
+# One round of listening. A silent network is noticed at its end, because the engine then does not end the round in time.
 LISTEN_SECONDS = 10.0
 ANSWER_SECONDS = 15.0
-LOOK_SECONDS = 2.0  # between two looks at a Swarm's tasks, unless they take more than a LOOK_SHARE of the time
+LOOK_SECONDS = 2.0  # between two looks at a Swarm's tasks; longer if looking would take more than LOOK_SHARE of the time
 LOOK_SHARE = 0.02
 LOOK_PATIENCE = 5.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
-STOP_SECONDS = 3.0  # how long a stopping watcher waits for its threads
+STOP_SECONDS = 3.0  # for which a stopping watcher waits for its threads
 
 EVENT_FILTERS = {
     "type": ["container", "image", "network", "service", "node"],
-    # Without exec_*: health checks run one each few seconds, and health_status says what came of it.
+    # exec_* is left out: each health check causes such events every few seconds, and health_status reports the result.
     "event": [
-        *("create", "start", "die", "pause", "unpause", "destroy", "rename", "update", "remove", "health_status"),
-        *("pull", "tag", "untag", "delete", "load", "import"),
-        *("connect", "disconnect"),
+        "create",
+        "start",
+        "die",
+        "pause",
+        "unpause",
+        "destroy",
+        "rename",
+        "update",
+        "remove",
+        "health_status",
+        "pull",
+        "tag",
+        "untag",
+        "delete",
+        "load",
+        "import",
+        "connect",
+        "disconnect",
     ],
 }
 
 
 def run_watcher(stop: threading.Event) -> None:
-    """Watches the clusters in the database that no other watcher does, until `stop` is set."""
+    """Watch the clusters that no other watcher has claimed, until `stop` is set."""
     threads: dict[int, ClusterWatch] = {}
     roster = Roster()
     try:
         while not stop.is_set():
             try:
                 close_old_connections()
-                adjust_watches(threads, roster.list_own())
+                adjust_watches(threads, roster.claim_clusters())
             except DatabaseFailure as error:
                 log.warning("the list of clusters cannot be read", error=str(error))
                 connection.close()
@@ -73,44 +89,44 @@ def run_watcher(stop: threading.Event) -> None:
         deadline = time.monotonic() + STOP_SECONDS
         for watch in threads.values():
             watch.join(max(deadline - time.monotonic(), 0))
-        roster.leave()
+        roster.release_clusters()
         connection.close()
 
 
 class Roster:
-    """The clusters that this watcher follows: those whose lease it holds."""
+    """The clusters that this watcher watches: those whose lease it holds."""
 
     def __init__(self) -> None:
-        self.owner = make_owner()
+        self.owner = make_lease_owner()
         self._extend_at = 0.0
 
-    def list_own(self) -> dict[int, Cluster]:
-        """Claims what nobody follows, and tells what is ours by now. Raises DatabaseError."""
+    def claim_clusters(self) -> dict[int, Cluster]:
+        """Claim the clusters that nobody watches, and return all that this watcher holds, by id. Raises DatabaseError."""
         seconds = settings.CALL_LEASE_SECONDS
         now = time.monotonic()
         if now >= self._extend_at:
             extend_leases(self.owner, seconds)
             self._extend_at = now + seconds / 3
-        clusters = {lease_name(cluster.pk): cluster for cluster in Cluster.objects.all()}
+        clusters = {name_cluster_lease(cluster.pk): cluster for cluster in Cluster.objects.all()}
         held = claim_leases(clusters, self.owner, seconds)
         if deleted := held - clusters.keys():
             release_leases(self.owner, deleted)
         return {cluster.pk: cluster for name, cluster in clusters.items() if name in held}
 
-    def leave(self) -> None:
-        """Lets other watchers take over at once; what fails here they do when the leases are over."""
+    def release_clusters(self) -> None:
+        """Let other watchers take over at once. If this fails, they take over when the leases expire."""
         try:
             release_leases(self.owner)
         except DatabaseFailure as error:
             log.warning("the clusters cannot be handed over", error=str(error))
 
 
-def lease_name(cluster_id: int) -> str:
+def name_cluster_lease(cluster_id: int) -> str:
     return f"cluster {cluster_id}"
 
 
 def adjust_watches(watches: "dict[int, ClusterWatch]", clusters: dict[int, Cluster]) -> None:
-    """One live watch for each cluster, at its present address."""
+    """Keep one live watch for each cluster, at its current address."""
     for pk, watch in list(watches.items()):
         if pk not in clusters or clusters[pk].endpoint != watch.endpoint or not watch.is_alive():
             watch.stop()
@@ -122,10 +138,10 @@ def adjust_watches(watches: "dict[int, ClusterWatch]", clusters: dict[int, Clust
 
 
 class ClusterWatch(threading.Thread):
-    """Syncs one cluster until stopped."""
+    """A thread that keeps one cluster in sync until it is stopped."""
 
     def __init__(self, cluster: Cluster) -> None:
-        # A daemon: a thread that hangs in a network call must not keep the process from ending.
+        # A daemon, because a thread that hangs in a network call must not prevent the process from ending.
         super().__init__(name=f"watch-{cluster.name}", daemon=True)
         self.cluster = cluster
         self.endpoint: EngineEndpoint = cluster.endpoint
@@ -135,7 +151,7 @@ class ClusterWatch(threading.Thread):
         self._failures = 0
 
     def stop(self) -> None:
-        """Returns at once; a thread that listens is woken up."""
+        """Ask the thread to end, and wake it if it listens. Returns at once."""
         self._stopping.set()
         if stream := self._stream:
             stream.interrupt()
@@ -150,7 +166,7 @@ class ClusterWatch(threading.Thread):
             connections.close_all()
 
     def follow_engine(self) -> None:
-        """Sync and listen over one connection, until it is lost, the watch is stopped, or another address is worth a try."""
+        """Sync and listen over one connection, until it is lost, the watch is stopped, or another address should be tried."""
         try:
             with EngineClient(self.endpoint, timeout=ANSWER_SECONDS) as client:
                 connected_at = time.monotonic()
@@ -176,7 +192,7 @@ class ClusterWatch(threading.Thread):
             self.report_database_failure(error)
 
     def wait_for_change(self, client: EngineClient, observed: ObservedEngine, patience: float) -> None:
-        """Returns when something happened on the engine or its Swarm after it was observed, and after `patience` seconds."""
+        """Return once something has happened on the engine or its Swarm since it was observed, or after `patience` seconds."""
         resync_at = time.monotonic() + patience
         is_in_swarm = observed.facts.swarm_state != "inactive"
         seconds = LOOK_SECONDS if is_in_swarm else LISTEN_SECONDS
@@ -197,7 +213,7 @@ class ClusterWatch(threading.Thread):
                 seconds = min(max(took / LOOK_SHARE, LOOK_SECONDS), LISTEN_SECONDS)
 
     def report_loss(self, error: EngineError) -> None:
-        if self._failures == 1:  # once a loss, not once a try
+        if self._failures == 1:  # one line per loss, not per attempt
             self.log.warning("engine lost", reason=error.message)
         try:
             mark_unreachable(self.cluster, error.message)
@@ -210,7 +226,8 @@ class ClusterWatch(threading.Thread):
 
 
 def find_fingerprint(client: EngineClient) -> int | None:
-    """Of the Swarm's tasks; None while the engine cannot tell. Whether it answers at all is for the next request to tell."""
+    """Return the fingerprint of the Swarm's tasks, or None if it cannot be read. The next request finds out whether the engine
+    still answers."""
     try:
         with client.patience(LOOK_PATIENCE):
             return look_at_tasks(client)

@@ -1,4 +1,4 @@
-"""Under /api/: the REST API, its schema, and the page to read it."""
+"""The addresses below /api/: the REST API, its schema, and the page that documents it."""
 
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView

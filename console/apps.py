@@ -6,10 +6,10 @@ class ConsoleConfig(AppConfig):
     name = "console"
 
     def ready(self) -> None:
-        from console import celery as celery  # makes it the current Celery application
+        from console import celery as celery  # makes this the current Celery application
         from console import checks as checks  # registers the system checks
-        from console.pages.users import sign_ins as sign_ins  # records sign-ins
+        from console.pages.users import sign_ins as sign_ins  # connects the recording of sign-ins
 
 
 class ConsoleAdminConfig(AdminConfig):
-    """The Django admin, in the console's shell."""
+    """The Django admin in the console's layout."""

@@ -1,4 +1,4 @@
-"""System checks for what an operator can get wrong beyond one value's form."""
+"""System checks for mistakes of configuration that the check of a single value cannot find."""
 
 from typing import Any
 
@@ -12,8 +12,9 @@ def check_public_url(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "WINDLASS_PUBLIC_URL is not set, so links carry the address the page was opened at.",
-            hint="Set WINDLASS_PUBLIC_URL to the address callers reach the console by, such as https://windlass.example.com.",
+            "WINDLASS_PUBLIC_URL is not set. Trigger links contain the address at which the page was opened.",
+            hint="Set WINDLASS_PUBLIC_URL to the address at which callers reach the console, "
+            "such as https://windlass.example.com.",
             id="windlass.W001",
         )
     ]

@@ -1,7 +1,7 @@
-"""Typed readers of the environment. A wrong value stops the start with one sentence.
+"""Typed readers of environment variables. They raise ImproperlyConfigured with one line if a value is invalid.
 
-Every reader takes the variable's name. A secret may also come from the file that `NAME_FILE` names, as Docker
-and Swarm secrets do.
+Every reader takes the variable's name. A value can also be in the file that `NAME_FILE` names, as Docker and Swarm secrets
+are.
 """
 
 import os
@@ -16,13 +16,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def read_text(name: str, default: str = "") -> str:
-    """The variable's value, or the content of the file named by `NAME_FILE`, stripped; `default` when neither is set."""
+    """Return the content of the file named by `NAME_FILE`, or else the variable's value, stripped. If empty, `default`."""
     path = os.environ.get(f"{name}_FILE")
     if path:
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {error}.") from error
+            raise ImproperlyConfigured(f"{name}_FILE is {path!r}, but the file cannot be read: {error}.") from error
     return os.environ.get(name, "").strip() or default
 
 
@@ -31,7 +31,7 @@ def read_integer(name: str, default: int, minimum: int, maximum: int) -> int:
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or not minimum <= int(text) <= maximum:
-        raise ImproperlyConfigured(f"{name} is {text!r}; it must be a whole number from {minimum} to {maximum}.")
+        raise ImproperlyConfigured(f"{name} is {text!r}. It must be a whole number from {minimum} to {maximum}.")
     return int(text)
 
 
@@ -43,22 +43,22 @@ def read_boolean(name: str, default: bool) -> bool:
         return True
     if text in {"0", "false", "no", "off"}:
         return False
-    raise ImproperlyConfigured(f"{name} is {text!r}; it must be 1 or 0.")
+    raise ImproperlyConfigured(f"{name} is {text!r}. It must be 1 or 0.")
 
 
 def read_list(name: str) -> list[str]:
-    """Values separated by commas."""
+    """Return values that are separated by commas."""
     return [part.strip() for part in read_text(name).split(",") if part.strip()]
 
 
-def read_networks(name: str) -> list[str]:
-    """Addresses or networks in CIDR form, separated by commas."""
+def read_network_list(name: str) -> list[str]:
+    """Return IP addresses or networks in CIDR form that are separated by commas."""
     for part in read_list(name):
         try:
             ip_network(part, strict=False)
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"{name} holds {part!r}; it must be an address or a network such as 10.0.0.0/8."
+                f"{name} contains {part!r}. Each entry must be an IP address or a network such as 10.0.0.0/8."
             ) from error
     return read_list(name)
 
@@ -66,20 +66,20 @@ def read_networks(name: str) -> list[str]:
 def read_choice(name: str, choices: Sequence[str], default: str) -> str:
     text = read_text(name, default)
     if text.upper() not in choices:
-        raise ImproperlyConfigured(f"{name} is {text!r}; it must be one of {', '.join(choices)}.")
+        raise ImproperlyConfigured(f"{name} is {text!r}. It must be one of {', '.join(choices)}.")
     return text.upper()
 
 
-def read_token(name: str, shortest: int) -> str:
-    """A secret that is sent in a header; empty when it is not set. A message shows nothing of it."""
+def read_header_token(name: str, shortest: int) -> str:
+    """Return a secret that is sent in a header, or empty text if it is not set. Errors do not show the value."""
     text = read_text(name)
     if text and (len(text) < shortest or not re.fullmatch(r"[!-~]+", text)):
-        raise ImproperlyConfigured(f"{name} must be at least {shortest} letters, digits or signs, without a space.")
+        raise ImproperlyConfigured(f"{name} must have at least {shortest} characters, all printable ASCII without spaces.")
     return text
 
 
 def read_url(name: str, schemes: set[str], default: str = "", needs_host: bool = False) -> str:
-    """A URL of one of `schemes`, without a trailing slash. It may hold a password: a message shows no more than its scheme."""
+    """Return a URL with one of the schemes, without a trailing slash. Errors show only its scheme: it can hold a password."""
     text = read_text(name, default)
     if not text:
         return text
@@ -91,22 +91,22 @@ def read_url(name: str, schemes: set[str], default: str = "", needs_host: bool =
     if parts.scheme not in schemes:
         wanted = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
         raise ImproperlyConfigured(
-            f"{name} starts with {text[:12].partition(':')[0]!r}; it must be a URL that starts with {wanted}."
+            f"{name} starts with {text[:12].partition(':')[0]!r}. It must be a URL that starts with {wanted}."
         )
     if needs_host and not parts.hostname or port == 0:
-        raise ImproperlyConfigured(f"{name} must name a host, and a port only from 1 to 65535.")
+        raise ImproperlyConfigured(f"{name} must contain a host, and any port must be from 1 to 65535.")
     return text.rstrip("/") if text.startswith("http") else text
 
 
 def describe_url_error(error: ValueError) -> str:
-    """urllib's reason without the value it quotes."""
-    return "its port is not a number from 1 to 65535" if "ort" in str(error) else "its host is not a valid one"
+    """Return urllib's reason without the value that it quotes."""
+    return "its port is not a number from 1 to 65535" if "ort" in str(error) else "its host is not valid"
 
 
 def read_or_create_secret(name: str, path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
-    """The secret from the environment, else from `path`; a missing file is made with mode 0600.
+    """Return the secret from the environment, or else from the file `path`, which is created with mode 0600 if it is missing.
 
-    Two processes that start together agree on the file that was linked first.
+    Two processes that start together agree on the file that is linked first.
     """
     value = read_text(name)
     if value:
@@ -121,12 +121,12 @@ def read_or_create_secret(name: str, path: Path, generate: Callable[[], str] = l
             try:
                 os.link(draft, path)
             except FileExistsError:
-                pass  # another process was first; its secret is the one
+                pass  # another process was first, and its secret counts
             finally:
                 draft.unlink()
         value = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"The secret file {path} cannot be read or made: {error}.") from error
+        raise ImproperlyConfigured(f"The secret file {path} cannot be read or created: {error}.") from error
     if not value:
-        raise ImproperlyConfigured(f"The secret file {path} is empty; restore it from a backup.")
+        raise ImproperlyConfigured(f"The secret file {path} is empty. Restore it from a backup.")
     return value

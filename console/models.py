@@ -1,10 +1,10 @@
-"""What the console knows of its own processes: sums of what they count, and when each was last heard of."""
+"""The console's own processes: the sums of what they count, and when each was last seen."""
 
 from django.db import models
 
 
 class Total(models.Model):
-    """A sum that never goes down: `console.telemetry.totals` is the only writer."""
+    """A sum of what all processes counted. It never decreases. `console.telemetry.totals` is the only writer."""
 
     name = models.CharField(max_length=64)
     labels = models.CharField(max_length=255, help_text='As JSON: `{"action": "redeploy", "state": "failed"}`.')
@@ -19,7 +19,7 @@ class Total(models.Model):
 
 
 class Process(models.Model):
-    """A web, worker or watch process of any host, while it runs and for an hour after it was killed."""
+    """A web, worker or watch process on any host. The row of a killed process stays for an hour."""
 
     part = models.CharField(max_length=12)
     host = models.CharField(max_length=64)

@@ -1,4 +1,4 @@
-"""The one settings file. Every value an operator may choose comes from the environment (see docs/operate.md)."""
+"""The settings. Every value that an operator can choose comes from the environment (docs/operate.md lists them)."""
 
 import base64
 import os
@@ -25,26 +25,26 @@ DOCKER_HOST = env.read_url("DOCKER_HOST", {"unix", "tcp", "ssh"}, "unix:///var/r
 try:
     EngineEndpoint(DOCKER_HOST).validate()
 except EngineError as error:
-    raise ImproperlyConfigured(f"DOCKER_HOST is not an engine's address. {error.message}") from error
+    raise ImproperlyConfigured(f"DOCKER_HOST is not the address of an engine. {error.message}") from error
 
 LOGGING = build_logging(
     env.read_choice("WINDLASS_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
     env.read_choice("WINDLASS_LOG_FORMAT", ("AUTO", "LOGFMT", "JSON"), "AUTO"),
 )
-METRICS_TOKEN = env.read_token("WINDLASS_METRICS_TOKEN", 16)  # who has it may read /metrics; empty: nobody without an account
-SAMPLE = env.read_boolean("WINDLASS_SAMPLE", True)  # on an engine without any container
+METRICS_TOKEN = env.read_header_token("WINDLASS_METRICS_TOKEN", 16)  # opens /metrics; if empty, only users can read it
+SAMPLE = env.read_boolean("WINDLASS_SAMPLE", True)  # start the sample application on an empty engine
 DEBUG = env.read_boolean("WINDLASS_DEBUG", False)
 SECRET_KEY = env.read_or_create_secret("WINDLASS_SECRET_KEY", DATA_DIR / "secret.key")
 ENCRYPTION_KEY = env.read_or_create_secret(
     "WINDLASS_ENCRYPTION_KEY", DATA_DIR / "encryption.key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode()
 )
-OLD_ENCRYPTION_KEYS = env.read_list("WINDLASS_OLD_ENCRYPTION_KEYS")  # what they encrypted can be read still
+OLD_ENCRYPTION_KEYS = env.read_list("WINDLASS_OLD_ENCRYPTION_KEYS")  # only for reading what they encrypted
 for _key in (ENCRYPTION_KEY, *OLD_ENCRYPTION_KEYS):
     if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", _key):
         _name = "WINDLASS_ENCRYPTION_KEY" if _key == ENCRYPTION_KEY else "A key in WINDLASS_OLD_ENCRYPTION_KEYS"
         raise ImproperlyConfigured(f"{_name} must be 32 bytes in URL-safe base64 (a Fernet key).")
 
-# The console is reached by whatever name its proxy has; WINDLASS_ALLOWED_HOSTS narrows that.
+# Any host name is accepted, because a proxy can have any. WINDLASS_ALLOWED_HOSTS narrows that.
 ALLOWED_HOSTS = env.read_list("WINDLASS_ALLOWED_HOSTS") or ["*"]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
@@ -53,13 +53,13 @@ if HTTPS:
     SECURE_HSTS_SECONDS = 31_536_000
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = 7 * 24 * 3600
-# Redirecting to https is the proxy's part, and what holds for other subdomains is not this console's to say.
+# The proxy redirects to https. Rules for other subdomains are not the console's to set.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
-# Nothing leaves to other sites. With "no-referrer" browsers send our own forms with `Origin: null`, which CSRF refuses.
+# Other sites get no referrer. With "no-referrer" browsers would send our own forms with `Origin: null`, which CSRF refuses.
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Addresses or networks whose X-Forwarded-For is believed.
-TRUSTED_PROXIES = env.read_networks("WINDLASS_TRUSTED_PROXIES")
+# Addresses or networks whose X-Forwarded-For is trusted.
+TRUSTED_PROXIES = env.read_network_list("WINDLASS_TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
     "console.apps.ConsoleConfig",
@@ -112,7 +112,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASE_CONNECTIONS = env.read_integer("WINDLASS_DATABASE_CONNECTIONS", 24, 4, 1000)  # PostgreSQL's, of one process
+DATABASE_CONNECTIONS = env.read_integer("WINDLASS_DATABASE_CONNECTIONS", 24, 4, 1000)  # to PostgreSQL, per process
 DATABASE_URL = env.read_url("DATABASE_URL", {"sqlite", "postgres", "postgresql"}, f"sqlite:///{DATA_DIR / 'windlass.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
 DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.read_text("DATABASE_PASSWORD")
@@ -123,7 +123,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
 else:
-    # Hundreds of threads may wait for calls: they share these connections instead of holding one each.
+    # Hundreds of threads can wait for calls. They share these connections instead of holding one each.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": DATABASE_CONNECTIONS, "timeout": 5}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -134,7 +134,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "windlass"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds; a caller waits for the nudge at most so long
+CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds, the longest that a caller waits for the nudge to be published
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     {"socket_connect_timeout": 2, "socket_timeout": 5} if "redis" in BROKER_URL else {}
 )
@@ -171,10 +171,10 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # half the work of the first start
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # halves the work of the first start
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "jpg", "gif", "ico", "woff", "woff2")
 
-# No inline script, no inline style, no eval, nothing from elsewhere.
+# No inline script, no inline style, no eval, nothing from other sites.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -203,7 +203,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Windlass",
-    "DESCRIPTION": "Redeploy and scale containers; read clusters, applications, triggers, calls and what registries sent.",
+    "DESCRIPTION": "Redeploy and scale containers. Read clusters, applications, triggers, calls and deliveries.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -220,14 +220,14 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# The hook.
+# The hook
 HOOK_BODY_LIMIT = 2 * 1024 * 1024  # bytes
 DATA_UPLOAD_MAX_MEMORY_SIZE = HOOK_BODY_LIMIT
-HOOK_QUEUE_LIMIT = env.read_integer("WINDLASS_QUEUE_LIMIT", 10_000, 1, 1_000_000)  # queued calls over all
-HOOK_TRIGGER_QUEUE_LIMIT = env.read_integer("WINDLASS_TRIGGER_QUEUE_LIMIT", 1_000, 1, 1_000_000)  # and of one trigger
-HOOK_WAITERS = 224  # callers held by wait= in one web process; see BLOCKING_THREADS in console/management/commands/web.py
+HOOK_QUEUE_LIMIT = env.read_integer("WINDLASS_QUEUE_LIMIT", 10_000, 1, 1_000_000)  # queued calls of all triggers
+HOOK_TRIGGER_QUEUE_LIMIT = env.read_integer("WINDLASS_TRIGGER_QUEUE_LIMIT", 1_000, 1, 1_000_000)  # of one trigger
+HOOK_WAITERS = 224  # callers with wait= in one web process; see BLOCKING_THREADS in console/management/commands/web.py
 
-# Calls.
+# Calls
 CALL_LEASE_SECONDS = env.read_integer("WINDLASS_LEASE_SECONDS", 15, 2, 600)
 CALL_LIMIT_SECONDS = env.read_integer("WINDLASS_CALL_LIMIT_SECONDS", 3600, 10, 86_400)
 CALL_RETENTION_DAYS = env.read_integer("WINDLASS_CALL_RETENTION_DAYS", 90, 1, 3650)
@@ -237,8 +237,8 @@ DELIVERY_RETENTION_COUNT = env.read_integer("WINDLASS_DELIVERY_RETENTION_COUNT",
 CALL_RETENTION_COUNT = env.read_integer("WINDLASS_CALL_RETENTION_COUNT", 1_000_000, 100, 100_000_000)
 STOP_GRACE_SECONDS = env.read_integer("WINDLASS_STOP_GRACE_SECONDS", 10, 0, 3600)  # console/process/supervisor.py reads it too
 WORKER_THREADS = env.read_integer("WINDLASS_WORKER_THREADS", 16, 1, 256)
-# Running calls of one cluster at a time, over all workers: an engine that hangs must not take every thread.
+# Calls of one cluster that run at a time, over all workers: an engine that hangs must not take every thread.
 CLUSTER_CALLS = env.read_integer("WINDLASS_CLUSTER_CALLS", 8, 1, 256)
 
 if not re.fullmatch(r"[A-Za-z0-9.:_-]+|\[[0-9a-fA-F:]+\]", HOST):
-    raise ImproperlyConfigured(f"WINDLASS_HOST is {HOST!r}; it must be an address or a host name.")
+    raise ImproperlyConfigured(f"WINDLASS_HOST is {HOST!r}. It must be an IP address or a host name.")

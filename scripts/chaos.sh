@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the trials of crashes need where it is missing, then runs them; options go to `python -m tests.chaos`.
+# Installs what the crash trials need, then runs `python -m tests.chaos` with the given arguments.
 set -eu
 cd "$(dirname "$0")/.."
 

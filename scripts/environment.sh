@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv from the pinned requirements; "dev" adds what tests and tools need. Quick when it is already as pinned.
+# Creates .venv from the pinned requirements. "dev" adds the packages of tests and tools. Quick if .venv is up to date.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ fi
 
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        say "Python's venv module is missing; on Debian: apt-get install python3-venv"
+        say "Python's venv module is missing. On Debian: apt-get install python3-venv"
         exit 1
     fi
     say "Installing python3-venv."
@@ -22,7 +22,7 @@ fi
 locks=requirements.txt
 [ "${1-}" != dev ] || locks="requirements.txt requirements-dev.txt"
 
-# An environment that was moved or whose Python is gone is made anew.
+# Create the environment again if it was moved or its Python was removed.
 place=$(pwd -P)
 if [ "$(cat .venv/place 2>/dev/null)" != "$place" ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     rm -rf .venv

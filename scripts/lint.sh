@@ -1,5 +1,5 @@
 #!/bin/sh
-# The static layer: style, types, layers, templates, migrations, deployment checks, the API's schema.
+# Runs the static checks: style, types, layers, templates, migrations, deployment, the API's schema.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,6 @@ mypy .
 lint-imports --no-logo
 djlint templates --lint --quiet
 python manage.py makemigrations --check --dry-run --verbosity 0
-# As it is when it is deployed: behind https.
+# Check the settings of a deployment behind https.
 WINDLASS_PUBLIC_URL=https://windlass.example.com python manage.py check --deploy --fail-level WARNING
 python manage.py spectacular --validate --fail-on-warn --file "$WINDLASS_DATA_DIR/schema.yml"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pins the requirements with hashes. Nothing of the machine that does it may get into the files.
+# Pins the requirements with hashes. Settings of this machine, such as its package index, must not get into the files.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs those of the named Debian packages that are missing. As another user than root it says what to run instead.
+# Installs the given Debian packages that are missing. For users other than root it prints the command to run instead.
 set -eu
 
 missing=
@@ -10,7 +10,7 @@ done
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
-    echo "Debian packages are missing; as root: apt-get install --no-install-recommends$missing" >&2
+    echo "Debian packages are missing. Run as root: apt-get install --no-install-recommends$missing" >&2
     exit 1
 fi
 exec 9>/run/lock/windlass-packages  # one at a time
@@ -18,7 +18,7 @@ flock 9
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# shellcheck disable=SC2086 # one word a package
+# shellcheck disable=SC2086 # one word per package
 if ! { apt-get update && apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null 9>&-; then
     tail -n 15 "$log" >&2
     echo "These Debian packages could not be installed:$missing" >&2

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes the pictures in docs/images/ anew, of a console with a private engine and a private Swarm: as root.
+# Retakes the pictures in docs/images/, with a private engine and a private Swarm. Run it as root.
 set -eu
 cd "$(dirname "$0")/.."
 

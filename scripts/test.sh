@@ -1,37 +1,37 @@
 #!/bin/sh
-# Installs what the tests need where it is missing, then runs the static layer and every test. A missing engine, registry,
-# database or browser is a failure, never a skip.
+# Installs what the tests need, then runs the static checks and all tests. A missing engine, registry, database or browser is a
+# failure, never a skip.
 set -eu
 cd "$(dirname "$0")/.."
 
-# Side by side: each of the two keeps one core busy.
+# In parallel, because each of the two keeps one core busy.
 sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux \
     chromium-headless-shell postgresql redis-server &
 packages=$!
 sh scripts/environment.sh dev || { wait $packages; exit 1; }
 wait $packages
 
-# The static layer keeps one core busy: beside the first tests.
+# The static checks keep one core busy, so they run beside the first tests.
 findings=$(mktemp)
 sh scripts/lint.sh > "$findings" 2>&1 &
 lint=$!
 trap 'kill $lint 2>/dev/null || true; rm -f "$findings"' EXIT
 
-# Databases and engines write and sync a lot, and nothing of it is to last: memory will do where there is enough.
+# Databases and engines write and sync a lot, and nothing needs to last: use memory if there is enough.
 if [ -z "${TMPDIR:-}" ] && [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)" -gt 8000000 ] 2>/dev/null; then
     export TMPDIR=/dev/shm
 fi
 
-# The engines and registries are programs in Go, which here collect their garbage seldom: a sixth less work.
+# Engines and registries are Go programs. Collecting garbage rarely saves a sixth of their work.
 export GOGC=800
 
-# First what needs nothing but the code, then what needs real parts: there are more processes than cores, since each of these also
-# waits, and each has an engine of its own.
+# First the tests that need only the code, then those with real parts. The latter run in more processes than there are cores,
+# because they also wait; each process has its own engine.
 .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
 wait $lint || { cat "$findings" >&2; exit 1; }
 trap 'rm -f "$findings"' EXIT
-# Again on PostgreSQL what asks the database: not the code of engines, registries and messages, nor deaths of a runner at every
-# request, nor the pages that ask an engine, repeat others by role or escape names.
+# Run the tests that use the database again on PostgreSQL: not those of engines, registries and payloads, of a runner that dies at
+# every request, or of pages that query an engine, repeat others by role or escape names.
 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope \
     --ignore clusters/engine --ignore clusters/registry --ignore console/pages/tests/test_roles.py \
     --ignore console/pages/containers/tests/test_views.py --ignore console/pages/clusters/tests/test_image_views.py --ignore console/pages/shared/logs/tests/test_views.py \

@@ -1,4 +1,4 @@
-"""The peer of the hook: the console's own database and server, and one view without middleware (bare_urls)."""
+"""Settings of the hook's peer: the console's database and server, and one view without middleware (bare_urls)."""
 
 from console.settings import *  # noqa: F403
 

@@ -1,5 +1,5 @@
-"""What the hook cannot do without: find the trigger, record a call in a transaction, answer. No secret is compared, nothing is
-decided, nobody is told of the call."""
+"""The least that a hook must do: find the trigger, record a call in a transaction, respond. It compares no secret, decides
+nothing and publishes nothing."""
 
 from django.db import transaction
 from django.http import HttpRequest, JsonResponse

@@ -1,9 +1,10 @@
-"""Who may do what on which cluster: one answer for pages, API and admin.
+"""Decides which user may do what on which cluster, for pages, API and admin alike.
 
 Permissions are Django's, by name ("triggers.add_triggercall"). A user has one for all clusters (superuser, user or group
-permissions) or on single clusters by a ClusterGrant to the user or to one of the user's groups. Ask with an object:
-`user.has_perm("triggers.add_triggercall", application)`; narrow lists with `scope`. What somebody may not see does not
-exist for them (`get_visible`); what they see but may not do is refused (`require`).
+permissions), or on single clusters through a ClusterGrant to the user or to one of the user's groups. Check with an object:
+`user.has_perm("triggers.add_triggercall", application)`. Narrow lists with `scope`. A row that a user may not see does not
+exist for that user (`get_visible_row`); an action on a visible row that the user may not take is refused
+(`require_permission`).
 """
 
 from collections import defaultdict
@@ -18,10 +19,11 @@ from django.shortcuts import get_object_or_404
 
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import FOR_ALL_CLUSTERS, FOR_ONE_CLUSTER, Role
+from clusters.selectors import without_keys
 
 Row = TypeVar("Row", bound=Model)
 
-# The way from a row to its cluster's id, by model label. Whoever adds a model that belongs to a cluster names it here.
+# The path from a row to its cluster's id, by model label. Every new model that belongs to a cluster needs an entry.
 PATHS = {
     "clusters.Cluster": "pk",
     "clusters.Node": "cluster_id",
@@ -40,7 +42,7 @@ PATHS = {
 
 
 class AllClustersBackend(ModelBackend):
-    """Django's own users and their permissions without an object: those of the user and of all groups in one query."""
+    """Django's permissions without an object. Reads those of the user and of all the user's groups in one query."""
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         if not user_obj.is_active or user_obj.is_anonymous or user_obj.is_superuser or obj is not None:
@@ -54,7 +56,7 @@ class AllClustersBackend(ModelBackend):
 
 
 class ClusterGrantBackend(BaseBackend):
-    """Permissions on objects; those without an object are AllClustersBackend's to answer, which knows none on objects."""
+    """Permissions on objects. AllClustersBackend answers for those without an object, and knows none on objects."""
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         if obj is None or not user_obj.is_active or user_obj.is_anonymous:
@@ -63,12 +65,11 @@ class ClusterGrantBackend(BaseBackend):
 
 
 def permissions_by_cluster(user: Any) -> dict[int, set[str]]:
-    """The permissions that grants give, by cluster id. Asked once a user object, which is once a request."""
+    """Return the permissions that grants give, by cluster id. They are queried once per user object, thus once per request."""
     known: dict[int, set[str]] | None = getattr(user, "_cluster_permissions", None)
     if known is None:
         known, clusters = defaultdict(set), {}
-        grants = ClusterGrant.objects.filter(Q(user=user) | Q(group__user=user)).select_related("cluster")
-        for grant in grants.defer(*(f"cluster__{name}" for name in Cluster.KEYS)):
+        for grant in without_keys(ClusterGrant.objects.filter(Q(user=user) | Q(group__user=user))):
             known[grant.cluster_id] |= FOR_ONE_CLUSTER[grant.role]
             clusters[grant.cluster_id] = grant.cluster
         user._cluster_permissions, user._granted_clusters = known, clusters
@@ -76,7 +77,7 @@ def permissions_by_cluster(user: Any) -> dict[int, set[str]]:
 
 
 def find_cluster_id(row: Model) -> Any:
-    """The cluster that a row belongs to; None for what belongs to none. Follows relations: select them where it matters."""
+    """Return the id of the cluster that a row belongs to, or None. Follows relations: select them if queries matter."""
     value: Any = row
     if row._meta.label not in PATHS:
         return None
@@ -86,16 +87,17 @@ def find_cluster_id(row: Model) -> Any:
 
 
 def has_anywhere(user: Any, permission: str) -> bool:
-    """For all clusters or on at least one: whether to offer something before it is known where."""
+    """Return whether the user has the permission on at least one cluster. Decides what to offer before a cluster is chosen."""
     if not user.is_active or user.is_anonymous:
         return False
     return user.has_perm(permission) or any(permission in found for found in permissions_by_cluster(user).values())
 
 
 def scope(rows: QuerySet[Row], user: Any, permission: str) -> QuerySet[Row]:
-    """Those of the rows that lie on clusters where the user has the permission. Costs nothing for who has it for all.
+    """Return the rows on the clusters where the user has the permission. Needs no query for a user who has it for all clusters.
 
-    What belongs to no cluster (registries, deliveries) is for those who have it for all."""
+    Rows that belong to no cluster (registries, deliveries) are only for users who have the permission for all clusters.
+    """
     if not user.is_active or user.is_anonymous:
         return rows.none()
     if user.has_perm(permission):
@@ -114,19 +116,19 @@ def view_permission(model: type[Model]) -> str:
     return f"{model._meta.app_label}.view_{model._meta.model_name}"
 
 
-def get_visible(rows: QuerySet[Row], user: Any, **lookup: Any) -> Row:
-    """The one row that `lookup` finds. Raises Http404 as well where it is there and the user may not see it."""
+def get_visible_row(rows: QuerySet[Row], user: Any, **lookup: Any) -> Row:
+    """Return the one row that `lookup` finds. Raises Http404 if there is none, or if the user may not see it."""
     return get_object_or_404(scope_visible(rows, user), **lookup)
 
 
-def require(user: Any, permission: str, row: Model | None = None) -> None:
-    """Raises PermissionDenied unless the user has the permission on the row; without one for all clusters."""
+def require_permission(user: Any, permission: str, row: Model | None = None) -> None:
+    """Raise PermissionDenied unless the user has the permission on the row, or for all clusters if no row is given."""
     if not user.has_perm(permission, row):
         raise PermissionDenied
 
 
 def has_no_role(user: Any) -> bool:
-    """Whether there is nothing that the user may see or do. Costs nothing for who sees everything."""
+    """Return whether the user may see and do nothing at all. Needs no query for a user who sees everything."""
     return not has_anywhere(user, "clusters.view_cluster") and not user.get_all_permissions()
 
 
@@ -135,16 +137,16 @@ def visible_clusters(user: Any) -> QuerySet[Cluster]:
 
 
 def list_visible_clusters(user: Any) -> list[Cluster]:
-    """By name and without their keys. Those of grants came with the permissions, at no query of their own."""
+    """Return the clusters by name, without their keys. Granted clusters were read with the permissions, in the same query."""
     permission = view_permission(Cluster)
     if not user.is_active or user.is_anonymous or user.has_perm(permission):
-        return list(visible_clusters(user).defer(*Cluster.KEYS))
+        return list(without_keys(visible_clusters(user), path=""))
     found = permissions_by_cluster(user)
     return [cluster for key, cluster in user._granted_clusters.items() if permission in found[key]]
 
 
 def sync_role_groups() -> None:
-    """Each role's group, made where it is missing, has the role's permissions and no others. Safe to repeat."""
+    """Give each role's group exactly the role's permissions, and create missing groups. Safe to repeat."""
     named = Permission.objects.annotate(name_of=Concat("content_type__app_label", Value("."), "codename"))
     for role in Role:
         group, _ = Group.objects.get_or_create(name=role.label)

@@ -1,4 +1,4 @@
-"""What every ModelAdmin here shares: the rights that pages and API ask for, and lines in the audit log."""
+"""The base classes of the admin: they check the permissions that pages and API check, and write to the audit log."""
 
 from typing import Any
 
@@ -16,20 +16,20 @@ from clusters.access.audit import record_act
 
 
 class ScopedAdmin(admin.ModelAdmin):
-    """Shows the rows that the user may see, and asks for the right on the very row (clusters.access)."""
+    """An admin that shows only rows that the user may see, and checks permissions on the row itself (clusters.access)."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return self.narrow(request, super().get_queryset(request), "view")
 
     def narrow(self, request: HttpRequest, rows: QuerySet[Any], verb: str) -> QuerySet[Any]:
-        """Those of the rows with which the user may do it. Actions on selected rows begin with this."""
+        """Return the rows on which the user may do `verb`. Actions on selected rows must begin with this."""
         return scope(rows, request.user, self._permission(verb))
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self._may(request, "view", obj) or self.has_change_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Somewhere; the form offers the places."""
+        """Allow it to users who may add on any cluster. The form offers only those clusters."""
         return self._may(request, "add", None)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -50,7 +50,7 @@ class ScopedAdmin(admin.ModelAdmin):
 
 
 class BoundedPaginator(Paginator):
-    """Counts no further than COUNTED rows: of a million the newest are looked at, and the others searched for."""
+    """A paginator that counts at most COUNTED rows. Among a million rows people read the newest, and search for the rest."""
 
     COUNTED = 10_000
 
@@ -61,7 +61,7 @@ class BoundedPaginator(Paginator):
 
 
 class ReadOnlyAdmin(ScopedAdmin):
-    """What was observed or has happened: nobody edits it."""
+    """An admin for rows that were observed or recorded, which nobody edits."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -77,7 +77,7 @@ class ReadOnlyAdmin(ScopedAdmin):
 
 
 class AuditedAdmin(admin.ModelAdmin):
-    """Additions, changes and deletions stand in the audit log as `<audited>.add`, `.change` and `.delete`."""
+    """An admin that records additions, changes and deletions in the audit log as `<audited>.add`, `.change` and `.delete`."""
 
     audited = ""
 
@@ -86,7 +86,7 @@ class AuditedAdmin(admin.ModelAdmin):
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        """`message`: what Django says of the form, or a sentence."""
+        """Record the change. `message` is Django's list of changed fields, or a sentence."""
         changes = [entry.get("changed", {}) for entry in message] if isinstance(message, list) else []
         fields = [name for change in changes for name in change.get("fields", [])]
         record_act(request, f"{self.audited}.change", obj, **({"fields": fields} if fields else {}))
@@ -105,7 +105,7 @@ class AuditedAdmin(admin.ModelAdmin):
 
 
 class ClusterFilter(RelatedFieldListFilter):
-    """Of a list: the clusters that the user may see."""
+    """A list filter that offers the clusters that the user may see."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[Any]:
         return [(cluster.pk, cluster.name) for cluster in visible_clusters(request.user).only("name")]

@@ -1,4 +1,4 @@
-"""Who can give roles to others, and that somebody always can."""
+"""Administrators, who give roles to others. There is always at least one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,42 +14,43 @@ ROLE_GROUPS = [role.label for role in Role]
 
 
 class LockedOut(Exception):
-    """The change would have left nobody, or not the one who makes it, to undo it. The message is a sentence."""
+    """The change would leave no administrator, or remove the role from the person who makes it. The message is a sentence."""
 
 
 def list_administrators() -> QuerySet[User]:
-    """Those who can sign in and have every right for all clusters."""
+    """Return the users who can sign in and have all permissions for all clusters."""
     return User.objects.filter(Q(is_superuser=True) | Q(groups__name=Role.ADMINISTRATOR.label), is_active=True).distinct()
 
 
 @contextmanager
 def keep_administrators(actor: Any) -> Iterator[None]:
-    """A transaction around a change of users. Raises LockedOut and undoes it when no administrator would be left, or
-    when the actor would no longer be one."""
+    """Run a change of users in a transaction. Raises LockedOut and undoes the change if no administrator would be left, or if
+    the actor would no longer be one."""
     with transaction.atomic():
-        # Two administrators who withdraw each other's role at once wait for each other here.
+        # Two administrators who revoke each other's role at the same time wait for each other here.
         list(Group.objects.select_for_update().filter(name=Role.ADMINISTRATOR.label))
         was_one = list_administrators().filter(pk=actor.pk).exists()
         yield
         if was_one and not list_administrators().filter(pk=actor.pk).exists():
-            raise LockedOut("You cannot take your own administration away; another administrator can.")
+            raise LockedOut("You cannot remove your own Administrator role. Another administrator can.")
         if not list_administrators().exists():
-            raise LockedOut("Nobody could administrate the console any more: this is its last administrator.")
+            raise LockedOut("This is the console's last administrator.")
 
 
 def may_manage(actor: Any, user: User) -> bool:
-    """Superusers are changed by superusers alone: whoever sets their password has their rights."""
+    """Return whether the actor may change the user. Only superusers may change superusers: setting a password takes over all
+    permissions of the user."""
     return bool(actor.has_perm("auth.change_user") and (actor.is_superuser or not user.is_superuser))
 
 
 def find_role(user: User) -> Role | None:
-    """The greatest role that the user has for all clusters. Prefetch `groups` where there are many users."""
+    """Return the user's highest role for all clusters. Prefetch `groups` when there are many users."""
     names = {group.name for group in user.groups.all()}
     return next((role for role in reversed(Role) if role.label in names), None)
 
 
 def set_role(user: User, role: Role | None) -> None:
-    """The user's one role for all clusters. Administrators may also use the Django admin; who is one no more may not."""
+    """Make `role` the user's only role for all clusters. Administrators get access to the Django admin; others lose it."""
     was_administrator = find_role(user) == Role.ADMINISTRATOR
     user.groups.remove(*Group.objects.filter(name__in=ROLE_GROUPS))
     if role:

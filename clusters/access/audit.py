@@ -1,4 +1,4 @@
-"""The audit log: who did what, when, from where. Append-only, and the only place that writes it."""
+"""The audit log: who did what, when and from where. This module is its only writer, and only adds to it."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,12 +15,12 @@ from clusters.batches import delete_in_batches
 from clusters.callers import client_address
 from clusters.models import AuditEntry
 
-# Every word there is for an act, and how people read it.
+# Every action that is recorded, with its label.
 ACTIONS = {
     "sign_in": "Signed in",
     "sign_in.fail": "Failed to sign in",
     "sign_out": "Signed out",
-    "call": "Asked for a call",
+    "call": "Requested call",
     "call.cancel": "Cancelled call",
     "trigger.create": "Created trigger",
     "trigger.change": "Changed trigger",
@@ -43,9 +43,9 @@ ACTIONS = {
     "registry.rotate": "Rotated inbound link",
     "registry.delete": "Deleted registry",
     "delivery.replay": "Replayed delivery",
-    "grant.add": "Gave role",
+    "grant.add": "Granted role",
     "grant.change": "Changed role",
-    "grant.delete": "Withdrew role",
+    "grant.delete": "Revoked role",
     "user.add": "Added user",
     "user.change": "Changed user",
     "user.delete": "Deleted user",
@@ -58,9 +58,9 @@ log = structlog.get_logger("windlass.audit")
 
 
 def record_act(request: HttpRequest, action: str, target: Model | None = None, /, **details: Any) -> AuditEntry:
-    """What the request's user did: `action` is one of ACTIONS, `details` JSON without secrets.
+    """Record an act of the request's user. `action` is a key of ACTIONS; `details` are JSON values without secrets.
 
-    Call it inside the transaction that makes the change, so that neither is there without the other.
+    Call it inside the transaction that makes the change, so that neither is stored without the other.
     """
     return record(getattr(request, "user", None), action, target, address=client_address(request), **details)
 
@@ -68,7 +68,7 @@ def record_act(request: HttpRequest, action: str, target: Model | None = None, /
 def record(
     user: Any, action: str, target: Model | None = None, /, *, actor: str = "", address: str | None = None, **details: Any
 ) -> AuditEntry:
-    """`actor`: the name to record where there is no user."""
+    """Record an act of `user`, or of nobody known: then `actor` is the name to record."""
     known = None if user is None or isinstance(user, AnonymousUser) else user
     entry = AuditEntry.objects.create(
         user=known,
@@ -86,6 +86,6 @@ def record(
 
 
 def prune_entries() -> int:
-    """Delete entries older than AUDIT_RETENTION_DAYS. Returns how many went."""
+    """Delete entries older than AUDIT_RETENTION_DAYS. Returns their number."""
     horizon = timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS)
     return delete_in_batches(AuditEntry.objects.filter(time__lt=horizon).order_by("time"))

@@ -1,4 +1,4 @@
-"""The rights of the API: those of the pages and the admin (clusters.access)."""
+"""The permissions of the API, which are those of the pages and the admin (clusters.access)."""
 
 from typing import Any
 
@@ -11,15 +11,17 @@ from clusters.access import has_anywhere, scope_visible
 
 
 class ObjectPermissions(IsAuthenticated):
-    """A view set's `permissions` names the permission of each action that does more than read, asked for on the object.
+    """Checks the permission that a view set's `permissions` names for an action, on the object.
 
-    Reading needs nothing here: what one may not see is not among the rows (VisibleRows)."""
+    Actions that only read need no entry: rows that the user may not see are filtered out (VisibleRows).
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """An action without an object is allowed who has its permission anywhere, and asks again where it is known where."""
+        """Allow an action without an object if the user has its permission on any cluster. The view checks the cluster itself
+        as soon as it knows it."""
         permission = view.permissions.get(view.action)
-        asked_later = view.detail or permission is None
-        return super().has_permission(request, view) and (asked_later or has_anywhere(request.user, permission))
+        checked_later = view.detail or permission is None
+        return super().has_permission(request, view) and (checked_later or has_anywhere(request.user, permission))
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
         permission = view.permissions.get(view.action)
@@ -27,7 +29,7 @@ class ObjectPermissions(IsAuthenticated):
 
 
 class VisibleRows(GenericViewSet[Any]):
-    """Shows the rows that the user may see. `permissions`: see ObjectPermissions."""
+    """A view set of the rows that the user may see. ObjectPermissions describes `permissions`."""
 
     permission_classes = [ObjectPermissions]
     permissions: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Clusters with their nodes, applications and services with their tasks, as the API shows them."""
+"""The API's form of clusters with their nodes, registries, and applications and services with their tasks."""
 
 from typing import Any
 
@@ -7,12 +7,11 @@ from rest_framework import serializers
 
 from clusters.callers import public_base_url
 from clusters.models import Application, Cluster, Node, Registry, Service, Task
-
-NOT_SEEN_YET = {"checked_at": None, "problem": "", "pull_limit": None, "pull_remaining": None, "pull_window_seconds": None}
+from clusters.registries import NOT_SEEN_YET
 
 
 def check_model(instance: Any) -> None:
-    """The model's own rules as the API's errors, each under its field."""
+    """Apply the model's own rules. Raises the API's ValidationError, with each problem under its field."""
     try:
         instance.clean()
     except ModelValidationError as error:
@@ -20,7 +19,7 @@ def check_model(instance: Any) -> None:
 
 
 class SecretField(serializers.CharField):
-    """Kept encrypted, taken as it is, never shown."""
+    """A secret: stored encrypted, exactly as given, and never shown."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(write_only=True, required=False, allow_blank=True, trim_whitespace=False, **kwargs)
@@ -35,11 +34,30 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
     class Meta:
         model = Cluster
         fields = [
-            *("name", "url", "other_urls", "tls_ca", "tls_cert", "tls_key"),
-            *("id", "uid", "has_tls_key", "created_at"),
-            *("status", "status_reason", "status_changed_at", "synced_at"),
-            *("engine_id", "engine_version", "api_version", "hostname", "operating_system", "architecture"),
-            *("cpus", "memory_bytes", "swarm_manager", "swarm_notice"),
+            "name",
+            "url",
+            "other_urls",
+            "tls_ca",
+            "tls_cert",
+            "tls_key",
+            "id",
+            "uid",
+            "has_tls_key",
+            "created_at",
+            "status",
+            "status_reason",
+            "status_changed_at",
+            "synced_at",
+            "engine_id",
+            "engine_version",
+            "api_version",
+            "hostname",
+            "operating_system",
+            "architecture",
+            "cpus",
+            "memory_bytes",
+            "swarm_manager",
+            "swarm_notice",
         ]
         read_only_fields = fields[6:]
 
@@ -53,39 +71,41 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
         return attrs
 
     def update(self, instance: Cluster, validated_data: dict[str, Any]) -> Cluster:
-        """What was said about the former addresses is forgotten."""
+        """Save the settings and discard the notice about the previous addresses."""
         return super().update(instance, {**validated_data, "swarm_notice": ""})
 
 
 class AddressTestSerializer(serializers.Serializer[Any]):
-    """What is at one of several addresses."""
+    """The result of the test for one of several addresses."""
 
     address = serializers.CharField()
     swarm_role = serializers.CharField(allow_blank=True, help_text="manager, worker or empty.")
-    problem = serializers.CharField(allow_blank=True, help_text="Why it is of no use as one of this Swarm's managers.")
+    problem = serializers.CharField(allow_blank=True, help_text="Why it cannot be used as a manager of this Swarm; else empty.")
 
 
 class ConnectionTestSerializer(serializers.Serializer[Any]):
-    """What answers at the cluster's address, or why nothing does."""
+    """The engine that answers at the cluster's address, or the reason why none does."""
 
     reachable = serializers.BooleanField()
-    message = serializers.CharField(allow_blank=True, help_text="The exact reason when it is not reachable.")
-    reason = serializers.CharField(allow_blank=True, help_text="The same as a word for machines.")
+    message = serializers.CharField(allow_blank=True, help_text="The exact reason if it is not reachable.")
+    reason = serializers.CharField(allow_blank=True, help_text="The code of that reason.")
     engine_version = serializers.CharField(required=False)
     api_version = serializers.CharField(required=False)
     operating_system = serializers.CharField(required=False)
     swarm_role = serializers.CharField(required=False, allow_blank=True, help_text="manager, worker or empty.")
-    addresses = AddressTestSerializer(many=True, required=False, help_text="Where the cluster has several.")
+    addresses = AddressTestSerializer(many=True, required=False, help_text="Present if the cluster has several addresses.")
 
 
 class RegistrySerializer(serializers.ModelSerializer[Registry]):
-    """Tokens that expire are refreshed from outside: PATCH `password` and `password_expires_at`."""
+    """To refresh a token that expires, PATCH `password` and `password_expires_at`."""
 
-    host = serializers.CharField(max_length=255, help_text="As images name it: docker.io, registry.example.com:5000.")
-    password = SecretField(max_length=20_000, help_text="Or a token; never shown again.")
+    host = serializers.CharField(
+        max_length=255, help_text="The host in image names, such as docker.io or registry.example.com:5000."
+    )
+    password = SecretField(max_length=20_000, help_text="A password or a token; never shown again.")
     signing_secret = SecretField(
         max_length=1000,
-        help_text="The webhook's secret at senders that sign: without its signature a push is then refused. Never shown again.",
+        help_text="The webhook's signing secret. If set, pushes without a valid signature are refused. Never shown again.",
     )
     has_password = serializers.SerializerMethodField()
     has_signing_secret = serializers.SerializerMethodField()
@@ -93,10 +113,25 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
     class Meta:
         model = Registry
         fields = [
-            *("host", "kind", "aliases", "username", "password", "password_expires_at", "credential_helper"),
-            *("ca", "plain_http", "signing_secret"),
-            *("id", "has_password", "has_signing_secret", "created_at"),
-            *("checked_at", "problem", "pull_limit", "pull_remaining", "pull_window_seconds"),
+            "host",
+            "kind",
+            "aliases",
+            "username",
+            "password",
+            "password_expires_at",
+            "credential_helper",
+            "ca",
+            "plain_http",
+            "signing_secret",
+            "id",
+            "has_password",
+            "has_signing_secret",
+            "created_at",
+            "checked_at",
+            "problem",
+            "pull_limit",
+            "pull_remaining",
+            "pull_window_seconds",
         ]
         read_only_fields = fields[10:]
 
@@ -107,7 +142,7 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
         return bool(registry.signing_secret)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Hosts get their one form, so that the same registry is not stored twice."""
+        """Normalise the hosts, so that the same registry cannot be stored twice."""
         chosen = [name for name, field in self.fields.items() if not field.read_only]
         present = {name: getattr(self.instance, name) for name in chosen} if self.instance else {}
         registry = Registry(**{**present, **attrs})
@@ -118,20 +153,22 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
     def _check_hosts(self, registry: Registry, has_new_password: bool) -> None:
         others = Registry.objects.exclude(pk=self.instance.pk) if self.instance else Registry.objects.all()
         if others.filter(host=registry.host).exists():
-            raise serializers.ValidationError({"host": ["This registry is stored already."]})
+            raise serializers.ValidationError({"host": ["A registry with this host already exists."]})
         known = self.instance
         if known and known.password and not has_new_password and not set(registry.hosts) <= set(known.hosts):
-            raise serializers.ValidationError({"password": ["Give it again: it is sent to no host that it was not given for."]})
+            raise serializers.ValidationError(
+                {"password": ["Give the password again: the stored one is never sent to a host that it was not given for."]}
+            )
 
     def update(self, instance: Registry, validated_data: dict[str, Any]) -> Registry:
-        """What was seen with other settings is forgotten."""
+        """Save the settings and discard what was seen with the previous ones."""
         return super().update(instance, {**validated_data, **NOT_SEEN_YET})
 
 
 class RegistryWithLinkSerializer(RegistrySerializer):
-    """`hook_link` is null for users who may not reveal it."""
+    """A registry with its inbound link. `hook_link` is null for users without permission to reveal it."""
 
-    hook_link = serializers.SerializerMethodField(help_text="Where the registry tells of pushes; it is its own secret.")
+    hook_link = serializers.SerializerMethodField(help_text="The address for the registry's webhook. It contains the secret.")
 
     class Meta(RegistrySerializer.Meta):
         fields = [*RegistrySerializer.Meta.fields, "hook_link"]
@@ -150,9 +187,22 @@ class NodeSerializer(serializers.ModelSerializer[Node]):
     class Meta:
         model = Node
         fields = [
-            *("node_id", "hostname", "address", "role", "leader", "reachability", "availability"),
-            *("state", "state_message", "engine_version", "operating_system", "architecture"),
-            *("cpus", "memory_bytes", "labels", "task_count"),
+            "node_id",
+            "hostname",
+            "address",
+            "role",
+            "leader",
+            "reachability",
+            "availability",
+            "state",
+            "state_message",
+            "engine_version",
+            "operating_system",
+            "architecture",
+            "cpus",
+            "memory_bytes",
+            "labels",
+            "task_count",
         ]
         read_only_fields = fields
 
@@ -161,8 +211,17 @@ class ApplicationSerializer(serializers.ModelSerializer[Application]):
     class Meta:
         model = Application
         fields = [
-            *("id", "cluster", "name", "source", "status", "wanted", "running"),
-            *("system", "protected", "created_at", "updated_at"),
+            "id",
+            "cluster",
+            "name",
+            "source",
+            "status",
+            "wanted",
+            "running",
+            "system",
+            "protected",
+            "created_at",
+            "updated_at",
         ]
         read_only_fields = fields
 
@@ -171,8 +230,19 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
     class Meta:
         model = Task
         fields = [
-            *("task_id", "slot", "node_id", "node_name", "state", "desired_state", "message", "error", "exit_code"),
-            *("image", "container_id", "created_at", "updated_at"),
+            "task_id",
+            "slot",
+            "node_id",
+            "node_name",
+            "state",
+            "desired_state",
+            "message",
+            "error",
+            "exit_code",
+            "image",
+            "container_id",
+            "created_at",
+            "updated_at",
         ]
         read_only_fields = fields
 
@@ -180,22 +250,39 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
 class ServiceSerializer(serializers.ModelSerializer[Service]):
     image_digests = serializers.ListField(child=serializers.CharField(), read_only=True)
     ports = serializers.ListField(child=serializers.DictField(), read_only=True)
-    update_config = serializers.DictField(read_only=True, help_text="Of a Swarm's service; delay and monitor in seconds.")
+    update_config = serializers.DictField(read_only=True, help_text="Swarm services only; delay and monitor in seconds.")
     rollback_config = serializers.DictField(read_only=True)
 
     class Meta:
         model = Service
         fields = [
-            *("id", "application", "name", "status", "mode", "replicas", "running"),
-            *("image", "image_id", "image_digests", "ports", "health"),
-            *("swarm_id", "update_state", "update_message", "update_started_at", "last_error"),
-            *("update_config", "rollback_config"),
+            "id",
+            "application",
+            "name",
+            "status",
+            "mode",
+            "replicas",
+            "running",
+            "image",
+            "image_id",
+            "image_digests",
+            "ports",
+            "health",
+            "swarm_id",
+            "update_state",
+            "update_message",
+            "update_started_at",
+            "last_error",
+            "update_config",
+            "rollback_config",
         ]
         read_only_fields = fields
 
 
 class ServiceDetailSerializer(ServiceSerializer):
-    tasks = TaskSerializer(many=True, read_only=True, help_text="Of a Swarm's service: its tasks, and its slots' past ones.")
+    tasks = TaskSerializer(
+        many=True, read_only=True, help_text="Swarm services only: present tasks, and past ones of each slot."
+    )
 
     class Meta(ServiceSerializer.Meta):
         fields = [*ServiceSerializer.Meta.fields, "tasks"]

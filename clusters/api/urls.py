@@ -1,4 +1,4 @@
-"""Under /api/v1/."""
+"""The addresses below /api/v1/."""
 
 from rest_framework.routers import SimpleRouter
 

@@ -1,4 +1,4 @@
-"""What is on the engines, and the list of clusters."""
+"""The API of clusters, registries and the inventory."""
 
 from dataclasses import asdict
 from typing import Any
@@ -18,8 +18,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from clusters import inventory
-from clusters.access import get_visible
+from clusters import connection_check
+from clusters.access import get_visible_row
 from clusters.access.audit import record_act
 from clusters.api.filters import FilteredRows
 from clusters.api.permissions import VisibleRows
@@ -75,13 +75,13 @@ class ClusterViewSet(
     @extend_schema(request=None, responses=ConnectionTestSerializer)
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
-        """Connect to the cluster now: the engine's version, or the exact reason it failed."""
+        """Connect to the cluster now. Returns the engine's version, or the exact reason why it cannot be reached."""
         return Response(describe_connection(self.get_object()))
 
 
 def describe_connection(cluster: Cluster) -> dict[str, Any]:
     try:
-        facts = inventory.test_connection(cluster.endpoint)
+        facts = connection_check.check_connection(cluster.endpoint)
     except EngineError as error:
         return {"reachable": False, "message": error.message, "reason": error.code}
     wanted = ConnectionTestSerializer().fields
@@ -96,11 +96,11 @@ class RegistryViewSet(
     ListModelMixin,
     VisibleRows,
 ):
-    """Image registries: their credentials and their inbound links. They belong to no cluster, so a role on single clusters
-    does not show them. The link is not among what is listed: adding a registry answers with it, and `reveal` does, which the
-    audit log records.
+    """Image registries with their credentials and inbound links. Registries belong to no cluster, so roles on single clusters
+    do not include them. Lists do not contain the link: creating a registry returns it, and so does `reveal`, which the audit
+    log records.
 
-    A token that expires is refreshed from outside, by cron for example: PATCH `password` and `password_expires_at`."""
+    To refresh a token that expires, for example by cron, PATCH `password` and `password_expires_at`."""
 
     queryset = Registry.objects.order_by("host")
     serializer_class = RegistrySerializer
@@ -135,7 +135,7 @@ class RegistryViewSet(
     @extend_schema(request=None, responses=RegistryWithLinkSerializer)
     @action(detail=True, methods=["post"])
     def reveal(self, request: Request, pk: str) -> Response:
-        """The registry with its inbound link. The audit log records who asked."""
+        """Return the registry with its inbound link. The audit log records who requested it."""
         registry = self.get_object()
         record_act(request._request, "registry.reveal", registry)
         return Response(self._with_link(registry))
@@ -143,7 +143,7 @@ class RegistryViewSet(
     @extend_schema(request=None, responses=RegistryWithLinkSerializer)
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: str) -> Response:
-        """Give the inbound link a new token: the old link is dead at once."""
+        """Give the inbound link a new token. The old link stops working immediately."""
         registry = self.get_object()
         with transaction.atomic():
             registry.rotate_token()
@@ -155,25 +155,25 @@ class RegistryViewSet(
 
 
 class NodeViewSet(ListModelMixin, VisibleRows):
-    """The nodes of the Swarm that a cluster is, as last seen."""
+    """The nodes of a cluster that is a Swarm, as last seen."""
 
     queryset = Node.objects.order_by("hostname", "node_id")
     serializer_class = NodeSerializer
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(cluster=get_visible(Cluster.objects.all(), self.request.user, pk=self.kwargs["cluster_id"]))
+        return queryset.filter(cluster=get_visible_row(Cluster.objects.all(), self.request.user, pk=self.kwargs["cluster_id"]))
 
 
 @extend_schema_view(
     list=extend_schema(
         parameters=[
-            OpenApiParameter("cluster", int, description="Only those of this cluster (its id)."),
-            OpenApiParameter("search", str, description="Only those whose name contains this."),
+            OpenApiParameter("cluster", int, description="Only applications of the cluster with this id."),
+            OpenApiParameter("search", str, description="Only applications whose name contains this text."),
         ]
     )
 )
 class ApplicationViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
-    """Compose projects, lone containers, and a Swarm's stacks and lone services, as last seen."""
+    """Compose projects, lone containers, Swarm stacks and lone Swarm services, as last seen."""
 
     queryset = Application.objects.order_by("name", "pk")
     serializer_class = ApplicationSerializer
@@ -188,11 +188,11 @@ class ApplicationViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
 
 @extend_schema_view(
     list=extend_schema(
-        parameters=[OpenApiParameter("application", int, description="Only those of this application (its id).")]
+        parameters=[OpenApiParameter("application", int, description="Only services of the application with this id.")]
     )
 )
 class ServiceViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
-    """The parts of applications, as last seen. One by itself comes with its tasks."""
+    """The parts of applications, as last seen. A single service is returned with its tasks."""
 
     queryset = Service.objects.order_by("name", "pk")
     id_filters = ("application",)

@@ -22,7 +22,7 @@ def test_each_other_address_has_its_own_error():
     }
 
 
-def test_the_first_address_and_the_others_are_told_apart():
+def test_errors_of_the_first_address_and_of_the_others_stand_at_their_own_fields():
     assert set(fill(url="nowhere", other_urls="tcp://[::1").errors) == {"url", "other_urls"}
     assert set(fill(url="nowhere", other_urls="tcp://h2:2376").errors) == {"url"}
 
@@ -34,7 +34,7 @@ def test_addresses_are_stored_one_a_line():
     assert cluster.endpoint.addresses == ("tcp://10.77.0.11:2376", "tcp://h2:2376", "tcp://h3:2376")
 
 
-def test_saving_forgets_what_was_said_of_the_former_addresses():
+def test_saving_discards_the_notice_about_the_previous_addresses():
     cluster = ClusterFactory(swarm_notice="node1 is no longer a Swarm manager.")
     fill(cluster).save()
     cluster.refresh_from_db()

@@ -47,7 +47,7 @@ def test_rows_keep_their_ids_when_containers_are_replaced(cluster):
     assert rows(Service, "image") == [("app:2",)]
 
 
-def test_what_is_gone_and_unreferenced_is_deleted(cluster):
+def test_absent_rows_that_nothing_refers_to_are_deleted(cluster):
     observe_and_store(cluster, RecordedEngine(entry("redis"), compose_entry("shop", "web"), compose_entry("shop", "db")))
     observe_and_store(cluster, RecordedEngine(compose_entry("shop", "web")))
     assert rows(Application, "name") == [("shop",)]

@@ -146,7 +146,7 @@ def test_permission_is_kept_for_each_repository(answers):
     [
         (None, None, ["No registry is stored for registry.example.com:5000.", "may push to team/app"]),
         ({"username": "", "password": ""}, False, ["No credentials are stored", "may push to team/app"]),
-        ({}, False, ["does not let 'ann' push to team/app.", "Give it write permission"]),
+        ({}, False, ["does not let 'ann' push to team/app.", "Give the account write permission"]),
         ({}, RegistryError("It did not answer in time.", "timeout"), ["It did not answer in time.", "Try again"]),
         ({}, RegistryError("It refuses ann (401).", "unauthorized"), ["It refuses ann (401).", "Store credentials"]),
         ({}, RegistryError("Bad certificate.", "tls"), ["Bad certificate.", "CA certificate"]),

@@ -1,5 +1,5 @@
-"""A made-up fleet in the database, as large as is asked for: to measure pages with, and to look at them when they are full.
+"""Writes a made-up fleet of any size into the database, to measure pages and to look at full ones.
 
-The rows are what inventory, queue and people would have left behind; no engine is asked, and none is at the clusters'
-addresses. The same seed gives the same fleet, apart from times, which count back from now, and secrets.
+The rows are those that inventory, queue and people would have left behind. No engine is contacted, and there is none at the
+clusters' addresses. The same seed makes the same fleet, except for secrets and for times, which count back from now.
 """

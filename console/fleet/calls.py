@@ -1,4 +1,4 @@
-"""Calls of ninety days, most of them of the last ones, with all that is kept of a call."""
+"""Calls of ninety days, most of them recent, with everything that is kept of a call."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from console.fleet.rows import RowWriter, list_ages, split
 from triggers.models import ACTIVE_STATES, Action, CallState, Trigger, TriggerCall, TriggerCallEvent
 from triggers.reasons import Reason
 
-RUNNING, LIVE = 10, 130  # calls that run, and with those that wait, at most
-STATES = {  # of calls that ended, in per cent
+RUNNING, LIVE = 10, 130  # the most calls that run, and the most that run or wait
+STATES = {  # of ended calls, in per cent
     CallState.SUCCEEDED: 85,
     CallState.FAILED: 4,
     CallState.ROLLED_BACK: 2,
@@ -24,8 +24,8 @@ STATES = {  # of calls that ended, in per cent
 }
 SOURCES = {"hook": 80, "registry": 8, "console": 6, "api": 4, "poll": 2}  # in per cent
 WORDS = {
-    CallState.SUCCEEDED: ("", "All containers run the new image and are well."),
-    CallState.FAILED: ("pull_failed", "The image cannot be pulled: manifest unknown. Nothing was touched."),
+    CallState.SUCCEEDED: ("", "All containers run the new image and are healthy."),
+    CallState.FAILED: ("pull_failed", "The image cannot be pulled: manifest unknown. Nothing was changed."),
     CallState.ROLLED_BACK: ("unhealthy", "The new container was unhealthy after 30 s. The previous one is running again."),
     CallState.COALESCED: ("", "An equal redeploy is already waiting; its outcome is this call's outcome."),
     CallState.REJECTED: (Reason.COOLDOWN, "This trigger is cooling down; it accepts the next call in 40 s."),
@@ -35,8 +35,8 @@ AGENTS = ("curl/8.5.0", "Jenkins/2.452", "Alertmanager/0.27.0", "GitHub-Hookshot
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a trigger's calls have in common; JSON as the database takes it."""
+class CallTemplate:
+    """The values that a trigger's calls have in common, with JSON in the form that the database takes."""
 
     trigger: int
     application: int
@@ -49,33 +49,33 @@ class Target:
 
 
 class Calls:
-    """Written in the order of time; the newest `told` have events. Few triggers are called much, most are called little."""
+    """Writes calls in the order of time. The newest `with_events` have events. A few triggers are called often, most rarely."""
 
-    def __init__(self, people: People, count: int, told: int) -> None:
+    def __init__(self, people: People, count: int, with_events: int) -> None:
         self.random, self.now, self.users = people.random, people.now, people.users
-        self.count, self.told = count, min(told, count)
+        self.count, self.with_events = count, min(with_events, count)
         self._writer = RowWriter(TriggerCall)
-        self._targets = self._list_targets()
+        self._templates = self._list_templates()
         self._covering: dict[int, UUID] = {}  # the newest redeploy, by application
         self._running: set[int] = set()  # applications
 
     def add(self) -> None:
-        if not self._targets:
+        if not self._templates:
             return
         events = RowWriter(TriggerCallEvent)
         calls = self._describe_all()
-        self._writer.write(islice(calls, self.count - self.told))
+        self._writer.write(islice(calls, self.count - self.with_events))
         for chunk in split(calls, 2000):
             self._writer.write(chunk)
             events.write(event for call in chunk for event in self._describe_events(call))
 
-    def _list_targets(self) -> list[Target]:
+    def _list_templates(self) -> list[CallTemplate]:
         triggers = Trigger.objects.select_related("application", "service").defer("secret").order_by("pk")
-        targets = [self._describe_target(trigger) for trigger in triggers]
-        self.random.shuffle(targets)
-        return targets
+        templates = [self._make_template(trigger) for trigger in triggers]
+        self.random.shuffle(templates)
+        return templates
 
-    def _describe_target(self, trigger: Trigger) -> Target:
+    def _make_template(self, trigger: Trigger) -> CallTemplate:
         services = [trigger.service] if trigger.service else list(trigger.application.services.all()[:3])
         names = [service.name for service in services]
         plan = "\n".join(f"{operation} {name}" for name in names for operation in OPERATIONS[1:7])
@@ -88,7 +88,7 @@ class Calls:
             }
             return self._writer.prepare("before", Snapshot(seen).to_json())
 
-        return Target(
+        return CallTemplate(
             trigger=trigger.pk,
             application=trigger.application_id,
             service=trigger.service_id,
@@ -100,26 +100,26 @@ class Calls:
         )
 
     def _describe_all(self) -> Iterator[dict[str, Any]]:
-        weights = list(accumulate(1 / (place + 5) for place in range(len(self._targets))))
+        weights = list(accumulate(1 / (place + 5) for place in range(len(self._templates))))
         live_from = self.count - min(LIVE, self.count // 10)
         for number, age in enumerate(list_ages(self.random, self.count)):
-            target = self.random.choices(self._targets, cum_weights=weights)[0]
-            call = self._describe_request(target, self.now - timedelta(seconds=age))
-            ends = number < live_from or not target.can_run
-            yield call | (self._describe_end(call, target) if ends else self._describe_life(call, target))
+            template = self.random.choices(self._templates, cum_weights=weights)[0]
+            call = self._describe_request(template, self.now - timedelta(seconds=age))
+            ends = number < live_from or not template.can_run
+            yield call | (self._describe_end(call, template) if ends else self._describe_life(call, template))
 
-    def _describe_request(self, target: Target, queued_at: datetime) -> dict[str, Any]:
+    def _describe_request(self, template: CallTemplate, queued_at: datetime) -> dict[str, Any]:
         random, source = self.random, self.random.choices(list(SOURCES), list(SOURCES.values()))[0]
         call_id = UUID(int=random.getrandbits(128), version=4)
         by_person = source in ("console", "api")
         return {
             "id": call_id,
-            "trigger_id": target.trigger if source == "hook" else None,
-            "application_id": target.application,
-            "service_id": target.service,
-            "action": target.action,
+            "trigger_id": template.trigger if source == "hook" else None,
+            "application_id": template.application,
+            "service_id": template.service,
+            "action": template.action,
             "source": source,
-            "step": random.choice((1, 2, 5, -1)) if target.action == Action.SCALING else None,
+            "step": random.choice((1, 2, 5, -1)) if template.action == Action.SCALING else None,
             "requested_by_id": random.choice(self.users).pk if by_person else None,
             "source_address": f"203.0.113.{random.randrange(1, 255)}",
             "user_agent": random.choice(AGENTS),
@@ -127,11 +127,11 @@ class Calls:
             "queued_at": queued_at,
         }
 
-    def _describe_end(self, call: dict[str, Any], target: Target) -> dict[str, Any]:
-        """Redeploys are coalesced, scaling is not."""
+    def _describe_end(self, call: dict[str, Any], template: CallTemplate) -> dict[str, Any]:
+        """Return the values of an ended call. Only redeploys are coalesced."""
         state = self.random.choices(list(STATES), list(STATES.values()))[0]
-        queued_at, application = call["queued_at"], target.application
-        covering = self._covering.get(application) if target.action == Action.REDEPLOY else None
+        queued_at, application = call["queued_at"], template.application
+        covering = self._covering.get(application) if template.action == Action.REDEPLOY else None
         if state == CallState.COALESCED and not covering:
             state = CallState.SUCCEEDED
         reason, message = WORDS[state]
@@ -141,7 +141,7 @@ class Calls:
                 "completed_at": queued_at,
                 "coalesced_into_id": covering if state == CallState.COALESCED else None,
             }
-        if target.action == Action.REDEPLOY:
+        if template.action == Action.REDEPLOY:
             self._covering[application] = call["id"]
         started_at = queued_at + timedelta(seconds=self.random.random() * 20)
         completed_at = started_at + timedelta(seconds=self.random.random() * 120)
@@ -149,23 +149,23 @@ class Calls:
             "started_at": min(started_at, self.now),
             "completed_at": min(completed_at, self.now),
             "attempts": 1,
-            "plan": target.plan,
-            "before": target.before,
-            "after": target.after if state == CallState.SUCCEEDED else target.before,
+            "plan": template.plan,
+            "before": template.before,
+            "after": template.after if state == CallState.SUCCEEDED else template.before,
         }
 
-    def _describe_life(self, call: dict[str, Any], target: Target) -> dict[str, Any]:
-        if target.application in self._running or len(self._running) >= RUNNING:
+    def _describe_life(self, call: dict[str, Any], template: CallTemplate) -> dict[str, Any]:
+        if template.application in self._running or len(self._running) >= RUNNING:
             return {"state": CallState.QUEUED}
-        self._running.add(target.application)
+        self._running.add(template.application)
         return {
             "state": CallState.RUNNING,
             "started_at": call["queued_at"],
             "attempts": 1,
             "lease_owner": "made-up:1",
             "lease_expires_at": self.now + timedelta(minutes=1),
-            "plan": target.plan,
-            "before": target.before,
+            "plan": template.plan,
+            "before": template.before,
         }
 
     def _describe_events(self, call: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Clusters and what runs on them, as watchers would have seen it last."""
+"""Clusters and what runs on them, as a watcher would have stored it."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -11,8 +11,26 @@ from console.fleet.rows import share
 PLACES = ("harbour", "quay", "armada", "lagoon", "strait", "delta", "fjord", "basin", "cove", "reef", "anchorage", "mole")
 TEAMS = ("billing", "checkout", "search", "media", "growth", "identity", "logistics", "support", "data", "platform")
 PRODUCTS = (
-    *("portal", "gateway", "engine", "pipeline", "reports", "mailer", "catalog", "scheduler", "exports", "archive"),
-    *("prices", "invoices", "ratings", "uploads", "feeds", "alerts", "sessions", "stock", "labels", "returns"),
+    "portal",
+    "gateway",
+    "engine",
+    "pipeline",
+    "reports",
+    "mailer",
+    "catalog",
+    "scheduler",
+    "exports",
+    "archive",
+    "prices",
+    "invoices",
+    "ratings",
+    "uploads",
+    "feeds",
+    "alerts",
+    "sessions",
+    "stock",
+    "labels",
+    "returns",
 )
 PARTS = ("web", "api", "worker", "db", "cache", "queue", "cron", "proxy", "metrics", "migrate")
 POLICY = {
@@ -28,7 +46,7 @@ MEMORY = 64 * 1024**3
 
 
 class Inventory:
-    """Fills an empty database; `applications` have their services as `parts`."""
+    """Writes the inventory into an empty database."""
 
     def __init__(self, random: Random, now: datetime) -> None:
         self.random, self.now = random, now
@@ -37,7 +55,7 @@ class Inventory:
         self.services: list[Service] = []
 
     def add_clusters(self, count: int, nodes: int) -> None:
-        """Every third is a Swarm, among which the nodes are shared out."""
+        """Add clusters. Every third is a Swarm; the Swarms share the nodes."""
         self.clusters = Cluster.objects.bulk_create(self._make_cluster(number) for number in range(count))
         swarms = [cluster for cluster in self.clusters if cluster.swarm_manager]
         for cluster, number in zip(swarms, share(nodes, [1] * len(swarms)), strict=True):
@@ -88,7 +106,7 @@ class Inventory:
         )
 
     def add_applications(self, count: int, services: int) -> None:
-        """A few have many services, most have few."""
+        """Add applications. A few of them have many services, most have few."""
         names = [f"{team}-{product}" for team in TEAMS for product in PRODUCTS]
         self.random.shuffle(names)
         self.applications = Application.objects.bulk_create(
@@ -139,7 +157,7 @@ class Inventory:
         )
 
     def add_containers(self, containers: int, tasks: int) -> None:
-        """Containers to the services of plain engines, tasks to those of Swarms; a few services have many."""
+        """Give containers to services of plain engines, and tasks to services of Swarms. A few services have many."""
         present = [service for service in self.services if service.status != Application.Status.ABSENT]
         self.random.shuffle(present)
         plain = [service for service in present if not service.application.is_swarm]
@@ -179,7 +197,7 @@ class Inventory:
                 )
 
     def _make_tasks(self, services: list[Service]) -> Iterator[Task]:
-        """One a slot, and of every second slot one that was there before."""
+        """Yield a task for each slot, and a past task for every second slot."""
         nodes: dict[int, list[Node]] = {}
         for node in Node.objects.all():
             nodes.setdefault(node.cluster_id, []).append(node)
@@ -214,7 +232,7 @@ class Inventory:
         Application.objects.bulk_update(self.applications, ["wanted", "running"], batch_size=200)
 
     def _ago(self, days: float) -> datetime:
-        """A time within so many days, rather lately than long ago."""
+        """Return a time within the last `days`, more likely a recent one."""
         return self.now - timedelta(days=days) * self.random.random() ** 2
 
     def _hex(self, digits: int) -> str:
@@ -222,5 +240,5 @@ class Inventory:
 
 
 def _count_again(number: int, names: int) -> str:
-    """What tells the second use of a name from the first."""
+    """Return the suffix that tells a repeated name from the first one."""
     return f"-{number // names + 1}" if number >= names else ""

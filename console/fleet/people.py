@@ -1,4 +1,4 @@
-"""Users with their roles, the triggers they made, and the log of what they did."""
+"""Users with their roles, their triggers, and the audit log of what they did."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,8 +14,8 @@ from triggers import links
 from triggers.models import Action, Trigger
 
 ADMINISTRATOR = "admin"  # for all clusters
-PART_DEPLOYER = "part.deployer"  # with grants on single clusters alone
-NO_PASSWORD = "!"  # noqa: S105 - Django's mark for one that nothing matches
+PART_DEPLOYER = "part.deployer"  # with roles on single clusters only
+NO_PASSWORD = "!"  # noqa: S105 - Django's mark for a password that nothing matches
 NAMES = ("ada", "bela", "chiara", "dmitri", "esra", "farid", "grace", "hugo", "ines", "jon", "kaya", "lin", "mara", "nils")
 ACTS = {"sign_in": 40, "call": 30, "trigger.reveal": 10, "sign_out": 8, "trigger.create": 4, "sign_in.fail": 4, "grant.add": 4}
 
@@ -26,7 +26,7 @@ class People:
         self.users: list[User] = []
 
     def add_users(self, count: int) -> None:
-        """Nobody can sign in before a password is set. Every third has roles on single clusters, the others one for all."""
+        """Add users without passwords, who cannot sign in. Every third has roles on single clusters, the others one for all."""
         known = {"is_staff": True, "is_superuser": True, "password": NO_PASSWORD}
         administrator, _ = User.objects.get_or_create(username=ADMINISTRATOR, defaults=known)
         names = [PART_DEPLOYER, *(f"{NAMES[number % len(NAMES)]}.{number + 1}" for number in range(count))][: count - 1]
@@ -43,7 +43,7 @@ class People:
         ClusterGrant.objects.bulk_create(ClusterGrant(user=user, cluster=cluster, role=role) for cluster in clusters)
 
     def add_triggers(self, count: int) -> None:
-        """Every fourth scales a service."""
+        """Add triggers. Every fourth scales a service."""
         applications = self.inventory.applications
         shares = share(count, [1 / (place + 20) for place in range(len(applications))])
         parts: dict[int, list[Service]] = {}

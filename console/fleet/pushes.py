@@ -1,4 +1,4 @@
-"""Registries, the triggers that follow their images, and an access log of ninety days."""
+"""Registries, the triggers that follow their images, and the deliveries of thirty days."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,10 +29,10 @@ class Pushes:
     def __init__(self, people: People) -> None:
         self.random, self.now = people.random, people.now
         self.registries: list[Registry] = []
-        self.followed: list[tuple[int, str]] = []  # trigger and repository
+        self.followed: list[tuple[int, str]] = []  # ids of triggers, with the repository that each follows
 
     def add_subscriptions(self) -> None:
-        """Every redeploy trigger follows the image of a service of its application, in one of the first registries."""
+        """Let every redeploy trigger follow the image of one service of its application."""
         images = self._list_images()
         hosts = list(dict.fromkeys(repository.partition("/")[0] for repository in images.values()))[:REGISTRIES]
         account = {"username": "windlass", "password": "made up"}
@@ -44,7 +44,7 @@ class Pushes:
         )
 
     def _list_images(self) -> dict[int, str]:
-        """The repository of one service, by application."""
+        """Return the repository of one service of each application, by the application's id."""
         found: dict[int, str] = {}
         for application, image in Service.objects.order_by("-pk").values_list("application_id", "image"):
             try:

@@ -1,4 +1,4 @@
-"""Many rows at once, and numbers shared out unevenly."""
+"""Writes many rows quickly, and divides numbers unevenly."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,8 +18,10 @@ CONVERTED = (models.DateTimeField, models.UUIDField, models.ForeignKey, Encrypte
 
 
 class RowWriter:
-    """Inserts rows given as values by column; where one is not given it is the field's default. Quicker than bulk_create, which
-    makes an object a row, and with the times that are given, also where the model would take the present one."""
+    """Inserts rows that are given as values by column. Missing values become the field's default.
+
+    It is quicker than bulk_create, which makes an object per row, and stores given times even in fields with auto_now_add.
+    """
 
     def __init__(self, model: type[models.Model]) -> None:
         fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
@@ -31,7 +33,7 @@ class RowWriter:
         self._places = ", ".join(["%s"] * len(fields))
 
     def prepare(self, name: str, value: Any) -> Any:
-        """The value as the database takes it. JSON must be prepared by the caller: the same value is often used again."""
+        """Convert a value to the database's form. Callers must prepare JSON themselves, because they often reuse a value."""
         return self._fields[name].get_db_prep_save(value, connection)
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -53,7 +55,7 @@ class RowWriter:
 
 
 def find_default(field: Any) -> Any:
-    """Of the model, else the database's own, which get_default knows only as an expression."""
+    """Return the model's default, or else the database's, which get_default returns only as an expression."""
     return field.db_default if field.has_db_default() and not field.has_default() else field.get_default()
 
 
@@ -64,8 +66,8 @@ def split(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def share(total: int, weights: Sequence[float]) -> list[int]:
-    """Whole numbers in about these proportions that add up to the total: each, as far as it goes, at least 1 where it weighs
-    anything."""
+    """Divide `total` into whole numbers in about these proportions. Each with a weight is at least 1 as long as that is
+    possible."""
     weighing = [place for place, weight in enumerate(weights) if weight]
     shares = [0] * len(weights)
     for place in weighing[:total]:
@@ -79,6 +81,6 @@ def share(total: int, weights: Sequence[float]) -> list[int]:
 
 
 def list_ages(random: Random, count: int) -> "array[float]":
-    """In seconds, the oldest first: within DAYS, most of them of the last days."""
+    """Return ages in seconds, the oldest first. They are within DAYS, and most are recent."""
     ages = sorted((random.expovariate(1 / USUAL_AGE) % DAYS * DAY for _ in range(count)), reverse=True)
     return array("d", ages)

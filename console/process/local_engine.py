@@ -1,4 +1,4 @@
-"""The engine on the console's own machine, offered as the first cluster where it answers."""
+"""The engine on the console's own machine. The console offers it as the first cluster if it answers."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,19 +15,19 @@ from console.process.preparation import LOCAL_CLUSTER, read_environment_certific
 from console.process.private_engine import engine_answers
 
 PROBE_PATIENCE = 1.0  # seconds
-REMEMBERED = 5  # seconds: pages that show the offer refresh themselves
+CACHE_SECONDS = 5  # pages that show the offer refresh themselves
 CACHE_KEY = "local-engine"
 
 
 def find_local_engine() -> str:
-    """The address in DOCKER_HOST, by default the machine's own socket, if an engine answers there; else empty.
+    """Return the address in DOCKER_HOST, by default the machine's own socket, if an engine answers there; else empty text.
 
-    One behind ssh is not tried: that takes too long for a page.
+    Addresses with ssh:// are not tried, because that takes too long for a page.
     """
     known: str | None = cache.get(CACHE_KEY)
     if known is None:
         known = settings.DOCKER_HOST if probe_engine(settings.DOCKER_HOST) else ""
-        cache.set(CACHE_KEY, known, REMEMBERED)
+        cache.set(CACHE_KEY, known, CACHE_SECONDS)
     return known
 
 
@@ -47,7 +47,7 @@ def probe_engine(url: str) -> bool:
 
 
 def make_local_form(url: str) -> ClusterForm:
-    """The filled form of the cluster `local`, or of the first free name after it."""
+    """Return the filled form of the cluster `local`, or of the first free name such as `local-2`."""
     taken = set(Cluster.objects.filter(name__startswith=LOCAL_CLUSTER).values_list("name", flat=True))
     names = [LOCAL_CLUSTER, *(f"{LOCAL_CLUSTER}-{number}" for number in range(2, len(taken) + 3))]
     name = next(name for name in names if name not in taken)

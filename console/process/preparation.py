@@ -1,4 +1,4 @@
-"""What `manage.py up` prepares before the parts start. Every function is quick when there is nothing to do."""
+"""The steps that `manage.py up` takes before the parts start. Each is quick if there is nothing to do."""
 
 import fcntl
 import hashlib
@@ -27,18 +27,17 @@ DEFAULT_URL = f"unix://{DEFAULT_SOCKET}"
 ENGINE_DIR = settings.DATA_DIR / "engine"
 PRIVATE_URL = f"unix://{private_engine.socket_path(ENGINE_DIR)}"
 
-
-# Assets of packages that no page here uses.
+# Assets of packages that no page uses.
 UNUSED_STATIC = ("rest_framework", "redoc")
 
 
 class PreparationError(Exception):
-    """One sentence: why the console cannot start."""
+    """The console cannot start. The message is one line that says why and what to do."""
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The local engine's address; `remark`: what to tell about it; `private`: one is to be started."""
+    """The local engine's address, a remark about it for the operator, and whether `up` must start a private engine."""
 
     url: str
     remark: str = ""
@@ -51,22 +50,28 @@ def make_data_directory() -> None:
         for name in ("messages", "control"):
             (settings.DATA_DIR / "queue" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise PreparationError(f"The data folder {settings.DATA_DIR} cannot be made: {error.strerror}.") from error
+        raise PreparationError(
+            f"The data folder {settings.DATA_DIR} cannot be created: {error.strerror}. Choose another with WINDLASS_DATA_DIR."
+        ) from error
 
 
 def lock_data_directory() -> int:
-    """A descriptor that holds the folder until it is closed, also across exec. Raises PreparationError when another has it."""
+    """Lock the data folder and return the lock's descriptor, which stays valid across exec. Raises PreparationError if another
+    console has the lock."""
     descriptor = os.open(settings.DATA_DIR / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise PreparationError(f"Another console runs in the data folder {settings.DATA_DIR}.") from error
+        raise PreparationError(
+            f"Another console is running in the data folder {settings.DATA_DIR}. "
+            "Stop it, or choose another folder with WINDLASS_DATA_DIR."
+        ) from error
     os.set_inheritable(descriptor, True)
     return descriptor
 
 
-def check_address() -> None:
-    """Raises PreparationError when the console cannot listen at its address."""
+def check_listen_address() -> None:
+    """Raise PreparationError if the console cannot listen at its address."""
     host = settings.HOST.strip("[]")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, settings.PORT, type=socket.SOCK_STREAM)[0]
@@ -75,8 +80,8 @@ def check_address() -> None:
             probe.bind(address)
     except OSError as error:
         raise PreparationError(
-            f"The console cannot listen at {host} port {settings.PORT}: {error.strerror}; "
-            "choose another with WINDLASS_PORT or WINDLASS_HOST."
+            f"The console cannot listen on {host}, port {settings.PORT}: {error.strerror}. "
+            "Choose another address with WINDLASS_PORT or WINDLASS_HOST."
         ) from error
 
 
@@ -89,8 +94,8 @@ def console_url() -> str:
 
 
 def migrate_database() -> None:
-    """Raises PreparationError when the database does not answer."""
-    # This process needs one connection, and its failure at once and by its true reason: a pool would try for a while.
+    """Apply all migrations. Raises PreparationError if the database cannot be used."""
+    # This process needs one connection, and its error at once: a pool would retry for a while and hide the reason.
     connection.settings_dict.get("OPTIONS", {}).pop("pool", None)
     try:
         executor = MigrationExecutor(connection)
@@ -102,8 +107,8 @@ def migrate_database() -> None:
 
 
 def collect_static_files() -> None:
-    """Copies the pages' CSS and JavaScript to STATIC_ROOT when any of them changed since the last time. A folder of the
-    operator's choice is theirs to fill: an image has it filled, and read-only."""
+    """Copy the pages' CSS and JavaScript to STATIC_ROOT if any of them changed. A folder that the operator chose is not
+    touched: in an image it is filled already, and read-only."""
     if settings.STATIC_ROOT != settings.DATA_DIR / "static":
         return
     stamp = settings.DATA_DIR / "static.stamp"
@@ -124,8 +129,8 @@ def fingerprint_static_files() -> str:
 
 
 def create_admin() -> str | None:
-    """On the first start makes the user `admin`. What to print as the password; None when there are users already, or another
-    host makes it at this moment."""
+    """Create the user `admin` if there are no users. Returns the text to print as the password, or None if there are users
+    already or another host creates the user at this moment."""
     given = env.read_text("WINDLASS_ADMIN_PASSWORD")
     users = get_user_model().objects
     if users.exists():
@@ -140,7 +145,7 @@ def create_admin() -> str | None:
 
 
 def choose_engine() -> EngineChoice | None:
-    """The engine to register as the cluster `local`; None when the clusters are the operator's own choice."""
+    """Return the engine to register as the cluster `local`, or None if the operator has chosen the clusters."""
     local = Cluster.objects.filter(name=LOCAL_CLUSTER).first()
     if Cluster.objects.exists() and (local is None or local.url not in {DEFAULT_URL, PRIVATE_URL}):
         return None
@@ -149,21 +154,23 @@ def choose_engine() -> EngineChoice | None:
     silence = private_engine.describe_silence(DEFAULT_SOCKET)
     if not silence:
         return EngineChoice(DEFAULT_URL)
-    nobody = f"No Docker engine answers at {DEFAULT_URL} ({silence})"
+    problem = f"No Docker engine answers at {DEFAULT_URL} ({silence})"
     if obstacle := private_engine.find_obstacle():
-        return EngineChoice(DEFAULT_URL, f"{nobody}: {obstacle}. The cluster is shown as unreachable until one does.")
-    remark = f"{nobody}, so a private one is started in {ENGINE_DIR}. It and its containers stop with the console."
+        remark = f"{problem}. {obstacle}. Until an engine answers, the cluster {LOCAL_CLUSTER} is shown as unreachable."
+        return EngineChoice(DEFAULT_URL, remark)
+    remark = f"{problem}. Starting a private one in {ENGINE_DIR}. It and its containers stop with the console."
     return EngineChoice(PRIVATE_URL, remark, private=True)
 
 
 def register_local_cluster(url: str) -> None:
-    """Makes the cluster `local`, or lets it point to `url`."""
+    """Create the cluster `local`, or point it to `url`."""
     values = {"url": url, **read_environment_certificates(url)}
     Cluster.objects.update_or_create(name=LOCAL_CLUSTER, defaults=values)
 
 
 def read_environment_certificates(url: str) -> dict[str, str]:
-    """For tcp:// with DOCKER_TLS_VERIFY the certificates of DOCKER_CERT_PATH, by the cluster's field; else none."""
+    """Return the certificates in DOCKER_CERT_PATH by the cluster's field, if `url` is tcp:// and DOCKER_TLS_VERIFY is set.
+    Otherwise there are none. Raises ImproperlyConfigured if a certificate cannot be read."""
     values: dict[str, str] = {}
     folder = os.environ.get("DOCKER_CERT_PATH", "")
     if url.startswith("tcp:") and os.environ.get("DOCKER_TLS_VERIFY") and folder:
@@ -172,11 +179,11 @@ def read_environment_certificates(url: str) -> dict[str, str]:
                 values[field] = Path(folder, name).read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise ImproperlyConfigured(
-                f"DOCKER_CERT_PATH is {folder!r}, and a certificate there cannot be read: {error}."
+                f"DOCKER_CERT_PATH is {folder!r}, but a certificate in it cannot be read: {error}."
             ) from error
     return values
 
 
 def has_applications() -> bool:
-    """Whether anything was seen to run when the console was last up."""
+    """Return whether the inventory shows any application, as seen when the console was last up."""
     return Application.objects.exclude(status=Application.Status.ABSENT).exists()

@@ -1,7 +1,7 @@
-"""A Docker engine of the console's own, for a machine that has none: it lives in a folder and ends with its owner.
+"""A private Docker engine for a machine that has none. It keeps everything in one folder and ends with the console.
 
-Containers of a private engine stop with it and start again with it where their restart policy says so. No Django here:
-`manage.py run_engine` becomes the daemon, and tests start engines of their own with `start_private_engine`.
+Containers of a private engine stop with it, and start with it again if their restart policy says so. This module does not use
+Django: `manage.py run_engine` becomes the daemon, and tests start their own engines with `start_private_engine`.
 """
 
 import http.client
@@ -17,18 +17,18 @@ from pathlib import Path
 
 START_LIMIT = 60.0  # seconds until a new engine answers
 STOP_LIMIT = 30.0  # seconds for an engine and its containers to stop; dockerd gives the containers 15 of them
-DIRECTORY_LENGTH_LIMIT = 70  # bytes; a socket's name may have 107, and containerd's are the longest below it
+DIRECTORY_LENGTH_LIMIT = 70  # bytes; the name of a socket can have 107, and those of containerd are the longest
 PACKAGES = ("docker.io", "iptables")
-SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # where dockerd and iptables live, and often not in a user's PATH
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # the folders of dockerd and iptables, often missing in a user's PATH
 
 
 class EngineStartError(Exception):
-    """One sentence: why there is no private engine."""
+    """There is no private engine. The message is one sentence that says why."""
 
 
 @dataclass
 class PrivateEngine:
-    """A running engine; `stop()` ends it and its containers."""
+    """A running private engine. `stop()` ends it and its containers."""
 
     process: subprocess.Popen[bytes]
     socket: Path
@@ -39,7 +39,7 @@ class PrivateEngine:
         return f"unix://{self.socket}"
 
     def stop(self, timeout: float = STOP_LIMIT) -> None:
-        """SIGTERM, then SIGKILL after `timeout` seconds."""
+        """Send SIGTERM, then SIGKILL after `timeout` seconds."""
         self.process.terminate()
         try:
             self.process.wait(timeout)
@@ -60,12 +60,12 @@ def daemon_command(
     bridge_address: str = "",
     arguments: Sequence[str] = (),
 ) -> list[str]:
-    """dockerd with everything it keeps under `directory`. `bridge` names an existing bridge; else `bridge_address`
-    (such as 172.30.0.1/24) is given to docker0."""
+    """Return the command of a dockerd that keeps everything under `directory`. `bridge` names an existing bridge; without it,
+    docker0 gets `bridge_address`, such as 172.30.0.1/24."""
     command = [
         "dockerd",
         "--config-file",
-        str(directory / "no-daemon.json"),  # not the machine's own settings
+        str(directory / "no-daemon.json"),  # instead of the machine's own settings
         "--data-root",
         str(directory / "data"),
         "--exec-root",
@@ -87,12 +87,14 @@ def daemon_environment() -> dict[str, str]:
 
 
 def prepare_directory(directory: Path) -> None:
-    """Makes the folder; a pid file left by a killed engine is removed, since its number may be another process's now.
+    """Create the folder, and remove the pid file of a killed engine, whose number another process can have by now.
 
-    Raises EngineStartError where the sockets below it would have longer names than the system allows.
+    Raises EngineStartError if the sockets below the folder would have names longer than the system allows.
     """
     if len(os.fsencode(directory)) > DIRECTORY_LENGTH_LIMIT:
-        raise EngineStartError(f"The path {directory} is too long for an engine's sockets; choose a shorter data folder.")
+        raise EngineStartError(
+            f"The path {directory} is too long for an engine's sockets. Choose a shorter data folder with WINDLASS_DATA_DIR."
+        )
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (directory / "exec").mkdir(mode=0o711, exist_ok=True)
     config = directory / "no-daemon.json"
@@ -112,7 +114,7 @@ def start_private_engine(
     wrapper: Sequence[str] = (),
     start_limit: float = START_LIMIT,
 ) -> PrivateEngine:
-    """Starts dockerd in a session of its own and waits until it answers. Raises EngineStartError with the log's last line."""
+    """Start dockerd in its own session and wait until it answers. Raises EngineStartError with the log's last line."""
     engine = launch_private_engine(
         directory,
         socket_at=socket_at,
@@ -136,12 +138,12 @@ def launch_private_engine(
     log: Path | None = None,
     wrapper: Sequence[str] = (),
 ) -> PrivateEngine:
-    """Starts dockerd without waiting for it. Raises EngineStartError where that cannot even be tried.
+    """Start dockerd without waiting for it. Raises EngineStartError if it is not installed or the folder is unsuitable.
 
     `wrapper` is put before the command, such as `nsenter --net=…`; `arguments` after it, such as `--insecure-registry=…`.
     """
     if not daemon_is_installed():
-        raise EngineStartError("dockerd is not installed; on Debian: apt-get install --no-install-recommends docker.io")
+        raise EngineStartError("dockerd is not installed. On Debian: apt-get install --no-install-recommends docker.io")
     prepare_directory(directory)
     command = daemon_command(directory, socket_at=socket_at, bridge=bridge, bridge_address=bridge_address, arguments=arguments)
     log = log or directory / "dockerd.log"
@@ -158,7 +160,7 @@ def launch_private_engine(
 
 
 def wait_until_ready(engine: PrivateEngine, start_limit: float = START_LIMIT) -> None:
-    """Raises EngineStartError with the log's last line; the engine is stopped then."""
+    """Wait until the engine answers. If it does not, stop it and raise EngineStartError with the log's last line."""
     deadline = time.monotonic() + start_limit
     while not engine_answers(engine.socket):
         if engine.process.poll() is not None or time.monotonic() > deadline:
@@ -177,11 +179,14 @@ def daemon_is_installed() -> bool:
 
 
 def find_obstacle() -> str:
-    """Why this process cannot have a private engine, as the end of a sentence; empty when it can."""
+    """Return what to do if this process cannot start a private engine, as a sentence without its period. Empty if it can."""
     if os.geteuid() != 0:
-        return "start one, or start the console as root to have it done, or add this user to the group docker"
+        return (
+            "Start one, or add this user to the group docker if one is running, "
+            "or start the console as root so that it starts a private one"
+        )
     if not daemon_is_installed() and not (is_debian() and shutil.which("apt-get")):
-        return "install Docker Engine and start it"
+        return "Install Docker Engine and start it"
     return ""
 
 
@@ -194,14 +199,14 @@ def is_debian() -> bool:
 
 
 def install_daemon() -> None:
-    """Installs Debian's docker.io. Raises EngineStartError."""
+    """Install Debian's docker.io. Raises EngineStartError."""
     install_packages(PACKAGES)
     if not daemon_is_installed():
-        raise EngineStartError("docker.io was installed, and yet there is no dockerd.")
+        raise EngineStartError("docker.io was installed, but dockerd is still missing.")
 
 
 def install_packages(packages: Sequence[str]) -> None:
-    """apt-get update and install, without recommendations. Raises EngineStartError with the last line of what it said."""
+    """Run apt-get update and install, without recommended packages. Raises EngineStartError with the last line of output."""
     install = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *packages]
     for command in (["apt-get", "update"], install):
         result = subprocess.run(
@@ -220,12 +225,12 @@ def install_packages(packages: Sequence[str]) -> None:
 
 
 def engine_answers(path: Path, timeout: float = 2.0) -> bool:
-    """Whether an engine answers `/_ping` at this socket; a refused permission is no answer."""
+    """Return whether an engine answers `/_ping` at this socket. A denied permission counts as no answer."""
     return describe_silence(path, timeout) == ""
 
 
 def describe_silence(path: Path, timeout: float = 2.0) -> str:
-    """Why no engine answers at this socket; empty when one does."""
+    """Return why no engine answers at this socket. Empty if one does."""
     connection = http.client.HTTPConnection("localhost", timeout=timeout)
     try:
         connection.sock = socket.socket(socket.AF_UNIX)

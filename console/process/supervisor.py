@@ -1,8 +1,8 @@
-"""Runs the console's parts as children of one small process: starts them, restarts one that dies, stops all of them.
+"""Runs the console's parts as children of one small process: starts them, restarts those that end, and stops them all.
 
 `manage.py up` becomes this module (exec) once everything is prepared. It imports neither Django nor anything heavy (even
-dataclasses would be 2 MB), since it stays in memory for as long as the console runs. Each part is a `manage.py` command
-and may as well be run on its own.
+dataclasses would be 2 MB), because it stays in memory as long as the console runs. Each part is a `manage.py` command
+that can also run on its own.
 """
 
 import ctypes
@@ -12,17 +12,20 @@ import sys
 import time
 
 PR_SET_PDEATHSIG = 1
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds before a part that died is started again; doubled each time
-SETTLED_AFTER = 60.0  # seconds; a part that ran as long starts with the first delay again
+FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds before a part that ended is restarted; doubled each time
+SETTLED_AFTER = 60.0  # seconds; a part that ran this long is restarted with the first delay again
 TICK = 0.5  # seconds; only while something is due
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Part:
-    """One child. `stop_limit`: seconds from SIGTERM to SIGKILL. `stage`: stages stop one after another, the lowest first.
-    `delay`: seconds it waits at the first start, so that the login page is served first. `once`: not started again when it
-    ended well. `orphan_signal`: what it gets from the kernel when the supervisor itself is killed."""
+class SupervisedPart:
+    """One child process.
+
+    `stop_limit`: seconds from SIGTERM to SIGKILL. `stage`: stages stop one after another, the lowest first. `delay`: seconds
+    until the first start, so that the login page is served first. `once`: the part is not restarted after it succeeded.
+    `orphan_signal`: the signal that the kernel sends to the part if the supervisor is killed.
+    """
 
     def __init__(
         self,
@@ -39,29 +42,32 @@ class Part:
         self.pid = 0
         self.failures = 0
         self.start_at = self.started_at = 0.0  # monotonic seconds
-        self.finished = False  # not to be started again
+        self.finished = False  # never to be started again
 
 
-def known_parts() -> dict[str, Part]:
+def make_parts() -> dict[str, SupervisedPart]:
+    """Return all parts by name."""
+    # After its grace period a worker hands its calls over at the next safe step. A call that it cannot hand over is taken over
+    # when its lease expires.
+    worker_limit = float(os.environ.get("WINDLASS_STOP_GRACE_SECONDS") or 10) + 10.0
     parts = [
-        Part("web", stop_limit=10.0),
-        # After its grace period a worker hands over at the next safe step. What it cannot is taken over when its lease is over.
-        Part("worker", stop_limit=float(os.environ.get("WINDLASS_STOP_GRACE_SECONDS") or 10) + 10.0, delay=1.0),
-        Part("watch", stop_limit=10.0, delay=1.0),
-        Part("start_sample", stop_limit=5.0, delay=2.0, once=True),
-        # An engine needs its time to stop its containers, also when nobody waits for it.
-        Part("run_engine", stop_limit=30.0, stage=1, once=True, orphan_signal=signal.SIGTERM),
+        SupervisedPart("web", stop_limit=10.0),
+        SupervisedPart("worker", stop_limit=worker_limit, delay=1.0),
+        SupervisedPart("watch", stop_limit=10.0, delay=1.0),
+        SupervisedPart("start_sample", stop_limit=5.0, delay=2.0, once=True),
+        # An engine needs time to stop its containers, even if nobody waits for it.
+        SupervisedPart("run_engine", stop_limit=30.0, stage=1, once=True, orphan_signal=signal.SIGTERM),
     ]
     return {part.name: part for part in parts}
 
 
 class Supervisor:
-    def __init__(self, parts: list[Part], manage: str) -> None:
+    def __init__(self, parts: list[SupervisedPart], manage: str) -> None:
         self.parts = parts
         self.manage = manage
 
     def run(self) -> None:
-        """Returns after a clean stop."""
+        """Run until a signal asks to stop, and return when all parts have ended."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         now = time.monotonic()
         for part in self.parts:
@@ -89,14 +95,14 @@ class Supervisor:
 
     @staticmethod
     def wait_for_signal(until: float | None) -> int | None:
-        """The signal that came; None when `until` (monotonic seconds) came first."""
+        """Return the signal that arrived, or None if `until` (monotonic seconds) came first."""
         if until is None:
             return signal.sigwaitinfo(SIGNALS).si_signo
         received = signal.sigtimedwait(SIGNALS, max(until - time.monotonic(), 0.0))
         return received.si_signo if received else None
 
     def reap(self) -> None:
-        """Takes note of every child that ended."""
+        """Note the end of every child that has ended."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -109,7 +115,7 @@ class Supervisor:
                 self.note_end(part, status)
 
     @staticmethod
-    def note_end(part: Part, status: int) -> None:
+    def note_end(part: SupervisedPart, status: int) -> None:
         part.pid = 0
         if part.once and status == 0:
             part.finished = True
@@ -118,20 +124,20 @@ class Supervisor:
         part.failures = 1 if now - part.started_at > SETTLED_AFTER else part.failures + 1
         delay = min(FIRST_DELAY * 2 ** (part.failures - 1), LONGEST_DELAY)
         part.start_at = now + delay
-        say(f"The part {part.name} ended ({describe_status(status)}); it starts again in {delay:g} s.")
+        say(f"The part {part.name} ended ({describe_exit_status(status)}). Restarting it in {delay:g} s.")
 
-    def stop_parts(self, parts: list[Part]) -> None:
-        """SIGTERM to all of them, SIGKILL to each whose limit is over, or to all when a second signal asks to hurry."""
+    def stop_parts(self, parts: list[SupervisedPart]) -> None:
+        """Send SIGTERM to all of them, and SIGKILL to each whose limit is over, or to all after a second signal."""
         for part in parts:
-            part.finished = True  # whatever ends from now on stays down
+            part.finished = True  # parts that end from now on are not restarted
             if part.pid:
                 os.kill(part.pid, signal.SIGTERM)
-        asked_at = time.monotonic()
+        signalled_at = time.monotonic()
         hurry = False
         while running := [part for part in parts if part.pid]:
             now = time.monotonic()
             for part in running:
-                if hurry or now - asked_at > part.stop_limit:
+                if hurry or now - signalled_at > part.stop_limit:
                     os.killpg(part.pid, signal.SIGKILL)
             hurry = self.wait_for_signal(now + TICK) in {signal.SIGTERM, signal.SIGINT}
             self.reap_stopped()
@@ -143,7 +149,8 @@ class Supervisor:
 
 
 def spawn(command: list[str], orphan_signal: int) -> int:
-    """Starts `command` in a session of its own (a Ctrl-C reaches the supervisor alone) that ends with the supervisor."""
+    """Start `command` in its own session, so that Ctrl-C reaches only the supervisor. The child ends with the supervisor.
+    Returns its pid."""
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -152,21 +159,21 @@ def spawn(command: list[str], orphan_signal: int) -> int:
         os.setsid()
         libc.prctl(PR_SET_PDEATHSIG, orphan_signal)
         if os.getppid() != parent:
-            os._exit(1)  # the supervisor was killed before the line above
+            os._exit(1)  # the supervisor was killed before prctl took effect
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.execv(command[0], command)
     finally:
         os._exit(127)
 
 
-def describe_status(status: int) -> str:
+def describe_exit_status(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"signal {os.WTERMSIG(status)}"
     return f"status {os.waitstatus_to_exitcode(status)}"
 
 
 def say(text: str) -> None:
-    """A line of the log, as console.telemetry.log_lines writes it for the parts. No text here has a quote in it."""
+    """Write a log line in the format that console.telemetry.log_lines has for the parts. The text must not contain quotes."""
     line_format = os.environ.get("WINDLASS_LOG_FORMAT", "auto").lower()
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     if line_format == "json":
@@ -176,13 +183,13 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main(arguments: list[str]) -> None:
-    """Arguments: the path of manage.py, the descriptor of the lock file, the names of the parts."""
+def supervise(arguments: list[str]) -> None:
+    """Run the supervisor. Arguments: the path of manage.py, the descriptor of the lock file, the names of the parts."""
     manage, lock, *names = arguments
-    os.set_inheritable(int(lock), False)  # ours alone: a child that outlives us must not hold the data folder
-    known = known_parts()
-    Supervisor([known[name] for name in names], manage).run()
+    os.set_inheritable(int(lock), False)  # a child that outlives the supervisor must not keep the data folder locked
+    parts = make_parts()
+    Supervisor([parts[name] for name in names], manage).run()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    supervise(sys.argv[1:])

@@ -1,6 +1,6 @@
-"""Structured logs: one line an event, with the request's and the call's id where there is one (structlog contextvars).
+"""Structured logs: one line per event, with the ids of the request and the call if there are any (structlog contextvars).
 
-The foreign loggers (Django's, Celery's, granian's) are written the same way.
+The loggers of Django, Celery and granian use the same format.
 """
 
 import json
@@ -13,8 +13,8 @@ import structlog
 from django.utils.log import CallbackFilter
 from structlog.typing import EventDict, Processor
 
-# What is a secret wherever it stands in a line: the path of a registry's inbound link, a link's secret, a password in an
-# address, a credential in a header.
+# Text that is secret anywhere in a line: the token in a registry's inbound link, a trigger's secret, a password in an address,
+# a credential in a header.
 SECRETS = re.compile(
     r"(/hook/registry/)[^/?\s\"']+"
     r"|([?&;\s\"'](?:secret|token|password)=)[^&\s\"'\\]+"
@@ -22,14 +22,14 @@ SECRETS = re.compile(
     r"|((?:Bearer|Basic|Token) )[A-Za-z0-9._~+/=-]{8,}"
 )
 
-MARKS = ("/hook/registry/", "secret=", "token=", "password=", "://", "Bearer ", "Basic ", "Token ")  # one is in each
-CONTROLS = re.compile(r"[\x7f-\x9f\u2028\u2029]")  # those that JSON leaves as they are
+MARKS = ("/hook/registry/", "secret=", "token=", "password=", "://", "Bearer ", "Basic ", "Token ")  # each secret has one
+CONTROLS = re.compile(r"[\x7f-\x9f\u2028\u2029]")  # control characters that JSON does not escape
 ODD = re.compile(r"[\s\"'=\\\x00-\x1f\x7f-\x9f]")
 
 
 def hide_secrets(logger: Any, method: str, line: str) -> str:
-    """Behind those who take care that no secret is logged: what a library quotes in an error may hold one."""
-    if not any(mark in line for mark in MARKS):  # a twentieth of the time
+    """Mask secrets in a finished line. Our own code logs none, but an error that quotes a library's message can contain one."""
+    if not any(mark in line for mark in MARKS):  # takes a twentieth of the time
         return line
     return SECRETS.sub(lambda found: f"{found[found.lastindex or 0]}…", line)
 
@@ -55,18 +55,18 @@ structlog.configure(
 
 
 def arrange(logger: Any, method: str, event: EventDict) -> EventDict:
-    """What every line has first; nothing that is empty."""
+    """Put the fields that every line has first, and drop empty ones."""
     first = {name: event.pop(name) for name in FIRST if name in event}
     return first | {name: value for name, value in event.items() if value not in ("", None)}
 
 
 def render_logfmt(logger: Any, method: str, event: EventDict) -> str:
-    """`name=value` of each; a value with anything odd in it as a JSON string. What callers and engines send can neither begin a
-    line nor move a terminal's cursor."""
-    return " ".join([f"{name}={quote(value)}" for name, value in event.items()])
+    """Render `name=value` pairs. Values with special characters become JSON strings, so that text from callers and engines
+    can neither begin a line nor move a terminal's cursor."""
+    return " ".join([f"{name}={quote_value(value)}" for name, value in event.items()])
 
 
-def quote(value: Any) -> str:
+def quote_value(value: Any) -> str:
     text = str(value)
     if not ODD.search(text):
         return text
@@ -83,12 +83,13 @@ def choose_renderer(line_format: str) -> list[Processor]:
 
 
 def is_defect(record: logging.LogRecord) -> bool:
-    """Not the mere fact that a status of 500 was answered, as the hook does for a call that failed."""
+    """Return whether the record is about an exception. A response with status 500 alone is none: the hook sends it for a call
+    that failed."""
     return bool(record.exc_info)
 
 
 def build_logging(level: str, line_format: str) -> dict[str, Any]:
-    """Django's LOGGING. `line_format`: LOGFMT, JSON, or AUTO: coloured at a terminal, else LOGFMT."""
+    """Return Django's LOGGING. `line_format` is LOGFMT, JSON or AUTO, which is coloured text on a terminal and else LOGFMT."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -107,11 +108,11 @@ def build_logging(level: str, line_format: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # console.telemetry.request_log writes a line for each request. Django's own would repeat it with the query, and so
-            # with the secret.
+            # console.telemetry.request_log writes a line for each request. Django's own line would contain the query, and so
+            # the secret.
             "django.request": {"level": "ERROR", "filters": ["defects"]},
             "django.server": {"level": "ERROR"},
-            # At DEBUG these write statements with their values, addresses and headers.
+            # At DEBUG these log statements with their values, addresses and headers.
             "django.db.backends": {"level": "INFO"},
             "kombu": {"level": "WARNING"},
             "amqp": {"level": "WARNING"},

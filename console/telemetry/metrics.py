@@ -1,7 +1,7 @@
 """The text of /metrics, in Prometheus' exposition format 0.0.4.
 
-Sums of what all processes count come from `console.telemetry.totals`. Current values (queues, clusters, processes) come from
-the rows that the console has anyway. `process_*` describes the web process that answers.
+`console.telemetry.totals` provides the sums of what all processes count. Current values (queues, clusters, processes) come
+from the console's existing rows. `process_*` describes the web process that answers.
 """
 
 import os
@@ -28,7 +28,7 @@ Samples = Iterable[tuple[str, Labels, float]]  # name, labels, value
 
 
 def render_metrics() -> str:
-    """What this process has counted itself is in it once it was stored."""
+    """Return the text of all metrics. Counts of this process are included once they are stored."""
     now = timezone.now()
     clusters = list(Cluster.objects.only("uid", "name", "status", "synced_at", "created_at"))
     counted = render_totals(read_totals(), clusters)
@@ -36,7 +36,7 @@ def render_metrics() -> str:
 
 
 def render_totals(totals: Mapping[Series, float], clusters: Iterable[Cluster]) -> Iterable[str]:
-    """A cluster is named by its present name; what was counted for one that is gone is left out."""
+    """Yield the text of each meter. Clusters appear by their current name; counts of deleted clusters are omitted."""
     names = {cluster.uid: cluster.name for cluster in clusters}
     found: dict[str, list[tuple[str, Labels, float]]] = defaultdict(list)
     for (name, labels), value in totals.items():
@@ -50,7 +50,7 @@ def render_totals(totals: Mapping[Series, float], clusters: Iterable[Cluster]) -
 
 
 def _order(sample: tuple[str, Labels, float]) -> tuple[list[str], float]:
-    """By labels, and buckets by their bound."""
+    """Return a sort key: the labels, then the bound of a bucket."""
     labels = dict(sample[1])
     bound = float(labels.pop("le", "0"))
     return list(labels.values()), bound
@@ -61,10 +61,10 @@ def render_calls(now: datetime) -> Iterable[str]:
     found = {state: (number, oldest) for state, number, oldest in active.annotate(Count("pk"), Min("queued_at"))}
     name = "windlass_calls_active"
     numbers = [(name, (("state", state.value),), found.get(state, (0, now))[0]) for state in ACTIVE_STATES]
-    yield render_metric(name, "gauge", "Calls that wait for their turn, and calls that run.", numbers)
+    yield render_metric(name, "gauge", "Calls that are queued, and calls that are running.", numbers)
     _, oldest = found.get(CallState.QUEUED, (0, now))
     age = [("windlass_queue_age_seconds", (), max((now - oldest).total_seconds(), 0.0))]
-    yield render_metric("windlass_queue_age_seconds", "gauge", "How long the oldest queued call has waited; 0: none does.", age)
+    yield render_metric("windlass_queue_age_seconds", "gauge", "Age of the oldest queued call; 0 if none is queued.", age)
 
 
 def render_clusters(clusters: Iterable[Cluster], now: datetime) -> Iterable[str]:
@@ -74,9 +74,9 @@ def render_clusters(clusters: Iterable[Cluster], now: datetime) -> Iterable[str]
         reachable.append(("windlass_cluster_reachable", labels, float(cluster.status == Cluster.Status.REACHABLE)))
         age = (now - (cluster.synced_at or cluster.created_at)).total_seconds()
         ages.append(("windlass_cluster_sync_age_seconds", labels, max(age, 0.0)))
-    yield render_metric("windlass_cluster_reachable", "gauge", "1: its engine answers.", reachable)
+    yield render_metric("windlass_cluster_reachable", "gauge", "1 if the cluster's engine answers, else 0.", reachable)
     yield render_metric(
-        "windlass_cluster_sync_age_seconds", "gauge", "Since the inventory was last compared with the engine.", ages
+        "windlass_cluster_sync_age_seconds", "gauge", "Time since the inventory was last synced with the engine.", ages
     )
 
 
@@ -86,27 +86,27 @@ def render_processes() -> Iterable[str]:
     by_part = {part: [process.resident_bytes for process in processes if process.part == part] for part in PARTS}
     labelled = [((("part", part),), sizes) for part, sizes in by_part.items()]
     yield render_metric(
-        running, "gauge", "Processes heard of in the last 60 s.", [(running, labels, len(sizes)) for labels, sizes in labelled]
+        running, "gauge", "Processes seen in the last 60 s.", [(running, labels, len(sizes)) for labels, sizes in labelled]
     )
     yield render_metric(
-        resident, "gauge", "Their resident memory together.", [(resident, labels, sum(sizes)) for labels, sizes in labelled]
+        resident, "gauge", "Sum of their resident memory.", [(resident, labels, sum(sizes)) for labels, sizes in labelled]
     )
     for name, kind, help_text, value in read_process():
         yield render_metric(name, kind, help_text, [(name, (), value)])
 
 
 def read_process() -> Iterable[tuple[str, str, str, float]]:
-    """Of this process, under the names that every exporter uses: name, kind, help, value."""
+    """Yield name, kind, help and value of this process's metrics, under the names that all exporters use."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     yield "process_cpu_seconds_total", "counter", "User and system CPU time.", usage.ru_utime + usage.ru_stime
     yield "process_resident_memory_bytes", "gauge", "Resident memory.", read_resident_bytes()
-    yield "process_start_time_seconds", "gauge", "Start, as Unix time.", read_start_time()
+    yield "process_start_time_seconds", "gauge", "Start time as Unix time.", read_start_time()
     yield "process_open_fds", "gauge", "Open file descriptors.", len(os.listdir("/proc/self/fd"))
-    yield "process_max_fds", "gauge", "Limit of file descriptors.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    yield "process_max_fds", "gauge", "Maximum number of open file descriptors.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def read_start_time() -> float:
-    """proc(5): field 22 of stat, in clock ticks since boot; `btime` of /proc/stat."""
+    """Return this process's start as Unix time: field 22 of proc(5)'s stat, in clock ticks since `btime` of /proc/stat."""
     ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
     boot = next(line for line in Path("/proc/stat").read_text(encoding="ascii").splitlines() if line.startswith("btime "))
     return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")

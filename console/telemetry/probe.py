@@ -1,4 +1,4 @@
-"""The image's health check: whether the console in this container answers. Knows no Django, since it runs every few seconds."""
+"""The image's health check: does the console in this container answer? It does not use Django, as it runs every few seconds."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ TIMEOUT = 4.0  # seconds
 
 
 def probe(port: str, host: str) -> str:
-    """What is wrong; empty when it answers. `host`: a name that requests may have (WINDLASS_ALLOWED_HOSTS)."""
+    """Return what is wrong, or empty text if the console answers. `host` is a name that WINDLASS_ALLOWED_HOSTS allows."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/healthz", headers={"Host": host} if host else {})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310

@@ -1,8 +1,8 @@
-"""Whether this web process can do its work: each check an answer of its own, in seconds, whatever hangs.
+"""Whether this web process can do its work. Each check answers within seconds, even if something hangs.
 
-A check runs in a thread that is never started twice: when one hangs, those who ask meanwhile are told so after PATIENCE. An
-answer holds for KEPT seconds, so that asking often costs nothing. No answer names an address or holds an error's words, which
-may have one.
+A check runs in a thread that is not started again while it runs. If the check hangs, callers get that answer after PATIENCE
+seconds. An answer is kept for KEPT seconds, so that frequent requests cost nothing. Answers contain neither an address nor an
+error's text, which could contain one.
 """
 
 import threading
@@ -27,7 +27,7 @@ OK = "ok"
 
 
 class Check:
-    """`examine` returns "ok" or a sentence."""
+    """One check. Its function `examine` returns "ok" or a sentence."""
 
     def __init__(self, examine: Callable[[], str]) -> None:
         self._examine = examine
@@ -37,7 +37,7 @@ class Check:
         self._answered_at = -KEPT
 
     def ask(self, patience: float) -> str:
-        """Its answer, within `patience` seconds."""
+        """Return the check's answer within `patience` seconds."""
         with self._lock:
             if time.monotonic() - self._answered_at < KEPT:
                 return self._answer
@@ -46,13 +46,13 @@ class Check:
                 self._thread.start()
             thread = self._thread
         thread.join(max(patience, 0.0))
-        return f"It does not answer within {PATIENCE:.0f} s." if thread.is_alive() else self._answer
+        return f"No answer within {PATIENCE:.0f} s." if thread.is_alive() else self._answer
 
     def _run(self) -> None:
-        answer = "The check itself failed; the log says more."
+        answer = "The check itself failed. See the log."
         try:
             answer = self._examine()
-        except Exception:  # noqa: BLE001 - the answer to any is the same
+        except Exception:  # noqa: BLE001 - the answer is the same for all
             log.exception("a check failed")
         finally:
             connection.close()
@@ -68,7 +68,7 @@ def check_database() -> str:
     return OK
 
 
-_migrated = False  # what is applied stays applied
+_migrated = False  # never becomes False again: applied migrations stay applied
 
 
 def check_migrations() -> str:
@@ -83,7 +83,7 @@ def check_migrations() -> str:
 
 
 def check_broker() -> str:
-    """Connects as a publisher does: with Redis and RabbitMQ the server has answered by then."""
+    """Connect as a publisher does. With Redis and RabbitMQ, connecting includes an answer of the server."""
     try:
         with app.connection_for_write(connect_timeout=CONNECT_SECONDS) as broker:
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
@@ -92,7 +92,7 @@ def check_broker() -> str:
                 draft.touch()
                 draft.unlink()
     except (KombuError, OSError):
-        return "Nothing can be published to the broker; calls are accepted, and begin some seconds late."
+        return "The broker cannot be reached. Calls are accepted, but start some seconds late."
     return OK
 
 
@@ -100,6 +100,6 @@ CHECKS = {"database": Check(check_database), "migrations": Check(check_migration
 
 
 def check_readiness() -> dict[str, str]:
-    """By check: "ok", or a sentence."""
+    """Return the answer of each check by its name: "ok" or a sentence."""
     deadline = time.monotonic() + PATIENCE
     return {name: check.ask(deadline - time.monotonic()) for name, check in CHECKS.items()}

@@ -1,7 +1,7 @@
-"""An id for each request, in every line of the log that it causes and in its answer; one line of its own; links are counted.
+"""Gives each request an id, which is in its log lines and in the response. Logs each request, and counts those to links.
 
-An id that a proxy in front has given in X-Request-ID is taken over. The line has the path without its query: a link's query
-is a secret.
+An id that a proxy sends in X-Request-ID is used. Log lines contain the path without the query, because a link's query contains
+a secret.
 """
 
 import logging
@@ -20,9 +20,9 @@ from console.pages.shared.polling import STATE_HEADER
 log = structlog.get_logger("windlass.request")
 
 REQUEST_ID_HEADER = "X-Request-ID"
-SAFE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")  # TriggerCall.request_id has the room
+SAFE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")  # fits into TriggerCall.request_id
 PROBES = {"healthz", "readyz", "metrics"}
-LINKS = {"hook/trigger": "trigger", "hook/registry/<str:token>": "registry"}  # by route, without a slash at its end
+LINKS = {"hook/trigger": "trigger", "hook/registry/<str:token>": "registry"}  # by route, without a trailing slash
 
 
 class RequestLogMiddleware:
@@ -39,7 +39,7 @@ class RequestLogMiddleware:
             if link := LINKS.get(route):
                 HOOK_REQUESTS.add(link, str(response.status_code))
                 HOOK_ACK_SECONDS.observe(getattr(request, "acknowledged_at", ended) - started, link)
-            # Asked again and again by machines and by open pages: no news while all is well.
+            # Machines and open pages repeat these requests all the time. They are worth a line only if something is wrong.
             is_quiet = response.status_code < 400 and (route in PROBES or STATE_HEADER in request.headers)
             log.log(
                 logging.DEBUG if is_quiet else logging.WARNING if response.status_code >= 500 else logging.INFO,

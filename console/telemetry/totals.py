@@ -1,8 +1,8 @@
-"""The sums in the database of what all processes count, on whatever host: the only writer of Total and Process.
+"""Sums in the database of what all processes on all hosts count. This module is the only writer of Total and Process.
 
-Each process adds what it has counted every few seconds, and when it ends; whoever asks any web process for /metrics gets the
-sums of all, which outlive restarts and the pruning of calls. A process that is killed takes the counts of its last
-STORE_SECONDS with it: they are for graphs and alerts, the calls themselves are the record.
+Each process adds its counts every few seconds and when it ends. Any web process answers /metrics with the sums of all, which
+outlive restarts and the pruning of calls. If a process is killed, the counts of its last STORE_SECONDS are lost. They serve
+graphs and alerts; the calls themselves are the record.
 """
 
 import json
@@ -27,26 +27,26 @@ from console.models import Process, Total
 log = structlog.get_logger("windlass.process")
 
 STORE_SECONDS = 5.0
-SEEN_EVERY = 15.0  # seconds between two notes that a process runs
-LOST_AFTER = timedelta(seconds=60)  # without such a note
+SEEN_EVERY = 15.0  # seconds between two updates of Process.seen_at
+LOST_AFTER = timedelta(seconds=60)  # without such an update
 FORGOTTEN_AFTER = timedelta(hours=1)
 ROWS_AT_ONCE = 200
 
 
 def store_totals() -> None:
-    """Add what this process has counted to the sums; nothing is lost when the database fails. Raises DatabaseFailure."""
-    counts = meters.drain()
+    """Add this process's counts to the sums. If the database fails, keep them and raise DatabaseFailure."""
+    counts = meters.drain_counts()
     if not counts:
         return
     try:
-        # In one order, so that two processes never wait for one another's rows.
+        # Always in the same order, so that two processes never wait for each other's rows.
         rows = sorted((name, json.dumps(dict(labels)), value) for (name, labels), value in counts.items())
         with transaction.atomic(), connection.cursor() as cursor:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 part = rows[start : start + ROWS_AT_ONCE]
                 cursor.execute(_write_statement(len(part)), [value for row in part for value in row])
     except BaseException:
-        meters.put_back(counts)
+        meters.restore_counts(counts)
         raise
 
 
@@ -64,12 +64,12 @@ def read_totals() -> dict[Series, float]:
 
 
 def list_processes() -> list[Process]:
-    """Those that run: of one that was killed it is known after LOST_AFTER."""
+    """Return the running processes. A killed one is listed until LOST_AFTER has passed."""
     return list(Process.objects.filter(seen_at__gte=timezone.now() - LOST_AFTER))
 
 
 class Reporter:
-    """A thread that stores what its process counts, and that it runs."""
+    """A thread that stores what its process counts, and that the process is running."""
 
     def __init__(self, part: str) -> None:
         self.part = part
@@ -97,7 +97,7 @@ class Reporter:
         self._attempt(self.forget_process)
 
     def _attempt(self, step: Callable[[], None]) -> None:
-        """What fails is tried again at the next turn; other lines tell of a database that is away."""
+        """Run the step. If it fails, the next turn retries; other log lines report that the database is unavailable."""
         try:
             step()
         except DatabaseFailure as error:
@@ -110,9 +110,9 @@ class Reporter:
 
     def note_process(self) -> None:
         now = timezone.now()
-        told = {"part": self.part, "seen_at": now, "resident_bytes": read_resident_bytes()}
-        if not Process.objects.filter(**self._own_row()).update(**told):
-            Process.objects.create(**self._own_row(), **told)
+        values = {"part": self.part, "seen_at": now, "resident_bytes": read_resident_bytes()}
+        if not Process.objects.filter(**self._own_row()).update(**values):
+            Process.objects.create(**self._own_row(), **values)
             Process.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
         self._seen_at = now
 
@@ -122,7 +122,7 @@ class Reporter:
 
 @contextmanager
 def reporting(part: str) -> Iterator[None]:
-    """Within it this process, `part`, stores what it counts, and is known to run."""
+    """Store what this process counts, and that it runs as `part`, while the context is active."""
     reporter = Reporter(part)
     reporter.start()
     try:

@@ -1,4 +1,4 @@
-"""What other programs ask: is the process alive, can it do its work, and what has been counted."""
+"""Endpoints for other programs: is the process alive, can it do its work, and what has it counted?"""
 
 import hmac
 
@@ -18,14 +18,15 @@ from console.telemetry.totals import store_totals
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The web process answers. It asks neither the database nor an engine."""
+    """Answer without using the database or an engine."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 where this web process can accept calls and have them begun at once, else 503; by check "ok" or a sentence."""
+    """Answer 200 if this web process can accept calls that start at once, else 503. The body has "ok" or a sentence for each
+    check."""
     checks = check_readiness()
     is_ready = set(checks.values()) == {OK}
     return JsonResponse({"ready": is_ready, "checks": checks}, status=200 if is_ready else 503)
@@ -34,15 +35,15 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For who holds WINDLASS_METRICS_TOKEN, and for users who may see all clusters; for others there is nothing here."""
+    """Answer callers with WINDLASS_METRICS_TOKEN and users who may see all clusters. For others the page does not exist."""
     if not (has_token(request) or request.user.has_perm(view_permission(Cluster))):
         if settings.METRICS_TOKEN and request.user.is_anonymous:
-            answer = HttpResponse("A bearer token is needed.\n", status=401, content_type="text/plain")
+            answer = HttpResponse("A bearer token is required.\n", status=401, content_type="text/plain")
             answer["WWW-Authenticate"] = "Bearer"
             return answer
         raise Http404
     try:
-        store_totals()  # this process's own counts up to now
+        store_totals()  # include this process's counts up to now
         text = render_metrics()
     except DatabaseError:
         return HttpResponse("The database does not answer.\n", status=503, content_type="text/plain")

@@ -37,7 +37,7 @@ def test_every_variable_in_the_compose_file_and_the_image_is_one_that_the_settin
     assert named - FOREIGN <= known_settings()
 
 
-def test_every_variable_is_told_to_operators():
+def test_every_variable_is_documented_for_operators():
     told = (settings.BASE_DIR / "docs" / "operate.md").read_text()
     assert [name for name in sorted(known_settings()) if f"`{name}`" not in told] == []
 
@@ -48,7 +48,7 @@ def test_the_parts_run_commands_that_exist(compose):
     assert {command[0] for command in commands.values()} <= get_commands().keys()
 
 
-def test_no_container_may_more_than_it_needs(compose):
+def test_no_container_has_more_rights_than_it_needs(compose):
     for name, service in compose["services"].items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -62,7 +62,7 @@ def test_no_container_may_more_than_it_needs(compose):
     assert all(compose["services"][name]["networks"] == ["inside"] for name in ("postgres", "redis", "migrate"))
 
 
-def test_a_secret_stands_in_no_variable_and_goes_only_where_it_is_named(compose):
+def test_no_variable_holds_a_secret_and_secrets_go_only_where_they_are_named(compose):
     for name, service in compose["services"].items():
         environment = service.get("environment", {})
         assert not [key for key in environment if re.search("PASSWORD$|KEY$|KEYS$|SECRET$", key)], name
@@ -71,7 +71,7 @@ def test_a_secret_stands_in_no_variable_and_goes_only_where_it_is_named(compose)
         assert files <= compose["secrets"].keys(), name
 
 
-def test_the_parts_start_when_what_they_need_is_well(compose):
+def test_the_parts_start_when_what_they_need_is_healthy(compose):
     for name in ("web", "worker", "watch"):
         conditions = {other: wanted["condition"] for other, wanted in compose["services"][name]["depends_on"].items()}
         assert conditions == {

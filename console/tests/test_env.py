@@ -82,7 +82,7 @@ def test_secrets_are_made_once_and_readable_by_their_owner_alone(data_directory:
     assert data_directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key").write_text("from-a-file\n")
     monkeypatch.setenv("WINDLASS_SECRET_KEY_FILE", str(tmp_path / "key"))
     assert load_settings()["SECRET_KEY"] == "from-a-file"
@@ -91,11 +91,11 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_empty_secret_file_is_refused_rather_than_replaced(data_directory: Path) -> None:
     data_directory.mkdir()
     (data_directory / "encryption.key").touch()
-    with pytest.raises(ImproperlyConfigured, match="restore it from a backup"):
+    with pytest.raises(ImproperlyConfigured, match="Restore it from a backup"):
         load_settings()
 
 
 def test_a_data_folder_that_is_a_file_is_refused(data_directory: Path) -> None:
     data_directory.write_text("")
-    with pytest.raises(ImproperlyConfigured, match="cannot be read or made"):
+    with pytest.raises(ImproperlyConfigured, match="cannot be read or created"):
         load_settings()

@@ -10,9 +10,15 @@ from django.db.migrations.state import ProjectState
 # Of each application the last migration from before the rule.
 BEFORE_THE_RULE = {"clusters": "0004_registry", "triggers": "0006_image_subscriptions", "console": ""}
 HARMLESS = (
-    *(migrations.CreateModel, migrations.AddIndex, migrations.RemoveIndex, migrations.RenameIndex),
-    *(migrations.AlterModelOptions, migrations.AlterModelManagers, migrations.AlterOrderWithRespectTo),
-    *(migrations.RemoveConstraint, migrations.RunPython),
+    migrations.CreateModel,
+    migrations.AddIndex,
+    migrations.RemoveIndex,
+    migrations.RenameIndex,
+    migrations.AlterModelOptions,
+    migrations.AlterModelManagers,
+    migrations.AlterOrderWithRespectTo,
+    migrations.RemoveConstraint,
+    migrations.RunPython,
 )
 
 
@@ -83,7 +89,7 @@ def field(**options):
     ],
     ids=repr,
 )
-def test_what_would_hurt_the_old_version_is_found(operation):
+def test_changes_that_would_break_the_old_version_are_found(operation):
     assert explain_harm(operation, MigrationLoader(None).project_state(), "triggers")
 
 
@@ -96,5 +102,5 @@ def test_what_would_hurt_the_old_version_is_found(operation):
     ],
     ids=repr,
 )
-def test_what_the_old_version_need_not_know_is_fine(operation):
+def test_changes_that_the_old_version_can_ignore_are_allowed(operation):
     assert not explain_harm(operation, MigrationLoader(None).project_state(), "triggers")

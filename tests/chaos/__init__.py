@@ -1,1 +1,1 @@
-"""Trials of crashes: a call, a death in the middle, and a judge who asks only the engine. See tests/README.md."""
+"""Crash trials: a call, a death in the middle of it, and a judge that looks only at the engine. See tests/README.md."""

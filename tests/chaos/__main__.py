@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --trials 220 --seed 1`: trials of crashes, a table at the end."""
+"""`python -m tests.chaos --trials 220 --seed 1`: runs crash trials and prints a table at the end."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The kinds of applications that trials are made with. All of them are named `shop`, and alone on their engine."""
+"""The kinds of applications that trials use. All are named `shop`, and each is alone on its engine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,21 +13,26 @@ from tests.harness.projects import Project, create_container
 
 NAME = "shop"
 IMAGE = "shop/app:1"
-OLD, NEW, BAD = "shop/old:1", "shop/new:1", "shop/bad:1"  # what IMAGE is at first and what it becomes
+OLD, NEW, BAD = "shop/old:1", "shop/new:1", "shop/bad:1"  # the first image behind IMAGE, and those that it becomes
 FAST = {"windlass.update.monitor": "300ms"}
 ALWAYS = {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}}
 VOLUME = {"Binds": ["shop_data:/data"]}
 ANONYMOUS = {"/anonymous": {}}
 SWARM_FAST = (
-    *("--restart-delay=0s", "--update-monitor=500ms", "--rollback-monitor=500ms", "--label=windlass.update.monitor=300ms"),
-    *("--update-failure-action=pause", "--endpoint-mode=dnsrr", "--mount=type=volume,source=shop_data,target=/data"),
+    "--restart-delay=0s",
+    "--update-monitor=500ms",
+    "--rollback-monitor=500ms",
+    "--label=windlass.update.monitor=300ms",
+    "--update-failure-action=pause",
+    "--endpoint-mode=dnsrr",
+    "--mount=type=volume,source=shop_data,target=/data",
 )
 
 
 @dataclass(frozen=True)
 class Service:
-    """`missing`: how many containers of it a redeploy may stop before it starts others. `clones`: of `count`, how many a
-    scale-out has made."""
+    """A service. `missing`: containers that a redeploy may stop before it starts others. `clones`: the number of its `count`
+    containers that a scale-out made."""
 
     count: int = 1
     missing: int = 1
@@ -40,7 +45,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Kind:
-    """`source` as the console has it. `fails`: the new image does. `acts`: what a trial can ask for; scaling is about `web`."""
+    """An application. `source` is the console's. `fails`: the new image fails. `acts`: what a trial can do; `web` scales."""
 
     services: Mapping[str, Service]
     source: str = "compose"
@@ -81,7 +86,7 @@ KINDS: dict[str, Kind] = {
 
 
 def make_images(api: docker.APIClient) -> None:
-    """Once an engine."""
+    """Create the images. Call it once per engine."""
     for reference, config in ((OLD, {}), (NEW, {}), (BAD, {"Cmd": CRASH})):
         make_image(api, reference, Env=[f"BUILD={reference}"], **config)
 
@@ -91,7 +96,7 @@ def find_image(kind: Kind) -> str:
 
 
 def arrange(machine: Machine, api: docker.APIClient, kind: Kind) -> None:
-    """The application runs the old image."""
+    """Create the application with the old image."""
     if kind.on_swarm:
         arrange_service(machine, kind)
     else:
@@ -123,7 +128,7 @@ def arrange_lone(api: docker.APIClient, kind: Kind) -> None:
 def arrange_service(machine: Machine, kind: Kind) -> None:
     assert machine.swarm
     image = machine.swarm.publish("app", Env=["BUILD=old"])
-    # Without a delay Swarm goes on with the next task before it has seen the last one crash.
+    # Without a delay, Swarm updates the next task before it notices that the last one crashed.
     delay = ("--update-delay=1s",) if kind.fails else ()
     machine.swarm.create_service(NAME, image, *SWARM_FAST, *delay, f"--replicas={kind.web.count}")
     machine.swarm.wait_for_tasks(NAME, kind.web.count, within=60)

@@ -1,4 +1,4 @@
-"""Many trials on several machines side by side, and the table of what came of them."""
+"""Runs many trials on several machines in parallel, and prints a table of the results."""
 
 import argparse
 import itertools
@@ -47,7 +47,7 @@ class Lane:
         )
 
     def run(self, trial: Trial) -> dict[str, Any]:
-        """What came of it. A lane that broke down is of no further use."""
+        """Run a trial and return its result. A lane that broke down cannot be used again."""
         assert self._process.stdin
         assert self._process.stdout
         try:
@@ -70,7 +70,7 @@ class Lane:
 
 
 class Campaign:
-    """Lanes by place; trials are given to whichever is free."""
+    """The lanes by place. Each trial goes to a lane that is free."""
 
     def __init__(self, lanes: int, say: Callable[[str], None]) -> None:
         self._wanted = {"plain": lanes, "swarm": 1, "postgres": 1}
@@ -79,7 +79,7 @@ class Campaign:
         self._lock = threading.Lock()
 
     def run(self, trials: Iterable[Trial]) -> list[dict[str, Any]]:
-        """In the order in which they end."""
+        """Run the trials and yield results in the order in which they end."""
         waiting: dict[str, queue.SimpleQueue[Trial]] = defaultdict(queue.SimpleQueue)
         sizes: Counter[str] = Counter()
         for trial in trials:
@@ -129,7 +129,7 @@ def open_campaign(lanes: int, say: Callable[[str], None] = print) -> Iterator[Ca
 
 
 def tabulate(results: Sequence[dict[str, Any]], label: Callable[[Trial], str]) -> Iterator[str]:
-    """A line for each label: how many trials, deaths, and trials with each kind of fault."""
+    """Return a line for each label: the number of trials, of deaths, and of trials with each kind of problem."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in results:
         groups[label(parse_trial(result["trial"]))].append(result)
@@ -143,7 +143,7 @@ def tabulate(results: Sequence[dict[str, Any]], label: Callable[[Trial], str]) -
 
 
 def deal(trials: Iterable[Trial], chance: random.Random) -> list[Trial]:
-    """In any order, but each kind and act in turn, so that those with few operations come through."""
+    """Shuffle the trials, but take each kind and act in turn, so that those with few operations are included."""
     piles: dict[tuple[str, str], list[Trial]] = defaultdict(list)
     for trial in trials:
         piles[trial.kind_name, trial.act].append(trial)
@@ -153,7 +153,7 @@ def deal(trials: Iterable[Trial], chance: random.Random) -> list[Trial]:
 
 
 def choose_trials(campaign: Campaign, seed: int, count: int, each: int) -> tuple[list[dict[str, Any]], list[Trial]]:
-    """Rehearsals, run here; then, of all deaths at operations and `each` trials of every other fault, `count` (0: all)."""
+    """Run rehearsals, then choose `count` trials (0: all) among all deaths at operations and `each` of every other fault."""
     chance = random.Random(seed)
     rehearsed = campaign.run(list_rehearsals())
     operations = {}

@@ -1,4 +1,4 @@
-"""How a worker dies at a certain request to the engine, and how its clock jumps. Works in the worker's process alone, at
+"""Makes a worker die at a certain request to the engine, or its clock jump. It works inside the worker's process, at
 the transport below the engine's client: the product knows nothing of it.
 """
 
@@ -18,12 +18,12 @@ MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
 
 
 def is_operation(method: str, path: str) -> bool:
-    """What changes something, and the look-up of a digest, which an update depends on. Reading again is no operation."""
+    """Return whether a request is an operation: it changes something, or looks up a digest for an update. Reads are none."""
     return method in {"POST", "PUT", "DELETE"} or "/distribution/" in path
 
 
 def shorten(method: str, path: str) -> str:
-    """`POST containers/start`: without version, query, and what is between."""
+    """Return the request's name, such as `POST containers/start`, without version, query and ids."""
     words = path.partition("?")[0].strip("/").split("/")
     words = words[1:] if words[0].startswith("v1.") else words
     return f"{method} {'/'.join(words if len(words) < 3 else (words[0], words[-1][:12]))}"
@@ -43,7 +43,7 @@ class Transport:
         self._trace, self._number, self._moment, self._late = trace, number, moment, late
         self._lock = threading.Lock()
         self._count = 0
-        self._doomed = threading.local()  # the operation to die at is under way in this thread
+        self._doomed = threading.local()  # set while the operation to die at runs in this thread
 
     def install(self) -> None:
         send, receive = UnixHTTPConnection.request, UnixHTTPConnection.getresponse
@@ -68,7 +68,7 @@ class Transport:
         UnixHTTPConnection.request, UnixHTTPConnection.getresponse = request, getresponse
 
     def note(self, words: str) -> bool:
-        """Whether this is the operation to die at."""
+        """Count an operation and return whether it is the one to die at."""
         with self._lock:
             self._count += 1
             with self._trace.open("a") as trace:
@@ -77,7 +77,7 @@ class Transport:
 
 
 def jump(seconds: float, after: float) -> None:
-    """The clock of this process alone, as Django tells it, is `seconds` ahead (negative: behind) `after` seconds from now."""
+    """After `after` seconds, set Django's clock in this process `seconds` ahead (negative: behind)."""
     true_now = timezone.now
     jumps_at = time.monotonic() + after
 

@@ -1,4 +1,4 @@
-"""A process with a machine of its own: names of trials come in, a line each, results go out as JSON."""
+"""A process with a machine of its own. It reads names of trials, one per line, and writes results as JSON."""
 
 import json
 import shutil
@@ -12,11 +12,11 @@ from pathlib import Path
 from tests.chaos.machine import run_machine
 from tests.harness.postgres import run_postgres
 
-DISK = "192m"  # of a machine's data folder, which has to be small for the trials that fill it
+DISK = "192m"  # for a machine's data folder; small, because some trials fill it
 
 
 def main(place: str) -> None:
-    """`place`: plain, swarm or postgres."""
+    """Run a lane. `place` is plain, swarm or postgres."""
     answers = sys.stdout
     sys.stdout = sys.stderr
     with ExitStack() as resources:

@@ -20,12 +20,12 @@ from tests.harness.proc import find_free_port
 from tests.harness.swarm import PrivateSwarm, run_swarm
 
 LEASE_SECONDS = 3
-SWEEP_SECONDS = 0.5  # the watcher's 5 s are for machines with more time
+SWEEP_SECONDS = 0.5  # instead of the watcher's 5 s, to save time
 
 
 @dataclass
 class Machine:
-    """`api` is the judge's connection to the engine: never the product's."""
+    """A machine. `api` is the judge's connection to the engine, which the product never uses."""
 
     folder: Path
     nursery: Nursery
@@ -62,7 +62,7 @@ class Machine:
         return self.folder / f"trace{self._traces}"
 
     def kill(self, *parts: str) -> None:
-        """Without mercy; all parts when none is named."""
+        """Send SIGKILL to the named parts, or to all."""
         for process in self.processes:
             if not parts or process.part in parts:
                 process.kill()
@@ -70,7 +70,7 @@ class Machine:
 
     @contextmanager
     def sweeping(self) -> Iterator[None]:
-        """The watcher's sweep, more often: what nobody works at is published again."""
+        """Sweep as the watcher does, but more often: publish calls again that no worker runs."""
         from django.db import close_old_connections, connection
 
         from console.management.commands.watch import run_safely
@@ -101,7 +101,7 @@ class Machine:
             kill_daemon(self.engine)
 
     def start_engine(self) -> None:
-        """From the main thread: the engine ends with the thread that started it."""
+        """Start the engine. Call it from the main thread, because the engine ends with the thread that started it."""
         if self.swarm:
             self.swarm.manager.start()
         elif self.engine:
@@ -109,7 +109,7 @@ class Machine:
 
 
 def set_environment(data: Path, port: int, engine_url: str, database_url: str = "") -> None:
-    """Before Django is imported; the nursery hands it on."""
+    """Set the environment. Call it before Django is imported; the nursery passes it on."""
     os.environ.update(
         DJANGO_SETTINGS_MODULE="console.settings",
         WINDLASS_DATA_DIR=str(data),
@@ -125,7 +125,7 @@ def set_environment(data: Path, port: int, engine_url: str, database_url: str = 
 
 @contextmanager
 def run_machine(folder: Path, on_swarm: bool = False, database_url: str = "") -> Iterator[Machine]:
-    """Once in a process, from its main thread, before Django is imported: the database's address goes by the environment."""
+    """Run the machine, once per process, from its main thread, before Django is imported: the environment has its database."""
     with ExitStack() as resources:
         swarm = resources.enter_context(run_swarm(1)) if on_swarm else None
         engine = None if on_swarm else resources.enter_context(run_engine())
@@ -143,7 +143,7 @@ def run_machine(folder: Path, on_swarm: bool = False, database_url: str = "") ->
 
 
 def prepare_console(engine_url: str) -> None:
-    """As `manage.py up` does it, but for the static files, which nobody asks for."""
+    """Prepare the console as `manage.py up` does, except for the static files, which nobody requests."""
     import django
 
     django.setup()
@@ -155,7 +155,7 @@ def prepare_console(engine_url: str) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whatever it says: without its parameters the hook says 400."""
+    """Return whether the hook answers at all. Without parameters it answers with status 400."""
     try:
         return bool(requests.get(url, timeout=5).status_code)
     except requests.exceptions.RequestException:
@@ -163,7 +163,7 @@ def answers(url: str) -> bool:
 
 
 class EventLog:
-    """The engine's start and die events as they come, by (when, what, container id, name, labels)."""
+    """Records the engine's start and die events as they come: (time, event, container id, name, labels)."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine

@@ -1,4 +1,4 @@
-"""Starts the console's parts by forking a process that has imported everything: a tenth of a second instead of two.
+"""Starts the console's parts by forking a process that has imported everything, in a tenth of a second instead of two.
 
 Each part is `manage.py <part>` in a process of its own, with the environment of the nursery; only the import is shared.
 """
@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Process:
-    """A part that was started; also one that has died since."""
+    """A part that was started, and that may have died since."""
 
     part: str
     pid: int
@@ -31,14 +31,14 @@ class Process:
         return bool(select.select([self.descriptor], [], [], within)[0])
 
     def kill(self) -> None:
-        """SIGKILL; returns when it is dead. Safe to repeat."""
+        """Send SIGKILL and return when the part is dead. Safe to repeat."""
         if not self.has_ended():
             signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
             self.has_ended(within=10)
 
 
 class Nursery:
-    """The fork server. Make it before any thread and any connection; it ends with its maker."""
+    """The fork server. Create it before any thread or connection exists. It ends with the process that created it."""
 
     def __init__(self, log: Path) -> None:
         ours, theirs = socket.socketpair()
@@ -50,7 +50,7 @@ class Nursery:
         self._stream = ours.makefile("rw")
 
     def start(self, part: str, **options: Any) -> Process:
-        """`manage.py part`. Options: `fault`, the arguments of faults.Transport; `clock`, those of faults.jump."""
+        """Start `manage.py part`. Options: `fault` has the arguments of faults.Transport, `clock` those of faults.jump."""
         self._stream.write(json.dumps({"part": part, **options}) + "\n")
         self._stream.flush()
         pid = int(self._stream.readline())
@@ -62,7 +62,7 @@ def end_with_parent() -> None:
 
 
 def serve(requests: socket.socket, log: Path) -> None:
-    """A line for each part to start, answered with its pid; never returns."""
+    """Read a line for each part to start, and answer with its pid. Never returns."""
     prepare(log)
     stream = requests.makefile("rw")
     dead: list[int] = []
@@ -106,7 +106,7 @@ def run_part(request: dict[str, Any]) -> None:
             faults.jump(**clock)
         print(f"{time.time():.3f} {request}", flush=True)
         call_command(request["part"])
-    except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not go on as the nursery
+    except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not continue as the nursery
         print(f"{request['part']} ended: {error!r}", file=sys.stderr, flush=True)
         os._exit(1)
     os._exit(0)

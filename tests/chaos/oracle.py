@@ -26,19 +26,19 @@ class Container:
     image: str
     status: str
     is_clone: bool
-    lines: frozenset[str]  # all else that must stay as it is, a line each
+    lines: frozenset[str]  # everything else that must not change, one line each
     volumes: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Of everything on the engine. `service`: on a Swarm, what its spec says."""
+    """A picture of everything on the engine. `service` is the content of its spec on a Swarm."""
 
     containers: Mapping[str, Container]
     volumes: frozenset[str]
     networks: frozenset[str]
     service: Mapping[str, Any] = field(default_factory=dict)
-    marks: Mapping[str, bytes] = field(default_factory=dict)  # by volume, what stands in its file `mark`
+    marks: Mapping[str, bytes] = field(default_factory=dict)  # the content of the file `mark` by volume
 
     def of(self, service: str) -> list[Container]:
         return [container for container in self.containers.values() if container.service == service]
@@ -46,7 +46,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong. `kind`: lost, outcome, leftover, under-count or data."""
+    """A problem. `kind` is lost, outcome, leftover, under-count or data."""
 
     kind: str
     text: str
@@ -56,7 +56,7 @@ class Fault:
 
 
 def take_picture(api: docker.APIClient, kind: Kind, mark: bool = False) -> Picture:
-    """`mark`: also write a mark of its own into each volume, to be found again later."""
+    """Look at the engine. With `mark`, also write a unique mark into each volume, to check later that it is still there."""
     details = list(inspect_containers(api, kind.on_swarm))
     volumes = frozenset(volume["Name"] for volume in api.volumes().get("Volumes") or [])
     networks = frozenset(network["Name"] for network in api.networks()) - OWN_NETWORKS
@@ -70,7 +70,7 @@ def take_picture(api: docker.APIClient, kind: Kind, mark: bool = False) -> Pictu
 
 
 def inspect_containers(api: docker.APIClient, may_go: bool) -> Iterable[dict[str, Any]]:
-    """`may_go`: one may have gone since it was listed: Swarm still sweeps up what became of its earlier tasks."""
+    """Look at the containers. With `may_go`, one may disappear after it was listed: Swarm removes those of past tasks."""
     for entry in api.containers(all=True):
         try:
             yield api.inspect_container(entry["Id"])
@@ -80,7 +80,7 @@ def inspect_containers(api: docker.APIClient, may_go: bool) -> Iterable[dict[str
 
 
 def describe(details: Mapping[str, Any]) -> Container:
-    """Everything about a container that a person would miss."""
+    """Return everything about a container that a person would miss."""
     labels, host = details["Config"]["Labels"] or {}, details["HostConfig"]
     short_id = details["Id"][:12]
     lines = {f"label {key}={value}" for key, value in labels.items() if key not in FOLLOWS_THE_IMAGE}
@@ -104,7 +104,7 @@ def describe(details: Mapping[str, Any]) -> Container:
 
 
 def describe_service(api: docker.APIClient) -> dict[str, Any]:
-    """A Swarm's service: its spec in parts, and its tasks that run or are to run."""
+    """Return a Swarm service: its spec in parts, and its tasks that run or should run."""
     service = api.inspect_service(NAME)
     spec, template = service["Spec"], service["Spec"]["TaskTemplate"]
     tasks = [task for task in api.tasks(filters={"service": NAME}) if task["DesiredState"] in {"running", "ready"}]
@@ -134,7 +134,7 @@ def write_mark(api: docker.APIClient, container: str, folder: str, text: str) ->
 
 
 def read_mark(api: docker.APIClient, container: str, folder: str) -> bytes:
-    """Empty when there is none."""
+    """Return the mark, or empty bytes if there is none."""
     try:
         stream, _ = api.get_archive(container, f"{folder}/mark")
         return b"".join(stream)[512:].rstrip(b"\0")
@@ -165,7 +165,7 @@ def judge(expected: Expectation, before: Picture, after: Picture) -> list[Fault]
 
 
 def judge_containers(expected: Expectation, before: Picture, after: Picture) -> list[Fault]:
-    """Every container by its name: is it there, does it run, is it made of what it has to be, is all else as it was?"""
+    """Check every container by its name: does it exist and run, has it the right image, and is everything else unchanged?"""
     faults = []
     wanted = {name: container for name, container in before.containers.items() if container.service != "web"}
     web = sorted(before.of("web"), key=lambda item: (len(item.name), item.name))
@@ -209,12 +209,12 @@ def judge_clone(expected: Expectation, source: Container, clone: Container) -> I
 
 
 def read_inherited(container: Container) -> set[str]:
-    """What a clone has in common with its source: restart policy and networks, but for its name there."""
+    """Return what a clone shares with its source: restart policy and networks, except for its name there."""
     return {line.partition(" as ")[0] for line in container.lines if line.startswith(("restart ", "auto-remove ", "network "))}
 
 
 def judge_service(expected: Expectation, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Fault]:
-    """The spec to the letter, exactly one update, and each wanted task running what the spec says."""
+    """Check the exact spec, that there was exactly one update, and that each wanted task runs what the spec says."""
     is_replaced = bool(expected.image) and not expected.rolls_back
     wanted = {
         **before,
@@ -231,7 +231,7 @@ def judge_service(expected: Expectation, before: Mapping[str, Any], after: Mappi
 
 
 def judge_rest(before: Picture, after: Picture, expected: Expectation) -> Iterable[Fault]:
-    """Volumes and networks: none too many, none lost, and what was written is still there."""
+    """Check volumes and networks: none too many, none lost, and their content unchanged."""
     removed = [item for name, item in before.containers.items() if item.is_clone and name not in after.containers]
     may_go = frozenset().union(*(container.volumes for container in removed))
     used = frozenset().union(*(container.volumes for container in after.containers.values()))

@@ -1,4 +1,4 @@
-"""One trial from the application's making to the verdict."""
+"""Runs one trial, from creating the application to the verdict."""
 
 import itertools
 import signal
@@ -67,7 +67,7 @@ class Stage:
     def __init__(self, machine: Machine, api: docker.APIClient, trial: Trial, result: Result) -> None:
         self.machine, self.api, self.trial, self.result = machine, api, trial, result
         self.kind: Kind = trial.kind
-        self.accepted: list[str] = []  # ids of calls that were answered with 200
+        self.accepted: list[str] = []  # ids of the calls that got a 200
         self.traces: list[Path] = []
         self.workers: list[Process] = []
 
@@ -102,7 +102,7 @@ class Stage:
         getattr(self, f"play_{self.trial.fault}", self.play_timed)(links)
 
     def call(self, links: dict[str, str], act: str) -> None:
-        """By the trigger's real link, to the web process."""
+        """Call the trigger's real link at the web process."""
         action, parameters = "redeploy", {}
         if act != "redeploy":
             step = 1 if self.trial.act == "queue" else STEP
@@ -132,8 +132,8 @@ class Stage:
         self.call_all(links)
 
     def play_death(self, links: dict[str, str]) -> None:
-        """A worker that dies at an operation, perhaps another one, and one that lives."""
-        late = (7 * self.trial.number % 20) / 1000  # so that the engine is met at different moments
+        """Run a worker that dies at an operation, sometimes a second one, and then one that lives."""
+        late = (7 * self.trial.number % 20) / 1000  # so that faults hit the engine at different moments
         fault = {"number": int(self.trial.number), "moment": self.trial.fault, "late": late}
         victim = self.start_worker(fault=fault)
         self.call_all(links)
@@ -145,7 +145,7 @@ class Stage:
     play_before = play_during = play_after = play_death
 
     def wait_for_death(self, victim: Process) -> None:
-        """Or until there is nothing more to do: what was done in part needs fewer operations."""
+        """Wait for the death, or until nothing is left to do: work that was done in part needs fewer operations."""
 
         def is_over() -> bool:
             return victim.has_ended() or self.are_over()
@@ -215,7 +215,7 @@ class Stage:
         self.play_with_clock(links, -3600)
 
     def play_with_clock(self, links: dict[str, str], seconds: float) -> None:
-        """The other worker's clock is right, and the sweep's."""
+        """Let one worker's clock jump. The clocks of the other worker and of the sweep are right."""
         self.start_worker(clock={"seconds": seconds, "after": 0.5 + self.trial.number})
         self.call_all(links)
         self.start_worker()
@@ -228,7 +228,7 @@ class Stage:
         TriggerCall.objects.filter(state="running", merged_into=None).update(lease_expires_at=passed)
 
     def happen_frozen(self) -> None:
-        """As a machine that is out of memory, or that is moved: the worker finds its lease lost when it goes on."""
+        """Freeze a worker, as on a machine that swaps or is moved. When it continues, its lease is lost."""
         frozen = self.workers[0]
         signal.pidfd_send_signal(frozen.descriptor, signal.SIGSTOP)
         self.start_worker()
@@ -256,7 +256,7 @@ class Stage:
     # The calls' word
 
     def read_calls(self) -> list[Any]:
-        """In the order in which they were accepted."""
+        """Return the calls in the order in which they were accepted."""
         from django.db import DatabaseError, connection
 
         from triggers.models import TriggerCall
@@ -281,7 +281,7 @@ class Stage:
         return self.read_calls()
 
     def judge_calls(self, ended: list[Any], expected: Expectation) -> Iterator[Fault]:
-        """Each has ended once, and as the engine says."""
+        """Check that each call ended once, and as the engine shows."""
         for first, now in zip(ended, self.read_calls(), strict=True):
             if (first.state, first.completed_at, first.message) != (now.state, now.completed_at, now.message):
                 yield Fault("outcome", f"a call ended as {first.state} and again as {now.state}")
@@ -296,7 +296,7 @@ class Stage:
             yield Fault("together", overlap)
 
     def find_overlap(self) -> str:
-        """Whether two workers worked at one call at once. Who finds its lease lost may have a request under way: no more."""
+        """Return a sentence if two workers ran one call at once. One whose lease is lost may have one request in progress."""
         if self.trial.act == "queue" or self.trial.fault not in LIVING:
             return ""
         begun = [trace.read_text().splitlines() for trace in self.traces if trace.exists()]
@@ -315,7 +315,7 @@ class Stage:
     # The engine's word
 
     def take_settled_picture(self) -> Picture:
-        """A stopped container's removal, and a Swarm's ended tasks, may take a moment longer than the call."""
+        """Look at the engine. Removing a stopped container, and ending a Swarm's tasks, can outlast the call."""
         last: list[Picture] = [take_picture(self.api, self.kind)]
 
         def is_settled() -> bool:
@@ -326,7 +326,7 @@ class Stage:
         return last[-1]
 
     def complete(self, events: EventLog, after: Picture) -> list[dict[str, Any]]:
-        """All events so far, in order, once they lead to what runs now."""
+        """Return all events so far, in order, once they account for what runs now."""
         entries = sorted(
             {(e["timeNano"], e["Action"], e["Actor"]["ID"]): e for e in events.entries}.values(), key=lambda e: e["timeNano"]
         )
@@ -336,7 +336,7 @@ class Stage:
 
 
 def make_links(machine: Machine) -> dict[str, str]:
-    """A trigger for redeploys and, for `web`, one for scaling; found by discovery, as on any engine."""
+    """Create a trigger for redeploys and one for scaling `web`, once discovery has found the application."""
     from clusters.inventory import sync_cluster
     from clusters.models import Application, Cluster
     from triggers.links import build_link
@@ -354,7 +354,7 @@ def make_links(machine: Machine) -> dict[str, str]:
 
 
 def clean_up(machine: Machine, api: docker.APIClient) -> None:
-    """For the next trial: nothing on the engine, no call, no message."""
+    """Clean up for the next trial: nothing on the engine, no call, no message."""
     from django.conf import settings
 
     from clusters.models import Application
@@ -372,7 +372,7 @@ def clean_up(machine: Machine, api: docker.APIClient) -> None:
 
 @contextmanager
 def fill_disk(folder: Path) -> Iterator[None]:
-    """Until the end not a byte is left: the folder is a small disk of its own."""
+    """Fill the disk to the last byte while the context is active. The folder is a small disk of its own."""
     filler = folder / "filler"
     try:
         with filler.open("wb", buffering=0) as file, suppress(OSError):

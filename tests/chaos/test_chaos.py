@@ -1,4 +1,4 @@
-"""A sample of the trials, one of each sort; `make chaos` has them all."""
+"""Runs a sample of the trials, one of each sort. `make chaos` runs them all."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ SAMPLE = (
 
 @pytest.fixture(scope="module")
 def lanes() -> Iterator[dict[str, Lane]]:
-    """The machines by their places: a plain engine and a Swarm."""
+    """Run the machines by their places: a plain engine and a Swarm."""
     found = {place: Lane(place) for place in ("plain", "swarm")}
     yield found
     for lane in found.values():

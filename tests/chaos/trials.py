@@ -53,7 +53,7 @@ class Trial:
 
     @property
     def place(self) -> str:
-        """Which machine it needs."""
+        """The machine that the trial needs."""
         return {"cut": "postgres"}.get(self.fault, "swarm" if self.kind.on_swarm else "plain")
 
     def __str__(self) -> str:
@@ -71,12 +71,12 @@ def parse_trial(name: str) -> Trial:
 
 
 def list_rehearsals() -> list[Trial]:
-    """Each kind and act without a fault: they tell how many operations there are to die at."""
+    """Return each kind and act without a fault. They show how many operations there are to die at."""
     return [Trial(name, act) for name, kind in KINDS.items() for act in kind.acts]
 
 
 def list_deaths(operations: Mapping[tuple[str, str], int], chance: random.Random) -> list[Trial]:
-    """At every operation, before, during and after it; every fourth worker that takes over dies too."""
+    """Return deaths before, during and after every operation. Every fourth worker that takes over dies too."""
     return [
         Trial(kind, act, moment, number, chance.randint(1, count) if chance.random() < 0.25 else 0)
         for (kind, act), count in operations.items()
@@ -86,7 +86,7 @@ def list_deaths(operations: Mapping[tuple[str, str], int], chance: random.Random
 
 
 def list_timed(chance: random.Random, faults: Iterable[str], each: int) -> list[Trial]:
-    """`each` trials of every fault, at random moments of random kinds that it can happen to."""
+    """Return `each` trials of every fault, at random moments, with random kinds that it can affect."""
     found = []
     for fault in faults:
         if fault in {"engine", "machine"}:

@@ -1,4 +1,4 @@
-"""An authority of the tests' own, and what it signs for an engine and its clients."""
+"""A certificate authority of the tests, and the certificates it signs for an engine and its clients."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def make_authority(name: str) -> Signed:
 
 
 def sign(name: str, authority: Signed | None) -> Signed:
-    """A certificate of 127.0.0.1 for servers and clients; without an authority, a new authority's own."""
+    """Create a certificate of 127.0.0.1 for servers and clients, or without an authority a new authority's own certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -55,6 +55,6 @@ def sign(name: str, authority: Signed | None) -> Signed:
 
 
 def make_endpoint(port: int, trusted: Signed, authority: Signed) -> EngineEndpoint:
-    """A client that trusts engines of `trusted` and shows a certificate of `authority`."""
+    """Return an endpoint whose client trusts engines of `trusted` and presents a certificate of `authority`."""
     client = sign("console", authority)
     return EngineEndpoint(f"tcp://127.0.0.1:{port}", trusted.certificate_pem, client.certificate_pem, client.key_pem)

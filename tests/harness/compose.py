@@ -1,4 +1,4 @@
-"""docker-compose 1.29.2, Debian's, against a private engine."""
+"""Runs Debian's docker-compose 1.29.2 on a private engine."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from tests.harness.proc import find_program
 
 
 class ComposeProject:
-    """A project in a folder of its own. Every command raises with Compose's own words when it fails."""
+    """A project in a folder of its own. Every command raises with Compose's message if it fails."""
 
     def __init__(self, engine: PrivateEngine, folder: Path, name: str, services: dict[str, Any], **top: Any) -> None:
-        """`services` and `top` (networks, volumes) as in a Compose file; JSON is YAML."""
+        """Write the Compose file, with `services` and `top` (networks, volumes) as in such a file; JSON is YAML."""
         program = find_program("docker-compose")
         if not program:
             raise AssertionError("These tests need Compose: `apt-get install docker-compose` installs it on Debian.")
@@ -27,7 +27,7 @@ class ComposeProject:
         (self.folder / "docker-compose.yml").write_text(json.dumps({"version": "3.7", "services": services, **top}))
 
     def run(self, *arguments: str, timeout: float = 120) -> str:
-        """The command's standard output."""
+        """Run a command and return its standard output."""
         environment = {
             **os.environ,
             "DOCKER_HOST": self.engine.endpoint_url,
@@ -51,5 +51,5 @@ class ComposeProject:
         self.run("up", "-d", "--no-color", *arguments)
 
     def list_ids(self, service: str = "") -> list[str]:
-        """What Compose itself takes for the project's (service's) containers, stopped ones too."""
+        """Return the ids that Compose lists as the containers of the project or service, including stopped ones."""
         return sorted(self.run("ps", "-q", "-a", *([service] if service else [])).split())

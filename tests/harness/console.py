@@ -1,4 +1,4 @@
-"""A whole console as a user starts it: `manage.py up` in a data folder of its own, on a free port, against a given engine."""
+"""Runs a whole console as a user does: `manage.py up` in its own data folder, on a free port, with a given engine."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ PASSWORD = "a password for tests"  # noqa: S105
 
 @dataclass
 class RunningConsole:
-    """`url` without a trailing slash; `process` is the supervisor."""
+    """A running console. `url` has no trailing slash; `process` is the supervisor."""
 
     url: str
     data_dir: Path
@@ -35,26 +35,26 @@ class RunningConsole:
     session: requests.Session | None = None
 
     def manage(self, *arguments: str) -> str:
-        """What a manage.py command prints, run beside the console."""
+        """Run a manage.py command beside the console and return its output."""
         command = [sys.executable, str(BASE_DIR / "manage.py"), *arguments]
         done = subprocess.run(command, env={**os.environ, **self.environment}, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def request(self, method: str, path: str, data: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """An API request as `admin`, who signs in at the first one; status and JSON."""
+        """Make an API request as `admin`, who signs in at the first one. Returns status and JSON."""
         self.session = self.session or sign_in(self.url)
         headers = {"X-CSRFToken": self.session.cookies.get("csrftoken"), "Referer": self.url}
         answer = self.session.request(method, f"{self.url}{path}", json=data, headers=headers, timeout=120)
         return answer.status_code, answer.json()
 
     def forget_triggers(self) -> None:
-        """Their calls too, and what people did. Only for SQLite, and while no call runs."""
+        """Delete all triggers with their calls, and the audit log. Works with SQLite only, while no call runs."""
         with contextlib.closing(sqlite3.connect(self.data_dir / "windlass.sqlite3", timeout=30)) as database, database:
             for table in ("triggers_triggercallevent", "triggers_triggercall", "triggers_trigger", "clusters_auditentry"):
                 database.execute(f"DELETE FROM {table}")
 
     def create_trigger(self, application: str, action: str, service: str = "", **more: Any) -> dict[str, Any]:
-        """Through the API, once discovery has found the application."""
+        """Create a trigger through the API, once discovery has found the application."""
 
         def find(kind: str, query: str, name: str) -> dict[str, Any] | None:
             results = self.request("GET", f"/api/v1/{kind}/?{query}")[1]["results"]
@@ -73,7 +73,7 @@ class RunningConsole:
 
 
 def sign_in(url: str) -> requests.Session:
-    """As `admin`."""
+    """Sign in as `admin`."""
     session = requests.Session()
     page = f"{url}/login/"
     session.get(page, timeout=60)
@@ -83,7 +83,7 @@ def sign_in(url: str) -> requests.Session:
 
 
 def open_url(target: urllib.request.Request | str, timeout: float = 120) -> tuple[int, dict[str, Any]]:
-    """Status and JSON, whatever the status."""
+    """Return status and JSON, whatever the status."""
     try:
         with urllib.request.urlopen(target, timeout=timeout) as response:
             return response.status, json.load(response)
@@ -100,7 +100,7 @@ def call_link(trigger: dict[str, Any], **parameters: Any) -> tuple[int, dict[str
 
 @contextlib.contextmanager
 def run_console(data_dir: Path, engine_url: str, **environment: str) -> Iterator[RunningConsole]:
-    """Yields when the login page is served; stops all of it at the end."""
+    """Start a console and yield it when it serves the login page. Stop all of it at the end."""
     port = find_free_port()
     variables = {
         "WINDLASS_DATA_DIR": str(data_dir),

@@ -1,4 +1,4 @@
-"""A believable console for pictures: the engine and the Swarm of a small shop, its triggers, and a week of calls.
+"""A realistic console for pictures: the engine and the Swarm of a small shop, its triggers, and a week of calls.
 
 Everything on the engines and the calls of today are real; only the days before are copied from today by `demo_rows`.
 """
@@ -53,7 +53,7 @@ QUIET = ("ready to accept connections",)
 
 
 def serve(lines: tuple[str, ...] = QUIET) -> list[str]:
-    """A command that says the lines, one each two seconds, and stops at once when it is told to."""
+    """Return a command that prints the lines, one every two seconds, and stops at once on SIGTERM."""
     says = "; ".join(f'echo -e "{line}"; sleep 2 & wait $!' for line in lines)
     return ["/bin/sh", "-c", f"trap 'exit 0' TERM; while :; do {says}; done"]
 
@@ -70,13 +70,13 @@ class Demo:
         return self.console.create_trigger(application, action, service, name=name, **more)
 
     def call(self, trigger: dict[str, Any], agent: str, **parameters: Any) -> dict[str, Any]:
-        """By the trigger's link, as `agent` would."""
+        """Call the trigger's link as `agent` would."""
         link = trigger["link"].replace(PUBLIC_URL, self.console.url)
         link += "".join(f"&{name}={value}" for name, value in parameters.items())
         return open_url(urllib.request.Request(link, headers={"User-Agent": agent}))[1]
 
     def finish(self, answer: dict[str, Any]) -> str:
-        """The state in which the call ends."""
+        """Wait until the call ends and return its state."""
 
         def read_state() -> str:
             state = str(self.console.request("GET", f"/api/v1/calls/{answer['requestId']}/")[1]["state"])
@@ -85,7 +85,7 @@ class Demo:
         return eventually(read_state, within=CALL_LIMIT, every=0.5, what="the call ends")
 
     def fill_rows(self, step: str) -> dict[str, Any]:
-        """What tests.harness.demo_rows.<step> does and returns."""
+        """Run tests.harness.demo_rows.<step> in the console's Django and return its result."""
         code = f"import json; from tests.harness import demo_rows; print(json.dumps(demo_rows.{step}))"
         found: dict[str, Any] = json.loads(self.console.manage("shell", "-v", "0", "-c", code).splitlines()[-1])
         return found
@@ -93,7 +93,7 @@ class Demo:
 
 @contextlib.contextmanager
 def run_demo(folder: Path) -> Iterator[Demo]:
-    """Takes two or three minutes, and needs root as every private engine does."""
+    """Run the demo. It takes two or three minutes to start, and needs root as every private engine does."""
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(run_engine())
         swarm = stack.enter_context(run_swarm(3))
@@ -112,7 +112,7 @@ def run_demo(folder: Path) -> Iterator[Demo]:
 
 @contextlib.contextmanager
 def run_shop_registry(console: RunningConsole, folder: Path) -> Iterator[PrivateRegistry]:
-    """The shop's own: the console knows its password, and hears of its pushes."""
+    """Run the shop's registry. The console knows its password and gets its pushes."""
     folder.mkdir()
     port = find_free_port()
     account = {"username": LOGIN["user"], "password": LOGIN["password"]}
@@ -172,7 +172,7 @@ def start_stack(swarm: PrivateSwarm) -> None:
 
 
 def make_calls(demo: Demo) -> None:
-    """Of every kind: succeeded, clamped, coalesced, rolled back, failed, rejected; and one that still runs."""
+    """Make calls of every kind: succeeded, clamped, coalesced, rolled back, failed, rejected, and one that still runs."""
     jenkins, alertmanager, actions, curl = "Jenkins/2.462", "Alertmanager/0.27.0", "GitHub-Actions", "curl/8.9.1"
     deploy = demo.create_trigger("shop", "redeploy", "Jenkins, after docker push", "web")
     scale = demo.create_trigger("shop", "scaling", "Alertmanager: slow orders", "api", min_replicas=2, max_replicas=6)
@@ -199,13 +199,13 @@ def make_calls(demo: Demo) -> None:
 
 
 def push_release(demo: Demo, version: str, tag: str = "2.4") -> None:
-    """A new image of the shop's web; the engine's own stays."""
+    """Push a new image of the shop's web to the registry, without changing the engine's image."""
     make_image(demo.api, "next:1", Cmd=serve(LOGS["web"]), Healthcheck=HEALTHY, Env=[f"RELEASE={version}"])
     demo.registry.push(demo.api, "shop/web", "next:1", tag)
 
 
 def follow_pushes(demo: Demo) -> None:
-    """A push that leads to a redeploy, and two that do not."""
+    """Send a push that leads to a redeploy, and two that do not."""
     repository = f"{demo.registry.host}/shop/web"
     trigger = demo.create_trigger("shop", "redeploy", "New images", subscriptions=[{"repository": repository}])
     push_release(demo, "2.5.0-rc1", "2.5-rc")

@@ -1,4 +1,4 @@
-"""The demo's rows that no engine brings, written inside the console's own Django: see tests.harness.demo."""
+"""Writes the rows of the demo that no engine provides, inside the console's Django: see tests.harness.demo."""
 
 import random
 from datetime import timedelta
@@ -24,7 +24,7 @@ def add_people_and_swarm(swarm_url: str) -> dict[str, Any]:
 
 
 def copy_calls_to_days_before() -> dict[str, Any]:
-    """Ended calls again on the days before, mostly those that succeeded; the same on every run."""
+    """Copy ended calls, mostly successful ones, to the previous days. The result is the same on every run."""
     dice = random.Random(7)  # noqa: S311
     ended = list(TriggerCall.objects.filter(state__in=[CallState.SUCCEEDED, CallState.ROLLED_BACK, CallState.FAILED]))
     weights = [12 if call.state == CallState.SUCCEEDED else 1 for call in ended]
@@ -41,7 +41,7 @@ def copy_call(call: TriggerCall, age: timedelta, dice: random.Random) -> None:
     copy.pk, copy._state.adding = UUID(int=dice.getrandbits(128), version=4), True
     for name, moment in times.items():
         setattr(copy, name, moment)
-    copy.delivery_id = ""  # one call a delivery
+    copy.delivery_id = ""  # one call per delivery
     copy.save()
     TriggerCallEvent.objects.bulk_create(
         TriggerCallEvent(call=copy, time=event.time - age, level=event.level, operation=event.operation, text=event.text)
@@ -50,7 +50,7 @@ def copy_call(call: TriggerCall, age: timedelta, dice: random.Random) -> None:
 
 
 def find_rows() -> dict[str, Any]:
-    """What the addresses of the pictures name."""
+    """Return the names and ids that the addresses of the pictures contain."""
     from clusters.models import Application, Container, Node, Registry, Service
     from triggers.models import Delivery
 

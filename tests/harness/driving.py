@@ -1,4 +1,4 @@
-"""A call without the queue: observe, plan and execute through the driver, as the runner does."""
+"""Runs a call without the queue: observes, plans and executes through the driver, as the runner does."""
 
 import json
 import time
@@ -43,7 +43,7 @@ class Drive:
 
 
 class Overdue(Exception):
-    """A call that went on past its limit."""
+    """The call ran longer than its limit."""
 
 
 def no_check() -> None:
@@ -165,7 +165,7 @@ def act(
     source: str = "compose",
     before: Mapping[str, Any] | None = None,
 ) -> Drive:
-    """Stop, start, restart or delete."""
+    """Stop, start, restart or delete an application or a container."""
     driver = driver_for(source)
     with EngineClient(engine.endpoint) as client:
         observation = driver.observe_remains(client, Target(application, source))

@@ -28,14 +28,14 @@ from console.process.private_engine import PrivateEngine as DaemonProcess
 from tests.harness.eventually import eventually
 from tests.harness.proc import find_program, kill_namespace, read_start_time
 
-STATE = Path(tempfile.gettempdir()) / "windlass-test-engines"  # sockets live here, and their paths must stay short
+STATE = Path(tempfile.gettempdir()) / "windlass-test-engines"  # sockets are here, so the path must be short
 NUMBERS = range(200, 250)  # engine N has the bridge wltestN and the addresses 10.N.0.0/16
 UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 HOW_TO_GET_ONE = "`apt-get install docker.io iptables iproute2` installs it on Debian"
 
 
 class EngineMissing(Exception):
-    """No engine can be started here; the message says how to get one."""
+    """No engine can be started here. The message says what to do."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class PrivateEngine:
     _subnets: Iterator[IPv4Network] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # The engine itself takes networks from the upper half; tests that need a subnet of their own get one of these.
+        # The engine takes networks from the upper half. Tests that need a subnet of their own get one of these.
         self._subnets = itertools.cycle(IPv4Network(f"10.{self.number}.64.0/18").subnets(new_prefix=24))
 
     @property
@@ -69,17 +69,17 @@ class PrivateEngine:
         return f"wltest{self.number}"
 
     def new_subnet(self) -> str:
-        """A /24 that no other network of this machine's test engines has; they come round again after 64."""
+        """Return a /24 that no other network of this machine's test engines has. They repeat after 64 calls."""
         return str(next(self._subnets))
 
     def connect(self, timeout: float = 60) -> docker.APIClient:
-        """The SDK's client, for tests to arrange and to look; the code under test has its own."""
+        """Return the SDK's client, for tests to arrange and to check. The code under test has its own client."""
         return docker.APIClient(base_url=self.endpoint_url, version="auto", timeout=timeout)
 
 
 @contextlib.contextmanager
 def run_engine() -> Iterator[PrivateEngine]:
-    """A ready engine; gone without a trace afterwards. On a failed start the log's end is in the error.
+    """Run an engine and remove every trace of it afterwards. If it does not start, the error has the end of its log.
 
     Raises EngineMissing with one sentence when this machine cannot have one.
     """
@@ -105,12 +105,12 @@ def require_programs(purpose: str, programs: Sequence[str], how_to_get_them: str
 
 
 def take_number() -> PrivateEngine:
-    """Claims the first number nobody has: making the folder is the claim. What dead sessions left is removed first."""
+    """Claim the first free number by creating its folder. Leftovers of dead sessions are removed first."""
     STATE.mkdir(exist_ok=True)
     remove_dead_engines()
     for number in NUMBERS:
         engine = PrivateEngine(number)
-        if Path(f"/sys/class/net/{engine.bridge}").exists():  # of a session with another temp folder: its engine runs
+        if Path(f"/sys/class/net/{engine.bridge}").exists():  # of a running engine whose session has another temporary folder
             continue
         with contextlib.suppress(FileExistsError):
             engine.folder.mkdir()
@@ -127,15 +127,15 @@ def start_engine(engine: PrivateEngine) -> None:
 
 
 def kill_daemon(engine: PrivateEngine) -> None:
-    """As if the power failed: engine and containers are gone without a word. `launch_daemon` starts it with the same data."""
+    """End engine and containers at once, as a power failure does. `launch_daemon` starts the engine with the same data."""
     if engine.daemon:
         kill_namespace(engine.daemon.process)
         engine.daemon = None
-        shutil.rmtree(engine.folder / "exec")  # what lies under /run is gone after a power failure, pid files above all
+        shutil.rmtree(engine.folder / "exec")  # a power failure clears /run, pid files above all
 
 
 def launch_daemon(engine: PrivateEngine) -> None:
-    """Returns when it answers. It ends with the calling thread."""
+    """Start the daemon and return when it answers. It ends with the calling thread."""
     options = [
         f"--default-address-pool=base=10.{engine.number}.128.0/17,size=24",
         f"--cgroup-parent=/{engine.bridge}",
@@ -156,20 +156,20 @@ def launch_daemon(engine: PrivateEngine) -> None:
 
 
 def find_reaper() -> list[str]:
-    """What a process namespace's first process should be, put before the engine: it buries the shims' orphans."""
+    """Return the command of a process namespace's first process, to put before the engine: it reaps the shims' orphans."""
     return [tini, "-s", "--"] if (tini := find_program("tini", "docker-init")) else []
 
 
 def stop_engine(engine: PrivateEngine) -> None:
     if engine.daemon:
-        # Nothing on it is worth a clean end, and killing the namespaces' first process is certain to end everything.
+        # Nothing needs a clean end, and killing the namespaces' first process ends everything for certain.
         kill_namespace(engine.daemon.process)
         engine.daemon = None
     remove_traces(engine)
 
 
 def remove_dead_engines() -> None:
-    """Removes what engines left behind whose session was killed."""
+    """Remove the leftovers of engines whose session was killed."""
     with (STATE / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for folder in STATE.iterdir():
@@ -180,13 +180,13 @@ def remove_dead_engines() -> None:
 def owner_is_alive(folder: Path) -> bool:
     try:
         pid, _, started = (folder / "owner").read_text().partition(" ")
-    except FileNotFoundError:  # just being claimed, or half removed long ago
+    except FileNotFoundError:  # being claimed now, or half removed long ago
         return time.time() - folder.stat().st_mtime < 60
     return read_start_time(int(pid)) == started
 
 
 def remove_traces(engine: PrivateEngine) -> None:
-    """Bridges, the firewall rule, cgroups and the folder of an engine whose processes are gone. Safe to repeat."""
+    """Remove bridges, the firewall rule, cgroups and the folder of an engine whose processes have ended. Safe to repeat."""
     for link in find_links(engine):
         run_ip("ip", "link", "delete", link, check=False)
     while run_ip("iptables", *forward_rule("-D", engine), check=False):
@@ -196,7 +196,7 @@ def remove_traces(engine: PrivateEngine) -> None:
 
 
 def find_links(engine: PrivateEngine) -> list[str]:
-    """The engine's bridge, and those of its networks: all that have an address of its own."""
+    """Return the engine's bridge and those of its networks: all with an address from its range."""
     listing = subprocess.run([find_program("ip") or "ip", "-j", "-4", "addr"], capture_output=True, check=True).stdout
     own = {engine.bridge} if Path(f"/sys/class/net/{engine.bridge}").exists() else set()
     prefix = f"10.{engine.number}."
@@ -214,7 +214,7 @@ def create_bridge(engine: PrivateEngine) -> None:
 
 
 def forward_rule(action: str, engine: PrivateEngine) -> list[str]:
-    """Lets the engine's containers reach one another where another engine has set the FORWARD policy to DROP."""
+    """Let the engine's containers reach each other even if another engine has set the FORWARD policy to DROP."""
     network = f"10.{engine.number}.0.0/16"
     return ["-w", action, "FORWARD", "-s", network, "-d", network, "-m", "comment", "--comment", engine.bridge, "-j", "ACCEPT"]
 
@@ -228,7 +228,7 @@ def remove_cgroups(name: str) -> None:
 
 
 def run_ip(program: str, *arguments: str, check: bool = True) -> bool:
-    """Runs `ip` or `iptables`; whether it succeeded. With `check` a failure raises with the program's own words."""
+    """Run `ip` or `iptables` and return whether it succeeded. With `check`, raise with the program's output if it fails."""
     done = subprocess.run([find_program(program) or program, *arguments], capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise AssertionError(f"{program} {' '.join(arguments)}: {done.stderr.strip()}")
@@ -236,15 +236,15 @@ def run_ip(program: str, *arguments: str, check: bool = True) -> bool:
 
 
 def remove_everything(api: docker.APIClient) -> None:
-    """Removes every container, volume and network, so that the next test finds the engine empty. Images stay. What the engine
-    is just removing, or making for a client that was killed, is waited for."""
+    """Remove every container, volume and network, so that the next test finds an empty engine. Images stay. Waits for what the
+    engine is still removing, or creating for a client that was killed."""
     eventually(lambda: remove_containers_and_networks(api), within=30, what="the engine has no container and no network")
     for volume in api.volumes().get("Volumes") or []:
         api.remove_volume(volume["Name"], force=True)
 
 
 def remove_containers_and_networks(api: docker.APIClient) -> bool:
-    """Whether none is left."""
+    """Remove all containers and networks, and return whether none is left."""
     for container in api.containers(all=True, quiet=True):
         with contextlib.suppress(docker.errors.APIError):
             api.remove_container(container["Id"], force=True, v=True)

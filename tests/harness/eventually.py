@@ -1,15 +1,15 @@
-"""Wait for a state instead of sleeping for it."""
+"""Waits for a state instead of sleeping."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 Value = TypeVar("Value")
-MOST = 0.3  # seconds between two probes: asking an engine is work for it, and who has waited for long can wait a little more
+MOST = 0.3  # seconds between two probes: each is work for the engine, and a long wait can take a little longer
 
 
 def eventually(probe: Callable[[], Value], *, within: float = 10.0, every: float = 0.05, what: str = "") -> Value:
-    """Calls `probe` until it returns something true and returns that; AssertionError after `within` seconds.
+    """Call `probe` until it returns something true, and return that. Raises AssertionError after `within` seconds.
 
     It waits `every` seconds between two calls at first, and longer the longer it takes.
     An AssertionError of the probe counts as "not yet", and the last one is the cause of the failure.

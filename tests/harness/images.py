@@ -1,4 +1,4 @@
-"""Images for tests: busybox on scratch and any metadata, made in one engine request each."""
+"""Makes images for tests: busybox on scratch with any metadata, in one engine request each."""
 
 import io
 import tarfile
@@ -27,7 +27,7 @@ APPLETS = (
     "env",
     "kill",
 )
-# Serves until it is told to stop, and then stops at once: as PID 1 plain sleep would ignore SIGTERM for the whole grace period.
+# Serves until SIGTERM and then stops at once. As PID 1, plain sleep would ignore SIGTERM for the whole grace period.
 SERVE = ["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"]
 CRASH = ["/bin/false"]
 HEALTHY = {"Test": ["CMD", "/bin/true"], "Interval": 100_000_000, "Timeout": 5_000_000_000, "Retries": 1}  # nanoseconds
@@ -35,7 +35,7 @@ UNHEALTHY = {**HEALTHY, "Test": ["CMD", "/bin/false"]}
 
 
 def create_base_image(api: docker.APIClient) -> None:
-    """Imports busybox from this machine as BASE. The engine needs no registry and no network."""
+    """Import busybox from this machine as BASE. The engine needs no registry and no network."""
     busybox = find_program("busybox")
     if not busybox:
         raise AssertionError("These tests need a static busybox: `apt-get install busybox-static` installs it on Debian.")
@@ -55,7 +55,7 @@ def create_base_image(api: docker.APIClient) -> None:
 
 
 def make_image(api: docker.APIClient, reference: str, **config: Any) -> str:
-    """Tags a new image `reference` with BASE's files and this config (the Engine API's names: Env, Cmd, Labels, …). Its id.
+    """Create an image `reference` with BASE's files and this config (Engine API names: Env, Cmd, Labels, …). Returns its id.
 
     Serves until stopped when no Cmd is given. Give a label or variable of its own to tell versions apart.
     """

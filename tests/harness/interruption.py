@@ -1,4 +1,4 @@
-"""A worker that dies: from some request on, every further one raises Killed instead of reaching the engine."""
+"""Simulates a worker that dies: from some request on, each one raises Killed instead of reaching the engine."""
 
 from typing import Any
 
@@ -21,11 +21,11 @@ CHANGES = {
 
 
 class Killed(BaseException):
-    """The worker is gone: no handler of the code under test may see this as an engine's error."""
+    """The worker has died. No handler of the code under test may treat this as an engine's error."""
 
 
 class Countdown:
-    """Lets `requests` changes through, then raises at each further request of any kind."""
+    """Lets `requests` changes through, then raises at every further request of any kind."""
 
     def __init__(self, requests: int) -> None:
         self.left = requests
@@ -49,7 +49,7 @@ def revive(fake: FakeEngine) -> None:
 
 
 class MortalClient(EngineClient):
-    """EngineClient that dies after `countdown` changes; siblings die with it. Lives as long as `countdown` is None."""
+    """An EngineClient that dies after `countdown` changes, together with its siblings. It lives while `countdown` is None."""
 
     countdown: Countdown | None = None
 

@@ -1,4 +1,4 @@
-"""Network namespaces without a name: a process holds each, and when that ends the kernel removes it with all its links."""
+"""Unnamed network namespaces. A process holds each; when it ends, the kernel removes the namespace with all its links."""
 
 import subprocess
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ class NetworkSpace:
 
     @property
     def pid(self) -> int:
-        """For `ip link … netns PID`."""
+        """The process id for `ip link … netns PID`."""
         return self.holder.pid
 
     @property
     def enter(self) -> list[str]:
-        """Put before a command to have it run in here."""
+        """The command prefix that runs a command in this namespace."""
         return ["nsenter", f"--net=/proc/{self.pid}/ns/net"]
 
     def ip(self, *lines: str) -> None:
-        """Runs `ip` commands inside, such as "link set lo up"; raises AssertionError with its words at the first failure."""
+        """Run `ip` commands inside, such as "link set lo up". Raises AssertionError with its output at the first failure."""
         run_ip_batch(lines, self.enter)
 
     def release(self) -> None:
@@ -30,7 +30,7 @@ class NetworkSpace:
 
 
 def hold_network_space() -> NetworkSpace:
-    """A new, empty one that ends with the thread that asked for it, at the latest."""
+    """Make a new, empty namespace. It ends with the calling thread at the latest."""
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"]
     holder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
     assert holder.stdout

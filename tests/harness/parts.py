@@ -1,4 +1,4 @@
-"""The console as several hosts run it: each part a process of its own, started and lost one by one, over one database."""
+"""Runs the console as several hosts do: each part is a process that starts and dies on its own, with one database."""
 
 import http.client
 import json
@@ -22,12 +22,12 @@ from tests.harness.eventually import eventually
 from tests.harness.proc import find_free_port, start_process
 
 MANAGE = str(BASE_DIR / "manage.py")
-TOKEN = "0123456789abcdef0123456789abcdef01234567"  # of the API, for the tests
+TOKEN = "0123456789abcdef0123456789abcdef01234567"  # an API token for the tests
 
 
 @dataclass
 class Answer:
-    """Names of headers in any case."""
+    """Header names that compare without case."""
 
     status: int
     body: dict[str, Any]
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass
 class Parts:
-    """`environment` is every part's; `ports` those of the webs by name. A part's name is its command and a digit: `web1`."""
+    """The parts. `environment` is that of every part, `ports` those of the webs by name. Their names are as in `web1`."""
 
     folder: Path
     environment: dict[str, str]
@@ -44,7 +44,7 @@ class Parts:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, *names: str) -> None:
-        """Returns when the webs among them are served."""
+        """Start parts and return when the webs among them answer."""
         for name in names:
             port = self.ports.setdefault(name, find_free_port()) if name.startswith("web") else 0
             environment = {**self.environment, "WINDLASS_PORT": str(port or 8000)}
@@ -59,7 +59,7 @@ class Parts:
         eventually(lambda: is_served(url), within=90, what=f"{name} serves")
 
     def stop(self, *names: str, within: float = 60) -> None:
-        """SIGTERM, to all of them at once. AssertionError when one does not end."""
+        """Send SIGTERM to all of them at once. Raises AssertionError if one does not end."""
         for name in names:
             self.processes[name].terminate()
         for name in names:
@@ -76,7 +76,7 @@ class Parts:
             self.kill(name)
 
     def find_owner(self, kind: str, owner: str) -> str:
-        """The name of the part that a lease's owner (`host:pid:…`) is."""
+        """Return the name of the part that owns a lease, from the owner `host:pid:…`."""
         pid = int(owner.split(":")[1])
         return next(name for name, process in self.processes.items() if name.startswith(kind) and process.pid == pid)
 
@@ -84,7 +84,7 @@ class Parts:
         return start_process([sys.executable, MANAGE, *arguments], self.folder / "manage.log", self.environment)
 
     def console(self, name: str) -> RunningConsole:
-        """For the API, by way of this web and as `admin`: with a token, since no static files are there for the login page."""
+        """Return this web as a console, signed in as `admin` with a token: the login page would need static files."""
         url, process = f"http://127.0.0.1:{self.ports[name]}", self.processes[name]
         if not self.query("SELECT key FROM authtoken_token"):
             values = f"SELECT '{TOKEN}', date_joined, id FROM auth_user"
@@ -104,7 +104,7 @@ class Parts:
 
 
 def call_web(port: int, link: str, key: str = "", timeout: float = 60) -> Answer:
-    """The link's call at this web, whatever address it carries. Raises OSError or HTTPException when it is not answered."""
+    """Call the link on this web, whatever address it has. Raises OSError or HTTPException if there is no response."""
     parts = urlsplit(link)
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)) as connection:
         return ask(connection, f"{parts.path}?{parts.query}", key)
@@ -117,7 +117,7 @@ def ask(connection: http.client.HTTPConnection, target: str, key: str = "") -> A
 
 
 def call_any_web(ports: list[int], link: str, note: Callable[[Exception], None] = lambda _: None) -> Answer:
-    """As a load balancer does: the next web is asked when one does not answer, with the same key, so that it is one call."""
+    """Call the link as a load balancer does: if one web fails, try the next with the same key, so that it is one call."""
     key = uuid.uuid4().hex
     for port in ports:
         try:
@@ -129,7 +129,7 @@ def call_any_web(ports: list[int], link: str, note: Callable[[Exception], None] 
 
 @contextmanager
 def run_parts(folder: Path, engine_url: str, *names: str, hosts: int = 1, **environment: str) -> Iterator[Parts]:
-    """So many hosts prepare the database at the same moment, then the parts start. They are killed at the end."""
+    """Prepare the database from several hosts at the same time, then start the parts. They are killed at the end."""
     data = folder / "data"
     for name in ("messages", "control"):
         (data / "queue" / name).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server for one command: `python -m tests.harness.postgres -- pytest triggers`.
+"""Runs a command with a private PostgreSQL server: `python -m tests.harness.postgres -- pytest triggers`.
 
 The server lives in a temporary folder, listens on a socket there only, and ends with the command.
 """
@@ -19,11 +19,11 @@ from tests.harness.proc import start_process, stop_process
 
 
 class PostgresMissing(Exception):
-    """The message says how to get it."""
+    """There is no PostgreSQL server. The message says how to install it."""
 
 
 def find_postgres_folder() -> Path:
-    """Where Debian keeps the newest installed server's programs. Raises PostgresMissing."""
+    """Return the folder of the programs of the newest server that Debian has installed. Raises PostgresMissing."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if not found:
         raise PostgresMissing("PostgreSQL is missing; install it with: apt-get install postgresql")
@@ -31,13 +31,13 @@ def find_postgres_folder() -> Path:
 
 
 def drop_privileges() -> list[str]:
-    """PostgreSQL refuses to run as root: as root it runs as the user its package made."""
+    """Return a command prefix. PostgreSQL refuses to run as root, so root runs it as the user that its package created."""
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
 
 
 @dataclass
 class PrivatePostgres:
-    """A server in `folder`, where its socket is too."""
+    """A server whose data and socket are in `folder`."""
 
     folder: Path
     process: subprocess.Popen[bytes] | None = None
@@ -64,7 +64,7 @@ class PrivatePostgres:
             stop_process(self.process)
 
     def crash(self) -> None:
-        """All its processes end at once, and nothing is written any more (SIGQUIT: PostgreSQL's immediate shutdown)."""
+        """End all its processes at once, without writing anything more (SIGQUIT, PostgreSQL's immediate shutdown)."""
         assert self.process
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait(20)
@@ -87,7 +87,7 @@ def run_postgres_server() -> Iterator[PrivatePostgres]:
 
 @contextmanager
 def run_postgres() -> Iterator[str]:
-    """Yields the server's DATABASE_URL."""
+    """Run a server and yield its DATABASE_URL."""
     with run_postgres_server() as server:
         yield server.url
 

@@ -1,4 +1,4 @@
-"""Processes the harness starts: they end with the process that started them, and never outlive it."""
+"""Starts processes that never outlive the process that started them."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def start_process(command: list[str], log: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Starts `command` in a session of its own, both outputs appended to `log`. The kernel kills it when its starter dies."""
+    """Start `command` in its own session, with both outputs appended to `log`. The kernel kills it when its starter dies."""
     with log.open("ab") as output:
         return subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *command],
@@ -23,7 +23,7 @@ def start_process(command: list[str], log: Path, env: dict[str, str] | None = No
 
 
 def stop_process(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
-    """Asks, waits `grace` seconds, then kills."""
+    """Send SIGTERM, wait `grace` seconds, then kill."""
     process.terminate()
     try:
         process.wait(grace)
@@ -33,7 +33,7 @@ def stop_process(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
 
 
 def kill_namespace(process: "subprocess.Popen[bytes]") -> None:
-    """Kills what `unshare --pid --fork --kill-child` started; nothing of it is left when this returns.
+    """Kill what `unshare --pid --fork --kill-child` started. Nothing of it is left when this returns.
 
     The namespace's first process is killed rather than `unshare`: the kernel reports its end only after all others'.
     """
@@ -51,20 +51,21 @@ def kill_namespace(process: "subprocess.Popen[bytes]") -> None:
 
 
 def find_free_port(address: str = "127.0.0.1") -> int:
-    """A TCP port of this machine's address that nobody has at this moment."""
+    """Return a TCP port of this machine's address that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 
 def find_program(*names: str) -> str | None:
-    """The first of the programs that is installed; looks in the sbin folders too, which a plain PATH may lack."""
+    """Return the first of the programs that is installed. Also searches the sbin folders, which PATH often lacks."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
 
 def read_start_time(pid: int) -> str:
-    """The process's start in clock ticks since boot, empty when there is no such process: with the pid, its identity."""
+    """Return the start of a process in clock ticks since boot, or empty text without such a process. With the pid, it is an
+    identity."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

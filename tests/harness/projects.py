@@ -1,4 +1,4 @@
-"""Applications as Compose leaves them, made through the Engine API: faster than Compose, and free to be odd."""
+"""Makes applications as Compose would, through the Engine API: faster than Compose, and with any odd settings."""
 
 import itertools
 from typing import Any
@@ -9,7 +9,7 @@ MONITOR = {"windlass.update.monitor": "600ms"}  # keeps the tests short
 
 
 class Project:
-    """A Compose project of the given name. Containers are described in the Engine API's own words."""
+    """A Compose project of the given name. Containers are described in the terms of the Engine API."""
 
     def __init__(self, api: docker.APIClient, name: str = "shop") -> None:
         self.api, self.name = api, name
@@ -26,7 +26,7 @@ class Project:
         }
 
     def add_network(self, name: str = "default", **options: Any) -> str:
-        """The name on the engine: `shop_default`. Options as the SDK's create_network has them."""
+        """Create a network and return its name on the engine, `shop_default`. Options are those of the SDK's create_network."""
         full_name = f"{self.name}_{name}"
         self.api.create_network(full_name, driver="bridge", check_duplicate=True, **options)
         return full_name
@@ -43,7 +43,7 @@ class Project:
         start: bool = True,
         **config: Any,
     ) -> str:
-        """Creates (and starts) a container of the service and returns its name, `shop-web-1` when none is given.
+        """Create (and start) a container of the service and return its name, by default `shop-web-1`.
 
         `networks` maps full names to endpoint settings; the first one is the HostConfig's NetworkMode.
         """
@@ -65,7 +65,7 @@ def create_container(
     start: bool = True,
     **config: Any,
 ) -> str:
-    """A container from raw configuration; its name. A lone container when the labels are not Compose's."""
+    """Create a container from raw configuration and return its name. Without Compose's labels it is a lone container."""
     body: dict[str, Any] = {"Image": image, "Labels": MONITOR if labels is None else labels, **config}
     networks = networks or {}
     for network in itertools.islice(networks, 1):
@@ -81,7 +81,7 @@ def create_container(
 
 
 def list_names(api: docker.APIClient) -> set[str]:
-    """The names of all containers on the engine."""
+    """Return the names of all containers on the engine."""
     return {read_name(container) for container in api.containers(all=True)}
 
 
@@ -90,17 +90,17 @@ def list_running(api: docker.APIClient) -> set[str]:
 
 
 def read_ids(api: docker.APIClient) -> dict[str, str]:
-    """Name to id of all containers."""
+    """Return the ids of all containers by name."""
     return {read_name(container): container["Id"] for container in api.containers(all=True)}
 
 
 def read_name(container: dict[str, Any]) -> str:
-    """The list names a container also by the links of others to it: `/web/db`."""
+    """Return the container's own name. The engine's list also has names from links of other containers: `/web/db`."""
     return next(name[1:] for name in container["Names"] if "/" not in name[1:])
 
 
 def run_in(api: docker.APIClient, container: str, *command: str) -> tuple[int, str]:
-    """Exit status and output of a command in a running container."""
+    """Run a command in a running container and return its exit status and output."""
     execution = api.exec_create(container, list(command))["Id"]
     output = api.exec_start(execution)
     return int(api.exec_inspect(execution)["ExitCode"]), output.decode(errors="replace")

@@ -13,7 +13,7 @@ from tests.harness.proc import find_free_port, find_program, start_process, stop
 
 @dataclass
 class PrivateRedis:
-    """A server on a port of its own that keeps nothing; its log goes to `folder`."""
+    """A server on its own port that stores nothing on disk. Its log is in `folder`."""
 
     folder: Path
     port: int = field(default_factory=find_free_port)
@@ -52,7 +52,7 @@ def run_redis_server(folder: Path) -> Iterator[PrivateRedis]:
 
 @contextmanager
 def run_redis(folder: Path) -> Iterator[str]:
-    """Yields the server's BROKER_URL."""
+    """Run a server and yield its BROKER_URL."""
     with run_redis_server(folder) as server:
         yield server.url
 

@@ -18,7 +18,7 @@ from tests.harness.certificates import Signed, sign
 from tests.harness.proc import find_free_port, find_program, start_process, stop_process
 
 READY_WITHIN = 15.0  # seconds
-# Makes `run_registry(folder, **LOGIN)` a private one.
+# With `run_registry(folder, **LOGIN)` the registry requires a login.
 LOGIN = {
     "user": "windlass",
     "password": "hunter2",
@@ -35,11 +35,11 @@ class PrivateRegistry:
     password: str = ""
     process: "subprocess.Popen[bytes] | None" = None
     address: str = "127.0.0.1"
-    ca_file: str = ""  # of the authority that signed its certificate; empty: it speaks plain HTTP
+    ca_file: str = ""  # of the authority that signed its certificate; empty for plain HTTP
 
     @property
     def host(self) -> str:
-        """As image references name it: `127.0.0.1:40123`. Engines trust plain HTTP there; elsewhere they have to be told."""
+        """The host in image references: `127.0.0.1:40123`. Engines accept plain HTTP there, but elsewhere need a setting."""
         return f"{self.address}:{self.port}"
 
     @property
@@ -47,12 +47,12 @@ class PrivateRegistry:
         return f"{'https' if self.ca_file else 'http'}://{self.host}"
 
     def access(self, username: str = "", password: str = "", ca: str = "") -> RegistryAccess:
-        """For the console's own client; anonymous, unless a user is named."""
+        """Return the access for the console's client, anonymous unless a user is given."""
         return RegistryAccess(self.host, username, password, ca, plain_http=not self.ca_file)
 
     @property
     def auth(self) -> dict[str, str] | None:
-        """For the SDK's `auth_config`."""
+        """Return the SDK's `auth_config`."""
         return {"username": self.user, "password": self.password} if self.user else None
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -61,7 +61,7 @@ class PrivateRegistry:
         return requests.request(method, address, auth=login, timeout=10, verify=self.ca_file or True, **options)
 
     def read_digest(self, name: str, tag: str) -> str:
-        """`sha256:…` of the manifest that the tag names now."""
+        """Return `sha256:…` of the manifest that the tag currently names."""
         answer = self.request("HEAD", f"{name}/manifests/{tag}", headers={"Accept": MANIFEST})
         answer.raise_for_status()
         return answer.headers["Docker-Content-Digest"]
@@ -70,7 +70,7 @@ class PrivateRegistry:
         self.request("DELETE", f"{name}/manifests/{self.read_digest(name, tag)}").raise_for_status()
 
     def push(self, api: docker.APIClient, name: str, image: str, tag: str = "latest") -> str:
-        """Pushes the local image as `<host>/<name>:<tag>` and leaves the engine's own tag where it was. Its reference."""
+        """Push the local image as `<host>/<name>:<tag>` without moving the engine's own tag. Returns its reference."""
         reference = f"{self.host}/{name}:{tag}"
         before = find_image_id(api, reference)
         api.tag(image, f"{self.host}/{name}", tag)
@@ -84,7 +84,7 @@ class PrivateRegistry:
         return reference
 
     def put_image(self, name: str, tag: str = "latest", content: bytes = b"{}", token: str = "") -> str:
-        """Makes an image without layers whose configuration is `content`, without any engine. Its digest."""
+        """Create an image without layers whose configuration is `content`, without an engine. Returns its digest."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         opened = self.request("POST", f"{name}/blobs/uploads/", headers=headers)
@@ -98,7 +98,7 @@ class PrivateRegistry:
         return put.headers["Docker-Content-Digest"]
 
     def stop(self) -> None:
-        """Goes down; `start` brings it back with everything that was pushed."""
+        """Stop the registry. `start` brings it back with everything that was pushed."""
         if self.process:
             stop_process(self.process)
             self.process = None
@@ -135,7 +135,7 @@ def run_registry(
     token: dict[str, str] | None = None,
     tls: Signed | None = None,
 ) -> Iterator[PrivateRegistry]:
-    """A ready registry that allows deletes.
+    """Run a registry that allows deletes.
 
     `htpasswd` is that file's text (bcrypt only), `notify` Distribution's `notifications.endpoints`.
     `address` is one of this machine's; without `port` a free one is taken. `token` is its `auth.token`, as
@@ -160,7 +160,7 @@ def run_registry(
         registry.ca_file = str(folder / "ca.pem")
     if notify:
         config["notifications"] = {"endpoints": notify}
-    (folder / "config.json").write_text(json.dumps(config))  # every JSON text is YAML too
+    (folder / "config.json").write_text(json.dumps(config))  # JSON is YAML
     try:
         registry.start()
         yield registry
@@ -169,7 +169,7 @@ def run_registry(
 
 
 def write_certificates(folder: Path, authority: Signed) -> dict[str, str]:
-    """The registry's `http.tls`."""
+    """Return the registry's `http.tls`."""
     server = sign("registry", authority)
     texts = {"ca": authority.certificate_pem, "certificate": server.certificate_pem, "key": server.key_pem}
     for name, text in texts.items():

@@ -1,4 +1,4 @@
-"""A way out of a network namespace without links: a SOCKS proxy (RFC 1928) on its loopback that connects from this process."""
+"""A SOCKS proxy (RFC 1928) on the loopback of a network namespace without links. It connects from this process's network."""
 
 import ctypes
 import os
@@ -17,13 +17,13 @@ SUCCEEDED, REFUSED = 0, 5
 
 
 class _Tunnel(socketserver.StreamRequestHandler):
-    """One connection, without authentication; a browser gives even an address as a name."""
+    """Handles one connection, without authentication. Browsers send even an IP address as a name."""
 
     request: socket.socket
 
     def handle(self) -> None:
         greeting = self.rfile.read(2)
-        if not greeting:  # the browser ends before it asked for anything
+        if not greeting:  # the browser closed before it sent a request
             return
         self.rfile.read(greeting[1])
         self.wfile.write(bytes([VERSION, NO_AUTHENTICATION]))
@@ -58,7 +58,7 @@ class _Proxy(socketserver.ThreadingTCPServer):
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Everything to the end of `source`, and the end too; whichever side breaks off, both ends are told."""
+    """Copy everything up to the end of `source`, and the end too. If one side breaks off, shut down both."""
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
@@ -75,13 +75,13 @@ def _listen_in(space: NetworkSpace) -> socket.socket:
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return socket.create_server(("127.0.0.1", 0))
 
-    with ThreadPoolExecutor(1) as lone:  # a thread moves alone, and a socket stays where it was made
+    with ThreadPoolExecutor(1) as lone:  # only the thread moves, and a socket stays in the namespace where it was made
         return lone.submit(listen).result()
 
 
 @contextmanager
 def run_socks(space: NetworkSpace) -> Iterator[str]:
-    """The proxy's address in `space`, as in "socks5://127.0.0.1:1080"; connections are made where this process is."""
+    """Run the proxy and yield its address in `space`, such as "socks5://127.0.0.1:1080". Connections start in this process."""
     with _listen_in(space) as listener, _Proxy(listener) as proxy:
         threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
         try:

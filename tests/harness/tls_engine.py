@@ -1,4 +1,4 @@
-"""A real engine that listens on TCP and wants client certificates of one authority."""
+"""A real engine that listens on TCP and requires client certificates of one authority."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ from tests.harness.engine import require_engine_programs
 
 @contextlib.contextmanager
 def run_tls_engine(authority: Signed) -> Iterator[int]:
-    """The port on 127.0.0.1. The engine has no network, so that it needs no bridge and no firewall rules."""
+    """Run the engine and yield its port on 127.0.0.1. It has no network, so it needs neither bridge nor firewall rules."""
     require_engine_programs()
     with tempfile.TemporaryDirectory(prefix="wltls", ignore_cleanup_errors=True) as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""A token endpoint for a real Distribution registry: who may do what is said by its tokens, which it signs.
+"""A token endpoint for a real Distribution registry. It signs tokens that state what each account may do.
 
 The form is Distribution's `docs/content/spec/auth/{token,jwt}.md`.
 """
@@ -28,7 +28,7 @@ ISSUER, SERVICE = "tests", "tests' registry"
 @dataclass(frozen=True)
 class Account:
     password: str
-    actions: frozenset[str]  # at every repository
+    actions: frozenset[str]  # in every repository
 
 
 @dataclass
@@ -45,12 +45,12 @@ class TokenServer:
 
     @property
     def config(self) -> dict[str, str]:
-        """The registry's `auth.token`."""
+        """Return the registry's `auth.token`."""
         realm = f"http://127.0.0.1:{self.port}/token"
         return {"realm": realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(self.bundle)}
 
     def find_account(self, authorization: str) -> Account | None:
-        """None: the credentials are wrong. Whoever shows none may do nothing."""
+        """Return the account, or None if the credentials are wrong. Without credentials, the account may do nothing."""
         if not authorization:
             return Account("", frozenset())
         name, _, password = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
@@ -58,7 +58,7 @@ class TokenServer:
         return account if account and account.password == password else None
 
     def make_token(self, account: Account, scopes: list[str]) -> str:
-        """`scopes` such as `repository:team/app:pull,push`; the token has what the account may do of them."""
+        """Make a token for those actions of `scopes`, such as `repository:team/app:pull,push`, that the account may do."""
         access = []
         for scope in scopes:
             kind, name, actions = scope.split(":")
@@ -89,7 +89,7 @@ def sign_own(key: rsa.RSAPrivateKey) -> x509.Certificate:
 
 @contextlib.contextmanager
 def run_token_server(folder: Path, accounts: dict[str, Account]) -> Iterator[TokenServer]:
-    """`run_registry(folder, token=server.config)` makes a registry that trusts it."""
+    """Run a token server. `run_registry(folder, token=server.config)` runs a registry that trusts it."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

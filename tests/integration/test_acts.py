@@ -1,4 +1,4 @@
-"""Stop, start, restart and delete of a Compose project on a real engine: what is left, and what is not."""
+"""Stop, start, restart and delete a Compose project on a real engine: what stays and what is removed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ ALL = {"shop-db-1", "shop-web-1", "shop-web-2"}
 
 @pytest.fixture
 def shop(api: docker.APIClient, project: Project, image: ImageMaker) -> Project:
-    """db with a named and an anonymous volume, two of web which depend on it, on a network of the project."""
+    """Create db with a named and an anonymous volume, and two web containers that depend on it, on the project's network."""
     network = project.add_network("default", labels={"com.docker.compose.project": "shop"})
     app = image()
     database = {"HostConfig": {"NetworkMode": network, "Binds": ["shop_data:/srv"]}, "networks": {network: {"Aliases": ["db"]}}}

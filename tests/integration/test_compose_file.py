@@ -1,4 +1,4 @@
-"""Compose itself reads the production file. What it says is judged in console/tests/test_deployment.py."""
+"""Compose itself accepts the production file. console/tests/test_deployment.py checks its content."""
 
 import os
 import subprocess

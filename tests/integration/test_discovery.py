@@ -2,11 +2,12 @@
 
 import pytest
 
+from clusters.connection_check import check_connection
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from clusters.engine.inspection.listing import observe_engine
-from clusters.inventory import sync_cluster, test_connection
+from clusters.inventory import sync_cluster
 from clusters.models import Application, Cluster, Container, Service
 from clusters.tests.factories import ClusterFactory
 from tests.harness.certificates import make_authority, make_endpoint
@@ -14,8 +15,6 @@ from tests.harness.eventually import eventually
 from tests.harness.images import BASE, HEALTHY, make_image
 from tests.harness.projects import Project, create_container, read_ids
 from tests.harness.tls_engine import find_free_port, run_tls_engine
-
-connect_to = test_connection  # pytest would collect the function under its own name as a test
 
 
 @pytest.fixture
@@ -115,12 +114,12 @@ def test_containers_whose_tag_did_not_move_need_no_inspect(engine, api, monkeypa
 
 def refusal(endpoint: EngineEndpoint) -> str:
     with pytest.raises(EngineError) as caught:
-        connect_to(endpoint)
+        check_connection(endpoint)
     return caught.value.message
 
 
 def test_a_connection_over_a_unix_socket_shows_the_engine(engine, api):
-    facts = connect_to(engine.endpoint)
+    facts = check_connection(engine.endpoint)
     assert (facts.engine_version, facts.swarm_role) == (api.version()["Version"], "")
 
 
@@ -153,7 +152,7 @@ def tls_engine(authority):
 
 
 def test_tls_client_certificates_are_accepted(tls_engine, authority):
-    facts = connect_to(make_endpoint(tls_engine, authority, authority))
+    facts = check_connection(make_endpoint(tls_engine, authority, authority))
     assert facts.engine_version
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from clusters import watch
+from clusters.connection_check import check_connection
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineUnreachable, NotManager
-from clusters.inventory import sync_cluster, test_connection
+from clusters.inventory import sync_cluster
 from clusters.models import Application, Cluster, Container, Node, Service, Task
 from clusters.tests.factories import ClusterFactory
 from clusters.watch import run_watcher
@@ -18,8 +19,6 @@ from tests.harness.eventually import eventually
 from tests.harness.images import BASE, CRASH, SERVE
 from tests.harness.projects import create_container
 from tests.harness.swarm import PrivateSwarm, SwarmNode, run_swarm
-
-connect_to = test_connection  # pytest would take the function's own name for a test
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,7 +53,7 @@ def managers(module_managers: PrivateSwarm) -> Iterator[PrivateSwarm]:
 
 
 def find_role(node: SwarmNode) -> str:
-    return connect_to(node.endpoint).swarm_role
+    return check_connection(node.endpoint).swarm_role
 
 
 def make_cluster(*nodes: SwarmNode) -> Cluster:
@@ -256,7 +255,7 @@ def test_when_no_address_answers_each_is_named(three_nodes: PrivateSwarm):
 def test_a_connection_test_reports_what_is_at_each_address(three_nodes: PrivateSwarm, engine: PrivateEngine):
     manager, worker, silent = three_nodes.nodes
     silent.cut_network()
-    facts = connect_to(EngineEndpoint(manager.tcp_url, others=(silent.tcp_url, worker.tcp_url, engine.endpoint_url)))
+    facts = check_connection(EngineEndpoint(manager.tcp_url, others=(silent.tcp_url, worker.tcp_url, engine.endpoint_url)))
     assert (facts.swarm_role, facts.hostname) == ("manager", "node1")
     assert [(found.address, found.swarm_role) for found in facts.addresses] == [
         (f"{manager.address}:2375", "manager"),

@@ -18,7 +18,7 @@ import docker
 import pytest
 import requests
 
-from console.process.sample import start_sample
+from console.process.sample import start_sample_if_empty
 from tests.harness.console import BASE_DIR, RunningConsole, is_served, open_url, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
@@ -36,13 +36,13 @@ def console(tmp_path: Path, engine: PrivateEngine) -> Iterator[RunningConsole]:
 
 @pytest.fixture(scope="module")
 def quiet_console(tmp_path_factory: pytest.TempPathFactory, session_engine: PrivateEngine) -> Iterator[RunningConsole]:
-    """For tests that only look."""
+    """Provide one console for all tests that only read."""
     with run_console(tmp_path_factory.mktemp("up") / "data", session_engine.endpoint_url) as running:
         yield running
 
 
 def find_parts(supervisor: int) -> dict[str, int]:
-    """The children's process ids by the name of their part."""
+    """Return the process ids of the supervisor's children by the name of their part."""
     parts: dict[str, int] = {}
     for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
         words = read_command(int(pid))
@@ -107,7 +107,7 @@ def test_a_part_that_is_killed_starts_again_and_a_signal_stops_all(console: Runn
 
 
 def assert_stops(console: RunningConsole, number: signal.Signals) -> None:
-    """Every part, and `up` ends well."""
+    """Check that every part and `up` itself end without an error."""
     parts = wait_for_parts(console)
     console.process.send_signal(number)
     assert console.process.wait(20) == 0
@@ -174,7 +174,7 @@ def test_an_empty_engine_gets_the_sample_application(tmp_path: Path, engine: Pri
 
 def test_an_engine_with_a_container_that_was_never_started_gets_no_sample(engine: PrivateEngine, image, api) -> None:
     container = api.create_container(image(), name="mine")
-    assert start_sample(engine.endpoint) == ""
+    assert start_sample_if_empty(engine.endpoint) == ""
     assert [found["Id"] for found in api.containers(all=True)] == [container["Id"]]
 
 
@@ -221,7 +221,7 @@ def test_a_taken_port_ends_the_start_with_one_sentence(tmp_path: Path) -> None:
 
 
 def running_commands(supervisor: int) -> str:
-    """Every manage.py command that runs or is still to be started."""
+    """Return every manage.py command that runs or has yet to start."""
     uptime = float(Path("/proc/uptime").read_text().split()[0])
     started = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
     if uptime - started < 6:

@@ -1,4 +1,4 @@
-"""The watcher on a real engine: rows follow what happens, a lost engine is told with its reason and comes back by itself."""
+"""The watcher on a real engine: rows follow what happens. A lost engine is reported with its reason, and recovers by itself."""
 
 import os
 import threading
@@ -24,7 +24,7 @@ PROMPTLY = 10.0  # seconds: long before the next full resync, so an event brough
 
 @pytest.fixture
 def watcher(transactional_db):
-    """A watcher for the time of the test; calling it starts it."""
+    """Provide a watcher for the duration of the test. Calling it starts it."""
     stop = threading.Event()
     thread = threading.Thread(target=run_watcher, args=(stop,), name="watcher")
     yield thread.start
@@ -41,7 +41,7 @@ def cluster(transactional_db, engine):
 
 @pytest.fixture
 def syncs(monkeypatch):
-    """The times of the observations that were stored."""
+    """Record the times of the stored observations."""
     times = []
     store = inventory.store_observation
 

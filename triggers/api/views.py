@@ -14,7 +14,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from clusters.access import get_visible, require
+from clusters.access import get_visible_row, require_permission
 from clusters.api.filters import FilteredRows
 from clusters.api.parameters import read_id_parameter
 from clusters.models import Application, Service
@@ -70,7 +70,7 @@ class TriggerViewSet(FilteredRows, ModelViewSet[Trigger]):
         fields = dict(serializer.validated_data)
         subscriptions = fields.pop("subscriptions", None)
         trigger = Trigger(**fields)
-        require(request.user, "triggers.add_trigger", trigger.application)
+        require_permission(request.user, "triggers.add_trigger", trigger.application)
         changes = find_subscription_changes(request.user, trigger, subscriptions)
         audited.create_trigger(request._request, trigger, changes)
         return Response(self._with_secret(trigger), status=201)
@@ -201,8 +201,8 @@ class RedeployView(CallView):
     @extend_schema(request=RedeploySerializer, responses=CALL_RESPONSES)
     def post(self, request: Request, pk: int) -> Response:
         """Redeploy an application, or one of its services. The answer comes at once; read the call for the outcome."""
-        application = get_visible(Application.objects.all(), request.user, pk=pk)
-        require(request.user, "triggers.add_triggercall", application)
+        application = get_visible_row(Application.objects.all(), request.user, pk=pk)
+        require_permission(request.user, "triggers.add_triggercall", application)
         serializer = RedeploySerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
@@ -222,11 +222,11 @@ class ActView(CallView):
         On a Swarm, a restart replaces every task; stop and start are refused with 409 and the reason. A delete keeps named
         volumes and images.
         """
-        application = get_visible(Application.objects.select_related("cluster"), request.user, pk=pk)
+        application = get_visible_row(Application.objects.select_related("cluster"), request.user, pk=pk)
         serializer = ActSerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
         container = serializer.validated_data.get("container", "")
-        require(request.user, audited.permission_for(self.act, container), application)
+        require_permission(request.user, audited.permission_for(self.act, container), application)
         if refusal := explain_act_refusal(application, self.act, container):
             raise ActRefused(refusal)
         service = audited.find_service_of(application, container)
@@ -242,8 +242,8 @@ class ScaleView(CallView):
     @extend_schema(request=ScaleSerializer, responses=CALL_RESPONSES)
     def post(self, request: Request, pk: int) -> Response:
         """Scale a service to a count or by a step. The answer comes at once; read the call for the outcome."""
-        service = get_visible(Service.objects.select_related("application__cluster"), request.user, pk=pk)
-        require(request.user, "triggers.add_triggercall", service)
+        service = get_visible_row(Service.objects.select_related("application__cluster"), request.user, pk=pk)
+        require_permission(request.user, "triggers.add_triggercall", service)
         serializer = ScaleSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         if refusal := explain_service_refusal(service):

@@ -16,7 +16,7 @@ from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Obs
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, HandOver, PlanRefused
 from clusters.engine.snapshot import Snapshot
-from clusters.leases import make_owner
+from clusters.leases import make_lease_owner
 from clusters.registries import engine_credentials
 from triggers.calls import nudges
 from triggers.calls.cancel import read_cancellation
@@ -49,7 +49,7 @@ def run_next_call(application_id: int) -> None:
         # Leave it to another worker. The process waits for this thread, and by then no longer for messages.
         threading.Timer(REPUBLISH_SECONDS, nudges.publish_nudge, [application_id]).start()
         return
-    owner = make_owner()
+    owner = make_lease_owner()
     call = claim_call(application_id, owner)
     if call is None:
         return

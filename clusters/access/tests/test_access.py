@@ -5,11 +5,11 @@ from django.db import IntegrityError, transaction
 from django.http import Http404
 
 from clusters.access import (
-    get_visible,
+    get_visible_row,
     has_anywhere,
     has_no_role,
     permissions_by_cluster,
-    require,
+    require_permission,
     sync_role_groups,
     visible_clusters,
 )
@@ -45,7 +45,7 @@ def test_a_roles_group_is_put_right_where_it_was_changed():
     ]
 
 
-def test_every_role_may_what_the_lesser_ones_may():
+def test_every_role_includes_the_lower_ones():
     for roles in (FOR_ALL_CLUSTERS, FOR_ONE_CLUSTER):
         ordered = [roles[role] for role in Role]
         assert all(lesser < greater for lesser, greater in zip(ordered, ordered[1:], strict=False))
@@ -87,7 +87,7 @@ def test_a_role_for_all_clusters_counts_on_objects_too(user):
     assert fresh(user).has_perm("triggers.add_triggercall", ApplicationFactory())
 
 
-def test_who_is_deactivated_may_nothing(user):
+def test_a_deactivated_user_has_no_permissions(user):
     cluster = ClusterFactory()
     ClusterGrant.objects.create(cluster=cluster, user=user, role=Role.ADMINISTRATOR)
     user.is_active = False
@@ -105,25 +105,25 @@ def test_anywhere_is_enough_to_offer_what_needs_a_place(user):
 def test_a_grant_is_to_a_user_or_to_a_group(user):
     cluster, group = ClusterFactory(), Group.objects.create(name="night shift")
     for given in ({}, {"user": user, "group": group}):
-        with pytest.raises(ValidationError, match="either to a user or to a group"):
+        with pytest.raises(ValidationError, match="either a user or a group"):
             ClusterGrant(cluster=cluster, role=Role.VIEWER, **given).clean()
         with pytest.raises(IntegrityError), transaction.atomic():
             ClusterGrant.objects.create(cluster=cluster, role=Role.VIEWER, **given)
 
 
-def test_what_one_may_not_see_does_not_exist_and_what_one_may_not_do_is_refused(user):
+def test_invisible_rows_do_not_exist_and_forbidden_acts_are_refused(user):
     mine, other = ApplicationFactory(), ApplicationFactory()
     ClusterGrant.objects.create(cluster=mine.cluster, user=user, role=Role.VIEWER)
-    assert get_visible(Application.objects.all(), user, pk=mine.pk) == mine
+    assert get_visible_row(Application.objects.all(), user, pk=mine.pk) == mine
     with pytest.raises(Http404):
-        get_visible(Application.objects.all(), user, pk=other.pk)
-    require(user, "clusters.view_application", mine)
+        get_visible_row(Application.objects.all(), user, pk=other.pk)
+    require_permission(user, "clusters.view_application", mine)
     for row in (mine, None):
         with pytest.raises(PermissionDenied):
-            require(user, "triggers.add_triggercall", row)
+            require_permission(user, "triggers.add_triggercall", row)
 
 
-def test_who_has_a_role_somewhere_or_a_single_permission_is_not_without(user):
+def test_a_role_on_one_cluster_or_a_single_permission_counts_as_a_role(user):
     assert has_no_role(fresh(user))
     permission = Permission.objects.get(codename="view_user")
     user.user_permissions.add(permission)

@@ -11,7 +11,7 @@ from clusters.tests.factories import ApplicationFactory
 pytestmark = pytest.mark.django_db
 
 
-def test_an_act_is_kept_with_who_what_where_and_from_where(rf):
+def test_an_act_is_recorded_with_user_action_target_and_address(rf):
     user, application = User.objects.create_user("eve"), ApplicationFactory(name="shop")
     request = rf.post("/", REMOTE_ADDR="203.0.113.9")
     request.user = user
@@ -37,7 +37,7 @@ def test_a_failed_sign_in_has_the_name_that_was_tried():
     assert AuditEntry.objects.get().actor == "x" * 150
 
 
-def test_old_entries_go_and_new_ones_stay(settings):
+def test_old_entries_are_deleted_and_new_ones_stay(settings):
     settings.AUDIT_RETENTION_DAYS = 30
     old, new = record(None, "sign_in", actor="old"), record(None, "sign_in", actor="new")
     AuditEntry.objects.filter(pk=old.pk).update(time=timezone.now() - timedelta(days=31))

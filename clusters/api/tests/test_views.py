@@ -7,10 +7,10 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from clusters import inventory
+from clusters import connection_check
+from clusters.connection_check import AddressFacts, ConnectionFacts
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.inspection.listing import EngineFacts
-from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import Cluster
 from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, NodeFactory, ServiceFactory, TaskFactory
@@ -85,7 +85,7 @@ def test_a_single_permission_is_enough(reader):
 # Clusters
 
 
-def test_further_managers_are_taken_and_editing_forgets_what_was_said_of_the_former(admin):
+def test_other_managers_are_stored_and_editing_discards_the_notice_about_the_previous_ones(admin):
     cluster = ClusterFactory(swarm_notice="node1 is no longer a Swarm manager.")
     path = f"/api/v1/clusters/{cluster.pk}/"
     answer = admin.patch(path, {"other_urls": "tcp://h2:2376\ntcp://h3:2376", "swarm_notice": "x"}).json()
@@ -158,11 +158,11 @@ def test_an_unknown_cluster_is_not_found(admin, pk):
     assert admin.get(f"/api/v1/clusters/{pk}/").status_code == 404
 
 
-def test_the_connection_test_tells_the_engine(admin, monkeypatch):
+def test_the_connection_test_shows_the_engine(admin, monkeypatch):
     facts = EngineFacts(
         engine_version="20.10.24", api_version="1.41", operating_system="Debian", swarm_role="manager", engine_id="X"
     )
-    monkeypatch.setattr(inventory, "test_connection", lambda endpoint: facts)
+    monkeypatch.setattr(connection_check, "check_connection", lambda endpoint: facts)
     response = admin.post(f"/api/v1/clusters/{ClusterFactory().pk}/test/")
     assert response.json() == {
         "reachable": True,
@@ -175,11 +175,11 @@ def test_the_connection_test_tells_the_engine(admin, monkeypatch):
     }
 
 
-def test_the_connection_test_tells_the_exact_reason(admin, monkeypatch):
+def test_the_connection_test_shows_the_exact_reason(admin, monkeypatch):
     def refuse(endpoint):
         raise EngineUnreachable("The engine does not answer: Connection refused.")
 
-    monkeypatch.setattr(inventory, "test_connection", refuse)
+    monkeypatch.setattr(connection_check, "check_connection", refuse)
     response = admin.post(f"/api/v1/clusters/{ClusterFactory().pk}/test/")
     assert response.status_code == 200
     assert response.json() == {
@@ -189,9 +189,9 @@ def test_the_connection_test_tells_the_exact_reason(admin, monkeypatch):
     }
 
 
-def test_the_connection_test_tells_what_is_at_each_address(admin, monkeypatch):
+def test_the_connection_test_shows_what_is_at_each_address(admin, monkeypatch):
     places = (AddressFacts("10.0.0.1:2376", "manager"), AddressFacts("10.0.0.2:2376", problem="It is not part of a Swarm."))
-    monkeypatch.setattr(inventory, "test_connection", lambda endpoint: ConnectionFacts(addresses=places))
+    monkeypatch.setattr(connection_check, "check_connection", lambda endpoint: ConnectionFacts(addresses=places))
     assert admin.post(f"/api/v1/clusters/{ClusterFactory().pk}/test/").json()["addresses"] == [
         {"address": "10.0.0.1:2376", "swarm_role": "manager", "problem": ""},
         {"address": "10.0.0.2:2376", "swarm_role": "", "problem": "It is not part of a Swarm."},

@@ -48,7 +48,7 @@ def fill(**sizes):
     call_command("fill_database", verbosity=0, **SIZES | sizes)
 
 
-def test_it_is_as_large_as_asked_for_and_coherent():
+def test_it_has_the_requested_size_and_is_coherent():
     fill()
     assert {name: model.objects.count() for name, model in MODELS.items()} == {name: SIZES[name] for name in MODELS}
     assert TriggerCallEvent.objects.values("call").distinct().count() <= SIZES["calls_with_events"]
@@ -81,14 +81,14 @@ def test_the_same_seed_makes_the_same_fleet_and_another_one_another():
 
 def test_a_database_that_holds_clusters_is_refused():
     ClusterFactory()
-    with pytest.raises(CommandError, match="holds clusters already; nothing was written"):
+    with pytest.raises(CommandError, match="already has clusters, so nothing was written"):
         fill()
     assert not TriggerCall.objects.exists()
 
 
 @pytest.mark.parametrize("sizes", [{"clusters": 0}, {"applications": 3}, {"services": 11}, {"users": 1}])
 def test_sizes_that_cannot_be_are_refused(sizes):
-    with pytest.raises(CommandError, match="There must be"):
+    with pytest.raises(CommandError, match="Give at least"):
         fill(**sizes)
     assert not Cluster.objects.exists()
 

@@ -1,4 +1,4 @@
-"""`manage.py migrate`: Django's own, one at a time: hosts that start together may all ask for it."""
+"""`manage.py migrate`: Django's command behind a lock, because hosts that start together all run it."""
 
 import fcntl
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ ADVISORY_LOCK = 0x77696E64  # any number, the same in every version
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        """Waits for one that runs, and then finds nothing left to do."""
+        """Migrate. If another host does so already, wait for it and find nothing left to do."""
         with hold_migration_lock(connections[options["database"]]):
             super().handle(*args, **options)
 
 
 @contextmanager
 def hold_migration_lock(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """PostgreSQL: an advisory lock of the session. SQLite: a lock on a file beside the database."""
+    """Hold an advisory lock of the session in PostgreSQL, or a lock on a file beside the database with SQLite."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
         try:
             yield
         finally:
-            with suppress(DatabaseError), connection.cursor() as cursor:  # a session that was lost holds no lock
+            with suppress(DatabaseError), connection.cursor() as cursor:  # a lost session holds no lock
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
     else:
         with Path(f"{connection.settings_dict['NAME']}.migrate").open("a") as file:

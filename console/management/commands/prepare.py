@@ -1,4 +1,4 @@
-"""`manage.py prepare`: what has to be done once before the parts start on their own, and again after each upgrade."""
+"""`manage.py prepare`: prepares an installation whose parts start on their own. Run it once, and after each upgrade."""
 
 import sys
 from typing import Any
@@ -12,11 +12,11 @@ from console.process.preparation import PreparationError
 
 
 class Command(BaseCommand):
-    help = "Bring the database up to date; the first time also make the user admin and the cluster of DOCKER_HOST."
+    help = "Migrate the database. The first time, also create the user admin and a cluster for DOCKER_HOST."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Any number of hosts may do so at the same time."""
+        """Prepare the database. Any number of hosts can do so at the same time."""
         try:
             preparation.migrate_database()
         except PreparationError as error:

@@ -1,4 +1,4 @@
-"""`manage.py run_engine`: becomes a private engine in the data folder."""
+"""`manage.py run_engine`: becomes a private Docker engine in the data folder."""
 
 import os
 from typing import Any
@@ -10,11 +10,11 @@ from console.process import preparation, private_engine
 
 
 class Command(BaseCommand):
-    help = "Run a private Docker engine in the data folder, unless one answers at the usual socket."
+    help = "Run a private Docker engine in the data folder, unless an engine answers at /var/run/docker.sock."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ends at once when the installation itself brought up an engine (where an init system starts services)."""
+        """Become the daemon. Ends at once if installing the package started an engine, as it does under an init system."""
         try:
             if not private_engine.daemon_is_installed():
                 self.stderr.write("Installing docker.io.")

@@ -1,4 +1,4 @@
-"""`manage.py up`: prepares everything and becomes the supervisor of web, worker and watcher."""
+"""`manage.py up`: prepares everything, then becomes the supervisor of web, worker and watcher."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from console.process.preparation import EngineChoice, PreparationError
 
 
 class Command(BaseCommand):
-    help = "Start the console with all its parts and the local engine; Ctrl-C or SIGTERM stops them."
+    help = "Start all parts of the console, and a private Docker engine if there is none. Ctrl-C or SIGTERM stops them."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,10 +40,11 @@ class Command(BaseCommand):
 
 
 def prepare() -> tuple[int, str | None, EngineChoice | None]:
-    """The lock's descriptor, the password to print if the user `admin` was made, the local engine. Raises PreparationError."""
+    """Prepare the start. Returns the lock's descriptor, the password to print if the user `admin` was created, and the local
+    engine. Raises PreparationError."""
     preparation.make_data_directory()
     lock = preparation.lock_data_directory()
-    preparation.check_address()
+    preparation.check_listen_address()
     preparation.migrate_database()
     preparation.collect_static_files()
     engine = preparation.choose_engine()
@@ -62,8 +63,8 @@ def choose_parts(engine: EngineChoice | None) -> list[str]:
 
 
 def become_supervisor(lock: int, parts: list[str]) -> None:
-    os.environ.pop("WINDLASS_ADMIN_PASSWORD", None)  # the parts have no use for it
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # many threads, little memory
+    os.environ.pop("WINDLASS_ADMIN_PASSWORD", None)  # the parts do not need it
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # saves memory in processes with many threads
     os.environ["PYTHONPATH"] = str(settings.BASE_DIR)
     command = [sys.executable, "-m", "console.process.supervisor", str(settings.BASE_DIR / "manage.py"), str(lock), *parts]
     os.execv(sys.executable, command)

@@ -1,5 +1,4 @@
-"""`manage.py watch`: keeps the inventory current from the engines' events, sees to calls that nobody took, and polls
-registries."""
+"""`manage.py watch`: keeps the inventory current, republishes calls that no worker took, prunes old rows, polls registries."""
 
 import signal
 import threading
@@ -13,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
 from clusters.access.audit import prune_entries
-from clusters.leases import claim_leases, make_owner
+from clusters.leases import claim_leases, make_lease_owner
 from clusters.watch import run_watcher
 from console.telemetry.totals import reporting
 from triggers.pushes.alerts import prune_alert_groups
@@ -24,10 +23,10 @@ from triggers.tasks import prune_calls, sweep_calls
 log = structlog.get_logger("windlass.watch")
 
 SWEEP_SECONDS = 5.0
-PRUNE_SECONDS = 3600.0  # between two prunes, whichever watcher makes them
-PRUNE_ASK_SECONDS = 60.0  # between two looks whether one is due
+PRUNE_SECONDS = 3600.0  # between two prunes, by whichever watcher
+PRUNE_CHECK_SECONDS = 60.0  # between two checks whether one is due
 POLL_SECONDS = 5.0
-STOP_SECONDS = 3.0  # how long a stop waits for a registry that is just being asked
+STOP_SECONDS = 3.0  # for which a stop waits for a registry's answer
 
 
 class Command(BaseCommand):
@@ -35,13 +34,13 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ends at SIGTERM or SIGINT."""
+        """Run until SIGTERM or SIGINT."""
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         clock = threading.Thread(target=keep_house, args=(stopping,), name="house-clock", daemon=True)
         clock.start()
-        # On its own: registries are slow, and calls must not wait for them.
+        # In a thread of its own, because registries are slow and calls must not wait for them.
         poller = threading.Thread(target=poll_registries, args=(stopping,), name="poller", daemon=True)
         poller.start()
         with reporting("watch"):
@@ -51,28 +50,29 @@ class Command(BaseCommand):
 
 
 def keep_house(stopping: threading.Event) -> None:
-    """Sweeps and prunes until `stopping`. A database that fails is tried again at the next turn.
+    """Sweep and prune until `stopping` is set. If the database fails, the next turn retries.
 
-    Every watcher sweeps: a call that is published twice is claimed once. One prunes."""
-    ask_at = 0.0
+    Every watcher sweeps, since a call that is published twice is claimed only once. One of them prunes.
+    """
+    check_at = 0.0
     while not stopping.wait(SWEEP_SECONDS):
         close_old_connections()
         run_safely(sweep_calls)
-        if time.monotonic() >= ask_at:
+        if time.monotonic() >= check_at:
             run_safely(prune_when_due)
-            ask_at = time.monotonic() + PRUNE_ASK_SECONDS
+            check_at = time.monotonic() + PRUNE_CHECK_SECONDS
     connection.close()
 
 
 def prune_when_due() -> None:
-    """Deletes what is old, unless a watcher did so within the last PRUNE_SECONDS: the lease is kept until it is over."""
-    if claim_leases({"prune"}, make_owner(), PRUNE_SECONDS):
+    """Delete old rows, unless a watcher did so within the last PRUNE_SECONDS: its lease is kept until it expires."""
+    if claim_leases({"prune"}, make_lease_owner(), PRUNE_SECONDS):
         for prune in (prune_calls, prune_entries, prune_deliveries, prune_alert_groups):
             run_safely(prune)
 
 
 def poll_registries(stopping: threading.Event) -> None:
-    """Until `stopping`; a registry that is down is for its subscriptions to tell."""
+    """Poll until `stopping` is set. A registry that does not answer is reported by its subscriptions."""
     while not stopping.wait(POLL_SECONDS):
         close_old_connections()
         run_safely(poll_subscriptions)
@@ -82,6 +82,6 @@ def poll_registries(stopping: threading.Event) -> None:
 def run_safely(chore: Callable[[], object]) -> None:
     try:
         chore()
-    except (DatabaseError, ImproperlyConfigured) as error:  # the latter: a stored secret cannot be decrypted
+    except (DatabaseError, ImproperlyConfigured) as error:  # the second one if a stored secret cannot be decrypted
         log.warning("a chore failed", chore=chore.__name__, error=str(error))
         connection.close()

@@ -1,4 +1,4 @@
-"""`manage.py web`: serves the console. One process; another host may run another one beside it."""
+"""`manage.py web`: serves the console with one process. Other hosts can run more of them."""
 
 import signal
 import socket
@@ -18,13 +18,13 @@ from granian.server.mp import MPServer
 from console.telemetry.totals import reporting
 from triggers.hook.waiting import waiters
 
-# A caller that waits for the end of its call (`wait=`) holds a thread. Threads are made when needed and go when idle.
+# A caller that waits for its call to end (`wait=`) holds a thread. Threads are started on demand and end when idle.
 BLOCKING_THREADS = settings.HOOK_WAITERS + 32
 IDLE_SECONDS = 30
 
 
 class Server(MPServer):
-    """Granian's worker in this very process: whoever starts us restarts us, and a process in between costs 25 MB."""
+    """Runs granian's worker in this process. Granian's own parent process costs 25 MB, and whatever starts us restarts us."""
 
     def _serve(self, spawn_target: Callable[..., None], target_loader: Callable[..., Any]) -> None:
         self._init_shared_socket()
@@ -34,7 +34,7 @@ class Server(MPServer):
 
 def load_application(_: str) -> Callable[..., Any]:
     if connection.vendor != "postgresql":
-        # The REST framework would import psycopg for field types that no model here has: 10 MB.
+        # Saves 10 MB: the REST framework would import psycopg for field types that no model here has.
         sys.modules.setdefault("django.contrib.postgres.fields", cast(ModuleType, None))
     from console.wsgi import application
 
@@ -42,7 +42,7 @@ def load_application(_: str) -> Callable[..., Any]:
 
 
 def watch_signals() -> socket.socket:
-    """A socket that gets the number of each signal as a byte. The signal's handler, which is granian's, runs as well."""
+    """Return a socket that receives the number of each signal as a byte. Granian's signal handlers run as well."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.detach())
@@ -50,7 +50,7 @@ def watch_signals() -> socket.socket:
 
 
 def stop_waiting(signals: socket.socket) -> None:
-    """At SIGTERM or SIGINT: callers that wait for the end of a call are told where to ask; then the server can end."""
+    """At SIGTERM or SIGINT, answer the callers that wait for a call with its status URL, so that the server can end."""
     while received := signals.recv(1):
         if received[0] in {signal.SIGTERM, signal.SIGINT}:
             waiters.stop()
@@ -75,6 +75,6 @@ class Command(BaseCommand):
             blocking_threads=BLOCKING_THREADS,
             blocking_threads_idle_timeout=IDLE_SECONDS,
             websockets=False,
-            # No access log: it would show the links' secrets. console.telemetry.request_log has a line a request.
+            # No access log, which would contain the links' secrets. console.telemetry.request_log logs each request.
             log_level=LogLevels.error,
         ).serve(target_loader=load_application)

@@ -1,4 +1,4 @@
-"""`manage.py worker`: the Celery worker that runs the calls. Any number of hosts may run one."""
+"""`manage.py worker`: runs the calls, as a Celery worker. Any number of hosts can run one."""
 
 import os
 import warnings
@@ -15,16 +15,16 @@ from triggers.run.stopping import stopping
 
 
 class Command(BaseCommand):
-    help = "Run the calls that are queued."
+    help = "Run queued calls."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ends at SIGTERM or SIGINT, when the calls it is running have ended, or were handed over to another worker after the
-        grace period."""
-        warnings.simplefilter("ignore", SecurityWarning)  # root is who may use the engine's socket, and messages are JSON
-        os.environ["CELERY_SKIP_CHECKS"] = "1"  # else it imports every URL and view, 35 MB
+        """Run until SIGTERM or SIGINT. Running calls then end, or are handed over to another worker after the grace period."""
+        # Only root may use the engine's socket, so Celery's warning about root does not apply; messages are JSON.
+        warnings.simplefilter("ignore", SecurityWarning)
+        os.environ["CELERY_SKIP_CHECKS"] = "1"  # the checks would import every URL and view, 35 MB
         app.conf.worker_enable_remote_control = False
-        app.conf.worker_prefetch_multiplier = 1  # a nudge that waits here is one that no other worker takes
+        app.conf.worker_prefetch_multiplier = 1  # no other worker can take a nudge that waits here
         worker_shutting_down.connect(begin_stop)
         with reporting("worker"):
             app.Worker(
@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 queues=[settings.CELERY_TASK_DEFAULT_QUEUE],
                 loglevel="WARNING",
                 quiet=True,
-                # The database tells who works at what (leases), so that workers need not talk to one another.
+                # Leases in the database show which worker runs what, so workers do not need to talk to each other.
                 without_gossip=True,
                 without_mingle=True,
                 without_heartbeat=True,

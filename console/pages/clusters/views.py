@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clusters import inventory
+from clusters import connection_check
 from clusters.access import scope_visible
 from clusters.access.audit import record_act
 from clusters.engine.connection.client import EngineClient
@@ -211,7 +211,7 @@ def _test_cluster_form(form: ClusterForm) -> dict[str, Any]:
     if wrong:
         return {"error": " ".join(wrong)}
     try:
-        return {"facts": inventory.test_connection(form.instance.endpoint)}
+        return {"facts": connection_check.check_connection(form.instance.endpoint)}
     except EngineError as error:
         return {"error": error.message}
 

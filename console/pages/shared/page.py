@@ -40,7 +40,7 @@ def list_visible(request: HttpRequest, rows: QuerySet[Row]) -> QuerySet[Row]:
 
 def get_visible(request: HttpRequest, rows: QuerySet[Row], **lookup: Any) -> Row:
     """Return the one row that `lookup` finds. Raises Http404 if there is none, or none that the reader can see."""
-    return access.get_visible(rows, request.user, **lookup)
+    return access.get_visible_row(rows, request.user, **lookup)
 
 
 def require(request: HttpRequest, permission: str, row: Model | None = None) -> None:
@@ -48,7 +48,7 @@ def require(request: HttpRequest, permission: str, row: Model | None = None) -> 
 
     The API and the admin require the same permissions. Get the row by `get_visible` first: a row that the reader cannot see
     is not found rather than refused."""
-    access.require(request.user, permission, row)
+    access.require_permission(request.user, permission, row)
 
 
 def is_partial(request: HttpRequest, target: str) -> bool:

@@ -315,7 +315,7 @@ def test_the_table_has_every_address():
 @pytest.fixture
 def world(fleet, published, monkeypatch):
     """The fleet, and one object of each kind that it lacks."""
-    monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: pytest.fail("no engine is asked"))
+    monkeypatch.setattr("clusters.connection_check.check_connection", lambda endpoint: pytest.fail("no engine is asked"))
     monkeypatch.setattr("console.pages.registries.views.registry_access.test_registry", lambda registry: "It answers.")
     monkeypatch.setattr(
         "console.pages.registries.delivery_views.receiving.replay_delivery", lambda delivery, user: DeliveryFactory()

@@ -44,7 +44,7 @@ class TestClusters:
             tried.append(endpoint.url)
             return EngineFacts(engine_version="27.5.1", api_version="1.47", hostname="north-01")
 
-        monkeypatch.setattr("clusters.inventory.test_connection", answer)
+        monkeypatch.setattr("clusters.connection_check.check_connection", answer)
         response = reader.post("/clusters/test/", self.DATA, headers=headers)
         assert "Docker <bdi>27.5.1</bdi>, API <bdi>1.47</bdi>" in text_of(response)
         assert tried == [self.DATA["url"]]
@@ -53,7 +53,7 @@ class TestClusters:
     def test_a_connection_test_of_several_managers_says_what_is_at_each_address(self, reader, db, monkeypatch):
         addresses = (AddressFacts("10.0.0.9:2376", "manager"), AddressFacts("10.0.0.8:2376", "worker", "It is a worker."))
         facts = ConnectionFacts(engine_version="27.5.1", swarm_role="manager", addresses=addresses)
-        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: facts)
+        monkeypatch.setattr("clusters.connection_check.check_connection", lambda endpoint: facts)
         text = text_of(reader.post("/clusters/test/", self.DATA))
         assert ", a Swarm manager." in text
         assert "10.0.0.9:2376</bdi></code> is a Swarm manager." in text
@@ -63,7 +63,7 @@ class TestClusters:
         def refuse(endpoint):
             raise EngineUnreachable("The engine at 10.0.0.9:2376 refused the connection.")
 
-        monkeypatch.setattr("clusters.inventory.test_connection", refuse)
+        monkeypatch.setattr("clusters.connection_check.check_connection", refuse)
         response = reader.post("/clusters/test/", self.DATA)
         assert "refused the connection" in text_of(response)
         assert 'value="north"' in text_of(response)
@@ -71,7 +71,9 @@ class TestClusters:
     def test_a_connection_test_of_a_stored_cluster_uses_its_stored_key(self, reader, db, monkeypatch):
         cluster = Cluster.objects.create(**self.DATA, tls_cert="CERTIFICATE", tls_key="VERY SECRET KEY")
         keys = []
-        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: keys.append(endpoint.key) or EngineFacts())
+        monkeypatch.setattr(
+            "clusters.connection_check.check_connection", lambda endpoint: keys.append(endpoint.key) or EngineFacts()
+        )
         reader.post(f"/clusters/test/?edited={cluster.uid}", self.DATA | {"tls_cert": "CERTIFICATE"})
         assert keys == ["VERY SECRET KEY"]
 
@@ -149,7 +151,7 @@ class TestFirstRun:
         assert "/clusters/new/" in text
 
     def test_one_click_adds_it(self, reader, local, settings, monkeypatch):
-        monkeypatch.setattr("clusters.inventory.test_connection", lambda endpoint: object())
+        monkeypatch.setattr("clusters.connection_check.check_connection", lambda endpoint: object())
         ClusterFactory(name="local")
         reader.post("/clusters/local/")
         added = Cluster.objects.get(name="local-2")
@@ -160,7 +162,7 @@ class TestFirstRun:
         def refuse(endpoint):
             raise EngineUnreachable("Permission denied.")
 
-        monkeypatch.setattr("clusters.inventory.test_connection", refuse)
+        monkeypatch.setattr("clusters.connection_check.check_connection", refuse)
         response = reader.post("/clusters/local/")
         assert "Permission denied." in response.content.decode()
         assert not Cluster.objects.exists()

@@ -125,8 +125,8 @@ class TestForm:
     def test_a_stored_password_goes_to_no_other_host(self, reader, registry, fake_registry, elsewhere):
         body = settings_of(registry, **elsewhere)
         response = reader.post(f"/registries/{registry.pk}/edit/", body)
-        assert "Type the password again" in texts_of(response)
-        assert "Type the password again" in texts_of(reader.post(f"/registries/test/?edited={registry.pk}", body))
+        assert "Enter the password again" in texts_of(response)
+        assert "Enter the password again" in texts_of(reader.post(f"/registries/test/?edited={registry.pk}", body))
         assert fake_registry.asked == []
         assert reader.post(f"/registries/{registry.pk}/edit/", body | {"password": "again"}).status_code == 302
 

@@ -147,7 +147,7 @@ class TestLockOut:
     def test_nobody_takes_his_own_role(self, reader, administrator, bob):
         make_user("second", Role.ADMINISTRATOR)
         response = reader.post(f"/users/{administrator.pk}/role/", {"role": "viewer"}, follow=True)
-        assert "You cannot take your own administration away" in text_of(response)
+        assert "You cannot remove your own Administrator role" in text_of(response)
         assert find_role(User.objects.get(pk=administrator.pk)) == Role.ADMINISTRATOR
         assert not AuditEntry.objects.exists()
 
@@ -190,7 +190,7 @@ class TestLockOut:
         AuditEntry.objects.all().delete()
         user = reverse("admin:auth_user_change", args=[administrator.pk])
         page = client.post(user, {"username": "ada", "date_joined_0": "2026-01-01", "date_joined_1": "00:00"}, follow=True)
-        assert "You cannot take your own administration away" in text_of(page)
+        assert "You cannot remove your own Administrator role" in text_of(page)
         assert "successfully" not in text_of(page)
         client.post(reverse("admin:auth_user_delete", args=[administrator.pk]), {"post": "yes"})
         body = {"action": "delete_selected", "_selected_action": [administrator.pk], "post": "yes"}

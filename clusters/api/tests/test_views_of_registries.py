@@ -75,11 +75,13 @@ def test_revealing_and_rotating_the_link_is_recorded(admin, registry):
     assert rotated.endswith(registry.hook_token)
     assert admin.delete(path).status_code == 204
     assert [entry.action for entry in AuditEntry.objects.order_by("pk")] == [
-        *("registry.reveal", "registry.rotate", "registry.delete"),
+        "registry.reveal",
+        "registry.rotate",
+        "registry.delete",
     ]
 
 
-def test_who_may_rotate_but_not_reveal_is_not_shown_the_link(registry):
+def test_a_user_who_may_rotate_but_not_reveal_does_not_see_the_link(registry):
     from django.contrib.auth.models import Permission
 
     user = make_user("rotator", Role.VIEWER)

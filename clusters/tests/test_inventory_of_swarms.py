@@ -59,7 +59,7 @@ def test_a_swarm_becomes_rows(cluster):
     assert (cluster.swarm_manager, cluster.swarm_notice) == (True, "")
 
 
-def test_tasks_and_nodes_that_are_gone_are_deleted(cluster):
+def test_tasks_and_nodes_that_no_longer_exist_are_deleted(cluster):
     engine = make_swarm()
     observe_and_store(cluster, engine)
     engine.tasks, engine.nodes = engine.tasks[:1], engine.nodes[:1]
@@ -120,7 +120,7 @@ def test_a_manager_that_has_become_a_worker_says_so_and_its_rows_stay(cluster):
     assert notice_of(cluster) == ""
 
 
-def test_a_manager_that_has_left_its_swarm_has_no_stacks_any_more(cluster):
+def test_a_manager_that_has_left_its_swarm_no_longer_has_stacks(cluster):
     engine = make_swarm()
     observe_and_store(cluster, engine)
     observe_and_store(cluster, engine.become("inactive"))
@@ -141,7 +141,7 @@ def test_a_manager_that_is_locked_keeps_its_rows(cluster):
 
 
 @pytest.mark.parametrize("role", ["inactive", "worker", "pending"])
-def test_an_engine_that_never_was_a_manager_is_told_nothing(cluster, role):
+def test_an_engine_that_never_was_a_manager_gets_no_notice(cluster, role):
     observe_and_store(cluster, RecordedEngine(entry("redis")).become(role))
     assert notice_of(cluster) == ""
 
@@ -162,7 +162,7 @@ def test_without_a_leader_the_swarms_rows_stay_and_the_engines_own_follow(cluste
     assert notice_of(cluster) == ""
 
 
-def test_what_is_wrong_with_the_other_managers_is_told_too(cluster):
+def test_problems_of_the_other_managers_are_reported_too(cluster):
     engine = make_swarm()
     observe_and_store(cluster, engine)
     engine.passed_over = ("The first is no manager.", "The engine at 10.77.0.12:2376 did not answer in time.")

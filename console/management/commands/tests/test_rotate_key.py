@@ -27,16 +27,16 @@ def read_columns() -> list[str]:
         return [text for (text,) in found + cursor.fetchall()]
 
 
-def test_every_secret_is_readable_with_the_new_key_alone_afterwards(settings, capsys):
+def test_afterwards_every_secret_can_be_read_with_the_new_key_alone(settings, capsys):
     cluster = ClusterFactory(tls_key="a key")
     registry = RegistryFactory(username="ci", password="a password")
     trigger = TriggerFactory()
     token, before = registry.hook_token, read_columns()
 
     settings.OLD_ENCRYPTION_KEYS, settings.ENCRYPTION_KEY = [settings.ENCRYPTION_KEY], make_key()
-    assert Trigger.objects.get().secret == trigger.secret  # while both keys are known, nothing stands still
+    assert Trigger.objects.get().secret == trigger.secret  # nothing stops working while both keys are known
     call_command("rotate_key")
-    assert "with WINDLASS_ENCRYPTION_KEY now" in capsys.readouterr().out
+    assert "are now encrypted with WINDLASS_ENCRYPTION_KEY" in capsys.readouterr().out
 
     settings.OLD_ENCRYPTION_KEYS = []
     assert not set(before) & set(read_columns())
@@ -46,7 +46,7 @@ def test_every_secret_is_readable_with_the_new_key_alone_afterwards(settings, ca
     assert Trigger.objects.get().secret == trigger.secret
 
 
-def test_a_secret_under_an_unknown_key_changes_nothing_and_is_told(settings):
+def test_a_secret_encrypted_with_an_unknown_key_is_reported_and_nothing_changes(settings):
     TriggerFactory()
     before = read_columns()
     settings.ENCRYPTION_KEY = make_key()

@@ -2,13 +2,12 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError
-from django.db.models import F
 
-from clusters.models import Lease
+from clusters.tests.clock import move_database_clock
 from console.management.commands import watch
 
 
-def test_the_watcher_goes_on_after_a_database_that_failed(monkeypatch):
+def test_polling_continues_after_the_database_failed(monkeypatch):
     turns = iter([False, False, True])
     rounds = []
 
@@ -25,12 +24,12 @@ def test_the_watcher_goes_on_after_a_database_that_failed(monkeypatch):
 
 
 @pytest.mark.django_db
-def test_of_several_watchers_one_prunes_and_again_an_hour_later(monkeypatch):
+def test_one_of_several_watchers_prunes_and_again_an_hour_later(monkeypatch):
     prunes = []
     monkeypatch.setattr(watch, "prune_calls", lambda: prunes.append(1))
     for _ in range(3):
         watch.prune_when_due()
     assert len(prunes) == 1
-    Lease.objects.update(expires_at=F("expires_at") - timedelta(seconds=watch.PRUNE_SECONDS))
+    move_database_clock(timedelta(seconds=watch.PRUNE_SECONDS))
     watch.prune_when_due()
     assert len(prunes) == 2

@@ -1,0 +1,72 @@
+"""Roles on single clusters, and the audit log."""
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+from clusters.models.cluster import Cluster
+from clusters.roles import Role
+
+
+class ClusterGrant(models.Model):
+    """A role on one cluster, for a user or for all users of a group. A role on all clusters is membership in its group."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="grants")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="cluster_grants"
+    )
+    group = models.ForeignKey("auth.Group", on_delete=models.CASCADE, null=True, blank=True, related_name="cluster_grants")
+    role = models.CharField(max_length=16, choices=Role.choices)
+
+    class Meta:
+        ordering = ["cluster__name", "role"]
+        constraints = [
+            models.CheckConstraint(condition=Q(user__isnull=True) ^ Q(group__isnull=True), name="grant_to_user_or_group"),
+            models.UniqueConstraint(fields=["cluster", "user"], condition=Q(user__isnull=False), name="one_role_a_user"),
+            models.UniqueConstraint(fields=["cluster", "group"], condition=Q(group__isnull=False), name="one_role_a_group"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()} on {self.cluster}: {self.user or self.group}"
+
+    def clean(self) -> None:
+        if bool(self.user_id) == bool(self.group_id):
+            raise ValidationError("Choose either a user or a group.")
+
+
+class AuditEntry(models.Model):
+    """One act in the audit log: who did what, when and from where. `clusters.access.audit` only adds rows."""
+
+    time = models.DateTimeField(auto_now_add=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    actor = models.CharField(max_length=150, help_text="The user's name then; of a failed sign-in the name that was tried.")
+    address = models.GenericIPAddressField(null=True)
+    action = models.CharField(max_length=32)
+    target_type = models.CharField(max_length=32, blank=True)
+    target_id = models.CharField(max_length=64, blank=True)
+    target = models.CharField(max_length=255, blank=True, help_text="Its name then.")
+    cluster = models.ForeignKey(Cluster, on_delete=models.SET_NULL, null=True, related_name="+")
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-time", "-pk"]
+        verbose_name_plural = "audit entries"
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["-time", "-id"], name="audit_by_time"),
+            models.Index(fields=["actor", "-time", "-id"], name="audit_by_actor"),
+            models.Index(fields=["action", "-time", "-id"], name="audit_by_action"),
+            models.Index(fields=["cluster", "-time", "-id"], name="audit_by_cluster"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}".rstrip()
+
+    @property
+    def shown_details(self) -> list[tuple[str, str]]:
+        """The name and the text of each detail."""
+        return [
+            (str(name), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+            for name, value in self.details.items()
+        ]

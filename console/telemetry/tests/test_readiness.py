@@ -1,0 +1,92 @@
+"""/readyz: each part has an answer of its own, within seconds and without an address."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+from django.db import DatabaseError
+from kombu.exceptions import OperationalError
+
+from console.telemetry import readiness
+from console.telemetry.readiness import Check
+
+pytestmark = pytest.mark.django_db  # the checks run in threads of their own, which read what was there before the test
+
+
+@pytest.fixture(autouse=True)
+def fresh_checks(monkeypatch):
+    """Forget the answers of earlier tests."""
+    for name, examine in (
+        ("database", readiness.check_database),
+        ("migrations", readiness.check_migrations),
+        ("broker", readiness.check_broker),
+    ):
+        monkeypatch.setitem(readiness.CHECKS, name, Check(examine))
+    monkeypatch.setattr(readiness, "_migrated", False)
+
+
+def test_a_console_whose_parts_answer_is_ready(client):
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"ready": True, "checks": dict.fromkeys(("database", "migrations", "broker"), "ok")}
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_a_broker_that_is_away_is_named_without_its_address(client, monkeypatch):
+    def refuse(**_):
+        raise OperationalError("Error 111 connecting to redis://:hidden@queue.internal:6379")
+
+    monkeypatch.setattr(readiness.app, "connection_for_write", refuse)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"]["database"] == "ok"
+    assert "broker" in response.json()["checks"]["broker"]
+    assert b"queue.internal" not in response.content
+    assert b"hidden" not in response.content
+
+
+def test_a_missing_queue_folder_is_reported(client, settings, tmp_path):
+    settings.QUEUE_DIR = tmp_path / "gone"
+    settings.BROKER_URL = "filesystem://"
+    assert client.get("/readyz").status_code == 503
+
+
+def test_a_missing_migration_is_reported(client, monkeypatch):
+    monkeypatch.setattr(readiness.MigrationExecutor, "migration_plan", lambda self, targets: ["0099"])
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert "manage.py migrate" in response.json()["checks"]["migrations"]
+
+
+def test_an_unreachable_database_is_reported(client, monkeypatch):
+    def refuse(*_):
+        raise DatabaseError("connection to server at 10.0.0.7 failed")
+
+    monkeypatch.setattr(readiness, "connection", SimpleNamespace(cursor=refuse, close=lambda: None))
+    monkeypatch.setattr(readiness, "MigrationExecutor", refuse)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"]["database"] == "The database does not answer."
+    assert b"10.0.0.7" not in response.content
+
+
+def test_a_check_that_hangs_is_reported_and_not_started_twice():
+    begun, go_on = [], threading.Event()
+
+    def hang():
+        begun.append(1)
+        go_on.wait()
+        return "ok"
+
+    check = Check(hang)
+    assert [check.ask(0.01)[:18], check.ask(0.01)[:18]] == ["No answer within 3"] * 2
+    go_on.set()
+    assert check.ask(10) == "ok"
+    assert begun == [1]
+
+
+def test_an_answer_is_kept_for_a_moment():
+    asked = []
+    check = Check(lambda: asked.append(1) or "ok")
+    assert [check.ask(10) for _ in range(5)] == ["ok"] * 5
+    assert asked == [1]
