@@ -218,7 +218,7 @@ class TestEditTrigger:
             reader.post(f"/triggers/{trigger.pk}/edit/", body)
             trigger.refresh_from_db()
             assert trigger.alert_state == "resolved"
-        assert "acts on alerts that are resolved" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
+        assert "acts when an alert is resolved" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
 
     def test_on_a_swarm_what_becomes_of_a_failure_can_be_chosen(self, reader, swarm_fleet):
         reader.post(f"/triggers/{swarm_fleet.trigger.pk}/edit/", {"name": "n", "on_failure": "pause"})

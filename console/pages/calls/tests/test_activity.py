@@ -75,7 +75,7 @@ class TestFilters:
             assert shown(reader, f"?{wrong}") == [call.pk]
 
     def test_before_any_call_there_is_a_next_step(self, reader, shop):
-        assert "No call yet." in reader.get("/activity/").content.decode()
+        assert "No calls yet." in reader.get("/activity/").content.decode()
         assert "There are no older calls." in reader.get(f"/activity/?before=0.{'0' * 32}").content.decode()
 
 

@@ -14,7 +14,7 @@ from clusters.registry_form import EXAMPLES, HINTS, HOSTS
 from clusters.roles import Role
 from clusters.tests.factories import RegistryFactory
 from clusters.tests.users import make_user
-from console.pages.registries.registry_setup import MASK, SENDERS, list_set_ups
+from console.pages.registries.sender_guides import GUIDES, MASK, list_setups
 from triggers.models import Delivery
 from triggers.tests.factories import ImageSubscriptionFactory
 
@@ -192,7 +192,7 @@ class TestInboundLink:
         revealed = json.loads(response.content)
         link = f"https://windlass.example.com/hook/registry/{registry.hook_token}"
         assert revealed["link"] == link
-        assert revealed.keys() == {"link", *(sender.key for sender in SENDERS)}
+        assert revealed.keys() == {"link", *(sender.key for sender in GUIDES)}
         assert all(link in text for text in revealed.values())
         assert AuditEntry.objects.latest("pk").action == "registry.reveal"
 
@@ -215,16 +215,16 @@ class TestSetUp:
     LINK = "https://windlass.example.com/hook/registry/$a'b\"c`d\\e#{f}"
 
     def text_of(self, key, registry):
-        return next(sender for sender in SENDERS if sender.key == key).write(registry, self.LINK)
+        return next(sender for sender in GUIDES if sender.key == key).write(registry, self.LINK)
 
     def test_the_registrys_own_kind_comes_first_and_then_what_suits_any(self):
-        found = list_set_ups(Registry(kind="quay", host="quay.io"), "https://windlass.example.com")
-        assert [one.sender.key for one in found[:4]] == ["quay", "curl", "diun", "wud"]
-        assert [one.is_open for one in found] == [True] + [False] * (len(SENDERS) - 1)
+        found = list_setups(Registry(kind="quay", host="quay.io"), "https://windlass.example.com")
+        assert [one.guide.key for one in found[:4]] == ["quay", "curl", "diun", "wud"]
+        assert [one.is_open for one in found] == [True] + [False] * (len(GUIDES) - 1)
         assert all(MASK in one.text and not one.revealed for one in found)
 
     def test_every_kind_has_a_sender(self):
-        assert {*Registry.Kind.values} - {"other"} <= {sender.key for sender in SENDERS}
+        assert {*Registry.Kind.values} - {"other"} <= {sender.key for sender in GUIDES}
 
     def test_yaml_holds_the_link_as_it_is(self, registry):
         [endpoint] = yaml.safe_load(self.text_of("distribution", registry))["notifications"]["endpoints"]
@@ -291,10 +291,10 @@ class TestList:
         assert (group.label, [entry.url for entry in group.entries]) == ("Registries", [f"/registries/{registry.pk}/"])
 
 
-def test_deleting_says_what_is_lost_and_keeps_the_access_log(reader, fleet):
+def test_deleting_says_what_is_lost_and_keeps_the_deliveries(reader, fleet):
     registry = fleet.registry
     text = texts_of(reader.get(f"/registries/{registry.pk}/delete/"))
-    assert "Pushes of the 1 subscription to its repositories arrive no more" in text
+    assert "Pushes no longer reach the 1 subscription to its repositories." in text
     assert "pulled without credentials" in text
     response = reader.post(f"/registries/{registry.pk}/delete/")
     assert response["Location"] == "/registries/"

@@ -22,7 +22,7 @@ def text_of(response):
 
 def summary_of(response):
     """The words above the list."""
-    found = re.search(r"<p class=\"list-summary.*?</p>", text_of(response))
+    found = re.search(r"<p class=\"list-summary.*?</p>", text_of(response), re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split()) if found else ""
 
 
@@ -198,7 +198,7 @@ class TestTriggersList:
     def test_it_is_narrowed_to_a_service(self, reader, fleet):
         response = reader.get(f"/triggers/?service={fleet.service.pk}")
         assert list(response.context["page"]) == [fleet.scaling_trigger]
-        assert f"1 trigger that names {fleet.service.name}" in summary_of(response)
+        assert f"1 trigger for {fleet.service.name}" in summary_of(response)
         assert f"/triggers/?service={fleet.service.pk}" in text_of(reader.get(fleet.pages["service"]))
         for wrong in ("x", "9" * 30):
             assert reader.get(f"/triggers/?service={wrong}").status_code == 200

@@ -222,7 +222,7 @@ class TestOwnPassword:
         client.force_login(bob)
         data = {"old_password": PASSWORD, "new_password1": "another horse", "new_password2": "another horse"}
         page = client.post("/password/", data, follow=True)
-        assert "Your password is changed." in text_of(page)
+        assert "Your password was changed." in text_of(page)
         assert last_act() == ("user.change", "bob", {"fields": ["password"]})
         assert Client().login(username="bob", password="another horse")
 

@@ -80,7 +80,7 @@ class TestBoxes:
         text = text_of(reader.get(new_url(fleet.application), headers=DIALOG))
         assert 'hx-trigger="load"' in text
         assert f'hx-get="{piece_url(fleet.application)}"' in text
-        assert "Asking the registry" in text
+        assert "Checking the registry" in text
 
     def test_without_scripts_the_page_has_asked(self, reader, fleet):
         text = text_of(reader.get(new_url(fleet.application)))
@@ -106,7 +106,7 @@ class TestBoxes:
         assert "may pull, not push" in text
         assert 'href="/registries/new/?host=docker.io"' in text
         assert f'href="/registries/{registry.pk}/"' in text
-        assert "Ask again" in text
+        assert "Check again" in text
         client = Client()
         client.force_login(make_user("deployer", Role.DEPLOYER, fleet.cluster))
         text = text_of(client.get(piece_url(fleet.application)))
@@ -124,7 +124,7 @@ class TestBoxes:
 
     def test_an_application_without_images_says_so(self, reader, fleet):
         fleet.service.delete()
-        assert "runs an image that could be pushed" in text_of(reader.get(new_url(fleet.application), headers=DIALOG))
+        assert "runs an image that can be pushed" in text_of(reader.get(new_url(fleet.application), headers=DIALOG))
 
     def test_registries_are_asked_side_by_side_and_a_slow_one_is_not_waited_for(self, reader, fleet, second, monkeypatch):
         both, slow_may_end = threading.Barrier(2, timeout=20), threading.Event()
@@ -269,7 +269,7 @@ class TestConfirm:
         registry = RegistryFactory(host="docker.io")
         response = reader.post(new_url(fleet.application), {"action": "redeploy"} | sent(), follow=True)
         text = text_of(response)
-        assert "One thing remains to be done" in text
+        assert "One step is left" in text
         assert f'href="/registries/{registry.pk}/"' in text
 
 
@@ -326,7 +326,7 @@ class TestEdit:
         permissions[SHOP] = REASON
         text = text_of(reader.get(f"/triggers/{followed.pk}/edit/"))
         assert "disabled" not in box_of(text)
-        assert "could not be ticked anew" in text
+        assert "You can change or remove it, but not select it again." in text
         self.edit(reader, followed, sent(condition="every"))
         assert followed.subscriptions.get().condition == "every"
         self.edit(reader, followed, {f"{prefix_of(SHOP)}-shown": "True"})

@@ -137,18 +137,18 @@ class TestWhatIsLost:
         name = fleet.application.name
         run_project(engine, name)
         words = words_of(reader.get(address(fleet.application, "delete")))
-        assert f"2 containers with what is written in them {name}-web-1 {name}-web-2" in words
-        assert "2 anonymous volumes with what they hold" in words
+        assert f"2 containers with the data written in them {name}-web-1 {name}-web-2" in words
+        assert "2 anonymous volumes with their data" in words
         assert f"1 network {name}_default" in words
-        assert "Images stay, and the named volume data ." in words
-        assert "Triggers keep meaning the name" in words
+        assert "Images stay, and so does the named volume data ." in words
+        assert "Triggers stay bound to the name" in words
 
     def test_the_removal_of_a_container_says_what_is_lost_with_it_alone(self, reader, fleet, engine):
         run_project(engine, fleet.application.name)
         Container.objects.filter(pk=fleet.container.pk).update(name=f"{fleet.application.name}-web-2")
         words = words_of(reader.get(address(fleet.container, "delete")))
-        assert "1 container with what is written in it" in words
-        assert "1 anonymous volume with what it holds" in words
+        assert "1 container with the data written in it" in words
+        assert "1 anonymous volume with its data" in words
         assert "web-1" not in words
         assert "_default" not in words
 
@@ -168,7 +168,7 @@ class TestWhatIsLost:
     def test_where_the_engine_does_not_answer_it_is_what_was_last_seen(self, reader, fleet):
         words = words_of(reader.get(address(fleet.application, "delete")))
         assert "The engine does not answer" in words
-        assert "2 containers with what is written in them" in words
+        assert "2 containers with the data written in them" in words
         assert fleet.container.name in words
 
 
@@ -235,7 +235,7 @@ class TestCallPage:
         call = self.call(fleet, Action.DELETE)
         assert "Run again" not in text_of(reader.get(f"/calls/{call.pk}/"))
         response = reader.post(f"/calls/{call.pk}/again/", follow=True)
-        assert "A delete is not run again" in text_of(response)
+        assert "A delete cannot be run again" in text_of(response)
         assert TriggerCall.objects.filter(action="delete").count() == 1
 
     def test_the_others_are_of_the_same_container_too(self, reader, fleet):
@@ -256,20 +256,20 @@ class TestCancel:
     def test_it_is_offered_while_the_call_is_active_and_ends_a_queued_one(self, reader, fleet, published):
         call = TriggerCallFactory(trigger=fleet.trigger)
         page = f"/calls/{call.pk}/"
-        assert "It waits; if it is cancelled, nothing is done." in text_of(reader.get(page))
+        assert "This call is waiting. If you cancel it, nothing is done." in text_of(reader.get(page))
         assert f"{page}cancel/" in reader.get(page).content.decode()
         response = reader.post(f"{page}cancel/", follow=True)
         assert "Cancelled by" in text_of(response)
         assert f"{page}cancel/" not in response.content.decode()
         again = reader.post(f"{page}cancel/", follow=True)
-        assert "The call had ended already; nothing was cancelled." in text_of(again)
+        assert "The call had already ended. Nothing was cancelled." in text_of(again)
 
     def test_a_running_one_is_told_once(self, reader, fleet, published):
         call = TriggerCallFactory(trigger=fleet.trigger, state="running", started_at=timezone.now())
         page = f"/calls/{call.pk}/"
-        assert "it stops at the next safe step and goes back to what ran before." in text_of(reader.get(page))
+        assert "it stops at the next safe step and rolls back to what ran before." in text_of(reader.get(page))
         response = reader.post(f"{page}cancel/", follow=True)
-        assert "cancels it: it stops at the next safe step." in text_of(response)
+        assert "is cancelling this call. It stops at the next safe step." in text_of(response)
         assert f"{page}cancel/" not in response.content.decode()
 
 
