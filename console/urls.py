@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 
 from console.pages.applications import service_views as services
 from console.pages.applications import views as applications
-from console.pages.calls import lifecycle_views as lifecycle
+from console.pages.calls import lifecycle_views as acts
 from console.pages.calls import views as calls
 from console.pages.clusters import image_views as images
 from console.pages.clusters import node_views as nodes
@@ -24,7 +24,7 @@ from console.pages.users import session_views as session
 from console.pages.users import views as users
 from console.telemetry import views as probes
 
-register_converter(lifecycle.ActConverter, "act")
+register_converter(acts.ActConverter, "act")
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -39,7 +39,7 @@ urlpatterns = [
     path("applications/<int:application_id>/logs/", logs.application_logs, name="application_logs"),
     path("applications/<int:application_id>/logs/download/", logs.application_logs_download, name="application_logs_download"),
     path("applications/<int:application_id>/redeploy/", applications.application_redeploy, name="application_redeploy"),
-    path("applications/<int:application_id>/<act:act>/", lifecycle.application_act, name="application_act"),
+    path("applications/<int:application_id>/<act:act>/", acts.application_act, name="application_act"),
     path("applications/<int:application_id>/triggers/new/", triggers.trigger_create, name="trigger_create"),
     path(
         "applications/<int:application_id>/triggers/repositories/", triggers.trigger_repositories, name="trigger_repositories"
@@ -55,7 +55,7 @@ urlpatterns = [
     path("containers/<int:container_id>/reveal/", containers.container_reveal, name="container_reveal"),
     path("containers/<int:container_id>/logs/", logs.container_logs, name="container_logs"),
     path("containers/<int:container_id>/logs/download/", logs.container_logs_download, name="container_logs_download"),
-    path("containers/<int:container_id>/<act:act>/", lifecycle.container_act, name="container_act"),
+    path("containers/<int:container_id>/<act:act>/", acts.container_act, name="container_act"),
     path("clusters/", clusters.clusters, name="clusters"),
     path("clusters/new/", clusters.cluster_create, name="cluster_create"),
     path("clusters/test/", clusters.cluster_test, name="cluster_test"),

@@ -1,6 +1,5 @@
 """Deliveries: what the list shows and finds, page by page, what the page of one shows, and deciding again."""
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -13,8 +12,7 @@ from clusters.models import AuditEntry
 from clusters.roles import Role
 from clusters.tests.users import make_user
 from console.pages.registries import deliveries
-from console.pages.registries.deliveries import lay_out_body
-from triggers.models import Decision, Delivery, TriggerCall
+from triggers.models import Decision, Delivery
 from triggers.tests.factories import DeliveryFactory, DeliveryLineFactory
 
 pytestmark = pytest.mark.django_db
@@ -128,14 +126,6 @@ class TestPage:
             assert not [name for name in (str(fleet.trigger), fleet.application.name, str(fleet.call.pk)) if name in text], path
             assert f"/registries/{fleet.registry.pk}/" not in text
 
-    @pytest.mark.parametrize("body", ['{"cut": "he', "", "[" * 10_000, "[" * 900 + "]" * 900, "<b>no JSON</b>"])
-    def test_a_body_that_cannot_be_laid_out_stays_as_it_is(self, body):
-        assert lay_out_body(body) == body
-
-    def test_json_is_laid_out(self):
-        body = json.dumps({"a": [1, {"ü": "<b>"}]})
-        assert lay_out_body(body) == '{\n  "a": [\n    1,\n    {\n      "ü": "<b>"\n    }\n  ]\n}'
-
 
 class TestReplay:
     @pytest.fixture
@@ -170,25 +160,3 @@ class TestReplay:
         assert client.post(f"{path}replay/").status_code == status
         assert "replay/" not in client.get(path).content.decode()
         assert replayed == []
-
-
-class TestCause:
-    @pytest.mark.parametrize("source", [TriggerCall.Source.REGISTRY, TriggerCall.Source.POLL])
-    def test_a_call_names_the_delivery_that_made_it(self, reader, fleet, source):
-        TriggerCall.objects.filter(pk=fleet.call.pk).update(source=source)
-        assert f"/deliveries/{fleet.delivery.pk}/" in reader.get(f"/calls/{fleet.call.pk}/").content.decode()
-
-    def test_not_to_those_who_may_not_see_it(self, fleet):
-        TriggerCall.objects.filter(pk=fleet.call.pk).update(source=TriggerCall.Source.REGISTRY)
-        client = sign_in(make_user("asker", Role.ADMINISTRATOR, fleet.cluster))
-        response = client.get(f"/calls/{fleet.call.pk}/")
-        assert response.status_code == 200
-        assert "/deliveries/" not in response.content.decode()
-
-    def test_a_duplicate_that_names_the_call_did_not_make_it(self, reader, fleet):
-        TriggerCall.objects.filter(pk=fleet.call.pk).update(source=TriggerCall.Source.REGISTRY)
-        duplicate = add_delivery(fleet, 30, decision=Decision.DUPLICATE)
-        DeliveryLineFactory(delivery=duplicate, decision=Decision.DUPLICATE, trigger=fleet.trigger, call=fleet.call)
-        text = reader.get(f"/calls/{fleet.call.pk}/").content.decode()
-        assert f"/deliveries/{fleet.delivery.pk}/" in text
-        assert f"/deliveries/{duplicate.pk}/" not in text

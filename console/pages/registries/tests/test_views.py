@@ -1,10 +1,8 @@
-"""Registries' pages: what is stored and never shown, what is tested, the inbound link, and how senders are told of it."""
+"""Registries' pages: what is stored and never shown, what is tested, and the inbound link."""
 
 import json
-import shlex
 
 import pytest
-import yaml
 from django.contrib.auth.models import Permission
 from django.test import Client
 
@@ -14,7 +12,7 @@ from clusters.registry_form import EXAMPLES, HINTS, HOSTS
 from clusters.roles import Role
 from clusters.tests.factories import RegistryFactory
 from clusters.tests.users import make_user
-from console.pages.registries.sender_guides import GUIDES, MASK, list_setups
+from console.pages.registries.sender_guides import GUIDES
 from triggers.models import Delivery
 from triggers.tests.factories import ImageSubscriptionFactory
 
@@ -192,7 +190,7 @@ class TestInboundLink:
         revealed = json.loads(response.content)
         link = f"https://windlass.example.com/hook/registry/{registry.hook_token}"
         assert revealed["link"] == link
-        assert revealed.keys() == {"link", *(sender.key for sender in GUIDES)}
+        assert revealed.keys() == {"link", *(guide.key for guide in GUIDES)}
         assert all(link in text for text in revealed.values())
         assert AuditEntry.objects.latest("pk").action == "registry.reveal"
 
@@ -209,46 +207,6 @@ class TestInboundLink:
         assert not {registry.hook_token, registry.hook_key} & set(former)
         assert registry.hook_token in texts_of(response)
         assert AuditEntry.objects.latest("pk").action == "registry.rotate"
-
-
-class TestSetUp:
-    LINK = "https://windlass.example.com/hook/registry/$a'b\"c`d\\e#{f}"
-
-    def text_of(self, key, registry):
-        return next(sender for sender in GUIDES if sender.key == key).write(registry, self.LINK)
-
-    def test_the_registrys_own_kind_comes_first_and_then_what_suits_any(self):
-        found = list_setups(Registry(kind="quay", host="quay.io"), "https://windlass.example.com")
-        assert [one.guide.key for one in found[:4]] == ["quay", "curl", "diun", "wud"]
-        assert [one.is_open for one in found] == [True] + [False] * (len(GUIDES) - 1)
-        assert all(MASK in one.text and not one.revealed for one in found)
-
-    def test_every_kind_has_a_sender(self):
-        assert {*Registry.Kind.values} - {"other"} <= {sender.key for sender in GUIDES}
-
-    def test_yaml_holds_the_link_as_it_is(self, registry):
-        [endpoint] = yaml.safe_load(self.text_of("distribution", registry))["notifications"]["endpoints"]
-        assert (endpoint["url"], endpoint["headers"]) == (self.LINK, {"Authorization": ["SIGNING-SECRET"]})
-        assert yaml.safe_load(self.text_of("diun", registry))["notif"]["webhook"]["endpoint"] == self.LINK
-        environment = yaml.safe_load(self.text_of("wud", registry))["services"]["wud"]["environment"]
-        assert environment["WUD_TRIGGER_HTTP_WINDLASS_URL"] == self.LINK.replace("$", "$$")
-
-    @pytest.mark.parametrize("signing_secret", ["", "kept secret"])
-    @pytest.mark.parametrize("key", ["acr", "ecr", "artifact_registry", "curl"])
-    def test_a_shell_holds_the_link_as_it_is(self, registry, key, signing_secret):
-        registry.signing_secret = signing_secret
-        text = self.text_of(key, registry)
-        assert any(word.endswith(self.LINK) for word in shlex.split(text.replace("\\\n", " "))), text
-        assert "kept secret" not in text
-
-    def test_a_call_of_a_registry_with_a_signing_secret_is_signed(self, registry):
-        assert "X-Hub-Signature-256" in self.text_of("curl", registry)
-        registry.signing_secret = ""
-        assert "X-Hub-Signature-256" not in self.text_of("curl", registry)
-
-    def test_amazons_rule_is_made_in_the_registrys_region(self, registry):
-        registry.host = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
-        assert "AWS_REGION=us-west-2" in self.text_of("ecr", registry)
 
 
 class TestList:
