@@ -1,4 +1,4 @@
-"""What a delete would remove: read from the engine when the dialog opens, or as last seen where the engine does not answer."""
+"""The losses of a delete: read from the engine when the dialog opens, or as last seen where the engine does not answer."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ LONGEST = 120  # characters of a name
 
 @dataclass(frozen=True)
 class ShownLosses:
-    """What a delete would remove, as the dialog shows it.
+    """The losses of a delete, as its dialog shows them.
 
     `count` is the number of all parts; `parts` names at most NAMED of them. `problem` says why the engine could not be read:
     then only `parts` and `count` are known, as last seen."""

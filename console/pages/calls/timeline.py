@@ -1,4 +1,4 @@
-"""What a call did, for its page: its events with their times, and the services before and after."""
+"""The work of a call on its page: its events with their times, and the services before and after."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -61,7 +61,7 @@ class TestFilters:
         assert [row["id"] for row in exported(reader)] == [str(wanted.pk)]  # remembered
         assert len(exported(reader, "?cluster=all")) == 2
 
-    def test_what_the_address_has_wrongly_is_no_filter(self, reader, shop):
+    def test_invalid_values_in_the_address_are_no_filters(self, reader, shop):
         call = add_call(shop)
         for wrong in (
             "state=x",
@@ -80,7 +80,7 @@ class TestFilters:
 
 class TestPages:
     def walk(self, client, query):
-        """The pages' calls, following `older` to the end."""
+        """Return the calls of all pages, following `older` to the end."""
         pages, before = [], ""
         while True:
             page = client.get(f"/activity/?{query}{before}").context["page"]
@@ -97,7 +97,7 @@ class TestPages:
         assert [len(page) for page in pages] == [3, 3, 2]
         assert sorted(sum(pages, [])) == sorted(calls)
 
-    def test_a_page_looks_through_so_many_calls_and_says_how_far(self, reader, shop, monkeypatch):
+    def test_a_page_searches_so_many_calls_and_says_how_far_back(self, reader, shop, monkeypatch):
         monkeypatch.setattr(activity, "SEARCHED", 4)
         calls = [add_call(shop, timedelta(minutes=number)).pk for number in range(10)]
         TriggerCall.objects.filter(pk__in=[calls[1], calls[9]]).update(state=CallState.FAILED)
@@ -106,7 +106,7 @@ class TestPages:
         assert sum(pages, []) == [calls[1], calls[9]]
         assert "Searched back to" in reader.get("/activity/?state=failed").content.decode()
 
-    def test_calls_of_few_applications_are_all_looked_through(self, reader, shop, monkeypatch):
+    def test_all_calls_of_few_applications_are_searched(self, reader, shop, monkeypatch):
         monkeypatch.setattr(activity, "SEARCHED", 4)
         rare = ApplicationFactory(cluster=shop.cluster, name="rare")
         wanted = add_call(rare, timedelta(days=1))
@@ -142,7 +142,7 @@ class TestExport:
         text = b"".join(reader.get("/activity/export/").streaming_content).decode()
         assert not any(call.trigger.secret in text for call in calls)
 
-    def test_it_has_what_the_reader_may_see_alone(self, shop):
+    def test_it_has_only_what_the_reader_may_see(self, shop):
         hidden = add_call(ApplicationFactory(name="hidden"))
         seen = add_call(shop)
         make_user("vera", Role.VIEWER, shop.cluster)

@@ -13,12 +13,12 @@ from triggers.tests.factories import DeliveryFactory, DeliveryLineFactory
 
 
 @pytest.mark.parametrize("source", [TriggerCall.Source.REGISTRY, TriggerCall.Source.POLL])
-def test_a_call_names_the_delivery_that_made_it(reader, fleet, source):
+def test_a_call_names_the_delivery_that_caused_it(reader, fleet, source):
     TriggerCall.objects.filter(pk=fleet.call.pk).update(source=source)
     assert f"/deliveries/{fleet.delivery.pk}/" in reader.get(f"/calls/{fleet.call.pk}/").content.decode()
 
 
-def test_not_to_those_who_may_not_see_it(fleet):
+def test_readers_who_may_not_see_the_delivery_get_no_link_to_it(fleet):
     TriggerCall.objects.filter(pk=fleet.call.pk).update(source=TriggerCall.Source.REGISTRY)
     client = Client()
     client.force_login(make_user("asker", Role.ADMINISTRATOR, fleet.cluster))
@@ -27,7 +27,7 @@ def test_not_to_those_who_may_not_see_it(fleet):
     assert "/deliveries/" not in response.content.decode()
 
 
-def test_a_duplicate_that_names_the_call_did_not_make_it(reader, fleet):
+def test_a_duplicate_that_names_the_call_did_not_cause_it(reader, fleet):
     TriggerCall.objects.filter(pk=fleet.call.pk).update(source=TriggerCall.Source.REGISTRY)
     received_at = timezone.now() - timedelta(minutes=30)
     duplicate = DeliveryFactory(registry=fleet.registry, received_at=received_at, decision=Decision.DUPLICATE)

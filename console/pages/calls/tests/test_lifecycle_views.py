@@ -20,7 +20,7 @@ def text_of(response):
 
 
 def words_of(response):
-    """The text without tags and runs of space."""
+    """Return the text without tags, with single spaces."""
     return " ".join(re.sub(r"<[^>]+>", " ", text_of(response)).split())
 
 
@@ -48,7 +48,7 @@ class TestAsking:
         assert (call.action, call.service, call.container) == (act, fleet.service, fleet.container.name)
 
     @pytest.mark.parametrize("kind", ["application", "container"])
-    def test_a_delete_asks_for_the_name(self, reader, fleet, kind):
+    def test_a_delete_takes_the_typed_name(self, reader, fleet, kind):
         row = getattr(fleet, kind)
         for typed in ("", "another", row.name.upper()):
             response = reader.post(address(row, "delete"), {"name": typed})
@@ -155,7 +155,7 @@ class TestCallPage:
             (Action.DELETE, "web-1", "Remove container"),
         ],
     )
-    def test_pages_and_lists_say_what_was_asked_and_never_scale(self, reader, fleet, action, container, words):
+    def test_pages_and_lists_say_what_was_requested_and_never_scale(self, reader, fleet, action, container, words):
         TriggerCall.objects.all().delete()
         call = self.call(fleet, action, service=fleet.service, container=container)
         page = words_of(reader.get(f"/calls/{call.pk}/"))
@@ -205,7 +205,7 @@ class TestCancel:
         again = reader.post(f"{page}cancel/", follow=True)
         assert "The call had already ended. Nothing was cancelled." in text_of(again)
 
-    def test_a_running_one_is_told_once(self, reader, fleet, published):
+    def test_a_running_one_is_cancelled_once(self, reader, fleet, published):
         call = TriggerCallFactory(trigger=fleet.trigger, state="running", started_at=timezone.now())
         page = f"/calls/{call.pk}/"
         assert "it stops at the next safe step and rolls back to what ran before." in text_of(reader.get(page))
@@ -221,7 +221,7 @@ class TestApi:
         assert response.status_code == 202, response.json()
         assert (response.json()["action"], response.json()["container"]) == (act, "")
 
-    def test_one_container_may_be_meant(self, reader, fleet):
+    def test_it_can_name_one_container(self, reader, fleet):
         path = f"/api/v1/applications/{fleet.application.pk}/restart/"
         response = reader.post(path, {"container": fleet.container.name}, content_type="application/json")
         assert response.status_code == 202

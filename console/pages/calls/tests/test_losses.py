@@ -1,4 +1,4 @@
-"""What the dialog of a delete says will be lost, and what stays."""
+"""The dialog of a delete says what will be lost and what stays."""
 
 from contextlib import nullcontext
 
@@ -60,7 +60,7 @@ class TestWhatIsLost:
             assert part in words
         assert "Volumes and images stay." in words
 
-    def test_where_the_engine_does_not_answer_it_is_what_was_last_seen(self, reader, fleet):
+    def test_if_the_engine_does_not_answer_the_dialog_shows_what_was_last_seen(self, reader, fleet):
         words = words_of(reader.get(address(fleet.application, "delete")))
         assert "The engine does not answer" in words
         assert "2 containers with the data written in them" in words

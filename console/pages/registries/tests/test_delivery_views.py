@@ -38,7 +38,7 @@ class TestList:
         words = [badges.BADGES[f"delivery-{value}"][2] for value in Decision.values]
         assert len(set(words)) == len(Decision.values)
 
-    def test_a_row_shows_the_line_that_tells_most(self, reader, fleet):
+    def test_a_row_shows_the_most_telling_line(self, reader, fleet):
         delivery = add_delivery(fleet, 0, decision=Decision.TRIGGERED)
         for decision, tag in ((Decision.IMAGE, "1"), (Decision.TRIGGERED, "2"), (Decision.TAG, "3")):
             DeliveryLineFactory(delivery=delivery, decision=decision, tag=tag)
@@ -87,7 +87,7 @@ class TestList:
             before = page.older
         assert seen == list(Delivery.objects.order_by("-received_at", "-pk").values_list("pk", flat=True))
 
-    def test_a_search_goes_on_where_it_stopped(self, reader, fleet, monkeypatch):
+    def test_a_search_continues_where_it_stopped(self, reader, fleet, monkeypatch):
         monkeypatch.setattr(deliveries, "SEARCHED", 2)
         for minutes in range(1, 6):
             add_delivery(fleet, minutes, sender="gitea")
@@ -101,7 +101,7 @@ class TestList:
             before = page.older
         assert (seen, pages) == ([wanted], 4)
 
-    def test_nothing_yet_says_what_comes_here(self, reader):
+    def test_an_empty_list_says_what_will_be_listed(self, reader):
         assert "No deliveries yet." in reader.get("/deliveries/").content.decode()
 
 
@@ -114,8 +114,8 @@ class TestPage:
         assert f'href="/calls/{fleet.call.pk}/"' in text
         assert f"?trigger={fleet.trigger.pk}#trigger-{fleet.trigger.pk}" in text
 
-    def test_what_one_may_not_see_is_not_named(self, fleet):
-        """Somebody who may see deliveries and sees no cluster."""
+    def test_names_that_the_reader_may_not_see_are_left_out(self, fleet):
+        """A reader may see deliveries but no cluster."""
         user = User.objects.create_user("auditor")
         user.user_permissions.add(Permission.objects.get(codename="view_delivery"))
         client = sign_in(user)
@@ -130,7 +130,7 @@ class TestPage:
 class TestReplay:
     @pytest.fixture
     def replayed(self, fleet, monkeypatch):
-        """What was replayed, and by whom."""
+        """Return a list that records which deliveries are replayed, and by whom."""
         asked = []
 
         def replay_delivery(delivery, user):

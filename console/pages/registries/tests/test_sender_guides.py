@@ -1,4 +1,4 @@
-"""Which senders a registry's page says how to set up, and in which order."""
+"""The senders that a registry's page explains, and their order."""
 
 from clusters.models import Registry
 from console.pages.registries.sender_guides import GUIDES, MASK, list_setups

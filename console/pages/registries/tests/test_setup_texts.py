@@ -1,4 +1,4 @@
-"""The texts that set senders up: each holds the inbound link as it is, whatever its language makes of special characters."""
+"""The texts that set senders up: each holds the inbound link unchanged, however its language treats special characters."""
 
 import shlex
 

@@ -27,7 +27,7 @@ def registry():
 
 
 class FakeRegistry:
-    """Answers every test; `asked` are the registries that it was asked with."""
+    """A registry that answers every test. `asked` has the registries that were tested."""
 
     def __init__(self):
         self.asked = []
@@ -160,7 +160,7 @@ class TestTest:
         assert "It answers 401: the &lt;password&gt; is wrong." in text
         assert "typed password" not in text
 
-    def test_a_wrong_form_asks_nobody(self, reader, fake_registry):
+    def test_a_wrong_form_queries_no_registry(self, reader, fake_registry):
         assert "is not the host" in texts_of(reader.post("/registries/test/", TYPED | {"host": "no host"}))
         assert fake_registry.asked == []
 
@@ -180,7 +180,7 @@ class TestTest:
 
 
 class TestInboundLink:
-    def test_no_page_holds_it_before_it_is_asked_for(self, reader, registry):
+    def test_no_page_holds_it_before_it_is_revealed(self, reader, registry):
         for path in ("/registries/", f"/registries/{registry.pk}/", f"/registries/{registry.pk}/rotate/"):
             assert registry.hook_token not in texts_of(reader.get(path))
 
@@ -210,7 +210,7 @@ class TestInboundLink:
 
 
 class TestList:
-    def test_none_yet_says_what_one_is_good_for(self, reader):
+    def test_an_empty_list_says_what_a_registry_is_for(self, reader):
         text = texts_of(reader.get("/registries/"))
         assert "its inbound link turns a push into a redeploy" in text
         assert text.count('href="/registries/new/"') == 1
@@ -225,7 +225,7 @@ class TestList:
         page = reader.get(f"/registries/{registry.pk}/?tab=subscriptions").context["page"]
         assert {one.repository.partition("/")[0] for one in page} == {"harbor.example.com", "harbor.internal:8443"}
 
-    def test_who_has_a_role_on_one_cluster_sees_neither_pages_nor_ways_to_them(self, fleet):
+    def test_a_role_on_one_cluster_shows_neither_the_pages_nor_links_to_them(self, fleet):
         client = sign_in(Role.ADMINISTRATOR, fleet.cluster)
         assert client.get("/registries/").status_code == 403
         assert client.get(f"/registries/{fleet.registry.pk}/").status_code == 404
@@ -234,7 +234,7 @@ class TestList:
         assert "/deliveries/" not in text
         assert client.get("/search/", {"q": fleet.registry.host}).context["groups"] == []
 
-    def test_who_may_not_read_the_access_log_is_shown_no_deliveries(self, fleet):
+    def test_readers_who_may_not_see_deliveries_are_shown_none(self, fleet):
         user = make_user("keeper")
         user.user_permissions.add(Permission.objects.get(codename="view_registry"))
         client = Client()

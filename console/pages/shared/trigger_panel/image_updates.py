@@ -20,7 +20,7 @@ SHOWN = ("host", "aliases")  # the fields of a registry that are neither secret 
 
 @dataclass(frozen=True)
 class SetupLink:
-    """Where the registry of an image is set up: its page if it is `stored` in Windlass, else the page that adds it."""
+    """The page where the registry of an image is set up: its own if it is `stored` in Windlass, else the page that adds it."""
 
     host: str
     stored: bool
@@ -29,7 +29,7 @@ class SetupLink:
 
 @dataclass(frozen=True)
 class ImageUpdate:
-    """What a row of the trigger panel shows of a subscription beside its own fields.
+    """A subscription with what its row in the trigger panel shows beside its own fields.
 
     `setup` is set for one that waits for its registry, and None where the reader may not set that up. `delivery` is the address
     of its last delivery, empty where the reader may not see it."""

@@ -38,7 +38,7 @@ class Snippet:
 
 @dataclass(frozen=True)
 class TriggerSnippets:
-    """What every reader sees: the ways to call the link, and the link without its secret, in two parts to elide its middle."""
+    """The ways to call a link that every reader sees, and the link without its secret, in two parts to elide its middle."""
 
     head: str
     tail: str
@@ -53,7 +53,7 @@ class TriggerSnippets:
 
 @dataclass(frozen=True)
 class TriggerSecrets:
-    """What a reader must reveal: the secret, and by their keys the snippets that hold it."""
+    """A trigger's secret and the snippets that hold it, by their keys. A reader must reveal them."""
 
     secret: str
     link: str

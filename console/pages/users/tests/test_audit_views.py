@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 class TestAuditLog:
     @pytest.fixture
     def entries(self, reader, bob):
-        """Newest last."""
+        """Return three entries, the newest last."""
         north, south = ClusterFactory(name="north"), ClusterFactory(name="south")
         made = [
             record(bob, "cluster.add", north),
@@ -81,7 +81,7 @@ class TestAuditLog:
         assert datetime.fromisoformat(rows[1]["time"]).tzinfo
         assert b"".join(reader.get("/audit/export/?user=nobody").streaming_content).count(b"\n") == 1
 
-    def test_old_entries_go_when_old_calls_do(self, db, monkeypatch):
+    def test_old_entries_are_deleted_when_old_calls_are(self, db, monkeypatch):
         from console.management.commands import watch
 
         done = []

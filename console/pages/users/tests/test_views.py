@@ -25,7 +25,7 @@ def text_of(response):
 
 
 class TestUsers:
-    def test_one_is_added_with_a_role_and_may_sign_in(self, reader):
+    def test_a_user_is_added_with_a_role_and_can_sign_in(self, reader):
         data = {"username": "eve", "password1": PASSWORD, "password2": PASSWORD, "role": "operator"}
         response = reader.post("/users/new/", data)
         eve = User.objects.get(username="eve")
@@ -44,13 +44,13 @@ class TestUsers:
             ({"role": "emperor"}, "role"),
         ],
     )
-    def test_what_is_wrong_stands_at_its_field(self, reader, changes, field):
+    def test_an_error_is_shown_at_its_field(self, reader, changes, field):
         data = {"username": "eve", "password1": PASSWORD, "password2": PASSWORD, "role": ""} | changes
         assert field in reader.post("/users/new/", data).context["form"].errors
         assert not User.objects.filter(username="eve").exists()
 
     @pytest.mark.parametrize("role", ["viewer", "operator", "deployer", "administrator", ""])
-    def test_a_role_for_all_clusters_replaces_the_former_and_leaves_other_groups(self, reader, bob, role):
+    def test_a_role_for_all_clusters_replaces_the_previous_one_and_leaves_other_groups(self, reader, bob, role):
         bob.groups.add(Group.objects.create(name="night shift"))
         reader.post(f"/users/{bob.pk}/role/", {"role": role})
         bob = User.objects.get(pk=bob.pk)
@@ -59,7 +59,7 @@ class TestUsers:
         assert bob.is_staff is (role == "administrator")
         assert last_act() == ("user.change", "bob", {"role": Role(role).label if role else "none", "former": "Viewer"})
 
-    def test_who_is_no_administrator_any_more_has_no_admin_either(self, reader, bob):
+    def test_a_previous_administrator_cannot_enter_the_admin(self, reader, bob):
         reader.post(f"/users/{bob.pk}/role/", {"role": "administrator"})
         reader.post(f"/users/{bob.pk}/role/", {"role": "viewer"})
         assert not User.objects.get(pk=bob.pk).is_staff
@@ -76,11 +76,11 @@ class TestUsers:
         assert not ClusterGrant.objects.exists()
         assert last_act()[0] == "grant.delete"
 
-    def test_a_grant_without_a_cluster_is_said_at_its_field(self, reader, bob):
+    def test_a_grant_without_a_cluster_is_an_error_at_its_field(self, reader, bob):
         response = reader.post(f"/users/{bob.pk}/grants/", {"cluster": "", "role": "viewer"})
         assert "cluster" in response.context["grant_form"].errors
 
-    def test_who_is_deactivated_is_signed_out_at_once_and_comes_back(self, reader, bob):
+    def test_a_deactivated_user_is_signed_out_immediately_and_can_return(self, reader, bob):
         other = Client()
         other.force_login(bob)
         assert other.get("/").status_code == 200
@@ -99,7 +99,7 @@ class TestUsers:
         entry = AuditEntry.objects.get(action="user.change")
         assert entry.details == {"fields": ["password"]}
 
-    def test_somebody_who_does_not_exist_is_not_found(self, reader):
+    def test_a_user_that_does_not_exist_is_not_found(self, reader):
         for path in ("/users/0/", "/users/0/password/", "/users/0/switch/"):
             assert reader.get(path).status_code == 404
         assert reader.post("/grants/0/delete/").status_code == 404
@@ -115,16 +115,16 @@ class TestUsers:
 
 
 class TestLockOut:
-    """Neither the pages nor the admin let the last administrator go, or an administrator go by himself."""
+    """Neither the pages nor the admin remove the last administrator or let administrators remove themselves."""
 
-    def test_nobody_takes_his_own_role(self, reader, administrator, bob):
+    def test_nobody_removes_their_own_role(self, reader, administrator, bob):
         make_user("second", Role.ADMINISTRATOR)
         response = reader.post(f"/users/{administrator.pk}/role/", {"role": "viewer"}, follow=True)
         assert "You cannot take your own administration away" in text_of(response)
         assert find_role(User.objects.get(pk=administrator.pk)) == Role.ADMINISTRATOR
         assert not AuditEntry.objects.exists()
 
-    def test_nobody_deactivates_himself(self, reader, administrator):
+    def test_nobody_deactivates_themselves(self, reader, administrator):
         reader.post(f"/users/{administrator.pk}/switch/", {"active": "0"})
         assert User.objects.get(pk=administrator.pk).is_active
 
@@ -137,12 +137,12 @@ class TestLockOut:
         assert "last administrator" in text_of(response)
         assert User.objects.get(pk=administrator.pk).is_active
 
-    def test_another_administrator_may_go(self, reader):
+    def test_another_administrator_can_be_removed(self, reader):
         second = make_user("second", Role.ADMINISTRATOR)
         reader.post(f"/users/{second.pk}/role/", {"role": ""})
         assert find_role(User.objects.get(pk=second.pk)) is None
 
-    def test_superusers_are_changed_by_superusers_alone(self, reader):
+    def test_only_superusers_change_superusers(self, reader):
         root = User.objects.create_superuser("root", password=PASSWORD)
         cluster = ClusterFactory()
         for path, body in (
@@ -199,7 +199,7 @@ class TestOwnPassword:
         assert last_act() == ("user.change", "bob", {"fields": ["password"]})
         assert Client().login(username="bob", password="another horse")
 
-    def test_the_present_one_is_asked_for(self, bob):
+    def test_it_takes_the_current_password(self, bob):
         client = Client()
         client.force_login(bob)
         data = {"old_password": "wrong", "new_password1": "another horse", "new_password2": "another horse"}

@@ -29,7 +29,7 @@ def build_link(base, name, secret=SECRET):
 
 
 def read_groovy_string(text):
-    """The one string that `sh` is given; what Groovy escapes in it, Python reads alike."""
+    """Return the one string that `sh` gets. Python reads Groovy's escapes alike."""
     (literal,) = re.findall(r"sh ('(?:[^'\\\n]|\\.)*')$", text, re.MULTILINE)
     return ast.literal_eval(literal)
 
@@ -54,7 +54,7 @@ class TestQuoting:
         words = shlex.split(read_command(write, write(address)))
         assert words == ["curl", "-fsS", "-H", "X-Trigger-Secret: $WINDLASS_SECRET", f"{address}&wait=300"]
 
-    def test_alertmanager_gets_the_link_and_is_told_of_alarms_alone(self, base, name):
+    def test_alertmanager_gets_the_link_and_sends_no_resolved_alerts(self, base, name):
         link = build_link(base, name)
         (receiver,) = yaml.safe_load(snippet_texts.write_alertmanager_receiver(link))["receivers"]
         assert receiver["webhook_configs"] == [{"url": link, "send_resolved": False}]

@@ -8,7 +8,7 @@ from triggers.models import Action, AlertState
 
 
 @pytest.mark.parametrize("action", Action.values)
-def test_no_way_holds_the_secret_or_a_name_before_it_is_asked_for(rf, fleet, action):
+def test_no_way_holds_the_secret_before_a_reveal_or_ever_a_name(rf, fleet, action):
     trigger = fleet.trigger if action == Action.REDEPLOY else fleet.scaling_trigger
     trigger.application.name = "it's-a-trap"
     snippets = build_snippets(rf.get("/"), trigger)
@@ -28,7 +28,7 @@ def test_no_way_holds_the_secret_or_a_name_before_it_is_asked_for(rf, fleet, act
 
 
 @pytest.mark.parametrize("state", AlertState.values)
-def test_the_end_of_an_alert_is_told_of_only_where_the_trigger_acts_on_it(rf, fleet, state):
+def test_the_end_of_an_alert_is_sent_only_if_the_trigger_acts_on_it(rf, fleet, state):
     fleet.scaling_trigger.alert_state = state
     texts = {way.key: yaml.safe_load(way.text) for way in build_snippets(rf.get("/"), fleet.scaling_trigger).ways[-2:]}
     (receiver,) = texts["alertmanager"]["receivers"]
@@ -37,7 +37,7 @@ def test_the_end_of_an_alert_is_told_of_only_where_the_trigger_acts_on_it(rf, fl
     assert told == (state == "resolved",) * 2
 
 
-def test_once_asked_for_it_stands_only_where_it_is_needed(rf, fleet):
+def test_after_a_reveal_only_the_ways_that_need_the_secret_hold_it(rf, fleet):
     request = rf.get("/")
     ways = build_snippets(request, fleet.trigger, build_secrets(request, fleet.trigger)).ways
     assert {way.key for way in ways if fleet.trigger.secret in way.text + way.revealed} == {
