@@ -1,4 +1,4 @@
-"""Registries, the triggers that follow their images, and deliveries of ninety days."""
+"""Registries, the triggers that follow their images, and an access log of ninety days."""
 
 from collections.abc import Iterator
 from datetime import timedelta
