@@ -99,7 +99,7 @@ class ActivityFilters:
 
 @dataclass(frozen=True)
 class ActivityPage:
-    """One page. `older` is where the next page begins, None at the end. The search went back to `searched_until` at most."""
+    """One page. `older` is where the next page begins, None at the end. Nothing older than `searched_until` was searched."""
 
     calls: list[TriggerCall]
     older: Cursor | None = None

@@ -81,7 +81,7 @@ class DeliveryFilters:
 
 @dataclass(frozen=True)
 class DeliveryPage:
-    """One page. `older` is where the next page begins, None at the end. The search went back to `searched_until` at most."""
+    """One page. `older` is where the next page begins, None at the end. Nothing older than `searched_until` was searched."""
 
     deliveries: list[Delivery]
     older: UUID | None = None

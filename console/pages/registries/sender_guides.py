@@ -1,6 +1,6 @@
 """How to set each sender up to call a registry's inbound link: steps to follow, and a text to paste.
 
-The link is its own secret, so every text is written twice: with the token masked for everybody who may see the registry, and in
+The link is its own secret, so every text is written twice: with the token masked for everybody who can see the registry, and in
 full for a reader who asked to see it. The senders' own documentation is the source of the steps.
 """
 

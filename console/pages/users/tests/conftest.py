@@ -9,7 +9,7 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def administrator():
+def administrator(db):
     return make_user("ada", Role.ADMINISTRATOR, password=PASSWORD)
 
 
@@ -22,5 +22,5 @@ def reader(administrator):
 
 
 @pytest.fixture
-def bob():
+def bob(db):
     return make_user("bob", Role.VIEWER, password=PASSWORD)
