@@ -69,12 +69,12 @@ BADGES: dict[str, tuple[str, str, str]] = {
     # decisions about deliveries
     "delivery-triggered": ("ok", "filled", "Triggered"),
     "delivery-unchanged": ("idle", "half", "Unchanged"),
-    "delivery-tag": ("idle", "hollow", "Not triggered: tag"),
-    "delivery-image": ("idle", "hollow", "Not triggered: image"),
+    "delivery-tag": ("idle", "hollow", "Tag not followed"),
+    "delivery-image": ("idle", "hollow", "No matching trigger"),
     "delivery-duplicate": ("idle", "back", "Duplicate"),
     "delivery-rejected": ("warn", "cross", "Rejected"),
     "delivery-unsupported": ("idle", "cross", "Unsupported event"),
-    "delivery-alert": ("idle", "hollow", "Not triggered: alert"),
+    "delivery-alert": ("idle", "hollow", "Alert not followed"),
     "delivery-unreadable": ("warn", "half", "Not understood"),
     "delivery-bad_signature": ("bad", "triangle", "Bad signature"),
     # registries

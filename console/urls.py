@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 
 from console.pages.applications import service_views
 from console.pages.applications import views as application_views
-from console.pages.calls import act_views
+from console.pages.calls import lifecycle_views
 from console.pages.calls import views as call_views
 from console.pages.clusters import image_views, node_views
 from console.pages.clusters import views as cluster_views
@@ -22,7 +22,7 @@ from console.pages.users import audit_views, session_views
 from console.pages.users import views as user_views
 from console.telemetry import views as probe_views
 
-register_converter(act_views.ActConverter, "act")
+register_converter(lifecycle_views.ActConverter, "act")
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -41,7 +41,7 @@ urlpatterns = [
         name="application_logs_download",
     ),
     path("applications/<int:application_id>/redeploy/", application_views.application_redeploy, name="application_redeploy"),
-    path("applications/<int:application_id>/<act:act>/", act_views.application_act, name="application_act"),
+    path("applications/<int:application_id>/<act:act>/", lifecycle_views.application_act, name="application_act"),
     path("applications/<int:application_id>/triggers/new/", trigger_views.trigger_create, name="trigger_create"),
     path(
         "applications/<int:application_id>/triggers/repositories/",
@@ -59,7 +59,7 @@ urlpatterns = [
     path("containers/<int:container_id>/reveal/", container_views.container_reveal, name="container_reveal"),
     path("containers/<int:container_id>/logs/", log_views.container_logs, name="container_logs"),
     path("containers/<int:container_id>/logs/download/", log_views.container_logs_download, name="container_logs_download"),
-    path("containers/<int:container_id>/<act:act>/", act_views.container_act, name="container_act"),
+    path("containers/<int:container_id>/<act:act>/", lifecycle_views.container_act, name="container_act"),
     path("clusters/", cluster_views.clusters, name="clusters"),
     path("clusters/new/", cluster_views.cluster_create, name="cluster_create"),
     path("clusters/test/", cluster_views.cluster_test, name="cluster_test"),

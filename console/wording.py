@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from clusters.badges import find_badge
 from clusters.models import Application
 from triggers.models import Action, TriggerCall
 from triggers.payloads import alerts
@@ -43,14 +44,24 @@ def parts(application: Application, count: int = 2) -> str:
 
 def request_of(call: TriggerCall) -> str:
     """Return what was requested: `Redeploy`, `Scale out by 5`, `Scale to 3`, `Stop`, `Remove container`."""
+    return " ".join(filter(None, split_request(call)))
+
+
+def split_request(call: TriggerCall) -> tuple[str, str]:
+    """Return the words before and after the target's name, such as `Scale` and `out by 5` for `Scale web out by 5`."""
     if call.action != Action.SCALING:
         label = call.get_action_display()
-        return f"{'Remove' if call.action == Action.DELETE else label} container" if call.container else label
+        return (f"{'Remove' if call.action == Action.DELETE else label} container" if call.container else label), ""
     if call.replicas is not None:
-        return f"Scale to {call.replicas}"
+        return "Scale", f"to {call.replicas}"
     if call.step is None:
-        return "Scale"
-    return f"Scale {'out' if call.step > 0 else 'in'} by {abs(call.step)}"
+        return "Scale", ""
+    return "Scale", f"{'out' if call.step > 0 else 'in'} by {abs(call.step)}"
+
+
+def describe_decision(decision: str) -> str:
+    """Return the words for a decision about a delivery, as its badge has them."""
+    return find_badge(decision, "delivery")[2]
 
 
 def list_senders() -> list[tuple[str, str]]:

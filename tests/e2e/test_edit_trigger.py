@@ -49,5 +49,5 @@ def test_a_trigger_is_edited_by_keyboard_alone(signed_in: Page, running_console:
     keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     expect(page).to_have_url(f"{running_console.url}/triggers/")
-    expect(page.get_by_role("status")).to_contain_text(["Too slow is changed. Its link stays the same."])
+    expect(page.get_by_role("status")).to_contain_text(["Too slow was changed. Its link stays the same."])
     expect(page.get_by_title("Resource Scaling of web, at least 5, at most 9")).to_be_visible()

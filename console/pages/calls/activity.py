@@ -1,4 +1,4 @@
-"""Which calls the Activity page shows: filters of the address, and pages found in indexed order, never by counting."""
+"""The calls on the Activity page: filters from the address, and pages read in the order of an index, never by counting."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from triggers.models import Action, CallState, TriggerCall
 from triggers.selectors import calls_with_relations, find_newest, keep_calls_of, only_active
 
 PAGE_SIZE = 50  # rows
-SEARCHED = 20_000  # calls that one page looks through for those that match
-FEW = 5  # applications, whose calls are found by themselves instead of among all others
+SEARCHED = 20_000  # calls that one page searches for matches
+FEW = 5  # applications: up to so many, each one's calls are searched on their own instead of among all calls
 EXPORT_CHUNK = 500  # rows of one query
 RANGES = {
     "hour": ("Last hour", timedelta(hours=1)),
@@ -28,7 +28,7 @@ RANGES = {
 
 @dataclass(frozen=True)
 class ActivityFilters:
-    """As the address has them; what it has wrongly is no filter. `query` is a part of an application's name."""
+    """The filters in the address; invalid values count as no filter. `query` is a part of an application's name."""
 
     query: str
     state: str
@@ -57,7 +57,7 @@ class ActivityFilters:
         return bool(self.query or self.state or self.source or self.action or self.range)
 
     def apply(self, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
-        """All but `query`, which is a matter of applications, and `before`, which is the page's."""
+        """Apply all filters except `query`, which selects applications, and `before`, which selects the page."""
         if self.state:
             rows = only_active(rows) if self.state == "active" else rows.filter(state=self.state)
         if self.source:
@@ -71,7 +71,7 @@ class ActivityFilters:
 
 @dataclass(frozen=True)
 class ActivityPage:
-    """`older` is where the next page begins, None at the end. `searched_until`: it was not searched further back than this."""
+    """One page. `older` is where the next page begins, None at the end. Nothing older than `searched_until` was searched."""
 
     calls: list[TriggerCall]
     older: PagePosition | None = None
@@ -80,8 +80,10 @@ class ActivityPage:
 
 @dataclass(frozen=True)
 class Search:
-    """The calls that match: `by_time` is quick where many match. Where few do it is `by_application`, the same calls in parts,
-    one an application; empty where these are too many. No planner can be relied on to know which."""
+    """The calls that match, as two ways to find them: `by_time` is fast where many match, `by_application` where few do.
+
+    `by_application` has one query for each application and is empty where the applications are too many. The database's planner
+    cannot be relied on to choose between the two."""
 
     by_time: QuerySet[TriggerCall]
     by_application: list[QuerySet[TriggerCall]]

@@ -1,4 +1,4 @@
-"""A call's story for its page: one sentence, the events with their times, and what changed."""
+"""The work of a call on its page: its events with their times, and the services before and after."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot
-from console.wording import duration, parts, short_id
-from triggers.models import Action, CallState, TriggerCall, TriggerCallEvent
-from triggers.selectors import call_duration
+from console.wording import short_id
+from triggers.models import CallState, TriggerCall, TriggerCallEvent
 
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """`offset` since the call was started (queued, when it never was); `took` until the next entry, or now if none is yet."""
+    """An event and its times. `offset` counts from the call's start (from queueing if it never started); `took` lasts until the
+    next entry, or until now while there is none."""
 
     event: TriggerCallEvent
     offset: timedelta
@@ -22,7 +22,7 @@ class TimelineEntry:
 
     @property
     def text(self) -> str:
-        """Without the operation's word, which the page sets before it: an event's text often begins with that word."""
+        """The event's text without the operation's word: the page shows that word first, and the text often begins with it."""
         return self.event.text.removeprefix(f"{self.event.operation} ")
 
 
@@ -49,82 +49,15 @@ def _end_of(call: TriggerCall) -> datetime | None:
 
 
 def measure_wait(call: TriggerCall) -> timedelta | None:
-    """In the queue, until now where it still waits; None for a call that was never started."""
+    """Return the time in the queue, until now while the call waits; None for a call that never started."""
     until = timezone.now() if call.state == CallState.QUEUED else call.started_at
     return until - call.queued_at if until else None
 
 
 def measure_run(call: TriggerCall) -> timedelta | None:
-    """From the start to the end, until now while it runs."""
+    """Return the time from start to end, until now while the call runs; None for a call that never started."""
     until = _end_of(call)
     return until - call.started_at if until and call.started_at else None
-
-
-def list_parameters(call: TriggerCall) -> list[str]:
-    """What was sent with the request, by the documented names, such as `step=5`. A secret is not kept, so it is not there."""
-    if call.container:
-        return [f"container={call.container}"]
-    if call.tag:
-        return [f"tag={call.tag}"]
-    if call.replicas is not None:
-        return [f"replicas={call.replicas}"]
-    if call.step is None:
-        return []
-    return [f"type={'scale_out' if call.step > 0 else 'scale_in'}", f"step={abs(call.step)}"]
-
-
-def summarize_call(call: TriggerCall) -> str:
-    """The answer, in one sentence: what came of it, how long it took, and the call's own message."""
-    words = _describe_state(call)
-    return f"{words}: {call.message}" if call.message else f"{words}."
-
-
-def _describe_state(call: TriggerCall) -> str:
-    word = call.get_state_display()
-    took = call_duration(call)
-    if call.state == CallState.QUEUED:
-        return "Waiting for its turn at the application"
-    if call.state == CallState.RUNNING and call.started_at:
-        progress = describe_progress(call)
-        return f"Running for {duration(timezone.now() - call.started_at)}{f': {progress}' if progress else ''}"
-    if took is None or call.state in (CallState.COALESCED, CallState.REJECTED):
-        return word
-    return f"{word} {'after' if call.state in (CallState.FAILED, CallState.ROLLED_BACK) else 'in'} {duration(took)}"
-
-
-def describe_cancellation(call: TriggerCall) -> str:
-    """What a cancellation would do, or that it was asked for; empty where there is nothing to cancel."""
-    if not call.is_active:
-        return ""
-    led = call.merged_into or call
-    if led.cancel_requested_at:
-        return f"{led.cancelled_by} cancels it: it stops at the next safe step."
-    if call.state == CallState.QUEUED:
-        return "It waits; if it is cancelled, nothing is done."
-    ends = {Action.REDEPLOY: " and goes back to what ran before", Action.SCALING: " and goes back to the count from before"}
-    end = ends.get(Action(call.action), "; what is done by then stays")
-    together = " All scale calls of this one change are cancelled together." if led.merged_calls.exists() else ""
-    return f"If it is cancelled, it stops at the next safe step{end}.{together}"
-
-
-@dataclass(frozen=True)
-class ServiceProgress:
-    service: str
-    done: int
-    wanted: int
-
-
-def read_progress(call: TriggerCall) -> list[ServiceProgress]:
-    """How far a call has come that a Swarm works at, service by service."""
-    return [ServiceProgress(name, done, wanted) for name, (done, wanted) in sorted(call.progress.items()) if wanted]
-
-
-def describe_progress(call: TriggerCall) -> str:
-    """`3 of 5 tasks updated`, of all services together; empty while nothing is known."""
-    services = read_progress(call)
-    done, wanted = sum(one.done for one in services), sum(one.wanted for one in services)
-    word = "running" if call.action == Action.SCALING else "updated"
-    return f"{done} of {wanted} {parts(call.application, wanted)} {word}" if services else ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Calls: starting one, the page of one, and the list of all (Activity)."""
+"""The list of all calls (Activity) and its export, the page of one call, and running or cancelling it from there."""
 
 from typing import Any
 from uuid import UUID
@@ -11,38 +11,44 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.engine.snapshot import Snapshot
 from console.pages.calls.activity import RANGES, ActivityFilters, find_page, read_all, search_calls
-from console.pages.calls.cause import find_cause
-from console.pages.calls.timeline import (
-    build_timeline,
-    compare_snapshots,
-    describe_cancellation,
-    list_parameters,
-    measure_run,
-    measure_wait,
-    read_progress,
-    summarize_call,
-)
+from console.pages.calls.cause import find_causing_delivery
+from console.pages.calls.summary import describe_cancellation, list_parameters, read_progress, summarize_call
+from console.pages.calls.timeline import build_timeline, compare_snapshots, measure_run, measure_wait
 from console.pages.shared.context import count_active_calls
 from console.pages.shared.exports import send_csv
 from console.pages.shared.page import console_page, get_visible, is_partial, redirect_to, require
 from console.pages.shared.starting import start_and_show_call
-from console.wording import request_of
+from console.wording import request_of, split_request
 from triggers import audited
 from triggers.calls.cancel import AlreadyEnded
 from triggers.models import Action, CallState, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
 
-STOP_POLLING = 286  # htmx's status for "swap this, then ask no more"
+STOP_POLLING = 286  # the status that makes htmx swap in the answer and stop polling
 EXPORTED = (
-    *("id", "queued", "started", "completed", "state", "call", "cluster", "application", "service", "container"),
-    *("source", "trigger", "user", "address", "reason", "message"),
+    "id",
+    "queued",
+    "started",
+    "completed",
+    "state",
+    "call",
+    "cluster",
+    "application",
+    "service",
+    "container",
+    "source",
+    "trigger",
+    "user",
+    "address",
+    "reason",
+    "message",
 )
 
 
 @require_safe
 @console_page
 def activity(request: HttpRequest) -> HttpResponse:
-    """Paged without counting: there may be a million calls."""
+    """Show a page of calls. Pages are not counted: there can be a million calls."""
     filters = ActivityFilters.from_request(request)
     context = {
         "title": "Activity",
@@ -62,22 +68,25 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def activity_export(request: HttpRequest) -> StreamingHttpResponse:
-    """All that the filters let through, newest first, sent as it is read."""
+    """Stream all calls that match the filters, newest first."""
     calls = read_all(search_calls(request, ActivityFilters.from_request(request)))
-    return send_csv("calls", EXPORTED, map(_cells, calls))
+    return send_csv("calls", EXPORTED, map(_call_cells, calls))
 
 
 @require_safe
 @console_page
 def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
-    """A call that ran nothing itself shows the work of the one that did, and is followed until that one has ended."""
+    """Show a call. One that ran nothing itself shows the work of the call that did, and is polled until that call has ended."""
     shown = get_visible(request, whole_calls().prefetch_related("events", "merged_into__events"), pk=call_id)
     worked, outcome = shown.merged_into or shown, outcome_of(shown)
     is_live = shown.is_active or outcome.is_active
+    target, words = shown.container or str(shown.service or shown.application), split_request(shown)
     context = {
-        "title": f"{request_of(shown)} {shown.container or shown.service or shown.application}",
+        "title": " ".join(filter(None, (words[0], target, words[1]))),
         "crumbs": [("Activity", reverse("activity"))],
         "call": shown,
+        "words": words,
+        "target": target,
         "is_live": is_live,
         "summary": summarize_call(shown),
         "outcome": outcome,
@@ -92,7 +101,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "comparison": compare_snapshots(Snapshot.from_json(worked.before), Snapshot.from_json(worked.after)),
         "covered": shown.coalesced_calls.defer(*UNLISTED)[:20],
         "merged": shown.merged_calls.defer(*UNLISTED)[:20],
-        "cause": find_cause(shown, request.user),
+        "cause": find_causing_delivery(shown, request.user),
     }
     if not is_partial(request, "call"):
         return render(request, "console/calls/call.html", context)
@@ -102,22 +111,25 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
 @require_POST
 @console_page
 def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
-    """The same request once more, on behalf of the reader."""
-    former = get_visible(request, calls_with_relations(), pk=call_id)
-    require(request, "triggers.add_triggercall", former)
-    if not former.may_run_again:
-        messages.error(request, "A delete is not run again. Ask for it where what is to go is shown, with its name.")
-        return redirect_to(request, "call", former.pk)
+    """Request the same call again, on behalf of the reader."""
+    previous = get_visible(request, calls_with_relations(), pk=call_id)
+    require(request, "triggers.add_triggercall", previous)
+    if not previous.may_run_again:
+        messages.error(
+            request,
+            "A delete cannot be run again. Delete from the page of the application or container, where its name is confirmed.",
+        )
+        return redirect_to(request, "call", previous.pk)
     return start_and_show_call(
         request,
-        former.application,
-        former.service,
-        action=former.action,
-        trigger=former.trigger,
-        container=former.container,
-        tag=former.tag,
-        step=former.step,
-        replicas=former.replicas,
+        previous.application,
+        previous.service,
+        action=previous.action,
+        trigger=previous.trigger,
+        container=previous.container,
+        tag=previous.tag,
+        step=previous.step,
+        replicas=previous.replicas,
     )
 
 
@@ -129,7 +141,7 @@ def call_cancel(request: HttpRequest, call_id: UUID) -> HttpResponse:
     try:
         audited.request_cancel(request, call)
     except AlreadyEnded:
-        messages.warning(request, "The call had ended already; nothing was cancelled.")
+        messages.warning(request, "The call had already ended. Nothing was cancelled.")
     return redirect_to(request, "call", call.pk)
 
 
@@ -139,7 +151,7 @@ def running_calls(request: HttpRequest) -> HttpResponse:
     return render(request, "console/shared/_running_calls.html", {"active_calls": count_active_calls(request.user)})
 
 
-def _cells(call: TriggerCall) -> tuple[Any, ...]:
+def _call_cells(call: TriggerCall) -> tuple[Any, ...]:
     moments = (call.queued_at, call.started_at, call.completed_at)
     times = (moment and moment.isoformat(timespec="milliseconds") for moment in moments)
     target = (call.application.cluster, call.application, call.service, call.container)

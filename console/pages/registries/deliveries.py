@@ -1,4 +1,4 @@
-"""Which deliveries the access log shows: filters of the address, and pages found in the order of time, never by counting."""
+"""The deliveries on their page: filters from the address, and pages read in the order of time, never by counting."""
 
 import json
 import re
@@ -17,8 +17,8 @@ from console.pages.shared.page import read_query
 from triggers.models import Decision, Delivery, DeliveryLine
 
 PAGE_SIZE = 50  # rows
-SEARCHED = 20_000  # deliveries that one page looks through for those that match
-READABLE = 4  # times its length that a body may become by being laid out
+SEARCHED = 20_000  # deliveries that one page searches for matches
+READABLE = 4  # the factor by which laying a body out can lengthen it at most
 SECRETS = ("registry__password", "registry__ca", "registry__hook_token", "registry__signing_secret", "trigger__secret")
 LINE_SECRETS = tuple(
     f"trigger__{name}" for name in ("secret", *(f"application__cluster__tls_{key}" for key in ("ca", "cert", "key")))
@@ -27,7 +27,7 @@ LINE_SECRETS = tuple(
 
 @dataclass(frozen=True)
 class DeliveryFilters:
-    """As the address has them; what it has wrongly is no filter. `query` is a part of an image's or an application's name."""
+    """The filters in the address; invalid values count as no filter. `query` is a part of an image's or application's name."""
 
     query: str
     registry: int | None
@@ -54,11 +54,11 @@ class DeliveryFilters:
 
     @property
     def is_selective(self) -> bool:
-        """Whether few of very many may match, and no index finds them."""
+        """True if few of very many deliveries may match and no index finds them."""
         return bool(self.query or self.application or self.sender)
 
     def apply(self, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        """All but `before`, which is the page's."""
+        """Apply all filters except `before`, which selects the page."""
         if self.registry:
             rows = rows.filter(registry=self.registry)
         if self.sender:
@@ -74,14 +74,14 @@ class DeliveryFilters:
         return rows
 
     def find_application(self, user: Any) -> Application | None:
-        """That which the list is narrowed to, if the reader may see it."""
+        """Return the application that the list is narrowed to, if the reader may see it."""
         rows = access.scope_visible(Application.objects.all(), user)
         return rows.filter(pk=self.application).first() if self.application else None
 
 
 @dataclass(frozen=True)
 class DeliveryPage:
-    """`older` is where the next page begins, None at the end. `searched_until`: it was not searched further back than this."""
+    """One page. `older` is where the next page begins, None at the end. Nothing older than `searched_until` was searched."""
 
     deliveries: list[Delivery]
     older: PagePosition | None = None
@@ -107,7 +107,7 @@ def list_newest(registry_id: int, number: int) -> list[Delivery]:
 
 
 def deliveries_with_relations() -> QuerySet[Delivery]:
-    """Newest first, with all that a list row shows: the most telling line as `told`, at most one."""
+    """Return deliveries, newest first, with all that a list row shows. `told` holds the most telling line, if there is one."""
     telling = Case(When(decision=F("delivery__decision"), then=Value(0)), default=Value(1))
     lines = DeliveryLine.objects.select_related("trigger__application__cluster").defer(*LINE_SECRETS)
     told = Prefetch("lines", lines.annotate(telling=telling).order_by("telling", "pk")[:1], to_attr="told")
@@ -116,7 +116,7 @@ def deliveries_with_relations() -> QuerySet[Delivery]:
 
 
 def summarize_lines(rows: Iterable[Delivery]) -> list[Delivery]:
-    """The deliveries, each with its most telling `line`, or None, and how many `others` there are."""
+    """Return the deliveries, each with its most telling `line` (or None) and the number of `others`."""
     deliveries = list(rows)
     counted = DeliveryLine.objects.filter(delivery__in=[delivery.pk for delivery in deliveries]).order_by()
     counts = dict(counted.values_list("delivery").annotate(Count("pk"))) if deliveries else {}
@@ -127,13 +127,13 @@ def summarize_lines(rows: Iterable[Delivery]) -> list[Delivery]:
 
 
 def list_lines(delivery: Delivery) -> QuerySet[DeliveryLine]:
-    """In their order, with all that the delivery's page shows of each."""
+    """Return the delivery's lines in their order, with all that its page shows of each."""
     rows = DeliveryLine.objects.filter(delivery=delivery).order_by("pk").select_related("trigger__application__cluster", "call")
     return rows.defer(*LINE_SECRETS, *(f"call__{name}" for name in ("plan", "before", "after")))
 
 
 def lay_out_body(body: str) -> str:
-    """JSON on lines of its own, where it is some; a body that was cut is none any more."""
+    """Return JSON indented; any other body, also JSON that was shortened, as it is."""
     try:
         laid_out = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The access log: what registries and their relays sent, what was decided, and deciding again."""
+"""Deliveries: what registries, their relays and monitoring sent, what was decided, and deciding again."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from clusters.access.audit import record_act
 from clusters.models import Registry
 from console.pages.registries.deliveries import DeliveryFilters, find_page, lay_out_body, list_lines
 from console.pages.shared.page import console_page, get_visible, is_partial, paginate, redirect_to, require
-from console.wording import list_senders
+from console.wording import describe_decision, list_senders
 from triggers.models import Decision, Delivery
 from triggers.pushes import receiving
 
@@ -23,17 +23,17 @@ UNSHOWN = ("registry__password", "registry__ca", "registry__hook_token", "regist
 @require_safe
 @console_page
 def deliveries(request: HttpRequest) -> HttpResponse:
-    """Paged without counting. They belong to no cluster: only a role for all clusters shows them."""
+    """List the deliveries, without counting them. They belong to no cluster, so only a role for all clusters shows them."""
     require(request, "triggers.view_delivery")
     filters = DeliveryFilters.from_request(request)
     context = {
-        "title": "Access log",
+        "title": "Deliveries",
         "filters": filters,
         "application": filters.find_application(request.user),
         "page": find_page(filters),
         "registries": Registry.objects.order_by("host").values_list("pk", "host"),
         "senders": list_senders(),
-        "decisions": Decision.choices,
+        "decisions": [(value, describe_decision(value)) for value in Decision.values],
     }
     return render(
         request,
@@ -50,8 +50,9 @@ def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
     page = paginate(request, list_lines(shown))
     context = {
         "title": f"Delivery of {shown.received_at:%Y-%m-%d %H:%M:%S}",
-        "crumbs": [("Access log", reverse("deliveries"))],
+        "crumbs": [("Deliveries", reverse("deliveries"))],
         "delivery": shown,
+        "decision": describe_decision(shown.decision),
         "page": page,
         "body": lay_out_body(shown.body),
         "replays": shown.replays.only("received_at", "decision").order_by("-received_at")[:10],
@@ -64,16 +65,16 @@ def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
 @require_POST
 @console_page
 def delivery_replay(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
-    """Decides again about what it brought: it may call triggers of any cluster."""
+    """Decide again about what a delivery reported. This can call triggers of any cluster."""
     shown = get_visible(request, Delivery.objects.all(), pk=delivery_id)
     require(request, "triggers.add_triggercall")
     with transaction.atomic():
         replay = receiving.replay_delivery(shown, request.user)
         record_act(request, "delivery.replay", shown, replay=str(replay.pk), decision=replay.decision)
-    messages.success(request, f"It was decided again: {replay.get_decision_display()}.")
+    messages.success(request, f"Decided again: {describe_decision(replay.decision)}.")
     return redirect_to(request, "delivery", replay.pk)
 
 
 def may_replay(request: HttpRequest) -> bool:
-    """For all clusters."""
+    """Return whether the reader may call triggers on all clusters."""
     return request.user.has_perm("triggers.add_triggercall")

@@ -1,4 +1,4 @@
-"""Registries: the list, one registry with its inbound link, adding, editing, testing and deleting it."""
+"""Registries: the list, the page of one with its inbound link, and adding, editing, testing and deleting one."""
 
 from collections import Counter
 from copy import copy
@@ -22,7 +22,7 @@ from clusters.models import Registry
 from clusters.registry.errors import RegistryError
 from clusters.registry_form import TESTED_FIELDS, RegistryForm, list_hosts, propose_registry
 from console.pages.registries.deliveries import list_newest
-from console.pages.registries.registry_setup import MASK, build_link, build_secrets, list_set_ups
+from console.pages.registries.sender_guides import MASK, build_inbound_link, build_inbound_secrets, list_setups
 from console.pages.shared.page import (
     console_page,
     get_visible,
@@ -39,14 +39,14 @@ from triggers.selectors import public_base_url
 
 SECRETS = ("password", "ca", "hook_token", "signing_secret")
 TABS = {"deliveries": "Deliveries", "subscriptions": "Subscriptions"}
-DELIVERIES_SHOWN = 20  # on the registry's page; the access log has all
+DELIVERIES_SHOWN = 20  # on the registry's page; Deliveries has all
 SHOWN = "shown_registry"  # the session's key
 
 
 @require_safe
 @console_page
 def registries(request: HttpRequest) -> HttpResponse:
-    """They belong to no cluster: only a role for all clusters shows them."""
+    """List the registries. They belong to no cluster, so only a role for all clusters shows them."""
     require(request, "clusters.view_registry")
     newest = Delivery.objects.filter(registry=OuterRef("pk")).order_by("-received_at")
     rows = Registry.objects.defer(*SECRETS).annotate(
@@ -65,7 +65,7 @@ def registries(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def registry(request: HttpRequest, registry_id: int) -> HttpResponse:
-    """`?tab=` chooses the tab. Its inbound link is in the page only just after it was asked for."""
+    """Show a registry. `?tab=` chooses the tab. The page holds the inbound link once, after it was revealed or created."""
     shown = get_visible(request, Registry.objects.all(), pk=registry_id)
     tabs = {
         name: label for name, label in TABS.items() if name != "deliveries" or request.user.has_perm("triggers.view_delivery")
@@ -73,7 +73,7 @@ def registry(request: HttpRequest, registry_id: int) -> HttpResponse:
     tab = read_tab(request, tuple(tabs))
     context = {
         "title": shown.host,
-        "crumbs": _crumbs(),
+        "crumbs": _registries_crumbs(),
         "registry": shown,
         "has_expired": shown.password_expires_at and shown.password_expires_at <= timezone.now(),
         "subscription_count": find_subscriptions(request, shown).count(),
@@ -92,14 +92,14 @@ def registry(request: HttpRequest, registry_id: int) -> HttpResponse:
 
 
 def _describe_inbound(request: HttpRequest, shown: Registry) -> dict[str, Any]:
-    """The link and the ways to give it to senders; whole, this once, where it was asked for just now."""
-    asked = request.session.pop(SHOWN, None) == shown.pk and request.user.has_perm("clusters.reveal_registry")
+    """Return the inbound link and how to set senders up with it; in full, once, if it was revealed or created just now."""
+    whole = request.session.pop(SHOWN, None) == shown.pk and request.user.has_perm("clusters.reveal_registry")
     base_url = public_base_url(request)
     return {
         "base_url": base_url,
-        "masked_link": build_link(base_url, MASK),
-        "link": build_link(base_url, shown.hook_token) if asked else "",
-        "set_ups": list_set_ups(shown, base_url, whole=asked),
+        "masked_link": build_inbound_link(base_url, MASK),
+        "link": build_inbound_link(base_url, shown.hook_token) if whole else "",
+        "setups": list_setups(shown, base_url, whole=whole),
     }
 
 
@@ -114,9 +114,9 @@ def registry_create(request: HttpRequest) -> HttpResponse:
         with transaction.atomic():
             added = form.save()
             record_act(request, "registry.add", added)
-        messages.success(request, f"{added} is added. Give its inbound link to whoever tells of pushes.")
+        messages.success(request, f"{added} was added. Give its inbound link to the registry or tool that reports pushes.")
         return redirect_to(request, "registry", added.pk)
-    return _render_form(request, form)
+    return _render_registry_form(request, form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -128,15 +128,15 @@ def registry_edit(request: HttpRequest, registry_id: int) -> HttpResponse:
         with transaction.atomic():
             saved = form.save()
             record_act(request, "registry.change", saved, fields=form.changed_data)
-        messages.success(request, f"{saved} is saved.")
+        messages.success(request, f"{saved} was saved.")
         return redirect_to(request, "registry", saved.pk)
-    return _render_form(request, form, shown)
+    return _render_registry_form(request, form, shown)
 
 
 @require_POST
 @console_page
 def registry_test(request: HttpRequest) -> HttpResponse:
-    """Ask with what the form holds, saving nothing. `?edited=<id>` lets an empty password mean the stored one."""
+    """Test what the form holds and save nothing. With `?edited=<id>`, an empty password means the stored one."""
     edited_id = request.GET.get("edited", "")
     if edited_id:
         edited = _get_registry(request, int(edited_id) if edited_id.isdecimal() else 0, "clusters.change_registry")
@@ -144,16 +144,16 @@ def registry_test(request: HttpRequest) -> HttpResponse:
         require(request, "clusters.add_registry")
         edited = None
     form = RegistryForm(request.POST, instance=copy(edited))
-    result = _test_form(form)
+    result = _test_registry_form(form)
     if is_partial(request, "test-result"):
         return render(request, "console/registries/_registry_test_result.html", {"result": result})
-    return _render_form(request, form, edited, result=result)
+    return _render_registry_form(request, form, edited, result=result)
 
 
 @require_POST
 @console_page
 def registry_check(request: HttpRequest, registry_id: int) -> HttpResponse:
-    """Ask with what is stored, and keep what was seen."""
+    """Test the registry with what is stored, and store the result."""
     shown = _get_registry(request, registry_id, "clusters.change_registry")
     try:
         messages.success(request, registry_access.test_registry(shown))
@@ -165,12 +165,12 @@ def registry_check(request: HttpRequest, registry_id: int) -> HttpResponse:
 @require_POST
 @console_page
 def registry_reveal(request: HttpRequest, registry_id: int) -> HttpResponse:
-    """The inbound link and what holds it as JSON for console.js; without scripts they are shown on the registry's page."""
+    """Answer with the link and the texts that hold it as JSON for console.js; without scripts the registry's page has them."""
     shown = _get_registry(request, registry_id, "clusters.reveal_registry")
     record_act(request, "registry.reveal", shown)
     if request.accepts("text/html"):
         return _show_link(request, shown)
-    return JsonResponse(build_secrets(shown, public_base_url(request)))
+    return JsonResponse(build_inbound_secrets(shown, public_base_url(request)))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -181,9 +181,9 @@ def registry_rotate(request: HttpRequest, registry_id: int) -> HttpResponse:
         with transaction.atomic():
             shown.rotate_token()
             record_act(request, "registry.rotate", shown)
-        messages.success(request, "The inbound link is new. The old one is dead.")
+        messages.success(request, "A new inbound link was created. The old one no longer works.")
         return _show_link(request, shown)
-    return _render_dialog(request, shown, "console/registries/_registry_rotate.html", "New inbound link")
+    return _render_registry_dialog(request, shown, "console/registries/_registry_rotate.html", "New inbound link")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -194,16 +194,16 @@ def registry_delete(request: HttpRequest, registry_id: int) -> HttpResponse:
         with transaction.atomic():
             record_act(request, "registry.delete", shown)
             shown.delete()
-        messages.success(request, f"{shown} is deleted. What it sent stays in the access log.")
+        messages.success(request, f"{shown} was deleted. Its deliveries are kept.")
         return redirect_to(request, "registries")
     count = find_subscriptions(request, shown).count()
-    return _render_dialog(
+    return _render_registry_dialog(
         request, shown, "console/registries/_registry_delete.html", "Delete registry", subscription_count=count
     )
 
 
 def find_subscriptions(request: HttpRequest, shown: Registry) -> QuerySet[ImageSubscription]:
-    """Of the registry's repositories, by any of its hosts, where the reader may see the trigger."""
+    """Return the subscriptions to the registry's repositories, by any of its hosts, whose triggers the reader may see."""
     hosts = reduce(or_, (Q(repository__startswith=f"{host}/") for host in sorted(list_hosts(shown))))
     rows = ImageSubscription.objects.filter(hosts).select_related("trigger__application__cluster").order_by("repository", "pk")
     keys = (f"trigger__application__cluster__tls_{name}" for name in ("ca", "cert", "key"))
@@ -211,7 +211,7 @@ def find_subscriptions(request: HttpRequest, shown: Registry) -> QuerySet[ImageS
 
 
 def describe_registries(request: HttpRequest, rows: Any) -> None:
-    """Sets on each of the registries `subscription_count`, from one query, and `kind_word`, which is short."""
+    """Set `subscription_count`, from one query for all, and the short `kind_word` on each of the registries."""
     seen = scope_visible(ImageSubscription.objects.order_by(), request.user)
     counts: Counter[str] = Counter()
     for repository, count in seen.values_list("repository").annotate(Count("pk")):
@@ -228,35 +228,37 @@ def _get_registry(request: HttpRequest, registry_id: int, permission: str) -> Re
 
 
 def _show_link(request: HttpRequest, shown: Registry) -> HttpResponse:
-    """To the registry, with its inbound link open, this once: it was made or asked for just now, and recorded."""
+    """Redirect to the registry, whose page then shows the inbound link once. Creating or revealing it was recorded."""
     request.session[SHOWN] = shown.pk
     return redirect_to(request, "registry", shown.pk, query="#inbound")
 
 
-def _test_form(form: RegistryForm) -> dict[str, str]:
-    """`answer` of the registry, or `error`: the exact reason it could not be used."""
+def _test_registry_form(form: RegistryForm) -> dict[str, str]:
+    """Return the registry's `answer`, or as `error` the exact reason why it cannot be used."""
     form.is_valid()
     if wrong := [str(error) for name in TESTED_FIELDS for error in form.errors.get(name, [])]:
         return {"error": " ".join(wrong)}
     tested = copy(form.instance)
-    tested.pk = None  # nothing of what is typed is kept
+    tested.pk = None  # so that nothing typed is saved
     try:
         return {"answer": registry_access.test_registry(tested)}
     except RegistryError as error:
         return {"error": error.message}
 
 
-def _render_form(request: HttpRequest, form: RegistryForm, edited: Registry | None = None, **extra: Any) -> HttpResponse:
+def _render_registry_form(
+    request: HttpRequest, form: RegistryForm, edited: Registry | None = None, **extra: Any
+) -> HttpResponse:
     own = [(edited.host, reverse("registry", args=[edited.pk]))] if edited else []
     title = "Edit registry" if edited else "Add registry"
-    context = {"title": title, "form": form, "registry": edited, "crumbs": [*_crumbs(), *own]}
+    context = {"title": title, "form": form, "registry": edited, "crumbs": [*_registries_crumbs(), *own]}
     return render(request, "console/registries/registry_form.html", context | extra)
 
 
-def _render_dialog(request: HttpRequest, shown: Registry, template: str, title: str, **extra: Any) -> HttpResponse:
-    crumbs = [*_crumbs(), (shown.host, reverse("registry", args=[shown.pk]))]
+def _render_registry_dialog(request: HttpRequest, shown: Registry, template: str, title: str, **extra: Any) -> HttpResponse:
+    crumbs = [*_registries_crumbs(), (shown.host, reverse("registry", args=[shown.pk]))]
     return render_dialog(request, template, {"title": title, "registry": shown, "crumbs": crumbs} | extra)
 
 
-def _crumbs() -> list[tuple[str, str]]:
+def _registries_crumbs() -> list[tuple[str, str]]:
     return [("Registries", reverse("registries"))]

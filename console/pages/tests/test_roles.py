@@ -502,7 +502,7 @@ def test_somebody_without_a_role_is_told_what_to_do(world):
         text = client.get(reverse(name)).content.decode()
         assert "You have no role yet" in text
         assert "Ask an administrator" in text
-    assert "Present password" in client.get("/password/").content.decode()
+    assert "Current password" in client.get("/password/").content.decode()
 
 
 OPERATOR_ACTS = {"/redeploy/", "/scale/", "/call/", "/again/", "/stop/", "/restart/"}

@@ -1,4 +1,4 @@
-"""Triggers: the list, the Create Trigger dialog, and what can be done with one."""
+"""Triggers: the list, the Create Trigger dialog, and what can be done with a trigger."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -39,7 +39,7 @@ from triggers.pushes.subscriptions import list_redeployed_services, may_subscrib
 from triggers.selectors import triggers_with_last_call
 from triggers.validation import explain_scaling_refusal
 
-ROWS = 20  # of a page: each has forms, a menu and a picture
+ROWS = 20  # rows of a page: each has forms, a menu and a picture
 
 
 def is_id(text: str) -> bool:
@@ -48,7 +48,7 @@ def is_id(text: str) -> bool:
 
 @dataclass(frozen=True)
 class TriggerFilters:
-    """As the address has them. `service_id`: of which service, None for all."""
+    """The filters in the address. `service_id` is None for the triggers of all services."""
 
     query: str
     service_id: int | None
@@ -71,7 +71,7 @@ class TriggerFilters:
         return rows
 
     def find_service(self, request: HttpRequest) -> Service | None:
-        """That which the list is narrowed to, if the reader may see it."""
+        """Return the service that the list is narrowed to, if the reader may see it."""
         if self.service_id is None:
             return None
         return list_visible(request, Service.objects.select_related("application")).filter(pk=self.service_id).first()
@@ -117,7 +117,7 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
         "application": application,
         "form": form,
         "no_scaling": explain_scaling_refusal(application.cluster),
-        "crumbs": _crumbs(application),
+        "crumbs": _application_crumbs(application),
     }
     return render_dialog(
         request, "console/triggers/_trigger_create.html", context | _describe_boxes(request, application, boxes)
@@ -127,9 +127,9 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
 @require_safe
 @console_page
 def trigger_repositories(request: HttpRequest, application_id: int) -> HttpResponse:
-    """The boxes of Create Trigger, or with `?trigger=<id>` of that trigger's Edit dialog; `?only_service=<id>` narrows them.
+    """Show the boxes of Create Trigger, or with `?trigger=<id>` those of its Edit dialog; `?only_service=<id>` narrows them.
 
-    A piece of the dialogs by itself, since registries are asked; it keeps what was typed into the boxes that it replaces."""
+    The boxes are loaded on their own, since registries are queried for them. They keep what was typed before."""
     rows = Application.objects.select_related("cluster").prefetch_related("services")
     application = get_visible(request, rows, pk=application_id)
     trigger = _find_edited(request, application)
@@ -147,7 +147,7 @@ def trigger_repositories(request: HttpRequest, application_id: int) -> HttpRespo
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    """A test call. A scaling trigger asks for type and step, as its link does."""
+    """Make a test call. A scaling trigger needs type and step, as its link does."""
     trigger = _get_trigger(request, trigger_id, "triggers.add_triggercall")
     form = TestCallForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
@@ -164,7 +164,7 @@ def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
     trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
     if request.method == "POST":
         audited.rotate_secret(request, trigger)
-        messages.success(request, "The secret is new. Every link with the old one is dead.")
+        messages.success(request, "The secret was rotated. Links with the old secret no longer work.")
         return _show_trigger(request, trigger)
     return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_rotate.html", "Rotate secret")
 
@@ -172,7 +172,7 @@ def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def trigger_edit(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    """What it does and the link stay; only what differs is saved and recorded."""
+    """Change a trigger's options; its action and its link stay. Only what differs is saved and recorded."""
     trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
     application, known_as = trigger.application, str(trigger)
     form = TriggerOptionsForm(request.POST if request.method == "POST" else None, instance=trigger)
@@ -181,7 +181,7 @@ def trigger_edit(request: HttpRequest, trigger_id: int) -> HttpResponse:
         changed, subscriptions = form.list_changes(), boxes.find_changes() if boxes else None
         if changed or subscriptions:
             audited.change_trigger(request, trigger, changed, subscriptions)
-            messages.success(request, f"{trigger} is changed. Its link stays the same.")
+            messages.success(request, f"{trigger} was changed. Its link stays the same.")
         return return_from(request, "application", trigger.application_id)
     context = {"form": form, "known_as": known_as} | _describe_boxes(request, application, boxes, trigger)
     return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_edit.html", "Edit trigger", **context)
@@ -190,7 +190,7 @@ def trigger_edit(request: HttpRequest, trigger_id: int) -> HttpResponse:
 @require_POST
 @console_page
 def trigger_reveal(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    """The secret and what holds it as JSON for console.js; without scripts they are shown on the application's page."""
+    """Answer with the secret and the texts that hold it as JSON; without scripts, the application's page shows them once."""
     trigger = _get_trigger(request, trigger_id, "triggers.reveal_trigger")
     audited.reveal_secret(request, trigger)
     if request.accepts("text/html"):
@@ -201,12 +201,12 @@ def trigger_reveal(request: HttpRequest, trigger_id: int) -> HttpResponse:
 @require_POST
 @console_page
 def trigger_switch(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    """Enable or disable, as `enabled` says: sending it twice does no harm."""
+    """Enable or disable, as `enabled` says; sending the form twice does no harm."""
     trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
     trigger.enabled = request.POST.get("enabled") == "1"
     audited.change_trigger(request, trigger, ["enabled"])
-    word = "answers calls again" if trigger.enabled else "is disabled; its link is answered, but nothing is run"
-    messages.success(request, f"{trigger} {word}.")
+    words = "is enabled." if trigger.enabled else "is disabled. Calls of its link are answered, but nothing is run."
+    messages.success(request, f"{trigger} {words}")
     return return_from(request, "application", trigger.application_id)
 
 
@@ -216,13 +216,13 @@ def trigger_delete(request: HttpRequest, trigger_id: int) -> HttpResponse:
     trigger = _get_trigger(request, trigger_id, "triggers.delete_trigger")
     if request.method == "POST":
         audited.delete_trigger(request, trigger)
-        messages.success(request, f"{trigger} is deleted. Its link is dead; the calls it made stay in Activity.")
+        messages.success(request, f"{trigger} was deleted. Its link no longer works. Its calls stay in Activity.")
         return return_from(request, "application", trigger.application_id)
     return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_delete.html", "Delete trigger")
 
 
 def _show_trigger(request: HttpRequest, trigger: Trigger) -> HttpResponse:
-    """To the application, with the trigger's secret and the ways to call it open, this once."""
+    """Redirect to the application, whose page shows the trigger's secret and the ways to call it once."""
     remember_shown_trigger(request, trigger)
     return redirect_to(request, "application", trigger.application_id, query=f"?trigger={trigger.pk}#trigger-{trigger.pk}")
 
@@ -234,7 +234,7 @@ def _get_trigger(request: HttpRequest, trigger_id: int, permission: str) -> Trig
 
 
 def _find_edited(request: HttpRequest, application: Application) -> Trigger | None:
-    """The trigger in the address, which must be one of the application's that the reader may change."""
+    """Return the trigger in the address, if any. It must be the application's, and the reader must be allowed to change it."""
     known = request.GET.get("trigger", "")
     if not known:
         return None
@@ -246,7 +246,7 @@ def _find_edited(request: HttpRequest, application: Application) -> Trigger | No
 
 
 def _read_service(application: Application, data: QueryDict) -> Service | None:
-    """The only service that the Create Trigger dialog is narrowed to."""
+    """Return the one service that the Create Trigger dialog is narrowed to."""
     known = data.get("only_service", "")
     return next((service for service in application.services.all() if str(service.pk) == known), None)
 
@@ -254,7 +254,7 @@ def _read_service(application: Application, data: QueryDict) -> Service | None:
 def _read_boxes(
     request: HttpRequest, application: Application, service: Service | None, trigger: Trigger | None = None
 ) -> SubscriptionForms | None:
-    """The boxes of Associated with Image Update; None where the reader has no right to them, or the trigger scales."""
+    """Return the boxes of Associated with Image Update; None where the reader may not use them or the trigger scales."""
     if not may_subscribe(request.user, application) or (trigger is not None and trigger.action != Action.REDEPLOY):
         return None
     return SubscriptionForms(
@@ -266,14 +266,14 @@ def _read_boxes(
 
 
 def _are_valid(form: TriggerOptionsForm, boxes: SubscriptionForms | None) -> bool:
-    """Both are judged, so that all errors are shown at once."""
+    """Validate both, so that all errors are shown at once."""
     return all([form.is_valid(), boxes is None or boxes.is_valid()])
 
 
 def _describe_boxes(
     request: HttpRequest, application: Application, boxes: SubscriptionForms | None, trigger: Trigger | None = None
 ) -> dict[str, Any]:
-    """Registries take their time: a dialog opens without their answers and asks for the piece that has them."""
+    """Return what the boxes need. A dialog opens without the registries' answers, which take time, and loads the boxes then."""
     if boxes is None:
         return {}
     is_piece_of_its_own = is_partial(request, "dialog") and not boxes.is_bound
@@ -288,9 +288,14 @@ def _describe_boxes(
 
 
 def _render_trigger_dialog(request: HttpRequest, trigger: Trigger, template: str, title: str, **extra: object) -> HttpResponse:
-    context = {"title": title, "trigger": trigger, "application": trigger.application, "crumbs": _crumbs(trigger.application)}
+    context = {
+        "title": title,
+        "trigger": trigger,
+        "application": trigger.application,
+        "crumbs": _application_crumbs(trigger.application),
+    }
     return render_dialog(request, template, context | extra)
 
 
-def _crumbs(application: Application) -> list[tuple[str, str]]:
+def _application_crumbs(application: Application) -> list[tuple[str, str]]:
     return [("Applications", reverse("applications")), (application.name, reverse("application", args=[application.pk]))]

@@ -1,4 +1,4 @@
-"""The audit log: who did what, filtered, page by page without counting, and as CSV."""
+"""The audit log: who did what, with filters, in pages that are not counted, and as CSV."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ COLUMNS = ("time", "user", "address", "action", "target type", "target id", "tar
 
 @dataclass(frozen=True)
 class AuditFilters:
-    """As the address has them; days are of UTC and both included. `before` is the id of the entry above the page."""
+    """The filters in the address. Days are UTC days, and both are included. `before` is the id of the entry above the page."""
 
     actor: str
     action: str
@@ -48,7 +48,7 @@ class AuditFilters:
         return bool(self.actor or self.action or self.since or self.until)
 
     def apply(self, rows: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
-        """Whole names and words alone: each filter has its index."""
+        """Match whole names and words only, since each filter has an index for that."""
         if self.actor:
             rows = rows.filter(actor=self.actor)
         if self.action:
@@ -83,15 +83,15 @@ def audit(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def audit_export(request: HttpRequest) -> StreamingHttpResponse:
-    """All that the filters let through, newest first, sent as it is read."""
+    """Stream all entries that match the filters, newest first."""
     require(request, "clusters.view_auditentry")
     rows = _list_entries(request, AuditFilters.from_request(request))
-    return send_csv("audit", COLUMNS, map(_cells, _read_all(rows)))
+    return send_csv("audit", COLUMNS, map(_entry_cells, _read_all(rows)))
 
 
 def _list_entries(request: HttpRequest, filters: AuditFilters) -> QuerySet[AuditEntry]:
     rows = AuditEntry.objects.select_related("cluster").only(
-        *("time", "actor", "address", "action", "target_type", "target_id", "target", "details", "cluster__name")
+        "time", "actor", "address", "action", "target_type", "target_id", "target", "details", "cluster__name"
     )
     return filters.apply(list_visible(request, rows)).order_by("-time", "-pk")
 
@@ -107,7 +107,7 @@ def _read_all(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:
         chunk = list(_older_than(rows, chunk[-1])[:EXPORT_CHUNK])
 
 
-def _cells(entry: AuditEntry) -> tuple[Any, ...]:
+def _entry_cells(entry: AuditEntry) -> tuple[Any, ...]:
     details = "; ".join(f"{name}: {value}" for name, value in entry.shown_details)
     about = (entry.target_type, entry.target_id, entry.target, entry.cluster or "")
     return (entry.time.isoformat(timespec="seconds"), entry.actor, entry.address or "", entry.action, *about, details)

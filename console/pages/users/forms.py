@@ -13,14 +13,14 @@ NO_ROLE = ("", "None")
 
 
 def name_password_fields(form: forms.BaseForm, first: str, second: str) -> None:
-    """In one line what AUTH_PASSWORD_VALIDATORS ask for."""
-    form.fields[first].help_text = "At least 8 characters, and not one that everybody knows."
+    """Label both fields and say in one line what AUTH_PASSWORD_VALIDATORS require."""
+    form.fields[first].help_text = "At least 8 characters; common passwords are not accepted."
     form.fields[second].help_text = ""
     form.fields[second].label = f"{form.fields[first].label} again"
 
 
 class NewPasswordForm(SetPasswordForm):
-    """Somebody else's."""
+    """A new password for another user."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,7 +30,7 @@ class NewPasswordForm(SetPasswordForm):
 class OwnPasswordForm(PasswordChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["old_password"].label = "Present password"
+        self.fields["old_password"].label = "Current password"
         name_password_fields(self, "new_password1", "new_password2")
 
 
@@ -55,7 +55,7 @@ class UserForm(RoleForm, BaseUserCreationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         name_password_fields(self, "password1", "password2")
-        self.fields["role"].help_text = "Roles on single clusters are given on the user's page."
+        self.fields["role"].help_text = "Roles per cluster are given on the user's page."
 
 
 class GrantForm(forms.Form):

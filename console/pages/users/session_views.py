@@ -1,4 +1,4 @@
-"""What belongs to one reader rather than to a page: the theme and the password."""
+"""The settings of the signed-in user: theme and password."""
 
 from django.contrib import messages
 from django.contrib.auth.forms import PasswordChangeForm
@@ -29,7 +29,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 
 class PasswordView(PasswordChangeView):
-    """One's own password; the other sessions of its user end."""
+    """Change the password of the signed-in user. Their other sessions end."""
 
     form_class = OwnPasswordForm
     template_name = "console/users/password.html"
@@ -40,7 +40,7 @@ class PasswordView(PasswordChangeView):
         with transaction.atomic():
             response = super().form_valid(form)
             record_act(self.request, "user.change", form.user, fields=["password"])
-        messages.success(self.request, "Your password is changed. Your other sessions have ended.")
+        messages.success(self.request, "Your password was changed. Your other sessions have ended.")
         return response
 
 

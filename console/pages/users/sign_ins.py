@@ -1,4 +1,4 @@
-"""Sign-ins, failed ones and sign-outs in the audit log."""
+"""Record sign-ins, failed sign-ins and sign-outs in the audit log."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
 
 @receiver(user_login_failed)
 def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """The name that was tried; Django has replaced the password by stars, and nothing of it is kept."""
+    """Record the name that was tried. Django has replaced the password with stars, and no part of it is kept."""
     address = client_address(request) if request else None
     record(None, "sign_in.fail", actor=str(credentials.get("username") or "").replace("\0", ""), address=address)
 
 
 @receiver(user_logged_out)
 def record_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
-    """Not of somebody whose session had ended before."""
+    """Record a sign-out, unless the session had already ended."""
     if user is not None:
         record(user, "sign_out", address=client_address(request))

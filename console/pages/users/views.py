@@ -1,4 +1,4 @@
-"""Users and roles: who there is, what they may, and where. The rest is in the Django admin."""
+"""Users and roles: the list, one user, and their roles on all clusters and per cluster. The rest is in the Django admin."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def users(request: HttpRequest) -> HttpResponse:
     query = read_query(request, "q")
     rows = _with_roles().filter(username__icontains=query) if query else _with_roles()
     page = paginate(request, rows.order_by("username"))
-    context = {"title": "Users and roles", "query": query, "page": page, "users": [_describe(user) for user in page]}
+    context = {"title": "Users and roles", "query": query, "page": page, "users": [_describe_user(user) for user in page]}
     return render(request, "console/users/_users.html" if is_partial(request, "list") else "console/users/users.html", context)
 
 
@@ -47,10 +47,10 @@ def user_create(request: HttpRequest) -> HttpResponse:
         with transaction.atomic():
             added = form.save()
             set_role(added, form.chosen_role())
-            record_act(request, "user.add", added, role=_name(form.chosen_role()))
-        messages.success(request, f"{added} is added.")
+            record_act(request, "user.add", added, role=_name_role(form.chosen_role()))
+        messages.success(request, f"{added} was added.")
         return redirect_to(request, "user", added.pk)
-    context = {"title": "Add user", "form": form, "crumbs": _crumbs()}
+    context = {"title": "Add user", "form": form, "crumbs": _users_crumbs()}
     return render_dialog(request, "console/users/_user_create.html", context)
 
 
@@ -65,11 +65,11 @@ def user_role(request: HttpRequest, user_id: int) -> HttpResponse:
     try:
         with keep_administrators(request.user):
             set_role(shown, role)
-            record_act(request, "user.change", shown, role=_name(role), former=_name(former))
+            record_act(request, "user.change", shown, role=_name_role(role), former=_name_role(former))
     except LockedOut as error:
         messages.error(request, f"{error} Nothing was changed.")
     else:
-        what = f"is {_name(role)} on all clusters" if role else "has no role for all clusters any more"
+        what = f"is {_name_role(role)} on all clusters" if role else "no longer has a role for all clusters"
         messages.success(request, f"{shown} {what}.")
     return redirect_to(request, "user", shown.pk)
 
@@ -77,10 +77,10 @@ def user_role(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def user_switch(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Deactivate or activate, as `active` says. GET asks whether to deactivate."""
+    """Deactivate or activate, as `active` says. GET shows the dialog that confirms a deactivation."""
     shown = _get_managed(request, user_id)
     if request.method != "POST":
-        context = {"title": "Deactivate user", "shown": shown, "crumbs": _crumbs(shown)}
+        context = {"title": "Deactivate user", "shown": shown, "crumbs": _users_crumbs(shown)}
         return render_dialog(request, "console/users/_user_switch.html", context)
     shown.is_active = request.POST.get("active") == "1"
     try:
@@ -90,7 +90,7 @@ def user_switch(request: HttpRequest, user_id: int) -> HttpResponse:
     except LockedOut as error:
         messages.error(request, f"{error} Nothing was changed.")
     else:
-        messages.success(request, f"{shown} {'may sign in again' if shown.is_active else 'is signed out and cannot sign in'}.")
+        messages.success(request, f"{shown} {'can sign in again' if shown.is_active else 'is signed out and cannot sign in'}.")
     return redirect_to(request, "user", shown.pk)
 
 
@@ -103,16 +103,16 @@ def user_password(request: HttpRequest, user_id: int) -> HttpResponse:
         with transaction.atomic():
             form.save()
             record_act(request, "user.change", shown, fields=["password"])
-        messages.success(request, f"{shown} has a new password, and is signed out everywhere.")
+        messages.success(request, f"{shown} has a new password and is signed out everywhere.")
         return redirect_to(request, "user", shown.pk)
-    context = {"title": "Set password", "shown": shown, "form": form, "crumbs": _crumbs(shown)}
+    context = {"title": "Set password", "shown": shown, "form": form, "crumbs": _users_crumbs(shown)}
     return render_dialog(request, "console/users/_user_password.html", context)
 
 
 @require_POST
 @console_page
 def grant_create(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Give a role on one cluster; one that is there already is changed."""
+    """Give a role on one cluster. A role that the user has there already is changed."""
     require(request, "clusters.add_clustergrant")
     shown = _get_managed(request, user_id)
     form = GrantForm(request.POST)
@@ -137,20 +137,20 @@ def grant_delete(request: HttpRequest, grant_id: int) -> HttpResponse:
     with transaction.atomic():
         record_act(request, "grant.delete", grant, user=grant.user.username, role=grant.role)
         grant.delete()
-    messages.success(request, f"{grant.user} has no role of their own on {grant.cluster} any more.")
+    messages.success(request, f"{grant.user} no longer has a role of their own on {grant.cluster}.")
     return redirect_to(request, "user", grant.user.pk)
 
 
 def _with_roles() -> QuerySet[User]:
-    """Users with `groups` and their own and their groups' grants prefetched."""
+    """Return users with `groups`, their own grants and their groups' grants prefetched."""
     grants = ClusterGrant.objects.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))
     return User.objects.prefetch_related(
         "groups", Prefetch("cluster_grants", grants), Prefetch("groups__cluster_grants", grants)
     )
 
 
-def _describe(shown: User) -> dict[str, Any]:
-    """What a row and the page show of a user."""
+def _describe_user(shown: User) -> dict[str, Any]:
+    """Return what a row and the page show of a user."""
     groups = [group for group in shown.groups.all() if group.name not in ROLE_GROUPS]
     return {
         "user": shown,
@@ -164,10 +164,10 @@ def _describe(shown: User) -> dict[str, Any]:
 def _render_user(
     request: HttpRequest, shown: User, role_form: RoleForm | None = None, grant_form: GrantForm | None = None
 ) -> HttpResponse:
-    described = _describe(shown)
+    described = _describe_user(shown)
     context = {
         "title": shown.username,
-        "crumbs": _crumbs(),
+        "crumbs": _users_crumbs(),
         "shown": shown,
         "described": described,
         "can_manage": may_manage(request.user, shown),
@@ -178,7 +178,7 @@ def _render_user(
 
 
 def _get_managed(request: HttpRequest, user_id: int) -> User:
-    """The user, if the reader may change them."""
+    """Return the user, if the reader may change them."""
     require(request, "auth.change_user")
     shown = get_object_or_404(User, pk=user_id)
     if not may_manage(request.user, shown):
@@ -186,10 +186,10 @@ def _get_managed(request: HttpRequest, user_id: int) -> User:
     return shown
 
 
-def _name(role: Role | None) -> str:
+def _name_role(role: Role | None) -> str:
     return str(role.label) if role else "none"
 
 
-def _crumbs(shown: User | None = None) -> list[tuple[str, str]]:
+def _users_crumbs(shown: User | None = None) -> list[tuple[str, str]]:
     own = [(shown.username, reverse("user", args=[shown.pk]))] if shown else []
     return [("Users", reverse("users")), *own]

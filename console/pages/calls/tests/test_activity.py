@@ -1,8 +1,8 @@
-"""The list of all calls: its filters, its pages, its export; and the chart of a day of them."""
+"""The list of all calls: its filters, its pages, its export."""
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,7 +15,6 @@ from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory
 from clusters.tests.users import make_user
 from console.pages.calls import activity
-from console.pages.overview.call_chart import HOURS, chart_calls
 from triggers.models import CallState, TriggerCall
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
@@ -62,7 +61,7 @@ class TestFilters:
         assert [row["id"] for row in exported(reader)] == [str(wanted.pk)]  # remembered
         assert len(exported(reader, "?cluster=all")) == 2
 
-    def test_what_the_address_has_wrongly_is_no_filter(self, reader, shop):
+    def test_invalid_values_in_the_address_are_no_filters(self, reader, shop):
         call = add_call(shop)
         for wrong in (
             "state=x",
@@ -75,13 +74,13 @@ class TestFilters:
             assert shown(reader, f"?{wrong}") == [call.pk]
 
     def test_before_any_call_there_is_a_next_step(self, reader, shop):
-        assert "No call yet." in reader.get("/activity/").content.decode()
+        assert "No calls yet." in reader.get("/activity/").content.decode()
         assert "There are no older calls." in reader.get(f"/activity/?before=0.{'0' * 32}").content.decode()
 
 
 class TestPages:
     def walk(self, client, query):
-        """The pages' calls, following `older` to the end."""
+        """Return the calls of all pages, following `older` to the end."""
         pages, before = [], ""
         while True:
             page = client.get(f"/activity/?{query}{before}").context["page"]
@@ -98,7 +97,7 @@ class TestPages:
         assert [len(page) for page in pages] == [3, 3, 2]
         assert sorted(sum(pages, [])) == sorted(calls)
 
-    def test_a_page_looks_through_so_many_calls_and_says_how_far(self, reader, shop, monkeypatch):
+    def test_a_page_searches_so_many_calls_and_says_how_far_back(self, reader, shop, monkeypatch):
         monkeypatch.setattr(activity, "SEARCHED", 4)
         calls = [add_call(shop, timedelta(minutes=number)).pk for number in range(10)]
         TriggerCall.objects.filter(pk__in=[calls[1], calls[9]]).update(state=CallState.FAILED)
@@ -107,7 +106,7 @@ class TestPages:
         assert sum(pages, []) == [calls[1], calls[9]]
         assert "Searched back to" in reader.get("/activity/?state=failed").content.decode()
 
-    def test_calls_of_few_applications_are_all_looked_through(self, reader, shop, monkeypatch):
+    def test_all_calls_of_few_applications_are_searched(self, reader, shop, monkeypatch):
         monkeypatch.setattr(activity, "SEARCHED", 4)
         rare = ApplicationFactory(cluster=shop.cluster, name="rare")
         wanted = add_call(rare, timedelta(days=1))
@@ -143,7 +142,7 @@ class TestExport:
         text = b"".join(reader.get("/activity/export/").streaming_content).decode()
         assert not any(call.trigger.secret in text for call in calls)
 
-    def test_it_has_what_the_reader_may_see_alone(self, shop):
+    def test_it_has_only_what_the_reader_may_see(self, shop):
         hidden = add_call(ApplicationFactory(name="hidden"))
         seen = add_call(shop)
         make_user("vera", Role.VIEWER, shop.cluster)
@@ -154,55 +153,3 @@ class TestExport:
 
     def test_it_is_refused_to_those_not_signed_in(self, client):
         assert client.get("/activity/export/")["Location"].startswith("/login/")
-
-
-class TestChart:
-    NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-
-    def chart(self, shop, *calls, applications=None):
-        for age, state in calls:
-            TriggerCallFactory(trigger=TriggerFactory(application=shop), queued_at=self.NOW - age, state=state)
-        return chart_calls(applications, self.NOW)
-
-    def test_calls_stand_in_their_hours_stacked_by_outcome(self, shop):
-        failed, well = CallState.FAILED, CallState.SUCCEEDED
-        minutes = timedelta(minutes=1)
-        chart = self.chart(shop, (minutes, well), (2 * minutes, failed), (90 * minutes, well), (24 * 60 * minutes, well))
-        assert [(part.tone, part.x) for part in chart.parts] == [("ok", 220), ("ok", 230), ("bad", 230)]
-        assert chart.parts[1].y == chart.parts[2].y + chart.parts[2].height
-        assert all(part.y >= 0 and part.y + part.height <= chart.height for part in chart.parts)
-        assert chart.text == "Calls of the last 24 hours: 3 calls, 2 succeeded, 1 failed; at most 2 in one hour."
-        assert chart.columns[-1].title == "12:00 UTC: 2 calls, 1 succeeded, 1 failed"
-        assert chart.columns[0].title == "13:00 UTC: no call"
-
-    def test_one_among_thousands_is_seen(self, shop, monkeypatch):
-        monkeypatch.setattr(
-            "console.pages.overview.call_chart._count_by_hour",
-            lambda *_: {(HOURS - 1, state): 1 for state in CallState} | {(HOURS - 1, CallState.SUCCEEDED): 90_000},
-        )
-        chart = self.chart(shop)
-        assert len(chart.parts) == 5
-        assert all(part.height >= 2 and part.y >= 0 for part in chart.parts)
-
-    def test_nothing_draws_nothing(self, shop):
-        chart = self.chart(shop)
-        assert (chart.parts, chart.total) == ([], 0)
-
-
-class TestOverview:
-    def test_the_most_called_applications_of_the_last_day_come_first(self, reader, shop):
-        calm = ApplicationFactory(cluster=shop.cluster, name="calm")
-        ApplicationFactory(cluster=shop.cluster, name="silent")
-        add_call(calm)
-        for age in (0, 1, 2):
-            add_call(shop, timedelta(hours=age), state=CallState.FAILED if age else CallState.SUCCEEDED)
-        for _ in range(5):
-            add_call(calm, timedelta(days=2))
-        found = reader.get("/").context["most_called"]
-        assert [(one.name, one.call_count, one.broken_count) for one in found] == [("shop", 3, 2), ("calm", 1, 0)]
-
-    def test_the_chart_has_a_text_and_no_style(self, reader, shop):
-        add_call(shop)
-        text = reader.get("/").content.decode()
-        assert 'role="img" aria-label="Calls of the last 24 hours: 1 call, 1 succeeded; at most 1 in one hour."' in text
-        assert "style=" not in text

@@ -1,10 +1,8 @@
-"""Registries' pages: what is stored and never shown, what is tested, the inbound link, and how senders are told of it."""
+"""Registries' pages: what is stored and never shown, what is tested, and the inbound link."""
 
 import json
-import shlex
 
 import pytest
-import yaml
 from django.contrib.auth.models import Permission
 from django.test import Client
 
@@ -14,7 +12,7 @@ from clusters.registry_form import EXAMPLES, HINTS, HOSTS
 from clusters.roles import Role
 from clusters.tests.factories import RegistryFactory
 from clusters.tests.users import make_user
-from console.pages.registries.registry_setup import MASK, SENDERS, list_set_ups
+from console.pages.registries.sender_guides import GUIDES
 from triggers.models import Delivery
 from triggers.tests.factories import ImageSubscriptionFactory
 
@@ -29,7 +27,7 @@ def registry():
 
 
 class FakeRegistry:
-    """Answers every test; `asked` are the registries that it was asked with."""
+    """A registry that answers every test. `asked` has the registries that were tested."""
 
     def __init__(self):
         self.asked = []
@@ -162,7 +160,7 @@ class TestTest:
         assert "It answers 401: the &lt;password&gt; is wrong." in text
         assert "typed password" not in text
 
-    def test_a_wrong_form_asks_nobody(self, reader, fake_registry):
+    def test_a_wrong_form_queries_no_registry(self, reader, fake_registry):
         assert "is not the host" in texts_of(reader.post("/registries/test/", TYPED | {"host": "no host"}))
         assert fake_registry.asked == []
 
@@ -182,7 +180,7 @@ class TestTest:
 
 
 class TestInboundLink:
-    def test_no_page_holds_it_before_it_is_asked_for(self, reader, registry):
+    def test_no_page_holds_it_before_it_is_revealed(self, reader, registry):
         for path in ("/registries/", f"/registries/{registry.pk}/", f"/registries/{registry.pk}/rotate/"):
             assert registry.hook_token not in texts_of(reader.get(path))
 
@@ -192,7 +190,7 @@ class TestInboundLink:
         revealed = json.loads(response.content)
         link = f"https://windlass.example.com/hook/registry/{registry.hook_token}"
         assert revealed["link"] == link
-        assert revealed.keys() == {"link", *(sender.key for sender in SENDERS)}
+        assert revealed.keys() == {"link", *(guide.key for guide in GUIDES)}
         assert all(link in text for text in revealed.values())
         assert AuditEntry.objects.latest("pk").action == "registry.reveal"
 
@@ -211,48 +209,8 @@ class TestInboundLink:
         assert AuditEntry.objects.latest("pk").action == "registry.rotate"
 
 
-class TestSetUp:
-    LINK = "https://windlass.example.com/hook/registry/$a'b\"c`d\\e#{f}"
-
-    def text_of(self, key, registry):
-        return next(sender for sender in SENDERS if sender.key == key).write(registry, self.LINK)
-
-    def test_the_registrys_own_kind_comes_first_and_then_what_suits_any(self):
-        found = list_set_ups(Registry(kind="quay", host="quay.io"), "https://windlass.example.com")
-        assert [one.sender.key for one in found[:4]] == ["quay", "curl", "diun", "wud"]
-        assert [one.is_open for one in found] == [True] + [False] * (len(SENDERS) - 1)
-        assert all(MASK in one.text and not one.revealed for one in found)
-
-    def test_every_kind_has_a_sender(self):
-        assert {*Registry.Kind.values} - {"other"} <= {sender.key for sender in SENDERS}
-
-    def test_yaml_holds_the_link_as_it_is(self, registry):
-        [endpoint] = yaml.safe_load(self.text_of("distribution", registry))["notifications"]["endpoints"]
-        assert (endpoint["url"], endpoint["headers"]) == (self.LINK, {"Authorization": ["SIGNING-SECRET"]})
-        assert yaml.safe_load(self.text_of("diun", registry))["notif"]["webhook"]["endpoint"] == self.LINK
-        environment = yaml.safe_load(self.text_of("wud", registry))["services"]["wud"]["environment"]
-        assert environment["WUD_TRIGGER_HTTP_WINDLASS_URL"] == self.LINK.replace("$", "$$")
-
-    @pytest.mark.parametrize("signing_secret", ["", "kept secret"])
-    @pytest.mark.parametrize("key", ["acr", "ecr", "artifact_registry", "curl"])
-    def test_a_shell_holds_the_link_as_it_is(self, registry, key, signing_secret):
-        registry.signing_secret = signing_secret
-        text = self.text_of(key, registry)
-        assert any(word.endswith(self.LINK) for word in shlex.split(text.replace("\\\n", " "))), text
-        assert "kept secret" not in text
-
-    def test_a_call_of_a_registry_with_a_signing_secret_is_signed(self, registry):
-        assert "X-Hub-Signature-256" in self.text_of("curl", registry)
-        registry.signing_secret = ""
-        assert "X-Hub-Signature-256" not in self.text_of("curl", registry)
-
-    def test_amazons_rule_is_made_in_the_registrys_region(self, registry):
-        registry.host = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
-        assert "AWS_REGION=us-west-2" in self.text_of("ecr", registry)
-
-
 class TestList:
-    def test_none_yet_says_what_one_is_good_for(self, reader):
+    def test_an_empty_list_says_what_a_registry_is_for(self, reader):
         text = texts_of(reader.get("/registries/"))
         assert "its inbound link turns a push into a redeploy" in text
         assert text.count('href="/registries/new/"') == 1
@@ -267,7 +225,7 @@ class TestList:
         page = reader.get(f"/registries/{registry.pk}/?tab=subscriptions").context["page"]
         assert {one.repository.partition("/")[0] for one in page} == {"harbor.example.com", "harbor.internal:8443"}
 
-    def test_who_has_a_role_on_one_cluster_sees_neither_pages_nor_ways_to_them(self, fleet):
+    def test_a_role_on_one_cluster_shows_neither_the_pages_nor_links_to_them(self, fleet):
         client = sign_in(Role.ADMINISTRATOR, fleet.cluster)
         assert client.get("/registries/").status_code == 403
         assert client.get(f"/registries/{fleet.registry.pk}/").status_code == 404
@@ -276,7 +234,7 @@ class TestList:
         assert "/deliveries/" not in text
         assert client.get("/search/", {"q": fleet.registry.host}).context["groups"] == []
 
-    def test_who_may_not_read_the_access_log_is_shown_no_deliveries(self, fleet):
+    def test_readers_who_may_not_see_deliveries_are_shown_none(self, fleet):
         user = make_user("keeper")
         user.user_permissions.add(Permission.objects.get(codename="view_registry"))
         client = Client()
@@ -291,10 +249,10 @@ class TestList:
         assert (group.label, [entry.url for entry in group.entries]) == ("Registries", [f"/registries/{registry.pk}/"])
 
 
-def test_deleting_says_what_is_lost_and_keeps_the_access_log(reader, fleet):
+def test_deleting_says_what_is_lost_and_keeps_the_deliveries(reader, fleet):
     registry = fleet.registry
     text = texts_of(reader.get(f"/registries/{registry.pk}/delete/"))
-    assert "Pushes of the 1 subscription to its repositories arrive no more" in text
+    assert "Pushes no longer reach the 1 subscription to its repositories." in text
     assert "pulled without credentials" in text
     response = reader.post(f"/registries/{registry.pk}/delete/")
     assert response["Location"] == "/registries/"

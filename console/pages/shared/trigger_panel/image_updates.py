@@ -1,4 +1,4 @@
-"""Associated with Image Update on the pages: the mark of a trigger that follows images, and where its registries are set up."""
+"""Image updates on the pages: what a trigger follows, and where the registries of its images are set up."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from triggers.pushes.subscription_forms import SubscriptionForms
 from triggers.pushes.subscriptions import describe_condition, host_of
 from triggers.selectors import subscriptions_with_last_delivery
 
-SHOWN = ("host", "aliases")  # of a registry: what else it has is secret or long
+SHOWN = ("host", "aliases")  # the fields of a registry that are neither secret nor long
 
 
 @dataclass(frozen=True)
 class SetupLink:
-    """Where the registry of an image is set up. `stored`: Windlass knows it; else the page that adds it."""
+    """The page where the registry of an image is set up: its own if it is `stored` in Windlass, else the page that adds it."""
 
     host: str
     stored: bool
@@ -29,10 +29,10 @@ class SetupLink:
 
 @dataclass(frozen=True)
 class ImageUpdate:
-    """What a row of the trigger panel says of a subscription, beside its own fields. `setup`: of one that waits for its
-    registry; None where it is not for this reader.
+    """A subscription with what its row in the trigger panel shows beside its own fields.
 
-    `delivery`: the address of its last delivery in the access log; empty where the reader may not see it."""
+    `setup` is set for one that waits for its registry, and None where the reader may not set that up. `delivery` is the address
+    of its last delivery, empty where the reader may not see it."""
 
     subscription: Any
     condition: str
@@ -49,12 +49,12 @@ class ImageUpdate:
 
 
 def is_waiting(subscription: Any) -> bool:
-    """Nothing was ever heard of this image: somebody may have to set its registry up."""
+    """Return whether no push of this image ever arrived, so that its registry may still have to be set up."""
     return subscription.last_decision is None and not subscription.poll_seconds
 
 
 def add_image_updates(request: HttpRequest, triggers: Iterable[Trigger]) -> list[Trigger]:
-    """The triggers, each with `image_updates`."""
+    """Return the triggers, each with `image_updates`."""
     shown = list(triggers)
     seen = {trigger.pk for trigger in shown if request.user.has_perm("triggers.view_imagesubscription", trigger)}
     rows = list(subscriptions_with_last_delivery().filter(trigger__in=seen)) if seen else []
@@ -69,13 +69,13 @@ def add_image_updates(request: HttpRequest, triggers: Iterable[Trigger]) -> list
 
 
 def find_delivery_address(request: HttpRequest, delivery: Any) -> str:
-    """Of a delivery's id in the access log; empty without one, and where the reader may not see it."""
+    """Return the address of the delivery with this id; empty without an id, or where the reader may not see it."""
     may_see = delivery is not None and request.user.has_perm("triggers.view_delivery")
     return reverse("delivery", args=[delivery]) if may_see else ""
 
 
 def add_setup_links(request: HttpRequest, boxes: SubscriptionForms) -> SubscriptionForms:
-    """The boxes that were refused get `setup`, where the reader may see it."""
+    """Set `setup` on the boxes that were refused, where the reader may see it."""
     refused = [form for form in boxes if form.permission is not None and form.refusal]
     links = find_setup_links(request, {form.repository for form in refused})
     for form in refused:
@@ -84,7 +84,7 @@ def add_setup_links(request: HttpRequest, boxes: SubscriptionForms) -> Subscript
 
 
 def find_setup_links(request: HttpRequest, repositories: Iterable[str]) -> dict[str, SetupLink]:
-    """By repository, those that the reader may open. One query at most, and no secret is read."""
+    """Return the links by repository, where the reader may open them. Runs one query at most and reads no secret."""
     wanted = {repository: host_of(repository) for repository in repositories}
     if not wanted or not request.user.has_perm("clusters.view_registry"):
         return {}

@@ -1,6 +1,6 @@
-"""Trigger links made ready for people: what a page shows to anybody, and what it shows only to who asked for the secret.
+"""The links of triggers and the ways to call them: what a page shows to every reader, and what only after a reveal.
 
-A page's source holds no secret before it was asked for; each asking is recorded (triggers.audited.reveal_secret).
+A page's source holds no secret before the reader reveals it, and each reveal is recorded (triggers.audited.reveal_secret).
 """
 
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from functools import cached_property
 
 from django.http import HttpRequest
 
-from console.pages.shared.trigger_panel import pipelines
+from console.pages.shared.trigger_panel import snippet_texts
 from console.wording import parts
 from triggers.models import Action, AlertState, Trigger
 from triggers.selectors import build_trigger_link, public_base_url
@@ -23,7 +23,7 @@ OPEN_TAB = "curl"
 
 @dataclass(frozen=True)
 class Snippet:
-    """A way to call a trigger. `text` holds no secret; `revealed` does, where the text needs it and it was asked for."""
+    """A way to call a trigger. `text` holds no secret. `revealed` holds it, if the text needs it and the reader revealed it."""
 
     key: str
     label: str
@@ -38,7 +38,7 @@ class Snippet:
 
 @dataclass(frozen=True)
 class TriggerSnippets:
-    """What may be seen: the link without its secret, in two parts so that its middle can be elided; the ways to call it."""
+    """The ways to call a link that every reader sees, and the link without its secret, in two parts to elide its middle."""
 
     head: str
     tail: str
@@ -47,13 +47,13 @@ class TriggerSnippets:
 
     @cached_property
     def ways(self) -> list[Snippet]:
-        """Made when they are shown: of a long list of triggers one at most is open."""
+        """The ways to call it, written only when they are shown: of a long list of triggers at most one is open."""
         return self.list_ways()
 
 
 @dataclass(frozen=True)
 class TriggerSecrets:
-    """What must be asked for: the secret, and by their keys the snippets that hold it."""
+    """A trigger's secret and the snippets that hold it, by their keys. A reader must reveal them."""
 
     secret: str
     link: str
@@ -63,15 +63,32 @@ class TriggerSecrets:
 
 
 def describe_triggers(request: HttpRequest, triggers: Iterable[Trigger], shown: int | None = None) -> list[Trigger]:
-    """The triggers, each with `snippets` and `secrets`: None but for that with the id `shown`, if the reader may see them."""
+    """Return the triggers, each with `terms`, `snippets` and `secrets`.
+
+    `secrets` is None except on the trigger with the id `shown`, if the reader may see them."""
     described = list(triggers)
     for trigger in described:
         secrets = None
         if trigger.pk == shown and request.user.has_perm("triggers.reveal_trigger", trigger):
             secrets = build_secrets(request, trigger)
+        trigger.terms = describe_terms(trigger)  # type: ignore[attr-defined]
         trigger.secrets = secrets  # type: ignore[attr-defined]
         trigger.snippets = build_snippets(request, trigger, secrets)  # type: ignore[attr-defined]
     return described
+
+
+def describe_terms(trigger: Trigger) -> str:
+    """Return what the trigger does and its limits, such as `Resource Scaling of web, at least 2, cool-down 60 s`."""
+    terms = [trigger.get_action_display() + (f" of {trigger.service.name}" if trigger.service else "")]
+    if trigger.min_replicas is not None:
+        terms.append(f"at least {trigger.min_replicas}")
+    if trigger.max_replicas is not None:
+        terms.append(f"at most {trigger.max_replicas}")
+    if trigger.cooldown_seconds:
+        terms.append(f"cool-down {trigger.cooldown_seconds} s")
+    if trigger.alert_state == AlertState.RESOLVED:
+        terms.append("acts when an alert is resolved")
+    return ", ".join(terms)
 
 
 def build_snippets(request: HttpRequest, trigger: Trigger, secrets: TriggerSecrets | None = None) -> TriggerSnippets:
@@ -91,27 +108,27 @@ def build_secrets(request: HttpRequest, trigger: Trigger) -> TriggerSecrets:
 
 
 def _fill_link(trigger: Trigger, link: str, secret: str) -> TriggerSecrets:
-    """The snippets that hold the link with its secret, or with what stands for it."""
+    """Return the snippets that hold the link with its secret, or with the mask in its place."""
     example = link + _example_parameters(trigger)
     resolved = trigger.alert_state == AlertState.RESOLVED
     return TriggerSecrets(
         secret=secret,
         link=link,
-        curl=pipelines.write_curl_line(example),
-        alertmanager=pipelines.write_alertmanager_receiver(example, resolved=resolved),
-        grafana=pipelines.write_grafana_contact_point(example, trigger.public_id, resolved=resolved),
+        curl=snippet_texts.write_curl_line(example),
+        alertmanager=snippet_texts.write_alertmanager_receiver(example, resolved=resolved),
+        grafana=snippet_texts.write_grafana_contact_point(example, trigger.public_id, resolved=resolved),
     )
 
 
 def _list_ways(trigger: Trigger, address: str, masked: TriggerSecrets, secrets: TriggerSecrets | None) -> list[Snippet]:
-    """`address`: the link up to its secret."""
+    """Return the ways to call the trigger. `address` is the link up to its secret."""
     address += _example_parameters(trigger)
     return [
         Snippet("link", "Link", masked.link, True, secrets.link if secrets else ""),
         Snippet("curl", "curl", masked.curl, True, secrets.curl if secrets else ""),
-        Snippet("jenkins", "Jenkinsfile", pipelines.write_jenkins_stage(address)),
-        Snippet("github", "GitHub Actions", pipelines.write_github_step(address)),
-        Snippet("gitlab", "GitLab CI", pipelines.write_gitlab_job(address)),
+        Snippet("jenkins", "Jenkinsfile", snippet_texts.write_jenkins_stage(address)),
+        Snippet("github", "GitHub Actions", snippet_texts.write_github_step(address)),
+        Snippet("gitlab", "GitLab CI", snippet_texts.write_gitlab_job(address)),
         Snippet("alertmanager", "Alertmanager", masked.alertmanager, True, secrets.alertmanager if secrets else ""),
         Snippet("grafana", "Grafana", masked.grafana, True, secrets.grafana if secrets else ""),
     ]
@@ -128,11 +145,11 @@ def _example_parameters(trigger: Trigger) -> str:
 
 
 def remember_shown_trigger(request: HttpRequest, trigger: Trigger) -> None:
-    """The next page of an application shows this trigger's secret: it was made or asked for just now, and recorded."""
+    """Make the next page of an application show this trigger's secret. Creating or revealing it was recorded."""
     request.session[SHOWN] = trigger.pk
 
 
 def forget_shown_trigger(request: HttpRequest) -> int | None:
-    """The id of the trigger to show. Once: a reload shows it no more."""
+    """Return the id of the trigger to show, and forget it: a reload shows the secret no longer."""
     shown: int | None = request.session.pop(SHOWN, None)
     return shown

@@ -1,4 +1,4 @@
-"""The calls of a trigger in seven days as a row of small bars: one a day, what went wrong in a colour of its own."""
+"""A trigger's calls of seven days as a row of small bars: one for each day, with failures in a colour of their own."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from triggers.calls.tallies import TRIGGER, count_calls_of
 from triggers.models import Trigger
 
 DAYS = 7
-STEP, BAR, HEIGHT = 8, 6, 26  # of a bar with its gap, of a bar, of the whole; in the drawing's own units
+STEP, BAR, HEIGHT = 8, 6, 26  # a bar with its gap, a bar, the whole height; in units of the drawing
 DAY = (
     f'<rect class="sparkline-day" x="{{0}}" y="0" width="{BAR}" height="{HEIGHT}"><title>{{1}}</title></rect>'
     f'<rect class="sparkline-base" x="{{0}}" y="{HEIGHT - 1}" width="{BAR}" height="1"/>'
@@ -23,7 +23,7 @@ PART = f'<rect class="tone-{{}}" x="{{}}" y="{{}}" width="{BAR}" height="{{}}"/>
 
 @dataclass(frozen=True)
 class Sparkline:
-    """`text` says in words what `bars` show; `days` what each day's place says under the pointer."""
+    """A drawing of seven days. `text` says in words what `bars` show; `days` has each day's place and its tooltip."""
 
     bars: list[OutcomeBar]
     days: list[tuple[int, str]]
@@ -31,7 +31,7 @@ class Sparkline:
     text: str
 
     def draw(self) -> SafeString:
-        """The picture and the number beside it. Written here, since a long list of triggers holds many of them."""
+        """Return the picture and the number beside it. Not a template, since a long list holds many of them."""
         return format_html(
             '<span class="sparkline"><svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"'
             ' aria-label="{text}">{days}{bars}</svg>'
@@ -46,7 +46,7 @@ class Sparkline:
 
 
 def add_sparklines(triggers: Iterable[Trigger], now: datetime) -> list[Trigger]:
-    """The triggers, each with `week`: its calls by day (of UTC), the present one and the six before it. One query for all."""
+    """Return the triggers, each with `week`: its calls of today and the six days before, in UTC. Runs one query for all."""
     described = list(triggers)
     today = now.astimezone(UTC).date()
     days = [today - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
@@ -57,7 +57,7 @@ def add_sparklines(triggers: Iterable[Trigger], now: datetime) -> list[Trigger]:
 
 
 def _count_by_day(trigger_ids: list[int], days: list[date]) -> dict[int, dict[tuple[int, str], int]]:
-    """By trigger, and then by the day's place among the days and by state."""
+    """Return the counts by trigger, then by the day's place among the days and the state."""
     midnights = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]
     counts: dict[int, dict[tuple[int, str], int]] = defaultdict(dict)
     for (trigger_id, place, state), number in count_calls_of(

@@ -212,7 +212,7 @@ class TestEditTrigger:
             reader.post(f"/triggers/{trigger.pk}/edit/", body)
             trigger.refresh_from_db()
             assert trigger.alert_state == "resolved"
-        assert "acts on alerts that are resolved" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
+        assert "acts when an alert is resolved" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
 
     def test_on_a_swarm_what_becomes_of_a_failure_can_be_chosen(self, reader, swarm_fleet):
         reader.post(f"/triggers/{swarm_fleet.trigger.pk}/edit/", {"name": "n", "on_failure": "pause"})
@@ -297,7 +297,7 @@ class TestTriggersList:
     def test_it_is_narrowed_to_a_service(self, reader, fleet):
         response = reader.get(f"/triggers/?service={fleet.service.pk}")
         assert list(response.context["page"]) == [fleet.scaling_trigger]
-        assert f"1 trigger that names {fleet.service.name}" in summary_of(response)
+        assert f"1 trigger for {fleet.service.name}" in summary_of(response)
         assert f"/triggers/?service={fleet.service.pk}" in text_of(reader.get(fleet.pages["service"]))
         for wrong in ("x", "9" * 30):
             assert reader.get(f"/triggers/?service={wrong}").status_code == 200

@@ -39,7 +39,7 @@ def piece_url(application, query=""):
 
 
 def sent(repository=SHOP, **fields):
-    """A ticked box as a browser sends it."""
+    """Return a ticked box as a browser sends it."""
     return {
         f"{prefix_of(repository)}-{name}": value for name, value in ({"shown": "True", "associated": "on"} | fields).items()
     }
@@ -61,7 +61,7 @@ def text_of(response):
 
 
 def box_of(text, repository=SHOP):
-    """The check box of the repository, its tag alone."""
+    """Return the tag of the repository's check box."""
     return re.search(rf'<input type="checkbox" id="id_{prefix_of(repository)}-associated"[^>]*>', text)[0]
 
 
@@ -75,14 +75,14 @@ def second(fleet):
 
 
 class TestBoxes:
-    def test_the_dialog_opens_without_asking_a_registry(self, reader, fleet, monkeypatch):
+    def test_the_dialog_opens_without_querying_a_registry(self, reader, fleet, monkeypatch):
         monkeypatch.setattr(subscriptions, "find_push_permission", lambda name: pytest.fail("a registry is asked"))
         text = text_of(reader.get(new_url(fleet.application), headers=DIALOG))
         assert 'hx-trigger="load"' in text
         assert f'hx-get="{piece_url(fleet.application)}"' in text
-        assert "Asking the registry" in text
+        assert "Checking the registry" in text
 
-    def test_without_scripts_the_page_has_asked(self, reader, fleet):
+    def test_without_scripts_the_page_has_queried_them(self, reader, fleet):
         text = text_of(reader.get(new_url(fleet.application)))
         assert 'hx-trigger="load"' not in text
         assert "disabled" not in box_of(text)
@@ -106,14 +106,14 @@ class TestBoxes:
         assert "may pull, not push" in text
         assert 'href="/registries/new/?host=docker.io"' in text
         assert f'href="/registries/{registry.pk}/"' in text
-        assert "Ask again" in text
+        assert "Check again" in text
         client = Client()
         client.force_login(make_user("deployer", Role.DEPLOYER, fleet.cluster))
         text = text_of(client.get(piece_url(fleet.application)))
         assert "may pull, not push" in text
         assert "/registries/" not in text
 
-    def test_an_image_by_its_digest_is_not_asked_about(self, reader, fleet, monkeypatch):
+    def test_no_registry_is_queried_for_an_image_by_its_digest(self, reader, fleet, monkeypatch):
         fleet.service.image = "shop@sha256:" + "1" * 64
         fleet.service.save()
         monkeypatch.setattr(subscriptions, "find_push_permission", lambda name: pytest.fail("a registry is asked"))
@@ -124,9 +124,9 @@ class TestBoxes:
 
     def test_an_application_without_images_says_so(self, reader, fleet):
         fleet.service.delete()
-        assert "runs an image that could be pushed" in text_of(reader.get(new_url(fleet.application), headers=DIALOG))
+        assert "runs an image that can be pushed" in text_of(reader.get(new_url(fleet.application), headers=DIALOG))
 
-    def test_registries_are_asked_side_by_side_and_a_slow_one_is_not_waited_for(self, reader, fleet, second, monkeypatch):
+    def test_registries_are_queried_in_parallel_and_a_slow_one_is_not_waited_for(self, reader, fleet, second, monkeypatch):
         both, slow_may_end = threading.Barrier(2, timeout=20), threading.Event()
 
         def find(repository):
@@ -164,7 +164,7 @@ class TestBoxes:
         permissions[SHOP] = "<script>alert(1)</script>"
         assert "<script>alert" not in text_of(reader.get(piece_url(fleet.application)))
 
-    def test_who_may_not_subscribe_sees_no_boxes(self, fleet, admin_user):
+    def test_readers_who_may_not_subscribe_see_no_boxes(self, fleet, admin_user):
         from django.contrib.auth.models import Permission
 
         user = make_user("plain", Role.VIEWER)
@@ -225,7 +225,7 @@ class TestConfirm:
             ({"poll_minutes": "nan"}, "poll_minutes", "number"),
         ],
     )
-    def test_an_error_stands_at_its_field_and_nothing_typed_is_lost(self, reader, fleet, fields, field, words):
+    def test_an_error_is_shown_at_its_field_and_nothing_typed_is_lost(self, reader, fleet, fields, field, words):
         response = confirm(reader, fleet.application, sent(**fields), cooldown_seconds=-1)
         assert words in errors_of(response)[field][0]
         assert "cooldown_seconds" in response.context["form"].errors
@@ -265,11 +265,11 @@ class TestConfirm:
         confirm(reader, fleet.application, sent(condition="pattern", pattern="(a"), action="scaling", service=fleet.service.pk)
         assert not made().subscriptions.exists()
 
-    def test_what_remains_to_be_done_is_said(self, reader, fleet, monkeypatch):
+    def test_the_page_says_which_step_is_left(self, reader, fleet, monkeypatch):
         registry = RegistryFactory(host="docker.io")
         response = reader.post(new_url(fleet.application), {"action": "redeploy"} | sent(), follow=True)
         text = text_of(response)
-        assert "One thing remains to be done" in text
+        assert "One step is left" in text
         assert f'href="/registries/{registry.pk}/"' in text
 
 
@@ -322,11 +322,11 @@ class TestEdit:
         self.edit(reader, followed, sent(condition="pattern", pattern="v.*", poll_minutes="1.5"))
         assert not AuditEntry.objects.filter(action="trigger.change").exists()
 
-    def test_where_the_permission_is_gone_it_can_be_changed_and_removed_but_not_made_anew(self, reader, followed, permissions):
+    def test_without_the_permission_it_can_be_changed_and_removed_but_not_added_again(self, reader, followed, permissions):
         permissions[SHOP] = REASON
         text = text_of(reader.get(f"/triggers/{followed.pk}/edit/"))
         assert "disabled" not in box_of(text)
-        assert "could not be ticked anew" in text
+        assert "You can change or remove it, but not select it again." in text
         self.edit(reader, followed, sent(condition="every"))
         assert followed.subscriptions.get().condition == "every"
         self.edit(reader, followed, {f"{prefix_of(SHOP)}-shown": "True"})
@@ -334,7 +334,7 @@ class TestEdit:
         assert errors_of(self.edit(reader, followed, sent()))["associated"] == [REASON]
         assert not followed.subscriptions.exists()
 
-    def test_an_image_that_is_not_run_any_more_can_be_removed(self, reader, fleet, followed):
+    def test_an_image_that_no_longer_runs_can_be_removed(self, reader, fleet, followed):
         fleet.service.image = "other:1"
         fleet.service.save()
         text = text_of(reader.get(f"/triggers/{followed.pk}/edit/"))

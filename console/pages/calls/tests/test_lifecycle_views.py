@@ -1,13 +1,11 @@
-"""Stop, start, restart and delete on the pages and in the API: what dialogs say, what is asked for, what is recorded."""
+"""Stop, start, restart and delete on the pages and in the API: what is offered, requested and recorded."""
 
 import re
-from contextlib import nullcontext
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Application, AuditEntry, Container
 from clusters.roles import Role
 from clusters.tests.users import make_user
@@ -15,7 +13,6 @@ from triggers.models import Action, CallState, TriggerCall
 from triggers.tests.factories import TriggerCallFactory
 
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
-PROJECT = "com.docker.compose.project"
 
 
 def text_of(response):
@@ -23,7 +20,7 @@ def text_of(response):
 
 
 def words_of(response):
-    """The text without tags and runs of space."""
+    """Return the text without tags, with single spaces."""
     return " ".join(re.sub(r"<[^>]+>", " ", text_of(response)).split())
 
 
@@ -33,22 +30,6 @@ def asked():
 
 def address(row, act):
     return f"/{'containers' if isinstance(row, Container) else 'applications'}/{row.pk}/{act}/"
-
-
-@pytest.fixture
-def engine(monkeypatch):
-    """What a delete's dialog asks."""
-    fake = FakeEngine()
-    monkeypatch.setattr("console.pages.shared.live.EngineClient", lambda endpoint, timeout: nullcontext(fake))
-    return fake
-
-
-def run_project(engine, name):
-    engine.add_image("app:1", Volumes={"/cache": {}})
-    engine.add_network(f"{name}_default", labels={PROJECT: name})
-    for number in (1, 2):
-        labels = {PROJECT: name, "com.docker.compose.service": "web", "com.docker.compose.container-number": str(number)}
-        engine.run(f"{name}-web-{number}", "app:1", Labels=labels, HostConfig={"Binds": ["data:/srv"]})
 
 
 class TestAsking:
@@ -67,7 +48,7 @@ class TestAsking:
         assert (call.action, call.service, call.container) == (act, fleet.service, fleet.container.name)
 
     @pytest.mark.parametrize("kind", ["application", "container"])
-    def test_a_delete_asks_for_the_name(self, reader, fleet, kind):
+    def test_a_delete_takes_the_typed_name(self, reader, fleet, kind):
         row = getattr(fleet, kind)
         for typed in ("", "another", row.name.upper()):
             response = reader.post(address(row, "delete"), {"name": typed})
@@ -132,46 +113,6 @@ class TestOffers:
         assert [entry.act for group in actions for entry in group.entries] == acts
 
 
-class TestWhatIsLost:
-    def test_a_delete_says_exactly_what_is_lost_and_what_stays(self, reader, fleet, engine):
-        name = fleet.application.name
-        run_project(engine, name)
-        words = words_of(reader.get(address(fleet.application, "delete")))
-        assert f"2 containers with what is written in them {name}-web-1 {name}-web-2" in words
-        assert "2 anonymous volumes with what they hold" in words
-        assert f"1 network {name}_default" in words
-        assert "Images stay, and the named volume data ." in words
-        assert "Triggers keep meaning the name" in words
-
-    def test_the_removal_of_a_container_says_what_is_lost_with_it_alone(self, reader, fleet, engine):
-        run_project(engine, fleet.application.name)
-        Container.objects.filter(pk=fleet.container.pk).update(name=f"{fleet.application.name}-web-2")
-        words = words_of(reader.get(address(fleet.container, "delete")))
-        assert "1 container with what is written in it" in words
-        assert "1 anonymous volume with what it holds" in words
-        assert "web-1" not in words
-        assert "_default" not in words
-
-    def test_of_a_stack_networks_configs_and_secrets_are_named(self, reader, swarm_fleet, engine):
-        name = swarm_fleet.application.name
-        swarm = engine.init_swarm()
-        own = {"com.docker.stack.namespace": name}
-        engine.add_network(f"{name}_back", labels=own)
-        swarm.add_object("config", f"{name}_settings", own)
-        swarm.add_object("secret", f"{name}_key", own)
-        swarm.create_service({"Name": f"{name}_web", "Labels": own, "TaskTemplate": {"ContainerSpec": {"Image": "app:1"}}})
-        words = words_of(reader.get(address(swarm_fleet.application, "delete")))
-        for part in ("1 service with all tasks", f"{name}_web", f"{name}_back", f"{name}_settings", f"{name}_key"):
-            assert part in words
-        assert "Volumes and images stay." in words
-
-    def test_where_the_engine_does_not_answer_it_is_what_was_last_seen(self, reader, fleet):
-        words = words_of(reader.get(address(fleet.application, "delete")))
-        assert "The engine does not answer" in words
-        assert "2 containers with what is written in them" in words
-        assert fleet.container.name in words
-
-
 class TestRecord:
     def test_every_act_is_in_the_log_and_what_is_lost_has_a_word_of_its_own(self, reader, fleet):
         AuditEntry.objects.all().delete()
@@ -214,7 +155,7 @@ class TestCallPage:
             (Action.DELETE, "web-1", "Remove container"),
         ],
     )
-    def test_pages_and_lists_say_what_was_asked_and_never_scale(self, reader, fleet, action, container, words):
+    def test_pages_and_lists_say_what_was_requested_and_never_scale(self, reader, fleet, action, container, words):
         TriggerCall.objects.all().delete()
         call = self.call(fleet, action, service=fleet.service, container=container)
         page = words_of(reader.get(f"/calls/{call.pk}/"))
@@ -235,7 +176,7 @@ class TestCallPage:
         call = self.call(fleet, Action.DELETE)
         assert "Run again" not in text_of(reader.get(f"/calls/{call.pk}/"))
         response = reader.post(f"/calls/{call.pk}/again/", follow=True)
-        assert "A delete is not run again" in text_of(response)
+        assert "A delete cannot be run again" in text_of(response)
         assert TriggerCall.objects.filter(action="delete").count() == 1
 
     def test_the_others_are_of_the_same_container_too(self, reader, fleet):
@@ -256,20 +197,20 @@ class TestCancel:
     def test_it_is_offered_while_the_call_is_active_and_ends_a_queued_one(self, reader, fleet, published):
         call = TriggerCallFactory(trigger=fleet.trigger)
         page = f"/calls/{call.pk}/"
-        assert "It waits; if it is cancelled, nothing is done." in text_of(reader.get(page))
+        assert "This call is waiting. If you cancel it, nothing is done." in text_of(reader.get(page))
         assert f"{page}cancel/" in reader.get(page).content.decode()
         response = reader.post(f"{page}cancel/", follow=True)
         assert "Cancelled by" in text_of(response)
         assert f"{page}cancel/" not in response.content.decode()
         again = reader.post(f"{page}cancel/", follow=True)
-        assert "The call had ended already; nothing was cancelled." in text_of(again)
+        assert "The call had already ended. Nothing was cancelled." in text_of(again)
 
-    def test_a_running_one_is_told_once(self, reader, fleet, published):
+    def test_a_running_one_is_cancelled_once(self, reader, fleet, published):
         call = TriggerCallFactory(trigger=fleet.trigger, state="running", started_at=timezone.now())
         page = f"/calls/{call.pk}/"
-        assert "it stops at the next safe step and goes back to what ran before." in text_of(reader.get(page))
+        assert "it stops at the next safe step and rolls back to what ran before." in text_of(reader.get(page))
         response = reader.post(f"{page}cancel/", follow=True)
-        assert "cancels it: it stops at the next safe step." in text_of(response)
+        assert "is cancelling this call. It stops at the next safe step." in text_of(response)
         assert f"{page}cancel/" not in response.content.decode()
 
 
@@ -280,7 +221,7 @@ class TestApi:
         assert response.status_code == 202, response.json()
         assert (response.json()["action"], response.json()["container"]) == (act, "")
 
-    def test_one_container_may_be_meant(self, reader, fleet):
+    def test_it_can_name_one_container(self, reader, fleet):
         path = f"/api/v1/applications/{fleet.application.pk}/restart/"
         response = reader.post(path, {"container": fleet.container.name}, content_type="application/json")
         assert response.status_code == 202
