@@ -14,11 +14,12 @@ from console.models import Process
 from console.telemetry import totals
 from console.telemetry.tests.samples import read_samples
 from console.telemetry.totals import Reporter
-from triggers.calls.accept import accept_call, claim_call, finish_call
+from triggers.calls.accept import accept_call
 from triggers.calls.ending import report_ending
-from triggers.calls.tests.test_accept import request_of
-from triggers.hook.tests.test_views import PATH, link_parameters
 from triggers.models import CallState
+from triggers.run.claim import claim_call
+from triggers.run.results import finish_call
+from triggers.tests.calling import PATH, link_parameters, request_of
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,7 @@ def test_a_caller_that_waits_does_not_lengthen_the_time_of_the_answer(client, pu
 
     clock = [0.0]
     monkeypatch.setattr("console.telemetry.request_log.time.perf_counter", lambda: clock[-1])
-    monkeypatch.setattr("triggers.hook.views.waiters.wait_for_end", wait)
+    monkeypatch.setattr("triggers.hook.waiting.waiters.wait_for_end", wait)
     client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})
     assert read_samples()['windlass_hook_ack_seconds_sum{link="trigger"}'] == 0
 

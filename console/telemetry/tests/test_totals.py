@@ -10,7 +10,7 @@ from console.models import Process, Total
 from console.telemetry import totals
 from console.telemetry.tests.samples import read_samples
 from console.telemetry.totals import read_totals, store_totals
-from triggers.calls.accept import prune_calls
+from triggers.calls.prune import prune_calls
 
 
 @pytest.mark.django_db

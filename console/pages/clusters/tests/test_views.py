@@ -2,9 +2,9 @@
 
 import pytest
 
+from clusters.connection_check import AddressFacts, ConnectionFacts
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.inspection.listing import EngineFacts
-from clusters.inventory import AddressFacts, ConnectionFacts
 from clusters.models import AuditEntry, Cluster
 from clusters.tests.factories import ClusterFactory
 from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
