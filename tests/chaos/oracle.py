@@ -236,14 +236,14 @@ def judge_rest(before: Picture, after: Picture, expected: Expectation) -> Iterab
     may_go = frozenset().union(*(container.volumes for container in removed))
     used = frozenset().union(*(container.volumes for container in after.containers.values()))
     for volume in sorted(before.volumes - after.volumes - may_go):
-        yield Fault("lost", f"the volume {volume[:12]} is gone")
+        yield Fault("lost", f"the volume {volume[:12]} was lost")
     for volume in sorted((after.volumes - before.volumes - used) | (after.volumes & may_go)):
         yield Fault("leftover", f"the volume {volume[:12]} is left over")
     for network in sorted(before.networks ^ after.networks):
         yield Fault("leftover" if network in after.networks else "lost", f"the network {network}")
     for volume in sorted(set(before.marks) & set(after.marks)):
         if before.marks[volume] != after.marks[volume]:
-            yield Fault("data", f"what was written to the volume {volume[:12]} is gone")
+            yield Fault("data", f"what was written to the volume {volume[:12]} was lost")
 
 
 def judge_counts(expected: Expectation, before: Picture, after: Picture, events: Iterable[Mapping[str, Any]]) -> list[Fault]:

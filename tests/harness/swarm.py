@@ -142,11 +142,11 @@ class SwarmNode:
             self.swarm.wait_for_node(self, "ready", within=AGREED_WITHIN)
 
     def kill(self) -> None:
-        """As if its power failed: engine and containers are gone without a word. Safe to repeat, and from any thread."""
+        """As if its power failed: engine and containers end without a word. Safe to repeat, and from any thread."""
         if self.daemon:
             kill_namespace(self.daemon.process)
             self.daemon = None
-            shutil.rmtree(self.folder / "exec")  # what lies under /run is gone after a power failure, pid files above all
+            shutil.rmtree(self.folder / "exec")  # what lies under /run is lost in a power failure, pid files above all
         if self.space:
             self.space.release()
             self.space = None

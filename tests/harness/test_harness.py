@@ -94,7 +94,7 @@ def test_killed_session_leaves_no_process_and_the_next_one_removes_the_rest() ->
     dead = PrivateEngine(int(session.stdout.readline()))
     session.send_signal(signal.SIGKILL)
     session.wait()
-    eventually(lambda: not find_processes_of(dead), what="the killed session's engine is gone")
+    eventually(lambda: not find_processes_of(dead), what="the killed session's engine has ended")
     remove_dead_engines()
     assert not dead.folder.exists()
     assert engine_harness.find_links(dead) == []

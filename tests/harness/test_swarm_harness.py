@@ -185,7 +185,7 @@ def test_swarm_of_a_killed_session_is_removed_by_the_next_one() -> None:
     dead = PrivateEngine(int(session.stdout.readline()))
     session.send_signal(signal.SIGKILL)
     session.wait()
-    eventually(lambda: not find_processes_of(dead), what="the killed session's nodes are gone")
+    eventually(lambda: not find_processes_of(dead), what="the killed session's nodes have ended")
     eventually(lambda: dead.bridge not in list_links(), what="the kernel has removed the links")
     remove_dead_engines()
     if not (dead.folder.exists() and engine_harness.owner_is_alive(dead.folder)):  # else another session has it

@@ -188,7 +188,7 @@ def test_the_console_starts_without_an_engine_and_no_part_outlives_its_superviso
 
         eventually(lambda: status() == "unreachable", within=30, what="the cluster is shown as unreachable")
         console.process.kill()
-        eventually(lambda: all(is_gone(pid) for pid in parts.values()), within=10, what="the parts are gone")
+        eventually(lambda: all(is_gone(pid) for pid in parts.values()), within=10, what="the parts have ended")
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,6 @@ class Command(BaseCommand):
             blocking_threads=BLOCKING_THREADS,
             blocking_threads_idle_timeout=IDLE_SECONDS,
             websockets=False,
-            # No access log, which would contain the links' secrets. console.telemetry.request_log logs each request.
+            # No request log, which would contain the links' secrets. console.telemetry.request_log logs each request.
             log_level=LogLevels.error,
         ).serve(target_loader=load_application)

@@ -66,7 +66,7 @@
     row.querySelector("[data-reveal] [aria-pressed]")?.setAttribute("aria-pressed", String(shown));
   }
 
-  // False where there is nothing to show: the reader was signed out, or the trigger or the right to see it is gone.
+  // False where there is nothing to show: the reader was signed out, or the trigger was deleted, or the right to see it was withdrawn.
   async function fetchSecrets(element) {
     const { trigger } = element.closest("[data-trigger]").dataset;
     if (secrets.has(trigger)) return true;

@@ -179,7 +179,7 @@
       try {
         const response = await fetch(`${this.root.dataset.logs}?${query}`, { signal, headers: { Accept: "application/json" } });
         if (response.redirected || response.status === 403 || response.status === 404) {
-          window.location.reload(); // signed out, or it is gone
+          window.location.reload(); // signed out, or it no longer exists
           return;
         }
         answer = await response.json();
@@ -231,7 +231,7 @@
       this.render(isLate || gone || this.isAtEnd && found.length > 0 || !this.rendered);
     }
 
-    // The oldest lines beyond what a page keeps. Whether any of those shown is gone.
+    // The oldest lines beyond what a page keeps. Return whether a line that was shown was dropped.
     drop() {
       const excess = this.lines.length - this.most;
       if (excess <= 0) return false;

@@ -112,7 +112,7 @@ class TestRunning:
             assert cancel_call(accepted[named], "bob").pk == accepted[0].pk
             with pytest.raises(Cancelled):
                 check()
-            driver.outcome = Outcome("rolled_back", "cancelled", "Cancelled by bob. It went back.")
+            driver.outcome = Outcome("rolled_back", "cancelled", "Cancelled by bob. It was rolled back.")
 
         driver.during = during
         run(accepted[0])

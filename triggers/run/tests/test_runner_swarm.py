@@ -562,7 +562,7 @@ STORIES = {
     "a good image, one service after the other": Story(worker_goes_last=True, update={"Parallelism": 0}),
     "a crashing image": Story({"Cmd": CRASHES}, state=CallState.ROLLED_BACK),
     "a crashing image, left paused": Story({"Cmd": CRASHES}, state=CallState.FAILED, on_failure=OnFailure.PAUSE),
-    "a crashing image, Swarm goes back": Story(
+    "a crashing image, Swarm rolls back": Story(
         {"Cmd": CRASHES}, state=CallState.ROLLED_BACK, update={"FailureAction": "rollback"}
     ),
     "a crashing image, Swarm carries on": Story(
