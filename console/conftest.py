@@ -9,7 +9,7 @@ from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Cluster
 from clusters.registries import PushPermission
 from console.tests.fleet import Fleet
-from triggers.calls import nudges
+from triggers.conftest import published as published
 
 
 @pytest.fixture(autouse=True)
@@ -33,14 +33,6 @@ def permissions(monkeypatch):
 
 def answer_for(reason: str) -> PushPermission:
     return PushPermission(not reason, reason)
-
-
-@pytest.fixture
-def published(monkeypatch):
-    """The ids of the applications that were nudged, instead of messages to a broker."""
-    ids: list[int] = []
-    monkeypatch.setattr(nudges, "publish_nudge", ids.append)
-    return ids
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ VERSION = 1
 @dataclass(frozen=True)
 class ContainerSnapshot:
     """A container of a plain engine, or a Swarm task. A task's `name` is such as "web.1" and its `node` a host name; `node` is
-    None for a container. `volumes` are names of anonymous volumes (see ObservedContainer.loose_volumes)."""
+    None for a container. `volumes` are names of anonymous volumes (see InspectedContainer.loose_volumes)."""
 
     name: str = ""
     id: str = ""

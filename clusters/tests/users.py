@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from rest_framework.test import APIClient
 
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import Role
@@ -16,3 +17,9 @@ def make_user(name: str, role: Role | None = None, cluster: Cluster | None = Non
     elif role:
         user.groups.add(Group.objects.get(name=role.label))
     return user
+
+
+def sign_in_to_api(user: User) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(user)
+    return client

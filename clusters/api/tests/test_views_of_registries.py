@@ -3,12 +3,11 @@
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from rest_framework.test import APIClient
 
 from clusters.models import AuditEntry, Registry
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, RegistryFactory
-from clusters.tests.users import make_user
+from clusters.tests.users import make_user, sign_in_to_api
 
 pytestmark = pytest.mark.django_db
 
@@ -16,15 +15,9 @@ PATH = "/api/v1/registries/"
 SECRETS = ("a password of tests", "a signing secret of tests")
 
 
-def sign_in(user):
-    client = APIClient()
-    client.force_authenticate(user)
-    return client
-
-
 @pytest.fixture
 def admin():
-    return sign_in(User.objects.create_superuser("admin"))
+    return sign_in_to_api(User.objects.create_superuser("admin"))
 
 
 @pytest.fixture
@@ -86,8 +79,8 @@ def test_a_user_who_may_rotate_but_not_reveal_does_not_see_the_link(registry):
 
     user = make_user("rotator", Role.VIEWER)
     user.user_permissions.add(Permission.objects.get(codename="change_registry"))
-    assert sign_in(user).post(f"{PATH}{registry.pk}/rotate/").json()["hook_link"] is None
-    assert sign_in(user).post(f"{PATH}{registry.pk}/reveal/").status_code == 403
+    assert sign_in_to_api(user).post(f"{PATH}{registry.pk}/rotate/").json()["hook_link"] is None
+    assert sign_in_to_api(user).post(f"{PATH}{registry.pk}/reveal/").status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -121,10 +114,10 @@ def test_a_stored_password_goes_to_no_host_that_it_was_not_given_for(admin, regi
 
 def test_a_role_on_one_cluster_shows_no_registry_and_a_viewer_of_all_changes_none(registry):
     path = f"{PATH}{registry.pk}/"
-    here = sign_in(make_user("here", Role.ADMINISTRATOR, ClusterFactory()))
+    here = sign_in_to_api(make_user("here", Role.ADMINISTRATOR, ClusterFactory()))
     assert here.get(PATH).json()["results"] == []
     assert here.post(PATH, {"host": "a.example"}).status_code == 403
-    viewer = sign_in(make_user("viewer", Role.VIEWER))
+    viewer = sign_in_to_api(make_user("viewer", Role.VIEWER))
     assert viewer.get(PATH).json()["count"] == 1
     for method, address in (("patch", path), ("delete", path), ("post", f"{path}reveal/"), ("post", f"{path}rotate/")):
         assert getattr(here, method)(address, {}).status_code == 404, address

@@ -5,13 +5,12 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
-from rest_framework.test import APIClient
 
 from clusters.models import AuditEntry
 from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, RegistryFactory, ServiceFactory
-from clusters.tests.users import make_user
+from clusters.tests.users import make_user, sign_in_to_api
 from triggers.models import Decision, Delivery, Trigger
 from triggers.tests.factories import (
     DeliveryFactory,
@@ -29,15 +28,9 @@ REASON = "The account may pull, not push."
 PLAIN = {"repository": SHOP, "condition": "service_tag", "pattern": "", "tags": [], "poll_seconds": 0}
 
 
-def sign_in(user):
-    client = APIClient()
-    client.force_authenticate(user)
-    return client
-
-
 @pytest.fixture
 def admin():
-    return sign_in(User.objects.create_superuser("admin"))
+    return sign_in_to_api(User.objects.create_superuser("admin"))
 
 
 @pytest.fixture(autouse=True)
@@ -124,11 +117,11 @@ class TestSubscriptions:
         user = make_user("changer", Role.VIEWER)
         user.user_permissions.add(Permission.objects.get(codename="change_trigger"))
         trigger = TriggerFactory(application=application)
-        assert change(sign_in(user), trigger, {"repository": SHOP}).status_code == 403
+        assert change(sign_in_to_api(user), trigger, {"repository": SHOP}).status_code == 403
         assert not trigger.subscriptions.exists()
-        viewer = sign_in(make_user("viewer", Role.VIEWER))
+        viewer = sign_in_to_api(make_user("viewer", Role.VIEWER))
         assert change(viewer, trigger, {"repository": SHOP}).status_code == 403
-        assert change(sign_in(make_user("no role")), trigger).status_code == 404
+        assert change(sign_in_to_api(make_user("no role")), trigger).status_code == 404
 
 
 class TestDeliveries:
@@ -178,10 +171,10 @@ class TestDeliveries:
 
     def test_a_role_on_one_cluster_shows_no_deliveries(self):
         shown = DeliveryFactory()
-        here = sign_in(make_user("here", Role.ADMINISTRATOR, ClusterFactory()))
+        here = sign_in_to_api(make_user("here", Role.ADMINISTRATOR, ClusterFactory()))
         assert self.list(here) == []
         assert here.get(f"{self.PATH}{shown.pk}/").status_code == 404
-        viewer = sign_in(make_user("viewer", Role.VIEWER))
+        viewer = sign_in_to_api(make_user("viewer", Role.VIEWER))
         assert self.list(viewer) == [str(shown.pk)]
         for method in ("post", "patch", "put", "delete"):
             assert getattr(viewer, method)(f"{self.PATH}{shown.pk}/").status_code == 405

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from clusters.models import Application, AuditEntry, ClusterGrant, Service
 from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ServiceFactory
-from clusters.tests.users import make_user
+from clusters.tests.users import make_user, sign_in_to_api
 from triggers import links
 from triggers.calls.accept import accept_call
 from triggers.models import CallState, Trigger, TriggerCall, TriggerCallEvent
@@ -22,20 +22,14 @@ from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, 
 pytestmark = pytest.mark.django_db
 
 
-def sign_in(user):
-    client = APIClient()
-    client.force_authenticate(user)
-    return client
-
-
 @pytest.fixture
 def admin():
-    return sign_in(User.objects.create_superuser("admin"))
+    return sign_in_to_api(User.objects.create_superuser("admin"))
 
 
 @pytest.fixture
 def reader():
-    return sign_in(make_user("reader", Role.VIEWER))
+    return sign_in_to_api(make_user("reader", Role.VIEWER))
 
 
 @pytest.fixture
@@ -235,19 +229,19 @@ def test_revealing_link_and_secret_is_recorded(admin):
 def test_creating_a_trigger_reveals_nothing_later():
     user = make_user("former", Role.VIEWER)
     trigger = TriggerFactory(created_by=user)
-    assert sign_in(user).post(f"/api/v1/triggers/{trigger.pk}/reveal/").status_code == 403
+    assert sign_in_to_api(user).post(f"/api/v1/triggers/{trigger.pk}/reveal/").status_code == 403
 
 
 def test_a_user_who_may_rotate_but_not_reveal_gets_no_secret(reader):
     user = User.objects.get(username="reader")
     user.user_permissions.add(Permission.objects.get(codename="change_trigger"))
-    answer = sign_in(User.objects.get(pk=user.pk)).post(f"/api/v1/triggers/{TriggerFactory().pk}/rotate/").json()
+    answer = sign_in_to_api(User.objects.get(pk=user.pk)).post(f"/api/v1/triggers/{TriggerFactory().pk}/rotate/").json()
     assert (answer["link"], answer["secret"]) == (None, None)
 
 
 def test_a_role_on_one_cluster_reaches_no_other(published):
     mine, other = ServiceFactory(), ServiceFactory()
-    client = sign_in(make_user("eve", Role.DEPLOYER, mine.application.cluster))
+    client = sign_in_to_api(make_user("eve", Role.DEPLOYER, mine.application.cluster))
 
     def create(service):
         return client.post("/api/v1/triggers/", {"application": service.application_id, "action": "redeploy"})
@@ -266,7 +260,7 @@ def test_a_viewer_of_a_cluster_cannot_create_a_trigger():
     mine, seen = ApplicationFactory(), ApplicationFactory()
     user = make_user("eve", Role.DEPLOYER, mine.cluster)
     ClusterGrant.objects.create(user=user, cluster=seen.cluster, role=Role.VIEWER)
-    response = sign_in(user).post("/api/v1/triggers/", {"application": seen.pk, "action": "redeploy"})
+    response = sign_in_to_api(user).post("/api/v1/triggers/", {"application": seen.pk, "action": "redeploy"})
     assert response.status_code == 403
     assert not Trigger.objects.exists()
 
@@ -371,7 +365,7 @@ def test_lists_take_a_fixed_number_of_queries(path, queries):
     for _ in range(5):
         call = TriggerCallFactory(trigger=ScalingTriggerFactory(created_by=user))
         TriggerCallEvent.objects.create(call=call, time=timezone.now(), operation="pull", text="pulled")
-    client = sign_in(User.objects.get(pk=user.pk))
+    client = sign_in_to_api(User.objects.get(pk=user.pk))
     with CaptureQueriesContext(connection) as captured:
         assert len(client.get(f"/api/v1/{path}/").json()["results"]) == 5
     assert len(captured) == queries
@@ -553,6 +547,6 @@ def test_calls_are_neither_counted_nor_skipped(reader):
 
 def test_calls_on_other_clusters_are_on_no_page():
     seen, hidden = TriggerCallFactory(), TriggerCallFactory()
-    client = sign_in(make_user("part", Role.VIEWER, seen.application.cluster))
+    client = sign_in_to_api(make_user("part", Role.VIEWER, seen.application.cluster))
     assert [row["id"] for row in client.get("/api/v1/calls/").json()["results"]] == [str(seen.pk)]
     assert client.get(f"/api/v1/calls/{hidden.pk}/").status_code == 404

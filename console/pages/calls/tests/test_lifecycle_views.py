@@ -9,14 +9,11 @@ from django.utils import timezone
 from clusters.models import Application, AuditEntry, Container
 from clusters.roles import Role
 from clusters.tests.users import make_user
+from console.pages.tests.reading import text_of
 from triggers.models import Action, CallState, TriggerCall
 from triggers.tests.factories import TriggerCallFactory
 
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
-
-
-def text_of(response):
-    return response.content.decode()
 
 
 def words_of(response):

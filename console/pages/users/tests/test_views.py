@@ -10,6 +10,7 @@ from clusters.models import AuditEntry, ClusterGrant
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory
 from clusters.tests.users import make_user
+from console.pages.tests.reading import text_of
 from console.pages.users.tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -18,10 +19,6 @@ pytestmark = pytest.mark.django_db
 def last_act():
     entry = AuditEntry.objects.latest("pk")
     return entry.action, entry.target, entry.details
-
-
-def text_of(response):
-    return response.content.decode()
 
 
 class TestUsers:

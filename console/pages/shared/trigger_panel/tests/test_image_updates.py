@@ -12,6 +12,7 @@ from clusters.registry.errors import RegistryError
 from clusters.roles import Role
 from clusters.tests.factories import RegistryFactory, ServiceFactory
 from clusters.tests.users import make_user
+from console.pages.tests.reading import text_of
 from triggers.models import Decision, ImageSubscription, Trigger
 from triggers.pushes import subscriptions
 from triggers.pushes.subscription_forms import prefix_of
@@ -54,10 +55,6 @@ def confirm(reader, application, *boxes, **more):
 
 def made():
     return Trigger.objects.get(name="images")
-
-
-def text_of(response):
-    return response.content.decode()
 
 
 def box_of(text, repository=SHOP):
