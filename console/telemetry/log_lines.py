@@ -63,10 +63,10 @@ def arrange(logger: Any, method: str, event: EventDict) -> EventDict:
 def render_logfmt(logger: Any, method: str, event: EventDict) -> str:
     """Render `name=value` pairs. Values with special characters become JSON strings, so that text from callers and engines
     can neither begin a line nor move a terminal's cursor."""
-    return " ".join([f"{name}={quote_value(value)}" for name, value in event.items()])
+    return " ".join([f"{name}={quote_field(value)}" for name, value in event.items()])
 
 
-def quote_value(value: Any) -> str:
+def quote_field(value: Any) -> str:
     text = str(value)
     if not ODD.search(text):
         return text

@@ -25,7 +25,7 @@ def tag_of(image: str) -> str:
     return without_digest(image).rpartition("/")[2].partition(":")[2]
 
 
-def find_redeploy_reference(image: str, labels: Mapping[str, str]) -> str:
+def find_service_reference(image: str, labels: Mapping[str, str]) -> str:
     """Return the reference that a redeploy starts from.
 
     It keeps the digest only where a person wrote it: then the stack's file has it too, or there is no tag beside it. Any

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clusters.engine import names
-from clusters.engine.swarm.image_references import find_redeploy_reference
+from clusters.engine.swarm.image_references import find_service_reference
 from clusters.engine.swarm.stack_labels import MODES, locate_service
 from clusters.engine.wording import cut
 
@@ -173,7 +173,7 @@ class SwarmService:
     @property
     def reference(self) -> str:
         """The image reference that a redeploy starts from."""
-        return find_redeploy_reference(self.image, self.labels)
+        return find_service_reference(self.image, self.labels)
 
     @property
     def force_update(self) -> int:

@@ -100,7 +100,7 @@ def search_calls(request: HttpRequest, filters: ActivityFilters) -> Search:
     return Search(keep_calls_of(applications, rows), parts if len(few) <= FEW else [], is_selective=True)
 
 
-def find_page(search: Search, before: PagePosition | None) -> ActivityPage:
+def find_activity_page(search: Search, before: PagePosition | None) -> ActivityPage:
     """At most PAGE_SIZE calls, found among SEARCHED ones, or among all of a few applications."""
     horizon = find_horizon(TriggerCall.objects.all(), "queued_at", before, SEARCHED) if search.is_selective else None
     rows = search.by_time.filter(queued_at__gte=horizon) if horizon else search.by_time

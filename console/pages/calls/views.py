@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from clusters.engine.snapshot import Snapshot
-from console.pages.calls.activity import RANGES, ActivityFilters, find_page, read_all, search_calls
+from console.pages.calls.activity import RANGES, ActivityFilters, find_activity_page, read_all, search_calls
 from console.pages.calls.cause import find_causing_delivery
 from console.pages.calls.summary import describe_cancellation, list_parameters, read_progress, summarize_call
 from console.pages.calls.timeline import build_timeline, compare_snapshots, measure_run, measure_wait
@@ -54,7 +54,7 @@ def activity(request: HttpRequest) -> HttpResponse:
         "title": "Activity",
         "cluster_filter": True,
         "filters": filters,
-        "page": find_page(search_calls(request, filters), filters.before),
+        "page": find_activity_page(search_calls(request, filters), filters.before),
         "states": CallState.choices,
         "sources": TriggerCall.Source.choices,
         "actions": Action.choices,

@@ -140,7 +140,7 @@ class _Rows:
             self.services = match_services(access.scope_visible(select_services(), self.user), words)
             self.clusters = match_clusters(select_cluster(request).clusters, words)
             self.nodes = match_nodes(access.scope_visible(select_nodes(), self.user), words)
-            self.triggers = match_triggers(access.scope_visible(select_triggers(), self.user), words)
+            self.triggers = match_triggers(access.scope_visible(select_found_triggers(), self.user), words)
             self.registries = match_words(access.scope_visible(select_registries(), self.user), words, ["host", "aliases"], [])
 
 
@@ -200,7 +200,7 @@ def select_nodes() -> QuerySet[Node]:
     return Node.objects.select_related("cluster").only("hostname", "state", "cluster__name")
 
 
-def select_triggers() -> QuerySet[Trigger]:
+def select_found_triggers() -> QuerySet[Trigger]:
     rows = Trigger.objects.select_related("application__cluster")
     return rows.only("name", "public_id", "action", "enabled", "application__name", "application__cluster__name")
 

@@ -88,7 +88,7 @@ class DeliveryPage:
     searched_until: datetime | None = None
 
 
-def find_page(filters: DeliveryFilters) -> DeliveryPage:
+def find_delivery_page(filters: DeliveryFilters) -> DeliveryPage:
     """At most PAGE_SIZE deliveries, those that no index finds among SEARCHED ones."""
     before = filters.before
     horizon = find_horizon(Delivery.objects.all(), "received_at", before, SEARCHED) if filters.is_selective else None

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.access.audit import record_act
 from clusters.models import Registry
-from console.pages.registries.deliveries import DeliveryFilters, find_page, lay_out_body, list_lines
+from console.pages.registries.deliveries import DeliveryFilters, find_delivery_page, lay_out_body, list_lines
 from console.pages.shared.page import console_page, get_visible, is_partial, paginate, redirect_to, require
 from console.wording import describe_decision, list_senders
 from triggers.models import Decision, Delivery
@@ -30,7 +30,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
         "title": "Deliveries",
         "filters": filters,
         "application": filters.find_application(request.user),
-        "page": find_page(filters),
+        "page": find_delivery_page(filters),
         "registries": Registry.objects.order_by("host").values_list("pk", "host"),
         "senders": list_senders(),
         "decisions": [(value, describe_decision(value)) for value in Decision.values],
