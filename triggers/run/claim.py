@@ -30,7 +30,10 @@ def claim_call(application_id: int, owner: str) -> TriggerCall | None:
     if running.filter(is_held()).exists():
         return None
     with transaction.atomic():
-        lock_application(application_id)
+        try:
+            lock_application(application_id)
+        except Application.DoesNotExist:  # deleted since the nudge was sent
+            return None
         if begun := running.first():
             return _take_over(begun, owner)
         queued = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
