@@ -17,7 +17,7 @@ COPY templates /app/templates
 # The settings create keys; here they are in a temporary folder.
 RUN WINDLASS_DATA_DIR=/tmp/build WINDLASS_STATIC_DIR=/app/static \
     /opt/windlass/bin/python /app/manage.py collectstatic --no-input --verbosity 0 --ignore rest_framework --ignore redoc \
-    && find /app -type d -name tests -prune -exec rm -rf {} + \
+    && find /app \( -name tests -o -name fakes -o -name conftest.py \) -prune -exec rm -rf {} + \
     && /opt/windlass/bin/python -m compileall -q /app \
     && /opt/windlass/bin/python -m pip uninstall --yes --quiet pip setuptools \
     && rm -rf /tmp/build
