@@ -704,7 +704,8 @@ def test_both_engines_give_a_containers_page_the_same_details(bench: Bench) -> N
     [port] = configuration.ports.shown
     assert (port.inside, port.published[0].rpartition(":")[0]) == ("80/tcp", "127.0.0.1")
     assert {(mount.kind, mount.target, mount.read_only) for mount in configuration.mounts.shown} == {
-        *(("volume", "/stuff", True), ("volume", "/data", False))
+        ("volume", "/stuff", True),
+        ("volume", "/data", False),
     }
     facts = {fact.name: fact.value for fact in configuration.facts}
     assert (facts["Working directory"], facts["Restart"], facts["Stop"]) == ("/srv", "on-failure, at most 3 times", "SIGTERM")

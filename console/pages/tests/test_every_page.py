@@ -35,12 +35,26 @@ from triggers.tests.factories import (
 )
 
 POSTED = {  # only accept POST
-    *("trigger_switch", "trigger_reveal", "call_again", "call_cancel", "cluster_test", "cluster_local", "theme"),
-    *("user_role", "grant_create", "grant_delete", "container_reveal", "service_reveal"),
-    *("registry_test", "registry_check", "registry_reveal", "delivery_replay"),
+    "trigger_switch",
+    "trigger_reveal",
+    "call_again",
+    "call_cancel",
+    "cluster_test",
+    "cluster_local",
+    "theme",
+    "user_role",
+    "grant_create",
+    "grant_delete",
+    "container_reveal",
+    "service_reveal",
+    "registry_test",
+    "registry_check",
+    "registry_reveal",
+    "delivery_replay",
 }
 SENT = {  # not pages
-    *("activity_export", "audit_export"),
+    "activity_export",
+    "audit_export",
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
 OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need no login
@@ -168,8 +182,10 @@ def test_a_page_shows_at_a_fixed_number_of_queries(reader, db, name, swarm):
 @pytest.mark.parametrize(
     ("name", "swarm", "tab", "number"),
     [
-        *(("application", False, "containers", 10), ("application", True, "tasks", 11)),
-        *(("service", False, "containers", QUERIES["service"]), ("service", True, "tasks", QUERIES["service"])),
+        ("application", False, "containers", 10),
+        ("application", True, "tasks", 11),
+        ("service", False, "containers", QUERIES["service"]),
+        ("service", True, "tasks", QUERIES["service"]),
     ],
 )
 def test_a_tab_takes_a_fixed_number_of_queries_however_much_runs(reader, db, name, swarm, tab, number):

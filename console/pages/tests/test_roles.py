@@ -284,13 +284,25 @@ ADMIN: dict[str, Table] = {
 }
 # Of the admin as a whole: its index, and what shows nothing by itself.
 ADMIN_SITE = {
-    *("admin:index", "admin:app_list", "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done"),
-    *("admin:autocomplete", "admin:jsi18n", "admin:view_on_site"),
+    "admin:index",
+    "admin:app_list",
+    "admin:login",
+    "admin:logout",
+    "admin:password_change",
+    "admin:password_change_done",
+    "admin:autocomplete",
+    "admin:jsi18n",
+    "admin:view_on_site",
 }
 # Addresses that only lead to another one, or are another spelling of one.
 UNNAMED = {
-    *("trigger/", "calls/<uuid:call_id>/", "registry/<str:token>/"),
-    *("admin/login/", "admin/password_change/", "<path:object_id>/", "(?P<url>.*)$"),
+    "trigger/",
+    "calls/<uuid:call_id>/",
+    "registry/<str:token>/",
+    "admin/login/",
+    "admin/password_change/",
+    "<path:object_id>/",
+    "(?P<url>.*)$",
 }
 
 
@@ -601,8 +613,14 @@ class TestAuditLogOfTheAdmin:
         admin_client.post(reverse("admin:clusters_application_changelist"), body)
         admin_client.post(reverse("admin:clusters_cluster_delete", args=[world.cluster.pk]), {"post": "yes"})
         assert [entry.action for entry in AuditEntry.objects.order_by("pk")] == [
-            *("trigger.change", "trigger.disable", "trigger.enable", "trigger.rotate", "trigger.delete"),
-            *("cluster.change", "call", "cluster.delete"),
+            "trigger.change",
+            "trigger.disable",
+            "trigger.enable",
+            "trigger.rotate",
+            "trigger.delete",
+            "cluster.change",
+            "call",
+            "cluster.delete",
         ]
 
     def test_entries_cannot_be_written_even_by_a_superuser(self, world, admin_client):

@@ -74,7 +74,10 @@ def test_a_variable_is_masked_whole_or_in_part_and_revealed_as_it_is():
         Setting("AUTH", "true"),
     ]
     assert [(s.value, s.is_secret) for s in (revealing.read_setting(*variable) for variable in variables)] == [
-        *(("s3cret", True), ("pg://shop:s3cret@db/x", True), ("on", False), ("true", False))
+        ("s3cret", True),
+        ("pg://shop:s3cret@db/x", True),
+        ("on", False),
+        ("true", False),
     ]
     assert masker.count == revealing.count == 2
 

@@ -91,7 +91,10 @@ def test_an_exact_name_comes_first_then_names_that_begin_with_it(reader, shop):
     for name in ("a-shop", "shopping", "bookshop"):
         ApplicationFactory(cluster=shop.cluster, name=name)
     assert [line.split()[0] for line in find(reader, "shop harbour")["Applications"]] == [
-        *("a-shop", "bookshop", "shop", "shopping"),
+        "a-shop",
+        "bookshop",
+        "shop",
+        "shopping",
     ]
     names = [line.split()[0] for line in find(reader, "shop")["Applications"]]
     assert names == ["shop", "shop", "shopping", "a-shop", "bookshop"]

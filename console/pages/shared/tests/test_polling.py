@@ -20,7 +20,10 @@ def poll(client, address, target, state=""):
 PIECES = [
     *((name, "list") for name in ("applications", "services", "triggers", "clusters", "nodes", "activity")),
     *((name, target) for name in ("application", "service") for target in ("about", "state")),
-    *(("overview", "overview"), ("cluster", "state"), ("node", "state"), ("running_calls", "running-calls")),
+    ("overview", "overview"),
+    ("cluster", "state"),
+    ("node", "state"),
+    ("running_calls", "running-calls"),
 ]
 
 

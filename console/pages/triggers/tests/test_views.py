@@ -279,8 +279,16 @@ class TestReveal:
         reader.post(f"{cluster}/delete/", {"name": "quay"})
         entries = list(AuditEntry.objects.order_by("pk"))
         assert [entry.action for entry in entries] == [
-            *("trigger.create", "trigger.disable", "trigger.enable", "trigger.rotate", "call", "trigger.delete", "call"),
-            *("cluster.add", "cluster.change", "cluster.delete"),
+            "trigger.create",
+            "trigger.disable",
+            "trigger.enable",
+            "trigger.rotate",
+            "call",
+            "trigger.delete",
+            "call",
+            "cluster.add",
+            "cluster.change",
+            "cluster.delete",
         ]
         assert {entry.actor for entry in entries} == {"admin"}
         assert entries[6].details["replicas"] == 3

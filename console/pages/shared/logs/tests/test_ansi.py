@@ -29,8 +29,21 @@ SEQUENCES = st.sampled_from(
             ":",
             "m",
         ),
-        *("\x1b[31m", "\x1b[0m", "\x1b[38;5;196m", "\x1b[48;2;1;2;3m", "\x1b[2J", "\x1b[?25l", "\x1b]0;title\x07", "\x1b[7;1m"),
-        *("\x1b]8;;javascript:alert(1)\x1b\\", "\x1b[38:2::9:9:9m", "\r", "\x00", "\x7f", "\x85", "\u2028"),
+        "\x1b[31m",
+        "\x1b[0m",
+        "\x1b[38;5;196m",
+        "\x1b[48;2;1;2;3m",
+        "\x1b[2J",
+        "\x1b[?25l",
+        "\x1b]0;title\x07",
+        "\x1b[7;1m",
+        "\x1b]8;;javascript:alert(1)\x1b\\",
+        "\x1b[38:2::9:9:9m",
+        "\r",
+        "\x00",
+        "\x7f",
+        "\x85",
+        "\u2028",
     ]
 )
 HOSTILE = st.lists(SEQUENCES | st.text(max_size=8), max_size=20).map("".join)
