@@ -101,7 +101,7 @@ def test_what_falls_over_at_its_start_fails_with_its_last_words(
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "exited")
     assert drive.outcome.message == (
-        "shop-web-1 did not keep running (exit code 3). Of 2 containers of shop 1 runs and 1 is stopped."
+        "shop-web-1 did not keep running (exit code 3). Of 2 containers of shop, 1 is running and 1 is stopped."
     )
     assert "the last output of shop-web-1: no disk" in drive.texts("warning")
 
