@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, Request, Response, TimeoutError
+import requests
+from playwright.sync_api import BrowserContext, Page, Request, Response, Route, TimeoutError
 
 from tests.e2e.chromium import DESKTOP, PHONE, run_chromium
 from tests.harness.console import BASE_DIR, PASSWORD
@@ -71,7 +72,7 @@ PICTURES = (
     Picture("node", "/nodes/{node}/"),
     Picture("registries", "/registries/"),
     Picture("registry", "/registries/{registry}/", phone=True),
-    Picture("access-log", "/deliveries/", phone=True),
+    Picture("deliveries", "/deliveries/", phone=True),
     Picture("delivery", "/deliveries/{delivery}/"),
     Picture("users", "/users/"),
     Picture("user", "/users/{user}/"),
@@ -109,12 +110,25 @@ def hide_the_machine(context: BrowserContext, demo: Demo) -> None:
     texts = {os.uname().nodename: "harbour-1", **{str(folder): "/var/run" for folder in folders}}
     texts[demo.registry.host] = "registry.example.com"
 
-    def answer(route: Any) -> None:
-        response = route.fetch(max_redirects=0)
-        body = response.text()
+    def answer(route: Route) -> None:
+        """Fetch from this process: the browser's own way to the console starts in a network that Playwright is not in."""
+        wanted = route.request
+        response = requests.request(
+            wanted.method,
+            wanted.url,
+            headers=wanted.all_headers(),
+            data=wanted.post_data_buffer,
+            allow_redirects=False,
+            timeout=60,
+        )
+        body = response.text
         for text, replacement in texts.items():
             body = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", replacement, body)
-        route.fulfill(response=response, body=body)
+        headers: dict[str, str] = {}
+        for name, value in response.raw.headers.items():  # one that comes twice (Set-Cookie) is joined by a line break
+            if name.lower() not in {"content-length", "content-encoding", "transfer-encoding"}:
+                headers[name] = f"{headers[name]}\n{value}" if name in headers else value
+        route.fulfill(status=response.status_code, headers=headers, body=body)
 
     context.route(lambda url: "/static/" not in url, answer)
 
