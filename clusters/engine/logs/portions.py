@@ -227,8 +227,9 @@ def read_end(client: "EngineClient", source: LogSource, tail: int, limits: LogLi
                 while size > limits.bytes and len(kept) > 1:
                     size -= measure(kept.popleft()[0].text)
         reading.lines = list(kept)
-        # If all lines have one moment, there can be more of it before them, and their ordinals would be wrong.
-        if pieces < tail or reading.problem or kept[-1][0].moment != first or tail >= limits.long_tail:
+        # Lines of the last one's moment can also stand before the first line that was read, and its ordinal would be wrong.
+        is_certain = first is not None and kept[-1][0].moment - first > DISORDER
+        if pieces < tail or reading.problem or is_certain or tail >= limits.long_tail:
             return reading
         tail *= 10
 

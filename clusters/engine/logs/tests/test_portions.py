@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clusters.engine.errors import EngineUnreachable
@@ -36,6 +36,8 @@ WRITES = st.lists(  # (which log, nanoseconds since the last line of all, how la
 
 
 @settings(max_examples=150)
+# The first line is out of order, and before the last three, with the time of the last one.
+@example(first=[(0, 1, 0), (0, 0, 1), (0, 0, 0), (0, 0, 0)], growth=[], newest=True)
 @given(first=WRITES, growth=st.lists(WRITES, max_size=5), newest=st.booleans())
 def test_repeated_portions_of_growing_logs_give_every_line_once_and_in_order(first, growth, newest):
     engine = FakeEngine()
