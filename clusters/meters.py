@@ -77,6 +77,9 @@ CALL_WAIT_SECONDS = Histogram(
 CALL_RUN_SECONDS = Histogram(
     "windlass_call_run_seconds", "Time from the start of a call to its end.", ("action", "state"), SECONDS_OF_A_CALL
 )
+REQUESTS_TURNED_AWAY = Counter(
+    "windlass_requests_turned_away_total", "Requests that ended before they were read, by status.", ("status",)
+)
 HOOK_REQUESTS = Counter(
     "windlass_hook_requests_total", "Requests to links, by kind of link and HTTP status of the response.", ("link", "code")
 )
@@ -94,6 +97,7 @@ METERS: tuple[Counter | Histogram, ...] = (
     HOOK_REQUESTS,
     HOOK_ACK_SECONDS,
     ENGINE_REQUESTS,
+    REQUESTS_TURNED_AWAY,
 )
 
 

@@ -16,6 +16,7 @@ SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
 # Compared with when no trigger has the id, so that an unknown trigger and a wrong secret take the same time.
 DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 
+REGISTRY_PATH = "/hook/registry/"
 REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
 
 MISSING_SECRET = (
@@ -42,9 +43,9 @@ class IncompleteLink(CallRefused):
 def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigger:
     """Return the trigger that the link names, if its secret and all its fields are right.
 
-    Raises IncompleteLink and UnknownLink.
+    Raises IncompleteLink, UnknownLink and CredentialsTooLarge.
     """
-    trigger_url = parameters.get("triggerUrl")
+    trigger_url = parameters.get_credential("triggerUrl")
     if not isinstance(trigger_url, str) or not trigger_url:
         raise IncompleteLink("The triggerUrl parameter is missing; copy the link from the console again.")
     secret = read_secret(request, parameters)
@@ -66,9 +67,22 @@ def authenticate_registry(token: str) -> Registry:
     return registry
 
 
+def has_proof(request: HttpRequest) -> bool:
+    """Return whether the address and the headers alone show that the caller has a link. For a body of more than
+    CREDENTIALS_LIMIT bytes, or of unknown length: it is not touched."""
+    try:
+        if request.path_info.startswith(REGISTRY_PATH):
+            authenticate_registry(request.path_info.removeprefix(REGISTRY_PATH).rstrip("/"))
+        else:
+            authenticate_trigger(request, Parameters(request))
+    except CallRefused:
+        return False
+    return True
+
+
 def read_secret(request: HttpRequest, parameters: Parameters) -> str:
-    """Raises IncompleteLink for a missing secret."""
-    secret = request.headers.get(SECRET_HEADER) or parameters.get("secret")
+    """Raises IncompleteLink for a missing secret, and CredentialsTooLarge."""
+    secret = request.headers.get(SECRET_HEADER) or parameters.get_credential("secret")
     if not isinstance(secret, str) or not secret:
         raise IncompleteLink(MISSING_SECRET)
     return secret

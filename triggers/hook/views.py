@@ -1,17 +1,20 @@
 """The hook's endpoints: a trigger's link, a registry's link, and the outcome of a call. No session, no redirect, no CSRF."""
 
 import uuid
+from typing import Any
 
 import structlog
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError
 from django.http import HttpRequest
 from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from clusters.callers import client_address
-from triggers.bodies import Parameters, check_body_size, has_body
+from triggers.bodies import BodyTooLarge, Parameters, check_body_size, has_body
 from triggers.calls.accept import accept_call
 from triggers.calls.repetitions import identify_delivery
 from triggers.calls.requests import CallRequest, InvalidParameter, parse_step, parse_tag, parse_wait
@@ -37,11 +40,22 @@ EVENT_HEADERS = ("X-GitHub-Event", "X-Gitea-Event", "X-Forgejo-Event")
 RETRY_DATABASE_SECONDS = 5
 
 
+class AlwaysJSON(BaseContentNegotiation):
+    """Every answer is JSON, whatever the caller says that it accepts: curl, browsers and registries all say something else."""
+
+    def select_parser(self, request: Request, parsers: Any) -> None:
+        return None
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
+        return renderers[0], renderers[0].media_type
+
+
 class HookView(APIView):
     """The behaviour that all endpoints share. DRF authenticates nobody here: the secret in the link does."""
 
     authentication_classes: tuple[()] = ()
     permission_classes: tuple[()] = ()
+    content_negotiation_class = AlwaysJSON
     schema = None
     database_away = (
         "The database does not answer. Nothing was recorded, unless the connection was lost while the call was being recorded. "
@@ -56,6 +70,10 @@ class HookView(APIView):
         if isinstance(exc, DatabaseError):
             log.error("the database does not answer a link", error=str(exc))
             exc = CallRefused(self.database_away, status=503, code="database_away", retry_after=RETRY_DATABASE_SECONDS)
+        if isinstance(exc, RequestDataTooBig):
+            exc = BodyTooLarge()
+        elif isinstance(exc, SuspiciousOperation):  # more than a thousand parameters, for example
+            exc = CallRefused("The request cannot be read. Send the link as the console shows it.", code="unreadable")
         if isinstance(exc, CallRefused):
             return answer_refusal(exc)
         raise exc
@@ -83,10 +101,10 @@ class CallHook(HookView):
         http = request._request
         parameters = Parameters(http)
         secret = read_secret(http, parameters)
-        wait = parse_wait(parameters.get("wait"))
         call = TriggerCall.objects.select_related("trigger", "coalesced_into").filter(pk=call_id).first()
         check_secret(call.trigger if call else None, secret)
         assert call  # check_secret refuses an unknown one
+        wait = parse_wait(parameters.get("wait"))
         if wait:
             return answer_with_outcome(http, call, wait)
         return answer_with_state(http, call)

@@ -1,5 +1,7 @@
 """`manage.py web`: serves the console with one process. Other hosts can run more of them."""
 
+import asyncio
+import os
 import signal
 import socket
 import sys
@@ -9,51 +11,50 @@ from types import ModuleType
 from typing import Any, cast
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.core.management.base import BaseCommand
 from django.db import connection
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server.mp import MPServer
 
+from console.server.door import Door
+from console.server.granian_server import GranianServer
+from console.server.threads import RequestThreads
 from console.telemetry.totals import reporting
 from triggers.hook.waiting import waiters
 
-# A caller that waits for its call to end (`wait=`) holds a thread. Threads are started on demand and end when idle.
-BLOCKING_THREADS = settings.HOOK_WAITERS + 32
+# A caller that waits for its call to end (`wait=`) holds a thread.
+THREADS = settings.HOOK_WAITERS + 32
 IDLE_SECONDS = 30
 
 
-class Server(MPServer):
-    """Runs granian's worker in this process. Granian's own parent process costs 25 MB, and whatever starts us restarts us."""
-
-    def _serve(self, spawn_target: Callable[..., None], target_loader: Callable[..., Any]) -> None:
-        self._init_shared_socket()
-        self._start_ipc()
-        self._spawn_worker(0, spawn_target, target_loader).inner.run()
-
-
-def load_application(_: str) -> Callable[..., Any]:
+def load_door(_: object = None) -> Door:
+    """Return the application. The server calls this in the thread of its event loop, before the loop runs."""
     if connection.vendor != "postgresql":
         # Saves 10 MB: the REST framework would import psycopg for field types that no model here has.
         sys.modules.setdefault("django.contrib.postgres.fields", cast(ModuleType, None))
+    from console.server.admission import may_send_large_bodies
     from console.wsgi import application
 
-    return application
+    threads = RequestThreads(THREADS, IDLE_SECONDS)
+    door = Door(application, threads, may_send_large_bodies, settings.HOOK_BODY_LIMIT, RequestDataTooBig)
+    asyncio.get_event_loop().call_soon(watch_signals, door.close)
+    return door
 
 
-def watch_signals() -> socket.socket:
-    """Return a socket that receives the number of each signal as a byte. Granian's signal handlers run as well."""
+def watch_signals(close: Callable[[], None]) -> None:
+    """At SIGTERM or SIGINT, answer the callers that wait for a call, and call `close`, so that the server can end. Call it when
+    the event loop runs: its own handlers get the signals too."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)
-    signal.set_wakeup_fd(writer.detach())
-    return reader
+    loop_descriptor = signal.set_wakeup_fd(writer.detach())
 
+    def watch() -> None:
+        while received := reader.recv(1):
+            if received[0] in {signal.SIGTERM, signal.SIGINT}:
+                waiters.stop()
+                close()
+            os.write(loop_descriptor, received)
 
-def stop_waiting(signals: socket.socket) -> None:
-    """At SIGTERM or SIGINT, answer the callers that wait for a call with its status URL, so that the server can end."""
-    while received := signals.recv(1):
-        if received[0] in {signal.SIGTERM, signal.SIGINT}:
-            waiters.stop()
+    threading.Thread(target=watch, name="signals", daemon=True).start()
 
 
 class Command(BaseCommand):
@@ -61,20 +62,5 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        threading.Thread(target=stop_waiting, args=(watch_signals(),), name="signals", daemon=True).start()
         with reporting("web"):
-            self.serve()
-
-    def serve(self) -> None:
-        Server(
-            "console.wsgi:application",
-            address=settings.HOST.strip("[]"),
-            port=settings.PORT,
-            interface=Interfaces.WSGI,
-            workers=1,
-            blocking_threads=BLOCKING_THREADS,
-            blocking_threads_idle_timeout=IDLE_SECONDS,
-            websockets=False,
-            # No request log, which would contain the links' secrets. console.telemetry.request_log logs each request.
-            log_level=LogLevels.error,
-        ).serve(target_loader=load_application)
+            GranianServer(settings.HOST.strip("[]"), settings.PORT).serve(target_loader=load_door)

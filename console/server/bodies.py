@@ -1,0 +1,120 @@
+"""Reads the bodies of requests before a thread is taken for them: within a time, at a least rate, and within a bounded memory.
+
+A client that sends slowly, or stops, holds its connection and nothing else. All of this runs in the server's event loop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+BODY_SECONDS = 30.0  # in which a body must have arrived
+BODY_GRACE_SECONDS = 10.0  # before the least rate counts
+BODY_LEAST_RATE = 1000.0  # bytes a second, on average since the grace period
+BODIES_LIMIT = 64 * 1024 * 1024  # bytes of all bodies that arrive at a time
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class BodyRefused(Exception):
+    """The body was not read to its end. The connection is closed after the answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its body was complete."""
+
+
+def refuse_slow_body() -> BodyRefused:
+    return BodyRefused(
+        408,
+        f"The body did not arrive in time: within {BODY_SECONDS:.0f} s, and with at least {BODY_LEAST_RATE:.0f} bytes "
+        f"a second after the first {BODY_GRACE_SECONDS:.0f} s. Send the whole body at once.",
+    )
+
+
+def refuse_for_memory() -> BodyRefused:
+    return BodyRefused(503, "Too many bodies arrive at a time, and this one took longest. Try again in a few seconds.")
+
+
+class BodyMemory:
+    """The bodies that are arriving, the oldest first. Past `limit` bytes the oldest are given up: a sender who sends the whole
+    body at once is never among them."""
+
+    def __init__(self, limit: int = BODIES_LIMIT) -> None:
+        self._limit = limit
+        self._arriving: dict[BodyReader, None] = {}
+        self.held = 0  # bytes
+
+    def enter(self, reader: "BodyReader") -> None:
+        self._arriving[reader] = None
+
+    def leave(self, reader: "BodyReader") -> None:
+        if reader in self._arriving:
+            del self._arriving[reader]
+            self.held -= len(reader.data)
+
+    def take(self, size: int) -> None:
+        self.held += size
+        while self.held > self._limit and self._arriving:
+            oldest = next(iter(self._arriving))
+            self.leave(oldest)
+            oldest.give_up(refuse_for_memory())
+
+    def give_up_all(self, refusal: BodyRefused) -> None:
+        for reader in list(self._arriving):
+            self.leave(reader)
+            reader.give_up(refusal)
+
+
+@dataclass(eq=False)
+class BodyReader:
+    """One body. `data` is what has arrived of it."""
+
+    receive: Receive
+    memory: BodyMemory
+    data: bytearray = field(default_factory=bytearray)
+    is_complete: bool = False
+    _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    _timeout: asyncio.Timeout | None = None
+    _refusal: BodyRefused | None = None
+
+    async def read(self, limit: int) -> None:
+        """Read until the body is complete, or until more than `limit` bytes of it have arrived.
+
+        Raises BodyRefused for a body that takes too long or too much memory, and ClientLeft.
+        """
+        self.memory.enter(self)
+        while not self.is_complete and len(self.data) <= limit:
+            message = await self._receive_in_time()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            self.is_complete = not message.get("more_body")
+            chunk = message.get("body", b"")
+            self.data += chunk
+            self.memory.take(len(chunk))
+            if self._refusal:
+                raise self._refusal
+
+    def give_up(self, refusal: BodyRefused) -> None:
+        """Let `read` raise `refusal` now."""
+        self._refusal = refusal
+        if self._timeout:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+
+    def close(self) -> None:
+        """Count the body's memory as free."""
+        self.memory.leave(self)
+
+    async def _receive_in_time(self) -> Mapping[str, Any]:
+        deadline = self._started + min(BODY_SECONDS, BODY_GRACE_SECONDS + len(self.data) / BODY_LEAST_RATE)
+        try:
+            async with asyncio.timeout_at(deadline) as self._timeout:
+                return await self.receive()
+        except TimeoutError:
+            raise self._refusal or refuse_slow_body() from None
+        finally:
+            self._timeout = None

@@ -1,0 +1,205 @@
+"""The door of the console: an ASGI application that reads a request whole, and then lets a thread answer it by WSGI.
+
+The server (granian) bounds the time of a request's head but not of its body, and its WSGI interface takes a thread for every
+request before the body is there. So we use its ASGI interface, and wait for bodies in the event loop. Django's own ASGI handler
+starts a thread for each request; asgiref's and a2wsgi's adapters read bodies without a deadline, or in the thread.
+"""
+
+import asyncio
+import contextlib
+import io
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+from django.http import FileResponse
+
+from console.server.bodies import BodyMemory, BodyReader, BodyRefused, ClientLeft, Receive
+from console.server.environ import COOKIES_LIMIT, StartResponse, build_environ, count_cookies
+from console.server.refusals import CLIENT_LEFT, RefusalLog
+from console.server.threads import RequestThreads
+
+ON_DISCONNECT = "windlass.on_disconnect"  # in the environment: call it with what to call when the client has left
+READ_FOR_ANYONE = 64 * 1024  # bytes of a body
+SEND_SECONDS = 30.0  # in which the client takes the next piece of a long answer
+RETRY_SECONDS = b"5"
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+Admission = Callable[[dict[str, Any]], bool]
+
+log = structlog.get_logger("windlass.server")
+
+
+class UnreadBody(io.RawIOBase):
+    """Stands for a body that was not read, because it is too large for whoever sent it."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        self._error = error
+
+    def read(self, size: int = -1) -> bytes:
+        raise self._error
+
+    def readline(self, size: int | None = -1) -> bytes:
+        raise self._error
+
+
+class Door:
+    """`application` answers requests. A body over READ_FOR_ANYONE bytes is read only if `admits` returns True for the request's
+    environment, and never past `body_limit` bytes; else the application gets a body that raises `too_large` when it is read."""
+
+    def __init__(
+        self, application: Application, threads: RequestThreads, admits: Admission, body_limit: int, too_large: type[Exception]
+    ) -> None:
+        self._application, self._threads, self._admits = application, threads, admits
+        self._body_limit, self._too_large = body_limit, too_large
+        self._memory = BodyMemory()
+        self._refusals = RefusalLog()
+        self._loop = asyncio.get_event_loop()
+
+    def close(self) -> None:
+        """Refuse the bodies that are still arriving: the process is being stopped. For use from any thread."""
+        stopping = BodyRefused(503, "The console is restarting. Try again in a few seconds.")
+        self._loop.call_soon_threadsafe(self._memory.give_up_all, stopping)
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        reader = BodyReader(receive, self._memory)
+        try:
+            if count_cookies(scope) > COOKIES_LIMIT:
+                raise BodyRefused(431, f"The request has more than {COOKIES_LIMIT // 1024} kB of cookies.")
+            environ = await self._read_request(scope, reader)
+            environ[ON_DISCONNECT] = partial(self._watch_client, receive)
+            await self._in_thread(partial(self._answer, environ, send))
+        except BodyRefused as refusal:
+            self._refusals.count(refusal.status, scope)
+            await send_refusal(send, refusal)
+        except ClientLeft:
+            self._refusals.count(CLIENT_LEFT, scope)
+        finally:
+            reader.close()
+
+    async def _read_request(self, scope: Mapping[str, Any], reader: BodyReader) -> dict[str, Any]:
+        """Return the environment, with the body or an unread one. Raises BodyRefused and ClientLeft."""
+        length = find_length(scope)
+        if length == 0:
+            return build_environ(scope, io.BytesIO(), None)
+        if length is None or length <= READ_FOR_ANYONE:
+            await reader.read(READ_FOR_ANYONE)
+        unread = build_environ(scope, UnreadBody(self._too_large), None)  # type: ignore[arg-type] # has what WSGI asks for
+        if not reader.is_complete:
+            if (length or 0) > self._body_limit or not await self._in_thread(partial(self._admits, dict(unread))):
+                return unread
+            await reader.read(self._body_limit)
+            if not reader.is_complete:
+                return unread
+        return build_environ(scope, io.BytesIO(reader.data), len(reader.data))
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        done = self._loop.create_future()
+
+        def run() -> None:
+            try:
+                result, error = work(), None
+            except Exception as caught:  # noqa: BLE001 - it is raised where the result is awaited
+                result, error = None, caught
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+                self._loop.call_soon_threadsafe(settle, done, result, error)
+
+        self._threads.submit(run)
+        return await done
+
+    def _answer(self, environ: dict[str, Any], send: Send) -> None:
+        """Run the application and send its answer. In a thread."""
+        start = StartResponse()
+        answer = self._application(environ, start)
+        try:
+            head = {"type": "http.response.start", "status": start.status, "headers": start.headers}
+            if not getattr(answer, "streaming", False):
+                send(head)
+                send({"type": "http.response.body", "body": b"".join(answer)})
+            elif path := find_file(answer):
+                send(head)
+                send({"type": "http.response.pathsend", "path": path})
+            else:
+                self._stream(environ, send, head, answer)
+        finally:
+            if close := getattr(answer, "close", None):
+                close()
+
+    def _stream(self, environ: dict[str, Any], send: Send, head: Mapping[str, Any], pieces: Iterable[bytes]) -> None:
+        """Send an answer piece by piece, at the client's pace. End it if the client has left, or takes nothing for long."""
+        has_left = False
+
+        def leave() -> None:
+            nonlocal has_left
+            has_left = True
+
+        async def deliver(piece: bytes) -> None:
+            async with asyncio.timeout(SEND_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+        environ[ON_DISCONNECT](leave)
+        send(head)
+        for piece in pieces:
+            try:
+                asyncio.run_coroutine_threadsafe(deliver(piece), self._loop).result()
+            except TimeoutError:
+                has_left = True
+            if has_left:
+                log.info("a client left before the end of its answer", path=environ["PATH_INFO"][:200])
+                break
+        send({"type": "http.response.body", "body": b""})
+
+    def _watch_client(self, receive: Receive, callback: Callable[[], None]) -> None:
+        """Call `callback`, in the loop's thread, when the client has left or the answer has been sent. From any thread."""
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            callback()
+
+        asyncio.run_coroutine_threadsafe(watch(), self._loop)
+
+
+def settle(future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+def find_length(scope: Mapping[str, Any]) -> int | None:
+    """Return the length of the body that the client states; 0 for no body, None for a chunked body. The server has refused
+    requests that state both or none right."""
+    length = 0
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length" and value.isdigit():
+            length = int(value[:20])
+    return length
+
+
+def find_file(answer: object) -> str:
+    """Return the path of the file that the answer sends whole, or an empty string."""
+    if not isinstance(answer, FileResponse) or answer.status_code != 200:
+        return ""
+    name = getattr(getattr(answer, "file_to_stream", None), "name", "")
+    return name if isinstance(name, str) else ""
+
+
+async def send_refusal(send: Send, refusal: BodyRefused) -> None:
+    """Send a refusal in the form of the hook's answers."""
+    body = json.dumps({"code": str(refusal.status), "message": refusal.message, "requestId": None}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+    ]
+    if refusal.status == 503:
+        headers.append((b"retry-after", RETRY_SECONDS))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
