@@ -20,8 +20,8 @@ from console.server.bodies import BodyMemory, BodyReader, BodyRefused, ClientLef
 from console.server.environ import COOKIES_LIMIT, StartResponse, build_environ, count_cookies
 from console.server.refusals import CLIENT_LEFT, RefusalLog
 from console.server.threads import RequestThreads
+from triggers.hook.waiting import ON_DISCONNECT
 
-ON_DISCONNECT = "windlass.on_disconnect"  # in the environment: call it with what to call when the client has left
 READ_FOR_ANYONE = 64 * 1024  # bytes of a body
 SEND_SECONDS = 30.0  # in which the client takes the next piece of a long answer
 RETRY_SECONDS = b"5"

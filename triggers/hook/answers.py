@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from triggers.calls.repetitions import REPEATED, REPLAYED_HEADER
 from triggers.hook.authentication import SECRET_HEADER
-from triggers.hook.waiting import TooManyWaiters, waiters
+from triggers.hook.waiting import ON_DISCONNECT, TooManyWaiters, waiters
 from triggers.models import CallState, Decision, DeliveryLine, TriggerCall
 from triggers.pushes.deliveries import Receipt
 from triggers.reasons import Reason
@@ -72,7 +72,9 @@ def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -
     not known yet."""
     request.acknowledged_at = time.perf_counter()  # type: ignore[attr-defined] # for console.telemetry.request_log
     try:
-        waiters.wait_for_end(call.coalesced_into_id or call.pk, seconds)
+        waiters.wait_for_end(
+            call.coalesced_into_id or call.pk, seconds, share=call.trigger_id, on_disconnect=request.META.get(ON_DISCONNECT)
+        )
         ended = TriggerCall.objects.select_related("coalesced_into").get(pk=call.pk)
     except TooManyWaiters:
         message = f"Too many callers are already waiting. {CONTINUES}"

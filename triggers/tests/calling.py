@@ -36,7 +36,7 @@ def link_parameters(trigger):
 def end_call(state, message="", **fields):
     """Return a stand-in for `wait_for_end` that ends the call."""
 
-    def end(call_id, seconds):
+    def end(call_id, seconds, **_):
         TriggerCall.objects.filter(pk=call_id).update(state=state, message=message, **fields)
 
     return end

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_database_that_is_lost_while_a_caller_waits_leaves_the_call_accepted(client, published, monkeypatch):
-    def lose(call_id, seconds):
+    def lose(call_id, seconds, **_):
         raise DatabaseError("the connection is closed")
 
     monkeypatch.setattr(waiting.waiters, "wait_for_end", lose)
@@ -45,7 +45,7 @@ def test_the_status_is_the_verdict(client, monkeypatch, state, status):
 
 def test_a_coalesced_call_answers_with_the_outcome_that_covers_it(client, monkeypatch):
     parameters = {**link_parameters(TriggerFactory()), "wait": "5"}
-    monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_: None)
+    monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_, **__: None)
     client.get(PATH, query_params=parameters)
     monkeypatch.setattr(waiting.waiters, "wait_for_end", end_call(CallState.FAILED, "No."))
     response = client.get(PATH, query_params=parameters)
@@ -55,7 +55,7 @@ def test_a_coalesced_call_answers_with_the_outcome_that_covers_it(client, monkey
 def test_a_cancelled_call_is_a_failure_for_its_waiting_caller_also_where_another_call_covers_it(client, monkeypatch):
     trigger = TriggerFactory()
     covering = accept_call(request_of(trigger))
-    monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_: cancel_call(covering, "bob"))
+    monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_, **__: cancel_call(covering, "bob"))
     response = client.get(PATH, query_params={**link_parameters(trigger), "wait": "5"})
     body = response.json()
     assert (response.status_code, body["state"], body["reason"]) == (500, "rejected", "cancelled")

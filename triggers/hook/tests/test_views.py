@@ -196,7 +196,7 @@ class TestTag:
         ids=["query", "form", "json", "all in a form"],
     )
     def test_a_tag_that_matches_goes_with_the_call(self, client, trigger, monkeypatch, call):
-        monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda call_id, seconds: None)
+        monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_, **__: None)
         assert call(client, link_parameters(trigger)).json()["code"] in {"200", "504"}
         assert trigger.calls.get().tag == "v1.2"
 

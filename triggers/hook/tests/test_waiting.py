@@ -1,8 +1,10 @@
 import threading
 import time
+import uuid
 
 import pytest
 
+from tests.harness.eventually import eventually
 from triggers.hook.waiting import CallWaiters, TooManyWaiters
 from triggers.models import CallState, TriggerCall
 from triggers.tests.factories import TriggerCallFactory
@@ -44,3 +46,72 @@ def test_a_place_is_free_again_after_its_caller_has_left():
         waiters.wait_for_end(call.pk, 30)
     with pytest.raises(TooManyWaiters):
         CallWaiters(limit=0).wait_for_end(call.pk, 1)
+
+
+class Caller:
+    """A caller that waits for a call of its own in a thread. `outcome` is empty while it waits."""
+
+    def __init__(self, waiters, share):
+        self.outcome, self.hang_ups = "", []
+        self._waiters, self._share = waiters, share
+        self._thread = threading.Thread(target=self._wait)
+        self._thread.start()
+        eventually(lambda: self.hang_ups or self.outcome, within=15, what="the caller waits")
+
+    def _wait(self):
+        try:
+            self._waiters.wait_for_end(uuid.uuid4(), 30, self._share, self.hang_ups.append)
+            self.outcome = "returned"
+        except TooManyWaiters:
+            self.outcome = "displaced"
+
+    def join(self):
+        self._thread.join(15)
+        return self.outcome
+
+
+@pytest.fixture
+def make_waiters():
+    made = []
+
+    def make(limit):
+        made.append(CallWaiters(limit))
+        return made[-1]
+
+    yield make
+    for waiters in made:
+        waiters.stop()
+        eventually(lambda waiters=waiters: waiters._poller is None, within=15, what="the polling thread ends")
+
+
+class TestShares:
+    def test_another_trigger_gets_the_place_of_the_one_who_has_waited_longest_at_the_greediest(self, make_waiters):
+        waiters = make_waiters(4)
+        greedy = [Caller(waiters, share=1) for _ in range(4)]
+        other = Caller(waiters, share=2)
+        assert greedy[0].join() == "displaced"
+        assert [caller.outcome for caller in [*greedy[1:], other]] == [""] * 4
+        waiters.stop()
+        assert {caller.join() for caller in [*greedy[1:], other]} == {"returned"}
+
+    def test_places_that_are_shared_evenly_stay_so(self, make_waiters):
+        waiters = make_waiters(2)
+        held = [Caller(waiters, share) for share in (1, 2)]
+        assert [Caller(waiters, share).join() for share in (1, 2, 3)] == ["displaced"] * 3
+        waiters.stop()
+        assert [caller.join() for caller in held] == ["returned"] * 2
+
+    def test_one_trigger_may_have_all_places_while_nobody_else_wants_one(self, make_waiters):
+        waiters = make_waiters(3)
+        held = [Caller(waiters, share=1) for _ in range(4)]
+        assert [caller.outcome for caller in held] == ["", "", "", "displaced"]
+        waiters.stop()
+        assert [caller.join() for caller in held[:3]] == ["returned"] * 3
+
+
+def test_a_caller_that_has_left_gives_its_place_up(make_waiters):
+    waiters = make_waiters(1)
+    left = Caller(waiters, share=1)
+    left.hang_ups[0]()
+    assert left.join() == "returned"
+    assert Caller(waiters, share=1).outcome == ""

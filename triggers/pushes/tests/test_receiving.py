@@ -202,7 +202,7 @@ class TestOwnLink:
 
     def test_a_waiting_caller_gets_the_outcome(self, client, registry, monkeypatch):
         trigger = make_trigger()
-        monkeypatch.setattr(waiters, "wait_for_end", lambda *_: end_calls(CallState.FAILED))
+        monkeypatch.setattr(waiters, "wait_for_end", lambda *_, **__: end_calls(CallState.FAILED))
         query = {**link_parameters(trigger), "wait": "5"}
         response = client.post("/hook/trigger", push(), content_type="application/json", query_params=query)
         assert (response.status_code, response.json()["lines"][0]["decision"]) == (500, "triggered")
