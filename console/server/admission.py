@@ -21,16 +21,20 @@ log = structlog.get_logger("windlass.server")
 
 
 def may_send_large_bodies(environ: dict[str, Any]) -> bool:
-    """`environ` is WSGI's, with a body that is not to be read."""
-    request = WSGIRequest(environ)
+    """`environ` is WSGI's, with a body that is not to be read. No view runs, so nothing else takes care of connections."""
     close_old_connections()
     try:
-        return has_proof(request) if request.path_info.startswith(LINKS_PREFIX) else is_signed_in(request)
+        return has_reason(WSGIRequest(environ))
     except DatabaseError as error:
         log.error("the database does not say who sends a large body", error=str(error))
         return False
     finally:
         close_old_connections()
+
+
+def has_reason(request: HttpRequest) -> bool:
+    """Raises DatabaseError."""
+    return has_proof(request) if request.path_info.startswith(LINKS_PREFIX) else is_signed_in(request)
 
 
 def is_signed_in(request: HttpRequest) -> bool:

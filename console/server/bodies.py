@@ -109,10 +109,13 @@ class BodyReader:
         """Count the body's memory as free."""
         self.memory.leave(self)
 
+    def find_deadline(self) -> float:
+        """Return the time, by the event loop's clock, by which more must have arrived."""
+        return self._started + min(BODY_SECONDS, BODY_GRACE_SECONDS + len(self.data) / BODY_LEAST_RATE)
+
     async def _receive_in_time(self) -> Mapping[str, Any]:
-        deadline = self._started + min(BODY_SECONDS, BODY_GRACE_SECONDS + len(self.data) / BODY_LEAST_RATE)
         try:
-            async with asyncio.timeout_at(deadline) as self._timeout:
+            async with asyncio.timeout_at(self.find_deadline()) as self._timeout:
                 return await self.receive()
         except TimeoutError:
             raise self._refusal or refuse_slow_body() from None

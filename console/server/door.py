@@ -57,7 +57,7 @@ class Door:
         self._body_limit, self._too_large = body_limit, too_large
         self._memory = BodyMemory()
         self._refusals = RefusalLog()
-        self._loop = asyncio.get_event_loop()
+        self._loop = asyncio.get_event_loop()  # which runs as soon as there are requests
 
     def close(self) -> None:
         """Refuse the bodies that are still arriving: the process is being stopped. For use from any thread."""

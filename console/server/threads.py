@@ -46,6 +46,10 @@ class RequestThreads:
         self._waiting: deque[Work] = deque()
         self.count = 0
 
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
     def submit(self, work: Work) -> None:
         """Run `work` in a thread, now or as soon as one is free. It must not raise."""
         with self._lock:

@@ -21,6 +21,7 @@ log = structlog.get_logger("windlass.request")
 
 REQUEST_ID_HEADER = "X-Request-ID"
 SAFE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")  # fits into TriggerCall.request_id
+METHOD_LENGTH, PATH_LENGTH = 16, 200  # characters in a line of the log, whatever is requested
 PROBES = {"healthz", "readyz", "metrics"}
 LINKS = {"hook/trigger": "trigger", "hook/registry/<str:token>": "registry"}  # by route, without a trailing slash
 
@@ -44,8 +45,8 @@ class RequestLogMiddleware:
             log.log(
                 logging.DEBUG if is_quiet else logging.WARNING if response.status_code >= 500 else logging.INFO,
                 "request",
-                method=request.method,
-                path=request.path,
+                method=(request.method or "")[:METHOD_LENGTH],
+                path=request.path[:PATH_LENGTH],
                 status=response.status_code,
                 ms=round((ended - started) * 1000, 1),
                 address=client_address(request),
