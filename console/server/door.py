@@ -17,12 +17,13 @@ import structlog
 from django.http import FileResponse
 
 from console.server.bodies import BodyMemory, BodyReader, BodyRefused, ClientLeft, Receive
-from console.server.environ import COOKIES_LIMIT, StartResponse, build_environ, count_cookies
+from console.server.environ import COOKIES_LIMIT, LINKS_PREFIX, StartResponse, build_environ, count_cookies
 from console.server.refusals import CLIENT_LEFT, RefusalLog
 from console.server.threads import RequestThreads
 from triggers.hook.waiting import ON_DISCONNECT
 
-READ_FOR_ANYONE = 64 * 1024  # bytes of a body
+# Bytes of a body that are read for anyone: of messages to links, of anything else, and of forms in parts, which take longest.
+READ_OF_MESSAGES, READ_FOR_ANYONE, READ_OF_PARTS = 64 * 1024, 8 * 1024, 4 * 1024
 SEND_SECONDS = 30.0  # in which the client takes the next piece of a long answer
 RETRY_SECONDS = b"5"
 
@@ -47,8 +48,8 @@ class UnreadBody(io.RawIOBase):
 
 
 class Door:
-    """`application` answers requests. A body over READ_FOR_ANYONE bytes is read only if `admits` returns True for the request's
-    environment, and never past `body_limit` bytes; else the application gets a body that raises `too_large` when it is read."""
+    """`application` answers requests. More of a body than is read for anyone is read only if `admits` returns True for the
+    request's environment, and never past `body_limit` bytes. What was not read raises `too_large`."""
 
     def __init__(
         self, application: Application, threads: RequestThreads, admits: Admission, body_limit: int, too_large: type[Exception]
@@ -85,8 +86,9 @@ class Door:
         length = find_length(scope)
         if length == 0:
             return build_environ(scope, io.BytesIO(), None)
-        if length is None or length <= READ_FOR_ANYONE:
-            await reader.read(READ_FOR_ANYONE)
+        free = choose_free_size(scope)
+        if length is None or length <= free:
+            await reader.read(free)
         unread = build_environ(scope, UnreadBody(self._too_large), None)  # type: ignore[arg-type] # has what WSGI asks for
         if not reader.is_complete:
             if (length or 0) > self._body_limit or not await self._in_thread(partial(self._admits, dict(unread))):
@@ -168,6 +170,13 @@ def settle(future: "asyncio.Future[Any]", result: Any, error: Exception | None) 
         future.set_result(result)
     else:
         future.set_exception(error)
+
+
+def choose_free_size(scope: Mapping[str, Any]) -> int:
+    """Return how many bytes of the body are read for anyone."""
+    if any(name == b"content-type" and b"multipart" in value.lower() for name, value in scope["headers"]):
+        return READ_OF_PARTS
+    return READ_OF_MESSAGES if scope["path"].startswith(LINKS_PREFIX) else READ_FOR_ANYONE
 
 
 def find_length(scope: Mapping[str, Any]) -> int | None:

@@ -6,7 +6,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
 from console.server import bodies, door
-from console.server.door import READ_FOR_ANYONE, Door
+from console.server.door import READ_FOR_ANYONE, READ_OF_MESSAGES, READ_OF_PARTS, Door
 from console.server.tests.asgi import Client, make_scope
 from console.server.threads import RequestThreads
 
@@ -105,6 +105,23 @@ def unread():
         return HttpResponse("too large")
 
     return Application(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "size"),
+    [
+        ("/hook/trigger", "application/json", READ_OF_MESSAGES),
+        ("/login/", "application/x-www-form-urlencoded", READ_FOR_ANYONE),
+        ("/login/", "multipart/form-data; boundary=a", READ_OF_PARTS),
+        ("/hook/trigger", "Multipart/Form-Data; boundary=a", READ_OF_PARTS),
+    ],
+)
+def test_what_is_read_for_anyone_depends_on_what_it_costs_to_parse(path, content_type, size):
+    for number, is_read in ((size, True), (size + 1, False)):
+        client = Client(b"x" * number)
+        headers = [*length(number), ("content-type", content_type)]
+        knock(client, None if is_read else unread(), lambda environ: False, path=path, headers=headers)
+        assert client.received == (number if is_read else 0)
 
 
 class TestRefusals:

@@ -7,6 +7,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from triggers import bodies
 from triggers.calls.accept import accept_call
 from triggers.hook import views, waiting
 from triggers.models import CallState, TriggerCall
@@ -366,3 +367,88 @@ def test_the_log_holds_no_secret(client, caplog):
     assert "/hook/trigger" in caplog.text
     assert trigger.secret not in caplog.text
     assert "f" * 64 not in caplog.text
+
+
+class TestWithoutASecret:
+    """Nothing is unpacked or parsed for whoever has none."""
+
+    LISTS = b'{"a":[' + b"[]," * 1000 + b"[]]}"
+
+    @pytest.fixture(autouse=True)
+    def parsed(self, monkeypatch):
+        """The bodies that were parsed."""
+        parsed = []
+        parse = bodies.parse_body
+
+        def record(request, body):
+            parsed.append(body)
+            return parse(request, body)
+
+        monkeypatch.setattr(bodies, "parse_body", record)
+        return parsed
+
+    @pytest.mark.parametrize("query", [{}, {"secret": "0" * 64}], ids=["none", "wrong"])
+    @pytest.mark.parametrize(
+        ("body", "headers", "content_type"),
+        [
+            (gzip.compress(LISTS * 100), {"Content-Encoding": "gzip"}, "application/json"),
+            (LISTS * 10, {}, "application/json"),
+            (b"a=%20&" * 1000, {}, "application/x-www-form-urlencoded"),
+            (b"a=%20&" * 500, {}, "application/x-www-form-urlencoded"),
+            (b'--a\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 60, {}, "multipart/form-data; boundary=a"),
+        ],
+        ids=["gzip", "json", "large form", "many fields", "parts"],
+    )
+    def test_a_trigger_link(self, client, parsed, query, body, headers, content_type):
+        known = link_parameters(TriggerFactory()) | query if query else {}
+        response = client.post(PATH, body, content_type=content_type, query_params=known, headers=headers)
+        assert response.status_code in {400, 404, 413}
+        assert parsed == []
+
+    def test_a_registry_link(self, client, parsed):
+        assert client.post("/hook/registry/unknown", self.LISTS, content_type="application/json").status_code == 404
+        assert parsed == []
+
+    def test_a_status_address(self, client, parsed):
+        call = TriggerCallFactory()
+        answer = client.generic("GET", f"/hook/calls/{call.pk}?secret=wrong", self.LISTS, content_type="application/json")
+        assert (answer.status_code, parsed) == (404, [])
+
+    def test_the_message_says_where_to_put_it(self, client):
+        body = json.dumps({**link_parameters(TriggerFactory()), "more": "x" * 4096})
+        response = client.post(PATH, body, content_type="application/json")
+        assert response.status_code == 413
+        assert "Put them in the address" in response.json()["message"]
+
+    def test_more_parameters_than_anyone_sends_are_refused(self, client):
+        response = client.get(PATH, QUERY_STRING="a=%20&" * 500)
+        assert (response.status_code, response.json()["message"][:11]) == (400, "The address")
+
+
+@pytest.mark.parametrize(
+    "request_of_it",
+    [
+        lambda client: client.get(PATH, headers={"Accept": "text/html"}),
+        lambda client: client.post("/hook/registry/unknown", headers={"Accept": "nonsense"}),
+        lambda client: client.post(PATH, '{"triggerUrl":"eyJ","secret":"\\ud800"}', content_type="application/json"),
+        lambda client: client.post(PATH, '{"triggerUrl":"\\udfff","secret":"a"}', content_type="application/json"),
+        lambda client: client.post(PATH, b"secret=%ED%A0%80", content_type="application/x-www-form-urlencoded"),
+        lambda client: client.get(PATH, {"triggerUrl": "\0", "secret": "\0"}),
+        lambda client: client.get(PATH, headers={"X-Trigger-Secret": "\xff"}),
+        lambda client: client.post(PATH, b"x", content_type="multipart/form-data"),
+        lambda client: client.post(PATH, b"x", content_type="nonsense"),
+        lambda client: client.get("/hook/registry/%00"),
+        lambda client: client.get("/hook/registry/%ed%a0%80"),
+    ],
+)
+def test_no_stranger_gets_a_500(client, request_of_it):
+    response = request_of_it(client)
+    assert response.status_code in {400, 404}
+    assert response.json()["code"] == str(response.status_code)
+
+
+def test_a_body_of_half_characters_counts_as_empty(client):
+    trigger = ScalingTriggerFactory()
+    query = {**link_parameters(trigger), "type": "scale_out", "step": "1"}
+    response = client.post(PATH, '{"tag":"\\ud800","wait":"\\udc00"}', content_type="application/json", query_params=query)
+    assert response.status_code == 200
