@@ -28,7 +28,8 @@ class SchemaView(SpectacularAPIView):
         with self._lock:
             if renderer.media_type not in self._rendered:
                 schema = self.generator_class().get_schema(request=None, public=True)
-                self._rendered[renderer.media_type] = renderer.render(schema, renderer_context={})
+                rendered = renderer.render(schema, renderer_context={})
+                self._rendered[renderer.media_type] = rendered if isinstance(rendered, bytes) else rendered.encode()
             return self._rendered[renderer.media_type]
 
 

@@ -155,7 +155,7 @@ class TestRefusals:
 
     def test_a_request_that_the_application_cannot_read_is_a_400(self):
         client = Client()
-        knock(client, Application(lambda environ: WSGIRequest(environ)), method="GET", **MANY_PARAMETERS)
+        knock(client, Application(WSGIRequest), method="GET", **MANY_PARAMETERS)
         assert client.status == 400
 
     def test_bodies_that_still_arrive_are_refused_when_the_process_stops(self):
