@@ -15,8 +15,8 @@ CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]*)\"?", re.IGNORECASE)
 USUAL_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin-1", "windows-1252"}
 # A proxy that adds X-Forwarded-For leaves a header `X_Forwarded_For` of the client alone, and both have one name in WSGI.
 UNDERSCORE = "_"
-# A part of a file is streamed, so a client that takes nothing would hold a thread. Whoever asks for one gets the whole file, and
-# the server sends that alone. HTTP allows it (RFC 9110, 14.2).
+# A part of a file is streamed, so a client that takes nothing would hold a thread. Whoever asks for a part gets the whole file,
+# which the server sends alone. HTTP allows that (RFC 9110, 14.2).
 LEFT_OUT = {"range", "if-range"}
 
 
