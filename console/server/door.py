@@ -73,7 +73,7 @@ class Door:
                 raise BodyRefused(431, f"The request has more than {COOKIES_LIMIT // 1024} kB of cookies.")
             environ = await self._read_request(scope, reader)
             environ[ON_DISCONNECT] = partial(self._watch_client, receive)
-            await self._in_thread(partial(self._answer, environ, send))
+            await self._in_thread(partial(self._answer, environ, reader, send))
         except BodyRefused as refusal:
             self._refusals.count(refusal.status, scope)
             await send_refusal(send, refusal)
@@ -84,7 +84,7 @@ class Door:
             reader.close()
 
     async def _read_request(self, scope: Mapping[str, Any], reader: BodyReader) -> dict[str, Any]:
-        """Return the environment, with the body or an unread one. Raises BodyRefused and ClientLeft."""
+        """Return the environment; `reader` has the body, unless it is not to be read. Raises BodyRefused and ClientLeft."""
         length = find_length(scope)
         if length == 0:
             return build_environ(scope, io.BytesIO(), None)
@@ -98,7 +98,7 @@ class Door:
             await reader.read(self._body_limit)
             if not reader.is_complete:
                 return unread
-        return build_environ(scope, io.BytesIO(reader.data), len(reader.data))
+        return build_environ(scope, io.BytesIO(), reader.size)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         done = self._loop.create_future()
@@ -114,9 +114,11 @@ class Door:
         self._threads.submit(run)
         return await done
 
-    def _answer(self, environ: dict[str, Any], send: Send) -> None:
+    def _answer(self, environ: dict[str, Any], reader: BodyReader, send: Send) -> None:
         """Run the application and send its answer. In a thread. Raises BodyRefused."""
         start = StartResponse()
+        if reader.is_complete:
+            environ["wsgi.input"] = io.BytesIO(reader.take())
         try:
             answer = self._application(environ, start)
         except SuspiciousOperation as error:

@@ -158,6 +158,25 @@ class TestRefusals:
         knock(client, Application(WSGIRequest), method="GET", **MANY_PARAMETERS)
         assert client.status == 400
 
+    def test_a_body_that_is_given_up_while_it_waits_for_a_thread_is_a_503(self, monkeypatch):
+        client, application = Client(b"abc"), Application()
+        threads = RequestThreads(4, 30)
+        work = []
+        monkeypatch.setattr(threads, "submit", work.append)
+
+        async def run():
+            shut = Door(application, threads, lambda environ: True, 1000, RequestDataTooBig)
+            answering = asyncio.ensure_future(shut(make_scope(headers=length(3)), client.receive, client.send))
+            while not work:
+                await asyncio.sleep(0)
+            shut.close()
+            await asyncio.sleep(0.01)
+            await asyncio.to_thread(work[0])
+            await answering
+
+        asyncio.run(run())
+        assert (client.status, application.environ) == (503, None)
+
     def test_bodies_that_still_arrive_are_refused_when_the_process_stops(self):
         client = Client(b"a", stalls=True)
 
