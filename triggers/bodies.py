@@ -7,13 +7,13 @@ or a CI system must never keep a plain redeploy from running.
 import io
 import json
 import zlib
-from functools import cached_property
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
+from django.utils.functional import cached_property
 
 from triggers.refusals import CallRefused
 
