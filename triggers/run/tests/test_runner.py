@@ -70,6 +70,16 @@ def test_no_connection_is_held_while_the_engine_works(driver, pooled, monkeypatc
     assert (call.state, driver.progress != [], held) == (CallState.SUCCEEDED, True, [])
 
 
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_held_while_a_lost_worker_is_waited_for(driver, pooled, monkeypatch):
+    call = accept_call(request_of(TriggerFactory()))
+    claim_call(call.application_id, "lost")
+    expire_lease(call)
+    held = []
+    monkeypatch.setattr(lease.CallLease, "outwait_predecessor", lambda lease: held.append(pooled()))
+    assert (run(call).state, held) == (CallState.SUCCEEDED, [False])
+
+
 def test_the_plan_is_made_with_the_calls_tag(driver):
     run(accept_call(request_of(TriggerFactory(tag_pattern="2"), tag="2")))
     run(accept_call(request_of(TriggerFactory())))

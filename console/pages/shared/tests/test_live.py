@@ -1,5 +1,6 @@
 """Pages that wait for an engine: how many may, and what they hold."""
 
+import re
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 
 from clusters.engine.errors import EngineError
 from clusters.engine.fakes.fake_engine import FakeEngine
+from clusters.models import AuditEntry
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory
 from clusters.tests.pooled import pooled as pooled
 from clusters.tests.users import make_user
@@ -156,3 +158,14 @@ class TestConnections:
             assert (bool(engine.requests), held) == (True, []), address
         file = b"".join(reader.get(f"/applications/{application.pk}/logs/download/"))
         assert (b"a line" in file, held) == (True, [])
+
+    def test_no_removal_of_images_holds_one_although_it_is_recorded_on_the_way(self, engine, container, held):
+        reader = Client()
+        reader.force_login(make_user("root", is_superuser=True))
+        image_id = engine.add_image("old:1").removeprefix("sha256:")
+        address = f"/clusters/{container.service.application.cluster.uid}/images/{image_id}/remove/"
+        previewed = re.search(r'name="previewed" value="([^"]+)"', reader.get(address).content.decode())[1]
+        engine.requests.clear()
+        reader.post(address, {"previewed": previewed})
+        assert (AuditEntry.objects.get(action="image.remove").user.username, held) == ("root", [])
+        assert "remove_image" in engine.requests
