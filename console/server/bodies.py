@@ -41,8 +41,8 @@ def refuse_for_memory() -> BodyRefused:
 
 
 class BodyMemory:
-    """The bodies that are arriving, the oldest first. Past `limit` bytes the oldest are given up: a sender who sends the whole
-    body at once is never among them."""
+    """The bodies that are arriving or wait for a thread, the oldest first. Past `limit` bytes the oldest are given up: a sender
+    who sends the whole body at once is never among them, as long as threads are free."""
 
     def __init__(self, limit: int = BODIES_LIMIT) -> None:
         self._limit = limit
@@ -55,7 +55,7 @@ class BodyMemory:
     def leave(self, reader: "BodyReader") -> None:
         if reader in self._arriving:
             del self._arriving[reader]
-            self.held -= len(reader.data)
+            self.held -= reader.size
 
     def take(self, size: int) -> None:
         self.held += size
@@ -72,12 +72,14 @@ class BodyMemory:
 
 @dataclass(eq=False)
 class BodyReader:
-    """One body. `data` is what has arrived of it."""
+    """One body. `size` bytes of it have arrived."""
 
     receive: Receive
     memory: BodyMemory
-    data: bytearray = field(default_factory=bytearray)
+    size: int = 0
     is_complete: bool = False
+    # Joined at the end: hundreds of buffers that grow side by side leave several times their size in holes.
+    _pieces: list[bytes] = field(default_factory=list)
     _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     _timeout: asyncio.Timeout | None = None
     _refusal: BodyRefused | None = None
@@ -87,31 +89,43 @@ class BodyReader:
 
         Raises BodyRefused for a body that takes too long or too much memory, and ClientLeft.
         """
+        if self._refusal:  # given up between two readings
+            raise self._refusal
         self.memory.enter(self)
-        while not self.is_complete and len(self.data) <= limit:
+        while not self.is_complete and self.size <= limit:
             message = await self._receive_in_time()
             if message["type"] == "http.disconnect":
                 raise ClientLeft
             self.is_complete = not message.get("more_body")
             chunk = message.get("body", b"")
-            self.data += chunk
+            self._pieces.append(chunk)
+            self.size += len(chunk)
             self.memory.take(len(chunk))
             if self._refusal:
                 raise self._refusal
 
+    def take(self) -> bytes:
+        """Return the body. For use from any thread. Raises BodyRefused if the body has been given up meanwhile."""
+        pieces, self._pieces = self._pieces, []
+        if self._refusal:
+            raise self._refusal
+        return b"".join(pieces)
+
     def give_up(self, refusal: BodyRefused) -> None:
-        """Let `read` raise `refusal` now."""
+        """Free the body's memory, and let `read` or `take` raise `refusal`."""
         self._refusal = refusal
+        self._pieces = []
         if self._timeout:
             self._timeout.reschedule(asyncio.get_running_loop().time())
 
     def close(self) -> None:
-        """Count the body's memory as free."""
+        """Free the body's memory. An exception that was raised here may keep this object for a while."""
         self.memory.leave(self)
+        self._pieces = []
 
     def find_deadline(self) -> float:
         """Return the time, by the event loop's clock, by which more must have arrived."""
-        return self._started + min(BODY_SECONDS, BODY_GRACE_SECONDS + len(self.data) / BODY_LEAST_RATE)
+        return self._started + min(BODY_SECONDS, BODY_GRACE_SECONDS + self.size / BODY_LEAST_RATE)
 
     async def _receive_in_time(self) -> Mapping[str, Any]:
         try:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from django.core.exceptions import SuspiciousOperation
 from django.http import FileResponse
 
 from console.server.bodies import BodyMemory, BodyReader, BodyRefused, ClientLeft, Receive
@@ -72,17 +73,18 @@ class Door:
                 raise BodyRefused(431, f"The request has more than {COOKIES_LIMIT // 1024} kB of cookies.")
             environ = await self._read_request(scope, reader)
             environ[ON_DISCONNECT] = partial(self._watch_client, receive)
-            await self._in_thread(partial(self._answer, environ, send))
+            await self._in_thread(partial(self._answer, environ, reader, send))
         except BodyRefused as refusal:
             self._refusals.count(refusal.status, scope)
             await send_refusal(send, refusal)
-        except ClientLeft:
+        except ClientLeft:  # or the client sent what is no body: the server does not say which
             self._refusals.count(CLIENT_LEFT, scope)
+            await send_refusal(send, BodyRefused(400, "The body is broken, or was cut off."))
         finally:
             reader.close()
 
     async def _read_request(self, scope: Mapping[str, Any], reader: BodyReader) -> dict[str, Any]:
-        """Return the environment, with the body or an unread one. Raises BodyRefused and ClientLeft."""
+        """Return the environment; `reader` has the body, unless it is not to be read. Raises BodyRefused and ClientLeft."""
         length = find_length(scope)
         if length == 0:
             return build_environ(scope, io.BytesIO(), None)
@@ -96,7 +98,7 @@ class Door:
             await reader.read(self._body_limit)
             if not reader.is_complete:
                 return unread
-        return build_environ(scope, io.BytesIO(reader.data), len(reader.data))
+        return build_environ(scope, io.BytesIO(), reader.size)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         done = self._loop.create_future()
@@ -112,10 +114,16 @@ class Door:
         self._threads.submit(run)
         return await done
 
-    def _answer(self, environ: dict[str, Any], send: Send) -> None:
-        """Run the application and send its answer. In a thread."""
+    def _answer(self, environ: dict[str, Any], reader: BodyReader, send: Send) -> None:
+        """Run the application and send its answer. In a thread. Raises BodyRefused."""
         start = StartResponse()
-        answer = self._application(environ, start)
+        if reader.is_complete:
+            environ["wsgi.input"] = io.BytesIO(reader.take())
+        try:
+            answer = self._application(environ, start)
+        except SuspiciousOperation as error:
+            # Django reads the query before it answers for errors if the Content-Type names a charset.
+            raise BodyRefused(400, "The request cannot be read. It may have too many parameters.") from error
         try:
             head = {"type": "http.response.start", "status": start.status, "headers": start.headers}
             if not getattr(answer, "streaming", False):
@@ -181,10 +189,12 @@ def choose_free_size(scope: Mapping[str, Any]) -> int:
 
 def find_length(scope: Mapping[str, Any]) -> int | None:
     """Return the length of the body that the client states; 0 for no body, None for a chunked body. The server has refused
-    requests that state both or none right."""
+    requests that state both or none right. Raises BodyRefused for other codings: to a proxy they may mean another length."""
     length = 0
     for name, value in scope["headers"]:
         if name == b"transfer-encoding":
+            if value.strip().lower() != b"chunked":
+                raise BodyRefused(400, "The Transfer-Encoding must be chunked, and nothing else.")
             return None
         if name == b"content-length" and value.isdigit():
             length = int(value[:20])

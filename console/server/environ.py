@@ -15,12 +15,15 @@ CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]*)\"?", re.IGNORECASE)
 USUAL_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin-1", "windows-1252"}
 # A proxy that adds X-Forwarded-For leaves a header `X_Forwarded_For` of the client alone, and both have one name in WSGI.
 UNDERSCORE = "_"
+# A part of a file is streamed, so a client that takes nothing would hold a thread. Whoever asks for a part gets the whole file,
+# which the server sends alone. HTTP allows that (RFC 9110, 14.2).
+LEFT_OUT = {"range", "if-range"}
 
 
 def build_environ(scope: Mapping[str, Any], body: IO[bytes], length: int | None) -> dict[str, Any]:
     """Return the environment. `length` is the body's, in bytes; None for the length that the client states.
 
-    Headers whose names have an underscore are left out, and so are the cookies of links, which look at none.
+    Headers whose names have an underscore are left out, and LEFT_OUT, and the cookies of links, which look at none.
     """
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
@@ -42,7 +45,7 @@ def build_environ(scope: Mapping[str, Any], body: IO[bytes], length: int | None)
     is_link = environ["PATH_INFO"].startswith(LINKS_PREFIX)
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if UNDERSCORE in name or (is_link and name == "cookie"):
+        if UNDERSCORE in name or name in LEFT_OUT or (is_link and name == "cookie"):
             continue
         key = name.replace("-", UNDERSCORE).upper()
         key = key if key in PLAIN_NAMES else f"HTTP_{key}"

@@ -18,6 +18,8 @@ HEAD_SECONDS = 10.0  # in which the head of a request must have arrived, also th
 HEAD_LIMIT = 32 * 1024  # bytes, as much as nginx takes
 # What the client does not acknowledge for so long, because it takes nothing or is no longer there, ends its connection.
 UNACKNOWLEDGED_SECONDS = 30.0
+# What the kernel keeps of answers for a client that does not take them; without a limit it can be 4 MB for each.
+SEND_BUFFER = 128 * 1024  # bytes
 CONNECTIONS = 16_384
 BACKLOG = 4096
 RESERVED_FILES = 1024  # descriptors for the database, the engines and the rest of the process
@@ -60,6 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=True)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED_SECONDS * 1000))
     return listener
 

@@ -40,6 +40,7 @@ SHARED: list[Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+BAD_REQUEST_LENGTH = 300  # characters of what Django says about a request that it does not read
 FIRST = ("timestamp", "level", "logger", "event")
 
 structlog.configure(
@@ -52,6 +53,15 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
+
+
+def shorten_bad_request(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Log a request that Django does not read, because of its host for example, as no error of the console's: without a
+    traceback, whatever anybody sends."""
+    if event["_record"].name.startswith("django.security."):
+        event.pop("exc_info", None)
+        event["level"], event["event"] = "warning", event["event"][:BAD_REQUEST_LENGTH]
+    return event
 
 
 def arrange(logger: Any, method: str, event: EventDict) -> EventDict:
@@ -96,7 +106,7 @@ def build_logging(level: str, line_format: str) -> dict[str, Any]:
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": SHARED,
+                "foreign_pre_chain": [*SHARED, shorten_bad_request],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     *choose_renderer(line_format),

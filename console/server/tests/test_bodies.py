@@ -6,6 +6,8 @@ from console.server import bodies
 from console.server.bodies import BodyMemory, BodyReader, BodyRefused, ClientLeft
 from console.server.tests.asgi import Client
 
+REFUSAL = BodyRefused(503, "Too much.")
+
 
 def read(client, limit=1000, memory=None):
     async def run():
@@ -18,7 +20,7 @@ def read(client, limit=1000, memory=None):
 
 def test_a_body_is_read_to_its_end():
     reader = read(Client(b"ab", b"", b"cd"))
-    assert (bytes(reader.data), reader.is_complete) == (b"abcd", True)
+    assert (reader.take(), reader.is_complete) == (b"abcd", True)
 
 
 def test_reading_stops_past_the_limit():
@@ -34,7 +36,7 @@ def test_reading_goes_on_where_it_stopped():
         await reader.read(100)
         return reader
 
-    assert bytes(asyncio.run(run()).data) == b"abcd"
+    assert asyncio.run(run()).take() == b"abcd"
 
 
 def test_a_client_that_leaves_is_noticed():
@@ -58,7 +60,7 @@ def test_the_deadline_moves_with_the_bytes_that_have_arrived_up_to_the_total(mon
     monkeypatch.setattr(bodies, "BODY_LEAST_RATE", rate)
 
     async def run():
-        reader = BodyReader(Client().receive, BodyMemory(), data=bytearray(5000))
+        reader = BodyReader(Client().receive, BodyMemory(), size=5000)
         return reader.find_deadline() - asyncio.get_running_loop().time()
 
     assert asyncio.run(run()) == pytest.approx(seconds, abs=1)
@@ -97,6 +99,37 @@ class TestMemory:
             return held, memory.held
 
         assert asyncio.run(run()) == (3, 0)
+
+    def test_a_body_is_freed_at_once_though_somebody_keeps_its_reader(self):
+        """A refusal that was raised knows its traceback, and that the reader: only the garbage collector ends this circle."""
+
+        async def run(end):
+            reader = BodyReader(Client(b"abc").receive, BodyMemory())
+            await reader.read(1000)
+            end(reader)
+            return sum(map(len, reader._pieces))
+
+        assert asyncio.run(run(BodyReader.close)) == 0
+        assert asyncio.run(run(lambda reader: reader.give_up(REFUSAL))) == 0
+
+    def test_a_body_can_be_given_up_while_it_waits_for_a_thread(self):
+        reader = read(Client(b"abc"))
+        reader.give_up(REFUSAL)
+        with pytest.raises(BodyRefused):
+            reader.take()
+
+    def test_a_body_that_is_given_up_between_two_readings_is_counted_once(self):
+        async def run():
+            memory = BodyMemory()
+            reader = BodyReader(Client(b"abc", b"def", b"ghi").receive, memory)
+            await reader.read(1)
+            memory.give_up_all(REFUSAL)
+            with pytest.raises(BodyRefused):
+                await reader.read(1000)
+            reader.close()
+            return memory.held
+
+        assert asyncio.run(run()) == 0
 
     def test_all_that_arrive_can_be_given_up(self):
         async def run():

@@ -3,6 +3,7 @@ import json
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
 from console.server import bodies, door
@@ -124,6 +125,10 @@ def test_what_is_read_for_anyone_depends_on_what_it_costs_to_parse(path, content
         assert client.received == (number if is_read else 0)
 
 
+# The charset makes Django look at the query at once.
+MANY_PARAMETERS = {"query": b"a=b&" * 1500, "headers": [("content-type", "text/plain; charset=utf-8")]}
+
+
 class TestRefusals:
     def test_a_stalled_body_is_a_408_that_takes_no_thread(self, monkeypatch):
         monkeypatch.setattr(bodies, "BODY_GRACE_SECONDS", 0.05)
@@ -137,10 +142,40 @@ class TestRefusals:
         application = knock(client, method="GET", headers=[("cookie", "a" * 5000), ("cookie", "b" * 5000)])
         assert (client.status, application.environ) == (431, None)
 
-    def test_a_client_that_leaves_gets_no_answer(self):
+    def test_a_body_that_is_broken_or_cut_off_is_a_400(self):
         client = Client(b"a", leaves=True)
         application = knock(client, headers=length(10))
-        assert (client.sent, application.environ) == ([], None)
+        assert (client.status, application.environ) == (400, None)
+
+    @pytest.mark.parametrize("coding", ["chunked, chunked", "gzip, chunked", "identity", "xchunked", ""])
+    def test_a_coding_that_others_may_read_differently_is_a_400(self, coding):
+        client = Client(b"a")
+        application = knock(client, headers=[("transfer-encoding", coding)])
+        assert (client.status, client.received, application.environ) == (400, 0, None)
+
+    def test_a_request_that_the_application_cannot_read_is_a_400(self):
+        client = Client()
+        knock(client, Application(WSGIRequest), method="GET", **MANY_PARAMETERS)
+        assert client.status == 400
+
+    def test_a_body_that_is_given_up_while_it_waits_for_a_thread_is_a_503(self, monkeypatch):
+        client, application = Client(b"abc"), Application()
+        threads = RequestThreads(4, 30)
+        work = []
+        monkeypatch.setattr(threads, "submit", work.append)
+
+        async def run():
+            shut = Door(application, threads, lambda environ: True, 1000, RequestDataTooBig)
+            answering = asyncio.ensure_future(shut(make_scope(headers=length(3)), client.receive, client.send))
+            while not work:
+                await asyncio.sleep(0)
+            shut.close()
+            await asyncio.sleep(0.01)
+            await asyncio.to_thread(work[0])
+            await answering
+
+        asyncio.run(run())
+        assert (client.status, application.environ) == (503, None)
 
     def test_bodies_that_still_arrive_are_refused_when_the_process_stops(self):
         client = Client(b"a", stalls=True)

@@ -35,6 +35,11 @@ def test_links_look_at_no_cookies():
     assert "HTTP_COOKIE" not in environ_of(path="/hook/trigger", headers=[("cookie", "c=1")])
 
 
+def test_a_file_is_never_asked_for_in_parts():
+    environ = environ_of(headers=[("range", "bytes=0-"), ("if-range", '"a"'), ("accept-ranges", "bytes")])
+    assert {name for name in environ if "RANGE" in name} == {"HTTP_ACCEPT_RANGES"}
+
+
 def test_a_body_that_was_read_has_a_length_however_it_was_sent():
     environ = environ_of(length=3, headers=[("transfer-encoding", "chunked")])
     assert environ["CONTENT_LENGTH"] == "3"

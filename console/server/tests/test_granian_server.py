@@ -1,3 +1,4 @@
+import contextlib
 import resource
 import socket
 
@@ -12,6 +13,18 @@ def test_every_connection_ends_when_its_client_takes_nothing_for_long():
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
+def test_the_kernel_keeps_little_of_an_answer_that_nobody_takes():
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.setblocking(False)
+            taken = 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    taken += accepted.send(b"a" * 65536)
+    assert taken < 1_000_000
 
 
 def test_the_address_can_be_one_of_ipv6():

@@ -41,6 +41,22 @@ def read(stream):
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/login/", {"host": "a_b" * 3000}),
+        ("/login/?" + "a=b&" * 1500, {}),
+    ],
+    ids=["host", "parameters"],
+)
+def test_a_request_that_django_does_not_read_is_a_short_line_and_no_error(path, headers):
+    with lines_of() as stream:
+        assert Client().get(path, headers=headers).status_code == 400
+    assert [line["level"] for line in read(stream) if line["level"] not in {"info", "warning"}] == []
+    assert "Traceback" not in stream.getvalue()
+    assert max(map(len, stream.getvalue().splitlines())) < 1000
+
+
 class TestFormat:
     def test_json_has_one_object_a_line_also_of_other_loggers_and_of_tracebacks(self):
         with lines_of() as stream:
