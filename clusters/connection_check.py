@@ -8,8 +8,10 @@ from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.connection.failures import describe_address
 from clusters.engine.errors import EngineError, EngineUnreachable
 from clusters.engine.inspection.listing import EngineFacts, read_engine_facts
+from clusters.waits import wait_for_engine
 
 CHECK_TIMEOUT = 10.0  # seconds for one answer while a person waits
+TESTS = "connection tests"  # share their places, since people can enter any number of addresses
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class ConnectionFacts(EngineFacts):
 
 
 def check_connection(endpoint: EngineEndpoint) -> ConnectionFacts:
-    """Connect to every address of the endpoint now. Raises EngineError with the exact reason when no engine answers."""
+    """Connect to every address of the endpoint now. Raises EngineError with the exact reason when no engine answers, and at
+    once where too many people test addresses."""
     endpoint.validate()
-    with ThreadPoolExecutor() as pool:
+    with wait_for_engine(TESTS), ThreadPoolExecutor() as pool:
         found = list(pool.map(try_address, (endpoint.at(address) for address in endpoint.addresses)))
     answers = [facts for facts in found if isinstance(facts, EngineFacts)]
     if not answers:

@@ -29,6 +29,7 @@ from clusters.engine.inspection.swarm_listing import ObservedSwarmService
 from clusters.engine.inspection.swarm_nodes import ObservedNode
 from clusters.engine.inspection.swarm_tasks import ObservedTask
 from clusters.models import Application, Cluster, Container, Node, Service, Task
+from clusters.waits import release_connection
 
 PLAIN_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)
 SWARM_SOURCES = (Application.Source.STACK, Application.Source.SERVICE)
@@ -47,7 +48,9 @@ def sync_cluster(cluster: Cluster) -> None:
 def observe_and_store(cluster: Cluster, client: EngineClient) -> ObservedEngine:
     """Sync the cluster over an open connection. Raises EngineError, without marking the cluster unreachable."""
     began_at = timezone.now()
-    observed = observe_engine(client, recall_images(cluster))
+    known_images = recall_images(cluster)
+    release_connection()
+    observed = observe_engine(client, known_images)
     if observed.swarm_problem and client.passed_over:
         others = client.passed_over[1:]  # the first is about the engine that was observed
         observed = replace(observed, swarm_problem=" ".join((observed.swarm_problem, *others)))

@@ -1,6 +1,6 @@
 """The stored registries: finds the registry of an image, opens it with fresh credentials, and checks what those may do.
 
-Registries are slow: do not call these functions inside a transaction.
+Registries are slow: do not call these functions inside a transaction. They hold no database connection while they wait.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from clusters.registry.client import RegistryClient
 from clusters.registry.credentials import read_helper_credentials
 from clusters.registry.errors import RegistryError
 from clusters.registry.reference import BadReference, ImageReference, parse_reference
+from clusters.waits import release_connection, wait_for_registry
 
 # The outcome fields of a registry that was not tested or used since its settings changed.
 NOT_SEEN_YET = {"checked_at": None, "problem": "", "pull_limit": None, "pull_remaining": None, "pull_window_seconds": None}
@@ -48,6 +49,7 @@ def open_access(registry: Registry) -> RegistryAccess:
 
     Raises RegistryError with the code `helper_failed`, or `unauthorized` if the stored token has expired.
     """
+    release_connection()
     if registry.credential_helper:
         username, password = read_helper_credentials(registry.credential_helper, registry.host)
         return replace(registry.access, username=username, password=password)
@@ -72,14 +74,15 @@ def engine_credentials(reference: str) -> dict[str, str] | None:
 
 def test_registry(registry: Registry) -> str:
     """Try the stored credentials, store the outcome (`checked_at`, `problem`, pull limits), and return a sentence for people.
-    Raises RegistryError."""
-    try:
-        access = open_access(registry)
-        with RegistryClient(access) as client:
-            limit = client.check()
-    except RegistryError as error:
-        keep_outcome(registry, error.limit, error.message)
-        raise
+    Raises RegistryError; at once, without an outcome, where too many requests wait for the registry."""
+    with wait_for_registry(registry.host):
+        try:
+            access = open_access(registry)
+            with RegistryClient(access) as client:
+                limit = client.check()
+        except RegistryError as error:
+            keep_outcome(registry, error.limit, error.message)
+            raise
     keep_outcome(registry, limit)
     words = "answers. No user name is stored, so only public images can be pulled."
     if not access.is_anonymous:

@@ -9,6 +9,9 @@ DEBOUNCE_SECONDS of the first one cause one sync.
 
 Tasks on a Swarm's other nodes cause no events on this engine. Between short rounds of listening the thread reads the tasks,
 and syncs if one has changed.
+
+While a thread waits for its engine it holds no database connection, so a process can watch more clusters than it has
+connections.
 """
 
 import threading
@@ -28,6 +31,7 @@ from clusters.engine.inspection.swarm_listing import look_at_tasks
 from clusters.inventory import mark_unreachable, observe_and_store
 from clusters.leases import claim_leases, extend_leases, make_lease_owner, release_leases
 from clusters.models import Cluster
+from clusters.waits import release_connection
 
 log = structlog.get_logger("windlass.watch")
 
@@ -160,6 +164,7 @@ class ClusterWatch(threading.Thread):
         try:
             while not self._stopping.is_set():
                 self.follow_engine()
+                release_connection()
                 if self._failures:
                     self._stopping.wait(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1])
         finally:
@@ -173,6 +178,7 @@ class ClusterWatch(threading.Thread):
                 while not self._stopping.is_set():
                     close_old_connections()
                     observed = observe_and_store(self.cluster, client)
+                    release_connection()
                     if self._failures:
                         self.log.info("engine answers again")
                     self._failures = 0

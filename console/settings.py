@@ -123,9 +123,18 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
 else:
-    # Hundreds of threads can wait for calls. They share these connections instead of holding one each.
+    # Hundreds of threads can wait for calls. They share these connections instead of holding one each. A server that no longer
+    # exists must not hold them: TCP alone would notice that after a quarter of an hour, or after two hours.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": DATABASE_CONNECTIONS, "timeout": 5}
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,  # seconds, as those of keepalives
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,  # milliseconds
+        **DATABASES["default"].get("OPTIONS", {}),
+        "pool": {"min_size": 1, "max_size": DATABASE_CONNECTIONS, "timeout": 5},
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.read_url("BROKER_URL", {"filesystem", "redis", "rediss", "amqp", "amqps"}, "filesystem://")
@@ -134,7 +143,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "windlass"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds, the longest that a caller waits for the nudge to be published
+CELERY_BROKER_CONNECTION_TIMEOUT = 2  # seconds
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     {"socket_connect_timeout": 2, "socket_timeout": 5} if "redis" in BROKER_URL else {}
 )
@@ -226,6 +235,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = HOOK_BODY_LIMIT
 HOOK_QUEUE_LIMIT = env.read_integer("WINDLASS_QUEUE_LIMIT", 10_000, 1, 1_000_000)  # queued calls of all triggers
 HOOK_TRIGGER_QUEUE_LIMIT = env.read_integer("WINDLASS_TRIGGER_QUEUE_LIMIT", 1_000, 1, 1_000_000)  # of one trigger
 HOOK_WAITERS = 224  # callers with wait= in one web process; see BLOCKING_THREADS in console/management/commands/web.py
+
+# What else can hold the threads of a web process for long. These bounds leave threads for links, whatever is slow.
+WAITING_REQUESTS = 64  # requests that wait for engines and registries
+WAITING_REQUESTS_FOR_EACH = 16  # for the same cluster or registry
+DOWNLOADS = 16  # answers that are sent while they are read: exports and logs as files
+DOWNLOADS_FOR_EACH = 4  # to the same user
 
 # Calls
 CALL_LEASE_SECONDS = env.read_integer("WINDLASS_LEASE_SECONDS", 15, 2, 600)

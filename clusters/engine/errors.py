@@ -14,7 +14,10 @@ class EngineError(Exception):
 
 
 class EngineUnreachable(EngineError):
-    """The engine did not answer: the connection was refused or timed out, or TLS or SSH failed."""
+    """The engine did not answer: the connection was refused or timed out, or TLS or SSH failed.
+
+    With the code `busy` it was not asked, because too many requests wait for it.
+    """
 
     code = "engine_unreachable"
 

@@ -8,7 +8,8 @@ MESSAGE_LIMIT = 500  # characters, as many as the database rows keep
 class RegistryError(Exception):
     """`message` is for people, in one line; `code` is a word for machines; `permanent` means that a retry will not help.
 
-    Codes: unreachable, timeout, tls, unauthorized, forbidden, not_found, rate_limited, server_error, bad_answer, helper_failed.
+    Codes: unreachable, timeout, tls, unauthorized, forbidden, not_found, rate_limited, server_error, bad_answer, helper_failed,
+    busy (the registry was not asked, because too many requests wait for it).
     `retry_after` is how many seconds the registry asked to wait, and `limit` its own pull limit, where it sent them.
     """
 

@@ -1,8 +1,10 @@
 """Choosing a registry and its credentials, and what is said of a push; tests/integration asks real registries."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
@@ -11,6 +13,8 @@ from clusters.models import Registry
 from clusters.registries import PushPermission
 from clusters.registry.access import PullLimit
 from clusters.registry.errors import RegistryError
+from clusters.tests.pooled import pooled as pooled
+from clusters.waits import wait_for_registry
 
 pytestmark = pytest.mark.django_db
 REPOSITORY = "registry.example.com:5000/team/app"
@@ -122,6 +126,35 @@ def test_failed_test_keeps_problem_and_limit(answers):
         registries.test_registry(registry)
     registry.refresh_from_db()
     assert (len(registry.problem), registry.pull_remaining) == (500, 0)
+
+
+def test_one_test_too_many_is_refused_at_once_and_is_no_outcome(answers):
+    registry = make_registry()
+    with ExitStack() as others:
+        for _ in range(settings.WAITING_REQUESTS_FOR_EACH):
+            others.enter_context(wait_for_registry(registry.host))
+        with pytest.raises(RegistryError, match="too slowly") as refusal:
+            registries.test_registry(registry)
+    registry.refresh_from_db()
+    assert (refusal.value.code, registry.problem, registry.checked_at) == ("busy", "", None)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("helper", ["", "ecr-login"])
+def test_no_connection_is_held_while_a_registry_or_a_helper_is_waited_for(pooled, monkeypatch, helper):
+    registry, held = make_registry(credential_helper=helper), []
+
+    def answer(*_):
+        held.append(pooled())
+        return ("ann", "not-a-real-one")
+
+    for name in ("check", "may_push"):
+        monkeypatch.setattr(f"clusters.registries.RegistryClient.{name}", lambda *_: answer() and None)
+    monkeypatch.setattr(registries, "read_helper_credentials", answer)
+    registries.find_push_permission(REPOSITORY)
+    registries.test_registry(registry)
+    registries.engine_credentials(f"{REPOSITORY}:1")
+    assert held == [False] * (5 if helper else 2)
 
 
 def test_permission_is_kept_until_the_credentials_change(answers):

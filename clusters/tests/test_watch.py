@@ -4,10 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from clusters import inventory, watch
+from clusters.engine.errors import EngineUnreachable
+from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Cluster, Lease
 from clusters.tests.clock import move_database_clock
 from clusters.tests.factories import ClusterFactory
-from clusters.watch import Roster
+from clusters.tests.pooled import pooled as pooled
+from clusters.watch import ClusterWatch, Roster
 
 pytestmark = pytest.mark.django_db
 
@@ -39,3 +43,55 @@ def test_the_lease_of_a_deleted_cluster_is_released():
     Cluster.objects.all().delete()
     assert roster.claim_clusters() == {}
     assert not Lease.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_held_while_an_engine_is_waited_for(pooled, monkeypatch):
+    """One process watches more clusters than it has connections."""
+    cluster_watch, held = ClusterWatch(ClusterFactory()), []
+
+    def note(place):
+        held.append((place, pooled()))
+
+    def connect(endpoint, timeout):
+        note("connect")
+        engine = FakeEngine()
+        engine.address, engine.passed_over = endpoint.url, ()
+        return engine
+
+    def observe(client, known, really=inventory.observe_engine):
+        note("observe")
+        return really(client, known)
+
+    def listen(client, observed, patience):
+        note("listen")
+        cluster_watch.stop()
+
+    monkeypatch.setattr(watch, "EngineClient", connect)
+    monkeypatch.setattr(inventory, "observe_engine", observe)
+    monkeypatch.setattr(cluster_watch, "wait_for_change", listen)
+    Cluster.objects.count()
+    cluster_watch.run()
+    assert [place for place, _ in held] == ["connect", "observe", "listen"]
+    assert [place for place, is_held in held[1:] if is_held] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_held_while_a_lost_engine_is_tried_again(pooled, monkeypatch):
+    cluster = ClusterFactory()
+    cluster_watch = ClusterWatch(cluster)
+
+    def refuse(endpoint, timeout):
+        raise EngineUnreachable("Nobody listens there.")
+
+    monkeypatch.setattr(watch, "EngineClient", refuse)
+    held = []
+
+    def wait(seconds):
+        held.append(pooled())
+        cluster_watch.stop()
+
+    monkeypatch.setattr(cluster_watch._stopping, "wait", wait)
+    cluster_watch.run()
+    cluster.refresh_from_db()
+    assert (cluster.status, held) == ("unreachable", [False])

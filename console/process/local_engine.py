@@ -8,9 +8,10 @@ from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 
 from clusters.engine.connection.client import EngineClient
-from clusters.engine.errors import EngineError
+from clusters.engine.errors import EngineError, EngineUnreachable
 from clusters.forms import ClusterForm
 from clusters.models import Cluster
+from clusters.waits import wait_for_engine
 from console.process.preparation import LOCAL_CLUSTER, read_environment_certificates
 from console.process.private_engine import engine_answers
 
@@ -26,7 +27,11 @@ def find_local_engine() -> str:
     """
     known: str | None = cache.get(CACHE_KEY)
     if known is None:
-        known = settings.DOCKER_HOST if probe_engine(settings.DOCKER_HOST) else ""
+        try:
+            with wait_for_engine(CACHE_KEY):
+                known = settings.DOCKER_HOST if probe_engine(settings.DOCKER_HOST) else ""
+        except EngineUnreachable:  # many already wait for the same answer
+            return ""
         cache.set(CACHE_KEY, known, CACHE_SECONDS)
     return known
 

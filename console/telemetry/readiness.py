@@ -1,10 +1,12 @@
 """Whether this web process can do its work. Each check answers within seconds, even if something hangs.
 
 A check runs in a thread that is not started again while it runs. If the check hangs, callers get that answer after PATIENCE
-seconds. An answer is kept for KEPT seconds, so that frequent requests cost nothing. Answers contain neither an address nor an
-error's text, which could contain one.
+seconds. An answer is kept for KEPT seconds, so that frequent requests cost nothing. Anybody can ask, and links are answered by
+the same threads, so only few callers wait for a check; the others get its last answer. Answers contain neither an address nor
+an error's text, which could contain one.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -22,8 +24,11 @@ log = structlog.get_logger("windlass.readiness")
 
 PATIENCE = 3.0  # seconds
 KEPT = 1.0  # seconds
+MOST_WAITING = 8  # callers of one check
+STALE = 10.0  # seconds for which the last answer is given to callers that do not wait
 CONNECT_SECONDS = 2
 OK = "ok"
+NO_ANSWER = f"No answer within {PATIENCE:.0f} s."
 
 
 class Check:
@@ -33,20 +38,27 @@ class Check:
         self._examine = examine
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._waiting = 0
         self._answer = ""
-        self._answered_at = -KEPT
+        self._answered_at = -math.inf
 
     def ask(self, patience: float) -> str:
-        """Return the check's answer within `patience` seconds."""
+        """Return the check's answer within `patience` seconds, or its last one at once where enough callers wait."""
         with self._lock:
-            if time.monotonic() - self._answered_at < KEPT:
+            age = time.monotonic() - self._answered_at
+            if age < KEPT:
                 return self._answer
+            if self._waiting >= MOST_WAITING:
+                return self._answer if age < STALE else NO_ANSWER
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="readiness", daemon=True)
                 self._thread.start()
             thread = self._thread
+            self._waiting += 1
         thread.join(max(patience, 0.0))
-        return f"No answer within {PATIENCE:.0f} s." if thread.is_alive() else self._answer
+        with self._lock:
+            self._waiting -= 1
+        return NO_ANSWER if thread.is_alive() else self._answer
 
     def _run(self) -> None:
         answer = "The check itself failed. See the log."

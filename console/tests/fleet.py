@@ -1,10 +1,10 @@
 """Rows of every kind that the pages show, for tests."""
 
 from datetime import timedelta
-from functools import cached_property
 
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from clusters.access.audit import record
 from clusters.engine.fakes.fake_containers import make_id

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from clusters.engine.wording import explain_protection
@@ -71,6 +71,8 @@ def accept_call(request: CallRequest) -> TriggerCall:
     return call
 
 
+SQLITE_SECONDS = 5.0  # for which SQLite lets a writer wait unless the settings say otherwise
+
 _turn = threading.Lock()
 
 
@@ -79,13 +81,18 @@ def take_turn() -> Iterator[None]:
     """Let the threads of a process that accept calls take turns on SQLite.
 
     SQLite has one writer at a time and makes waiting writers sleep for longer and longer. Within a transaction nobody waits:
-    the write lock is held already.
+    the write lock is held already. Raises OperationalError, as SQLite does, when its time for waiting is over: while another
+    process holds the write lock, a thread would else wait as often as there are threads before it.
     """
     if connection.features.has_select_for_update or connection.in_atomic_block:
         yield
-    else:
-        with _turn:
-            yield
+        return
+    if not _turn.acquire(timeout=connection.settings_dict["OPTIONS"].get("timeout", SQLITE_SECONDS)):
+        raise OperationalError("database is locked, and other calls wait for it")
+    try:
+        yield
+    finally:
+        _turn.release()
 
 
 def _new_call(request: CallRequest) -> TriggerCall:

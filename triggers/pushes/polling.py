@@ -18,6 +18,7 @@ from clusters.registries import find_registry, keep_outcome, open_access
 from clusters.registry.client import PullLimit, RegistryAccess, RegistryClient, TagState
 from clusters.registry.errors import RegistryError
 from clusters.registry.reference import is_digest
+from clusters.waits import release_connection
 from triggers.models import Action, Decision, Delivery, ImageSubscription
 from triggers.pushes.candidates import load_hosts, load_targets, read_subscriptions
 from triggers.pushes.matching import PushedImage, Subscription, list_polled_tags
@@ -142,6 +143,7 @@ def poll_tag(
     state: RegistryRound,
 ) -> None:
     seen = result.polled.get(tag, {})
+    release_connection()
     try:
         found = client.read_tag(wanted.repository.path, tag, seen.get("etag", ""))
     except RegistryError as error:

@@ -2,11 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from clusters.callers import client_address
 from clusters.models import Registry

@@ -3,12 +3,12 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorDict
+from django.utils.functional import cached_property
 
 from clusters.models import Service
 from clusters.registries import PushPermission

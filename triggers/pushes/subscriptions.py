@@ -3,6 +3,7 @@ subscriptions."""
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from clusters.models import Application, Service
 from clusters.registries import PushPermission, find_push_permission
 from clusters.registry.errors import RegistryError
 from clusters.registry.reference import BadReference, parse_reference
+from clusters.waits import wait_for_registry
 from triggers.models import Action, ImageSubscription, Trigger
 
 LOOKUP_SECONDS = 10.0  # how long a person waits for registries to answer
@@ -75,8 +77,26 @@ def explain_unused(used: UsedRepository | None) -> str:
 
 
 def find_permissions(repositories: Collection[str]) -> dict[str, PushPermission]:
-    """Ask the registries about each repository, side by side. No answer in time counts as refused. Call it outside of a
-    transaction."""
+    """Ask the registries about each repository, side by side. No answer in time counts as refused, and so does a registry for
+    which too many requests wait. Call it outside of a transaction."""
+    with ExitStack() as waiting:
+        refused = enter_registries(waiting, {host_of(repository) for repository in repositories})
+        answers = ask_registries([repository for repository in repositories if host_of(repository) not in refused])
+    return {name: answers.get(name) or refused[host_of(name)] for name in repositories}
+
+
+def enter_registries(waiting: ExitStack, hosts: Collection[str]) -> dict[str, PushPermission]:
+    """Hold a place at each of the registries for as long as `waiting` lasts. Return a refusal for each that has none."""
+    refused = {}
+    for host in sorted(hosts):
+        try:
+            waiting.enter_context(wait_for_registry(host))
+        except RegistryError as error:
+            refused[host] = PushPermission(False, error.message)
+    return refused
+
+
+def ask_registries(repositories: Collection[str]) -> dict[str, PushPermission]:
     if not repositories:
         return {}
     executor = ThreadPoolExecutor(min(len(repositories), LOOKUPS_AT_ONCE), thread_name_prefix="push-permission")

@@ -19,6 +19,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from clusters.engine.errors import Cancelled, HandOver
+from clusters.waits import release_connection
 from triggers.calls.cancel import read_cancellation
 from triggers.models import CallState, TriggerCall
 from triggers.run.stopping import stopping
@@ -135,3 +136,4 @@ class CallLease:
         except DatabaseError as error:  # retried at the next beat
             log.warning("could not read whether the call is cancelled", error=str(error))
             connection.close()
+        release_connection()

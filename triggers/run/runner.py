@@ -1,4 +1,8 @@
-"""A worker's way through one call: claim, observe, plan, execute, finish."""
+"""A worker's way through one call: claim, observe, plan, execute, finish.
+
+While the engine works, the thread holds no database connection (`release_connection`): a worker can have more threads than
+connections.
+"""
 
 import logging
 import threading
@@ -18,6 +22,7 @@ from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, Ha
 from clusters.engine.snapshot import Snapshot
 from clusters.leases import make_lease_owner
 from clusters.registries import engine_credentials
+from clusters.waits import release_connection
 from triggers.calls import nudges
 from triggers.calls.cancel import read_cancellation
 from triggers.calls.events import add_event
@@ -53,6 +58,7 @@ def run_next_call(application_id: int) -> None:
     call = claim_call(application_id, owner)
     if call is None:
         return
+    release_connection()
     with bound_contextvars(**log_ids(call)), CallLease(call, owner) as lease:
         try:
             if call.attempts > 1:
@@ -133,7 +139,9 @@ class CallRun:
         try:
             self._check_unless_begun()
             driver = driver_for(self.target.source)
-            with EngineClient(self.call.application.endpoint, credentials=find_credentials) as client:
+            endpoint = self.call.application.endpoint
+            release_connection()
+            with EngineClient(endpoint, credentials=find_credentials) as client:
                 return self._run_on(driver, client)
         except EngineUnreachable:
             raise
@@ -164,6 +172,7 @@ class CallRun:
         save_progress(self.call, self.owner, plan=plan.as_text())
         if plan.is_empty():
             return self._conclude_unchanged(observation), observation.snapshot()
+        release_connection()
         outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress)
         return outcome, self._observe_after(driver, client)
 
@@ -181,6 +190,7 @@ class CallRun:
         else:
             self._record_before(driver, observation)
             plan, check = self._make_plan(driver, observation), self.lease.check
+        release_connection()
         outcome = driver.execute(client, plan, self.report, check, self.show_progress)
         after = self._observe_after(driver, client)
         return self._conclude_withdrawal(outcome, after), after
@@ -263,11 +273,13 @@ class CallRun:
 
     def report(self, level: str, operation: str, text: str) -> None:
         add_event(self.call, level, operation, text)
+        release_connection()
         log.log(LOG_LEVELS[level], "operation", operation=operation, text=text)
 
     def show_progress(self, service: str, done: int, wanted: int) -> None:
         if self.call.progress.get(service) != [done, wanted]:
             save_progress(self.call, self.owner, progress={**self.call.progress, service: [done, wanted]})
+            release_connection()
 
     def _last_known(self) -> str:
         if self.call.plan and self.call.action in ACTS:

@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
@@ -205,7 +204,8 @@ class StandaloneTarget:
     """Implements driver.Observation.
 
     `containers`: those of the application, of all services. `others`: the engine's other containers. `images`: by id and by
-    reference. `networks`: a Compose project's own, names by ids; only observe_remains reads them.
+    reference. `networks`: a Compose project's own, names by ids; only observe_remains reads them. `services`: the containers by
+    service, also temporary ones; services are sorted by name, containers by number.
     """
 
     target: Target
@@ -215,14 +215,13 @@ class StandaloneTarget:
     images: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     taken_names: frozenset[str] = frozenset()
     networks: Mapping[str, str] = field(default_factory=dict)
+    services: dict[str, list[InspectedContainer]] = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def services(self) -> dict[str, list[InspectedContainer]]:
-        """The containers by service, also temporary ones. Services are sorted by name, containers by number."""
+    def __post_init__(self) -> None:
         found: dict[str, list[InspectedContainer]] = defaultdict(list)
         for container in sorted(self.containers, key=lambda item: (item.place.service, item.number, item.name)):
             found[container.place.service].append(container)
-        return dict(found)
+        object.__setattr__(self, "services", dict(found))
 
     def merged(self, service: str) -> list[InspectedContainer]:
         """Return the service's containers, an unfinished pair as one."""

@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from clusters.engine import names
@@ -31,27 +30,27 @@ class ServiceLook:
     """A service, its tasks and the nodes at one moment.
 
     `service` is None when it no longer exists. `asked_at` is when the request was sent, in seconds of a monotonic clock: what
-    is shown may be that old. None means just now.
+    is shown may be that old. None means just now. `running` are the tasks that are wanted and run, and `live` those that are
+    live; both only on nodes that are not down.
     """
 
     service: SwarmService | None
     tasks: tuple[SwarmTask, ...]
     nodes: Mapping[str, SwarmNode]
     asked_at: float | None = None
+    running: list[SwarmTask] = field(init=False, repr=False, compare=False)
+    live: list[SwarmTask] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        running = [task for task in self.tasks if task.is_wanted and task.state == "running" and self.is_reachable(task)]
+        live = [task for task in self.tasks if task.is_live and self.is_reachable(task)]
+        object.__setattr__(self, "running", running)
+        object.__setattr__(self, "live", live)
 
     def is_reachable(self, task: SwarmTask) -> bool:
         """Return False if the task's node is known to be down: the task's last reported state is out of date then."""
         node = self.nodes.get(task.node_id)
         return node is None or not node.is_down
-
-    @cached_property
-    def running(self) -> list[SwarmTask]:
-        """The tasks that are wanted and run, on nodes that are not down."""
-        return [task for task in self.tasks if task.is_wanted and task.state == "running" and self.is_reachable(task)]
-
-    @cached_property
-    def live(self) -> list[SwarmTask]:
-        return [task for task in self.tasks if task.is_live and self.is_reachable(task)]
 
     @property
     def wanted(self) -> int:

@@ -4,7 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -67,10 +68,10 @@ def activity(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @console_page
-def activity_export(request: HttpRequest) -> StreamingHttpResponse:
+def activity_export(request: HttpRequest) -> HttpResponseBase:
     """Stream all calls that match the filters, newest first."""
     calls = read_all(search_calls(request, ActivityFilters.from_request(request)))
-    return send_csv("calls", EXPORTED, map(_call_cells, calls))
+    return send_csv(request, "calls", EXPORTED, map(_call_cells, calls))
 
 
 @require_safe

@@ -25,6 +25,7 @@ from clusters.engine.inspection.image_removal import (
 )
 from clusters.engine.inspection.images import SORTS, EngineImage, read_images, search_images, sort_images, total_images
 from clusters.models import Cluster
+from clusters.waits import release_connection
 from console.pages.clusters.image_rows import gather_needs, make_rows, read_cluster_images
 from console.pages.shared.live import open_engine
 from console.pages.shared.page import (
@@ -183,6 +184,7 @@ def _remove_previewed(
         with open_engine(cluster) as client:
             present = read_images(client, needs, swarm=cluster.swarm_manager)
             _record_removal(request, cluster, action, previewed, present)
+            release_connection()
             removal = remove_images(client, previewed, present, choose(present))
     except EngineError as error:
         messages.error(request, f"Nothing was removed. {error.message}")

@@ -5,14 +5,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from console.pages.shared.downloads import send_download
+
+BLOCK_CHARACTERS = 32_000  # sent at once
 
 
-def send_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
+def send_csv(request: HttpRequest, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponseBase:
     """Send a file `windlass-<name>-<UTC date>.csv`. None becomes an empty cell; text that looks like a formula is defused."""
-    response = StreamingHttpResponse(_write_lines(columns, rows), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="windlass-{name}-{datetime.now(UTC):%Y-%m-%d}.csv"'
-    return response
+    file_name = f"windlass-{name}-{datetime.now(UTC):%Y-%m-%d}.csv"
+    return send_download(request, file_name, "text/csv; charset=utf-8", lambda: _write_blocks(columns, rows))
 
 
 class _Line:
@@ -20,6 +24,16 @@ class _Line:
 
     def write(self, line: str) -> str:
         return line
+
+
+def _write_blocks(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    block = ""
+    for line in _write_lines(columns, rows):
+        block += line
+        if len(block) >= BLOCK_CHARACTERS:
+            yield block
+            block = ""
+    yield block
 
 
 def _write_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import overload
 
 from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils.functional import cached_property
 
 from clusters.models import Node, Service, Task
 

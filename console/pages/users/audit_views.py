@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
@@ -82,11 +83,11 @@ def audit(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @console_page
-def audit_export(request: HttpRequest) -> StreamingHttpResponse:
+def audit_export(request: HttpRequest) -> HttpResponseBase:
     """Stream all entries that match the filters, newest first."""
     require(request, "clusters.view_auditentry")
     rows = _list_entries(request, AuditFilters.from_request(request))
-    return send_csv("audit", COLUMNS, map(_entry_cells, _read_all(rows)))
+    return send_csv(request, "audit", COLUMNS, map(_entry_cells, _read_all(rows)))
 
 
 def _list_entries(request: HttpRequest, filters: AuditFilters) -> QuerySet[AuditEntry]:

@@ -8,7 +8,8 @@ from django.db import DatabaseError
 from kombu.exceptions import OperationalError
 
 from console.telemetry import readiness
-from console.telemetry.readiness import Check
+from console.telemetry.readiness import KEPT, MOST_WAITING, STALE, Check
+from tests.harness.eventually import eventually
 
 pytestmark = pytest.mark.django_db  # the checks run in threads of their own, which read what was there before the test
 
@@ -83,6 +84,48 @@ def test_a_check_that_hangs_is_reported_and_not_started_twice():
     go_on.set()
     assert check.ask(10) == "ok"
     assert begun == [1]
+
+
+def test_a_check_that_hangs_holds_few_threads_however_many_ask():
+    """Anybody can ask, and the threads are those that answer links."""
+    go_on, begun = threading.Event(), threading.Semaphore(0)
+
+    def hang():
+        begun.release()
+        assert go_on.wait(60)
+        return "ok"
+
+    check = Check(hang)
+    answers = []
+    waiting = [threading.Thread(target=lambda: answers.append(check.ask(60)), daemon=True) for _ in range(MOST_WAITING)]
+    for thread in waiting:
+        thread.start()
+    assert begun.acquire(timeout=10)
+    eventually(lambda: check._waiting == MOST_WAITING, within=10, what="all wait")
+    assert check.ask(60)[:18] == "No answer within 3"
+    go_on.set()
+    for thread in waiting:
+        thread.join(10)
+    assert answers == ["ok"] * MOST_WAITING
+
+
+def test_who_does_not_wait_gets_the_last_answer(monkeypatch):
+    moments, go_on = [100.0], threading.Event()
+    monkeypatch.setattr(readiness, "time", SimpleNamespace(monotonic=lambda: moments[0]))
+    monkeypatch.setattr(readiness, "MOST_WAITING", 1)
+    go_on.set()
+    check = Check(lambda: "ok" if go_on.wait(60) else "")
+    assert check.ask(10) == "ok"
+    go_on.clear()
+    moments[0] += KEPT
+    waiting = threading.Thread(target=lambda: check.ask(60), daemon=True)
+    waiting.start()
+    eventually(lambda: check._waiting == 1, within=10, what="somebody waits")
+    assert check.ask(60) == "ok"
+    moments[0] += STALE
+    assert check.ask(60)[:18] == "No answer within 3"
+    go_on.set()
+    waiting.join(10)
 
 
 def test_an_answer_is_kept_for_a_moment():

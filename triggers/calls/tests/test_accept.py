@@ -1,11 +1,14 @@
+import threading
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
-from triggers.calls import nudges
-from triggers.calls.accept import accept_call
+from triggers.calls import accept, nudges
+from triggers.calls.accept import accept_call, take_turn
 from triggers.calls.queue import QueueFull
 from triggers.calls.requests import CallRequest
 from triggers.models import Action, CallState, TriggerCall
@@ -14,6 +17,48 @@ from triggers.tests.calling import request_of
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
+
+
+class TestTurn:
+    """Threads that write to SQLite take turns."""
+
+    @pytest.fixture
+    def sqlite(self, monkeypatch):
+        features = SimpleNamespace(has_select_for_update=False)
+        fake = SimpleNamespace(features=features, in_atomic_block=False, settings_dict={"OPTIONS": {"timeout": 0.01}})
+        monkeypatch.setattr(accept, "connection", fake)
+
+    def test_a_thread_waits_for_its_turn_no_longer_than_for_sqlite(self, sqlite):
+        """Another process holds the write lock. Else the hundredth thread would wait a hundred times as long."""
+        has_turn, is_over, refused = threading.Event(), threading.Event(), []
+
+        def write():
+            with take_turn():
+                has_turn.set()
+                assert is_over.wait(60)
+
+        def wait():
+            try:
+                take_turn().__enter__()
+            except OperationalError as error:
+                refused.append(str(error))
+
+        writer, waiter = threading.Thread(target=write, daemon=True), threading.Thread(target=wait, daemon=True)
+        writer.start()
+        assert has_turn.wait(10)
+        waiter.start()
+        waiter.join(10)
+        assert refused == ["database is locked, and other calls wait for it"]
+        is_over.set()
+        writer.join(10)
+        for _ in range(2):
+            with take_turn():
+                pass
+
+    def test_an_error_ends_the_turn(self, sqlite):
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError), take_turn():
+                raise ZeroDivisionError
 
 
 class TestAccept:

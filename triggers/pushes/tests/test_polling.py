@@ -11,6 +11,7 @@ from clusters.models import Registry
 from clusters.registry.client import PullLimit, TagState
 from clusters.registry.errors import RegistryError
 from clusters.tests.factories import ServiceFactory
+from clusters.tests.pooled import pooled as pooled
 from triggers.models import CallState, Delivery, ImageSubscription, Trigger, TriggerCall
 from triggers.pushes import polling
 from triggers.pushes.polling import poll_subscriptions
@@ -90,6 +91,17 @@ def subscribe(image=f"{APP}:1", digest=OLD, repository=APP, seconds=60, conditio
 def poll(clock, seconds=60):
     clock.advance(seconds)
     return poll_subscriptions()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_held_while_a_registry_is_waited_for(pooled, registry, monkeypatch):
+    subscribe(condition="tags", tags=("1", "2"))
+    registry.tags |= {"1": NEW, "2": NEW}
+    held = []
+    ask = registry.read_tag
+    monkeypatch.setattr(registry, "read_tag", lambda *arguments: held.append(pooled()) or ask(*arguments))
+    poll_subscriptions()
+    assert held == [False, False]
 
 
 class TestDigests:

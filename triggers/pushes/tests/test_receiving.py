@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import logging.config
+import threading
 
 import pytest
 from django.conf import settings as django_settings
@@ -16,12 +17,39 @@ from triggers.hook.waiting import waiters
 from triggers.models import CallState, Decision, Delivery, TriggerCall
 from triggers.payloads.tests.small_senders import sign
 from triggers.pushes import settling
-from triggers.pushes.receiving import replay_delivery
+from triggers.pushes.receiving import Message, replay_delivery
 from triggers.pushes.tests.messages import APP, NEW, NEWER, OLD, decisions, end_calls, make_trigger, push, send
 from triggers.tests.calling import link_parameters
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_senders")]
+
+
+def test_a_message_that_takes_long_to_read_holds_up_no_other_message():
+    """A thread that reads a message waits for the interpreter's turn, with megabytes of JSON for a second."""
+
+    class SlowSender:
+        is_asked, is_done = threading.Event(), threading.Event()
+
+        def read(self, headers, body):
+            self.is_asked.set()
+            assert self.is_done.wait(30)
+
+    class QuickSender:
+        def read(self, headers, body):
+            return None
+
+    slow = SlowSender()
+    first = threading.Thread(target=lambda: Message({}, b"{}", {}, slow).payload)
+    second = threading.Thread(target=lambda: Message({}, b"{}", {}, QuickSender()).payload)
+    first.start()
+    assert slow.is_asked.wait(5)
+    second.start()
+    second.join(5)
+    is_held_up = second.is_alive()
+    slow.is_done.set()
+    first.join(5)
+    assert not is_held_up
 
 
 class TestAnswer:

@@ -1,7 +1,9 @@
 """The runner over a scripted driver: what it requests, what it records, and what it survives."""
 
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -9,11 +11,13 @@ from django.utils import timezone
 from clusters.engine.driver import Intent, Outcome
 from clusters.engine.errors import EngineUnreachable, PlanRefused, TargetMissing
 from clusters.engine.snapshot import ServiceSnapshot, Snapshot
+from clusters.tests.pooled import pooled as pooled
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
 from triggers.models import Action, CallState, TriggerCall
-from triggers.run import runner
+from triggers.run import lease, runner
 from triggers.run.claim import MAXIMUM_ATTEMPTS, claim_call
+from triggers.run.lease import CANCEL_BEAT_SECONDS
 from triggers.run.results import save_targets
 from triggers.tests.calling import expire_lease, request_of, run
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
@@ -27,6 +31,53 @@ def test_a_redeploy_ends_as_its_outcome_says_with_plan_events_before_and_after(d
     assert call.before == call.after == Snapshot({"web": ServiceSnapshot(running=3)}).to_json()
     assert [event.text for event in call.events.all()] == ["web_4 created", "Done."]
     assert call.queued_at <= call.started_at <= call.completed_at
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("factory", [TriggerFactory, ScalingTriggerFactory])
+def test_no_connection_is_held_while_the_engine_works(driver, pooled, monkeypatch, factory):
+    """A worker has more threads than connections, and needs one for each lease now and then."""
+    held = []
+
+    def note(place):
+        held.extend([place] if pooled() else [])
+
+    @contextmanager
+    def connect(endpoint, credentials):
+        note("connect")
+        yield
+
+    def observe(client, target, really=driver.observe):
+        note("observe")
+        return really(client, target)
+
+    def work(check):
+        note("after an event and progress")
+        moments[0] += CANCEL_BEAT_SECONDS
+        check()
+        note("after a look for a cancellation")
+
+    moments = [0.0]
+    monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: moments[0]))
+    monkeypatch.setattr(runner, "EngineClient", connect)
+    monkeypatch.setattr(runner.time, "sleep", lambda seconds: note("sleep"))
+    monkeypatch.setattr(driver, "observe", observe)
+    execute = driver.execute
+    monkeypatch.setattr(driver, "execute", lambda *arguments: note("execute") or execute(*arguments))
+    driver.failures, driver.during, driver.progress = [EngineUnreachable("Nobody listens there.")], work, [("web", 1, 3)]
+    trigger = factory()
+    call = run(accept_call(request_of(trigger, step=None if factory is TriggerFactory else 1)))
+    assert (call.state, driver.progress != [], held) == (CallState.SUCCEEDED, True, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_held_while_a_lost_worker_is_waited_for(driver, pooled, monkeypatch):
+    call = accept_call(request_of(TriggerFactory()))
+    claim_call(call.application_id, "lost")
+    expire_lease(call)
+    held = []
+    monkeypatch.setattr(lease.CallLease, "outwait_predecessor", lambda lease: held.append(pooled()))
+    assert (run(call).state, held) == (CallState.SUCCEEDED, [False])
 
 
 def test_the_plan_is_made_with_the_calls_tag(driver):

@@ -7,8 +7,10 @@ a link. Colours are the sixteen of logs.css; others become the nearest of them.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
+
+from django.utils.functional import cached_property
 
 Segment = tuple[str, str]  # classes, text
 

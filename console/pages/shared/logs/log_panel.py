@@ -20,6 +20,7 @@ from clusters.engine.logs.cursor import LogCursor
 from clusters.engine.logs.portions import LogLine, LogNotice, LogPortion, LogSource
 from clusters.engine.logs.stream_format import SECOND
 from clusters.models import Application, Container, Node, Service, Task
+from clusters.waits import wait_for_engine
 from console.pages.shared.live import load_keys
 from console.pages.shared.logs.ansi import Segment, split_ansi, strip_ansi
 from console.pages.shared.page import read_query, require
@@ -186,8 +187,9 @@ def open_log_engine(endpoint: EngineEndpoint) -> EngineClient:
 
 
 def read_portion(target: LogTarget, query: LogQuery, cursor: LogCursor | None, tail: int = TAIL) -> LogPortion:
-    """Read what follows the cursor, or without a cursor the first portion of the query. Raises EngineError."""
-    with open_log_engine(target.endpoint) as client:
+    """Read what follows the cursor, or without a cursor the first portion of the query. Raises EngineError; at once where too
+    many requests wait for the engine."""
+    with wait_for_engine(target.endpoint.cluster_uid), open_log_engine(target.endpoint) as client:
         if cursor is None and not query.since:
             return portions.read_newest(client, target.sources, tail)
         return portions.read_since(client, target.sources, cursor or LogCursor(query.begins_at))

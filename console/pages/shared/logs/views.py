@@ -1,12 +1,16 @@
 """Logs of an application, a service or a container: the next lines for the panel, and everything as a file."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from collections.abc import Iterator
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from clusters.engine.errors import EngineError
 from clusters.engine.logs.cursor import LogCursor
 from clusters.models import Application, Container, Service
+from clusters.waits import wait_for_engine
+from console.pages.shared.downloads import send_download
 from console.pages.shared.logs.log_panel import (
     LogQuery,
     Row,
@@ -70,13 +74,16 @@ def send_file(request: HttpRequest, row: Row) -> HttpResponseBase:
     require(request, "clusters.view_logs", row)
     query = LogQuery.from_request(request)
     target = find_target(row, query)
+
+    def open_file() -> Iterator[str]:
+        with wait_for_engine(target.endpoint.cluster_uid):
+            client = open_log_engine(target.endpoint)
+        return write_file(client, target, query)
+
     try:
-        client = open_log_engine(target.endpoint)
+        return send_download(request, name_file(row), "text/plain; charset=utf-8", open_file)
     except EngineError as error:
         return HttpResponse(f"{error.message}\n", content_type="text/plain; charset=utf-8", status=503)
-    response = StreamingHttpResponse(write_file(client, target, query), content_type="text/plain; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name_file(row)}"'
-    return response
 
 
 def get_application(request: HttpRequest, application_id: int) -> Application:

@@ -1,13 +1,41 @@
 """Tasks of a Swarm by slot."""
 
 import re
+import threading
 
 import pytest
 
 from clusters.models import Node, Service, Task
 from clusters.tests.factories import ApplicationFactory, ServiceFactory, TaskFactory
-from console.pages.shared.slots import group_slots
+from console.pages.shared.slots import SlotList, group_slots
 from console.pages.tests.reading import text_of, words_of
+
+
+class StalledRows:
+    """Rows that a database does not send before `is_sent` is set."""
+
+    def __init__(self):
+        self.is_asked, self.is_sent = threading.Event(), threading.Event()
+
+    def values_list(self, *names):
+        self.is_asked.set()
+        assert self.is_sent.wait(30)
+        return [(1, 1, 1, "", "replicated")]
+
+
+def test_a_list_that_waits_for_its_rows_holds_up_no_other_list():
+    stalled, quick = StalledRows(), StalledRows()
+    quick.is_sent.set()
+    first = threading.Thread(target=lambda: len(SlotList(stalled)))
+    second = threading.Thread(target=lambda: len(SlotList(quick)))
+    first.start()
+    assert stalled.is_asked.wait(5)
+    second.start()
+    second.join(5)
+    is_held_up = second.is_alive()
+    stalled.is_sent.set()
+    first.join(5)
+    assert not is_held_up
 
 
 class TestTasks:

@@ -5,9 +5,9 @@ A page's source holds no secret before the reader reveals it, and each reveal is
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
 from console.pages.shared.trigger_panel import snippet_texts
 from console.wording import parts
