@@ -13,7 +13,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.management.base import BaseCommand
-from django.db import connection
+from django.db import connection, connections
 
 from console.server.door import Door
 from console.server.granian_server import GranianServer
@@ -21,8 +21,9 @@ from console.server.threads import RequestThreads
 from console.telemetry.totals import reporting
 from triggers.hook.waiting import waiters
 
-# A caller that waits for its call to end (`wait=`) holds a thread.
-THREADS = settings.HOOK_WAITERS + 32
+WORKERS = 4  # threads that work at a time
+# What waits for long holds a thread: callers for the end of their call (`wait=`), pages for engines, and downloads for readers.
+THREADS = settings.HOOK_WAITERS + settings.WAITING_REQUESTS + settings.DOWNLOADS + WORKERS
 IDLE_SECONDS = 30
 
 
@@ -34,7 +35,7 @@ def load_door(_: object = None) -> Door:
     from console.server.admission import may_send_large_bodies
     from console.wsgi import application
 
-    threads = RequestThreads(THREADS, IDLE_SECONDS)
+    threads = RequestThreads(THREADS, IDLE_SECONDS, WORKERS, connections.close_all)
     door = Door(application, threads, may_send_large_bodies, settings.HOOK_BODY_LIMIT, RequestDataTooBig)
     asyncio.get_event_loop().call_soon(watch_signals, door.close)
     return door
