@@ -82,6 +82,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
     application = VisibleRowField(queryset=Application.objects.select_related("cluster"))
     service = VisibleRowField(queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False)
     enabled = SwitchField(required=False)
+    post_only = SwitchField(required=False, help_text="GET does nothing; callers must use POST or PUT.")
     created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
 
     class Meta:
@@ -98,6 +99,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
             "cooldown_seconds",
             "tag_pattern",
             "alert_state",
+            "post_only",
             "on_failure",
             "subscriptions",
             "created_by",

@@ -83,6 +83,19 @@ def test_a_trigger_acts_on_alerts_that_fire_unless_it_says_otherwise(admin):
     assert changed.json()["alert_state"] == "firing"
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded"])
+def test_get_can_be_excluded_and_stays_so_where_it_is_not_sent(admin, content_type):
+    created = admin.post("/api/v1/triggers/", {"application": ApplicationFactory().pk, "action": "redeploy"}).json()
+    assert created["post_only"] is False
+    path = f"/api/v1/triggers/{created['id']}/"
+    bodies = {
+        "application/json": ('{"post_only": true}', '{"name": "n"}', '{"post_only": false}'),
+        "application/x-www-form-urlencoded": ("post_only=true", "name=n", "post_only=false"),
+    }
+    for body, expected in zip(bodies[content_type], (True, True, False), strict=True):
+        assert admin.generic("PATCH", path, body, content_type=content_type).json()["post_only"] is expected
+
+
 @override_settings(PUBLIC_URL="https://windlass.example.com")
 def test_the_link_has_the_public_address(admin):
     row = admin.post(f"/api/v1/triggers/{TriggerFactory().pk}/reveal/").json()
