@@ -43,6 +43,10 @@ class Message:
     def concerns_images(self) -> bool:
         return self.payload is not None and self.payload.concerns_images
 
+    def is_signed(self, secret: str) -> bool:
+        """Return whether the message is signed with the secret, or names it in the header that its sender uses."""
+        return self.sender is not None and self.sender.check_signature(self.headers, self.raw, secret)
+
 
 def receive_delivery(request: HttpRequest, registry: Registry) -> Receipt:
     """Receive a request at a registry's inbound link. Raises BodyTooLarge."""
@@ -67,7 +71,7 @@ def receive_message(message: Message, registry: Registry | None = None, trigger:
         return store_delivery(delivery, [], Decision.UNREADABLE, "The message is not in a format of a known registry.")
     delivery.event = clean_line(payload.event, 64)
     delivery.delivery_id = clean_line(payload.delivery_id, 255)
-    return settle_pushes(delivery, payload, registry, trigger, relayed=message.sender.RELAYS)
+    return settle_pushes(delivery, payload, registry, trigger, relayed=message.sender.RELAYS, is_signed=message.is_signed)
 
 
 def start_delivery(message: Message, registry: Registry | None, trigger: Trigger | None) -> Delivery:
@@ -91,7 +95,7 @@ def explain_signature_refusal(message: Message, sender: Sender, registry: Regist
     secret = registry.signing_secret
     if registry.kind in UNSIGNING_KINDS and registry.kind == sender.NAME:
         return ""
-    if not secret or sender.check_signature(message.headers, message.raw, secret):
+    if not secret or message.is_signed(secret):
         return ""
     if sender.has_signature(message.headers):
         return "The signature is wrong: the secret of the sender's webhook differs from the one stored for this registry."
@@ -99,11 +103,12 @@ def explain_signature_refusal(message: Message, sender: Sender, registry: Regist
 
 
 def replay_delivery(delivery: Delivery, user: Any) -> Delivery:
-    """Decide again about the images of a delivery, and call the triggers that match now. Return the new delivery.
+    """Decide again about the images of a delivery, and call the triggers that match now. Return the new delivery. Images that
+    were refused for their signature are left out: nobody vouches for them.
 
     The caller checks that the user is allowed to do this, and records it in the audit log."""
     origin = delivery.replay_of or delivery
-    seen = delivery.lines.exclude(image="").exclude(decision=Decision.UNSUPPORTED)
+    seen = delivery.lines.exclude(image="").exclude(decision__in=(Decision.UNSUPPORTED, Decision.SIGNATURE))
     pushes = tuple(Push(*values) for values in seen.values_list("image", "tag", "digest"))
     replay = Delivery(
         received_at=timezone.now(),
