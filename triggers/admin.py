@@ -185,7 +185,18 @@ class TriggerAdmin(ScopedAdmin):
 
 @admin.register(TriggerCall)
 class TriggerCallAdmin(ReadOnlyAdmin):
-    list_display = ("id", "action", "application", "service", "state_badge", "reason", "source", "queued_at", "completed_at")
+    list_display = (
+        "id",
+        "action",
+        "application",
+        "service",
+        "state_badge",
+        "reason",
+        "repeated",
+        "source",
+        "queued_at",
+        "completed_at",
+    )
     list_filter = ("state", "action", "source", "queued_at", ("application__cluster", ClusterFilter))
     list_select_related = ("application", "service")
     search_fields = ("=id", "application__name", "service__name", "trigger__name", "trigger__public_id", "reason")
@@ -247,7 +258,7 @@ class DeliveryLineInline(admin.TabularInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("received_at", "registry", "sender", "event", "decision_badge", "message")
+    list_display = ("received_at", "registry", "sender", "event", "decision_badge", "repeated", "message")
     list_filter = ("decision", "source", "registry")
     list_select_related = ("registry",)
     search_fields = ("=id", "=delivery_id", "sender")

@@ -15,7 +15,7 @@ from triggers.models import Decision, Delivery, Trigger
 from triggers.payloads.payload import Body, Headers, Payload, Push, Sender
 from triggers.payloads.redaction import BODY_LENGTH, redact
 from triggers.payloads.senders import find_sender
-from triggers.pushes.deliveries import Receipt, clean_line, clean_unicode, store_delivery
+from triggers.pushes.deliveries import EXCERPT_LENGTH, Receipt, clean_line, clean_unicode, store_delivery
 from triggers.pushes.settling import settle_pushes
 
 # The registries whose own messages can neither be signed nor carry a custom header: their link is their only secret. Where
@@ -63,9 +63,10 @@ def read_message(request: HttpRequest, parameters: Parameters) -> Message:
 
 def receive_message(message: Message, registry: Registry | None = None, trigger: Trigger | None = None) -> Receipt:
     """Receive a message at a registry's inbound link, or at the own link of `trigger`."""
-    delivery = start_delivery(message, registry, trigger)
     if registry and message.sender and (refusal := explain_signature_refusal(message, message.sender, registry)):
+        delivery = start_delivery(message, registry, trigger, EXCERPT_LENGTH)
         return store_delivery(delivery, [], Decision.SIGNATURE, refusal)
+    delivery = start_delivery(message, registry, trigger)
     payload = message.payload
     if message.sender is None or payload is None:
         return store_delivery(delivery, [], Decision.UNREADABLE, "The message is not in a format of a known registry.")
@@ -74,9 +75,11 @@ def receive_message(message: Message, registry: Registry | None = None, trigger:
     return settle_pushes(delivery, payload, registry, trigger, relayed=message.sender.RELAYS, is_signed=message.is_signed)
 
 
-def start_delivery(message: Message, registry: Registry | None, trigger: Trigger | None) -> Delivery:
-    """Return an unsaved delivery with all that is known before anything is decided."""
-    body = redact(message.body or message.raw) if message.raw else ""
+def start_delivery(
+    message: Message, registry: Registry | None, trigger: Trigger | None, body_length: int = BODY_LENGTH
+) -> Delivery:
+    """Return an unsaved delivery with all that is known before anything is decided, and that much of its body."""
+    body = redact(message.body or message.raw, body_length) if message.raw else ""
     return Delivery(
         received_at=timezone.now(),
         source=Delivery.Source.REGISTRY if registry else Delivery.Source.TRIGGER,
@@ -86,7 +89,7 @@ def start_delivery(message: Message, registry: Registry | None, trigger: Trigger
         fingerprint=hashlib.sha256(message.raw).hexdigest() if message.raw else "",
         source_address=message.address,
         user_agent=message.user_agent,
-        body=clean_unicode(body)[:BODY_LENGTH],
+        body=clean_unicode(body)[:body_length],
     )
 
 

@@ -42,6 +42,7 @@ EXPORTED = (
     "address",
     "reason",
     "message",
+    "repeated",
 )
 
 
@@ -156,4 +157,4 @@ def _call_cells(call: TriggerCall) -> tuple[Any, ...]:
     times = (moment and moment.isoformat(timespec="milliseconds") for moment in moments)
     target = (call.application.cluster, call.application, call.service, call.container)
     caller = (call.source, call.trigger, call.requested_by, call.source_address)
-    return (call.pk, *times, call.state, request_of(call), *target, *caller, call.reason, call.message)
+    return (call.pk, *times, call.state, request_of(call), *target, *caller, call.reason, call.message, call.repeated or 0)

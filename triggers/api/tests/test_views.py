@@ -324,6 +324,8 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "completed_at",
         "cancel_requested_at",
         "cancelled_by",
+        "repeated",
+        "repeated_at",
         "plan",
         "progress",
         "events",
@@ -341,6 +343,14 @@ def test_a_call_has_exactly_the_documented_fields(reader):
     }
     assert (body["id"], body["trigger"], body["plan"]) == (str(call.pk), call.trigger_id, "pull app:1")
     assert [(event["operation"], event["text"]) for event in body["events"]] == [("pull", "pulled app:1")]
+    assert (body["repeated"], body["repeated_at"]) == (0, None)
+
+
+def test_a_call_says_how_many_were_counted_on_it(reader):
+    now = timezone.now()
+    call = TriggerCallFactory(state=CallState.REJECTED, repeated=412, repeated_at=now)
+    body = reader.get(f"/api/v1/calls/{call.pk}/").json()
+    assert (body["repeated"], body["repeated_at"][:19]) == (412, now.isoformat()[:19])
 
 
 def test_calls_are_filtered_and_newest_first(reader):
