@@ -21,6 +21,7 @@ log = structlog.get_logger("windlass.request")
 
 REQUEST_ID_HEADER = "X-Request-ID"
 SAFE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")  # fits into TriggerCall.request_id
+PATH_LENGTH = 500  # characters of a line: whoever is refused may send a path of any length
 PROBES = {"healthz", "readyz", "metrics"}
 LINKS = {"hook/trigger": "trigger", "hook/registry/<str:token>": "registry"}  # by route, without a trailing slash
 
@@ -45,7 +46,7 @@ class RequestLogMiddleware:
                 logging.DEBUG if is_quiet else logging.WARNING if response.status_code >= 500 else logging.INFO,
                 "request",
                 method=request.method,
-                path=request.path,
+                path=request.path[:PATH_LENGTH],
                 status=response.status_code,
                 ms=round((ended - started) * 1000, 1),
                 address=client_address(request),

@@ -56,7 +56,7 @@ class HookView(APIView):
             response["Allow"] = ", ".join(self.allowed_methods)
             return response
         if isinstance(exc, DatabaseError):
-            log.error("the database does not answer a link", error=str(exc))
+            log.error("the database does not answer a link", error=str(exc)[:500])
             exc = CallRefused(self.database_away, status=503, code="database_away", retry_after=RETRY_DATABASE_SECONDS)
         if isinstance(exc, CallRefused):
             if exc.allow:
