@@ -29,6 +29,7 @@ TRIGGER_FIELDS = (
     "application_id",
     "service_id",
     "alert_state",
+    "post_only",
 )
 # 0.08 ms instead of 0.54 ms.
 FIND_TRIGGER = f"""
@@ -87,7 +88,8 @@ def find_linked_trigger(public_id: str) -> Trigger | None:
     name, protected, cluster_id, cluster_uid, cluster_name, *own = row
     values = dict(zip(TRIGGER_FIELDS, own, strict=True))
     values["secret"] = EncryptedTextField().from_db_value(values["secret"])
-    values["enabled"] = bool(values["enabled"])  # SQLite returns numbers
+    for flag in ("enabled", "post_only"):
+        values[flag] = bool(values[flag])  # SQLite returns numbers
     application_id = values["application_id"]
     trigger = make_instance(Trigger, **values)
     trigger.application = make_instance(

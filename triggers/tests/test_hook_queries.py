@@ -33,7 +33,7 @@ def triggers():
     for protected in (False, True):
         redeploy = TriggerFactory(application__protected=protected, enabled=not protected, tag_pattern="v.*")
         scaling = ScalingTriggerFactory(application=redeploy.application, cooldown_seconds=60)
-        part = TriggerFactory(application=redeploy.application, service=scaling.service)
+        part = TriggerFactory(application=redeploy.application, service=scaling.service, post_only=True)
         found += [redeploy, scaling, part]
         for trigger in (redeploy, scaling, part):
             for state in CallState:
@@ -53,7 +53,7 @@ def test_the_trigger_of_a_link(triggers, django_assert_num_queries):
         assert columns_of(found) == columns_of(expected)
         assert columns_of(found.application) == columns_of(expected.application)
         assert columns_of(found.application.cluster) == columns_of(expected.application.cluster)
-        assert [type(found.enabled), type(found.application.protected)] == [bool, bool]
+        assert [type(found.enabled), type(found.post_only), type(found.application.protected)] == [bool] * 3
         with django_assert_num_queries(0):
             assert found.link_fields == expected.link_fields
     assert find_linked_trigger("0" * 13) is None

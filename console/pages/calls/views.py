@@ -43,6 +43,7 @@ EXPORTED = (
     "address",
     "reason",
     "message",
+    "repeated",
 )
 
 
@@ -157,4 +158,4 @@ def _call_cells(call: TriggerCall) -> tuple[Any, ...]:
     times = (moment and moment.isoformat(timespec="milliseconds") for moment in moments)
     target = (call.application.cluster, call.application, call.service, call.container)
     caller = (call.source, call.trigger, call.requested_by, call.source_address)
-    return (call.pk, *times, call.state, request_of(call), *target, *caller, call.reason, call.message)
+    return (call.pk, *times, call.state, request_of(call), *target, *caller, call.reason, call.message, call.repeated or 0)

@@ -292,5 +292,5 @@ class TestAdmin:
         response = admin_client.post(f"/admin/triggers/trigger/{trigger.pk}/change/", body)
         assert response.status_code == 302, response.context["errors"]
         kept.refresh_from_db()
-        assert (kept.repository, kept.condition) == ("docker.io/team/app", "every")
-        assert AuditEntry.objects.latest("pk").details["fields"] == ["subscriptions"]
+        assert (kept.repository, kept.condition) == (fleet.subscription.repository, "every")  # no registry vouches for another
+        assert AuditEntry.objects.latest("pk").details["images_changed"] == [f"{kept.repository}: every tag"]

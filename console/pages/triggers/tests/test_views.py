@@ -200,7 +200,13 @@ class TestEditTrigger:
 
     def test_a_redeploy_has_no_bounds_and_a_plain_engine_no_choice_on_failure(self, reader, fleet):
         address = f"/triggers/{fleet.trigger.pk}/edit/"
-        assert reader.get(address).context["form"].fields.keys() == {"name", "cooldown_seconds", "tag_pattern", "alert_state"}
+        assert reader.get(address).context["form"].fields.keys() == {
+            "name",
+            "cooldown_seconds",
+            "tag_pattern",
+            "alert_state",
+            "post_only",
+        }
         reader.post(address, {"name": "n", "min_replicas": "2", "on_failure": "pause"})
         fleet.trigger.refresh_from_db()
         assert (fleet.trigger.name, fleet.trigger.min_replicas, fleet.trigger.on_failure) == ("n", None, "rollback")
@@ -213,6 +219,18 @@ class TestEditTrigger:
             trigger.refresh_from_db()
             assert trigger.alert_state == "resolved"
         assert "acts when an alert is resolved" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
+
+    @pytest.mark.parametrize("which", ["trigger", "scaling_trigger"])
+    def test_get_can_be_excluded_and_stays_so_where_it_is_not_sent(self, reader, fleet, which):
+        trigger = getattr(fleet, which)
+        for sent, stored in (("True", True), (None, True), ("False", False), (None, False)):
+            reader.post(f"/triggers/{trigger.pk}/edit/", {"name": "n"} | ({"post_only": sent} if sent else {}))
+            trigger.refresh_from_db()
+            assert trigger.post_only == stored
+        reader.post(f"/triggers/{trigger.pk}/edit/", {"name": "n", "post_only": "True"})
+        page = text_of(reader.get(f"/applications/{fleet.application.pk}/?trigger={trigger.pk}"))
+        assert "GET does nothing" in page
+        assert "curl -X POST " in page
 
     def test_on_a_swarm_what_becomes_of_a_failure_can_be_chosen(self, reader, swarm_fleet):
         reader.post(f"/triggers/{swarm_fleet.trigger.pk}/edit/", {"name": "n", "on_failure": "pause"})
