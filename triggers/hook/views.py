@@ -30,6 +30,7 @@ from triggers.hook.answers import (
 from triggers.hook.authentication import authenticate_registry, authenticate_trigger, check_secret, read_secret
 from triggers.hook.outcome_tokens import TOKEN_PARAMETER, check_outcome_token
 from triggers.hook.safe_get import PostOnly, check_meant
+from triggers.hook_queries import find_call_secret
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.payloads.alerts import read_notification
 from triggers.pushes.alerts import accept_notification, acts_on, ignore_notification
@@ -116,12 +117,12 @@ class CallHook(HookView):
         parameters = Parameters(http)
         token = http.GET.get(TOKEN_PARAMETER)
         secret = "" if token else read_secret(http, parameters)
-        call = TriggerCall.objects.select_related("trigger", "coalesced_into").filter(pk=call_id).first()
+        wanted = find_call_secret(call_id)
         if token:
-            check_outcome_token(call, token)
+            check_outcome_token(call_id, wanted, token)
         else:
-            check_secret(call.trigger if call else None, secret)
-        assert call  # both refuse an unknown one
+            check_secret(wanted, secret)
+        call = TriggerCall.objects.select_related("trigger", "coalesced_into").get(pk=call_id)
         wait = parse_wait(http.GET.get("wait") if token else parameters.get("wait"))
         if wait:
             return answer_with_outcome(http, call, wait)

@@ -1,9 +1,12 @@
 """Each query that is written by hand gives what its queryset gives."""
 
+import uuid
+
 import pytest
 from django.db import connection
 
 from clusters.models import Application
+from clusters.tests.factories import RegistryFactory
 from triggers import hook_queries
 from triggers.hook_queries import (
     LOCK_APPLICATION,
@@ -11,7 +14,9 @@ from triggers.hook_queries import (
     QueuedCall,
     QueueLength,
     count_queued_calls,
+    find_call_secret,
     find_linked_trigger,
+    has_registry,
     list_queued_calls,
     lock_application,
 )
@@ -87,3 +92,17 @@ def test_an_applications_lock(triggers, monkeypatch):
     lock_application(triggers[0].application_id)
     with pytest.raises(Application.DoesNotExist):
         lock_application(0)
+
+
+def test_a_calls_secret_is_its_triggers():
+    call, lone = TriggerCallFactory(), TriggerCallFactory()
+    TriggerCall.objects.filter(pk=lone.pk).update(trigger=None)
+    assert find_call_secret(call.pk) == call.trigger.secret
+    assert find_call_secret(lone.pk) == ""
+    assert find_call_secret(uuid.uuid4()) == ""
+
+
+def test_a_registry_is_known_by_its_key():
+    registry = RegistryFactory()
+    assert has_registry(registry.hook_key)
+    assert not has_registry("unknown")
