@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from clusters.access import may_allow_credentials, visible_clusters
-from clusters.allowances import WITHOUT_TLS, explain_plain, find_plain, is_plain, list_default_clusters, select_ways
+from clusters.allowances import WITHOUT_TLS, explain_plain, find_plain, is_plain, select_ways
 from clusters.models import Cluster, Registry
 from clusters.registries import NOT_SEEN_YET
 from clusters.registry.reference import BadReference, normalize_host
@@ -124,7 +124,6 @@ class RegistryForm(forms.ModelForm):
             "ca",
             "plain_http",
             "signing_secret",
-            "clusters",
         )
         labels = {
             "kind": "Kind",
@@ -174,15 +173,18 @@ class RegistryForm(forms.ModelForm):
             self._offer_clusters()
 
     def _offer_clusters(self) -> None:
-        seen = visible_clusters(self.user) if self.user else Cluster.objects.none()
-        may_allow = bool(self.user and may_allow_credentials(self.user))
-        chosen = self.instance.clusters.all() if self.instance.pk else list_default_clusters(seen) if may_allow else []
-        self.allowed = {cluster.pk for cluster in chosen}
         field: Any = self.fields["clusters"]
-        field.queryset, field.disabled = select_ways(seen), not may_allow
-        self.initial["clusters"] = [cluster for cluster in field.queryset if cluster.pk in self.allowed]
-        if not may_allow:
+        field.queryset = select_ways(visible_clusters(self.user) if self.user else Cluster.objects.none())
+        seen = list(field.queryset)
+        field.disabled = not (self.user and may_allow_credentials(self.user))
+        if field.disabled:
             field.help_text = "Only an administrator of all clusters can change this."
+        if self.instance.pk:
+            self.allowed = set(self.instance.clusters.values_list("pk", flat=True))
+        else:
+            self.allowed = set() if field.disabled else {cluster.pk for cluster in seen if not is_plain(cluster)}
+        self.unseen = self.allowed - {cluster.pk for cluster in seen}
+        self.initial["clusters"] = [cluster for cluster in seen if cluster.pk in self.allowed]
 
     @property
     def shown_kind(self) -> str:
@@ -212,8 +214,7 @@ class RegistryForm(forms.ModelForm):
             raise forms.ValidationError(ALLOWING_REFUSED)
         if plain := find_plain(cluster for cluster in chosen if cluster.pk not in self.allowed):
             raise forms.ValidationError(explain_plain(plain))
-        unseen = self.allowed - {cluster.pk for cluster in field.queryset}
-        return [*chosen, *Cluster.objects.filter(pk__in=unseen)]
+        return [*chosen, *Cluster.objects.filter(pk__in=self.unseen)]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -239,6 +240,11 @@ class RegistryForm(forms.ModelForm):
                 setattr(self.instance, name, value)
         registry: Registry = super().save(commit)
         return registry
+
+    def _save_m2m(self) -> None:
+        super()._save_m2m()  # type: ignore[misc]
+        if "clusters" in self.fields:
+            self.instance.clusters.set(self.cleaned_data["clusters"])
 
     @property
     def has_more(self) -> bool:

@@ -32,7 +32,7 @@ except EngineError as error:
 ENGINE_SOCKETS = env.read_path_list("WINDLASS_ENGINE_SOCKETS")
 if not ENGINE_SOCKETS:
     ENGINE_SOCKETS = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"]
-    _runtime_dir = env.read_text("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")  # of engines without root
+    _runtime_dir = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"  # of engines without root
     ENGINE_SOCKETS += [f"{_runtime_dir}/docker.sock", f"{_runtime_dir}/podman/podman.sock"]
 if env.read_text("DOCKER_HOST") and urlsplit(DOCKER_HOST).scheme == "unix":
     ENGINE_SOCKETS += [urlsplit(DOCKER_HOST).path]

@@ -39,5 +39,5 @@ def select_ids(user: Any) -> QuerySet[Cluster]:
     return visible_clusters(user).only("pk").order_by("pk")
 
 
-def prefetch_for(user: Any) -> Prefetch[str]:
+def prefetch_for(user: Any) -> Any:
     return Prefetch("clusters", queryset=select_ids(user), to_attr=SEEN)

@@ -56,7 +56,7 @@ def registries(request: HttpRequest) -> HttpResponse:
     clusters = select_ways(visible_clusters(request.user))
     page = paginate(request, rows.prefetch_related(Prefetch("clusters", queryset=clusters, to_attr="allowed")))
     describe_registries(request, page.object_list)
-    context = {"title": "Registries", "page": page, "registries": page.object_list, "cluster_count": clusters.count()}
+    context = {"title": "Registries", "page": page, "registries": page.object_list}
     return render(
         request,
         "console/registries/_registries.html" if is_partial(request, "list") else "console/registries/registries.html",
