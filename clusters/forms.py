@@ -80,7 +80,8 @@ class ClusterForm(forms.ModelForm):
         elif "registries" in self.fields:
             offered = Registry.objects.only("host")
             self.fields["registries"].queryset = offered  # type: ignore[attr-defined]
-            self.initial.setdefault("registries", self.instance.registries.only("host") if self.instance.pk else offered)
+            chosen = self.instance.registries.only("host") if self.instance.pk else offered
+            self.initial.setdefault("registries", list(chosen))
 
     @property
     def sockets(self) -> list[str]:
