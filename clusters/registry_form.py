@@ -81,7 +81,7 @@ class ClusterBoxes(forms.CheckboxSelectMultiple):
     def create_option(self, name: str, value: Any, label: Any, selected: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
         option = super().create_option(name, value, label, selected, *args, **kwargs)
         if is_plain(value.instance):
-            option["label"] = f"{label} (never: its address is {WITHOUT_TLS})"
+            option["label"] = f"{label} (not while its address is {WITHOUT_TLS})"
             option["attrs"] |= {} if selected else {"disabled": True}
         return option
 

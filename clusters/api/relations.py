@@ -1,4 +1,4 @@
-"""Lists of ids in the API."""
+"""Fields of the API that a form-encoded request can leave out, as a JSON one can: lists of ids, and a box."""
 
 from typing import Any
 
@@ -12,8 +12,14 @@ from clusters.models import Cluster, Registry
 SEEN = "clusters_seen"  # the attribute of a registry with its clusters that the user may see
 
 
+class OptionalBoolean(serializers.BooleanField):
+    """A boolean whose absence does not mean false."""
+
+    default_empty_html = empty
+
+
 class OptionalIds(serializers.ManyRelatedField):
-    """Ids that a form-encoded request can leave out, as a JSON one can: absent is not an empty list."""
+    """Ids whose absence does not mean an empty list."""
 
     def get_value(self, dictionary: Any) -> Any:
         return super().get_value(dictionary) if self.field_name in dictionary else empty

@@ -9,7 +9,7 @@ from rest_framework.exceptions import PermissionDenied
 from clusters.access import may_allow_credentials, may_choose_engines, visible_clusters
 from clusters.addresses import accept_address, accept_addresses
 from clusters.allowances import explain_plain, find_plain, list_default_clusters
-from clusters.api.relations import OptionalIds, VisibleCluster, VisibleClusterIds
+from clusters.api.relations import OptionalBoolean, OptionalIds, VisibleCluster, VisibleClusterIds
 from clusters.callers import public_base_url
 from clusters.engine.errors import EngineError
 from clusters.forms import CONNECTION_REFUSED
@@ -38,6 +38,11 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
         write_only=True, required=False, allow_blank=True, trim_whitespace=False, help_text="PEM; never shown again."
     )
     has_tls_key = serializers.SerializerMethodField()
+    uses_docker_config = OptionalBoolean(
+        required=False,
+        help_text="Whether credentials from the Docker config of the console's user may go to its engine. Left out of a new "
+        "cluster: true.",
+    )
     registries = OptionalIds(
         child_relation=serializers.PrimaryKeyRelatedField(queryset=Registry.objects.all()),
         required=False,

@@ -13,7 +13,14 @@ from clusters.engine.errors import EngineUnreachable
 from clusters.engine.inspection.listing import EngineFacts
 from clusters.models import Cluster
 from clusters.roles import Role
-from clusters.tests.factories import ApplicationFactory, ClusterFactory, NodeFactory, ServiceFactory, TaskFactory
+from clusters.tests.factories import (
+    ApplicationFactory,
+    ClusterFactory,
+    NodeFactory,
+    RegistryFactory,
+    ServiceFactory,
+    TaskFactory,
+)
 from clusters.tests.users import make_user
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +113,22 @@ def test_a_cluster_is_created_changed_and_deleted(admin):
     assert (cluster.name, cluster.tls_key) == ("build-2", "K")
     assert admin.delete(path).status_code == 204
     assert admin.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("form", ["json", "multipart"])
+def test_what_a_request_leaves_out_is_allowed_in_a_new_cluster_and_stays_in_a_stored_one(admin, form):
+    registry = RegistryFactory()
+    pk = admin.post("/api/v1/clusters/", {"name": "build", "url": "tcp://10.0.0.1:2376", "tls_ca": "C"}, format=form).json()[
+        "id"
+    ]
+    cluster = Cluster.objects.get(pk=pk)
+    assert (cluster.uses_docker_config, list(cluster.registries.all())) == (True, [registry])
+    assert admin.patch(f"/api/v1/clusters/{pk}/", {"name": "build-2"}, format=form).status_code == 200
+    cluster.refresh_from_db()
+    assert (cluster.uses_docker_config, list(cluster.registries.all())) == (True, [registry])
+    added = admin.post("/api/v1/registries/", {"host": "r.example"}, format=form).json()
+    assert added["clusters"] == [pk]
+    assert admin.patch(f"/api/v1/registries/{added['id']}/", {"kind": "quay"}, format=form).json()["clusters"] == [pk]
 
 
 def test_the_client_key_is_never_shown(admin):

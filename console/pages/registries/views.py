@@ -216,8 +216,8 @@ def find_subscriptions(request: HttpRequest, shown: Registry) -> QuerySet[ImageS
 
 
 def describe_registries(request: HttpRequest, rows: Any) -> None:
-    """Set `subscription_count`, from one query for all, the short `kind_word`, and `reached`, the clusters that get the
-    credentials, on each of the registries."""
+    """Set on each of the registries `subscription_count`, from one query for all, the short `kind_word`, and of the clusters
+    that it is allowed for how many get its credentials (`reached`) and do not (`held_back`), with their names (`reach`)."""
     seen = scope_visible(ImageSubscription.objects.order_by(), request.user)
     counts: Counter[str] = Counter()
     for repository, count in seen.values_list("repository").annotate(Count("pk")):
@@ -225,7 +225,10 @@ def describe_registries(request: HttpRequest, rows: Any) -> None:
     for row in rows:
         row.subscription_count = sum(counts[host] for host in list_hosts(row))
         row.kind_word = row.get_kind_display().partition(" (")[0]
-        row.reached = [cluster for cluster in row.allowed if not is_plain(cluster)]
+        plain = [cluster.name for cluster in row.allowed if is_plain(cluster)]
+        names = [cluster.name for cluster in row.allowed if cluster.name not in plain]
+        row.reached, row.held_back = len(names), len(plain)
+        row.reach = ", ".join(names) + (f"; not while tcp:// without TLS: {', '.join(plain)}" if plain else "")
 
 
 def _get_registry(request: HttpRequest, registry_id: int, permission: str) -> Registry:

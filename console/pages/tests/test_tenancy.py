@@ -280,7 +280,7 @@ class TestAllowances:
             plain = find_tag(text, "clusters", clusters["plain"].pk)
             assert "disabled" in plain
             assert "checked" not in plain
-            assert "plain (never: its address is tcp:// without TLS)" in text
+            assert "plain (not while its address is tcp:// without TLS)" in text
         assert way.accepted(way.add_registry(administrator, **values))
         assert set(Registry.objects.get().clusters.values_list("pk", flat=True)) == wanted
 
@@ -402,10 +402,10 @@ def test_a_registry_shows_where_its_credentials_go(administrator: Client) -> Non
     text = " ".join(administrator.get(f"/registries/{registry.pk}/").content.decode().split())
     part = text[text.index("Credentials go to") :][:900]
     assert "<bdi>quay</bdi></a>" in part
-    assert '<bdi>delta</bdi></a> <span class="muted">(not now: its address is tcp:// without TLS)</span>' in part
+    assert '<bdi>delta</bdi></a> <span class="muted">(not while its address is tcp:// without TLS)</span>' in part
     assert "fjord" not in part
     listed = administrator.get("/registries/").content.decode()
-    assert 'title="quay"' in listed
+    assert 'title="quay; not while tcp:// without TLS: delta"' in listed
     assert sorted(administrator.get("/api/v1/registries/").json()["results"][0]["clusters"]) == sorted(
         registry.clusters.values_list("pk", flat=True)
     )
