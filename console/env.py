@@ -51,6 +51,17 @@ def read_list(name: str) -> list[str]:
     return [part.strip() for part in read_text(name).split(",") if part.strip()]
 
 
+def read_path_list(name: str) -> list[str]:
+    """Return absolute paths, which can contain * and ?, that are separated by commas. Each can begin with unix://."""
+    paths = [part.removeprefix("unix://") for part in read_list(name)]
+    for path in paths:
+        if not path.startswith("/") or "\0" in path:
+            raise ImproperlyConfigured(
+                f"{name} contains {path!r}. Each entry must be the absolute path of a socket, such as /var/run/docker.sock."
+            )
+    return paths
+
+
 def read_network_list(name: str) -> list[str]:
     """Return IP addresses or networks in CIDR form that are separated by commas."""
     for part in read_list(name):

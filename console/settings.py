@@ -27,6 +27,17 @@ try:
 except EngineError as error:
     raise ImproperlyConfigured(f"DOCKER_HOST is not the address of an engine. {error.message}") from error
 
+# The sockets of this host that a cluster's address may name, as paths or patterns. The engines that the environment itself
+# names always belong to them.
+ENGINE_SOCKETS = env.read_path_list("WINDLASS_ENGINE_SOCKETS")
+if not ENGINE_SOCKETS:
+    ENGINE_SOCKETS = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"]
+    _runtime_dir = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"  # of engines without root
+    ENGINE_SOCKETS += [f"{_runtime_dir}/docker.sock", f"{_runtime_dir}/podman/podman.sock"]
+if env.read_text("DOCKER_HOST") and urlsplit(DOCKER_HOST).scheme == "unix":
+    ENGINE_SOCKETS += [urlsplit(DOCKER_HOST).path]
+ENGINE_SOCKETS += [str(DATA_DIR / "engine" / "docker.sock")]  # of the private engine
+
 LOGGING = build_logging(
     env.read_choice("WINDLASS_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
     env.read_choice("WINDLASS_LOG_FORMAT", ("AUTO", "LOGFMT", "JSON"), "AUTO"),

@@ -19,10 +19,12 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from clusters import connection_check
-from clusters.access import get_visible_row
+from clusters.access import CHOOSE_ENGINES, get_visible_row
 from clusters.access.audit import record_act
+from clusters.allowances import note_clusters, note_registries
 from clusters.api.filters import FilteredRows
 from clusters.api.permissions import VisibleRows
+from clusters.api.relations import prefetch_for
 from clusters.api.serializers import (
     ApplicationSerializer,
     ClusterSerializer,
@@ -50,22 +52,23 @@ class ClusterViewSet(
     queryset = Cluster.objects.order_by("name")
     serializer_class = ClusterSerializer
     permissions = {
-        "create": "clusters.add_cluster",
+        "create": CHOOSE_ENGINES,
         "partial_update": "clusters.change_cluster",
         "destroy": "clusters.delete_cluster",
-        "test": "clusters.change_cluster",
+        "test": CHOOSE_ENGINES,
     }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     @transaction.atomic
     def perform_create(self, serializer: BaseSerializer[Cluster]) -> None:
         added = serializer.save()
-        record_act(self.request._request, "cluster.add", added)
+        record_act(self.request._request, "cluster.add", added, **note_registries(added))
 
     @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[Cluster]) -> None:
+        fields = sorted(serializer.validated_data)
         saved = serializer.save()
-        record_act(self.request._request, "cluster.change", saved, fields=sorted(serializer.validated_data))
+        record_act(self.request._request, "cluster.change", saved, fields=fields, **note_registries(saved, fields))
 
     @transaction.atomic
     def perform_destroy(self, instance: Cluster) -> None:
@@ -75,7 +78,8 @@ class ClusterViewSet(
     @extend_schema(request=None, responses=ConnectionTestSerializer)
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
-        """Connect to the cluster now. Returns the engine's version, or the exact reason why it cannot be reached."""
+        """Connect to the cluster now. Returns the engine's version, or the exact reason why it cannot be reached. Only for
+        administrators of all clusters."""
         return Response(describe_connection(self.get_object()))
 
 
@@ -113,19 +117,24 @@ class RegistryViewSet(
     }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset()
+        return rows.prefetch_related(prefetch_for(self.request.user)) if self.action == "list" else rows
+
     @extend_schema(responses={201: RegistryWithLinkSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         with transaction.atomic():
             added = serializer.save()
-            record_act(request._request, "registry.add", added)
+            record_act(request._request, "registry.add", added, **note_clusters(added))
         return Response(self._with_link(added), status=201)
 
     @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[Registry]) -> None:
+        fields = sorted(serializer.validated_data)
         saved = serializer.save()
-        record_act(self.request._request, "registry.change", saved, fields=sorted(serializer.validated_data))
+        record_act(self.request._request, "registry.change", saved, fields=fields, **note_clusters(saved, fields))
 
     @transaction.atomic
     def perform_destroy(self, instance: Registry) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters.models import AuditEntry, Registry
@@ -122,3 +124,16 @@ def test_a_role_on_one_cluster_shows_no_registry_and_a_viewer_of_all_changes_non
     for method, address in (("patch", path), ("delete", path), ("post", f"{path}reveal/"), ("post", f"{path}rotate/")):
         assert getattr(here, method)(address, {}).status_code == 404, address
         assert getattr(viewer, method)(address, {}).status_code == 403, address
+
+
+def test_a_list_takes_a_fixed_number_of_queries_however_many_clusters_are_allowed(admin, registry):
+    def count() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin.get(PATH).status_code == 200
+        return len(captured)
+
+    registry.clusters.add(ClusterFactory())
+    few = count()
+    for _ in range(3):
+        RegistryFactory().clusters.set([ClusterFactory(), ClusterFactory()])
+    assert count() == few
