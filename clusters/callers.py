@@ -18,7 +18,8 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def public_base_url(request: HttpRequest) -> str:
-    """Return WINDLASS_PUBLIC_URL, or else the address at which the page was opened, without a trailing slash."""
+    """Return WINDLASS_PUBLIC_URL, or else the address that the request names, without a trailing slash. It is one that somebody
+    chose: console.hosts has refused all others."""
     return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
 
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,8 +45,15 @@ for _key in (ENCRYPTION_KEY, *OLD_ENCRYPTION_KEYS):
         _name = "WINDLASS_ENCRYPTION_KEY" if _key == ENCRYPTION_KEY else "A key in WINDLASS_OLD_ENCRYPTION_KEYS"
         raise ImproperlyConfigured(f"{_name} must be 32 bytes in URL-safe base64 (a Fernet key).")
 
-# Any host name is accepted, because a proxy can have any. WINDLASS_ALLOWED_HOSTS narrows that.
-ALLOWED_HOSTS = env.read_list("WINDLASS_ALLOWED_HOSTS") or ["*"]
+# Hosts that requests can name. console.hosts refuses all others but addresses of this machine and of private networks, which
+# Django's own setting cannot express.
+PUBLIC_HOST = env.write_host(urlsplit(PUBLIC_URL).hostname or "")
+CHOSEN_HOSTS = [
+    *env.read_host_list("WINDLASS_ALLOWED_HOSTS"),
+    *filter(None, (PUBLIC_HOST, env.write_host(HOST), socket.gethostname().lower())),
+    *("localhost", ".localhost", "127.0.0.1", "[::1]"),
+]
+ALLOWED_HOSTS = ["*"]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
 if HTTPS:
@@ -83,6 +91,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "console.telemetry.request_log.RequestLogMiddleware",
+    "console.hosts.ChosenHosts",
     "console.pages.shared.page_middleware.PagePolicy",
     "console.pages.shared.page_middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",

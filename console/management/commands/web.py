@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
 
+import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
@@ -15,8 +16,11 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from console.checks import check_allowed_hosts
 from console.telemetry.totals import reporting
 from triggers.hook.waiting import waiters
+
+log = structlog.get_logger("windlass.web")
 
 # A caller that waits for its call to end (`wait=`) holds a thread. Threads are started on demand and end when idle.
 BLOCKING_THREADS = settings.HOOK_WAITERS + 32
@@ -62,6 +66,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         threading.Thread(target=stop_waiting, args=(watch_signals(),), name="signals", daemon=True).start()
+        for message in check_allowed_hosts():
+            log.warning("unsafe setting", text=message.msg)
         with reporting("web"):
             self.serve()
 
