@@ -60,7 +60,13 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_AGE = 7 * 24 * 3600
+# Browsers take a cookie of such a name only from this host by HTTPS, not from another host below the same domain.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (f"{'__Host-' if HTTPS else ''}{name}" for name in ("sessionid", "csrftoken"))
+SESSION_ENGINE = "console.sessions"
+SESSION_COOKIE_AGE = (
+    env.read_integer("WINDLASS_SESSION_DAYS", 7, 1, 365) * 24 * 3600
+)  # from the sign-in, however much it is used
+SESSION_IDLE_SECONDS = env.read_integer("WINDLASS_SESSION_IDLE_HOURS", 12, 1, 8760) * 3600
 # The proxy redirects to https. Rules for other subdomains are not the console's to set.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 # Other sites get no referrer. With "no-referrer" browsers would send our own forms with `Origin: null`, which CSRF refuses.
@@ -97,6 +103,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "console.pages.shared.page_middleware.PageUsers",
+    "console.pages.users.first_password.FirstPasswords",
     "console.pages.shared.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -160,6 +167,7 @@ AUTHENTICATION_BACKENDS = ["clusters.access.AllClustersBackend", "clusters.acces
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "console.pages.users.first_password.FirstPasswordEnds"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"

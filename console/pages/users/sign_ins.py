@@ -1,18 +1,24 @@
-"""Record sign-ins, failed sign-ins and sign-outs in the audit log."""
+"""Record sign-ins, failed sign-ins and sign-outs in the audit log, and note in a session when it began."""
 
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 
 from clusters.access.audit import record
 from clusters.callers import client_address
+from console.pages.users.first_password import CHANGE_PASSWORD, has_first_password
+from console.sessions import SIGNED_IN_AT
 
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
     record(user, "sign_in", address=client_address(request))
+    request.session[SIGNED_IN_AT] = timezone.now().timestamp()
+    if has_first_password(user):
+        request.session[CHANGE_PASSWORD] = True
 
 
 @receiver(user_login_failed)
