@@ -79,6 +79,17 @@ def write_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def read_variable_names(name: str) -> list[str]:
+    """Return names of environment variables that are separated by commas. A last `*` stands for any end."""
+    for part in read_list(name):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*\*?", part) or part.startswith("WINDLASS_"):
+            raise ImproperlyConfigured(
+                f"{name} contains {part!r}. Each entry must be the name of a variable that is not the console's own, "
+                "such as VAULT_ADDR or VAULT_*."
+            )
+    return read_list(name)
+
+
 def read_choice(name: str, choices: Sequence[str], default: str) -> str:
     text = read_text(name, default)
     if text.upper() not in choices:

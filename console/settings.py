@@ -28,6 +28,8 @@ try:
 except EngineError as error:
     raise ImproperlyConfigured(f"DOCKER_HOST is not the address of an engine. {error.message}") from error
 
+PASSED_VARIABLES = env.read_variable_names("WINDLASS_PASS_ENVIRONMENT")  # of ssh and credential helpers, besides the usual
+
 LOGGING = build_logging(
     env.read_choice("WINDLASS_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
     env.read_choice("WINDLASS_LOG_FORMAT", ("AUTO", "LOGFMT", "JSON"), "AUTO"),
