@@ -100,6 +100,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "console.telemetry.request_log.RequestLogMiddleware",
     "console.hosts.ChosenHosts",
+    "clusters.access.refusals.RecordRefusals",
     "console.pages.shared.page_middleware.PagePolicy",
     "console.pages.shared.page_middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",

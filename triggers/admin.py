@@ -21,6 +21,7 @@ from triggers.calls.cancel import AlreadyEnded
 from triggers.calls.queue import QueueFull
 from triggers.forms import TriggerWording
 from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
+from triggers.pushes.subscriptions import SubscriptionChanges, describe_subscription
 from triggers.validation import TAGS_MAXIMUM
 
 
@@ -144,9 +145,13 @@ class TriggerAdmin(ScopedAdmin):
 
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool) -> None:
         """Save the subscriptions, and record a change in the audit log."""
+        former = {one.pk: describe_subscription(one) for one in form.instance.subscriptions.all()}
         super().save_formset(request, form, formset, change)
         if formset.has_changed():
-            audited.record_trigger_act(request, "change", form.instance, fields=["subscriptions"])
+            changed = [one for one, _ in formset.changed_objects]
+            changes = SubscriptionChanges(formset.new_objects, changed, formset.deleted_objects)
+            changes.former = {one.repository: former[one.pk] for one in changed}
+            audited.record_trigger_act(request, "change", form.instance, **changes.describe())
 
     def delete_model(self, request: HttpRequest, obj: Trigger) -> None:
         audited.delete_trigger(request, obj)

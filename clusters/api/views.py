@@ -20,7 +20,8 @@ from rest_framework.serializers import BaseSerializer
 
 from clusters import connection_check
 from clusters.access import get_visible_row
-from clusters.access.audit import record_act
+from clusters.access.audit import record_act, record_addition, record_change
+from clusters.access.changes import read_stored_values
 from clusters.api.filters import FilteredRows
 from clusters.api.permissions import VisibleRows
 from clusters.api.serializers import (
@@ -60,12 +61,13 @@ class ClusterViewSet(
     @transaction.atomic
     def perform_create(self, serializer: BaseSerializer[Cluster]) -> None:
         added = serializer.save()
-        record_act(self.request._request, "cluster.add", added)
+        record_addition(self.request._request, "cluster.add", added, serializer.validated_data)
 
     @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[Cluster]) -> None:
-        saved = serializer.save()
-        record_act(self.request._request, "cluster.change", saved, fields=sorted(serializer.validated_data))
+        assert serializer.instance
+        before = read_stored_values(serializer.instance, serializer.validated_data)
+        record_change(self.request._request, "cluster.change", serializer.save(), before)
 
     @transaction.atomic
     def perform_destroy(self, instance: Cluster) -> None:
@@ -119,13 +121,14 @@ class RegistryViewSet(
         serializer.is_valid(raise_exception=True)
         with transaction.atomic():
             added = serializer.save()
-            record_act(request._request, "registry.add", added)
+            record_addition(request._request, "registry.add", added, serializer.validated_data)
         return Response(self._with_link(added), status=201)
 
     @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[Registry]) -> None:
-        saved = serializer.save()
-        record_act(self.request._request, "registry.change", saved, fields=sorted(serializer.validated_data))
+        assert serializer.instance
+        before = read_stored_values(serializer.instance, serializer.validated_data)
+        record_change(self.request._request, "registry.change", serializer.save(), before)
 
     @transaction.atomic
     def perform_destroy(self, instance: Registry) -> None:

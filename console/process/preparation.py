@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from clusters.access.audit import record
 from clusters.models import Application, Cluster
 from console import env
 from console.models import FirstPassword
@@ -142,6 +143,7 @@ def create_admin() -> str | None:
             admin = users.create_superuser(ADMIN, email="", password=password)
             if not given:
                 FirstPassword.objects.create(user=admin)
+            record(None, "user.add", admin, actor="first start", superuser=True)
     except IntegrityError:
         return None
     return "the one in WINDLASS_ADMIN_PASSWORD" if given else password

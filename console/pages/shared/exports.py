@@ -4,8 +4,9 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 
 
 def send_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
@@ -13,6 +14,13 @@ def send_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -
     response = StreamingHttpResponse(_write_lines(columns, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="windlass-{name}-{datetime.now(UTC):%Y-%m-%d}.csv"'
     return response
+
+
+def describe_filters(request: HttpRequest) -> dict[str, str]:
+    """Return the filters in the address as a detail for the audit log: none without any. What was searched for is left out: in
+    a container's log it can be a secret."""
+    chosen = [(name, value) for name, value in request.GET.items() if value and name != "q"]
+    return {"filters": urlencode(chosen)[:500]} if chosen else {}
 
 
 class _Line:

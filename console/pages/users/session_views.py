@@ -44,7 +44,7 @@ class PasswordView(PasswordChangeView):
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         with transaction.atomic():
             response = super().form_valid(form)
-            record_act(self.request, "user.change", form.user, fields=["password"])
+            record_act(self.request, "user.change", form.user, changes={"password": "changed"})
         self.request.session.pop(CHANGE_PASSWORD, None)
         messages.success(self.request, "Your password was changed. Your other sessions have ended.")
         return response

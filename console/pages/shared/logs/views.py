@@ -4,9 +4,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpRe
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
+from clusters.access.audit import record_act
 from clusters.engine.errors import EngineError
 from clusters.engine.logs.cursor import LogCursor
 from clusters.models import Application, Container, Service
+from console.pages.shared.exports import describe_filters
 from console.pages.shared.logs.log_panel import (
     LogQuery,
     Row,
@@ -74,6 +76,7 @@ def send_file(request: HttpRequest, row: Row) -> HttpResponseBase:
         client = open_log_engine(target.endpoint)
     except EngineError as error:
         return HttpResponse(f"{error.message}\n", content_type="text/plain; charset=utf-8", status=503)
+    record_act(request, "logs.download", row, **describe_filters(request))
     response = StreamingHttpResponse(write_file(client, target, query), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name_file(row)}"'
     return response
