@@ -1,5 +1,6 @@
 """Records refusals in the audit log, wherever they happen: pages, API and admin answer through this middleware."""
 
+import re
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
@@ -36,6 +37,7 @@ def record_refused_token(request: HttpRequest) -> None:
 
 
 def describe_request(request: HttpRequest) -> str:
-    """Return the method and the address without the ids in it: `POST clusters/<str:uid>/edit/`."""
+    """Return the method and the address without the ids in it: `POST clusters/<uid>/edit/`."""
     route = request.resolver_match.route if request.resolver_match else ""
-    return f"{request.method} {route}"[:255]
+    named = re.sub(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>", r"<\1\2>", route).rstrip("$")
+    return f"{request.method} {named}"[:255]

@@ -40,7 +40,7 @@ def test_a_refused_page_is_recorded_and_repetitions_are_counted(viewer):
         assert viewer.post(f"/clusters/{cluster.uid}/edit/", {}).status_code == 403
     assert viewer.get("/users/").status_code == 403
     edit, users = refused()
-    assert edit == ("vera", ADDRESS, "POST clusters/<str:uid>/edit/", 3)
+    assert edit == ("vera", ADDRESS, "POST clusters/<uid>/edit/", 3)
     assert users == ("vera", ADDRESS, "GET users/", 1)
     assert AuditEntry.objects.filter(action="refuse").order_by("pk")[0].details["path"] == f"/clusters/{first.uid}/edit/"
 
@@ -51,7 +51,10 @@ def test_so_are_refused_requests_to_the_api_by_session_and_by_token(viewer):
     header = {"Authorization": f"Token {Token.objects.create(user=make_user('tom', Role.VIEWER)).key}"}
     client = Client(REMOTE_ADDR=ADDRESS, headers=header)
     assert client.patch(f"/api/v1/clusters/{cluster.pk}/", {}).status_code == 403
-    assert [(actor, count) for actor, _, _, count in refused()] == [("vera", 1), ("tom", 1)]
+    assert refused() == [
+        ("vera", ADDRESS, "DELETE api/v1/clusters/<pk>/", 1),
+        ("tom", ADDRESS, "PATCH api/v1/clusters/<pk>/", 1),
+    ]
 
 
 def test_and_refused_requests_to_the_admin(viewer):
@@ -73,7 +76,7 @@ def test_refused_tokens_are_counted_by_address_without_the_token(header):
     for path in ("/api/v1/clusters/", "/api/v1/triggers/", "/api/v1/clusters/"):
         assert client.get(path).status_code == 401
     (entry,) = AuditEntry.objects.all()
-    assert refused("token.refuse") == [("", ADDRESS, "GET api/v1/clusters/$", 3)] or refused("token.refuse")[0][3] == 3
+    assert refused("token.refuse") == [("", ADDRESS, "GET api/v1/clusters/", 3)]
     assert "0123456789abcdef" not in str(vars(entry))
 
 
