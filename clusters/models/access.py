@@ -67,6 +67,11 @@ class AuditEntry(models.Model):
         return f"{self.actor} {self.action} {self.target}".rstrip()
 
     @property
+    def subject(self) -> str:
+        """What it was about, in few words: its target, or the request that was refused."""
+        return self.target or str(self.details.get("request", ""))
+
+    @property
     def shown_details(self) -> list[tuple[str, str]]:
         """The name and the text of each detail that is no change."""
         return [(str(name), _write(value)) for name, value in self.details.items() if not self._is_changes(name, value)]

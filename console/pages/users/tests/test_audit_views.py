@@ -109,6 +109,10 @@ class TestAuditLog:
         assert (rows[0]["count"], rows[0]["last"]) == ("1", "")
         assert (rows[1]["count"], bool(rows[1]["last"])) == ("312", True)
 
+    def test_a_refused_act_says_what_was_requested(self, reader, bob):
+        record(bob, "refuse", request="POST clusters/<uid>/edit/", path="/clusters/x/edit/")
+        assert reader.get("/audit/").content.decode().count("POST clusters/&lt;uid&gt;/edit/") >= 2  # on a phone too
+
     def test_an_entry_of_an_earlier_version_is_shown_as_it_is(self, reader, bob):
         record(bob, "cluster.change", ClusterFactory(), fields=["name", "url"])
         record(bob, "cluster.change", ClusterFactory(), changes="words")
