@@ -17,3 +17,11 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def no_surplus_pruner(monkeypatch: pytest.MonkeyPatch) -> None:
     """How many rows a process has added depends on the tests before, so no prune begins by itself."""
     monkeypatch.setattr("clusters.batches.SurplusPruner.note_added", lambda pruner: None)
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> None:
+    """What a process counts in memory for the audit log belongs to one test."""
+    from clusters.access.counted_acts import counted_acts
+
+    counted_acts.forget()

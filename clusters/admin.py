@@ -6,13 +6,17 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
+from rest_framework.authtoken.admin import TokenAdmin
+from rest_framework.authtoken.models import TokenProxy
 
 from clusters.access import may_allow_credentials, may_choose_engines, scope, view_permission
 from clusters.access.admin_access import AuditedAdmin, ClusterFilter, ReadOnlyAdmin, ScopedAdmin
 from clusters.access.administrators import LockedOut, keep_administrators, may_manage
+from clusters.access.audit import record_act
 from clusters.badges import render_badge
 from clusters.forms import ClusterForm
 from clusters.models import Application, AuditEntry, Cluster, ClusterGrant, Container, Node, Registry, Service, Task
@@ -204,7 +208,7 @@ class RegistryAdmin(UserFormAdmin, AuditedAdmin, ScopedAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """The audit log. Nobody may change it, not even superusers."""
 
-    list_display = ("time", "actor", "action", "target", "cluster", "address")
+    list_display = ("time", "actor", "action", "count", "target", "cluster", "address")
     list_filter = ("action", ("cluster", ClusterFilter))
     list_select_related = ("cluster",)
     search_fields = ("=actor",)
@@ -271,6 +275,27 @@ class AuditedUserAdmin(LockOutGuard, AuditedAdmin, UserAdmin):
         """Let only superusers make superusers and give single permissions beyond the roles."""
         fields = super().get_readonly_fields(request, obj)
         return fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
+
+
+admin.site.unregister(TokenProxy)
+
+
+@admin.register(TokenProxy)
+class AuditedTokenAdmin(TokenAdmin):
+    """API tokens. The audit log names whose token it is: a token's own name is the token."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        record_act(request, "token.add", obj.user)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        record_act(request, "token.change", obj.user)
+        return super().log_change(request, obj, message)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        with transaction.atomic():
+            record_act(request, "token.delete", obj.user)
+            super().delete_model(request, obj)
 
 
 @admin.register(Group)

@@ -103,19 +103,10 @@ def list_default_clusters(clusters: QuerySet[Cluster]) -> list[Cluster]:
     return [cluster for cluster in select_ways(clusters) if not is_plain(cluster)]
 
 
-def note_clusters(registry: Registry, changed: Collection[str] | None = None) -> dict[str, list[str]]:
-    """Return for the audit log which clusters may get the registry's credentials now. `changed` are the changed fields of a
-    stored registry: without `clusters` among them there is nothing to note."""
-    return note_names("clusters", registry.clusters.order_by("name").values_list("name", flat=True), changed)
-
-
 def note_registries(cluster: Cluster, changed: Collection[str] | None = None) -> dict[str, list[str]]:
-    """Return for the audit log which registries' credentials the cluster may get now. `changed` as in `note_clusters`."""
-    return note_names("registries", cluster.registries.order_by("host").values_list("host", flat=True), changed)
-
-
-def note_names(field: str, names: Iterable[str], changed: Collection[str] | None) -> dict[str, list[str]]:
-    if changed is not None and field not in changed:
+    """Return for the audit log which registries' credentials the cluster may get now. `changed` are the changed fields of a
+    stored cluster: without `registries` among them there is nothing to note."""
+    if changed is not None and "registries" not in changed:
         return {}
-    found = list(names)
-    return {field: found} if found or changed else {}
+    found = list(cluster.registries.order_by("host").values_list("host", flat=True))
+    return {"registries": found} if found or changed else {}

@@ -74,6 +74,33 @@ def read_network_list(name: str) -> list[str]:
     return read_list(name)
 
 
+def read_host_list(name: str) -> list[str]:
+    """Return hosts that are separated by commas: a name, an IP address, `.example.com` for all below it, or `*` for any."""
+    for part in read_list(name):
+        if part != "*" and not re.fullmatch(r"\.?[A-Za-z0-9][A-Za-z0-9.-]*|\[?[0-9A-Fa-f:.]+\]?", part):
+            raise ImproperlyConfigured(
+                f"{name} contains {part!r}. Each entry must be a host without scheme and port, such as windlass.example.com."
+            )
+    return [write_host(part) for part in read_list(name)]
+
+
+def write_host(host: str) -> str:
+    """Return the host as requests name it: in lower case, without a last dot, and an IPv6 address in brackets."""
+    host = host.lower().strip("[]").removesuffix(".")
+    return f"[{host}]" if ":" in host else host
+
+
+def read_variable_names(name: str) -> list[str]:
+    """Return names of environment variables that are separated by commas. A last `*` stands for any end."""
+    for part in read_list(name):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*\*?", part) or part.startswith("WINDLASS_"):
+            raise ImproperlyConfigured(
+                f"{name} contains {part!r}. Each entry must be the name of a variable that is not the console's own, "
+                "such as VAULT_ADDR or VAULT_*."
+            )
+    return read_list(name)
+
+
 def read_choice(name: str, choices: Sequence[str], default: str) -> str:
     text = read_text(name, default)
     if text.upper() not in choices:

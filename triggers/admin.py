@@ -25,7 +25,13 @@ from triggers.calls.cancel import AlreadyEnded
 from triggers.calls.queue import QueueFull
 from triggers.forms import TriggerWording
 from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
-from triggers.pushes.subscriptions import SubscriptionChanges, drop_unused_conditions, explain_refusals, may_subscribe
+from triggers.pushes.subscriptions import (
+    SubscriptionChanges,
+    describe_subscription,
+    drop_unused_conditions,
+    explain_refusals,
+    may_subscribe,
+)
 from triggers.validation import TAGS_MAXIMUM
 
 REPOSITORY_FIELD = re.compile(r"subscriptions-[0-9]{1,4}-repository")
@@ -216,9 +222,11 @@ class TriggerAdmin(ScopedAdmin):
 
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool) -> None:
         """Save the subscriptions as the dialogs and the API do, with an entry in the audit log."""
+        former = {one.pk: describe_subscription(one) for one in form.instance.subscriptions.all()}
         formset.save(commit=False)
-        changed = [subscription for subscription, _ in formset.changed_objects]
+        changed = [one for one, _ in formset.changed_objects]
         changes = SubscriptionChanges(formset.new_objects, changed, formset.deleted_objects)
+        changes.former = {one.repository: former[one.pk] for one in changed}
         for subscription in (*changes.added, *changes.changed):
             drop_unused_conditions(subscription)
         if changes:

@@ -20,8 +20,9 @@ from rest_framework.serializers import BaseSerializer
 
 from clusters import connection_check
 from clusters.access import CHOOSE_ENGINES, get_visible_row
-from clusters.access.audit import record_act
-from clusters.allowances import note_clusters, note_registries
+from clusters.access.audit import record_act, record_addition, record_change
+from clusters.access.changes import read_stored_values
+from clusters.allowances import note_registries
 from clusters.api.filters import FilteredRows
 from clusters.api.permissions import VisibleRows
 from clusters.api.relations import prefetch_for
@@ -62,13 +63,15 @@ class ClusterViewSet(
     @transaction.atomic
     def perform_create(self, serializer: BaseSerializer[Cluster]) -> None:
         added = serializer.save()
-        record_act(self.request._request, "cluster.add", added, **note_registries(added))
+        record_addition(self.request._request, "cluster.add", added, serializer.validated_data, **note_registries(added))
 
     @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[Cluster]) -> None:
+        assert serializer.instance
         fields = sorted(serializer.validated_data)
+        before = read_stored_values(serializer.instance, fields)
         saved = serializer.save()
-        record_act(self.request._request, "cluster.change", saved, fields=fields, **note_registries(saved, fields))
+        record_change(self.request._request, "cluster.change", saved, before, **note_registries(saved, fields))
 
     @transaction.atomic
     def perform_destroy(self, instance: Cluster) -> None:
@@ -127,14 +130,14 @@ class RegistryViewSet(
         serializer.is_valid(raise_exception=True)
         with transaction.atomic():
             added = serializer.save()
-            record_act(request._request, "registry.add", added, **note_clusters(added))
+            record_addition(request._request, "registry.add", added, serializer.validated_data)
         return Response(self._with_link(added), status=201)
 
     @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[Registry]) -> None:
-        fields = sorted(serializer.validated_data)
-        saved = serializer.save()
-        record_act(self.request._request, "registry.change", saved, fields=fields, **note_clusters(saved, fields))
+        assert serializer.instance
+        before = read_stored_values(serializer.instance, sorted(serializer.validated_data))
+        record_change(self.request._request, "registry.change", serializer.save(), before)
 
     @transaction.atomic
     def perform_destroy(self, instance: Registry) -> None:

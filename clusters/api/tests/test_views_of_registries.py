@@ -37,7 +37,11 @@ def test_a_registry_is_added_and_answers_with_its_link_this_once(admin):
     assert row["hook_link"] == f"http://testserver/hook/registry/{registry.hook_token}"
     assert (row["has_password"], row["has_signing_secret"], row["problem"]) == (True, False, "")
     assert "hook_link" not in admin.get(f"{PATH}{registry.pk}/").json()
-    assert AuditEntry.objects.get().action == "registry.add"
+    entry = AuditEntry.objects.get()
+    assert entry.action == "registry.add"
+    assert entry.details["changes"]["host"] == ["registry.example.com"]
+    assert entry.details["changes"]["password"] == "set"
+    assert SECRETS[0] not in str(entry.details)
 
 
 def test_an_expiring_token_is_refreshed(admin, registry):
@@ -48,7 +52,8 @@ def test_an_expiring_token_is_refreshed(admin, registry):
     registry.refresh_from_db()
     assert (registry.password, registry.signing_secret) == ("the next one", SECRETS[1])
     assert (registry.password_expires_at.isoformat(), registry.problem) == ("2026-12-01T12:00:00+00:00", "")
-    assert AuditEntry.objects.get().details == {"fields": ["password", "password_expires_at"]}
+    changes = {"password": "changed", "password_expires_at": [None, "2026-12-01T12:00:00+00:00"]}
+    assert AuditEntry.objects.get().details == {"changes": changes}
 
 
 def test_secrets_are_never_shown(admin, registry):

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import docker.credentials.store
+
+from clusters.child_environment import HELPERS, build_child_environment
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import PullFailed
 from clusters.registry.errors import RegistryError
@@ -53,3 +56,12 @@ def choose_credentials(
 def make_credentials_failure(reference: str, message: str) -> PullFailed:
     sentence = message.strip()[:500].rstrip(".")
     return PullFailed(f"The credentials for {reference} could not be read: {sentence}.", code="credentials_failed")
+
+
+def use_clean_environment() -> None:
+    """Make the SDK start the credential helpers of the user's Docker config with what helpers need alone."""
+    docker.credentials.store.create_environment_dict = make_helper_environment  # type: ignore[attr-defined]
+
+
+def make_helper_environment(overrides: Mapping[str, str] | None) -> dict[str, str]:
+    return {**build_child_environment(*HELPERS), **(overrides or {})}

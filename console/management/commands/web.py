@@ -10,16 +10,20 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from console.checks import check_allowed_hosts
 from console.server.door import Door
 from console.server.granian_server import GranianServer
 from console.server.threads import RequestThreads
 from console.telemetry.totals import reporting
 from triggers.hook.waiting import waiters
+
+log = structlog.get_logger("windlass.web")
 
 # A caller that waits for its call to end (`wait=`) holds a thread.
 THREADS = settings.HOOK_WAITERS + 32
@@ -62,5 +66,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        for message in check_allowed_hosts():
+            log.warning("unsafe setting", text=message.msg)
         with reporting("web"):
             GranianServer(settings.HOST.strip("[]"), settings.PORT).serve(target_loader=load_door)

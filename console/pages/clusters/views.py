@@ -13,7 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from clusters import connection_check
 from clusters.access import CHOOSE_ENGINES, scope_visible
-from clusters.access.audit import record_act
+from clusters.access.audit import record_act, record_addition, record_change
+from clusters.access.changes import read_stored_values
 from clusters.allowances import note_registries
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError
@@ -149,7 +150,7 @@ def cluster_create(request: HttpRequest) -> HttpResponse:
 def _add_cluster(request: HttpRequest, form: ClusterForm) -> HttpResponse:
     with transaction.atomic():
         added = form.save()
-        record_act(request, "cluster.add", added, **note_registries(added))
+        record_addition(request, "cluster.add", added, form.fields, **note_registries(added))
     messages.success(request, f"{added} was added. What runs there appears within seconds.")
     return redirect_to(request, "cluster", added.uid)
 
@@ -162,8 +163,9 @@ def cluster_edit(request: HttpRequest, uid: str) -> HttpResponse:
     form = ClusterForm(request.POST if request.method == "POST" else None, instance=shown, user=request.user)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
+            before = read_stored_values(shown, form.fields)
             saved = form.save()
-            record_act(request, "cluster.change", saved, fields=form.changed_data, **note_registries(saved, form.changed_data))
+            record_change(request, "cluster.change", saved, before, **note_registries(saved, form.changed_data))
         messages.success(request, f"{saved} was saved.")
         return redirect_to(request, "cluster", saved.uid)
     return _render_cluster_form(request, form, "Edit cluster", shown.uid)

@@ -17,8 +17,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from clusters import registries as registry_access
 from clusters.access import scope_visible, visible_clusters
-from clusters.access.audit import record_act
-from clusters.allowances import is_plain, note_clusters, select_ways
+from clusters.access.audit import record_act, record_addition, record_change
+from clusters.access.changes import read_stored_values
+from clusters.allowances import is_plain, select_ways
 from clusters.models import Registry
 from clusters.registry.errors import RegistryError
 from clusters.registry_form import TESTED_FIELDS, RegistryForm, list_hosts, propose_registry
@@ -118,7 +119,7 @@ def registry_create(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             added = form.save()
-            record_act(request, "registry.add", added, **note_clusters(added))
+            record_addition(request, "registry.add", added, form.fields)
         messages.success(request, f"{added} was added. Give its inbound link to the registry or tool that reports pushes.")
         return redirect_to(request, "registry", added.pk)
     return _render_registry_form(request, form)
@@ -131,8 +132,9 @@ def registry_edit(request: HttpRequest, registry_id: int) -> HttpResponse:
     form = RegistryForm(request.POST if request.method == "POST" else None, instance=copy(shown), user=request.user)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
+            before = read_stored_values(shown, form.fields)
             saved = form.save()
-            record_act(request, "registry.change", saved, fields=form.changed_data, **note_clusters(saved, form.changed_data))
+            record_change(request, "registry.change", saved, before)
         messages.success(request, f"{saved} was saved.")
         return redirect_to(request, "registry", saved.pk)
     return _render_registry_form(request, form, shown)

@@ -1,6 +1,7 @@
 """Triggers on the pages: creating, editing, rotating, revealing, switching and deleting them, and their list."""
 
 import shlex
+from copy import copy
 
 import pytest
 from django.utils.html import escape
@@ -171,7 +172,7 @@ class TestEditTrigger:
 
     def test_name_bounds_and_cool_down_change_and_the_link_stays(self, reader, fleet, address):
         AuditEntry.objects.all().delete()
-        trigger = fleet.scaling_trigger
+        trigger, before = fleet.scaling_trigger, copy(fleet.scaling_trigger)
         link = (trigger.public_id, trigger.secret)
         body = {"name": "night shift", "min_replicas": "2", "max_replicas": "9", "cooldown_seconds": "60"}
         assert reader.post(address, body)["Location"] == fleet.pages["application"]
@@ -180,7 +181,12 @@ class TestEditTrigger:
         assert (trigger.public_id, trigger.secret) == link
         entry = AuditEntry.objects.get()
         assert entry.action == "trigger.change"
-        assert entry.details["fields"] == ["cooldown_seconds", "max_replicas", "min_replicas", "name"]
+        assert entry.details["changes"] == {
+            "cooldown_seconds": [before.cooldown_seconds, 60],
+            "max_replicas": [before.max_replicas, 9],
+            "min_replicas": [before.min_replicas, 2],
+            "name": [before.name, "night shift"],
+        }
 
     def test_what_stays_as_it_was_is_neither_saved_nor_recorded(self, reader, fleet, address):
         AuditEntry.objects.all().delete()
@@ -310,7 +316,7 @@ class TestReveal:
         ]
         assert {entry.actor for entry in entries} == {"admin"}
         assert entries[6].details["replicas"] == 3
-        assert entries[8].details == {"fields": ["name"]}
+        assert entries[8].details == {"changes": {"name": ["harbour", "quay"]}}
 
 
 class TestTriggersList:
