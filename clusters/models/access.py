@@ -83,7 +83,7 @@ class AuditEntry(models.Model):
         changes = self.details.get("changes")
         if not self._is_changes("changes", changes):
             return []
-        return [(str(name), *_split_change(value)) for name, value in changes.items()]
+        return [(str(name), *_split_change(value)) for name, value in sorted(changes.items())]
 
     @staticmethod
     def _is_changes(name: str, value: object) -> bool:

@@ -98,7 +98,7 @@ class TestAuditLog:
             assert words in re.sub(r"\s+", " ", shown)
         assert "<b>" not in text
         rows = list(csv.DictReader(io.StringIO(b"".join(reader.get("/audit/export/").streaming_content).decode())))
-        expected = "url: tcp://a → tcp://<b>; plain_http: no → yes; max_replicas: 5 → ; tls_key: changed; asked: twice"
+        expected = "max_replicas: 5 → ; plain_http: no → yes; tls_key: changed; url: tcp://a → tcp://<b>; asked: twice"
         assert [row["details"] for row in rows[1:]] == ["name: north", expected]
 
     def test_a_count_is_shown_and_exported(self, reader):
