@@ -39,7 +39,9 @@ class TestRefused:
         assert [first.repeated, second.repeated] == [FLOOD // 2, FLOOD - FLOOD // 2 - 2]
         assert (first.received_at, first.repeated_at) == (NOON, NOON)
         assert answer.json()["deliveryId"] == str(second.pk)
-        assert count_bytes() < (4, 4000)
+        rows, size = count_bytes()
+        assert rows < 4
+        assert size < 4000
         assert len(first.body) == EXCERPT_LENGTH
         lines = [record for record in caplog.records if record.name == "windlass.deliveries"]
         assert len(lines) == 2
@@ -65,7 +67,9 @@ class TestRefused:
             names = [(f"{registry.host}/team/app{number}-{part}", "1", NEW) for part in range(50)]
             assert send(client, other, message(*names, sender="relay", padding=PADDING)).status_code == 401
         assert (Delivery.objects.get().repeated, DeliveryLine.objects.count()) == (19, 10)
-        assert count_bytes() < (12, 6000)
+        rows, size = count_bytes()
+        assert rows < 12
+        assert size < 6000
 
     def test_a_refused_one_hides_no_other(self, client, registry, clock):
         make_trigger()
