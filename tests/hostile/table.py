@@ -1,0 +1,37 @@
+"""The table at the end of the suite: an attack in each line, with what the holder and the console noticed of it."""
+
+from collections.abc import Iterable
+
+from tests.hostile.stage import Figures
+
+HEADER = (
+    "attack", "connections", "requests", "link p50", "p99", "max", "control p99", "answered", "memory", "kernel", "files", "threads",
+    "rows", "log lines",
+)  # fmt: skip
+
+
+def format_table(figures: Iterable[Figures]) -> str:
+    """Times are in ms, memory and what the kernel holds for connections in MB."""
+    lines = [HEADER, *map(format_line, figures)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    )
+
+
+def format_line(figures: Figures) -> tuple[str, ...]:
+    return (
+        figures.attack,
+        str(figures.tally.get("connections", "")),
+        str(figures.tally.get("requests", "")),
+        *(f"{figures.link.get(name, 0) * 1000:.0f}" for name in ("p50", "p99", "max")),
+        f"{figures.control * 1000:.0f}",
+        f"{figures.answered}/{figures.asked}",
+        f"{figures.memory / 1e6:.0f}",
+        f"{figures.kernel / 1e6:.0f}",
+        str(figures.files),
+        str(figures.threads),
+        str(figures.rows),
+        str(figures.lines),
+    )
