@@ -1,6 +1,7 @@
 """For every test of the project."""
 
 import hypothesis
+import pytest
 
 # Two cores that also run engines and browsers: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -10,3 +11,17 @@ hypothesis.settings.load_profile("shared")
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """A long value's name is its length: megabytes are no name, and of compressed ones each process has another."""
     return f"{argname}-of-{len(val)}" if isinstance(val, str | bytes) and len(val) > 300 else None
+
+
+@pytest.fixture(autouse=True)
+def no_surplus_pruner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many rows a process has added depends on the tests before, so no prune begins by itself."""
+    monkeypatch.setattr("clusters.batches.SurplusPruner.note_added", lambda pruner: None)
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> None:
+    """What a process counts in memory for the audit log belongs to one test."""
+    from clusters.access.counted_acts import counted_acts
+
+    counted_acts.forget()

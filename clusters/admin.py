@@ -6,21 +6,34 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
+from rest_framework.authtoken.admin import TokenAdmin
+from rest_framework.authtoken.models import TokenProxy
 
-from clusters.access import scope
+from clusters.access import may_allow_credentials, may_choose_engines, scope, view_permission
 from clusters.access.admin_access import AuditedAdmin, ClusterFilter, ReadOnlyAdmin, ScopedAdmin
 from clusters.access.administrators import LockedOut, keep_administrators, may_manage
+from clusters.access.audit import record_act
 from clusters.badges import render_badge
 from clusters.forms import ClusterForm
 from clusters.models import Application, AuditEntry, Cluster, ClusterGrant, Container, Node, Registry, Service, Task
 from clusters.registry_form import RegistryForm
 
 
+class UserFormAdmin(admin.ModelAdmin):
+    """An admin whose form depends on the user who fills it in."""
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)  # a class of this request's own
+        form.user = request.user
+        return form
+
+
 @admin.register(Cluster)
-class ClusterAdmin(AuditedAdmin, ScopedAdmin):
+class ClusterAdmin(UserFormAdmin, AuditedAdmin, ScopedAdmin):
     audited = "cluster"
     form = ClusterForm
     list_display = ("name", "url", "status_badge", "engine_version", "api_version", "swarm_manager", "synced_at")
@@ -44,16 +57,14 @@ class ClusterAdmin(AuditedAdmin, ScopedAdmin):
         "swarm_manager",
         "swarm_notice",
     )
-    fieldsets = (
-        (None, {"fields": ("name", "url", "other_urls", "tls_ca", "tls_cert", "tls_key")}),
-        ("Last seen", {"fields": readonly_fields}),
-    )
 
     def get_fieldsets(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
-        """Omit the certificates for users who may only view: fields that cannot be edited are shown in full, even the key."""
-        if obj is None or self.has_change_permission(request, obj):
-            return self.fieldsets
-        return ((None, {"fields": ("name", "url", "other_urls")}), self.fieldsets[1])
+        """Omit the certificates for users who may not change them: what cannot be edited is shown in full, even the key."""
+        fields: tuple[str, ...] = ("name", "url", "other_urls")
+        may_edit = obj is None or self.has_change_permission(request, obj)
+        if may_edit and may_choose_engines(request.user):
+            fields = ("name", *Cluster.CONNECTION, *(("registries",) if may_allow_credentials(request.user) else ()))
+        return ((None, {"fields": fields}), ("Last seen", {"fields": self.readonly_fields}))
 
     def get_deleted_objects(
         self, objs: Sequence[Cluster] | QuerySet[Cluster], request: HttpRequest
@@ -167,7 +178,7 @@ class NodeAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Registry)
-class RegistryAdmin(AuditedAdmin, ScopedAdmin):
+class RegistryAdmin(UserFormAdmin, AuditedAdmin, ScopedAdmin):
     """The admin of registries. It never shows secrets; the inbound link is in the console's pages."""
 
     audited = "registry"
@@ -176,14 +187,16 @@ class RegistryAdmin(AuditedAdmin, ScopedAdmin):
     list_filter = ("kind",)
     search_fields = ("host", "aliases", "username")
     readonly_fields = ("created_at", "checked_at", "problem", "pull_limit", "pull_remaining", "pull_window_seconds")
-    settings = ("kind", "host", "aliases", "username", "credential_helper", "password_expires_at", "plain_http")
+    settings = ("kind", "host", "aliases", "username", "credential_helper", "password_expires_at", "plain_http", "clusters")
     secrets = ("password", "remove_password", "ca", "signing_secret", "remove_signing_secret")
 
     def get_fieldsets(self, request: HttpRequest, obj: Registry | None = None) -> Any:
         """Omit the secrets for users who may only view: fields that cannot be edited are shown in full."""
         may_edit = obj is None or self.has_change_permission(request, obj)
         absent = {f"remove_{name}" for name in ("password", "signing_secret") if not getattr(obj, name, "")}
-        fields = (*self.settings, *(name for name in self.secrets if may_edit and name not in absent))
+        shows_clusters = may_edit or request.user.has_perm(view_permission(Cluster))
+        settings = [name for name in self.settings if shows_clusters or name != "clusters"]
+        fields = (*settings, *(name for name in self.secrets if may_edit and name not in absent))
         return ((None, {"fields": fields}), ("Last seen", {"fields": self.readonly_fields}))
 
     @admin.display(description="Last test", ordering="checked_at")
@@ -195,7 +208,7 @@ class RegistryAdmin(AuditedAdmin, ScopedAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """The audit log. Nobody may change it, not even superusers."""
 
-    list_display = ("time", "actor", "action", "target", "cluster", "address")
+    list_display = ("time", "actor", "action", "count", "target", "cluster", "address")
     list_filter = ("action", ("cluster", ClusterFilter))
     list_select_related = ("cluster",)
     search_fields = ("=actor",)
@@ -262,6 +275,27 @@ class AuditedUserAdmin(LockOutGuard, AuditedAdmin, UserAdmin):
         """Let only superusers make superusers and give single permissions beyond the roles."""
         fields = super().get_readonly_fields(request, obj)
         return fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
+
+
+admin.site.unregister(TokenProxy)
+
+
+@admin.register(TokenProxy)
+class AuditedTokenAdmin(TokenAdmin):
+    """API tokens. The audit log names whose token it is: a token's own name is the token."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        record_act(request, "token.add", obj.user)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        record_act(request, "token.change", obj.user)
+        return super().log_change(request, obj, message)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        with transaction.atomic():
+            record_act(request, "token.delete", obj.user)
+            super().delete_model(request, obj)
 
 
 @admin.register(Group)

@@ -1,13 +1,17 @@
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.db.models.signals import post_migrate
+
+from clusters.child_environment import pass_on
 
 
 class ClustersConfig(AppConfig):
     name = "clusters"
 
     def ready(self) -> None:
+        pass_on(settings.PASSED_VARIABLES)
         post_migrate.connect(sync_roles_at_the_end, dispatch_uid="clusters.sync_roles")
 
 

@@ -1,4 +1,4 @@
-"""The address that a request came from, and the address at which callers reach the console."""
+"""The address and the user that a request came from, and the address at which callers reach the console."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -25,8 +26,17 @@ def find_client_address(environ: Mapping[str, Any]) -> str | None:
 
 
 def public_base_url(request: HttpRequest) -> str:
-    """Return WINDLASS_PUBLIC_URL, or else the address at which the page was opened, without a trailing slash."""
+    """Return WINDLASS_PUBLIC_URL, or else the address that the request names, without a trailing slash. It is one that somebody
+    chose: console.hosts has refused all others."""
     return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+
+
+def find_loaded_user(request: HttpRequest) -> Any:
+    """Return the signed-in user of a request, or None if there is none or if nothing has asked for the user. Makes no query."""
+    user = getattr(request, "user", None)  # links have none
+    if isinstance(user, SimpleLazyObject):
+        user = getattr(request, "_cached_user", None)  # of Django's middleware
+    return user if user is not None and user.is_authenticated else None
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from clusters.models import Registry
-from clusters.registry.access import TOKEN_USER, PullLimit, RegistryAccess, name_server
+from clusters.registry.access import TOKEN_USER, PullLimit, RegistryAccess
 from clusters.registry.client import RegistryClient
 from clusters.registry.credentials import read_helper_credentials
 from clusters.registry.errors import RegistryError
@@ -57,19 +57,6 @@ def open_access(registry: Registry) -> RegistryAccess:
         when = timezone.localtime(registry.password_expires_at).strftime("%Y-%m-%d %H:%M")
         raise RegistryError(f"The token stored for {registry} expired on {when}.", "unauthorized", permanent=True)
     return registry.access
-
-
-def engine_credentials(reference: str) -> dict[str, str] | None:
-    """Return the credentials that an engine needs to pull the image: `serveraddress` with `username` and `password`, or with
-    `identitytoken`. Returns None if no registry or no user name is stored. Raises RegistryError as open_access does."""
-    registry = find_registry(reference)
-    access = open_access(registry) if registry else None
-    if access is None or access.is_anonymous:
-        return None
-    server = {"serveraddress": name_server(parse_reference(reference).host)}
-    if access.username == TOKEN_USER:
-        return {"identitytoken": access.password, **server}
-    return {"username": access.username, "password": access.password, **server}
 
 
 def test_registry(registry: Registry) -> str:

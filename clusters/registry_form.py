@@ -5,12 +5,16 @@ from typing import Any
 
 from django import forms
 
-from clusters.models import Registry
+from clusters.access import may_allow_credentials, visible_clusters
+from clusters.allowances import WITHOUT_TLS, explain_plain, find_plain, is_plain, select_ways
+from clusters.models import Cluster, Registry
 from clusters.registries import NOT_SEEN_YET
 from clusters.registry.reference import BadReference, normalize_host
 
 KEEP_SECRET = "A secret is stored and never shown. Leave this empty to keep it."  # noqa: S105 - a sentence
 RETYPE_PASSWORD = "Enter the password again. The stored one is never sent to a host that it was not entered for."  # noqa: S105
+
+ALLOWING_REFUSED = "Only an administrator of all clusters can change which clusters get the credentials. Nothing was saved."
 
 # The settings that Test uses.
 TESTED_FIELDS = ("host", "kind", "aliases", "username", "password", "credential_helper", "ca", "plain_http")
@@ -71,9 +75,33 @@ def propose_registry(host: str) -> dict[str, str]:
     return {"host": name, **({"kind": kind} if kind else {})}
 
 
-class RegistryForm(forms.ModelForm):
-    """A form that never sends stored secrets to the browser. An empty field keeps the secret; a checkbox removes it."""
+class ClusterBoxes(forms.CheckboxSelectMultiple):
+    """Check boxes of clusters from `select_ways`. One that never gets credentials says so, and cannot be checked."""
 
+    def create_option(self, name: str, value: Any, label: Any, selected: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, label, selected, *args, **kwargs)
+        if is_plain(value.instance):
+            option["label"] = f"{label} (not while its address is {WITHOUT_TLS})"
+            option["attrs"] |= {} if selected else {"disabled": True}
+        return option
+
+
+class RegistryForm(forms.ModelForm):
+    """A form that never sends stored secrets to the browser. An empty field keeps the secret; a checkbox removes it.
+
+    `user` is who fills it in: pass it, or set it on the class as the admin does. Only an administrator of all clusters can
+    change the clusters that get the credentials. Whoever may not see a cluster finds no box for it, and leaves it as it is.
+    """
+
+    user: Any = None
+    clusters = forms.ModelMultipleChoiceField(
+        Cluster.objects.none(),
+        label="Clusters that get the credentials",
+        required=False,
+        widget=ClusterBoxes,
+        help_text="Only their engines get the user name and the password, for pulls and Swarm services. The console itself "
+        "uses them whatever is checked here.",
+    )
     remove_password = forms.BooleanField(label="Remove the stored password", required=False)
     remove_signing_secret = forms.BooleanField(label="Remove the stored signing secret", required=False)
     password_expires_at = forms.DateTimeField(
@@ -124,9 +152,10 @@ class RegistryForm(forms.ModelForm):
             "kind": forms.Select(attrs={"data-hosts": json.dumps(HOSTS), "data-examples": json.dumps(EXAMPLES)}),
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: Any = None, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
+        self.user = user or self.user
         self.stored = {name: getattr(self.instance, name) for name in SECRETS}
         self.known_hosts = list_hosts(self.instance)
         for name in SECRETS:
@@ -140,6 +169,22 @@ class RegistryForm(forms.ModelForm):
         if "host" in self.fields:
             self.fields["host"].required = False  # the kind can imply it
             self.fields["host"].widget.attrs["placeholder"] = EXAMPLES.get(self.shown_kind, "")
+        if "clusters" in self.fields:
+            self._offer_clusters()
+
+    def _offer_clusters(self) -> None:
+        field: Any = self.fields["clusters"]
+        field.queryset = select_ways(visible_clusters(self.user) if self.user else Cluster.objects.none())
+        seen = list(field.queryset)
+        field.disabled = not (self.user and may_allow_credentials(self.user))
+        if field.disabled:
+            field.help_text = "Only an administrator of all clusters can change this."
+        if self.instance.pk:
+            self.allowed = set(self.instance.clusters.values_list("pk", flat=True))
+        else:
+            self.allowed = set() if field.disabled else {cluster.pk for cluster in seen if not is_plain(cluster)}
+        self.unseen = self.allowed - {cluster.pk for cluster in seen}
+        self.initial["clusters"] = [cluster for cluster in seen if cluster.pk in self.allowed]
 
     @property
     def shown_kind(self) -> str:
@@ -159,6 +204,17 @@ class RegistryForm(forms.ModelForm):
             return normalize_host(host)
         except BadReference as error:
             raise forms.ValidationError(str(error)) from error
+
+    def clean_clusters(self) -> list[Cluster]:
+        """Return the checked clusters and the allowed ones that this user does not see."""
+        field: Any = self.fields["clusters"]
+        chosen = list(self.cleaned_data["clusters"])
+        sent = self.data.getlist(self.add_prefix("clusters")) if hasattr(self.data, "getlist") else []
+        if field.disabled and sent and set(sent) != {str(cluster.pk) for cluster in chosen}:
+            raise forms.ValidationError(ALLOWING_REFUSED)
+        if plain := find_plain(cluster for cluster in chosen if cluster.pk not in self.allowed):
+            raise forms.ValidationError(explain_plain(plain))
+        return [*chosen, *Cluster.objects.filter(pk__in=self.unseen)]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -184,6 +240,11 @@ class RegistryForm(forms.ModelForm):
                 setattr(self.instance, name, value)
         registry: Registry = super().save(commit)
         return registry
+
+    def _save_m2m(self) -> None:
+        super()._save_m2m()  # type: ignore[misc]
+        if "clusters" in self.fields:
+            self.instance.clusters.set(self.cleaned_data["clusters"])
 
     @property
     def has_more(self) -> bool:

@@ -31,7 +31,8 @@ DEPLOYER = OPERATOR | {
     *(f"triggers.{verb}_imagesubscription" for verb in ("add", "change", "delete")),
     "clusters.reveal_environment",
 }
-# Also deletes applications and containers, and manages the cluster.
+# Also deletes applications and containers, removes images, and renames and deletes the cluster. Its connection takes the right
+# for all clusters (access.CHOOSE_ENGINES).
 CLUSTER_ADMINISTRATOR = DEPLOYER | {
     "clusters.change_cluster",
     "clusters.delete_cluster",

@@ -51,6 +51,17 @@ def read_list(name: str) -> list[str]:
     return [part.strip() for part in read_text(name).split(",") if part.strip()]
 
 
+def read_path_list(name: str) -> list[str]:
+    """Return absolute paths, which can contain * and ?, that are separated by commas. Each can begin with unix://."""
+    paths = [part.removeprefix("unix://") for part in read_list(name)]
+    for path in paths:
+        if not path.startswith("/") or "\0" in path:
+            raise ImproperlyConfigured(
+                f"{name} contains {path!r}. Each entry must be the absolute path of a socket, such as /var/run/docker.sock."
+            )
+    return paths
+
+
 def read_network_list(name: str) -> list[str]:
     """Return IP addresses or networks in CIDR form that are separated by commas."""
     for part in read_list(name):
@@ -60,6 +71,33 @@ def read_network_list(name: str) -> list[str]:
             raise ImproperlyConfigured(
                 f"{name} contains {part!r}. Each entry must be an IP address or a network such as 10.0.0.0/8."
             ) from error
+    return read_list(name)
+
+
+def read_host_list(name: str) -> list[str]:
+    """Return hosts that are separated by commas: a name, an IP address, `.example.com` for all below it, or `*` for any."""
+    for part in read_list(name):
+        if part != "*" and not re.fullmatch(r"\.?[A-Za-z0-9][A-Za-z0-9.-]*|\[?[0-9A-Fa-f:.]+\]?", part):
+            raise ImproperlyConfigured(
+                f"{name} contains {part!r}. Each entry must be a host without scheme and port, such as windlass.example.com."
+            )
+    return [write_host(part) for part in read_list(name)]
+
+
+def write_host(host: str) -> str:
+    """Return the host as requests name it: in lower case, without a last dot, and an IPv6 address in brackets."""
+    host = host.lower().strip("[]").removesuffix(".")
+    return f"[{host}]" if ":" in host else host
+
+
+def read_variable_names(name: str) -> list[str]:
+    """Return names of environment variables that are separated by commas. A last `*` stands for any end."""
+    for part in read_list(name):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*\*?", part) or part.startswith("WINDLASS_"):
+            raise ImproperlyConfigured(
+                f"{name} contains {part!r}. Each entry must be the name of a variable that is not the console's own, "
+                "such as VAULT_ADDR or VAULT_*."
+            )
     return read_list(name)
 
 

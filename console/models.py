@@ -1,5 +1,6 @@
-"""The console's own processes: the sums of what they count, and when each was last seen."""
+"""The console's own processes: the sums of what they count, and when each was last seen; and who has a generated password."""
 
+from django.conf import settings
 from django.db import models
 
 
@@ -34,3 +35,16 @@ class Process(models.Model):
 
     def __str__(self) -> str:
         return f"{self.part} {self.host}:{self.pid}"
+
+
+class FirstPassword(models.Model):
+    """The user's password was generated at the first start and printed. `console.pages.users.first_password` deletes the row
+    when the password changes."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.user)

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +28,18 @@ try:
 except EngineError as error:
     raise ImproperlyConfigured(f"DOCKER_HOST is not the address of an engine. {error.message}") from error
 
+# The sockets of this host that a cluster's address may name, as paths or patterns. The engines that the environment itself
+# names always belong to them.
+ENGINE_SOCKETS = env.read_path_list("WINDLASS_ENGINE_SOCKETS")
+if not ENGINE_SOCKETS:
+    ENGINE_SOCKETS = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"]
+    _runtime_dir = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"  # of engines without root
+    ENGINE_SOCKETS += [f"{_runtime_dir}/docker.sock", f"{_runtime_dir}/podman/podman.sock"]
+if env.read_text("DOCKER_HOST") and urlsplit(DOCKER_HOST).scheme == "unix":
+    ENGINE_SOCKETS += [urlsplit(DOCKER_HOST).path]
+ENGINE_SOCKETS += [str(DATA_DIR / "engine" / "docker.sock")]  # of the private engine
+PASSED_VARIABLES = env.read_variable_names("WINDLASS_PASS_ENVIRONMENT")  # of ssh and credential helpers, besides the usual
+
 LOGGING = build_logging(
     env.read_choice("WINDLASS_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
     env.read_choice("WINDLASS_LOG_FORMAT", ("AUTO", "LOGFMT", "JSON"), "AUTO"),
@@ -44,15 +57,28 @@ for _key in (ENCRYPTION_KEY, *OLD_ENCRYPTION_KEYS):
         _name = "WINDLASS_ENCRYPTION_KEY" if _key == ENCRYPTION_KEY else "A key in WINDLASS_OLD_ENCRYPTION_KEYS"
         raise ImproperlyConfigured(f"{_name} must be 32 bytes in URL-safe base64 (a Fernet key).")
 
-# Any host name is accepted, because a proxy can have any. WINDLASS_ALLOWED_HOSTS narrows that.
-ALLOWED_HOSTS = env.read_list("WINDLASS_ALLOWED_HOSTS") or ["*"]
+# Hosts that requests can name. console.hosts refuses all others but addresses of this machine and of private networks, which
+# Django's own setting cannot express.
+PUBLIC_HOST = env.write_host(urlsplit(PUBLIC_URL).hostname or "")
+CHOSEN_HOSTS = [
+    *env.read_host_list("WINDLASS_ALLOWED_HOSTS"),
+    *filter(None, (PUBLIC_HOST, env.write_host(HOST), socket.gethostname().lower())),
+    *("localhost", ".localhost", "127.0.0.1", "[::1]"),
+]
+ALLOWED_HOSTS = ["*"]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_AGE = 7 * 24 * 3600
+# Browsers take a cookie of such a name only from this host by HTTPS, not from another host below the same domain.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (f"{'__Host-' if HTTPS else ''}{name}" for name in ("sessionid", "csrftoken"))
+SESSION_ENGINE = "console.sessions"
+SESSION_COOKIE_AGE = (
+    env.read_integer("WINDLASS_SESSION_DAYS", 7, 1, 365) * 24 * 3600
+)  # from the sign-in, however much it is used
+SESSION_IDLE_SECONDS = env.read_integer("WINDLASS_SESSION_IDLE_HOURS", 12, 1, 8760) * 3600
 # The proxy redirects to https. Rules for other subdomains are not the console's to set.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 # Other sites get no referrer. With "no-referrer" browsers would send our own forms with `Origin: null`, which CSRF refuses.
@@ -83,11 +109,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "console.telemetry.request_log.RequestLogMiddleware",
+    "console.hosts.ChosenHosts",
+    "clusters.access.refusals.RecordRefusals",
     "console.pages.shared.page_middleware.PagePolicy",
     "console.pages.shared.page_middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "console.pages.shared.page_middleware.PageUsers",
+    "console.pages.users.first_password.FirstPasswords",
     "console.pages.shared.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -160,6 +189,7 @@ AUTHENTICATION_BACKENDS = ["clusters.access.AllClustersBackend", "clusters.acces
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "console.pages.users.first_password.FirstPasswordEnds"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"

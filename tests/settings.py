@@ -11,7 +11,9 @@ os.environ["WINDLASS_DATA_DIR"] = str(_data)
 atexit.register(shutil.rmtree, _data, ignore_errors=True)
 
 from console.settings import *  # noqa: E402, F403
-from console.settings import DATABASES, STORAGES  # noqa: E402
+from console.settings import CHOSEN_HOSTS, DATABASES, STORAGES  # noqa: E402
+
+CHOSEN_HOSTS.append("testserver")  # of Django's test client
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, since threads of a test share it as the processes of an installation do.

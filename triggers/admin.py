@@ -1,13 +1,16 @@
 """Triggers, calls and deliveries in the admin. Secrets and links are shown in the console only. Calls and deliveries are
 history: an active call can be cancelled, and everything else is read-only."""
 
+import re
 from contextlib import suppress
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db import models
 from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -16,12 +19,22 @@ from clusters.access.admin_access import ClusterFilter, ReadOnlyAdmin, ScopedAdm
 from clusters.admin import ApplicationAdmin
 from clusters.badges import render_badge
 from clusters.models import Application, Service
+from clusters.registry.reference import BadReference, parse_reference
 from triggers import audited
 from triggers.calls.cancel import AlreadyEnded
 from triggers.calls.queue import QueueFull
 from triggers.forms import TriggerWording
 from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
+from triggers.pushes.subscriptions import (
+    SubscriptionChanges,
+    describe_subscription,
+    drop_unused_conditions,
+    explain_refusals,
+    may_subscribe,
+)
 from triggers.validation import TAGS_MAXIMUM
+
+REPOSITORY_FIELD = re.compile(r"subscriptions-[0-9]{1,4}-repository")
 
 
 @admin.action(description="Redeploy selected applications", permissions=["redeploy"])
@@ -71,12 +84,43 @@ class SubscriptionAdminForm(forms.ModelForm):
             "poll_seconds": "Only needed if the registry cannot call this console. 0 for no polling.",
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "repository" in self.fields:  # left out for users who may only view
+            self.fields["repository"].disabled = True  # another repository is another subscription
+
+
+class SubscriptionFormSet(BaseInlineFormSet):
+    """The subscriptions of a trigger. As in the dialogs and in the API, a registry must confirm each new one.
+
+    `refusals` holds what the registries answered before the transaction began, as explain_refusals returns it, for each
+    repository that was asked about; an empty text where nothing speaks against it."""
+
+    def __init__(self, *args: Any, refusals: dict[str, str] | None = None, **kwargs: Any) -> None:
+        self.refusals = refusals or {}
+        super().__init__(*args, **kwargs)
+
+    def clean(self) -> None:
+        super().clean()
+        seen = {form.instance.repository for form in self.initial_forms}
+        for form in self.extra_forms:
+            if form.errors or not form.has_changed() or form.cleaned_data.get("DELETE"):
+                continue
+            name = form.instance.repository  # in its normalised form
+            reason = self.refusals.get(name, "Its registry has not been asked yet. Save again.")
+            if name in seen:
+                reason = "List each repository only once."
+            if reason:
+                form.add_error("repository", reason)
+            seen.add(name)
+
 
 class SubscriptionInline(admin.TabularInline):
-    """The images whose pushes call the trigger. The permissions are those on the trigger."""
+    """The images whose pushes call the trigger. As everywhere, whoever changes them needs all rights on the trigger's."""
 
     model = ImageSubscription
     form = SubscriptionAdminForm
+    formset = SubscriptionFormSet
     verbose_name_plural = "Associated with Image Update"
     extra = 0
     fields = ("repository", "condition", "pattern", "tags", "poll_seconds", "last_problem")
@@ -101,8 +145,19 @@ class SubscriptionInline(admin.TabularInline):
 
     @staticmethod
     def _may(request: HttpRequest, verb: str, trigger: Trigger | None) -> bool:
-        permission = f"triggers.{verb}_imagesubscription"
-        return has_anywhere(request.user, permission) if trigger is None else request.user.has_perm(permission, trigger)
+        if trigger is None:
+            return has_anywhere(request.user, f"triggers.{verb}_imagesubscription")
+        if verb == "view":
+            return request.user.has_perm("triggers.view_imagesubscription", trigger)
+        return may_subscribe(request.user, trigger)
+
+
+def read_repository(text: str) -> str:
+    """Return the repository in its normalised form; empty for text that names none."""
+    try:
+        return parse_reference(text).repository
+    except BadReference:
+        return ""
 
 
 @admin.register(Trigger)
@@ -142,11 +197,40 @@ class TriggerAdmin(ScopedAdmin):
         elif form.changed_data:
             audited.change_trigger(request, obj, form.changed_data)
 
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """Ask the registries about new subscriptions first: Django saves within a transaction, and registries are slow."""
+        if request.method == "POST" and object_id:
+            request.subscription_refusals = self._ask_registries(request, object_id)  # type: ignore[attr-defined]
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _ask_registries(self, request: HttpRequest, object_id: str) -> dict[str, str]:
+        """Return the answer about each submitted repository, as SubscriptionFormSet takes it."""
+        trigger = self.get_object(request, unquote(object_id))
+        if trigger is None or not (self.has_change_permission(request, trigger) and may_subscribe(request.user, trigger)):
+            return {}
+        names = {read_repository(str(text)) for key, text in request.POST.items() if REPOSITORY_FIELD.fullmatch(key)} - {""}
+        refusals = explain_refusals(trigger, names - {*trigger.subscriptions.values_list("repository", flat=True)})
+        return {name: refusals.get(name, "") for name in names}
+
+    def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
+        known = super().get_formset_kwargs(request, obj, inline, prefix)
+        if isinstance(inline, SubscriptionInline):
+            known["refusals"] = getattr(request, "subscription_refusals", {})
+        return known
+
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset: Any, change: bool) -> None:
-        """Save the subscriptions, and record a change in the audit log."""
-        super().save_formset(request, form, formset, change)
-        if formset.has_changed():
-            audited.record_trigger_act(request, "change", form.instance, fields=["subscriptions"])
+        """Save the subscriptions as the dialogs and the API do, with an entry in the audit log."""
+        former = {one.pk: describe_subscription(one) for one in form.instance.subscriptions.all()}
+        formset.save(commit=False)
+        changed = [one for one, _ in formset.changed_objects]
+        changes = SubscriptionChanges(formset.new_objects, changed, formset.deleted_objects)
+        changes.former = {one.repository: former[one.pk] for one in changed}
+        for subscription in (*changes.added, *changes.changed):
+            drop_unused_conditions(subscription)
+        if changes:
+            audited.change_trigger(request, form.instance, [], changes)
 
     def delete_model(self, request: HttpRequest, obj: Trigger) -> None:
         audited.delete_trigger(request, obj)
@@ -185,7 +269,18 @@ class TriggerAdmin(ScopedAdmin):
 
 @admin.register(TriggerCall)
 class TriggerCallAdmin(ReadOnlyAdmin):
-    list_display = ("id", "action", "application", "service", "state_badge", "reason", "source", "queued_at", "completed_at")
+    list_display = (
+        "id",
+        "action",
+        "application",
+        "service",
+        "state_badge",
+        "reason",
+        "repeated",
+        "source",
+        "queued_at",
+        "completed_at",
+    )
     list_filter = ("state", "action", "source", "queued_at", ("application__cluster", ClusterFilter))
     list_select_related = ("application", "service")
     search_fields = ("=id", "application__name", "service__name", "trigger__name", "trigger__public_id", "reason")
@@ -247,7 +342,7 @@ class DeliveryLineInline(admin.TabularInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("received_at", "registry", "sender", "event", "decision_badge", "message")
+    list_display = ("received_at", "registry", "sender", "event", "decision_badge", "repeated", "message")
     list_filter = ("decision", "source", "registry")
     list_select_related = ("registry",)
     search_fields = ("=id", "=delivery_id", "sender")

@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from clusters.access.audit import record_act
+from clusters.access.changes import list_changes, read_stored_values, read_values
 from clusters.callers import client_address
 from clusters.models import Application, Container, Service
 from triggers.calls import cancel
@@ -18,6 +19,9 @@ from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.pushes.subscriptions import SubscriptionChanges
+
+# What people choose when they create a trigger, besides what it acts on.
+OPTIONS = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure", "alert_state", "post_only")
 
 
 def request_call(
@@ -91,7 +95,11 @@ def create_trigger(request: HttpRequest, trigger: Trigger, subscriptions: Subscr
     with transaction.atomic():
         trigger.save()
         subscriptions.save(trigger)
-        record_trigger_act(request, "create", trigger, type=trigger.action, **subscriptions.describe())
+        usual = read_values(Trigger(), OPTIONS)
+        changes = list_changes(
+            {}, {name: value for name, value in read_values(trigger, OPTIONS).items() if value != usual[name]}
+        )
+        record_trigger_act(request, "create", trigger, type=trigger.action, changes=changes, **subscriptions.describe())
 
 
 def change_trigger(
@@ -100,14 +108,15 @@ def change_trigger(
     """Save the named fields and the subscriptions. In the audit log, enabling and disabling have verbs of their own."""
     subscriptions = subscriptions or SubscriptionChanges()
     with transaction.atomic():
+        others = sorted(set(fields) - {"enabled"})
+        before = read_stored_values(trigger, others) if others else {}
         trigger.save(update_fields=fields)
         subscriptions.save(trigger)
         if "enabled" in fields:
             record_trigger_act(request, "enable" if trigger.enabled else "disable", trigger)
-        others = sorted(set(fields) - {"enabled"})
         if others or subscriptions:
-            known = {"fields": others} if others else {}
-            record_trigger_act(request, "change", trigger, **known, **subscriptions.describe())
+            changes = list_changes(before, read_values(trigger, before))
+            record_trigger_act(request, "change", trigger, changes=changes, **subscriptions.describe())
 
 
 def rotate_secret(request: HttpRequest, trigger: Trigger) -> None:

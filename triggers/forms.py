@@ -12,6 +12,7 @@ from triggers.calls.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG
 from triggers.models import TRIGGER_CHOICES, Action, OnFailure, Trigger
 from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 
+METHOD_CHOICES = [("False", "GET, POST or PUT"), ("True", "POST or PUT only")]
 FAILURE_CHOICES = [(OnFailure.ROLLBACK.value, "Roll back"), (OnFailure.PAUSE.value, "Leave it as it is")]
 
 
@@ -27,6 +28,7 @@ class TriggerWording(forms.ModelForm):
             "cooldown_seconds",
             "tag_pattern",
             "alert_state",
+            "post_only",
             "on_failure",
         )
         labels = {
@@ -35,6 +37,7 @@ class TriggerWording(forms.ModelForm):
             "cooldown_seconds": "Cool-down",
             "tag_pattern": "Allowed tags",
             "alert_state": "When an alert calls it, act",
+            "post_only": "POST only",
             "on_failure": "On failure",
         }
         help_texts = {
@@ -45,6 +48,7 @@ class TriggerWording(forms.ModelForm):
             "tag_pattern": "Calls may pass tag=…; it must fully match this expression (e.g. v[0-9.]+). The change is permanent."
             " Leave empty to keep the tag.",
             "alert_state": "Alertmanager and Grafana send both; the other is ignored. Any other call acts at once.",
+            "post_only": "GET does nothing, so whatever only looks at the link is harmless. Callers must use POST or PUT.",
             "on_failure": "Used if a change fails and the service's own update policy does not decide.",
         }
 
@@ -66,6 +70,15 @@ class TriggerOptionsForm(TriggerWording):
         initial=0,
         required=False,
         help_text=TriggerWording.Meta.help_texts["cooldown_seconds"],
+    )
+    # Two words to choose from, because a check box cannot be told from a form that lacks it.
+    post_only = forms.TypedChoiceField(
+        label="Accepted methods",
+        choices=METHOD_CHOICES,
+        coerce=lambda word: word == "True",
+        empty_value=None,
+        required=False,
+        help_text="Without GET, whatever only looks at the link is harmless, such as a chat's preview of it.",
     )
 
     class Meta(TriggerWording.Meta):
@@ -96,6 +109,10 @@ class TriggerOptionsForm(TriggerWording):
 
     def clean_alert_state(self) -> str:
         return self.cleaned_data["alert_state"] or self.initial["alert_state"]
+
+    def clean_post_only(self) -> bool:
+        chosen = self.cleaned_data["post_only"]
+        return self.initial["post_only"] if chosen is None else chosen
 
     def clean_cooldown_seconds(self) -> int:
         return self.cleaned_data["cooldown_seconds"] or 0

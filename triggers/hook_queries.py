@@ -13,7 +13,7 @@ from django.db.models import DEFERRED, Model
 
 from clusters.encryption import EncryptedTextField
 from clusters.models import Application, Cluster
-from triggers.models import Trigger
+from triggers.models import Trigger, TriggerCall
 
 Row = TypeVar("Row", bound=Model)
 
@@ -29,6 +29,7 @@ TRIGGER_FIELDS = (
     "application_id",
     "service_id",
     "alert_state",
+    "post_only",
 )
 # 0.08 ms instead of 0.54 ms.
 FIND_TRIGGER = f"""
@@ -57,6 +58,15 @@ COUNT_QUEUED = """
 """
 COUNT_QUEUED_OF_TRIGGER = COUNT_QUEUED.format(own="trigger_id = %s")
 COUNT_QUEUED_OF_PEOPLE = COUNT_QUEUED.format(own="application_id = %s AND trigger_id IS NULL")
+
+# 0.02 ms instead of 0.9 ms. Whoever asks may be a stranger, so their secret is judged before the rest is read.
+FIND_OUTCOME_KEY = """
+    SELECT link.secret FROM triggers_triggercall outcome
+    JOIN triggers_trigger link ON link.id = outcome.trigger_id
+    WHERE outcome.id = %s
+"""
+# 0.01 ms instead of 0.3 ms, for the same reason.
+FIND_REGISTRY = "SELECT id FROM clusters_registry WHERE hook_key = %s"
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,8 @@ def find_linked_trigger(public_id: str) -> Trigger | None:
     name, protected, cluster_id, cluster_uid, cluster_name, *own = row
     values = dict(zip(TRIGGER_FIELDS, own, strict=True))
     values["secret"] = EncryptedTextField().from_db_value(values["secret"])
-    values["enabled"] = bool(values["enabled"])  # SQLite returns numbers
+    for flag in ("enabled", "post_only"):
+        values[flag] = bool(values[flag])  # SQLite returns numbers
     application_id = values["application_id"]
     trigger = make_instance(Trigger, **values)
     trigger.application = make_instance(
@@ -95,6 +106,21 @@ def find_linked_trigger(public_id: str) -> Trigger | None:
     )
     trigger.application.cluster = make_instance(Cluster, id=cluster_id, uid=cluster_uid, name=cluster_name)
     return trigger
+
+
+def find_call_secret(call_id: uuid.UUID) -> str:
+    """Return the secret of the trigger that was called; empty if there is no such call, or if it has no trigger."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_OUTCOME_KEY, [TriggerCall._meta.pk.get_db_prep_value(call_id, connection)])
+        row = cursor.fetchone()
+    return (EncryptedTextField().from_db_value(row[0]) or "") if row else ""
+
+
+def has_registry(hook_key: str) -> bool:
+    """Return whether a registry has an inbound link with this look-up key."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_REGISTRY, [hook_key])
+        return cursor.fetchone() is not None
 
 
 def make_instance(model: type[Row], **values: Any) -> Row:

@@ -5,11 +5,13 @@ class CallRefused(Exception):
     """The call is refused, and no row is made for it.
 
     `message` is a sentence for people, `status` the HTTP status and `code` a word for machines. `retry_after` is the number of
-    seconds after which a retry makes sense; None where a retry of the same request changes nothing.
+    seconds after which a retry makes sense; None where a retry of the same request changes nothing. `allow` lists the methods
+    that are accepted, where the method is what was refused.
     """
 
     status = 400
     code = "refused"
+    allow = ""
 
     def __init__(
         self, message: str, *, status: int | None = None, code: str | None = None, retry_after: int | None = None

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery, UUIDField
@@ -25,10 +24,9 @@ def build_trigger_link(trigger: Trigger, base_url: str) -> str:
     return links.build_link(base_url, trigger.link_fields, trigger.secret)
 
 
-def build_status_url(call: TriggerCall, base_url: str, secret: str = "") -> str:
-    """Return the address of the outcome, which needs no login. Without `secret` the caller sends it in X-Trigger-Secret."""
-    query = f"?{urlencode({'secret': secret})}" if secret else ""
-    return f"{base_url}/hook/calls/{call.pk}{query}"
+def build_status_url(call: TriggerCall, base_url: str, token: str = "") -> str:
+    """Return the address of the outcome, which needs no login. `token` is the call's (triggers.hook.outcome_tokens)."""
+    return f"{base_url}/hook/calls/{call.pk}{f'?token={token}' if token else ''}"
 
 
 def get_call(call_id: UUID) -> TriggerCall:

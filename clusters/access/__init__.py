@@ -127,6 +127,21 @@ def require_permission(user: Any, permission: str, row: Model | None = None) -> 
         raise PermissionDenied
 
 
+# The right to say which engine a cluster is. It is one for all clusters: whoever can point one cluster at the address of
+# another has every right on what runs there, and a connection test tells what answers in the console's network.
+CHOOSE_ENGINES = "clusters.add_cluster"
+
+
+def may_choose_engines(user: Any) -> bool:
+    """Return whether the user may add clusters, change `Cluster.CONNECTION`, and test connections."""
+    return bool(user.has_perm(CHOOSE_ENGINES))
+
+
+def may_allow_credentials(user: Any) -> bool:
+    """Return whether the user may decide which clusters get which registry's credentials."""
+    return may_choose_engines(user) and bool(user.has_perm("clusters.change_registry"))
+
+
 def has_no_role(user: Any) -> bool:
     """Return whether the user may see and do nothing at all. Needs no query for a user who sees everything."""
     return not has_anywhere(user, "clusters.view_cluster") and not user.get_all_permissions()

@@ -12,7 +12,8 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from clusters.access import has_anywhere, scope, visible_clusters
-from clusters.access.audit import record_act
+from clusters.access.audit import record_act, record_addition, record_change
+from clusters.access.changes import read_values
 
 
 class ScopedAdmin(admin.ModelAdmin):
@@ -81,16 +82,32 @@ class AuditedAdmin(admin.ModelAdmin):
 
     audited = ""
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row, and keep what it is before the form changes it."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None and request.method == "POST":
+            request.audited_values = read_values(found, self._list_editable())  # type: ignore[attr-defined]
+        return found
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        request.audited_names = list(form.fields)  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        record_act(request, f"{self.audited}.add", obj)
+        record_addition(request, f"{self.audited}.add", obj, getattr(request, "audited_names", ()))
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        """Record the change. `message` is Django's list of changed fields, or a sentence."""
-        changes = [entry.get("changed", {}) for entry in message] if isinstance(message, list) else []
-        fields = [name for change in changes for name in change.get("fields", [])]
-        record_act(request, f"{self.audited}.change", obj, **({"fields": fields} if fields else {}))
+        """Record the change of the form's fields; of all fields where there is no such form, as for a password."""
+        before = getattr(request, "audited_values", {})
+        names = getattr(request, "audited_names", before)
+        before = {name: value for name, value in before.items() if name in names}
+        record_change(request, f"{self.audited}.change", obj, before)
         return super().log_change(request, obj, message)
+
+    def _list_editable(self) -> list[str]:
+        fields = [*self.opts.fields, *self.opts.many_to_many]
+        return [field.name for field in fields if field.editable and not field.primary_key]
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         with transaction.atomic():

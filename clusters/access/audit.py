@@ -1,5 +1,9 @@
-"""The audit log: who did what, when and from where. This module is its only writer, and only adds to it."""
+"""The audit log: who did what, when and from where. This module is its only writer, and only adds to it. Counts of repeated
+refusals grow: clusters.access.counted_acts.
+"""
 
+import getpass
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +15,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from clusters.access import PATHS, find_cluster_id
+from clusters.access.changes import list_changes, read_values
 from clusters.batches import delete_in_batches
 from clusters.callers import client_address
 from clusters.models import AuditEntry
@@ -46,6 +51,15 @@ ACTIONS = {
     "grant.add": "Granted role",
     "grant.change": "Changed role",
     "grant.delete": "Revoked role",
+    "logs.download": "Downloaded logs",
+    "activity.export": "Exported activity",
+    "audit.export": "Exported audit log",
+    "refuse": "Was refused",
+    "token.refuse": "Refused API token",
+    "token.add": "Added API token",
+    "token.change": "Changed API token",
+    "token.rotate": "Rotated API token",
+    "token.delete": "Deleted API token",
     "user.add": "Added user",
     "user.change": "Changed user",
     "user.delete": "Deleted user",
@@ -65,10 +79,37 @@ def record_act(request: HttpRequest, action: str, target: Model | None = None, /
     return record(getattr(request, "user", None), action, target, address=client_address(request), **details)
 
 
+def record_addition(request: HttpRequest, action: str, row: Model, names: Iterable[str], /, **details: Any) -> AuditEntry:
+    """Record that `row` was added, with the values of the named fields that are not empty."""
+    return record_change(request, action, row, {}, names, **details)
+
+
+def record_change(
+    request: HttpRequest, action: str, row: Model, before: Mapping[str, Any], names: Iterable[str] = (), /, **details: Any
+) -> AuditEntry:
+    """Record a change of `row` with the old and the new value of each field that differs (clusters.access.changes). `before`:
+    what `read_stored_values` returned before the change, in the same transaction."""
+    return record_act(request, action, row, changes=list_changes(before, read_values(row, names or before)), **details)
+
+
+def record_command(command: str, action: str, target: Model, /, **details: Any) -> AuditEntry:
+    """Record an act by `manage.py <command>`. No user can have such a name, since it has a space."""
+    return record(None, action, target, actor=f"manage.py {command}", system_user=name_system_user(), **details)
+
+
+def name_system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
 def record(
     user: Any, action: str, target: Model | None = None, /, *, actor: str = "", address: str | None = None, **details: Any
 ) -> AuditEntry:
-    """Record an act of `user`, or of nobody known: then `actor` is the name to record."""
+    """Record an act of `user`, or of nobody known: then `actor` is the name to record. Empty `changes` are left out."""
+    if not details.get("changes", True):
+        del details["changes"]
     known = None if user is None or isinstance(user, AnonymousUser) else user
     entry = AuditEntry.objects.create(
         user=known,

@@ -4,10 +4,18 @@ from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
 from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
 
+from clusters.access import may_allow_credentials, may_choose_engines, visible_clusters
+from clusters.addresses import accept_address, accept_addresses
+from clusters.allowances import explain_plain, find_plain, list_default_clusters
+from clusters.api.relations import OptionalBoolean, OptionalIds, VisibleCluster, VisibleClusterIds
 from clusters.callers import public_base_url
+from clusters.engine.errors import EngineError
+from clusters.forms import CONNECTION_REFUSED
 from clusters.models import Application, Cluster, Node, Registry, Service, Task
 from clusters.registries import NOT_SEEN_YET
+from clusters.registry_form import ALLOWING_REFUSED
 
 
 def check_model(instance: Any) -> None:
@@ -30,6 +38,18 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
         write_only=True, required=False, allow_blank=True, trim_whitespace=False, help_text="PEM; never shown again."
     )
     has_tls_key = serializers.SerializerMethodField()
+    uses_docker_config = OptionalBoolean(
+        required=False,
+        help_text="Whether credentials from the Docker config of the console's user may go to its engine. Left out of a new "
+        "cluster: true.",
+    )
+    registries = OptionalIds(
+        child_relation=serializers.PrimaryKeyRelatedField(queryset=Registry.objects.all()),
+        required=False,
+        write_only=True,
+        help_text="The ids of the registries whose credentials its engine may get. Left out of a new cluster: all. The "
+        "registries show which clusters they are allowed for.",
+    )
 
     class Meta:
         model = Cluster
@@ -40,6 +60,8 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
             "tls_ca",
             "tls_cert",
             "tls_key",
+            "uses_docker_config",
+            "registries",
             "id",
             "uid",
             "has_tls_key",
@@ -59,20 +81,62 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
             "swarm_manager",
             "swarm_notice",
         ]
-        read_only_fields = fields[6:]
+        read_only_fields = fields[8:]
 
     def get_has_tls_key(self, cluster: Cluster) -> bool:
         return bool(cluster.tls_key)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        settings = ("url", "other_urls", "tls_ca", "tls_cert", "tls_key")
-        present = {name: getattr(self.instance, name) for name in settings} if self.instance else {}
-        check_model(Cluster(**{**present, **attrs}))
+        """Refuse another connection from users who may not choose engines; spell and check the addresses of the others."""
+        self._check_rights(attrs)
+        present = {name: getattr(self.instance, name) for name in Cluster.CONNECTION} if self.instance else {}
+        attrs |= self._spell_addresses(attrs, present)
+        settings = present | {name: value for name, value in attrs.items() if name != "registries"}
+        check_model(Cluster(**settings))
         return attrs
+
+    def _check_rights(self, attrs: dict[str, Any]) -> None:
+        user = self.context["request"].user
+        changed = [name for name in Cluster.CONNECTION if name in attrs and not self._is_stored(name, attrs[name])]
+        if changed and not may_choose_engines(user):
+            raise PermissionDenied(CONNECTION_REFUSED)
+        if "registries" in attrs and not may_allow_credentials(user):
+            raise PermissionDenied(ALLOWING_REFUSED)
+
+    def _is_stored(self, name: str, value: Any) -> bool:
+        """Return whether the cluster has this value. Of the key, which is never shown, nothing is said."""
+        return bool(self.instance and name != "tls_key" and getattr(self.instance, name) == value)
+
+    def _spell_addresses(self, attrs: dict[str, Any], present: dict[str, Any]) -> dict[str, str]:
+        known = (present["url"], *present["other_urls"].split()) if present else ()
+        spelled, problems = {}, {}
+        if "url" in attrs:
+            try:
+                spelled["url"] = accept_address(attrs["url"], known)
+            except EngineError as error:
+                problems["url"] = [error.message]
+        if "other_urls" in attrs:
+            spelled["other_urls"], wrong = accept_addresses(attrs["other_urls"], known)
+            problems |= {"other_urls": wrong} if wrong else {}
+        if problems:
+            raise serializers.ValidationError(problems)
+        return spelled
+
+    def create(self, validated_data: dict[str, Any]) -> Cluster:
+        registries = validated_data.pop("registries", None)
+        if registries is None and may_allow_credentials(self.context["request"].user):
+            registries = Registry.objects.all()
+        cluster = super().create(validated_data)
+        cluster.registries.set(registries or ())
+        return cluster
 
     def update(self, instance: Cluster, validated_data: dict[str, Any]) -> Cluster:
         """Save the settings and discard the notice about the previous addresses."""
-        return super().update(instance, {**validated_data, "swarm_notice": ""})
+        registries = validated_data.pop("registries", None)
+        cluster = super().update(instance, {**validated_data, "swarm_notice": ""})
+        if registries is not None:
+            cluster.registries.set(registries)
+        return cluster
 
 
 class AddressTestSerializer(serializers.Serializer[Any]):
@@ -107,6 +171,12 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
         max_length=1000,
         help_text="The webhook's signing secret. If set, pushes without a valid signature are refused. Never shown again.",
     )
+    clusters = VisibleClusterIds(
+        child_relation=VisibleCluster(),
+        required=False,
+        help_text="The ids of the clusters whose engines may get the credentials. Left out of a new registry: all, except for "
+        "those with a tcp:// address without TLS, which never get any.",
+    )
     has_password = serializers.SerializerMethodField()
     has_signing_secret = serializers.SerializerMethodField()
 
@@ -123,6 +193,7 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
             "ca",
             "plain_http",
             "signing_secret",
+            "clusters",
             "id",
             "has_password",
             "has_signing_secret",
@@ -133,7 +204,7 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
             "pull_remaining",
             "pull_window_seconds",
         ]
-        read_only_fields = fields[10:]
+        read_only_fields = fields[11:]
 
     def get_has_password(self, registry: Registry) -> bool:
         return bool(registry.password)
@@ -143,12 +214,21 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Normalise the hosts, so that the same registry cannot be stored twice."""
-        chosen = [name for name, field in self.fields.items() if not field.read_only]
+        if "clusters" in attrs:
+            self._check_clusters(attrs["clusters"])
+        chosen = [name for name, field in self.fields.items() if not field.read_only and name != "clusters"]
         present = {name: getattr(self.instance, name) for name in chosen} if self.instance else {}
-        registry = Registry(**{**present, **attrs})
+        registry = Registry(**{**present, **{name: value for name, value in attrs.items() if name != "clusters"}})
         check_model(registry)
         self._check_hosts(registry, "password" in attrs)
         return attrs | {name: getattr(registry, name) for name in ("host", "aliases") if name in attrs}
+
+    def _check_clusters(self, chosen: list[Cluster]) -> None:
+        if not may_allow_credentials(self.context["request"].user):
+            raise PermissionDenied(ALLOWING_REFUSED)
+        allowed = set(self.instance.clusters.values_list("pk", flat=True)) if self.instance else set()
+        if plain := find_plain(cluster for cluster in chosen if cluster.pk not in allowed):
+            raise serializers.ValidationError({"clusters": [explain_plain(plain)]})
 
     def _check_hosts(self, registry: Registry, has_new_password: bool) -> None:
         others = Registry.objects.exclude(pk=self.instance.pk) if self.instance else Registry.objects.all()
@@ -160,9 +240,19 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
                 {"password": ["Give the password again: the stored one is never sent to a host that it was not given for."]}
             )
 
+    def create(self, validated_data: dict[str, Any]) -> Registry:
+        user = self.context["request"].user
+        if "clusters" not in validated_data and may_allow_credentials(user):
+            validated_data["clusters"] = list_default_clusters(visible_clusters(user))
+        return super().create(validated_data)
+
     def update(self, instance: Registry, validated_data: dict[str, Any]) -> Registry:
-        """Save the settings and discard what was seen with the previous ones."""
-        return super().update(instance, {**validated_data, **NOT_SEEN_YET})
+        """Save the settings and discard what was seen with the previous ones. Clusters that the user cannot see stay."""
+        if "clusters" in validated_data:
+            unseen = instance.clusters.exclude(pk__in=visible_clusters(self.context["request"].user))
+            validated_data["clusters"] = [*validated_data["clusters"], *unseen]
+        seen = NOT_SEEN_YET if validated_data.keys() - {"clusters"} else {}
+        return super().update(instance, {**validated_data, **seen})
 
 
 class RegistryWithLinkSerializer(RegistrySerializer):

@@ -19,10 +19,13 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from clusters import connection_check
-from clusters.access import get_visible_row
-from clusters.access.audit import record_act
+from clusters.access import CHOOSE_ENGINES, get_visible_row
+from clusters.access.audit import record_act, record_addition, record_change
+from clusters.access.changes import read_stored_values
+from clusters.allowances import note_registries
 from clusters.api.filters import FilteredRows
 from clusters.api.permissions import VisibleRows
+from clusters.api.relations import prefetch_for
 from clusters.api.serializers import (
     ApplicationSerializer,
     ClusterSerializer,
@@ -50,22 +53,25 @@ class ClusterViewSet(
     queryset = Cluster.objects.order_by("name")
     serializer_class = ClusterSerializer
     permissions = {
-        "create": "clusters.add_cluster",
+        "create": CHOOSE_ENGINES,
         "partial_update": "clusters.change_cluster",
         "destroy": "clusters.delete_cluster",
-        "test": "clusters.change_cluster",
+        "test": CHOOSE_ENGINES,
     }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     @transaction.atomic
     def perform_create(self, serializer: BaseSerializer[Cluster]) -> None:
         added = serializer.save()
-        record_act(self.request._request, "cluster.add", added)
+        record_addition(self.request._request, "cluster.add", added, serializer.validated_data, **note_registries(added))
 
     @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[Cluster]) -> None:
+        assert serializer.instance
+        fields = sorted(serializer.validated_data)
+        before = read_stored_values(serializer.instance, fields)
         saved = serializer.save()
-        record_act(self.request._request, "cluster.change", saved, fields=sorted(serializer.validated_data))
+        record_change(self.request._request, "cluster.change", saved, before, **note_registries(saved, fields))
 
     @transaction.atomic
     def perform_destroy(self, instance: Cluster) -> None:
@@ -75,7 +81,8 @@ class ClusterViewSet(
     @extend_schema(request=None, responses=ConnectionTestSerializer)
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
-        """Connect to the cluster now. Returns the engine's version, or the exact reason why it cannot be reached."""
+        """Connect to the cluster now. Returns the engine's version, or the exact reason why it cannot be reached. Only for
+        administrators of all clusters."""
         return Response(describe_connection(self.get_object()))
 
 
@@ -113,19 +120,24 @@ class RegistryViewSet(
     }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset()
+        return rows.prefetch_related(prefetch_for(self.request.user)) if self.action == "list" else rows
+
     @extend_schema(responses={201: RegistryWithLinkSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         with transaction.atomic():
             added = serializer.save()
-            record_act(request._request, "registry.add", added)
+            record_addition(request._request, "registry.add", added, serializer.validated_data)
         return Response(self._with_link(added), status=201)
 
     @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[Registry]) -> None:
-        saved = serializer.save()
-        record_act(self.request._request, "registry.change", saved, fields=sorted(serializer.validated_data))
+        assert serializer.instance
+        before = read_stored_values(serializer.instance, sorted(serializer.validated_data))
+        record_change(self.request._request, "registry.change", serializer.save(), before)
 
     @transaction.atomic
     def perform_destroy(self, instance: Registry) -> None:

@@ -50,14 +50,15 @@ class PullFailed(EngineError):
     """The registry or the engine refused a pull, or the credentials for it could not be read.
 
     Codes: `pull_unauthorized`, `pull_not_found`, `pull_rate_limited`, `pull_failed`, `credentials_failed`.
-    `had_credentials`: the request contained credentials.
+    `had_credentials`: the request contained credentials. `withheld`: why credentials that exist may not go to this engine.
     """
 
     code = "pull_failed"
 
-    def __init__(self, message: str, code: str = "", *, had_credentials: bool = False) -> None:
+    def __init__(self, message: str, code: str = "", *, had_credentials: bool = False, withheld: str = "") -> None:
         super().__init__(message, code)
         self.had_credentials = had_credentials
+        self.withheld = withheld
 
 
 class PlanRefused(EngineError):

@@ -36,9 +36,12 @@ class ClusterGrant(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One act in the audit log: who did what, when and from where. `clusters.access.audit` only adds rows."""
+    """One act in the audit log: who did what, when and from where. `clusters.access.audit` only adds rows; of refusals, which
+    come by the thousand, `clusters.access.counted_acts` counts the equal ones in one row."""
 
     time = models.DateTimeField(auto_now_add=True)
+    count = models.PositiveIntegerField(default=1, db_default=1, help_text="How often it happened.")
+    last_at = models.DateTimeField(null=True, help_text="When it happened last, if it happened more than once.")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     actor = models.CharField(max_length=150, help_text="The user's name then; of a failed sign-in the name that was tried.")
     address = models.GenericIPAddressField(null=True)
@@ -64,9 +67,39 @@ class AuditEntry(models.Model):
         return f"{self.actor} {self.action} {self.target}".rstrip()
 
     @property
+    def subject(self) -> str:
+        """What it was about, in few words: its target, or the request that was refused."""
+        return self.target or str(self.details.get("request", ""))
+
+    @property
     def shown_details(self) -> list[tuple[str, str]]:
-        """The name and the text of each detail."""
-        return [
-            (str(name), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-            for name, value in self.details.items()
-        ]
+        """The name and the text of each detail that is no change."""
+        return [(str(name), _write(value)) for name, value in self.details.items() if not self._is_changes(name, value)]
+
+    @property
+    def shown_changes(self) -> list[tuple[str, str | None, str]]:
+        """The name of each changed field, its old value, and its new one. Without an old one the new value says it all: the
+        field of a new row, or what happened to a secret."""
+        changes = self.details.get("changes")
+        if not self._is_changes("changes", changes):
+            return []
+        return [(str(name), *_split_change(value)) for name, value in sorted(changes.items())]
+
+    @staticmethod
+    def _is_changes(name: str, value: object) -> bool:
+        return name == "changes" and isinstance(value, dict)
+
+
+def _split_change(value: object) -> tuple[str | None, str]:
+    """Return the old and the new value, as clusters.access.changes.list_changes has written them."""
+    if not isinstance(value, list):
+        return None, str(value)
+    return (_write(value[0]) if len(value) > 1 else None), _write(value[-1] if value else None)
+
+
+def _write(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)

@@ -24,6 +24,8 @@ class Cluster(models.Model):
         REACHABLE = "reachable", _("Reachable")
         UNREACHABLE = "unreachable", _("Unreachable")
 
+    # Whoever sets these chooses which engine this is and how the console reaches it: a right for all clusters.
+    CONNECTION = ("url", "other_urls", "tls_ca", "tls_cert", "tls_key", "uses_docker_config")
     KEYS = ("tls_ca", "tls_cert", "tls_key")  # long, or decrypted on reading: lists omit them (clusters.selectors.without_keys)
 
     uid = models.CharField(max_length=33, unique=True, default=make_cluster_uid, editable=False)
@@ -41,6 +43,12 @@ class Cluster(models.Model):
     tls_ca = models.TextField("CA certificate", blank=True, help_text="PEM; for tcp:// addresses.")
     tls_cert = models.TextField("client certificate", blank=True, help_text="PEM")
     tls_key = EncryptedTextField("client key", blank=True, help_text="PEM; stored encrypted.")
+    uses_docker_config = models.BooleanField(
+        "Docker config of the console's user",
+        default=True,
+        db_default=True,
+        help_text="Credentials from the Docker config of the console's user (docker login) may go to its engine.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.UNKNOWN, editable=False)

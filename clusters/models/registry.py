@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from clusters.encryption import EncryptedTextField
+from clusters.models.cluster import Cluster
 from clusters.registry.client import RegistryAccess
 from clusters.registry.reference import BadReference, is_loopback, normalize_host
 
@@ -29,7 +30,8 @@ def hash_hook_token(token: str) -> str:
 class Registry(models.Model):
     """An image registry: its credentials for pulls, digests and Swarm, and its inbound link for pushes.
 
-    Registries belong to no cluster. `clusters.registries` finds the registry of an image and stores what was last seen of it.
+    Registries belong to no cluster. `clusters` are those whose engines may get the credentials (`clusters.allowances`).
+    `clusters.registries` finds the registry of an image and stores what was last seen of it.
     """
 
     class Kind(models.TextChoices):
@@ -70,6 +72,15 @@ class Registry(models.Model):
     signing_secret = EncryptedTextField(
         blank=True, help_text="The webhook's secret at senders that sign: without its signature a push is then refused."
     )
+    # Without constraints in the database: the version before knows no such rows and still deletes clusters and registries.
+    clusters = models.ManyToManyField(
+        Cluster,
+        blank=True,
+        related_name="registries",
+        db_constraint=False,
+        verbose_name="clusters that get the credentials",
+        help_text="Only the engines of these clusters get the user name and the password, and never by tcp:// without TLS.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     checked_at = models.DateTimeField(null=True, editable=False)
@@ -98,6 +109,10 @@ class Registry(models.Model):
     def hosts(self) -> tuple[str, ...]:
         """The registry's own host and its aliases, normalised."""
         return (self.host, *(normalize_host(line) for line in self.aliases.split()))
+
+    @property
+    def has_credentials(self) -> bool:
+        return bool(self.credential_helper) or not self.access.is_anonymous
 
     @property
     def access(self) -> RegistryAccess:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 
+from clusters.child_environment import HELPERS, build_child_environment
 from clusters.registry.access import name_server
 from clusters.registry.challenge import read_json
 from clusters.registry.errors import RegistryError
@@ -21,7 +22,8 @@ def read_helper_credentials(
 ) -> tuple[str, str]:
     """Return the user name and password from `docker-credential-<helper> get`.
 
-    The user name is TOKEN_USER where the password is a refresh token. Raises RegistryError (`helper_failed`).
+    Without `environment` the helper gets what helpers need (clusters.child_environment). The user name is TOKEN_USER where the
+    password is a refresh token. Raises RegistryError (`helper_failed`).
     """
     if not HELPER_NAME.fullmatch(helper):
         raise RegistryError(
@@ -45,7 +47,7 @@ def run_helper(program: str, server: str, environment: Mapping[str, str] | None,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=build_child_environment(*HELPERS) if environment is None else environment,
             start_new_session=True,  # so that its child processes end with it
         )
     except OSError as error:

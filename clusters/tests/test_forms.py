@@ -1,4 +1,5 @@
 import pytest
+from django.contrib.auth.models import User
 
 from clusters.forms import ClusterForm
 from clusters.models import Cluster
@@ -9,7 +10,7 @@ pytestmark = pytest.mark.django_db
 
 def fill(instance=None, **values):
     data = {"name": "swarm", "url": "tcp://10.77.0.11:2376", **values}
-    return ClusterForm(data, instance=instance or Cluster())
+    return ClusterForm(data, instance=instance or Cluster(), user=User(is_superuser=True))
 
 
 def test_each_other_address_has_its_own_error():

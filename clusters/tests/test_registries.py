@@ -66,46 +66,9 @@ def test_registry_is_found_by_the_host_of_a_reference(reference, host):
     assert (found.host if found else None) == host
 
 
-@pytest.mark.parametrize(
-    ("values", "reference", "credentials"),
-    [
-        ({}, "registry.example.com:5000/app", ("ann", "not-a-real-one", "registry.example.com:5000")),
-        ({"host": "docker.io"}, "app:1", ("ann", "not-a-real-one", "https://index.docker.io/v1/")),
-        ({"aliases": "internal:5000"}, "internal:5000/app", ("ann", "not-a-real-one", "internal:5000")),
-        ({"username": "", "password": ""}, "registry.example.com:5000/app", None),
-        ({}, "elsewhere.example.com/app", None),
-        ({}, "bad reference", None),
-    ],
-)
-def test_engine_gets_the_credentials_of_the_image(values, reference, credentials):
-    make_registry(**values)
-    names = ("username", "password", "serveraddress")
-    assert registries.engine_credentials(reference) == (credentials and dict(zip(names, credentials, strict=True)))
-
-
-@pytest.mark.parametrize(
-    ("answer", "credentials"),
-    [(("AWS", "fresh"), {"username": "AWS", "password": "fresh"}), (("<token>", "fresh"), {"identitytoken": "fresh"})],
-)
-def test_engine_gets_what_the_credential_helper_answers(monkeypatch, answer, credentials):
-    asked = []
-    monkeypatch.setattr(registries, "read_helper_credentials", lambda *about: asked.append(about) or answer)
-    make_registry(credential_helper="ecr-login", username="", password="")
-    server = {"serveraddress": "registry.example.com:5000"}
-    assert registries.engine_credentials(REPOSITORY) == {**credentials, **server}
-    assert asked == [("ecr-login", "registry.example.com:5000")]
-
-
 def test_expired_token_is_not_used():
     make_registry(password_expires_at=timezone.now() - timedelta(seconds=1))
-    with pytest.raises(RegistryError, match="expired on"):
-        registries.engine_credentials(REPOSITORY)
     assert "expired on" in registries.find_push_permission(REPOSITORY).reason
-
-
-def test_token_that_expires_later_is_used():
-    make_registry(password_expires_at=timezone.now() + timedelta(hours=1))
-    assert registries.engine_credentials(REPOSITORY)
 
 
 def test_test_keeps_the_limit(answers):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from clusters.models import Registry, Service
+from clusters.models import Cluster, Registry, Service
 from clusters.registry.reference import BadReference, parse_reference
 from console.fleet.people import People
 from console.fleet.rows import DAY, RowWriter, list_ages
@@ -37,6 +37,8 @@ class Pushes:
         hosts = list(dict.fromkeys(repository.partition("/")[0] for repository in images.values()))[:REGISTRIES]
         account = {"username": "windlass", "password": "made up"}
         self.registries = [Registry.objects.get_or_create(host=host, defaults=account)[0] for host in hosts]
+        for registry in self.registries:
+            registry.clusters.set(Cluster.objects.only("pk"))
         triggers = Trigger.objects.filter(action=Action.REDEPLOY).order_by("pk").values_list("pk", "application_id")
         self.followed = [(trigger, images[application]) for trigger, application in triggers if application in images]
         ImageSubscription.objects.bulk_create(

@@ -16,8 +16,10 @@ from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from clusters.access.audit import record
 from clusters.models import Application, Cluster
 from console import env
+from console.models import FirstPassword
 from console.process import private_engine
 
 ADMIN = "admin"
@@ -130,7 +132,7 @@ def fingerprint_static_files() -> str:
 
 def create_admin() -> str | None:
     """Create the user `admin` if there are no users. Returns the text to print as the password, or None if there are users
-    already or another host creates the user at this moment."""
+    already or another host creates the user at this moment. A generated password must be changed at the first sign-in."""
     given = env.read_text("WINDLASS_ADMIN_PASSWORD")
     users = get_user_model().objects
     if users.exists():
@@ -138,7 +140,10 @@ def create_admin() -> str | None:
     password = given or secrets.token_urlsafe(12)
     try:
         with transaction.atomic():
-            users.create_superuser(ADMIN, email="", password=password)
+            admin = users.create_superuser(ADMIN, email="", password=password)
+            if not given:
+                FirstPassword.objects.create(user=admin)
+            record(None, "user.add", admin, actor="first start", superuser=True)
     except IntegrityError:
         return None
     return "the one in WINDLASS_ADMIN_PASSWORD" if given else password

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusters.child_environment import ENGINE, PACKAGE_TOOLS, build_child_environment
+
 START_LIMIT = 60.0  # seconds until a new engine answers
 STOP_LIMIT = 30.0  # seconds for an engine and its containers to stop; dockerd gives the containers 15 of them
 DIRECTORY_LENGTH_LIMIT = 70  # bytes; the name of a socket can have 107, and those of containerd are the longest
@@ -82,8 +84,11 @@ def daemon_command(
     return [*command, *arguments]
 
 
-def daemon_environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:{SBIN}"}
+def daemon_environment(*patterns: str) -> dict[str, str]:
+    """Return what dockerd, or another program of the system, gets of this process's environment. See clusters.child_environment
+    for `patterns`."""
+    passed = build_child_environment(*patterns, chosen=False)
+    return {**passed, "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:{SBIN}"}
 
 
 def prepare_directory(directory: Path) -> None:
@@ -154,7 +159,7 @@ def launch_private_engine(
             stdout=stream,
             stderr=stream,
             start_new_session=True,
-            env=daemon_environment(),
+            env=daemon_environment(*ENGINE),
         )
     return PrivateEngine(process, socket_at or socket_path(directory), log)
 
@@ -216,7 +221,7 @@ def install_packages(packages: Sequence[str]) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**daemon_environment(), "DEBIAN_FRONTEND": "noninteractive"},
+            env={**daemon_environment(*PACKAGE_TOOLS), "DEBIAN_FRONTEND": "noninteractive"},
             check=False,
         )
         if result.returncode:

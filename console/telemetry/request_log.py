@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponse
 
-from clusters.callers import client_address
+from clusters.callers import client_address, find_loaded_user
 from clusters.meters import HOOK_ACK_SECONDS, HOOK_REQUESTS
 from console.pages.shared.polling import STATE_HEADER
 
@@ -41,6 +41,7 @@ class RequestLogMiddleware:
                 HOOK_REQUESTS.add(link, str(response.status_code))
                 HOOK_ACK_SECONDS.observe(getattr(request, "acknowledged_at", ended) - started, link)
             # Machines and open pages repeat these requests all the time. They are worth a line only if something is wrong.
+            user = find_loaded_user(request)
             is_quiet = response.status_code < 400 and (route in PROBES or STATE_HEADER in request.headers)
             log.log(
                 logging.DEBUG if is_quiet else logging.WARNING if response.status_code >= 500 else logging.INFO,
@@ -50,6 +51,7 @@ class RequestLogMiddleware:
                 status=response.status_code,
                 ms=round((ended - started) * 1000, 1),
                 address=client_address(request),
+                **({"user": user.get_username()} if user else {}),
             )
         response[REQUEST_ID_HEADER] = request_id
         return response

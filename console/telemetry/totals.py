@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from clusters import meters
+from clusters.access.counted_acts import counted_acts
 from clusters.meters import Series
 from console.models import Process, Total
 
@@ -91,9 +92,11 @@ class Reporter:
         self._attempt(self.note_process)
         while not self._stopping.wait(STORE_SECONDS):
             self._attempt(store_totals)
+            self._attempt(counted_acts.store)
             if self._seen_at is None or timezone.now() - self._seen_at >= timedelta(seconds=SEEN_EVERY):
                 self._attempt(self.note_process)
         self._attempt(store_totals)
+        self._attempt(counted_acts.store)
         self._attempt(self.forget_process)
 
     def _attempt(self, step: Callable[[], None]) -> None:

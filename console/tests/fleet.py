@@ -126,6 +126,7 @@ class Fleet:
             pull_remaining=187,
             pull_window_seconds=21_600,
         )
+        self.registry.clusters.add(self.cluster)
         image = f"{self.registry.host}/team/app"
         self.subscription = ImageSubscriptionFactory(
             trigger=self.trigger, repository=image, poll_seconds=300, polled_at=now, poll_due_at=now + timedelta(minutes=5)

@@ -11,7 +11,7 @@ from django.core.management import get_commands
 
 SOURCES = [settings.BASE_DIR / "console" / name for name in ("settings.py", "process/preparation.py")]
 # Of others: the database's image, Python, glibc, the Docker SDK's own.
-FOREIGN = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "PATH", "MALLOC_ARENA_MAX"}
+FOREIGN = {"POSTGRES_PASSWORD", "PATH", "MALLOC_ARENA_MAX"}
 PARTS = ("web", "worker", "watch", "migrate")
 SOCKET = "/var/run/docker.sock:/var/run/docker.sock"
 
@@ -69,6 +69,14 @@ def test_no_variable_holds_a_secret_and_secrets_go_only_where_they_are_named(com
         files = {value.removeprefix("/run/secrets/") for value in environment.values() if value.startswith("/run/secrets/")}
         assert files == set(service.get("secrets", [])), name
         assert files <= compose["secrets"].keys(), name
+
+
+def test_the_console_is_no_superuser_of_its_database(compose):
+    """A script makes its role, and tests/integration/test_database_role.py runs it."""
+    postgres = compose["services"]["postgres"]
+    assert "POSTGRES_USER" not in postgres["environment"]
+    scripts = [volume.split(":") for volume in postgres["volumes"] if "/docker-entrypoint-initdb.d/" in volume]
+    assert [(settings.BASE_DIR / source).stat().st_mode & 0o111 for source, _, mode in scripts if mode == "ro"] == [0o111]
 
 
 def test_the_parts_start_when_what_they_need_is_healthy(compose):

@@ -22,6 +22,12 @@ WRONG_VALUES = [
     ("WINDLASS_PUBLIC_URL", "https://"),
     ("WINDLASS_PUBLIC_URL", "https://host:port"),
     ("WINDLASS_PUBLIC_URL", "https://[::1"),
+    ("WINDLASS_ALLOWED_HOSTS", "https://windlass.example.com"),
+    ("WINDLASS_ALLOWED_HOSTS", "localhost,windlass.example.com:8000"),
+    ("WINDLASS_ALLOWED_HOSTS", "*.example.com"),
+    ("WINDLASS_PASS_ENVIRONMENT", "VAULT_ADDR=x"),
+    ("WINDLASS_PASS_ENVIRONMENT", "*"),
+    ("WINDLASS_PASS_ENVIRONMENT", "VAULT_*,WINDLASS_SECRET_KEY"),
     ("WINDLASS_LOG_LEVEL", "loud"),
     ("WINDLASS_SAMPLE", "maybe"),
     ("WINDLASS_DEBUG", "2"),
@@ -32,6 +38,8 @@ WRONG_VALUES = [
     ("WINDLASS_LEASE_SECONDS", "1"),
     ("WINDLASS_CALL_RETENTION_DAYS", "0"),
     ("WINDLASS_SECRET_KEY_FILE", "/nowhere/secret"),
+    ("WINDLASS_ENGINE_SOCKETS", "docker.sock"),
+    ("WINDLASS_ENGINE_SOCKETS", "/run/docker.sock,tcp://host:2375"),
     ("DOCKER_HOST", "http://127.0.0.1:2375"),
     ("DOCKER_HOST", "unix://var/run/docker.sock"),
     ("DOCKER_HOST", "tcp://"),
@@ -72,6 +80,24 @@ def test_the_defaults_are_accepted(data_directory: Path) -> None:
     assert loaded["PORT"] == 8000
     assert loaded["HOST"] == "127.0.0.1"
     assert loaded["DOCKER_HOST"] == "unix:///var/run/docker.sock"
+
+
+def test_the_usual_sockets_are_allowed_by_default(data_directory: Path) -> None:
+    sockets = load_settings()["ENGINE_SOCKETS"]
+    assert isinstance(sockets, list)
+    assert {"/var/run/docker.sock", "/run/docker.sock", str(data_directory / "engine" / "docker.sock")} <= set(sockets)
+
+
+def test_the_given_sockets_replace_them_beside_the_engines_that_the_environment_names(
+    data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = str(data_directory / "engine" / "docker.sock")
+    monkeypatch.setenv("WINDLASS_ENGINE_SOCKETS", "/srv/a.sock, unix:///srv/*/b.sock")
+    assert load_settings()["ENGINE_SOCKETS"] == ["/srv/a.sock", "/srv/*/b.sock", own]
+    monkeypatch.setenv("DOCKER_HOST", "unix:///srv/mine.sock")
+    assert load_settings()["ENGINE_SOCKETS"] == ["/srv/a.sock", "/srv/*/b.sock", "/srv/mine.sock", own]
+    monkeypatch.setenv("DOCKER_HOST", "tcp://host:2376")
+    assert load_settings()["ENGINE_SOCKETS"] == ["/srv/a.sock", "/srv/*/b.sock", own]
 
 
 def test_secrets_are_made_once_and_readable_by_their_owner_alone(data_directory: Path) -> None:

@@ -37,6 +37,8 @@ def test_a_list_follows_the_engine_and_an_unchanged_one_sends_nothing(
 ) -> None:
     page = signed_in
     page.clock.install()
+    polls: list[Request] = []
+    page.on("request", lambda request: polls.append(request) if "hx-request" in request.headers else None)
     page.goto("/applications/")
     row = page.get_by_role("row", name="shop")
     expect(row).to_contain_text("1 of 1 running", timeout=LIVE)
@@ -49,6 +51,8 @@ def test_a_list_follows_the_engine_and_an_unchanged_one_sends_nothing(
         return bool(page.evaluate("document.getElementById('list').isTheSame"))
 
     eventually(stays_the_same, within=30)
+    assert polls
+    assert all("windlass-state" in request.headers for request in polls), "a poll keeps the session alive"
 
     heading = page.get_by_role("columnheader", name="Status").get_by_role("link")
     heading.press("Enter")

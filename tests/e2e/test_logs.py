@@ -3,7 +3,7 @@
 import re
 
 import docker
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.harness.eventually import eventually
 from tests.harness.images import make_image
@@ -26,6 +26,8 @@ def test_a_long_hostile_log_is_searched_and_followed(signed_in: Page, api: docke
     page = signed_in
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    portions: list[Request] = []
+    page.on("request", lambda request: portions.append(request) if "/logs/?" in request.url else None)
     page.goto("/applications/")
     page.get_by_role("link", name="shop", exact=True).click()
     page.get_by_role("link", name="Logs", exact=True).click()
@@ -58,6 +60,9 @@ def test_a_long_hostile_log_is_searched_and_followed(signed_in: Page, api: docke
     api.exec_start(execution["Id"])
     page.get_by_role("button", name="1 new line").click()
     expect(lines.last).to_contain_text("a new line")
+    assert {"cursor=" in portion.url for portion in portions} == {True, False}
+    marked = [("cursor=" in portion.url) == ("windlass-state" in portion.headers) for portion in portions]
+    assert all(marked), "following a log keeps the session alive"
     expect(log).to_be_focused()
 
     log.press("/")

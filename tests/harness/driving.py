@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clusters.engine.connection.client import EngineClient
-from clusters.engine.connection.credentials import CredentialSource, no_credentials
+from clusters.engine.connection.credentials import CredentialSource, config_credentials
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
@@ -139,7 +139,7 @@ def redeploy(
     service: str = "",
     source: str = "compose",
     intent: Intent = FIRST_ATTEMPT,
-    credentials: CredentialSource = no_credentials,
+    credentials: CredentialSource = config_credentials,
 ) -> Drive:
     with EngineClient(engine.endpoint, credentials=credentials) as client:
         return redeploy_with(client, application, service, source, intent=intent)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.credentials import PullCredentials
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
 from clusters.engine.fakes.fake_engine import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from clusters.engine.inspection.container_details import read_container_details
@@ -608,7 +610,7 @@ def test_stored_credentials_are_read_at_each_pull_also_by_siblings_and_after_exp
     reference = bench.publish_private(Env=["VERSION=2"])
     stored: list[Json | None] = [None]
     right, wrong = ({"username": LOGIN["user"], "password": text} for text in (LOGIN["password"], "wrong"))
-    bench.client.credentials = lambda asked: stored[0] if asked == reference else None
+    bench.client.credentials = lambda asked, endpoint: PullCredentials(stored[0] if asked == reference else None)
     for refused in (None, wrong):
         stored[0] = refused
         with raises(PullFailed, "pull_unauthorized"):
@@ -624,7 +626,7 @@ def test_stored_credentials_are_read_at_each_pull_also_by_siblings_and_after_exp
 
 
 def test_credentials_that_cannot_be_read_are_a_failed_pull(bench: Bench) -> None:
-    def fail(reference: str) -> None:
+    def fail(reference: str, endpoint: EngineEndpoint) -> PullCredentials:
         raise RegistryError("The credential helper ecr-login is not installed.", "helper_failed")
 
     bench.client.credentials = fail

@@ -9,6 +9,7 @@ import pytest
 
 from clusters.engine.connection import image_requests
 from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.registry.tests.scripted import Reply, serve
@@ -171,13 +172,13 @@ def test_stored_credentials_pull_and_a_change_of_them_counts_at_once(
     private_registry.push(api, "secret", newer)
     before = read_ids(api)
     stored = {"username": LOGIN["user"], "password": "outdated", "serveraddress": private_registry.host}
-    drive = redeploy(engine, credentials=lambda asked: stored)
+    drive = redeploy(engine, credentials=lambda asked, endpoint: PullCredentials(stored))
     assert_nothing_touched(api, before, drive)
     assert drive.outcome
     assert drive.outcome.reason == "pull_unauthorized"
     assert "outdated" not in str(drive)
     stored["password"] = LOGIN["password"]
-    assert redeploy(engine, credentials=lambda asked: stored).state == "succeeded"
+    assert redeploy(engine, credentials=lambda asked, endpoint: PullCredentials(stored)).state == "succeeded"
     assert api.inspect_container("shop-web-1")["Image"] == api.inspect_image(newer)["Id"]
 
 

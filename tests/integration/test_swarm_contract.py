@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.errors import EngineError, EngineRefused, NotManager, PullFailed, TargetMissing
 from clusters.engine.fakes.fake_engine import CANNOT_START, COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from tests.harness.eventually import eventually
@@ -119,7 +120,7 @@ def ids(tasks: list[Json]) -> set[str]:
 
 
 def create_raw(client: EngineClient, spec: Json, auth: Json | None = None) -> str:
-    headers = client._pull_headers("", auth) if auth else {}
+    headers = client._choose_pull_headers("", auth).headers if auth else {}
     if "EndpointSpec" not in spec:
         spec["TaskTemplate"].setdefault("Networks", [{"Target": "host"}])  # half the work of a network for each task
     answer = client._raw._post_json(client._raw._url("/services/create"), data=spec, headers=headers)
@@ -690,10 +691,10 @@ def test_private_registry_gives_no_digest_without_its_credentials(bench: Bench, 
         bench.client.resolve_digest(image, auth)
     assert (refusal.value.code, refusal.value.had_credentials) == ("pull_unauthorized", auth is not None)
     assert bench.client.resolve_digest(image, AUTH).startswith("sha256:")
-    bench.client.credentials = lambda reference: auth
+    bench.client.credentials = lambda reference, endpoint: PullCredentials(auth)
     with raises(PullFailed, "pull_unauthorized"):
         bench.client.resolve_digest(image)
-    bench.client.credentials = lambda reference: AUTH
+    bench.client.credentials = lambda reference, endpoint: PullCredentials(AUTH)
     assert bench.client.resolve_digest(image).startswith("sha256:")
 
 
@@ -725,7 +726,7 @@ def test_task_is_rejected_by_a_private_registry_until_an_update_brings_stored_cr
     image = bench.publish_private("secret")
     service = bench.run("web", image, replicas=1, settled=False)
     bench.until(lambda: any(task["Status"]["State"] == "rejected" for task in bench.tasks(service)))
-    bench.client.credentials = lambda reference: AUTH if reference == image else None
+    bench.client.credentials = lambda reference, endpoint: PullCredentials(AUTH if reference == image else None)
     bench.update(service, force)
     bench.until(lambda: len(bench.running(service)) == 1)
 

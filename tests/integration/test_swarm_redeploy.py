@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.driver import Intent
 from clusters.engine.errors import NotManager, TargetMissing
 from tests.harness.driving import Drive, observe, redeploy, redeploy_with
@@ -161,13 +162,13 @@ def test_stored_credentials_are_sent_and_a_change_of_them_counts_at_once(swarm: 
     swarm.publish("app", registry=private)
     stored = {"username": LOGIN["user"], "password": "outdated", "serveraddress": private.host}
     version = swarm.inspect_service("web")["Version"]
-    drive = redeploy(swarm, "web", source="service", credentials=lambda asked: stored)
+    drive = redeploy(swarm, "web", source="service", credentials=lambda asked, endpoint: PullCredentials(stored))
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "pull_unauthorized")
     assert "Nothing was touched." in drive.outcome.message
     assert swarm.inspect_service("web")["Version"] == version
     stored["password"] = LOGIN["password"]
-    drive = redeploy(swarm, "web", source="service", credentials=lambda asked: stored)
+    drive = redeploy(swarm, "web", source="service", credentials=lambda asked, endpoint: PullCredentials(stored))
     assert drive.state == "succeeded", drive.outcome
     assert images_of(swarm) == {f"{reference}@{private.read_digest('app', '1')}"}
 

@@ -82,6 +82,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
     application = VisibleRowField(queryset=Application.objects.select_related("cluster"))
     service = VisibleRowField(queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False)
     enabled = SwitchField(required=False)
+    post_only = SwitchField(required=False, help_text="GET does nothing; callers must use POST or PUT.")
     created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
 
     class Meta:
@@ -98,6 +99,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
             "cooldown_seconds",
             "tag_pattern",
             "alert_state",
+            "post_only",
             "on_failure",
             "subscriptions",
             "created_by",
@@ -164,6 +166,9 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
         read_only=True,
         help_text='On a Swarm, by service: `{"web": [2, 5]}`, two of five tasks run as planned.',
     )
+    repeated = serializers.SerializerMethodField(
+        help_text="How many more calls were rejected for the same reason in its minute."
+    )
     before = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call was claimed.")
     after = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call ended.")
 
@@ -190,6 +195,8 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "completed_at",
             "cancel_requested_at",
             "cancelled_by",
+            "repeated",
+            "repeated_at",
             "plan",
             "progress",
             "events",
@@ -197,6 +204,9 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "after",
         ]
         read_only_fields = fields
+
+    def get_repeated(self, call: TriggerCall) -> int:
+        return call.repeated or 0
 
 
 class DeliveryLineSerializer(serializers.ModelSerializer[DeliveryLine]):
@@ -224,6 +234,8 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "user_agent",
             "decision",
             "message",
+            "repeated",
+            "repeated_at",
             "replay_of",
             "lines",
         ]

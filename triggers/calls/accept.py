@@ -14,8 +14,10 @@ from django.utils import timezone
 from clusters.engine.wording import explain_protection
 from clusters.models import Application
 from triggers.calls import nudges
-from triggers.calls.ending import report_ending
+from triggers.calls.ending import count_ending, report_ending
+from triggers.calls.prune import surplus
 from triggers.calls.queue import check_queue, find_covering_redeploy
+from triggers.calls.rejections import store_rejection
 from triggers.calls.repetitions import find_first_call, once_a_delivery
 from triggers.calls.requests import CallRequest
 from triggers.hook_queries import lock_application
@@ -40,7 +42,8 @@ def accept_call(request: CallRequest) -> TriggerCall:
     """Record the call as `queued`, `coalesced` or `rejected`. It is committed, and a worker is nudged on commit.
 
     A repeated delivery id of the same trigger returns the first call (triggers.calls.repetitions). A call that is rejected
-    for a cool-down has `retry_after` set. Raises QueueFull and KeyReused.
+    for a cool-down has `retry_after` set; one that was only counted (triggers.calls.rejections) has the id of the row that
+    counts it. Raises QueueFull and KeyReused.
     """
     with take_turn(), transaction.atomic():
         lock_application(request.application_id)
@@ -49,25 +52,31 @@ def accept_call(request: CallRequest) -> TriggerCall:
         call = _new_call(request)
         rejection = _find_rejection(request, call.queued_at)
         covering = None if rejection else find_covering_redeploy(request)
-        needs_nudge = False
+        needs_nudge, is_stored = False, True
         if rejection:
             call.state, call.completed_at = CallState.REJECTED, call.queued_at
             call.reason, call.message, call.retry_after = rejection.reason, rejection.message, rejection.retry_after
+            is_stored = store_rejection(call, request)
         elif covering:
             call.state, call.completed_at = CallState.COALESCED, call.queued_at
             call.coalesced_into_id = covering
             call.message = "An equal redeploy is already waiting; its outcome is this call's outcome."
         else:
             needs_nudge = check_queue(request)
-        call.save(force_insert=True)
+        if not rejection:
+            call.save(force_insert=True)
     if needs_nudge:
         transaction.on_commit(lambda: nudges.publish_nudge(call.application_id))
+    if is_stored:
+        surplus.note_added()
     if call.is_active:
         log.info("call accepted", call_id=str(call.pk), action=call.action, source=call.source)
-    else:
+    elif is_stored:
         if request.trigger:
             call.application = request.trigger.application  # known already
         report_ending(call)
+    else:
+        count_ending(call)
     return call
 
 

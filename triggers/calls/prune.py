@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from clusters.batches import delete_in_batches
+from clusters.batches import SurplusPruner, delete_in_batches
 from triggers.models import ACTIVE_STATES, TERMINAL_STATES, TriggerCall
 from triggers.selectors import only_active
 
@@ -21,3 +21,7 @@ def prune_calls() -> int:
     still_covered = TriggerCall.objects.filter(state__in=ACTIVE_STATES, coalesced_calls=OuterRef("pk"))
     old = TriggerCall.objects.filter(queued_at__lte=horizon, state__in=TERMINAL_STATES).exclude(Exists(still_covered))
     return delete_in_batches(old.order_by("queued_at"))
+
+
+# Whoever adds calls notes it here, so that their number stays bounded between the watcher's prunes.
+surplus = SurplusPruner("CALL_RETENTION_COUNT", prune_calls)

@@ -73,7 +73,10 @@ def find_call_of_delivery(trigger: Trigger | None, delivery_id: str) -> TriggerC
         return None
     # Repeats the condition of `one_call_a_delivery` word for word: otherwise SQLite reads every call of the trigger.
     rows = TriggerCall.objects.order_by().extra(where=["NOT (triggers_triggercall.delivery_id = '')"])
-    return rows.filter(trigger=trigger, delivery_id=delivery_id).first()
+    known = rows.filter(trigger=trigger, delivery_id=delivery_id).first()
+    if known:
+        known.trigger = trigger  # loaded already
+    return known
 
 
 def once_a_delivery(accept: Callable[[CallRequest], TriggerCall]) -> Callable[[CallRequest], TriggerCall]:

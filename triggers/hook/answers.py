@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from rest_framework.response import Response
 
 from triggers.calls.repetitions import REPEATED, REPLAYED_HEADER
-from triggers.hook.authentication import SECRET_HEADER
+from triggers.hook.outcome_tokens import make_outcome_token
 from triggers.hook.waiting import ON_DISCONNECT, TooManyWaiters, waiters
 from triggers.models import CallState, Decision, DeliveryLine, TriggerCall
 from triggers.pushes.deliveries import Receipt
@@ -27,6 +27,8 @@ def answer(status: int, message: str = "", call: TriggerCall | None = None, **mo
     body = {"code": str(status), "message": message, "requestId": str(call.pk) if call else None}
     response = Response({**body, **more}, status=status)
     response["Cache-Control"] = "no-store"
+    # A browser would name the link, with its secret, as the referrer of what it loads next, such as the site's icon.
+    response["Referrer-Policy"] = "no-referrer"
     return response
 
 
@@ -76,6 +78,7 @@ def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -
             call.coalesced_into_id or call.pk, seconds, share=call.trigger_id, on_disconnect=request.META.get(ON_DISCONNECT)
         )
         ended = TriggerCall.objects.select_related("coalesced_into").get(pk=call.pk)
+        ended.trigger = call.trigger if ended.trigger_id else None  # known already, with its secret
     except TooManyWaiters:
         message = f"Too many callers are already waiting. {CONTINUES}"
         return answer(504, message, call, **describe_call(request, call))
@@ -99,9 +102,9 @@ def describe_call(request: HttpRequest, call: TriggerCall) -> dict[str, Any]:
         more["reason"] = call.reason
     if call.coalesced_into_id:
         more["coalescedInto"] = str(call.coalesced_into_id)
-    # A caller that sends its secret in a header keeps it out of addresses, and so do we.
-    secret = "" if request.headers.get(SECRET_HEADER) else request.GET.get("secret", "")
-    more["statusUrl"] = build_status_url(call, public_base_url(request), secret)
+    # The same however the caller sent its secret: the token reads this outcome alone.
+    token = make_outcome_token(call.pk, call.trigger.secret) if call.trigger_id and call.trigger else ""
+    more["statusUrl"] = build_status_url(call, public_base_url(request), token)
     return more
 
 
@@ -110,6 +113,7 @@ def answer_push(request: HttpRequest, receipt: Receipt, wait: int) -> Response:
     call = next((line.call for line in receipt.lines if line.decision == Decision.TRIGGERED), None)
     if call is None:
         return answer_with_delivery(receipt)
+    call.trigger = receipt.delivery.trigger  # the same one, with its secret
     response = answer_with_outcome(request, call, wait) if wait else answer_with_state(request, call)
     response.data |= describe_delivery(receipt)
     return response

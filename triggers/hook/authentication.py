@@ -8,7 +8,7 @@ from clusters.encryption import EncryptedTextField
 from clusters.models import Registry, hash_hook_token
 from triggers import links
 from triggers.bodies import Parameters
-from triggers.hook_queries import find_linked_trigger
+from triggers.hook_queries import find_linked_trigger, has_registry
 from triggers.models import Trigger
 from triggers.refusals import CallRefused
 
@@ -53,15 +53,17 @@ def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigge
         fields = links.decode_trigger_url(trigger_url)
     except links.MalformedLink as error:
         raise IncompleteLink(f"{error} Copy the link from the console again.") from error
-    trigger = check_secret(find_linked_trigger(fields.id), secret)
-    if trigger.link_fields != fields:
+    trigger = find_linked_trigger(fields.id)
+    check_secret(trigger.secret if trigger else "", secret)
+    if trigger is None or trigger.link_fields != fields:
         raise UnknownLink
     return trigger
 
 
 def authenticate_registry(token: str) -> Registry:
     """Return the registry with this inbound link. Raises UnknownLink."""
-    registry = Registry.objects.only(*REGISTRY_FIELDS).filter(hook_key=hash_hook_token(token)).first()
+    key = hash_hook_token(token)
+    registry = Registry.objects.only(*REGISTRY_FIELDS).filter(hook_key=key).first() if has_registry(key) else None
     if registry is None:
         raise UnknownLink
     return registry
@@ -88,13 +90,10 @@ def read_secret(request: HttpRequest, parameters: Parameters) -> str:
     return secret
 
 
-def check_secret(trigger: Trigger | None, secret: str) -> Trigger:
-    """Return the trigger if the secret is its own.
-
-    Raises the same UnknownLink, after the same time, for an unknown trigger and for a wrong secret.
-    """
-    wanted = trigger.secret if trigger else EncryptedTextField().from_db_value(DUMMY_SECRET)
-    matches = hmac.compare_digest((wanted or "").encode(), secret.encode())
-    if not (trigger and wanted and matches):
+def check_secret(wanted: str, secret: str) -> None:
+    """Raise UnknownLink unless the secret is the wanted one, the trigger's. `wanted` is empty for an unknown trigger: that
+    takes the same time."""
+    compared = wanted or EncryptedTextField().from_db_value(DUMMY_SECRET) or ""
+    matches = hmac.compare_digest(compared.encode(), secret.encode())
+    if not (wanted and matches):
         raise UnknownLink
-    return trigger

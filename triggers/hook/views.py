@@ -28,6 +28,9 @@ from triggers.hook.answers import (
     answer_with_state,
 )
 from triggers.hook.authentication import authenticate_registry, authenticate_trigger, check_secret, read_secret
+from triggers.hook.outcome_tokens import TOKEN_PARAMETER, check_outcome_token
+from triggers.hook.safe_get import PostOnly, check_meant
+from triggers.hook_queries import find_call_secret
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.payloads.alerts import read_notification
 from triggers.pushes.alerts import accept_notification, acts_on, ignore_notification
@@ -75,23 +78,27 @@ class HookView(APIView):
             response["Allow"] = ", ".join(self.allowed_methods)
             return response
         if isinstance(exc, DatabaseError):
-            log.error("the database does not answer a link", error=str(exc))
+            log.error("the database does not answer a link", error=str(exc)[:500])
             exc = CallRefused(self.database_away, status=503, code="database_away", retry_after=RETRY_DATABASE_SECONDS)
         if isinstance(exc, RequestDataTooBig):
             exc = BodyTooLarge()
         elif isinstance(exc, SuspiciousOperation):  # more than a thousand fields, for example
             exc = CallRefused("The request cannot be read. Send the link as the console shows it.", code="unreadable")
         if isinstance(exc, CallRefused):
+            if exc.allow:
+                self.headers["Allow"] = exc.allow  # DRF sets the header from these
             return answer_refusal(exc)
         raise exc
 
 
 class TriggerHook(HookView):
-    """`/hook/trigger?triggerUrl=…&secret=…`: GET, POST and PUT act; HEAD and OPTIONS never do."""
+    """`/hook/trigger?triggerUrl=…&secret=…`: GET, POST and PUT act; HEAD and OPTIONS never do, nor does a GET that is not meant
+    as a call (triggers.hook.safe_get)."""
 
     http_method_names = ["get", "post", "put"]
 
     def get(self, request: Request) -> Response:
+        check_meant(request._request)
         return answer_trigger_link(request._request)
 
     post = get
@@ -99,7 +106,8 @@ class TriggerHook(HookView):
 
 
 class CallHook(HookView):
-    """`/hook/calls/<requestId>?secret=…`: a call's outcome, without a login. `wait=` works here too."""
+    """`/hook/calls/<requestId>?token=…`: a call's outcome, without a login. `wait=` works here too. The trigger's own secret,
+    as a parameter or in its header, is accepted in place of the token."""
 
     http_method_names = ["get"]
     database_away = "The database does not answer. Try again later."
@@ -107,11 +115,15 @@ class CallHook(HookView):
     def get(self, request: Request, call_id: uuid.UUID) -> Response:
         http = request._request
         parameters = Parameters(http)
-        secret = read_secret(http, parameters)
-        call = TriggerCall.objects.select_related("trigger", "coalesced_into").filter(pk=call_id).first()
-        check_secret(call.trigger if call else None, secret)
-        assert call  # check_secret refuses an unknown one
-        wait = parse_wait(parameters.get("wait"))
+        token = http.GET.get(TOKEN_PARAMETER)
+        secret = "" if token else read_secret(http, parameters)
+        wanted = find_call_secret(call_id)
+        if token:
+            check_outcome_token(call_id, wanted, token)
+        else:
+            check_secret(wanted, secret)
+        call = TriggerCall.objects.select_related("trigger", "coalesced_into").get(pk=call_id)
+        wait = parse_wait(http.GET.get("wait") if token else parameters.get("wait"))
         if wait:
             return answer_with_outcome(http, call, wait)
         return answer_with_state(http, call)
@@ -123,6 +135,7 @@ class RegistryHook(HookView):
     http_method_names = ["get", "post", "put"]
 
     def get(self, request: Request, token: str) -> Response:
+        check_meant(request._request)
         check_body_size(request._request)
         registry = authenticate_registry(token)
         return answer_with_delivery(receive_delivery(request._request, registry))
@@ -136,6 +149,8 @@ def answer_trigger_link(request: HttpRequest) -> Response:
     check_body_size(request)
     parameters = Parameters(request)
     trigger = authenticate_trigger(request, parameters)
+    if trigger.post_only and request.method == "GET":
+        raise PostOnly
     if any(request.headers.get(name, "").lower() == "ping" for name in EVENT_HEADERS):
         return answer(200, "pong")
     wait = parse_wait(parameters.get("wait"))

@@ -43,19 +43,19 @@ PLAIN = re.compile(r"[\w.:@+-]*")  # contains no secret, except for a token with
 BASE64 = re.compile(r"ey?[A-Za-z0-9+/_-]{10,}={0,2}")
 
 
-def redact(body: bytes | Mapping[str, Any] | list[Any]) -> str:
-    """Return the body as compact JSON with secrets replaced, at most BODY_LENGTH characters of it.
+def redact(body: bytes | Mapping[str, Any] | list[Any], length: int = BODY_LENGTH) -> str:
+    """Return the body as compact JSON with secrets replaced, at most `length` characters of it.
 
     A raw body that is neither JSON nor a form becomes a short description. The text has no NUL and can be encoded as UTF-8."""
     if not isinstance(body, bytes):
-        return dump(Redactor().redact(body))[:BODY_LENGTH]
+        return dump(Redactor(length).redact(body))[:length]
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         value = parse_form(body)
         if not value:
-            return describe(body)
-    return dump(Redactor().redact(value))[:BODY_LENGTH]
+            return describe(body)[:length]
+    return dump(Redactor(length).redact(value))[:length]
 
 
 def parse_form(raw: bytes) -> dict[str, str]:
@@ -77,8 +77,8 @@ def dump(value: Any) -> str:
 class Redactor:
     """Walks through a value until enough is kept for a body: the rest would be cut anyway."""
 
-    def __init__(self) -> None:
-        self.left = BODY_LENGTH
+    def __init__(self, length: int = BODY_LENGTH) -> None:
+        self.left = self.longest = length
 
     def redact(self, value: Any, depth: int = 0) -> Any:
         if self.left <= 0 or depth > DEPTH_MAXIMUM:
@@ -113,7 +113,7 @@ class Redactor:
         inner = parse_inner(value)
         if inner is not None:
             return dump(self.redact(inner, depth + 1))
-        kept = redact_text(value)
+        kept = redact_text(value, self.longest)
         self.left -= len(kept)
         return kept
 
@@ -138,12 +138,12 @@ def parse_inner(value: str) -> Any:
         return None
 
 
-def redact_text(text: str) -> str:
+def redact_text(text: str, length: int = BODY_LENGTH) -> str:
     """Redact the text, without NUL and lone surrogates. A long text is cut between words, so that its end is no part of a
     secret."""
     text = text.replace("\0", "").encode("utf-8", "replace").decode()
-    if len(text) > BODY_LENGTH:
-        text = text[:BODY_LENGTH].rpartition(" ")[0] + CUT
+    if len(text) > length:
+        text = text[:length].rpartition(" ")[0] + CUT
     if PLAIN.fullmatch(text):
         return KNOWN_TOKEN.sub(REDACTED, text)
     text = PEM.sub(REDACTED, text)

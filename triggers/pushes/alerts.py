@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
+from triggers.hook_queries import lock_application
 from triggers.models import AlertGroup, AlertState, CallState, Decision, Trigger, TriggerCall
 from triggers.payloads.alerts import ALERTS_MAXIMUM, Notification, digest
 from triggers.pushes.deliveries import Receipt, make_line, store_delivery
@@ -39,31 +40,30 @@ def accept_notification(message: Message, notification: Notification, request: C
     """Return the call that the notification makes, or has already made. Raises QueueFull, and then stores nothing."""
     assert request.trigger
     with transaction.atomic():
-        call = accept_call(replace(request, delivery_id=identify_notification(notification, request)))
+        lock_application(request.application_id)  # of two notifications at once, the second sees what the first one did
+        group = recall_group(notification, request)
+        call = accept_call(replace(request, delivery_id=group.delivery_id if group else ""))
+        if group and (call.state != CallState.REJECTED or call.is_repetition):  # else the notification has not counted
+            group.save()
         store_notification(message, notification, request.trigger, *describe_result(notification, call), call)
     return call
 
 
-def identify_notification(notification: Notification, request: CallRequest) -> str:
-    """Return the delivery id of the group's occurrence, and remember it; empty when the alerts have no start.
+def recall_group(notification: Notification, request: CallRequest) -> AlertGroup | None:
+    """Return the group with the delivery id of its present occurrence, not saved yet; None when the alerts have no start.
 
     Links that request different things have different ids, such as two receivers of which one scales out and one scales in."""
     if not notification.start:
-        return ""
-    now = timezone.now()
+        return None
     key = digest(notification.group, notification.state, str(request.step), request.tag)
-    delivery_id = f"alert {digest(key, notification.start)}"
-    group, is_new = AlertGroup.objects.select_for_update().get_or_create(
-        trigger=request.trigger, key=key, defaults={"delivery_id": delivery_id, "notified_at": now}
-    )
-    known = () if is_new or notification.alerts.isdisjoint(group.alerts) else group.alerts
+    group = AlertGroup.objects.filter(trigger=request.trigger, key=key).first() or AlertGroup(trigger=request.trigger, key=key)
+    known = [] if notification.alerts.isdisjoint(group.alerts) else group.alerts
     if not known:
-        group.delivery_id = delivery_id
+        group.delivery_id = f"alert {digest(key, notification.start)}"
     others = (name for name in known if name not in notification.alerts)
     group.alerts = [*sorted(notification.alerts), *others][:ALERTS_MAXIMUM]
-    group.notified_at = now
-    group.save()
-    return group.delivery_id
+    group.notified_at = timezone.now()
+    return group
 
 
 def describe_result(notification: Notification, call: TriggerCall) -> tuple[Decision, str]:

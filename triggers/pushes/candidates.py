@@ -58,6 +58,17 @@ def load_hosts() -> Hosts:
     return Hosts({registry.host: registry.hosts for registry in rows})
 
 
+def find_signing_secrets(registry: Registry, pushes: Iterable[PushedImage]) -> dict[str, str]:
+    """Return the signing secret of each other stored registry that the pushes are about, by the host in the pushes.
+
+    Runs no query when all pushes are about `registry`, whose link received them."""
+    others = {push.host for push in pushes} - {registry.host}
+    if not others:
+        return {}
+    rows = Registry.objects.exclude(signing_secret="").exclude(pk=registry.pk).only("host", "aliases", "signing_secret")
+    return {host: row.signing_secret for row in rows for host in row.hosts if host in others}
+
+
 def select_triggers() -> QuerySet[Trigger]:
     return Trigger.objects.select_related("application").only(*NEEDED_FIELDS)
 

@@ -15,7 +15,7 @@ from triggers.models import Decision, Delivery, Trigger
 from triggers.payloads.payload import Body, Headers, Payload, Push, Sender
 from triggers.payloads.redaction import BODY_LENGTH, redact
 from triggers.payloads.senders import find_sender
-from triggers.pushes.deliveries import Receipt, clean_line, clean_unicode, store_delivery
+from triggers.pushes.deliveries import EXCERPT_LENGTH, Receipt, clean_line, clean_unicode, store_delivery
 from triggers.pushes.settling import settle_pushes
 
 # The registries whose own messages can neither be signed nor carry a custom header: their link is their only secret. Where
@@ -43,6 +43,10 @@ class Message:
     def concerns_images(self) -> bool:
         return self.payload is not None and self.payload.concerns_images
 
+    def is_signed(self, secret: str) -> bool:
+        """Return whether the message is signed with the secret, or names it in the header that its sender uses."""
+        return self.sender is not None and self.sender.check_signature(self.headers, self.raw, secret)
+
 
 def receive_delivery(request: HttpRequest, registry: Registry) -> Receipt:
     """Receive a request at a registry's inbound link. Raises BodyTooLarge."""
@@ -59,20 +63,23 @@ def read_message(request: HttpRequest, parameters: Parameters) -> Message:
 
 def receive_message(message: Message, registry: Registry | None = None, trigger: Trigger | None = None) -> Receipt:
     """Receive a message at a registry's inbound link, or at the own link of `trigger`."""
-    delivery = start_delivery(message, registry, trigger)
     if registry and message.sender and (refusal := explain_signature_refusal(message, message.sender, registry)):
+        delivery = start_delivery(message, registry, trigger, EXCERPT_LENGTH)
         return store_delivery(delivery, [], Decision.SIGNATURE, refusal)
+    delivery = start_delivery(message, registry, trigger)
     payload = message.payload
     if message.sender is None or payload is None:
         return store_delivery(delivery, [], Decision.UNREADABLE, "The message is not in a format of a known registry.")
     delivery.event = clean_line(payload.event, 64)
     delivery.delivery_id = clean_line(payload.delivery_id, 255)
-    return settle_pushes(delivery, payload, registry, trigger, relayed=message.sender.RELAYS)
+    return settle_pushes(delivery, payload, registry, trigger, relayed=message.sender.RELAYS, is_signed=message.is_signed)
 
 
-def start_delivery(message: Message, registry: Registry | None, trigger: Trigger | None) -> Delivery:
-    """Return an unsaved delivery with all that is known before anything is decided."""
-    body = redact(message.body or message.raw) if message.raw else ""
+def start_delivery(
+    message: Message, registry: Registry | None, trigger: Trigger | None, body_length: int = BODY_LENGTH
+) -> Delivery:
+    """Return an unsaved delivery with all that is known before anything is decided, and that much of its body."""
+    body = redact(message.body or message.raw, body_length) if message.raw else ""
     return Delivery(
         received_at=timezone.now(),
         source=Delivery.Source.REGISTRY if registry else Delivery.Source.TRIGGER,
@@ -82,7 +89,7 @@ def start_delivery(message: Message, registry: Registry | None, trigger: Trigger
         fingerprint=hashlib.sha256(message.raw).hexdigest() if message.raw else "",
         source_address=message.address,
         user_agent=message.user_agent,
-        body=clean_unicode(body)[:BODY_LENGTH],
+        body=clean_unicode(body)[:body_length],
     )
 
 
@@ -91,7 +98,7 @@ def explain_signature_refusal(message: Message, sender: Sender, registry: Regist
     secret = registry.signing_secret
     if registry.kind in UNSIGNING_KINDS and registry.kind == sender.NAME:
         return ""
-    if not secret or sender.check_signature(message.headers, message.raw, secret):
+    if not secret or message.is_signed(secret):
         return ""
     if sender.has_signature(message.headers):
         return "The signature is wrong: the secret of the sender's webhook differs from the one stored for this registry."
@@ -99,11 +106,12 @@ def explain_signature_refusal(message: Message, sender: Sender, registry: Regist
 
 
 def replay_delivery(delivery: Delivery, user: Any) -> Delivery:
-    """Decide again about the images of a delivery, and call the triggers that match now. Return the new delivery.
+    """Decide again about the images of a delivery, and call the triggers that match now. Return the new delivery. Images that
+    were refused for their signature are left out: nobody vouches for them.
 
     The caller checks that the user is allowed to do this, and records it in the audit log."""
     origin = delivery.replay_of or delivery
-    seen = delivery.lines.exclude(image="").exclude(decision=Decision.UNSUPPORTED)
+    seen = delivery.lines.exclude(image="").exclude(decision__in=(Decision.UNSUPPORTED, Decision.SIGNATURE))
     pushes = tuple(Push(*values) for values in seen.values_list("image", "tag", "digest"))
     replay = Delivery(
         received_at=timezone.now(),

@@ -5,6 +5,7 @@ concerned: of two deliveries of one push, the second sees what the first one did
 """
 
 import hashlib
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -17,13 +18,26 @@ from triggers.calls.repetitions import find_call_of_delivery
 from triggers.calls.requests import CallRequest
 from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 from triggers.payloads.payload import Payload
-from triggers.pushes.candidates import Candidate, find_candidates, load_hosts, make_candidates, select_triggers
+from triggers.pushes.candidates import (
+    Candidate,
+    find_candidates,
+    find_signing_secrets,
+    load_hosts,
+    make_candidates,
+    select_triggers,
+)
 from triggers.pushes.deliveries import DIGEST_LENGTH, MESSAGE_LENGTH, Receipt, clean_line, make_line, store_delivery
 from triggers.pushes.matching import Hosts, PushedImage, PushVerdict, decide_push, locate_push
 from triggers.refusals import CallRefused
 from triggers.selectors import outcome_of
 
+SignatureCheck = Callable[[str], bool]  # takes a signing secret
+
 LINES_MAXIMUM = 100  # of one delivery; a message can hold very many images
+UNSIGNED = (
+    "Not triggered: a signing secret is stored for {host}, and the message is not signed with it. "
+    "Pushes to {host} count at its own inbound link."
+)
 REPETITION_SPAN = timedelta(minutes=10)  # in which an equal body is the same message sent again
 
 
@@ -35,11 +49,17 @@ def settle_pushes(
     *,
     relayed: bool = False,
     user: Any = None,
+    is_signed: SignatureCheck | None = None,
 ) -> Receipt:
-    """Decide about each image, make the calls, and store everything. A replay makes its calls whatever came before it."""
+    """Decide about each image, make the calls, and store everything. A replay makes its calls whatever came before it.
+
+    `is_signed` says whether the message is signed with a secret; None for a replay, for which a person answers."""
     with transaction.atomic():
         hosts = load_hosts()
         pushes, lines = locate_pushes(payload, hosts, registry, relayed)
+        if registry and is_signed:
+            pushes, refused = refuse_unsigned(pushes, registry, is_signed)
+            lines += refused
         candidates = find_candidates(pushes, hosts, trigger)
         for push in pushes:
             own = [candidate for candidate in candidates if candidate.push == push]
@@ -82,6 +102,26 @@ def locate_pushes(
         else:
             located.append(PushedImage(host, path, tag, digest))
     return list(dict.fromkeys(located)), unreadable
+
+
+def refuse_unsigned(
+    pushes: Iterable[PushedImage], registry: Registry, is_signed: SignatureCheck
+) -> tuple[list[PushedImage], list[DeliveryLine]]:
+    """Return the pushes that the message may speak of, and a line for each other one.
+
+    The message was checked for `registry`, whose link received it. Whoever knows that link must not speak in the name of a
+    registry that signs, so a push about another registry with a signing secret must be signed with that one's own secret."""
+    believed: list[PushedImage] = []
+    refused: list[DeliveryLine] = []
+    secrets = find_signing_secrets(registry, pushes)
+    for push in pushes:
+        secret = secrets.get(push.host)
+        if secret is None or is_signed(secret):
+            believed.append(push)
+        else:
+            sentence = UNSIGNED.format(host=push.host)
+            refused.append(make_line(push.name, push.tag, push.digest, Decision.SIGNATURE, sentence))
+    return believed, refused
 
 
 def keep_tag(tag: str) -> str:

@@ -141,11 +141,13 @@ def explain_refused(permission: PushPermission) -> str:
 
 @dataclass
 class SubscriptionChanges:
-    """Changes of a trigger's subscriptions; false when there are none."""
+    """Changes of a trigger's subscriptions; false when there are none. `former`: what the changed ones were, by repository, as
+    describe_subscription says it."""
 
     added: list[ImageSubscription] = field(default_factory=list)
     changed: list[ImageSubscription] = field(default_factory=list)
     removed: list[ImageSubscription] = field(default_factory=list)
+    former: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
@@ -154,8 +156,10 @@ class SubscriptionChanges:
         """Return the changes for the audit log, without empty lists: repositories, with their conditions."""
         parts = {
             "images_added": [describe_subscription(one) for one in self.added],
-            "images_changed": [describe_subscription(one) for one in self.changed],
-            "images_removed": [one.repository for one in self.removed],
+            "images_changed": [
+                f"{self.former.get(one.repository, '?')} → {describe_subscription(one)}" for one in self.changed
+            ],
+            "images_removed": [describe_subscription(one) for one in self.removed],
         }
         return {name: lines for name, lines in parts.items() if lines}
 
@@ -178,6 +182,7 @@ def compare_subscriptions(present: Iterable[ImageSubscription], wanted: Iterable
             changes.added.append(subscription)
         elif any(getattr(before, name) != getattr(subscription, name) for name in CHOSEN):
             changes.changed.append(subscription)
+            changes.former[subscription.repository] = describe_subscription(before)
     changes.removed.extend(known.values())
     return changes
 

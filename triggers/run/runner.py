@@ -15,13 +15,15 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from structlog.contextvars import bound_contextvars
 
+from clusters.allowances import engine_credentials
 from clusters.engine.connection.client import EngineClient
+from clusters.engine.connection.credentials import PullCredentials
+from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, HandOver, PlanRefused
 from clusters.engine.snapshot import Snapshot
 from clusters.leases import make_lease_owner
-from clusters.registries import engine_credentials
 from clusters.waits import release_connection
 from triggers.calls import nudges
 from triggers.calls.cancel import read_cancellation
@@ -77,11 +79,11 @@ def log_ids(call: TriggerCall) -> dict[str, str]:
     return {"call_id": str(call.pk)} | ({"request_id": call.request_id} if call.request_id else {})
 
 
-def find_credentials(reference: str) -> dict[str, str] | None:
+def find_credentials(reference: str, endpoint: EngineEndpoint) -> PullCredentials:
     """A CredentialSource. The engine's code calls it in its own threads too, so it closes a connection that it opened."""
     is_open = connection.connection is not None
     try:
-        return engine_credentials(reference)
+        return engine_credentials(reference, endpoint)
     finally:
         if not is_open:
             connection.close()

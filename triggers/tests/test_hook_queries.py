@@ -1,9 +1,12 @@
 """Each query that is written by hand gives what its queryset gives."""
 
+import uuid
+
 import pytest
 from django.db import connection
 
 from clusters.models import Application
+from clusters.tests.factories import RegistryFactory
 from triggers import hook_queries
 from triggers.hook_queries import (
     LOCK_APPLICATION,
@@ -11,7 +14,9 @@ from triggers.hook_queries import (
     QueuedCall,
     QueueLength,
     count_queued_calls,
+    find_call_secret,
     find_linked_trigger,
+    has_registry,
     list_queued_calls,
     lock_application,
 )
@@ -33,7 +38,7 @@ def triggers():
     for protected in (False, True):
         redeploy = TriggerFactory(application__protected=protected, enabled=not protected, tag_pattern="v.*")
         scaling = ScalingTriggerFactory(application=redeploy.application, cooldown_seconds=60)
-        part = TriggerFactory(application=redeploy.application, service=scaling.service)
+        part = TriggerFactory(application=redeploy.application, service=scaling.service, post_only=True)
         found += [redeploy, scaling, part]
         for trigger in (redeploy, scaling, part):
             for state in CallState:
@@ -53,7 +58,7 @@ def test_the_trigger_of_a_link(triggers, django_assert_num_queries):
         assert columns_of(found) == columns_of(expected)
         assert columns_of(found.application) == columns_of(expected.application)
         assert columns_of(found.application.cluster) == columns_of(expected.application.cluster)
-        assert [type(found.enabled), type(found.application.protected)] == [bool, bool]
+        assert [type(found.enabled), type(found.post_only), type(found.application.protected)] == [bool] * 3
         with django_assert_num_queries(0):
             assert found.link_fields == expected.link_fields
     assert find_linked_trigger("0" * 13) is None
@@ -87,3 +92,17 @@ def test_an_applications_lock(triggers, monkeypatch):
     lock_application(triggers[0].application_id)
     with pytest.raises(Application.DoesNotExist):
         lock_application(0)
+
+
+def test_a_calls_secret_is_its_triggers():
+    call, lone = TriggerCallFactory(), TriggerCallFactory()
+    TriggerCall.objects.filter(pk=lone.pk).update(trigger=None)
+    assert find_call_secret(call.pk) == call.trigger.secret
+    assert find_call_secret(lone.pk) == ""
+    assert find_call_secret(uuid.uuid4()) == ""
+
+
+def test_a_registry_is_known_by_its_key():
+    registry = RegistryFactory()
+    assert has_registry(registry.hook_key)
+    assert not has_registry("unknown")

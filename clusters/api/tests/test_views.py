@@ -13,7 +13,14 @@ from clusters.engine.errors import EngineUnreachable
 from clusters.engine.inspection.listing import EngineFacts
 from clusters.models import Cluster
 from clusters.roles import Role
-from clusters.tests.factories import ApplicationFactory, ClusterFactory, NodeFactory, ServiceFactory, TaskFactory
+from clusters.tests.factories import (
+    ApplicationFactory,
+    ClusterFactory,
+    NodeFactory,
+    RegistryFactory,
+    ServiceFactory,
+    TaskFactory,
+)
 from clusters.tests.users import make_user
 
 pytestmark = pytest.mark.django_db
@@ -79,7 +86,7 @@ def test_a_user_without_permissions_only_reads(reader, method, path):
 def test_a_single_permission_is_enough(reader):
     User.objects.get(username="reader").user_permissions.add(Permission.objects.get(codename="add_cluster"))
     reader.force_authenticate(User.objects.get(username="reader"))
-    assert reader.post("/api/v1/clusters/", {"name": "x", "url": "unix:///x.sock"}).status_code == 201
+    assert reader.post("/api/v1/clusters/", {"name": "x", "url": "unix:///var/run/docker.sock"}).status_code == 201
 
 
 # Clusters
@@ -108,6 +115,22 @@ def test_a_cluster_is_created_changed_and_deleted(admin):
     assert admin.get(path).status_code == 404
 
 
+@pytest.mark.parametrize("form", ["json", "multipart"])
+def test_what_a_request_leaves_out_is_allowed_in_a_new_cluster_and_stays_in_a_stored_one(admin, form):
+    registry = RegistryFactory()
+    pk = admin.post("/api/v1/clusters/", {"name": "build", "url": "tcp://10.0.0.1:2376", "tls_ca": "C"}, format=form).json()[
+        "id"
+    ]
+    cluster = Cluster.objects.get(pk=pk)
+    assert (cluster.uses_docker_config, list(cluster.registries.all())) == (True, [registry])
+    assert admin.patch(f"/api/v1/clusters/{pk}/", {"name": "build-2"}, format=form).status_code == 200
+    cluster.refresh_from_db()
+    assert (cluster.uses_docker_config, list(cluster.registries.all())) == (True, [registry])
+    added = admin.post("/api/v1/registries/", {"host": "r.example"}, format=form).json()
+    assert added["clusters"] == [pk]
+    assert admin.patch(f"/api/v1/registries/{added['id']}/", {"kind": "quay"}, format=form).json()["clusters"] == [pk]
+
+
 def test_the_client_key_is_never_shown(admin):
     cluster = ClusterFactory(url="tcp://10.0.0.1:2376", tls_cert="CERT", tls_key="THE-KEY")
     answers = [
@@ -123,16 +146,16 @@ def test_the_client_key_is_never_shown(admin):
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"url": "unix:///x.sock"}, "name"),
-        ({"name": "taken", "url": "unix:///x.sock"}, "name"),
-        ({"name": "n" * 65, "url": "unix:///x.sock"}, "name"),
+        ({"url": "tcp://h:2376"}, "name"),
+        ({"name": "taken", "url": "tcp://h:2376"}, "name"),
+        ({"name": "n" * 65, "url": "tcp://h:2376"}, "name"),
         ({"name": "x"}, "url"),
         ({"name": "x", "url": "http://10.0.0.1"}, "url"),
         ({"name": "x", "url": "unix://relative"}, "url"),
         ({"name": "x", "url": "tcp://"}, "url"),
         ({"name": "x", "url": "tcp://h:99999"}, "url"),
         ({"name": "x", "url": "tcp://h:2376", "tls_cert": "C"}, "url"),
-        ({"name": "a\x00b", "url": "unix:///x.sock"}, "name"),
+        ({"name": "a\x00b", "url": "tcp://h:2376"}, "name"),
         ({"name": "x", "url": "tcp://h:2376", "other_urls": "tcp://h2:2376\nhttp://h3"}, "other_urls"),
         ({"name": "x", "url": "tcp://h:2376", "other_urls": "\n".join(f"tcp://h{n}" for n in range(10))}, "other_urls"),
     ],

@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters.models import AuditEntry, Registry
@@ -35,7 +37,11 @@ def test_a_registry_is_added_and_answers_with_its_link_this_once(admin):
     assert row["hook_link"] == f"http://testserver/hook/registry/{registry.hook_token}"
     assert (row["has_password"], row["has_signing_secret"], row["problem"]) == (True, False, "")
     assert "hook_link" not in admin.get(f"{PATH}{registry.pk}/").json()
-    assert AuditEntry.objects.get().action == "registry.add"
+    entry = AuditEntry.objects.get()
+    assert entry.action == "registry.add"
+    assert entry.details["changes"]["host"] == ["registry.example.com"]
+    assert entry.details["changes"]["password"] == "set"
+    assert SECRETS[0] not in str(entry.details)
 
 
 def test_an_expiring_token_is_refreshed(admin, registry):
@@ -46,7 +52,8 @@ def test_an_expiring_token_is_refreshed(admin, registry):
     registry.refresh_from_db()
     assert (registry.password, registry.signing_secret) == ("the next one", SECRETS[1])
     assert (registry.password_expires_at.isoformat(), registry.problem) == ("2026-12-01T12:00:00+00:00", "")
-    assert AuditEntry.objects.get().details == {"fields": ["password", "password_expires_at"]}
+    changes = {"password": "changed", "password_expires_at": [None, "2026-12-01T12:00:00+00:00"]}
+    assert AuditEntry.objects.get().details == {"changes": changes}
 
 
 def test_secrets_are_never_shown(admin, registry):
@@ -122,3 +129,16 @@ def test_a_role_on_one_cluster_shows_no_registry_and_a_viewer_of_all_changes_non
     for method, address in (("patch", path), ("delete", path), ("post", f"{path}reveal/"), ("post", f"{path}rotate/")):
         assert getattr(here, method)(address, {}).status_code == 404, address
         assert getattr(viewer, method)(address, {}).status_code == 403, address
+
+
+def test_a_list_takes_a_fixed_number_of_queries_however_many_clusters_are_allowed(admin, registry):
+    def count() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin.get(PATH).status_code == 200
+        return len(captured)
+
+    registry.clusters.add(ClusterFactory())
+    few = count()
+    for _ in range(3):
+        RegistryFactory().clusters.set([ClusterFactory(), ClusterFactory()])
+    assert count() == few

@@ -45,13 +45,14 @@ class EngineClient(SystemRequests, ContainerRequests, ImageRequests, NetworkRequ
     ) -> None:
         """Connect and, unless `version` is given, negotiate the API version.
 
-        `credentials` is called for a registry's credentials at each use. Where it has none, the Docker config of the console's
-        user is used. Raises EngineUnreachable, EngineError (`bad_address`, `bad_other_address`).
+        `credentials` is called for a registry's credentials at each use. Raises EngineUnreachable, EngineError (`bad_address`,
+        `bad_other_address`).
         """
         endpoint.validate()
         self.endpoint = endpoint
         self.timeout = timeout
         self.credentials = credentials
+        self.withheld = {}
         self.address = endpoint.url
         self.passed_over: tuple[str, ...] = ()
         self._resources = ExitStack()

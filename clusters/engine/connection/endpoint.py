@@ -32,6 +32,15 @@ class EngineEndpoint:
         """All addresses, in the order in which they are tried."""
         return tuple(dict.fromkeys((self.url, *self.others)))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether requests to `url` travel without TLS: tcp:// without certificates. Credentials never do."""
+        try:
+            scheme = urlsplit(self.url).scheme
+        except ValueError:
+            return True  # no engine can be reached there
+        return scheme == "tcp" and not (self.ca or self.cert)
+
     def at(self, address: str) -> Self:
         """Return the same endpoint with one address alone."""
         return replace(self, url=address, others=())

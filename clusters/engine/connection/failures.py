@@ -10,6 +10,7 @@ import requests
 from docker.errors import APIError
 
 from clusters.causes import walk_causes
+from clusters.child_environment import SSH, build_child_environment
 
 SSH_PATIENCE = 10  # seconds for the connection; the whole probe has twice that
 
@@ -98,6 +99,7 @@ def probe_ssh(url: str) -> str:
             errors="replace",
             timeout=2 * SSH_PATIENCE,
             check=False,
+            env=build_child_environment(*SSH),
         )
     except FileNotFoundError:
         return "The ssh command is not installed on the console's machine. Install it there."

@@ -8,7 +8,7 @@ import urllib3
 from docker.utils import parse_repository_tag
 
 from clusters.engine.connection.pull_failures import classify_pull_failure
-from clusters.engine.connection.requester import EngineRequester
+from clusters.engine.connection.requester import EngineRequester, PullHeaders
 from clusters.engine.errors import EngineRefused, EngineUnreachable, PullFailed, TargetMissing
 
 REGISTRY_PATIENCE = 60.0  # seconds to wait for an answer that the engine first fetches from a registry
@@ -33,11 +33,11 @@ class ImageRequests(EngineRequester):
         The engine fetches it (GET /distribution/…/json). Since API 1.30 Swarm does not look it up for an update and would keep
         the digest it has. `auth` as in pull_image. Raises PullFailed.
         """
-        headers = self._pull_headers(reference, auth)
+        chosen = self._choose_pull_headers(reference, auth)
         try:
             with self._translated():
                 url = self._raw._url("/distribution/{0}/json", reference)
-                answer = self._raw._get(url, headers=headers, timeout=REGISTRY_PATIENCE)
+                answer = self._raw._get(url, headers=chosen.headers, timeout=REGISTRY_PATIENCE)
                 self._raw._raise_for_status(answer)
                 return str(answer.json()["Descriptor"]["digest"])
         except EngineUnreachable as error:
@@ -46,11 +46,11 @@ class ImageRequests(EngineRequester):
             silence = f"its registry did not answer the engine within {REGISTRY_PATIENCE:.0f} s"
             raise PullFailed(f"{reference} could not be resolved: {silence}.") from error
         except (EngineRefused, TargetMissing) as error:
-            raise classify_pull_failure(reference, error.message, had_credentials=bool(headers)) from error
+            raise classify_failure(reference, error.message, chosen) from error
 
     def check_credentials(self, reference: str) -> None:
         """Raises PullFailed (`credentials_failed`) where using the credentials for the reference would raise it."""
-        self._pull_headers(reference, None)
+        self._choose_pull_headers(reference, None)
 
     def pull_image(
         self, reference: str, auth: Mapping[str, str] | None = None, on_progress: Callable[[], None] = lambda: None
@@ -61,18 +61,18 @@ class ImageRequests(EngineRequester):
         """
         repository, tag = parse_repository_tag(reference)
         query = {"fromImage": repository, "tag": tag or "latest"}
-        headers = self._pull_headers(reference, auth)
+        chosen = self._choose_pull_headers(reference, auth)
         try:
             with self._translated():
                 url = self._raw._url("/images/create")
-                answer = self._raw._post(url, params=query, headers=headers, stream=True, timeout=PULL_SILENCE)
+                answer = self._raw._post(url, params=query, headers=chosen.headers, stream=True, timeout=PULL_SILENCE)
                 self._raw._raise_for_status(answer)
                 for line in self._raw._stream_helper(answer, decode=True):
                     if message := line.get("error"):
-                        raise classify_pull_failure(reference, str(message), had_credentials=bool(headers))
+                        raise classify_failure(reference, str(message), chosen)
                     on_progress()
         except (EngineRefused, TargetMissing) as error:
-            raise classify_pull_failure(reference, error.message, had_credentials=bool(headers)) from error
+            raise classify_failure(reference, error.message, chosen) from error
         except (EngineUnreachable, urllib3.exceptions.ReadTimeoutError) as error:
             if isinstance(error, EngineUnreachable) and not isinstance(error.__cause__, requests.exceptions.ReadTimeout):
                 raise
@@ -92,3 +92,7 @@ class ImageRequests(EngineRequester):
         """
         with self._translated():
             return self.api.remove_image(image)
+
+
+def classify_failure(reference: str, message: str, sent: PullHeaders) -> PullFailed:
+    return classify_pull_failure(reference, message, had_credentials=bool(sent.headers), withheld=sent.withheld)

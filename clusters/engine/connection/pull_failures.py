@@ -27,9 +27,23 @@ ADVICE = {
 SLASHED = re.compile(r"(?<![\w.:@%-])[\w.:@%-]*/[\w.:@%/-]*")
 
 
-def classify_pull_failure(reference: str, message: str, *, had_credentials: bool = False) -> PullFailed:
-    """Return a typed error. Words with a slash, such as addresses and names, say nothing about the reason and are ignored."""
+def classify_pull_failure(reference: str, message: str, *, had_credentials: bool = False, withheld: str = "") -> PullFailed:
+    """Return a typed error. `withheld` is why credentials were not sent; it is the advice where they might have helped."""
+    code = find_code(message)
+    advice = ADVICE.get(code, "")
+    if withheld and code in ADVICE:
+        advice = f" {withheld}" if code == "pull_unauthorized" else f"{advice} {withheld}"
+    sentence = f"{reference} could not be pulled: {message.strip()[:500].rstrip('.')}.{advice}"
+    return PullFailed(sentence, code=code, had_credentials=had_credentials, withheld=withheld)
+
+
+def find_code(message: str) -> str:
+    """Return the reason's code. Words with a slash, such as addresses and names, say nothing about it and are ignored."""
     text = SLASHED.sub(" ", message.lower())
-    code = next((code for code, words in WORDS if re.search(words, text)), "pull_failed")
-    sentence = f"{reference} could not be pulled: {message.strip()[:500].rstrip('.')}.{ADVICE.get(code, '')}"
-    return PullFailed(sentence, code=code, had_credentials=had_credentials)
+    return next((code for code, words in WORDS if re.search(words, text)), "pull_failed")
+
+
+def may_lack_credentials(message: str) -> bool:
+    """Return whether a pull may have failed for lack of credentials. Registries also answer that a private image is not
+    found."""
+    return find_code(message) in {"pull_unauthorized", "pull_not_found"}

@@ -2,26 +2,44 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import docker
+import structlog
 from docker import auth as docker_auth
 from docker.errors import DockerException
 from docker.utils import parse_repository_tag
 
-from clusters.engine.connection.credentials import CredentialSource, choose_auth, make_credentials_failure
+from clusters.engine.connection.credentials import CredentialSource, choose_credentials, make_credentials_failure
+from clusters.engine.connection.endpoint import EngineEndpoint
+from clusters.engine.connection.failures import describe_address
 from clusters.engine.connection.sdk_errors import translated_errors
 from clusters.engine.connection.session import set_timeout
+from clusters.engine.errors import PullFailed
+
+log = structlog.get_logger("windlass.engine")
+
+
+@dataclass(frozen=True)
+class PullHeaders:
+    """The headers of a request that makes an engine pull. `withheld` says why credentials that exist are not among them."""
+
+    headers: dict[str, str] = field(repr=False)
+    withheld: str = ""
 
 
 class EngineRequester:
     """The base of EngineClient's parts. EngineClient sets the attributes.
 
-    `timeout` is in seconds; `address` is the one that answered.
+    `timeout` is in seconds; `address` is the one that answered. `withheld` has, by image reference, why credentials that exist
+    were not sent.
     """
 
     api: docker.APIClient
+    endpoint: EngineEndpoint
     address: str
+    withheld: dict[str, str]
     timeout: float
     credentials: CredentialSource
 
@@ -57,17 +75,41 @@ class EngineRequester:
         with self._translated():
             self._raw._raise_for_status(self._raw._post_json(self._raw._url(path, name), data=body))
 
-    def _pull_headers(self, reference: str, auth: Mapping[str, str] | None) -> dict[str, str]:
-        """Return the header with the registry's credentials, or nothing where there are none.
+    def _choose_pull_headers(self, reference: str, auth: Mapping[str, str] | None) -> PullHeaders:
+        """Return the header with the registry's credentials, if there are any that may go to this engine.
 
         Raises PullFailed (`credentials_failed`).
         """
-        chosen = choose_auth(reference, auth, self.credentials)
-        if chosen is not None:
-            return {"X-Registry-Auth": docker_auth.encode_header(dict(chosen)).decode()}
+        endpoint = self.endpoint.at(self.address)
+        found = choose_credentials(reference, auth, self.credentials, endpoint)
+        header, withheld = "", found.withheld
+        if found.auth is not None:
+            header = docker_auth.encode_header(dict(found.auth)).decode()
+        elif reference and found.may_use_config:
+            header = self._read_docker_config(reference)
+        elif reference and found.config_withheld and self._is_in_docker_config(reference):
+            withheld = found.config_withheld
+        if header and endpoint.is_plain:
+            header, withheld = "", f"The credentials for {reference} were not sent: the address is tcp:// without TLS."
+        if withheld:
+            self.withheld[reference] = withheld
+            log.warning("credentials withheld", reference=reference, engine=describe_address(self.address), reason=withheld)
+        return PullHeaders({"X-Registry-Auth": header} if header else {}, withheld)
+
+    def _read_docker_config(self, reference: str) -> str:
+        """Return the header for the reference from the Docker config of the console's user, or "" where that has none.
+
+        Raises PullFailed (`credentials_failed`).
+        """
         try:
             registry, _ = docker_auth.resolve_repository_name(parse_repository_tag(reference)[0])
             header = docker_auth.get_config_header(self.api, registry)
         except DockerException as error:
             raise make_credentials_failure(reference, str(error)) from error
-        return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header} if header else {}
+        return header.decode() if isinstance(header, bytes) else header or ""
+
+    def _is_in_docker_config(self, reference: str) -> bool:
+        try:
+            return bool(self._read_docker_config(reference))
+        except PullFailed:
+            return False

@@ -12,6 +12,7 @@ import requests
 from docker.errors import DockerException
 from docker.tls import TLSConfig
 
+from clusters.engine.connection.credentials import use_clean_environment
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.connection.failures import describe_connection_failure, probe_ssh
 from clusters.engine.connection.ssh import use_ssh_command
@@ -19,6 +20,7 @@ from clusters.engine.errors import EngineUnreachable
 from clusters.meters import ENGINE_REQUESTS
 
 use_ssh_command()
+use_clean_environment()
 
 
 class EngineSession(docker.APIClient):

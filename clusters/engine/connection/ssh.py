@@ -12,6 +12,8 @@ import docker.api.client
 import urllib3
 from docker.transport.basehttpadapter import BaseHTTPAdapter
 
+from clusters.child_environment import SSH, build_child_environment
+
 
 class SSHSocket(socket.socket):
     """One end of a socket pair; ssh has the other. Timeouts and shutdown work as on any socket."""
@@ -28,7 +30,13 @@ class SSHSocket(socket.socket):
         command += ["--", parts.hostname or "", "docker system dial-stdio"]
         # In a process group of its own, so that Ctrl-C at the console's terminal does not end it.
         with theirs:
-            self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno(), process_group=0)  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                process_group=0,
+                env=build_child_environment(*SSH),
+            )
 
     def _real_close(self, *arguments: Any) -> None:
         """End ssh once the last reader is closed too."""

@@ -49,8 +49,8 @@ class SwarmRequests(EngineRequester):
         (`out_of_sequence`), PullFailed (`credentials_failed`).
         """
         image = spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", "")
-        headers = self._pull_headers(image, auth)
-        return self._update_service(service, {"version": version, "registryAuthFrom": "spec"}, spec, headers)
+        chosen = self._choose_pull_headers(image, auth)
+        return self._update_service(service, {"version": version, "registryAuthFrom": "spec"}, spec, chosen.headers)
 
     def roll_back_service(self, service: str, version: int, spec: Mapping[str, Any]) -> list[str]:
         """Let Swarm roll the service back to its previous spec, with the credentials of that spec.

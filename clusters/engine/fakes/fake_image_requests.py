@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Mapping
 
-from clusters.engine.connection.credentials import choose_auth
 from clusters.engine.errors import EngineError, PullFailed
 from clusters.engine.fakes.fake_containers import Json
 from clusters.engine.fakes.fake_images import FakeImages, add_tag, describe_image, is_single_reference, make_conflict
@@ -25,9 +24,9 @@ class FakeImageRequests(FakeImages):
             return copy.deepcopy(self._find_image(image))
 
     def resolve_digest(self, reference: str, auth: Mapping[str, str] | None = None) -> str:
-        auth = choose_auth(reference, auth, self.credentials)
+        chosen = self._choose_credentials(reference, auth)
         with self._request("resolve_digest"):
-            self._check_login(reference, auth)
+            self._check_login(reference, chosen)
             answer = self.registry.get(add_tag(reference))
             if isinstance(answer, EngineError):
                 raise answer
@@ -36,14 +35,14 @@ class FakeImageRequests(FakeImages):
             return self.digest_of(answer)
 
     def check_credentials(self, reference: str) -> None:
-        choose_auth(reference, None, self.credentials)
+        self._choose_credentials(reference, None)
 
     def pull_image(
         self, reference: str, auth: Mapping[str, str] | None = None, on_progress: Callable[[], None] = lambda: None
     ) -> None:
-        auth = choose_auth(reference, auth, self.credentials)
+        chosen = self._choose_credentials(reference, auth)
         with self._request("pull_image", f"pull {reference}"):
-            self._check_login(reference, auth)
+            self._check_login(reference, chosen)
             answer = self.registry.get(reference)
             if isinstance(answer, EngineError):
                 raise answer

@@ -4,7 +4,9 @@ import copy
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from clusters.engine.errors import EngineRefused, PullFailed, TargetMissing
+from clusters.engine.connection.credentials import PullCredentials
+from clusters.engine.connection.pull_failures import classify_pull_failure
+from clusters.engine.errors import EngineRefused, TargetMissing
 from clusters.engine.fakes.fake_containers import Json, make_id
 from clusters.engine.fakes.fake_state import RUNS, FakeState
 
@@ -49,10 +51,10 @@ class FakeImages(FakeState):
                 f"unable to delete {image['Id'][7:19]} ({force}) - image is being used by {state} container {user['Id'][:12]}"
             )
 
-    def _check_login(self, reference: str, auth: Mapping[str, str] | None) -> None:
-        if not self._may_pull(reference, join_credentials(auth)):
-            problem = f"{reference} could not be pulled: no basic auth credentials."
-            raise PullFailed(problem, code="pull_unauthorized", had_credentials=auth is not None)
+    def _check_login(self, reference: str, chosen: PullCredentials) -> None:
+        if not self._may_pull(reference, join_credentials(chosen.auth)):
+            sent = chosen.auth is not None
+            raise classify_pull_failure(reference, "no basic auth credentials", had_credentials=sent, withheld=chosen.withheld)
 
     def _may_pull(self, reference: str, credentials: str) -> bool:
         return self.private.get(reference.partition("/")[0], credentials) == credentials

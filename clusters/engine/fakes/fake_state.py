@@ -3,10 +3,10 @@
 import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from clusters.engine.connection.credentials import CredentialSource, no_credentials
+from clusters.engine.connection.credentials import CredentialSource, PullCredentials, choose_credentials, no_credentials
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError, EngineUnreachable, NotManager, SwarmUnavailable, TargetMissing
 from clusters.engine.fakes.fake_containers import Json, find_command, list_ports, make_id
@@ -31,6 +31,7 @@ class FakeState:
         self.registry: dict[str, str | EngineError] = {}  # by reference: an image id, or the error that a pull raises
         self.private: dict[str, str] = {}  # by registry host: the "user:password" that it requires
         self.credentials: CredentialSource = no_credentials  # as in EngineClient
+        self.withheld: dict[str, str] = {}  # as in EngineClient
         self.swarm: FakeSwarm | None = None
         self.events: list[Json] = []
         self.build_cache: list[Json] | None = None
@@ -54,6 +55,12 @@ class FakeState:
             if operation:
                 self.operations.append(operation)
         return self._lock
+
+    def _choose_credentials(self, reference: str, auth: Mapping[str, str] | None) -> PullCredentials:
+        chosen = choose_credentials(reference, auth, self.credentials, self.endpoint)
+        if chosen.withheld:
+            self.withheld[reference] = chosen.withheld
+        return chosen
 
     def _next(self) -> int:
         self._serial += 1

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clusters.engine.connection.credentials import choose_auth
 from clusters.engine.fakes.fake_containers import Json
 from clusters.engine.fakes.fake_images import join_credentials
 from clusters.engine.fakes.fake_state import FakeState
@@ -39,9 +38,9 @@ class FakeSwarmRequests(FakeState):
     def update_service(
         self, service: str, version: int, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None
     ) -> list[str]:
-        auth = choose_auth(spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", ""), auth, self.credentials)
+        chosen = self._choose_credentials(spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", ""), auth)
         with self._request("update_service", f"update service {self._service_name(service)}"):
-            self._manager().update_service(service, version, spec, join_credentials(auth))
+            self._manager().update_service(service, version, spec, join_credentials(chosen.auth))
             return []
 
     def roll_back_service(self, service: str, version: int, spec: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from clusters.engine.driver import Check, Outcome, Progress, Report, ignore_progress
 from clusters.engine.swarm.delete_execution import SwarmDeleteExecution
+from clusters.engine.swarm.outcomes import add_withheld
 from clusters.engine.swarm.plan import SwarmPlan
 from clusters.engine.swarm.redeploy_execution import SwarmRedeployExecution
 from clusters.engine.swarm.scale_execution import SwarmScaleExecution
@@ -24,6 +25,7 @@ def execute_plan(
         case "delete":
             return SwarmDeleteExecution(client, plan, report, check).run()
         case "scale":
-            return SwarmScaleExecution(client, plan, report, check, progress).run()
+            outcome = SwarmScaleExecution(client, plan, report, check, progress).run()
         case "redeploy" | "restart":
-            return SwarmRedeployExecution(client, plan, report, check, progress).run()
+            outcome = SwarmRedeployExecution(client, plan, report, check, progress).run()
+    return add_withheld(outcome, client.withheld)

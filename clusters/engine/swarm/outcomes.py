@@ -1,10 +1,12 @@
 """The sentences at the end of a plan: what happened, and what the services run now."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from clusters.engine.connection.pull_failures import may_lack_credentials
 from clusters.engine.driver import Outcome
-from clusters.engine.errors import EngineError
+from clusters.engine.errors import EngineError, PullFailed
 from clusters.engine.swarm.follower import ServiceRun
 from clusters.engine.swarm.image_references import shorten_image
 from clusters.engine.swarm.objects import FAILED_STATES
@@ -21,10 +23,21 @@ def describe_untouched(reason: str) -> str:
 
 
 def describe_unresolved(reference: str, error: EngineError) -> str:
-    return (
-        f"The digest of {cut(reference)} could not be resolved ({cut(error.message).rstrip('.')}): "
+    reason, withheld = cut(error.message), error.withheld if isinstance(error, PullFailed) else ""
+    text = (
+        f"The digest of {cut(reference)} could not be resolved ({reason.rstrip('.')}): "
         "each node resolves it itself, with the credentials that Swarm has."
     )
+    return text if withheld in reason else f"{text} {withheld}"
+
+
+def add_withheld(outcome: Outcome, withheld: Mapping[str, str]) -> Outcome:
+    """Return a failure that may come from missing credentials with why they were withheld. `withheld` is by image reference."""
+    if outcome.state == "succeeded" or not may_lack_credentials(outcome.message):
+        return outcome
+    missing = [text for text in dict.fromkeys(withheld.values()) if text not in outcome.message]
+    room = MESSAGE_LENGTH - sum(len(text) + 1 for text in missing)
+    return replace(outcome, message=" ".join([outcome.message[:room], *missing]))
 
 
 def describe_removed(planned: PlannedService) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from clusters.child_environment import ENGINE
 from console.process import preparation, private_engine
 
 
@@ -34,4 +35,4 @@ def become_daemon() -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     command = private_engine.daemon_command(preparation.ENGINE_DIR)
-    os.execvpe(command[0], command, private_engine.daemon_environment())
+    os.execvpe(command[0], command, private_engine.daemon_environment(*ENGINE))

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from console.checks import check_public_url
+from console.checks import check_allowed_hosts, check_public_url
 from console.process import preparation
 from console.process.preparation import EngineChoice, PreparationError
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             lines.append(f"  engine    {engine.url}")
             if engine.remark:
                 lines.append(engine.remark)
-        lines.extend(message.msg for message in check_public_url())
+        lines.extend(message.msg for message in (*check_public_url(), *check_allowed_hosts()))
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
 

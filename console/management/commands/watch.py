@@ -14,6 +14,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from clusters.access.audit import prune_entries
 from clusters.leases import claim_leases, make_lease_owner
 from clusters.watch import run_watcher
+from console.sessions import prune_sessions
 from console.telemetry.totals import reporting
 from triggers.pushes.alerts import prune_alert_groups
 from triggers.pushes.deliveries import prune_deliveries
@@ -67,7 +68,7 @@ def keep_house(stopping: threading.Event) -> None:
 def prune_when_due() -> None:
     """Delete old rows, unless a watcher did so within the last PRUNE_SECONDS: its lease is kept until it expires."""
     if claim_leases({"prune"}, make_lease_owner(), PRUNE_SECONDS):
-        for prune in (prune_calls, prune_entries, prune_deliveries, prune_alert_groups):
+        for prune in (prune_calls, prune_entries, prune_deliveries, prune_alert_groups, prune_sessions):
             run_safely(prune)
 
 

@@ -10,16 +10,20 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.management.base import BaseCommand
 from django.db import connection, connections
 
+from console.checks import check_allowed_hosts
 from console.server.door import Door
 from console.server.granian_server import GranianServer
 from console.server.threads import RequestThreads
 from console.telemetry.totals import reporting
 from triggers.hook.waiting import waiters
+
+log = structlog.get_logger("windlass.web")
 
 WORKERS = 4  # threads that work at a time
 # What waits for long holds a thread: callers for the end of their call (`wait=`), pages for engines, and downloads for readers.
@@ -63,5 +67,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        for message in check_allowed_hosts():
+            log.warning("unsafe setting", text=message.msg)
         with reporting("web"):
             GranianServer(settings.HOST.strip("[]"), settings.PORT).serve(target_loader=load_door)

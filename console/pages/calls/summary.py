@@ -23,9 +23,11 @@ def list_parameters(call: TriggerCall) -> list[str]:
 
 
 def summarize_call(call: TriggerCall) -> str:
-    """Return the outcome in one sentence: the state, how long the call took, and its own message."""
+    """Return the outcome in one sentence: the state, how long the call took, and its own message. Another sentence says how
+    many more calls were counted on this one."""
     words = _describe_state(call)
-    return f"{words}: {call.message}" if call.message else f"{words}."
+    sentence = f"{words}: {call.message}" if call.message else f"{words}."
+    return f"{sentence} And {call.repeated} more in the same minute for the same reason." if call.repeated else sentence
 
 
 def _describe_state(call: TriggerCall) -> str:

@@ -10,13 +10,14 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from clusters.access.audit import record_act
 from clusters.engine.snapshot import Snapshot
 from console.pages.calls.activity import RANGES, ActivityFilters, find_activity_page, read_all, search_calls
 from console.pages.calls.cause import find_causing_delivery
 from console.pages.calls.summary import describe_cancellation, list_parameters, read_progress, summarize_call
 from console.pages.calls.timeline import build_timeline, compare_snapshots, measure_run, measure_wait
 from console.pages.shared.context import count_active_calls
-from console.pages.shared.exports import send_csv
+from console.pages.shared.exports import describe_filters, send_csv
 from console.pages.shared.page import console_page, get_visible, is_partial, redirect_to, require
 from console.pages.shared.starting import start_and_show_call
 from console.wording import request_of, split_request
@@ -43,6 +44,7 @@ EXPORTED = (
     "address",
     "reason",
     "message",
+    "repeated",
 )
 
 
@@ -71,6 +73,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 def activity_export(request: HttpRequest) -> HttpResponseBase:
     """Stream all calls that match the filters, newest first."""
     calls = read_all(search_calls(request, ActivityFilters.from_request(request)))
+    record_act(request, "activity.export", **describe_filters(request))
     return send_csv(request, "calls", EXPORTED, map(_call_cells, calls))
 
 
@@ -157,4 +160,4 @@ def _call_cells(call: TriggerCall) -> tuple[Any, ...]:
     times = (moment and moment.isoformat(timespec="milliseconds") for moment in moments)
     target = (call.application.cluster, call.application, call.service, call.container)
     caller = (call.source, call.trigger, call.requested_by, call.source_address)
-    return (call.pk, *times, call.state, request_of(call), *target, *caller, call.reason, call.message)
+    return (call.pk, *times, call.state, request_of(call), *target, *caller, call.reason, call.message, call.repeated or 0)

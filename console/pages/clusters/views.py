@@ -12,8 +12,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters import connection_check
-from clusters.access import scope_visible
-from clusters.access.audit import record_act
+from clusters.access import CHOOSE_ENGINES, scope_visible
+from clusters.access.audit import record_act, record_addition, record_change
+from clusters.access.changes import read_stored_values
+from clusters.allowances import note_registries
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.errors import EngineError
 from clusters.engine.inspection.disk_usage import read_disk_usage
@@ -22,6 +24,7 @@ from clusters.engine.inspection.past_events import read_past_events
 from clusters.forms import ClusterForm
 from clusters.models import Application, Cluster, Node
 from clusters.selectors import without_keys
+from console.pages.clusters.same_engine import list_same_engine, mark_same_engines
 from console.pages.shared.cluster_rows import summarize_clusters
 from console.pages.shared.live import open_engine
 from console.pages.shared.page import (
@@ -47,7 +50,9 @@ TAB_LABELS = {"engine": "Engine", "nodes": "Nodes", "disk": "Disk use", "events"
 @require_safe
 @console_page
 def clusters(request: HttpRequest) -> HttpResponse:
-    context = {"title": "Clusters", "clusters": scope_visible(summarize_clusters(), request.user)}
+    rows = list(scope_visible(summarize_clusters(), request.user))
+    mark_same_engines(rows)
+    context = {"title": "Clusters", "clusters": rows}
     return render_page(request, "console/clusters/clusters.html", context)
 
 
@@ -104,6 +109,7 @@ def _render_cluster(request: HttpRequest, shown: Any, tab: str, live: dict[str, 
         "tab": tab,
         "tabs": [(name, TAB_LABELS[name]) for name in list_tabs(shown)],
         "nodes": nodes[:NODES_SHOWN] if tab == "nodes" else (),
+        "same_engine": list_same_engine(request.user, shown),
         "lost_nodes": nodes.exclude(state=Node.State.READY)[:LOST_SHOWN] if shown.nodes_ready < shown.node_count else (),
     }
     piece = next((name for target, name in PIECES.items() if is_partial(request, target)), "cluster")
@@ -119,12 +125,12 @@ def list_tabs(shown: Any) -> tuple[str, ...]:
 @console_page
 def cluster_local(request: HttpRequest) -> HttpResponse:
     """Add the engine on the console's own machine if it answers."""
-    require(request, "clusters.add_cluster")
+    require(request, CHOOSE_ENGINES)
     url = find_local_engine()
     if not url:
         messages.error(request, "No Docker engine answers on this machine now. Enter the address of one.")
         return redirect_to(request, "cluster_create")
-    form = make_local_form(url)
+    form = make_local_form(url, request.user)
     result = _test_cluster_form(form)
     if "error" in result or not form.is_valid():
         return _render_cluster_form(request, form, "Add cluster", result=result)
@@ -134,8 +140,8 @@ def cluster_local(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def cluster_create(request: HttpRequest) -> HttpResponse:
-    require(request, "clusters.add_cluster")
-    form = ClusterForm(request.POST if request.method == "POST" else None)
+    require(request, CHOOSE_ENGINES)
+    form = ClusterForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method == "POST" and form.is_valid():
         return _add_cluster(request, form)
     return _render_cluster_form(request, form, "Add cluster")
@@ -144,7 +150,7 @@ def cluster_create(request: HttpRequest) -> HttpResponse:
 def _add_cluster(request: HttpRequest, form: ClusterForm) -> HttpResponse:
     with transaction.atomic():
         added = form.save()
-        record_act(request, "cluster.add", added)
+        record_addition(request, "cluster.add", added, form.fields, **note_registries(added))
     messages.success(request, f"{added} was added. What runs there appears within seconds.")
     return redirect_to(request, "cluster", added.uid)
 
@@ -154,11 +160,12 @@ def _add_cluster(request: HttpRequest, form: ClusterForm) -> HttpResponse:
 def cluster_edit(request: HttpRequest, uid: str) -> HttpResponse:
     shown = get_visible(request, Cluster.objects.all(), uid=uid)
     require(request, "clusters.change_cluster", shown)
-    form = ClusterForm(request.POST if request.method == "POST" else None, instance=shown)
+    form = ClusterForm(request.POST if request.method == "POST" else None, instance=shown, user=request.user)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
+            before = read_stored_values(shown, form.fields)
             saved = form.save()
-            record_act(request, "cluster.change", saved, fields=form.changed_data)
+            record_change(request, "cluster.change", saved, before, **note_registries(saved, form.changed_data))
         messages.success(request, f"{saved} was saved.")
         return redirect_to(request, "cluster", saved.uid)
     return _render_cluster_form(request, form, "Edit cluster", shown.uid)
@@ -167,11 +174,13 @@ def cluster_edit(request: HttpRequest, uid: str) -> HttpResponse:
 @require_POST
 @console_page
 def cluster_test(request: HttpRequest) -> HttpResponse:
-    """Test the connection that the form describes, without saving. With `?edited=<uid>` an empty key means the stored one."""
+    """Test the connection that the form describes, without saving. With `?edited=<uid>` an empty key means the stored one.
+
+    Whoever may not choose engines is refused before anything is read or connected."""
+    require(request, CHOOSE_ENGINES)
     uid = request.GET.get("edited", "")
     edited = get_visible(request, Cluster.objects.all(), uid=uid) if uid else None
-    require(request, "clusters.change_cluster" if edited else "clusters.add_cluster", edited)
-    form = ClusterForm(request.POST, instance=edited)
+    form = ClusterForm(request.POST, instance=edited, user=request.user)
     result = _test_cluster_form(form)
     if is_partial(request, "test-result"):
         return render(request, "console/clusters/_test_result.html", {"result": result})

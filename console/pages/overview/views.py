@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -73,7 +73,7 @@ def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
 def _list_most_called(request: HttpRequest) -> list[Application]:
     """List the applications with most calls in the last day, with `call_count` and `broken_count`. None is without calls."""
     counted = without_keys(Application.objects.all()).annotate(
-        call_count=_count_calls(*CallState), broken_count=_count_calls(*BROKEN)
+        call_count=_count_calls(*CallState) + _sum_repeated(), broken_count=_count_calls(*BROKEN)
     )
     counted = counted.order_by("-call_count", "name")
     return [application for application in list_visible(request, counted)[:MOST_CALLED] if application.call_count]
@@ -86,3 +86,10 @@ def _count_calls(*states: CallState) -> Coalesce:
     """
     calls = TriggerCall.objects.filter(application=OuterRef("pk"), state__in=states, queued_at__gte=timezone.now() - DAY)
     return Coalesce(Subquery(calls.order_by().values("application").annotate(number=Count("*")).values("number")), 0)
+
+
+def _sum_repeated() -> Coalesce:
+    """Sum up the rejected calls of the last day that have no row of their own (triggers.calls.rejections)."""
+    since = timezone.now() - DAY
+    calls = TriggerCall.objects.filter(application=OuterRef("pk"), state=CallState.REJECTED, queued_at__gte=since)
+    return Coalesce(Subquery(calls.order_by().values("application").annotate(number=Sum("repeated")).values("number")), 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,8 +16,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters import registries as registry_access
-from clusters.access import scope_visible
-from clusters.access.audit import record_act
+from clusters.access import scope_visible, visible_clusters
+from clusters.access.audit import record_act, record_addition, record_change
+from clusters.access.changes import read_stored_values
+from clusters.allowances import is_plain, select_ways
 from clusters.models import Registry
 from clusters.registry.errors import RegistryError
 from clusters.registry_form import TESTED_FIELDS, RegistryForm, list_hosts, propose_registry
@@ -52,7 +54,8 @@ def registries(request: HttpRequest) -> HttpResponse:
     rows = Registry.objects.defer(*SECRETS).annotate(
         delivered_at=Subquery(newest.values("received_at")[:1]), delivery_decision=Subquery(newest.values("decision")[:1])
     )
-    page = paginate(request, rows)
+    clusters = select_ways(visible_clusters(request.user))
+    page = paginate(request, rows.prefetch_related(Prefetch("clusters", queryset=clusters, to_attr="allowed")))
     describe_registries(request, page.object_list)
     context = {"title": "Registries", "page": page, "registries": page.object_list}
     return render(
@@ -76,6 +79,7 @@ def registry(request: HttpRequest, registry_id: int) -> HttpResponse:
         "crumbs": _registries_crumbs(),
         "registry": shown,
         "has_expired": shown.password_expires_at and shown.password_expires_at <= timezone.now(),
+        "ways": [(each, is_plain(each)) for each in select_ways(visible_clusters(request.user)).filter(registries=shown)],
         "subscription_count": find_subscriptions(request, shown).count(),
         "tab": tab,
         "tabs": tabs.items(),
@@ -108,12 +112,14 @@ def _describe_inbound(request: HttpRequest, shown: Registry) -> dict[str, Any]:
 def registry_create(request: HttpRequest) -> HttpResponse:
     require(request, "clusters.add_registry")
     form = RegistryForm(
-        request.POST if request.method == "POST" else None, initial=propose_registry(request.GET.get("host", ""))
+        request.POST if request.method == "POST" else None,
+        initial=propose_registry(request.GET.get("host", "")),
+        user=request.user,
     )
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             added = form.save()
-            record_act(request, "registry.add", added)
+            record_addition(request, "registry.add", added, form.fields)
         messages.success(request, f"{added} was added. Give its inbound link to the registry or tool that reports pushes.")
         return redirect_to(request, "registry", added.pk)
     return _render_registry_form(request, form)
@@ -123,11 +129,12 @@ def registry_create(request: HttpRequest) -> HttpResponse:
 @console_page
 def registry_edit(request: HttpRequest, registry_id: int) -> HttpResponse:
     shown = _get_registry(request, registry_id, "clusters.change_registry")
-    form = RegistryForm(request.POST if request.method == "POST" else None, instance=copy(shown))
+    form = RegistryForm(request.POST if request.method == "POST" else None, instance=copy(shown), user=request.user)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
+            before = read_stored_values(shown, form.fields)
             saved = form.save()
-            record_act(request, "registry.change", saved, fields=form.changed_data)
+            record_change(request, "registry.change", saved, before)
         messages.success(request, f"{saved} was saved.")
         return redirect_to(request, "registry", saved.pk)
     return _render_registry_form(request, form, shown)
@@ -143,7 +150,7 @@ def registry_test(request: HttpRequest) -> HttpResponse:
     else:
         require(request, "clusters.add_registry")
         edited = None
-    form = RegistryForm(request.POST, instance=copy(edited))
+    form = RegistryForm(request.POST, instance=copy(edited), user=request.user)
     result = _test_registry_form(form)
     if is_partial(request, "test-result"):
         return render(request, "console/registries/_registry_test_result.html", {"result": result})
@@ -211,7 +218,8 @@ def find_subscriptions(request: HttpRequest, shown: Registry) -> QuerySet[ImageS
 
 
 def describe_registries(request: HttpRequest, rows: Any) -> None:
-    """Set `subscription_count`, from one query for all, and the short `kind_word` on each of the registries."""
+    """Set on each of the registries `subscription_count`, from one query for all, the short `kind_word`, and of the clusters
+    that it is allowed for how many get its credentials (`reached`) and do not (`held_back`), with their names (`reach`)."""
     seen = scope_visible(ImageSubscription.objects.order_by(), request.user)
     counts: Counter[str] = Counter()
     for repository, count in seen.values_list("repository").annotate(Count("pk")):
@@ -219,6 +227,10 @@ def describe_registries(request: HttpRequest, rows: Any) -> None:
     for row in rows:
         row.subscription_count = sum(counts[host] for host in list_hosts(row))
         row.kind_word = row.get_kind_display().partition(" (")[0]
+        plain = [cluster.name for cluster in row.allowed if is_plain(cluster)]
+        names = [cluster.name for cluster in row.allowed if cluster.name not in plain]
+        row.reached, row.held_back = len(names), len(plain)
+        row.reach = ", ".join(names) + (f"; not while tcp:// without TLS: {', '.join(plain)}" if plain else "")
 
 
 def _get_registry(request: HttpRequest, registry_id: int, permission: str) -> Registry:

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -17,6 +18,13 @@ def send_csv(request: HttpRequest, name: str, columns: Sequence[str], rows: Iter
     """Send a file `windlass-<name>-<UTC date>.csv`. None becomes an empty cell; text that looks like a formula is defused."""
     file_name = f"windlass-{name}-{datetime.now(UTC):%Y-%m-%d}.csv"
     return send_download(request, file_name, "text/csv; charset=utf-8", lambda: _write_blocks(columns, rows))
+
+
+def describe_filters(request: HttpRequest) -> dict[str, str]:
+    """Return the filters in the address as a detail for the audit log: none without any. What was searched for is left out: in
+    a container's log it can be a secret."""
+    chosen = [(name, value) for name, value in request.GET.items() if value and name != "q"]
+    return {"filters": urlencode(chosen)[:500]} if chosen else {}
 
 
 class _Line:

@@ -1,13 +1,17 @@
 """Middleware for pages that trigger links skip: a link has no session, user or page, and is called by the thousand."""
 
-from typing import Any
+from typing import Any, cast
 
 from csp.middleware import CSPMiddleware
-from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.middleware import AuthenticationMiddleware, get_user
+from django.contrib.auth.models import User
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject
+
+from console.pages.shared.polling import STATE_HEADER
 
 LINKS = {"/hook/trigger", "/hook/trigger/"}
 
@@ -32,7 +36,19 @@ class PageSessions(PagesOnly, SessionMiddleware):
 
 
 class PageUsers(PagesOnly, AuthenticationMiddleware):
-    pass
+    """Finds the user when a view asks for it. That is a use of the session, unless an open page refreshes itself."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.user = cast(User, SimpleLazyObject(lambda: find_user(request)))
+
+
+def find_user(request: HttpRequest) -> Any:
+    user = get_user(request)
+    if user.is_authenticated and STATE_HEADER not in request.headers:
+        session: Any = request.session
+        session.note_use()
+    return user
 
 
 class PageMessages(PagesOnly, MessageMiddleware):

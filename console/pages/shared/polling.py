@@ -2,7 +2,8 @@
 
 A response to htmx carries a strong hash of its piece in the header `Windlass-State`. console.js sends the hash back with the
 next poll, and an unchanged piece gets 204 without a body. The hash leaves out what differs in every rendering: the words
-inside `<time>`, which console.js keeps fresh, and the CSRF tokens of forms.
+inside `<time>`, which console.js keeps fresh, and the CSRF tokens of forms. An open page sends the header with every request
+that it makes by itself, empty if it knows no hash.
 """
 
 import hashlib

@@ -12,15 +12,20 @@ from django.shortcuts import render
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
-from clusters.access.audit import ACTIONS
+from clusters.access.audit import ACTIONS, record_act
 from clusters.models import AuditEntry
-from console.pages.shared.exports import send_csv
+from console.pages.shared.exports import describe_filters, send_csv
 from console.pages.shared.keyset import take_older
 from console.pages.shared.page import console_page, is_partial, list_visible, read_query, require
 
 PAGE_SIZE = 50  # rows
 EXPORT_CHUNK = 1000  # rows of one query
-COLUMNS = ("time", "user", "address", "action", "target type", "target id", "target", "cluster", "details")
+COLUMNS = ("time", "user", "address", "action", "target type", "target id", "target", "cluster", "details", "count", "last")
+
+SHOWN = (
+    *("time", "actor", "address", "action", "target_type", "target_id", "target", "details", "count", "last_at"),
+    "cluster__name",
+)
 
 
 @dataclass(frozen=True)
@@ -87,13 +92,12 @@ def audit_export(request: HttpRequest) -> HttpResponseBase:
     """Stream all entries that match the filters, newest first."""
     require(request, "clusters.view_auditentry")
     rows = _list_entries(request, AuditFilters.from_request(request))
+    record_act(request, "audit.export", **describe_filters(request))
     return send_csv(request, "audit", COLUMNS, map(_entry_cells, _read_all(rows)))
 
 
 def _list_entries(request: HttpRequest, filters: AuditFilters) -> QuerySet[AuditEntry]:
-    rows = AuditEntry.objects.select_related("cluster").only(
-        "time", "actor", "address", "action", "target_type", "target_id", "target", "details", "cluster__name"
-    )
+    rows = AuditEntry.objects.select_related("cluster").only(*SHOWN)
     return filters.apply(list_visible(request, rows)).order_by("-time", "-pk")
 
 
@@ -109,9 +113,11 @@ def _read_all(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:
 
 
 def _entry_cells(entry: AuditEntry) -> tuple[Any, ...]:
-    details = "; ".join(f"{name}: {value}" for name, value in entry.shown_details)
+    changes = [f"{name}: {new}" if old is None else f"{name}: {old} → {new}" for name, old, new in entry.shown_changes]
+    details = "; ".join([*changes, *(f"{name}: {value}" for name, value in entry.shown_details)])
+    counted = (entry.count, entry.last_at.isoformat(timespec="seconds") if entry.last_at else "")
     about = (entry.target_type, entry.target_id, entry.target, entry.cluster or "")
-    return (entry.time.isoformat(timespec="seconds"), entry.actor, entry.address or "", entry.action, *about, details)
+    return (entry.time.isoformat(timespec="seconds"), entry.actor, entry.address or "", entry.action, *about, details, *counted)
 
 
 def _read_date(request: HttpRequest, name: str) -> date | None:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 from clusters.access.audit import record_act
 from console.pages.shared.context import THEME_COOKIE, THEMES
 from console.pages.shared.page import console_page
+from console.pages.users.first_password import CHANGE_PASSWORD
 from console.pages.users.forms import OwnPasswordForm
 
 
@@ -36,10 +37,15 @@ class PasswordView(PasswordChangeView):
     success_url = reverse_lazy("overview")
     extra_context = {"title": "Change password"}
 
+    def get_template_names(self) -> list[str]:
+        """Show the form alone until the first password is changed."""
+        return ["console/users/password_first.html" if CHANGE_PASSWORD in self.request.session else self.template_name]
+
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         with transaction.atomic():
             response = super().form_valid(form)
-            record_act(self.request, "user.change", form.user, fields=["password"])
+            record_act(self.request, "user.change", form.user, changes={"password": "changed"})
+        self.request.session.pop(CHANGE_PASSWORD, None)
         messages.success(self.request, "Your password was changed. Your other sessions have ended.")
         return response
 

@@ -1,25 +1,34 @@
-"""Record sign-ins, failed sign-ins and sign-outs in the audit log."""
+"""Record sign-ins, failed sign-ins and sign-outs in the audit log, and note in a session when it began."""
 
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 
 from clusters.access.audit import record
+from clusters.access.counted_acts import counted_acts
 from clusters.callers import client_address
+from console.pages.users.first_password import CHANGE_PASSWORD, has_first_password
+from console.sessions import SIGNED_IN_AT
 
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
     record(user, "sign_in", address=client_address(request))
+    request.session[SIGNED_IN_AT] = timezone.now().timestamp()
+    if has_first_password(user):
+        request.session[CHANGE_PASSWORD] = True
 
 
 @receiver(user_login_failed)
 def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """Record the name that was tried. Django has replaced the password with stars, and no part of it is kept."""
+    """Record the name that was tried, and count repetitions. Django has replaced the password with stars, and no part of it is
+    kept."""
     address = client_address(request) if request else None
-    record(None, "sign_in.fail", actor=str(credentials.get("username") or "").replace("\0", ""), address=address)
+    actor = str(credentials.get("username") or "").replace("\0", "")
+    counted_acts.count(None, "sign_in.fail", actor=actor, address=address)
 
 
 @receiver(user_logged_out)

@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from clusters.access.administrators import ROLE_GROUPS, LockedOut, find_role, keep_administrators, may_manage, set_role
-from clusters.access.audit import record_act
+from clusters.access.audit import record_act, record_change
+from clusters.access.changes import list_changes, read_stored_values
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import Role
 from console.pages.shared.page import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
@@ -65,7 +66,8 @@ def user_role(request: HttpRequest, user_id: int) -> HttpResponse:
     try:
         with keep_administrators(request.user):
             set_role(shown, role)
-            record_act(request, "user.change", shown, role=_name_role(role), former=_name_role(former))
+            changes = list_changes({"role": _name_role(former)}, {"role": _name_role(role)})
+            record_act(request, "user.change", shown, changes=changes)
     except LockedOut as error:
         messages.error(request, f"{error} Nothing was changed.")
     else:
@@ -82,11 +84,12 @@ def user_switch(request: HttpRequest, user_id: int) -> HttpResponse:
     if request.method != "POST":
         context = {"title": "Deactivate user", "shown": shown, "crumbs": _users_crumbs(shown)}
         return render_dialog(request, "console/users/_user_switch.html", context)
-    shown.is_active = request.POST.get("active") == "1"
+    was_active, shown.is_active = shown.is_active, request.POST.get("active") == "1"
     try:
         with keep_administrators(request.user):
             shown.save(update_fields=["is_active"])
-            record_act(request, "user.change", shown, active=shown.is_active)
+            changes = list_changes({"active": was_active}, {"active": shown.is_active})
+            record_act(request, "user.change", shown, changes=changes)
     except LockedOut as error:
         messages.error(request, f"{error} Nothing was changed.")
     else:
@@ -102,7 +105,7 @@ def user_password(request: HttpRequest, user_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             form.save()
-            record_act(request, "user.change", shown, fields=["password"])
+            record_act(request, "user.change", shown, changes={"password": "changed"})
         messages.success(request, f"{shown} has a new password and is signed out everywhere.")
         return redirect_to(request, "user", shown.pk)
     context = {"title": "Set password", "shown": shown, "form": form, "crumbs": _users_crumbs(shown)}
@@ -120,8 +123,10 @@ def grant_create(request: HttpRequest, user_id: int) -> HttpResponse:
         return _render_user(request, shown, grant_form=form)
     cluster, role = form.cleaned_data["cluster"], form.cleaned_data["role"]
     with transaction.atomic():
+        former = ClusterGrant.objects.filter(user=shown, cluster=cluster).first()
+        before = read_stored_values(former, ["role"]) if former else {}
         grant, added = ClusterGrant.objects.update_or_create(user=shown, cluster=cluster, defaults={"role": role})
-        record_act(request, "grant.add" if added else "grant.change", grant, user=shown.username, role=role)
+        record_change(request, "grant.add" if added else "grant.change", grant, before, ["role"], user=shown.username)
     messages.success(request, f"{shown} is {grant.get_role_display()} on {cluster}.")
     return redirect_to(request, "user", shown.pk)
 

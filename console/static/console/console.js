@@ -378,8 +378,8 @@
     });
   }
 
-  document.addEventListener("htmx:configRequest", ({ detail }) => {
-    if (isPoll(detail) && states.has(detail.target)) detail.headers[STATE] = states.get(detail.target);
+  document.addEventListener("htmx:configRequest", ({ detail }) => { // the header also says that nobody made this request
+    if (isPoll(detail)) detail.headers[STATE] = states.get(detail.target) ?? "";
   });
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (!isPoll(detail)) awaited.set(detail.target, detail.xhr);

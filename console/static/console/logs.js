@@ -174,10 +174,14 @@
       this.asking = new AbortController();
       const { signal } = this.asking;
       const query = this.query(["since", "only"]);
-      if (this.cursor) query.set("cursor", this.cursor);
+      const headers = { Accept: "application/json" };
+      if (this.cursor) {
+        query.set("cursor", this.cursor);
+        headers["Windlass-State"] = ""; // nobody made this request: it keeps no session alive
+      }
       let answer = { problem: "Cannot reach the console." };
       try {
-        const response = await fetch(`${this.root.dataset.logs}?${query}`, { signal, headers: { Accept: "application/json" } });
+        const response = await fetch(`${this.root.dataset.logs}?${query}`, { signal, headers });
         if (response.redirected || response.status === 403 || response.status === 404) {
           window.location.reload(); // signed out, or it no longer exists
           return;

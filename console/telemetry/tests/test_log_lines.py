@@ -17,6 +17,7 @@ from clusters.tests.users import make_user
 from console.telemetry.log_lines import build_logging
 from triggers.calls import nudges
 from triggers.calls.accept import accept_call
+from triggers.hook.outcome_tokens import make_outcome_token
 from triggers.models import CallState, TriggerCall
 from triggers.run import lease, runner
 from triggers.tests.calling import PATH, link_parameters, request_of
@@ -128,6 +129,21 @@ class TestRequestId:
             client.get("/nothing/")
         assert [(line["path"], line["status"]) for line in read(stream)] == [("/metrics", 404), ("/nothing/", 404)]
 
+    def test_a_long_path_makes_no_long_line(self, client):
+        with lines_of(level="INFO") as stream:
+            for path in ("/nothing/" + "x" * 50_000, "/hook/registry/" + "x" * 50_000, "/hook/calls/" + "é" * 50_000):
+                assert client.get(path).status_code == 404
+        assert len(read(stream)) == 3
+        assert max(map(len, stream.getvalue().splitlines())) < 4000
+
+    def test_the_token_of_an_outcome_is_hidden_where_a_library_quotes_its_address(self, client, published):
+        answer = client.get(PATH, query_params=link_parameters(TriggerFactory())).json()
+        with lines_of() as stream:
+            client.get(answer["statusUrl"].removeprefix("http://testserver"))
+            log.error("GET %s failed", answer["statusUrl"])
+        assert answer["statusUrl"].rpartition("=")[2] not in stream.getvalue()
+        assert "token=…" in stream.getvalue()
+
     def test_a_call_that_failed_is_no_defect_of_the_console(self, client, monkeypatch, published):
         def end(call_id, seconds):
             TriggerCall.objects.filter(pk=call_id).update(state=CallState.FAILED)
@@ -211,6 +227,8 @@ def test_no_secret_is_in_any_line(client, settings, monkeypatch, failing_engine)
         client.get(PATH, query_params={"triggerUrl": link["triggerUrl"]}, headers={"X-Trigger-Secret": trigger.secret})
         call = TriggerCall.objects.order_by("queued_at").first()
         client.get(f"/hook/calls/{call.pk}", query_params={"secret": trigger.secret})
+        outcome_token = make_outcome_token(call.pk, trigger.secret)
+        client.get(f"/hook/calls/{call.pk}", query_params={"token": outcome_token})
         runner.run_next_call(call.application_id)
         # Registries.
         body = {"host": "registry.example.com", "user": "robot", "password": "planted-registry"}
@@ -229,6 +247,15 @@ def test_no_secret_is_in_any_line(client, settings, monkeypatch, failing_engine)
     text = stream.getvalue()
     for event in ("call accepted", "call ended", "broker away", "delivery", "operation", "trigger.reveal", "sign_in.fail"):
         assert event in text, event
-    secrets = {trigger.secret, rotated["secret"], wrong, token, basic, settings.SECRET_KEY, settings.ENCRYPTION_KEY}
+    secrets = {
+        trigger.secret,
+        outcome_token,
+        rotated["secret"],
+        wrong,
+        token,
+        basic,
+        settings.SECRET_KEY,
+        settings.ENCRYPTION_KEY,
+    }
     found = [secret for secret in (*secrets, "planted") if secret in text]
     assert found == [], [line for line in text.splitlines() if any(secret in line for secret in found)]

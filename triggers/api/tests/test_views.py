@@ -83,6 +83,19 @@ def test_a_trigger_acts_on_alerts_that_fire_unless_it_says_otherwise(admin):
     assert changed.json()["alert_state"] == "firing"
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded"])
+def test_get_can_be_excluded_and_stays_so_where_it_is_not_sent(admin, content_type):
+    created = admin.post("/api/v1/triggers/", {"application": ApplicationFactory().pk, "action": "redeploy"}).json()
+    assert created["post_only"] is False
+    path = f"/api/v1/triggers/{created['id']}/"
+    bodies = {
+        "application/json": ('{"post_only": true}', '{"name": "n"}', '{"post_only": false}'),
+        "application/x-www-form-urlencoded": ("post_only=true", "name=n", "post_only=false"),
+    }
+    for body, expected in zip(bodies[content_type], (True, True, False), strict=True):
+        assert admin.generic("PATCH", path, body, content_type=content_type).json()["post_only"] is expected
+
+
 @override_settings(PUBLIC_URL="https://windlass.example.com")
 def test_the_link_has_the_public_address(admin):
     row = admin.post(f"/api/v1/triggers/{TriggerFactory().pk}/reveal/").json()
@@ -311,6 +324,8 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "completed_at",
         "cancel_requested_at",
         "cancelled_by",
+        "repeated",
+        "repeated_at",
         "plan",
         "progress",
         "events",
@@ -328,6 +343,14 @@ def test_a_call_has_exactly_the_documented_fields(reader):
     }
     assert (body["id"], body["trigger"], body["plan"]) == (str(call.pk), call.trigger_id, "pull app:1")
     assert [(event["operation"], event["text"]) for event in body["events"]] == [("pull", "pulled app:1")]
+    assert (body["repeated"], body["repeated_at"]) == (0, None)
+
+
+def test_a_call_says_how_many_were_counted_on_it(reader):
+    now = timezone.now()
+    call = TriggerCallFactory(state=CallState.REJECTED, repeated=412, repeated_at=now)
+    body = reader.get(f"/api/v1/calls/{call.pk}/").json()
+    assert (body["repeated"], body["repeated_at"][:19]) == (412, now.isoformat()[:19])
 
 
 def test_calls_are_filtered_and_newest_first(reader):

@@ -27,6 +27,18 @@ def test_a_span_includes_its_first_moment_and_not_that_of_the_next_one():
     assert count_calls([NOON, NOON + HOUR]) == {(0, "succeeded"): 2, (1, "succeeded"): 1, (1, "failed"): 1}
 
 
+def test_of_rejected_calls_those_without_a_row_of_their_own_count_too():
+    trigger = TriggerFactory()
+    for moment, repeated in ((NOON, 5), (NOON, None), (NOON + HOUR, 0)):
+        TriggerCallFactory(trigger=trigger, queued_at=moment, state=CallState.REJECTED, repeated=repeated)
+    add(trigger, NOON)
+    moments = [NOON, NOON + HOUR]
+    expected = {(0, "rejected"): 7, (0, "succeeded"): 1, (1, "rejected"): 1}
+    assert count_calls(moments) == expected
+    counted = count_calls_of(TRIGGER, Trigger.objects.filter(pk=trigger.pk), moments)
+    assert counted == {(trigger.pk, *key): number for key, number in expected.items()}
+
+
 def test_each_row_is_counted_separately():
     busy, calm, other = TriggerFactory(), TriggerFactory(), TriggerFactory()
     for number in range(3):

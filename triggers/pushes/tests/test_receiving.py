@@ -18,7 +18,7 @@ from triggers.models import CallState, Decision, Delivery, TriggerCall
 from triggers.payloads.tests.small_senders import sign
 from triggers.pushes import settling
 from triggers.pushes.receiving import Message, replay_delivery
-from triggers.pushes.tests.messages import APP, NEW, NEWER, OLD, decisions, end_calls, make_trigger, push, send
+from triggers.pushes.tests.messages import APP, NEW, NEWER, OLD, decisions, end_calls, make_trigger, message, push, send
 from triggers.tests.calling import link_parameters
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
@@ -186,6 +186,83 @@ class TestSignatures:
         assert decisions(send(client, registry, body, headers={"X-Signature": sign(body.encode(), "")})) == ["image"]
 
 
+class TestSignedMeansSigned:
+    """Whoever knows one registry's link cannot speak in the name of another one that signs its messages."""
+
+    SIGNED = "signed.example.com"
+
+    @pytest.fixture
+    def signing(self):
+        return Registry.objects.create(host=self.SIGNED, aliases="signed.internal:5000", signing_secret="quill")
+
+    @pytest.fixture
+    def trigger(self, signing):
+        return make_trigger(image=f"{self.SIGNED}/team/app:1", subscribed=f"{self.SIGNED}/team/app")
+
+    @pytest.mark.parametrize("sender", ["harbor", "relay", "quay"])
+    @pytest.mark.parametrize("host", [SIGNED, "signed.internal:5000", "SIGNED.example.com"])
+    @pytest.mark.parametrize("own_secret", ["", "pen"])
+    def test_another_registrys_link_does_not_count(self, client, registry, trigger, sender, host, own_secret):
+        Registry.objects.filter(pk=registry.pk).update(signing_secret=own_secret)
+        body = push(name=f"{host}/team/app", sender=sender)
+        response = send(client, registry, body, headers={"X-Signature": sign(body.encode(), "pen")})
+        assert (response.status_code, response.json()["code"]) == (401, "401")
+        (line,) = response.json()["lines"]
+        assert (line["image"], line["decision"]) == (f"{self.SIGNED}/team/app", "bad_signature")
+        assert (
+            line["message"]
+            == response.json()["message"]
+            == (
+                "Not triggered: a signing secret is stored for signed.example.com, and the message is not signed with it. "
+                "Pushes to signed.example.com count at its own inbound link."
+            )
+        )
+        assert not trigger.calls.exists()
+        delivery = Delivery.objects.get()
+        assert (delivery.decision, [line.decision for line in delivery.lines.all()]) == ("bad_signature", ["bad_signature"])
+        assert replay_delivery(delivery, make_user("ann")).decision == "unreadable"
+        assert not trigger.calls.exists()
+
+    def test_a_relay_that_signs_with_the_others_own_secret_is_believed(self, client, registry, trigger):
+        body = push(name=f"{self.SIGNED}/team/app", sender="relay")
+        assert decisions(send(client, registry, body, headers={"X-Signature": sign(body.encode(), "quill")})) == ["triggered"]
+        assert trigger.calls.count() == 1
+
+    def test_its_own_link_counts_by_any_of_its_names(self, client, signing, trigger):
+        for number, host in enumerate((self.SIGNED, "signed.internal:5000")):
+            body = push(name=f"{host}/team/app", digest=(NEW, NEWER)[number])
+            assert send(client, signing, body).status_code == 401
+            assert decisions(send(client, signing, body, headers={"X-Signature": sign(body.encode(), "quill")})) == [
+                "triggered"
+            ]
+
+    def test_what_else_a_message_names_is_still_decided(self, client, registry, trigger):
+        mine = make_trigger()
+        other = make_trigger(image="plain.example.com/app:1", subscribed="plain.example.com/app")
+        Registry.objects.create(host="plain.example.com")
+        names = (f"{self.SIGNED}/team/app", APP, "plain.example.com/app")
+        body = message(*((name, "1", NEW) for name in names), sender="relay")
+        response = send(client, registry, body)
+        assert sorted(decisions(response)) == ["bad_signature", "triggered", "triggered"]
+        assert [row.calls.count() for row in (trigger, mine, other)] == [0, 1, 1]
+        replay = replay_delivery(Delivery.objects.get(), make_user("ann"))
+        assert sorted(replay.lines.values_list("image", flat=True)) == sorted(names[1:])
+
+    def test_a_triggers_own_link_is_authorised_by_its_own_secret(self, client, trigger):
+        body = push(name=f"{self.SIGNED}/team/app")
+        response = client.post("/hook/trigger", body, content_type="application/json", query_params=link_parameters(trigger))
+        assert decisions(response) == ["triggered"]
+
+    def test_the_reader_of_a_page_sees_why(self, client, registry, trigger):
+        send(client, registry, push(name=f"{self.SIGNED}/team/app", sender="relay"))
+        delivery = Delivery.objects.get()
+        client.force_login(make_user("boss", is_superuser=True))
+        for address in ("/deliveries/", f"/deliveries/{delivery.pk}/"):
+            page = client.get(address).content.decode()
+            assert "Bad signature" in page
+            assert "a signing secret is stored for signed.example.com" in page
+
+
 class TestOwnLink:
     @pytest.mark.parametrize(
         ("name", "tag", "digest", "subscribed", "decision"),
@@ -271,11 +348,11 @@ class TestReplay:
 
 def test_the_answer_takes_a_bounded_number_of_queries(client, registry, django_assert_num_queries):
     """Registry; begin; hosts; subscriptions; changing; services; newest line; id; call: savepoint, id, covering, queue
-    length, insert, release; delivery; lines; commit."""
+    length, insert, release; delivery; lines; commit. One that makes no call: the link's rows of this minute too."""
     make_trigger()
     for _ in range(5):
         make_trigger(image="other:1", subscribed="docker.io/library/other")
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         assert decisions(send(client, registry, push(name="team/none", id="a"))) == ["image"]
     with django_assert_num_queries(17 + 2 * connection.features.has_select_for_update):
         assert decisions(send(client, registry, push(id="b"))) == ["triggered"]

@@ -33,5 +33,5 @@ class RecordedApi:
 def make_client(api, credentials=no_credentials):
     client = EngineClient.__new__(EngineClient)
     client.endpoint, client.address, client.api = EngineEndpoint("unix:///run/docker.sock"), "unix:///run/docker.sock", api
-    client.credentials = credentials
+    client.credentials, client.withheld = credentials, {}
     return client

@@ -9,7 +9,7 @@ SPEC = {"TaskTemplate": {"ContainerSpec": {"Image": "app:1"}}}
 
 
 def test_credentials_that_cannot_be_read_are_a_failed_pull_and_send_no_request():
-    def fail(reference):
+    def fail(reference, endpoint):
         raise RegistryError("The credential helper ecr-login is not installed.", "helper_failed")
 
     client = make_client(RecordedApi({}), fail)

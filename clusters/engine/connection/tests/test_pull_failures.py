@@ -28,3 +28,21 @@ def test_pull_failures_are_told_apart(message, code):
     error = classify_pull_failure("app:1", message)
     assert error.code == code
     assert error.message.startswith("app:1 could not be pulled: ")
+
+
+WHY = "The credentials stored for r may not go to cluster c."
+
+
+@pytest.mark.parametrize(
+    ("message", "end"),
+    [
+        ("no basic auth credentials", f"no basic auth credentials. {WHY}"),
+        ("manifest unknown", f"manifest unknown. Check the image's name, and that this tag was pushed. {WHY}"),
+        ("toomanyrequests", f"toomanyrequests. Wait, or store credentials with a higher limit for its registry. {WHY}"),
+        ("no space left on device", "no space left on device."),
+    ],
+)
+def test_why_credentials_were_withheld_is_said_where_they_might_have_helped(message, end):
+    error = classify_pull_failure("app:1", message, withheld=WHY)
+    assert error.message == f"app:1 could not be pulled: {end}"
+    assert error.withheld == WHY

@@ -1,6 +1,7 @@
 import base64
 import json
 
+from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.connection.tests.recorded_api import RecordedApi, make_client
 
 SPEC = {"Name": "web", "TaskTemplate": {"ContainerSpec": {"Image": "registry.example.com/web:1@sha256:" + "a" * 64}}}
@@ -28,7 +29,10 @@ def test_without_credentials_swarm_keeps_its_own(monkeypatch):
 def test_stored_credentials_are_read_each_time_after_given_ones_and_before_the_docker_config(monkeypatch):
     monkeypatch.setattr("docker.auth.get_config_header", lambda api, registry: b"config")
     asked, answers = [], [{"username": "me", "password": "1"}, {"username": "me", "password": "2"}, None]
-    client = make_client(RecordedApi({}), lambda reference: asked.append(reference) or answers.pop(0))
+    client = make_client(
+        RecordedApi({}),
+        lambda reference, endpoint: asked.append(reference) or PullCredentials(answers.pop(0), may_use_config=True),
+    )
     sent = []
     for auth in (None, {"username": "given"}, None, None):
         client.update_service("id1", 7, SPEC, auth)

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from clusters.engine import retry
+from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
@@ -108,14 +109,14 @@ def test_credentials_are_read_for_each_pull_and_nothing_is_touched_while_they_ar
     fake.private["app:2"] = "me:right"
     fake.publish("app:2")
     answers = [None, {"username": "me", "password": "wrong"}, {"username": "me", "password": "right"}]
-    fake.credentials = lambda reference: answers.pop(0)
+    fake.credentials = lambda reference, endpoint: PullCredentials(answers.pop(0))
     states = [redeploy(fake, Intent(tag="2")) for _ in range(3)]
     assert [outcome.state for outcome in states] == ["failed", "failed", "succeeded"]
     assert states[0].reason == states[1].reason == "pull_unauthorized"
 
 
 def test_nothing_is_touched_if_credentials_cannot_be_read(fake):
-    def fail(reference):
+    def fail(reference, endpoint):
         raise RegistryError("The credential helper ecr-login did not answer within 10 s.", "helper_failed")
 
     fake.credentials = fail

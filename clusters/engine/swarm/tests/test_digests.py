@@ -1,5 +1,6 @@
 import pytest
 
+from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineUnreachable, PullFailed
@@ -32,13 +33,13 @@ def test_a_refused_login_is_reported_and_the_nodes_resolve_the_tag(fake):
 
 def test_credentials_that_are_refused_for_a_known_image_touch_nothing(fake):
     fake.private["web:1"] = "me:right"
-    fake.credentials = lambda reference: {"username": "me", "password": "wrong"}
+    fake.credentials = lambda reference, endpoint: PullCredentials({"username": "me", "password": "wrong"})
     drive = run(fake)
     assert (drive.outcome.state, drive.outcome.reason) == ("failed", "pull_unauthorized")
     assert count(fake, "update service") == 0
 
 
-def fail_to_read(reference):
+def fail_to_read(reference, endpoint):
     raise RegistryError("The credential helper ecr-login did not answer within 10 s.", "helper_failed")
 
 
@@ -60,7 +61,7 @@ def test_credentials_that_cannot_be_read_touch_nothing(fake, act):
 
 def test_credentials_are_read_again_for_the_lookup_and_for_each_update(fake):
     asked = []
-    fake.credentials = lambda reference: asked.append(reference.partition("@")[0])
+    fake.credentials = lambda reference, endpoint: asked.append(reference.partition("@")[0]) or PullCredentials()
     run(fake)
     assert sorted(asked) == ["api:1", "api:1", "web:1", "web:1"]
     run(fake, Target("shop", "stack", "web"), replicas=3)

@@ -29,6 +29,19 @@ class TestCallPage:
     def test_it_opens_with_one_sentence(self, reader, fleet):
         assert reader.get(f"/calls/{fleet.call.pk}/").context["summary"] == "Failed after 2.0 s: Nothing was touched."
 
+    def test_a_rejected_call_says_how_many_were_counted_on_it_on_every_page(self, reader, fleet):
+        more = {"repeated": 412, "repeated_at": timezone.now(), "message": "This trigger is disabled.", "reason": "disabled"}
+        call = TriggerCallFactory(trigger=fleet.trigger, state=CallState.REJECTED, **more)
+        page = reader.get(f"/calls/{call.pk}/")
+        assert page.context["summary"] == (
+            "Rejected: This trigger is disabled. And 412 more in the same minute for the same reason."
+        )
+        assert "412 more in the same minute, the last one" in words_of(page)
+        for address in ("/activity/", f"/applications/{fleet.application.pk}/?tab=activity"):
+            assert 'title="and 412 more in the same minute">+412</span>' in text_of(reader.get(address))
+        export = b"".join(reader.get("/activity/export/?state=rejected").streaming_content).decode()
+        assert export.splitlines()[1].endswith("This trigger is disabled.,412")
+
     def test_a_coalesced_call_names_the_one_that_covers_it(self, reader, fleet):
         covered = TriggerCall.objects.create(
             application=fleet.application,

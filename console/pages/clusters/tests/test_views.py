@@ -6,7 +6,7 @@ from clusters.connection_check import AddressFacts, ConnectionFacts
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.inspection.listing import EngineFacts
 from clusters.models import AuditEntry, Cluster
-from clusters.tests.factories import ClusterFactory
+from clusters.tests.factories import ClusterFactory, RegistryFactory
 from console.pages.tests.hostile import HOSTILE, IsolationChecker, TagCollector
 from console.pages.tests.reading import text_of, words_of
 
@@ -166,6 +166,19 @@ class TestFirstRun:
         response = reader.post("/clusters/local/")
         assert "Permission denied." in response.content.decode()
         assert not Cluster.objects.exists()
+
+    def test_one_click_allows_the_registries_that_the_form_would(self, reader, local, monkeypatch):
+        monkeypatch.setattr("clusters.connection_check.check_connection", lambda endpoint: object())
+        registry = RegistryFactory()
+        reader.post("/clusters/local/")
+        added = Cluster.objects.get()
+        assert list(added.registries.all()) == [registry]
+        assert added.uses_docker_config
+
+    def test_a_socket_that_the_environment_does_not_allow_is_not_offered(self, reader, local, settings):
+        settings.ENGINE_SOCKETS = ["/srv/docker.sock"]
+        assert "/clusters/local/" not in reader.get("/clusters/").content.decode()
+        assert reader.post("/clusters/local/")["Location"] == "/clusters/new/"
 
     def test_an_engine_that_no_longer_answers_leads_to_the_form(self, reader):
         assert reader.post("/clusters/local/")["Location"] == "/clusters/new/"

@@ -18,9 +18,9 @@ def shop(db):
     return ApplicationFactory(cluster=ClusterFactory(name="harbour"), name="shop")
 
 
-def add_call(application, age=timedelta(), state=CallState.SUCCEEDED):
+def add_call(application, age=timedelta(), state=CallState.SUCCEEDED, **fields):
     trigger = application.triggers.first() or TriggerFactory(application=application)
-    return TriggerCallFactory(trigger=trigger, queued_at=timezone.now() - age, state=state)
+    return TriggerCallFactory(trigger=trigger, queued_at=timezone.now() - age, state=state, **fields)
 
 
 class TestChart:
@@ -64,9 +64,12 @@ class TestOverview:
         for age in (0, 1, 2):
             add_call(shop, timedelta(hours=age), state=CallState.FAILED if age else CallState.SUCCEEDED)
         for _ in range(5):
-            add_call(calm, timedelta(days=2))
+            add_call(calm, timedelta(days=2), state=CallState.REJECTED, repeated=9)
         found = reader.get("/").context["most_called"]
         assert [(one.name, one.call_count, one.broken_count) for one in found] == [("shop", 3, 2), ("calm", 1, 0)]
+        add_call(calm, state=CallState.REJECTED, repeated=9)
+        found = reader.get("/").context["most_called"]
+        assert [(one.name, one.call_count, one.broken_count) for one in found] == [("calm", 11, 0), ("shop", 3, 2)]
 
     def test_the_chart_has_a_text_and_no_style(self, reader, shop):
         add_call(shop)

@@ -45,6 +45,16 @@ class TestList:
         row = shown(reader)[0]
         assert (row.pk, row.line.tag, row.others) == (delivery.pk, "2", 2)
 
+    def test_a_row_and_its_page_say_how_many_were_counted_on_it(self, reader, fleet):
+        more = {"repeated": 412, "repeated_at": timezone.now()}
+        delivery = add_delivery(fleet, 0, decision=Decision.SIGNATURE, message="The signature is wrong.", **more)
+        for address in ("/deliveries/", f"/registries/{fleet.registry.pk}/"):
+            page = reader.get(address).content.decode()
+            assert 'title="and 412 more in the same minute">+412</span>' in page
+        page = reader.get(f"/deliveries/{delivery.pk}/").content.decode()
+        assert "And 412 more in the same minute with the same decision, which were only counted" in page
+        assert "412 more in the same minute, the last one" in page
+
     @pytest.mark.parametrize(
         ("query", "found"),
         [

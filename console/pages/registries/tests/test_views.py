@@ -82,7 +82,8 @@ class TestForm:
         assert response["Location"] == f"/registries/{added.pk}/"
         assert (added.host, added.password) == ("harbor.example.com", "typed password")
         entry = AuditEntry.objects.get(action="registry.add")
-        assert (entry.target, entry.details) == ("harbor.example.com", {})
+        assert (entry.target, entry.details["changes"]["password"]) == ("harbor.example.com", "set")
+        assert "typed password" not in str(entry.details)
 
     def test_a_kind_that_has_one_host_needs_none_typed(self, reader):
         reader.post("/registries/new/", {"kind": "dockerhub", "host": ""})
@@ -116,8 +117,11 @@ class TestForm:
         reader.post(f"/registries/{registry.pk}/edit/", settings_of(registry, username="", remove_password="on"))
         registry.refresh_from_db()
         assert registry.password == ""
-        fields = [entry.details["fields"] for entry in AuditEntry.objects.filter(action="registry.change").order_by("pk")]
-        assert fields == [["remove_signing_secret"], ["username", "remove_password"]]
+        entries = AuditEntry.objects.filter(action="registry.change").order_by("pk")
+        assert [entry.details["changes"] for entry in entries] == [
+            {"signing_secret": "removed"},
+            {"username": ["robot", ""], "password": "removed"},
+        ]
 
     @pytest.mark.parametrize("elsewhere", [{"host": "elsewhere.example"}, {"aliases": "elsewhere.example"}])
     def test_a_stored_password_goes_to_no_other_host(self, reader, registry, fake_registry, elsewhere):
@@ -292,5 +296,6 @@ class TestAdmin:
         response = admin_client.post(f"/admin/triggers/trigger/{trigger.pk}/change/", body)
         assert response.status_code == 302, response.context["errors"]
         kept.refresh_from_db()
-        assert (kept.repository, kept.condition) == ("docker.io/team/app", "every")
-        assert AuditEntry.objects.latest("pk").details["fields"] == ["subscriptions"]
+        assert (kept.repository, kept.condition) == (fleet.subscription.repository, "every")  # no registry vouches for another
+        (changed,) = AuditEntry.objects.latest("pk").details["images_changed"]
+        assert changed.endswith(f" → {kept.repository}: every tag")

@@ -6,11 +6,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
+from clusters.access.audit import record_act
 from clusters.engine.errors import EngineError
 from clusters.engine.logs.cursor import LogCursor
 from clusters.models import Application, Container, Service
 from clusters.waits import wait_for_engine
 from console.pages.shared.downloads import send_download
+from console.pages.shared.exports import describe_filters
 from console.pages.shared.logs.log_panel import (
     LogQuery,
     Row,
@@ -78,6 +80,7 @@ def send_file(request: HttpRequest, row: Row) -> HttpResponseBase:
     def open_file() -> Iterator[str]:
         with wait_for_engine(target.endpoint.cluster_uid):
             client = open_log_engine(target.endpoint)
+        record_act(request, "logs.download", row, **describe_filters(request))
         return write_file(client, target, query)
 
     try:

@@ -11,38 +11,39 @@ from console.pages.shared.quoting import quote_groovy, quote_yaml, write_yaml_bl
 SECRET_VARIABLE = "WINDLASS_SECRET"  # noqa: S105 - a name
 SECRET_CREDENTIAL = "windlass-secret"  # noqa: S105 - a name
 WAIT = 300  # seconds that a pipeline waits for the outcome
+POST = "-X POST "  # for a trigger that does not act on GET
 
 
-def write_curl_line(link: str) -> str:
-    """Return a line for a POSIX shell. Unquoted, the shell would cut the link off at its first `&`."""
-    return f"curl {shlex.quote(link)}"
+def write_curl_line(link: str, *, post: bool = False) -> str:
+    """Return a line for a POSIX shell. Unquoted, the shell would cut the link off at its first `&`. `post`: not with GET."""
+    return f"curl {POST if post else ''}{shlex.quote(link)}"
 
 
-def write_pipeline_line(link: str) -> str:
+def write_pipeline_line(link: str, *, post: bool = False) -> str:
     """Return a shell line that fails if the call fails. `link` comes without its secret, which is in the environment."""
-    return f'curl -fsS -H "X-Trigger-Secret: ${SECRET_VARIABLE}" {shlex.quote(f"{link}&wait={WAIT}")}'
+    return f'curl -fsS {POST if post else ""}-H "X-Trigger-Secret: ${SECRET_VARIABLE}" {shlex.quote(f"{link}&wait={WAIT}")}'
 
 
-def write_jenkins_stage(link: str) -> str:
+def write_jenkins_stage(link: str, *, post: bool = False) -> str:
     """Return a stage of a declarative Jenkinsfile. `link` comes without its secret."""
     return f"""stage('Deploy') {{
   steps {{
     withCredentials([string(credentialsId: '{SECRET_CREDENTIAL}', variable: '{SECRET_VARIABLE}')]) {{
-      sh {quote_groovy(write_pipeline_line(link))}
+      sh {quote_groovy(write_pipeline_line(link, post=post))}
     }}
   }}
 }}"""
 
 
-def write_github_step(link: str) -> str:
+def write_github_step(link: str, *, post: bool = False) -> str:
     """Return a step of a GitHub Actions job. `link` comes without its secret."""
     return f"""- name: Deploy
   env:
     {SECRET_VARIABLE}: ${{{{ secrets.{SECRET_VARIABLE} }}}}
-  run: {write_yaml_block(write_pipeline_line(link), 4)}"""
+  run: {write_yaml_block(write_pipeline_line(link, post=post), 4)}"""
 
 
-def write_gitlab_job(link: str) -> str:
+def write_gitlab_job(link: str, *, post: bool = False) -> str:
     """Return a job of a .gitlab-ci.yml. `link` comes without its secret."""
     return f"""deploy:
   stage: deploy
@@ -52,7 +53,7 @@ def write_gitlab_job(link: str) -> str:
   rules:
     - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
   script:
-    - {write_yaml_block(write_pipeline_line(link), 6)}"""
+    - {write_yaml_block(write_pipeline_line(link, post=post), 6)}"""
 
 
 def write_alertmanager_receiver(link: str, *, resolved: bool = False) -> str:

@@ -88,6 +88,8 @@ def describe_terms(trigger: Trigger) -> str:
         terms.append(f"cool-down {trigger.cooldown_seconds} s")
     if trigger.alert_state == AlertState.RESOLVED:
         terms.append("acts when an alert is resolved")
+    if trigger.post_only:
+        terms.append("POST only")
     return ", ".join(terms)
 
 
@@ -114,7 +116,7 @@ def _fill_link(trigger: Trigger, link: str, secret: str) -> TriggerSecrets:
     return TriggerSecrets(
         secret=secret,
         link=link,
-        curl=snippet_texts.write_curl_line(example),
+        curl=snippet_texts.write_curl_line(example, post=trigger.post_only),
         alertmanager=snippet_texts.write_alertmanager_receiver(example, resolved=resolved),
         grafana=snippet_texts.write_grafana_contact_point(example, trigger.public_id, resolved=resolved),
     )
@@ -123,12 +125,13 @@ def _fill_link(trigger: Trigger, link: str, secret: str) -> TriggerSecrets:
 def _list_ways(trigger: Trigger, address: str, masked: TriggerSecrets, secrets: TriggerSecrets | None) -> list[Snippet]:
     """Return the ways to call the trigger. `address` is the link up to its secret."""
     address += _example_parameters(trigger)
+    post = trigger.post_only
     return [
         Snippet("link", "Link", masked.link, True, secrets.link if secrets else ""),
         Snippet("curl", "curl", masked.curl, True, secrets.curl if secrets else ""),
-        Snippet("jenkins", "Jenkinsfile", snippet_texts.write_jenkins_stage(address)),
-        Snippet("github", "GitHub Actions", snippet_texts.write_github_step(address)),
-        Snippet("gitlab", "GitLab CI", snippet_texts.write_gitlab_job(address)),
+        Snippet("jenkins", "Jenkinsfile", snippet_texts.write_jenkins_stage(address, post=post)),
+        Snippet("github", "GitHub Actions", snippet_texts.write_github_step(address, post=post)),
+        Snippet("gitlab", "GitLab CI", snippet_texts.write_gitlab_job(address, post=post)),
         Snippet("alertmanager", "Alertmanager", masked.alertmanager, True, secrets.alertmanager if secrets else ""),
         Snippet("grafana", "Grafana", masked.grafana, True, secrets.grafana if secrets else ""),
     ]

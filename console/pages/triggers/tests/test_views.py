@@ -1,6 +1,7 @@
 """Triggers on the pages: creating, editing, rotating, revealing, switching and deleting them, and their list."""
 
 import shlex
+from copy import copy
 
 import pytest
 from django.utils.html import escape
@@ -171,7 +172,7 @@ class TestEditTrigger:
 
     def test_name_bounds_and_cool_down_change_and_the_link_stays(self, reader, fleet, address):
         AuditEntry.objects.all().delete()
-        trigger = fleet.scaling_trigger
+        trigger, before = fleet.scaling_trigger, copy(fleet.scaling_trigger)
         link = (trigger.public_id, trigger.secret)
         body = {"name": "night shift", "min_replicas": "2", "max_replicas": "9", "cooldown_seconds": "60"}
         assert reader.post(address, body)["Location"] == fleet.pages["application"]
@@ -180,7 +181,12 @@ class TestEditTrigger:
         assert (trigger.public_id, trigger.secret) == link
         entry = AuditEntry.objects.get()
         assert entry.action == "trigger.change"
-        assert entry.details["fields"] == ["cooldown_seconds", "max_replicas", "min_replicas", "name"]
+        assert entry.details["changes"] == {
+            "cooldown_seconds": [before.cooldown_seconds, 60],
+            "max_replicas": [before.max_replicas, 9],
+            "min_replicas": [before.min_replicas, 2],
+            "name": [before.name, "night shift"],
+        }
 
     def test_what_stays_as_it_was_is_neither_saved_nor_recorded(self, reader, fleet, address):
         AuditEntry.objects.all().delete()
@@ -200,7 +206,13 @@ class TestEditTrigger:
 
     def test_a_redeploy_has_no_bounds_and_a_plain_engine_no_choice_on_failure(self, reader, fleet):
         address = f"/triggers/{fleet.trigger.pk}/edit/"
-        assert reader.get(address).context["form"].fields.keys() == {"name", "cooldown_seconds", "tag_pattern", "alert_state"}
+        assert reader.get(address).context["form"].fields.keys() == {
+            "name",
+            "cooldown_seconds",
+            "tag_pattern",
+            "alert_state",
+            "post_only",
+        }
         reader.post(address, {"name": "n", "min_replicas": "2", "on_failure": "pause"})
         fleet.trigger.refresh_from_db()
         assert (fleet.trigger.name, fleet.trigger.min_replicas, fleet.trigger.on_failure) == ("n", None, "rollback")
@@ -213,6 +225,18 @@ class TestEditTrigger:
             trigger.refresh_from_db()
             assert trigger.alert_state == "resolved"
         assert "acts when an alert is resolved" in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
+
+    @pytest.mark.parametrize("which", ["trigger", "scaling_trigger"])
+    def test_get_can_be_excluded_and_stays_so_where_it_is_not_sent(self, reader, fleet, which):
+        trigger = getattr(fleet, which)
+        for sent, stored in (("True", True), (None, True), ("False", False), (None, False)):
+            reader.post(f"/triggers/{trigger.pk}/edit/", {"name": "n"} | ({"post_only": sent} if sent else {}))
+            trigger.refresh_from_db()
+            assert trigger.post_only == stored
+        reader.post(f"/triggers/{trigger.pk}/edit/", {"name": "n", "post_only": "True"})
+        page = text_of(reader.get(f"/applications/{fleet.application.pk}/?trigger={trigger.pk}"))
+        assert "GET does nothing" in page
+        assert "curl -X POST " in page
 
     def test_on_a_swarm_what_becomes_of_a_failure_can_be_chosen(self, reader, swarm_fleet):
         reader.post(f"/triggers/{swarm_fleet.trigger.pk}/edit/", {"name": "n", "on_failure": "pause"})
@@ -275,7 +299,7 @@ class TestReveal:
         reader.post(f"{trigger}/delete/")
         reader.post(f"/services/{fleet.service.pk}/scale/", {"how": "to", "count": 3})
         reader.post("/clusters/new/", {"name": "north", "url": "tcp://10.0.0.9:2376"})
-        reader.post(f"{cluster}/edit/", {"name": "quay", "url": fleet.cluster.url})
+        reader.post(f"{cluster}/edit/", {"name": "quay", "url": fleet.cluster.url, "uses_docker_config": "on"})
         reader.post(f"{cluster}/delete/", {"name": "quay"})
         entries = list(AuditEntry.objects.order_by("pk"))
         assert [entry.action for entry in entries] == [
@@ -292,7 +316,7 @@ class TestReveal:
         ]
         assert {entry.actor for entry in entries} == {"admin"}
         assert entries[6].details["replicas"] == 3
-        assert entries[8].details == {"fields": ["name"]}
+        assert entries[8].details == {"changes": {"name": ["harbour", "quay"]}}
 
 
 class TestTriggersList:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -75,11 +76,49 @@ class TestAuditLog:
         assert response.streaming
         assert "attachment" in response["Content-Disposition"]
         rows = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))
-        assert [row["action"] for row in rows] == ["sign_in.fail", "cluster.change", "cluster.add"]
+        assert [row["action"] for row in rows] == ["audit.export", "sign_in.fail", "cluster.change", "cluster.add"]
+        del rows[0]
         assert rows[0]["user"] == "'=HYPERLINK(1)"  # a formula to a spreadsheet, were it not for the quote
         assert (rows[1]["target"], rows[1]["cluster"], rows[1]["details"]) == ("south", "south", "fields: name, url")
         assert datetime.fromisoformat(rows[1]["time"]).tzinfo
         assert b"".join(reader.get("/audit/export/?user=nobody").streaming_content).count(b"\n") == 1
+
+    def test_old_and_new_values_are_shown_and_exported(self, reader, bob):
+        changes = {
+            "url": ["tcp://a", "tcp://<b>"],
+            "plain_http": [False, True],
+            "max_replicas": [5, None],
+            "tls_key": "changed",
+        }
+        record(bob, "cluster.change", ClusterFactory(name="south"), changes=changes, asked="twice")
+        record(bob, "cluster.add", ClusterFactory(name="north"), changes={"name": ["north"]})
+        text = reader.get("/audit/").content.decode()
+        shown = re.sub(r"<span[^>]*>(.)</span>|<[^>]*>|\s+", r" \1", text)
+        for words in ("url tcp://a → tcp://&lt;b&gt;", "plain_http no → yes", "max_replicas 5 → nothing", "tls_key changed"):
+            assert words in re.sub(r"\s+", " ", shown)
+        assert "<b>" not in text
+        rows = list(csv.DictReader(io.StringIO(b"".join(reader.get("/audit/export/").streaming_content).decode())))
+        expected = "max_replicas: 5 → ; plain_http: no → yes; tls_key: changed; url: tcp://a → tcp://<b>; asked: twice"
+        assert [row["details"] for row in rows[1:]] == ["name: north", expected]
+
+    def test_a_count_is_shown_and_exported(self, reader):
+        entry = record(None, "sign_in.fail", actor="eve")
+        AuditEntry.objects.filter(pk=entry.pk).update(count=312, last_at=timezone.now())
+        assert "312 times, the last" in re.sub(r"\s+", " ", reader.get("/audit/").content.decode())
+        rows = list(csv.DictReader(io.StringIO(b"".join(reader.get("/audit/export/").streaming_content).decode())))
+        assert (rows[0]["count"], rows[0]["last"]) == ("1", "")
+        assert (rows[1]["count"], bool(rows[1]["last"])) == ("312", True)
+
+    def test_a_refused_act_says_what_was_requested(self, reader, bob):
+        record(bob, "refuse", request="POST clusters/<uid>/edit/", path="/clusters/x/edit/")
+        assert reader.get("/audit/").content.decode().count("POST clusters/&lt;uid&gt;/edit/") >= 2  # on a phone too
+
+    def test_an_entry_of_an_earlier_version_is_shown_as_it_is(self, reader, bob):
+        record(bob, "cluster.change", ClusterFactory(), fields=["name", "url"])
+        record(bob, "cluster.change", ClusterFactory(), changes="words")
+        text = reader.get("/audit/").content.decode()
+        assert "name, url" in text
+        assert "words" in text
 
     def test_old_entries_are_deleted_when_old_calls_are(self, db, monkeypatch):
         from console.management.commands import watch
@@ -87,4 +126,4 @@ class TestAuditLog:
         done = []
         monkeypatch.setattr(watch, "run_safely", lambda chore: done.append(chore.__name__))
         watch.prune_when_due()
-        assert done == ["prune_calls", "prune_entries", "prune_deliveries", "prune_alert_groups"]
+        assert done == ["prune_calls", "prune_entries", "prune_deliveries", "prune_alert_groups", "prune_sessions"]

@@ -54,7 +54,8 @@ class TestUsers:
         expected = {"night shift", Role(role).label} if role else {"night shift"}
         assert {group.name for group in bob.groups.all()} == expected
         assert bob.is_staff is (role == "administrator")
-        assert last_act() == ("user.change", "bob", {"role": Role(role).label if role else "none", "former": "Viewer"})
+        changes = {} if role == "viewer" else {"changes": {"role": ["Viewer", Role(role).label if role else "none"]}}
+        assert last_act() == ("user.change", "bob", changes)
 
     def test_a_previous_administrator_cannot_enter_the_admin(self, reader, bob):
         reader.post(f"/users/{bob.pk}/role/", {"role": "administrator"})
@@ -63,10 +64,14 @@ class TestUsers:
 
     def test_a_role_on_one_cluster_is_given_changed_and_withdrawn(self, reader, bob):
         cluster = ClusterFactory(name="north")
-        for role, word in (("operator", "grant.add"), ("deployer", "grant.change")):
+        for role, word, change in (
+            ("operator", "grant.add", ["Operator"]),
+            ("deployer", "grant.change", ["Operator", "Deployer"]),
+        ):
             reader.post(f"/users/{bob.pk}/grants/", {"cluster": cluster.pk, "role": role})
             assert ClusterGrant.objects.get().role == role
-            assert last_act()[0] == word
+            action, _, details = last_act()
+            assert (action, details) == (word, {"user": "bob", "changes": {"role": change}})
         assert AuditEntry.objects.latest("pk").cluster == cluster
         assert "Deployer" in text_of(reader.get("/users/"))
         reader.post(f"/grants/{ClusterGrant.objects.get().pk}/delete/")
@@ -83,7 +88,7 @@ class TestUsers:
         assert other.get("/").status_code == 200
         reader.post(f"/users/{bob.pk}/switch/", {"active": "0"})
         assert other.get("/").status_code == 302
-        assert last_act() == ("user.change", "bob", {"active": False})
+        assert last_act() == ("user.change", "bob", {"changes": {"active": [True, False]}})
         reader.post(f"/users/{bob.pk}/switch/", {"active": "1"})
         assert User.objects.get(pk=bob.pk).is_active
 
@@ -94,7 +99,7 @@ class TestUsers:
         assert other.get("/").status_code == 302
         assert Client().login(username="bob", password="another horse")
         entry = AuditEntry.objects.get(action="user.change")
-        assert entry.details == {"fields": ["password"]}
+        assert entry.details == {"changes": {"password": "changed"}}
 
     def test_a_user_that_does_not_exist_is_not_found(self, reader):
         for path in ("/users/0/", "/users/0/password/", "/users/0/switch/"):
@@ -193,7 +198,7 @@ class TestOwnPassword:
         data = {"old_password": PASSWORD, "new_password1": "another horse", "new_password2": "another horse"}
         page = client.post("/password/", data, follow=True)
         assert "Your password was changed." in text_of(page)
-        assert last_act() == ("user.change", "bob", {"fields": ["password"]})
+        assert last_act() == ("user.change", "bob", {"changes": {"password": "changed"}})
         assert Client().login(username="bob", password="another horse")
 
     def test_it_takes_the_current_password(self, bob):

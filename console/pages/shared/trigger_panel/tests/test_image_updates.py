@@ -305,9 +305,9 @@ class TestEdit:
         details = {"application": followed.application.name}
         assert changed.details == details | {
             "images_added": [f"{API}: the tag that runs"],
-            "images_changed": [f"{SHOP}: every tag"],
+            "images_changed": [f"{SHOP}: tags that match v.*; polled every 90 s → {SHOP}: every tag"],
         }
-        assert gone.details == details | {"images_removed": [SHOP]}
+        assert gone.details == details | {"images_removed": [f"{SHOP}: every tag"]}
 
     def test_saving_before_the_registries_have_answered_changes_no_box(self, reader, followed, monkeypatch):
         monkeypatch.setattr(subscriptions, "find_push_permission", lambda name: pytest.fail("a registry is asked"))

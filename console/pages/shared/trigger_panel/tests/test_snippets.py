@@ -58,6 +58,16 @@ def test_the_page_shows_every_way_with_its_tab_and_its_copy_button(reader, fleet
     assert text.count('data-copied="Snippet copied"') == 3
 
 
+def test_every_command_uses_post_where_get_does_nothing(rf, fleet):
+    for trigger in (fleet.trigger, fleet.scaling_trigger):
+        for post_only in (False, True):
+            trigger.post_only = post_only
+            texts = {way.key: way.text for way in build_snippets(rf.get("/"), trigger).ways}
+            commands = [texts[key] for key in ("curl", "jenkins", "github", "gitlab")]
+            assert ["-X POST" in text for text in commands] == [post_only] * 4
+        assert "POST only" in describe_terms(trigger)
+
+
 def test_the_terms_of_a_trigger_name_what_it_does_and_its_limits(fleet):
     assert describe_terms(fleet.trigger) == fleet.trigger.get_action_display()
     trigger = fleet.scaling_trigger

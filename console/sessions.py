@@ -1,0 +1,55 @@
+"""Sessions of signed-in users. They end some hours after the last use, and some days after the sign-in in any case.
+
+The row's own end (`expire_date`) is the idle limit, so that a look-up finds live sessions alone and a prune finds the others.
+A use moves it by one UPDATE, every few minutes at most, without writing what the session holds.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends import db
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from clusters.batches import delete_in_batches
+
+SIGNED_IN_AT = "signed_in_at"  # session key: Unix time
+MOVE_EVERY = timedelta(minutes=5)
+
+
+class SessionStore(db.SessionStore):
+    """Django's sessions in the database, with two limits. Those of the previous version are read, and get both at their next
+    use. The name is part of their signature."""
+
+    ends_at: datetime | None = None  # as stored
+
+    def load(self) -> dict[str, Any]:
+        found = self._get_session_from_db()  # type: ignore[attr-defined]
+        if found is None:
+            return {}
+        self.ends_at = found.expire_date
+        return self.decode(found.session_data)
+
+    def get_expiry_date(self, **kwargs: Any) -> datetime:
+        """Return when the session ends if nobody uses it from now on."""
+        now = timezone.now()
+        signed_in_at = self.get(SIGNED_IN_AT)
+        began = datetime.fromtimestamp(signed_in_at, tz=now.tzinfo) if signed_in_at else now
+        return min(
+            now + timedelta(seconds=settings.SESSION_IDLE_SECONDS), began + timedelta(seconds=settings.SESSION_COOKIE_AGE)
+        )
+
+    def note_use(self) -> None:
+        """Move the session's end, if it was moved more than MOVE_EVERY ago. A signed-in user's request calls this."""
+        if SIGNED_IN_AT not in self:
+            self[SIGNED_IN_AT] = timezone.now().timestamp()
+        wanted = self.get_expiry_date()
+        if self.ends_at is not None and abs(wanted - self.ends_at) >= MOVE_EVERY:
+            Session.objects.filter(session_key=self.session_key).update(expire_date=wanted)
+            self.ends_at = wanted
+
+
+def prune_sessions() -> int:
+    """Delete sessions that have ended. Returns their number."""
+    return delete_in_batches(Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date"))

@@ -1,0 +1,24 @@
+"""Triggers, their calls, and the messages that call them."""
+
+from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, TriggerCall, TriggerCallEvent
+from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
+from triggers.models.trigger import TRIGGER_ACTIONS, TRIGGER_CHOICES, Action, AlertState, ImageSubscription, OnFailure, Trigger
+
+__all__ = [
+    "ACTIVE_STATES",
+    "Action",
+    "AlertGroup",
+    "AlertState",
+    "CallState",
+    "Decision",
+    "Delivery",
+    "DeliveryLine",
+    "ImageSubscription",
+    "OnFailure",
+    "TERMINAL_STATES",
+    "TRIGGER_ACTIONS",
+    "TRIGGER_CHOICES",
+    "Trigger",
+    "TriggerCall",
+    "TriggerCallEvent",
+]
