@@ -59,7 +59,20 @@ ADDRESSES = (
     "/" + "a/" * 4000,
 )
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "get", "A" * 40)
-CHARSETS = ("undefined", "base64", "idna", "utf-7", "utf-16", "punycode", "rot13", "unicode_escape", "zip", "\xff", "x" * 500, "")
+CHARSETS = (
+    "undefined",
+    "base64",
+    "idna",
+    "utf-7",
+    "utf-16",
+    "punycode",
+    "rot13",
+    "unicode_escape",
+    "zip",
+    "\xff",
+    "x" * 500,
+    "",
+)
 BODIES = (
     b"",
     b"{}",
@@ -74,7 +87,7 @@ BODIES = (
     b"\xef\xbb\xbf{}",
     b"+AHsAfQ-",
     b"[" * 5000,
-    b"--b\r\nContent-Disposition: form-data; name=\"secret\"; filename=\"\xff\x00\"\r\n\r\n",
+    b'--b\r\nContent-Disposition: form-data; name="secret"; filename="\xff\x00"\r\n\r\n',
     b'--b\r\nContent-Disposition: form-data; name="secret"\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!!\r\n--b--\r\n',
     b"--b\r\nContent-Type: text/plain; charset=undefined\r\nContent-Disposition: form-data; name*=undefined''%ff\r\n\r\nx\r\n--b--",
     b"--\r\n\r\n--b--b--b",
@@ -109,13 +122,13 @@ HEADERS = (
     "Content-Encoding: zip, gzip, br",
     "Cookie: sessionid=\xff\xfe; csrftoken=\x80; theme=<>",
     "Cookie: sessionid=" + "a" * 4000,
-    "Cookie: ;;;=;a;=b;\"",
+    'Cookie: ;;;=;a;=b;"',
     "Cookie: messages=\xff; cluster=%00",
-    "Forwarded: for=\"_gazonk\"",
+    'Forwarded: for="_gazonk"',
     "HX-Request: true",
     "HX-Current-URL: http://[::1",
     "If-Modified-Since: Thu, 99 Xxx 99999 99:99:99 GMT",
-    "If-None-Match: W/\"\xff",
+    'If-None-Match: W/"\xff',
     "Idempotency-Key: \xff" + "a" * 5000,
     "Origin: null",
     "Origin: http://[evil",
@@ -133,7 +146,18 @@ HEADERS = (
     "X-Hub-Signature-256: sha256=\xff",
     "X-GitHub-Event: ping",
 )
-HOSTS = ("127.0.0.1", "127.0.0.1:99999999", "evil.example", "", "[::1", "a" * 400, "\xff", "127.0.0.1, evil.example", "xn--\x80.", "a_b")
+HOSTS = (
+    "127.0.0.1",
+    "127.0.0.1:99999999",
+    "evil.example",
+    "",
+    "[::1",
+    "a" * 400,
+    "\xff",
+    "127.0.0.1, evil.example",
+    "xn--\x80.",
+    "a_b",
+)
 
 
 def list_requests() -> Iterator[tuple[str, bytes]]:

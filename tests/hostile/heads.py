@@ -1,14 +1,12 @@
 """Attacks with heads: cookies and headers without measure, headers with underscores, and protocols that are not spoken."""
 
 import asyncio
-import itertools
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tests.hostile.bodies import WRONG_LINK, send_in_turn
 from tests.hostile.tally import Tally, Target, attack
-from tests.hostile.wire import build_head, build_request, connect, exchange, read_statuses
+from tests.hostile.wire import build_request, connect, exchange, read_statuses
 
 ENDED = 0  # instead of an answer
 TOO_LARGE = (431, 400, ENDED)

@@ -16,10 +16,10 @@ from typing import Any
 
 from tests.harness.console import BASE_DIR, RunningConsole, open_url, run_console
 from tests.harness.eventually import eventually
-from tests.integration.test_up import wait_for_parts
 from tests.hostile.holder import PATIENCE, Ask, Sample, quantile
 from tests.hostile.measure import Watch, read_cpu
 from tests.hostile.tally import UP, Target
+from tests.integration.test_up import wait_for_parts
 
 COMMAND = [sys.executable, "-m", "tests.hostile"]
 COST_ROUNDS, COST_REQUESTS = 6, 25
@@ -214,7 +214,11 @@ def set_stage(folder: Path) -> Iterator[Stage]:
         holder = stack.enter_context(run_helper("hold"))
         assert holder.stdin
         asks = list_asks(console, link, registry)
-        print(json.dumps({"port": port, "control_port": control_port, "asks": list(map(asdict, asks))}), file=holder.stdin, flush=True)
+        print(
+            json.dumps({"port": port, "control_port": control_port, "asks": list(map(asdict, asks))}),
+            file=holder.stdin,
+            flush=True,
+        )
         for work in (lambda: stage.listen(holder), stage.watch.keep_looking):
             threading.Thread(target=work, daemon=True).start()
         eventually(lambda: len(stage.samples) > 10, within=30, what="the holder is answered")

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from console.server.bodies import BODIES_LIMIT, BODY_GRACE_SECONDS, BODY_SECONDS
+from console.server.bodies import BODY_GRACE_SECONDS, BODY_SECONDS
 from console.server.granian_server import HEAD_SECONDS
 from tests.harness.eventually import eventually
 from tests.hostile.bodies import WRONG_LINK, build_bombs
-from tests.hostile.heads import FORGED
 from tests.hostile.framing import SMUGGLED
-from tests.hostile.measure import count_files, read_cpu
+from tests.hostile.heads import FORGED
+from tests.hostile.measure import count_files
 from tests.hostile.stage import Figures, Stage
 from tests.hostile.wire import build_request
 
@@ -25,7 +25,9 @@ MEGABYTE = 1_000_000
 LINK_SECONDS = 0.25  # p99 of links, beyond what the machine takes for the control server's answers at the same moments
 OTHER_SECONDS = 0.5  # p99 of pages and probes
 BESIEGED_SECONDS = 2.5
-MEMORY = 250 * MEGABYTE  # of the web process, beyond what it takes at peace: 67 MB of bodies, threads, and a buffer for each connection
+MEMORY = (
+    250 * MEGABYTE
+)  # of the web process, beyond what it takes at peace: 67 MB of bodies, threads, and a buffer for each connection
 KERNEL = 500 * MEGABYTE  # for all connections of the machine
 FILES = 300  # beyond one for each connection of attackers
 ROWS = 100  # in a minute
@@ -117,7 +119,9 @@ def test_whoever_reads_nothing_is_cut(stage, peace):
 
 def test_nothing_is_left_over(stage, peace):
     assert peace.files <= 100
-    eventually(lambda: count_files(stage.web) <= peace.files + 20, within=HEAD_SECONDS + LATE, what="the connections are closed")
+    eventually(
+        lambda: count_files(stage.web) <= peace.files + 20, within=HEAD_SECONDS + LATE, what="the connections are closed"
+    )
 
 
 def test_the_holders_requests_were_recorded_once(stage):
