@@ -1,5 +1,6 @@
 """The address and the user that a request came from, and the address at which callers reach the console."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -10,9 +11,14 @@ from django.utils.functional import SimpleLazyObject
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the caller's address: the right-most entry of X-Forwarded-For that is no trusted proxy, else the connection's."""
-    address = request.META.get("REMOTE_ADDR") or ""
-    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+    return find_client_address(request.META)
+
+
+def find_client_address(environ: Mapping[str, Any]) -> str | None:
+    """Return the caller's address: the right-most entry of X-Forwarded-For that is no trusted proxy, else the connection's.
+    `environ` is WSGI's."""
+    address = environ.get("REMOTE_ADDR") or ""
+    for hop in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         if not (_is_trusted_proxy(address) and hop.strip()):
             break
         address = hop.strip()

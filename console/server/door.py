@@ -21,6 +21,7 @@ from console.server.bodies import BodyMemory, BodyReader, BodyRefused, ClientLef
 from console.server.environ import COOKIES_LIMIT, LINKS_PREFIX, StartResponse, build_environ, count_cookies
 from console.server.refusals import CLIENT_LEFT, RefusalLog
 from console.server.threads import RequestThreads
+from console.server.turns import KnownLinks, Lane
 from triggers.hook.waiting import ON_DISCONNECT
 
 # Bytes of a body that are read for anyone: of messages to links, of anything else, and of forms in parts, which take longest.
@@ -59,6 +60,7 @@ class Door:
         self._body_limit, self._too_large = body_limit, too_large
         self._memory = BodyMemory()
         self._refusals = RefusalLog()
+        self._links = KnownLinks()
         self._loop = asyncio.get_event_loop()  # which runs as soon as there are requests
 
     def close(self) -> None:
@@ -73,7 +75,9 @@ class Door:
                 raise BodyRefused(431, f"The request has more than {COOKIES_LIMIT // 1024} kB of cookies.")
             environ = await self._read_request(scope, reader)
             environ[ON_DISCONNECT] = partial(self._watch_client, receive)
-            await self._in_thread(partial(self._answer, environ, reader, send))
+            status = await self._in_thread(partial(self._answer, environ, reader, send), self._links.choose_lane(environ))
+            if status < 400:
+                self._links.learn(environ)
         except BodyRefused as refusal:
             self._refusals.count(refusal.status, scope)
             await send_refusal(send, refusal)
@@ -93,14 +97,15 @@ class Door:
             await reader.read(free)
         unread = build_environ(scope, UnreadBody(self._too_large), None)  # type: ignore[arg-type] # has what WSGI asks for
         if not reader.is_complete:
-            if (length or 0) > self._body_limit or not await self._in_thread(partial(self._admits, dict(unread))):
+            is_admitted = partial(self._admits, dict(unread))
+            if (length or 0) > self._body_limit or not await self._in_thread(is_admitted, self._links.choose_lane(unread)):
                 return unread
             await reader.read(self._body_limit)
             if not reader.is_complete:
                 return unread
         return build_environ(scope, io.BytesIO(), reader.size)
 
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+    async def _in_thread(self, work: Callable[[], Any], lane: Lane) -> Any:
         done = self._loop.create_future()
 
         def run() -> None:
@@ -111,11 +116,11 @@ class Door:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
                 self._loop.call_soon_threadsafe(settle, done, result, error)
 
-        self._threads.submit(run)
+        self._threads.submit(run, lane)
         return await done
 
-    def _answer(self, environ: dict[str, Any], reader: BodyReader, send: Send) -> None:
-        """Run the application and send its answer. In a thread. Raises BodyRefused."""
+    def _answer(self, environ: dict[str, Any], reader: BodyReader, send: Send) -> int:
+        """Run the application and send its answer. Return the status. In a thread. Raises BodyRefused."""
         start = StartResponse()
         if reader.is_complete:
             environ["wsgi.input"] = io.BytesIO(reader.take())
@@ -137,6 +142,7 @@ class Door:
         finally:
             if close := getattr(answer, "close", None):
                 close()
+        return start.status
 
     def _stream(self, environ: dict[str, Any], send: Send, head: Mapping[str, Any], pieces: Iterable[bytes]) -> None:
         """Send an answer piece by piece, at the client's pace. End it if the client has left, or takes nothing for long."""
@@ -163,13 +169,15 @@ class Door:
         send({"type": "http.response.body", "body": b""})
 
     def _watch_client(self, receive: Receive, callback: Callable[[], None]) -> None:
-        """Call `callback`, in the loop's thread, when the client has left or the answer has been sent. From any thread."""
+        """Call `callback`, in the loop's thread, when the client has left or the answer has been sent. Call this in a request's
+        thread that will only wait from now on."""
 
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
             callback()
 
+        self._threads.rest()
         asyncio.run_coroutine_threadsafe(watch(), self._loop)
 
 

@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.management.base import BaseCommand
-from django.db import connection
+from django.db import connection, connections
 
 from console.checks import check_allowed_hosts
 from console.server.door import Door
@@ -25,8 +25,9 @@ from triggers.hook.waiting import waiters
 
 log = structlog.get_logger("windlass.web")
 
-# A caller that waits for its call to end (`wait=`) holds a thread.
-THREADS = settings.HOOK_WAITERS + 32
+WORKERS = 4  # threads that work at a time
+# What waits for long holds a thread: callers for the end of their call (`wait=`), pages for engines, and downloads for readers.
+THREADS = settings.HOOK_WAITERS + settings.WAITING_REQUESTS + settings.DOWNLOADS + WORKERS
 IDLE_SECONDS = 30
 
 
@@ -38,7 +39,7 @@ def load_door(_: object = None) -> Door:
     from console.server.admission import may_send_large_bodies
     from console.wsgi import application
 
-    threads = RequestThreads(THREADS, IDLE_SECONDS)
+    threads = RequestThreads(THREADS, IDLE_SECONDS, WORKERS, connections.close_all)
     door = Door(application, threads, may_send_large_bodies, settings.HOOK_BODY_LIMIT, RequestDataTooBig)
     asyncio.get_event_loop().call_soon(watch_signals, door.close)
     return door

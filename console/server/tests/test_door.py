@@ -162,7 +162,7 @@ class TestRefusals:
         client, application = Client(b"abc"), Application()
         threads = RequestThreads(4, 30)
         work = []
-        monkeypatch.setattr(threads, "submit", work.append)
+        monkeypatch.setattr(threads, "submit", lambda run, lane: work.append(run))
 
         async def run():
             shut = Door(application, threads, lambda environ: True, 1000, RequestDataTooBig)
