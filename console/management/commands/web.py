@@ -25,9 +25,7 @@ from triggers.hook.waiting import waiters
 
 log = structlog.get_logger("windlass.web")
 
-WORKERS = 4  # threads that work at a time
-# What waits for long holds a thread: callers for the end of their call (`wait=`), pages for engines, and downloads for readers.
-THREADS = settings.HOOK_WAITERS + settings.WAITING_REQUESTS + settings.DOWNLOADS + WORKERS
+WORKERS = 4  # threads that work at a time, of settings.REQUEST_THREADS
 IDLE_SECONDS = 30
 
 
@@ -39,7 +37,7 @@ def load_door(_: object = None) -> Door:
     from console.server.admission import may_send_large_bodies
     from console.wsgi import application
 
-    threads = RequestThreads(THREADS, IDLE_SECONDS, WORKERS, connections.close_all)
+    threads = RequestThreads(settings.REQUEST_THREADS, IDLE_SECONDS, WORKERS, connections.close_all)
     door = Door(application, threads, may_send_large_bodies, settings.HOOK_BODY_LIMIT, RequestDataTooBig)
     asyncio.get_event_loop().call_soon(watch_signals, door.close)
     return door
