@@ -6,6 +6,7 @@ from django import forms
 
 from clusters.access import may_allow_credentials, may_choose_engines
 from clusters.addresses import accept_address, accept_addresses, list_offered_sockets
+from clusters.boxes import Box, Boxes, keep_absent_boxes
 from clusters.engine.errors import EngineError
 from clusters.models import Cluster, Registry
 
@@ -30,7 +31,7 @@ class ClusterForm(forms.ModelForm):
         Registry.objects.none(),
         label="Registries whose credentials its engine may get",
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=Boxes,
         help_text="For pulls and Swarm services. Credentials never go over tcp:// without TLS.",
     )
 
@@ -47,7 +48,7 @@ class ClusterForm(forms.ModelForm):
         help_texts = {
             "other_urls": "Other managers of the same Swarm, one per line. If one does not answer, the next is tried.",
         }
-        widgets = {
+        widgets = {"uses_docker_config": Box()} | {
             name: forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off", "class": "code"})
             for name in ("other_urls", "tls_ca", "tls_cert", "tls_key")
         }
@@ -66,6 +67,7 @@ class ClusterForm(forms.ModelForm):
         elif self.stored["tls_key"] and "tls_key" in self.fields:  # the admin omits it for users who may only view
             self.fields["tls_key"].help_text = KEEP_KEY
         self._offer_registries()
+        keep_absent_boxes(self, "registries", "uses_docker_config")
 
     def _fix_connection(self) -> None:
         for name in {*Cluster.CONNECTION} - {*ADDRESSES}:

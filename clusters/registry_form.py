@@ -7,6 +7,7 @@ from django import forms
 
 from clusters.access import may_allow_credentials, visible_clusters
 from clusters.allowances import WITHOUT_TLS, explain_plain, find_plain, is_plain, select_ways
+from clusters.boxes import Boxes, keep_absent_boxes
 from clusters.models import Cluster, Registry
 from clusters.registries import NOT_SEEN_YET
 from clusters.registry.reference import BadReference, normalize_host
@@ -75,7 +76,7 @@ def propose_registry(host: str) -> dict[str, str]:
     return {"host": name, **({"kind": kind} if kind else {})}
 
 
-class ClusterBoxes(forms.CheckboxSelectMultiple):
+class ClusterBoxes(Boxes):
     """Check boxes of clusters from `select_ways`. One that never gets credentials says so, and cannot be checked."""
 
     def create_option(self, name: str, value: Any, label: Any, selected: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -185,6 +186,7 @@ class RegistryForm(forms.ModelForm):
             self.allowed = set() if field.disabled else {cluster.pk for cluster in seen if not is_plain(cluster)}
         self.unseen = self.allowed - {cluster.pk for cluster in seen}
         self.initial["clusters"] = [cluster for cluster in seen if cluster.pk in self.allowed]
+        keep_absent_boxes(self, "clusters")
 
     @property
     def shown_kind(self) -> str:

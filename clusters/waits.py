@@ -48,6 +48,15 @@ class Places:
             if not self._held[name]:
                 del self._held[name]
 
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        """Raises NoPlace at once."""
+        self.take(name)
+        try:
+            yield
+        finally:
+            self.free(name)
+
 
 places = Places(settings.WAITING_REQUESTS, settings.WAITING_REQUESTS_FOR_EACH)
 

@@ -9,23 +9,35 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from clusters.waits import NoPlace, Places
+
+MOST_WAITING = 8  # threads
+RETRY_SECONDS = 5
+
 
 class SchemaView(SpectacularAPIView):
     """The schema in the format that is asked for, generated once. Anyone may ask, to generate it takes a second of a CPU, and
-    drf-spectacular does not do so in several threads at a time."""
+    drf-spectacular does not do so in several threads at a time. So only few threads wait for that."""
 
     _lock = threading.Lock()
+    _places = Places(in_all=MOST_WAITING, for_each=MOST_WAITING)
     _rendered: dict[str, bytes] = {}  # by media type
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:
         renderer = request.accepted_renderer
-        schema = HttpResponse(self._render(renderer), content_type=renderer.media_type)
+        try:
+            rendered = self._rendered.get(renderer.media_type) or self._render(renderer)
+        except NoPlace:
+            sentence = "The schema is being generated. Try again in a few seconds.\n"
+            return HttpResponse(sentence, content_type="text/plain", status=503, headers={"Retry-After": str(RETRY_SECONDS)})
+        schema = HttpResponse(rendered, content_type=renderer.media_type)
         schema["Content-Disposition"] = f'inline; filename="Windlass.{renderer.format}"'
         return schema
 
     def _render(self, renderer: BaseRenderer) -> bytes:
-        with self._lock:
+        """Raises NoPlace."""
+        with self._places.hold("schema"), self._lock:
             if renderer.media_type not in self._rendered:
                 schema = self.generator_class().get_schema(request=None, public=True)
                 rendered = renderer.render(schema, renderer_context={})

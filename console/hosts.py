@@ -21,6 +21,7 @@ log = structlog.get_logger("windlass.request")
 
 OPEN_PATHS = {"/healthz", "/readyz"}  # a load balancer can use any name, and the answers reveal nothing
 LINE_SECONDS = 60.0  # between two log lines about refused hosts
+LONGEST = 262  # characters of a host with its port
 DISCARD_PORT = 9  # connecting a datagram socket to it sends nothing
 
 Address = IPv4Address | IPv6Address
@@ -57,7 +58,8 @@ class ChosenHosts:
 
 def read_host(request: HttpRequest) -> str:
     """Return the request's host in lower case, without port; empty if there is none or if it is malformed."""
-    return split_domain_port(request.META.get("HTTP_HOST", request.META.get("SERVER_NAME", "")))[0]
+    named = request.META.get("HTTP_HOST", request.META.get("SERVER_NAME", ""))
+    return split_domain_port(named)[0] if len(named) <= LONGEST else ""
 
 
 def is_chosen(host: str) -> bool:

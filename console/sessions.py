@@ -7,12 +7,16 @@ A use moves it by one UPDATE, every few minutes at most, without writing what th
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
+from django.db import DatabaseError
 from django.utils import timezone
 
 from clusters.batches import delete_in_batches
+
+log = structlog.get_logger("windlass.session")
 
 SIGNED_IN_AT = "signed_in_at"  # session key: Unix time
 MOVE_EVERY = timedelta(minutes=5)
@@ -46,8 +50,11 @@ class SessionStore(db.SessionStore):
             self[SIGNED_IN_AT] = timezone.now().timestamp()
         wanted = self.get_expiry_date()
         if self.ends_at is not None and abs(wanted - self.ends_at) >= MOVE_EVERY:
-            Session.objects.filter(session_key=self.session_key).update(expire_date=wanted)
-            self.ends_at = wanted
+            try:
+                Session.objects.filter(session_key=self.session_key).update(expire_date=wanted)
+                self.ends_at = wanted
+            except DatabaseError as error:  # such as a full disk: pages that only read still work, and the next use tries again
+                log.warning("a session's end was not moved", error=str(error))
 
 
 def prune_sessions() -> int:

@@ -264,13 +264,14 @@ HOOK_BODY_LIMIT = 2 * 1024 * 1024  # bytes
 DATA_UPLOAD_MAX_MEMORY_SIZE = HOOK_BODY_LIMIT
 HOOK_QUEUE_LIMIT = env.read_integer("WINDLASS_QUEUE_LIMIT", 10_000, 1, 1_000_000)  # queued calls of all triggers
 HOOK_TRIGGER_QUEUE_LIMIT = env.read_integer("WINDLASS_TRIGGER_QUEUE_LIMIT", 1_000, 1, 1_000_000)  # of one trigger
-HOOK_WAITERS = 224  # callers with wait= in one web process; see BLOCKING_THREADS in console/management/commands/web.py
 
-# What else can hold the threads of a web process for long. These bounds leave threads for links, whatever is slow.
+# What can hold a thread of a web process for long. Whatever is slow, 32 threads are left for links and pages.
+HOOK_WAITERS = 224  # callers with wait=
 WAITING_REQUESTS = 64  # requests that wait for engines and registries
 WAITING_REQUESTS_FOR_EACH = 16  # for the same cluster or registry
 DOWNLOADS = 16  # answers that are sent while they are read: exports and logs as files
 DOWNLOADS_FOR_EACH = 4  # to the same user
+REQUEST_THREADS = HOOK_WAITERS + WAITING_REQUESTS + DOWNLOADS + 32
 
 # Calls
 CALL_LEASE_SECONDS = env.read_integer("WINDLASS_LEASE_SECONDS", 15, 2, 600)

@@ -116,7 +116,7 @@ def test_no_connection_is_held_while_a_registry_or_a_helper_is_waited_for(pooled
     monkeypatch.setattr(registries, "read_helper_credentials", answer)
     registries.find_push_permission(REPOSITORY)
     registries.test_registry(registry)
-    registries.engine_credentials(f"{REPOSITORY}:1")
+    registries.open_access(registry)
     assert held == [False] * (5 if helper else 2)
 
 

@@ -1,12 +1,15 @@
 """What the API's schema costs. What is in it is tested in triggers/api/tests/test_page.py."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
-from console.api import SchemaView
+from console.api import MOST_WAITING, SchemaView
+from tests.harness.eventually import eventually
 
 GENERATOR = SchemaView.generator_class
 
@@ -40,3 +43,32 @@ def test_the_schema_is_generated_by_one_thread_at_a_time(client, monkeypatch):
     with ThreadPoolExecutor(4) as threads:
         statuses = list(threads.map(lambda _: client.get(reverse("api-schema")).status_code, range(4)))
     assert (statuses, most) == ([200] * 4, [1])
+
+
+def test_few_threads_wait_while_it_is_generated_and_none_for_what_is_there(client, monkeypatch):
+    assert client.get(reverse("api-schema"), headers={"accept": "application/yaml"}).status_code == 200
+    is_done, begun, statuses = threading.Event(), threading.Semaphore(0), []
+
+    def generate(self, **more):
+        begun.release()
+        assert is_done.wait(60)
+        return {}
+
+    def ask(accept="application/json"):
+        statuses.append(Client().get(reverse("api-schema"), headers={"accept": accept}).status_code)
+
+    monkeypatch.setattr(GENERATOR, "get_schema", generate)
+    waiting = [threading.Thread(target=ask, daemon=True) for _ in range(MOST_WAITING)]
+    for thread in waiting:
+        thread.start()
+    assert begun.acquire(timeout=10)
+    eventually(lambda: SchemaView._places._held["schema"] == MOST_WAITING, within=10, what="all wait")
+    for accept in ("application/json", "application/yaml"):
+        late = threading.Thread(target=ask, args=[accept], daemon=True)
+        late.start()
+        late.join(10)
+    assert statuses == [503, 200]
+    is_done.set()
+    for thread in waiting:
+        thread.join(10)
+    assert statuses == [503, 200] + [200] * MOST_WAITING

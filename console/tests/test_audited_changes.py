@@ -49,6 +49,7 @@ def changes(action):
 class TestClusters:
     def test_pages(self, reader, cluster):
         body = {"name": "north", "url": SOUTH, "tls_cert": "certificate", "tls_key": "planted other"}
+        body["uses_docker_config"] = "on"
         assert reader.post(f"/clusters/{cluster.uid}/edit/", body).status_code == 302
         assert changes("cluster.change") == {"url": [NORTH, SOUTH], "tls_key": "changed"}
         reader.post("/clusters/new/", {"name": "east", "url": SOUTH})
@@ -62,6 +63,7 @@ class TestClusters:
 
     def test_admin(self, admin_client, cluster):
         body = {"name": "west", "url": SOUTH, "other_urls": "", "tls_ca": "", "tls_cert": "certificate", "tls_key": ""}
+        body["uses_docker_config"] = "on"
         assert admin_client.post(f"/admin/clusters/cluster/{cluster.pk}/change/", body).status_code == 302
         assert changes("cluster.change") == {"name": ["north", "west"], "url": [NORTH, SOUTH]}
         assert admin_client.post("/admin/clusters/cluster/add/", {"name": "east", "url": SOUTH}).status_code == 302

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -94,6 +94,19 @@ def test_a_use_writes_every_few_minutes_at_most_and_only_the_end(client, clock):
     assert "expire_date" in update
     assert "session_data" not in update
     assert count_writes() == []
+
+
+def test_pages_are_shown_while_the_database_takes_no_writes(client, clock, monkeypatch):
+    def refuse(*arguments, **named):
+        raise DatabaseError("database or disk is full")
+
+    clock.move(HOUR)
+    with monkeypatch.context() as full:
+        full.setattr("django.db.models.query.QuerySet.update", refuse)
+        assert is_signed_in(client)
+    assert is_signed_in(client)
+    clock.move(11.5 * HOUR)
+    assert is_signed_in(client)
 
 
 def test_a_session_of_the_previous_version_gets_both_limits_at_its_next_use(clock):

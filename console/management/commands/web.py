@@ -26,10 +26,8 @@ from triggers.hook.waiting import waiters
 
 log = structlog.get_logger("windlass.web")
 
-# Threads that work at a time. PostgreSQL is waited for, SQLite computes in the thread.
+# Threads that work at a time, of settings.REQUEST_THREADS. PostgreSQL is waited for, SQLite computes in the thread.
 WORKERS = 4 if connection.vendor == "postgresql" else 2
-# What waits for long holds a thread: callers for the end of their call (`wait=`), pages for engines, and downloads for readers.
-THREADS = settings.HOOK_WAITERS + settings.WAITING_REQUESTS + settings.DOWNLOADS + WORKERS
 IDLE_SECONDS = 30
 
 
@@ -41,7 +39,7 @@ def load_door(_: object = None) -> Door:
     from console.server.admission import may_send_large_bodies
     from console.wsgi import application
 
-    threads = RequestThreads(THREADS, IDLE_SECONDS, WORKERS, connections.close_all)
+    threads = RequestThreads(settings.REQUEST_THREADS, IDLE_SECONDS, WORKERS, connections.close_all)
     door = Door(application, threads, may_send_large_bodies, settings.HOOK_BODY_LIMIT, RequestDataTooBig)
     asyncio.get_event_loop().call_soon(watch_signals, door.close)
     gc.freeze()  # what is loaded now stays: to look at it again at each full collection would stop everybody for 80 ms

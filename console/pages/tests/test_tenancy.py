@@ -56,7 +56,8 @@ class Way:
         else:
             ids = {"cluster": "uid", "registry": "pk"}
             path = reverse(f"{kind}_{'edit' if row else 'create'}", args=[getattr(row, ids[kind])] if row else [])
-        return client.post(path, own | values)
+        shown = {f"{name}-shown": "1" for name in own | values if name in ("clusters", "registries", "uses_docker_config")}
+        return client.post(path, own | values | shown)
 
     def shows(self, response: Any, words: str) -> bool:
         return words in response.content.decode().replace("&#x27;", "'")
@@ -113,7 +114,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def list_acts() -> list[AuditEntry]:
-    return list(AuditEntry.objects.exclude(action__startswith="sign_").order_by("pk"))
+    return list(AuditEntry.objects.exclude(action__startswith="sign_").exclude(action="refuse").order_by("pk"))
 
 
 def settings_of(row: Any) -> dict[str, Any]:
@@ -291,8 +292,36 @@ class TestAllowances:
         assert way.accepted(way.change_registry(administrator, registry, clusters=[clusters["shell"].pk]))
         assert list(registry.clusters.all()) == [clusters["shell"]]
         if way.name != "admin":
-            details = [entry.details.get("clusters") for entry in list_acts()]
-            assert details == [["local"], ["shell"]]
+            details = [entry.details["changes"]["clusters"] for entry in list_acts()]
+            assert details == [[["local"]], [["local"], ["shell"]]]
+
+    def test_a_form_without_the_boxes_leaves_them_as_they_are(self, administrator: Client, mine: Cluster) -> None:
+        """A page that was opened in the version before."""
+        registry, other = RegistryFactory(kind="harbor"), RegistryFactory()
+        registry.clusters.set([mine])
+        Cluster.objects.update(other_urls="", tls_ca="")
+        for way in (Way("pages"), Way("admin")):
+            assert way.accepted(way.change_registry(administrator, registry))
+            assert way.accepted(way.change_cluster(administrator, mine, url=mine.url))
+            assert list(registry.clusters.all()) == [mine]
+            assert not other.clusters.exists()
+            assert Cluster.objects.get().uses_docker_config
+        fields = [entry.details.get("fields", []) for entry in list_acts()]
+        assert not {"clusters", "registries", "uses_docker_config"} & {name for names in fields for name in names}
+
+    def test_unchecking_the_last_box_is_seen(self, administrator: Client, mine: Cluster) -> None:
+        Cluster.objects.update(other_urls="", tls_ca="")
+        for way in (Way("pages"), Way("admin")):
+            registry = RegistryFactory()
+            registry.clusters.set([mine])
+            Cluster.objects.update(uses_docker_config=True)
+            place = {"pages": f"/clusters/{mine.uid}/edit/", "admin": f"/admin/clusters/cluster/{mine.pk}/change/"}[way.name]
+            text = administrator.get(place).content.decode()
+            assert text.count('-shown" value="1"') == 2
+            sent = {"registries-shown": "1", "uses_docker_config-shown": "1"}
+            assert way.accepted(way.change_cluster(administrator, mine, url=mine.url, **sent))
+            assert not registry.clusters.exists()
+            assert not Cluster.objects.get().uses_docker_config
 
     def test_none_can_be_chosen(self, way: Way, administrator: Client, clusters: Any) -> None:
         registry = RegistryFactory()

@@ -145,7 +145,7 @@ class TestRequestId:
         assert "token=…" in stream.getvalue()
 
     def test_a_call_that_failed_is_no_defect_of_the_console(self, client, monkeypatch, published):
-        def end(call_id, seconds):
+        def end(call_id, seconds, **_):
             TriggerCall.objects.filter(pk=call_id).update(state=CallState.FAILED)
 
         monkeypatch.setattr("triggers.hook.waiting.waiters.wait_for_end", end)

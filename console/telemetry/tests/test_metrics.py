@@ -39,7 +39,7 @@ def test_the_way_of_a_link_is_counted(client, published):
 
 
 def test_a_caller_that_waits_does_not_lengthen_the_time_of_the_answer(client, published, monkeypatch):
-    def wait(call_id, seconds):
+    def wait(call_id, seconds, **_):
         clock.append(1000.0)
 
     clock = [0.0]

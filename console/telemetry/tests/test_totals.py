@@ -6,6 +6,8 @@ import pytest
 from django.db import DatabaseError
 
 from clusters import meters
+from clusters.access.counted_acts import counted_acts
+from clusters.models import AuditEntry
 from console.models import Process, Total
 from console.telemetry import totals
 from console.telemetry.tests.samples import read_samples
@@ -64,7 +66,10 @@ def test_processes_that_store_at_once_lose_nothing():
 @pytest.mark.django_db(transaction=True)
 def test_a_reporter_stores_what_is_counted_when_its_process_ends():
     meters.CALLS_ENDED.add("redeploy", "failed", "lost")
+    for _ in range(3):
+        counted_acts.count(None, "sign_in.fail", actor="eve")
     with totals.reporting("watch"):
         pass
     assert list(read_totals().values()) == [1]
+    assert AuditEntry.objects.get().count == 3
     assert not Process.objects.exists()

@@ -299,7 +299,7 @@ class TestReveal:
         reader.post(f"{trigger}/delete/")
         reader.post(f"/services/{fleet.service.pk}/scale/", {"how": "to", "count": 3})
         reader.post("/clusters/new/", {"name": "north", "url": "tcp://10.0.0.9:2376"})
-        reader.post(f"{cluster}/edit/", {"name": "quay", "url": fleet.cluster.url, "uses_docker_config": "on"})
+        reader.post(f"{cluster}/edit/", {"name": "quay", "url": fleet.cluster.url})
         reader.post(f"{cluster}/delete/", {"name": "quay"})
         entries = list(AuditEntry.objects.order_by("pk"))
         assert [entry.action for entry in entries] == [
@@ -316,7 +316,7 @@ class TestReveal:
         ]
         assert {entry.actor for entry in entries} == {"admin"}
         assert entries[6].details["replicas"] == 3
-        assert entries[8].details == {"changes": {"name": ["harbour", "quay"]}}
+        assert entries[8].details == {"changes": {"name": ["harbour", "quay"]}, "registries": []}
 
 
 class TestTriggersList:
