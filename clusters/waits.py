@@ -58,6 +58,40 @@ class Places:
             self.free(name)
 
 
+class Line:
+    """Threads of this process that do something one after the other, in the order in which they came. At most `length` are in
+    the line, and each name once."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._lock = threading.Lock()  # never held while anything is waited for
+        self._line: dict[str, threading.Event] = {}
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Wait for the turn, without a connection, and have it in this context. Raises NoPlace at once."""
+        with self._lock:
+            if name in self._line:
+                raise NoPlace(1, is_same=True)
+            if len(self._line) >= self._length:
+                raise NoPlace(self._length, is_same=False)
+            mine = self._line[name] = threading.Event()
+            self._call_first()
+        try:
+            release_connection()
+            mine.wait()
+            yield
+        finally:
+            with self._lock:
+                del self._line[name]
+                self._call_first()
+
+    def _call_first(self) -> None:
+        for first in self._line.values():
+            first.set()
+            return
+
+
 places = Places(settings.WAITING_REQUESTS, settings.WAITING_REQUESTS_FOR_EACH)
 
 

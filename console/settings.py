@@ -271,7 +271,8 @@ WAITING_REQUESTS = 64  # requests that wait for engines and registries
 WAITING_REQUESTS_FOR_EACH = 16  # for the same cluster or registry
 DOWNLOADS = 16  # answers that are sent while they are read: exports and logs as files
 DOWNLOADS_FOR_EACH = 4  # to the same user
-REQUEST_THREADS = HOOK_WAITERS + WAITING_REQUESTS + DOWNLOADS + 32
+SIGN_INS = 16  # sign-ins that wait until the passwords before theirs are checked
+REQUEST_THREADS = HOOK_WAITERS + WAITING_REQUESTS + DOWNLOADS + SIGN_INS + 32
 
 # Calls
 CALL_LEASE_SECONDS = env.read_integer("WINDLASS_LEASE_SECONDS", 15, 2, 600)

@@ -1,7 +1,7 @@
 """All addresses of the console. A view, its URL name and its template share one name."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
@@ -111,7 +111,7 @@ urlpatterns = [
     path("audit/", audit_views.audit, name="audit"),
     path("audit/export/", audit_views.audit_export, name="audit_export"),
     path("theme/", session_views.theme, name="theme"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", session_views.sign_in, name="login"),
     path("password/", session_views.password, name="password"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", probe_views.healthz, name="healthz"),

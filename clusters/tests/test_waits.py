@@ -1,5 +1,7 @@
 """How many may wait for what, and that who waits holds no database connection."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.db import connection, transaction
 
@@ -8,7 +10,8 @@ from clusters.engine.errors import EngineUnreachable
 from clusters.models import Cluster
 from clusters.registry.errors import RegistryError
 from clusters.tests.pooled import pooled as pooled
-from clusters.waits import NoPlace, Places, release_connection, wait_for_engine, wait_for_registry
+from clusters.waits import Line, NoPlace, Places, release_connection, wait_for_engine, wait_for_registry
+from tests.harness.eventually import eventually
 
 
 class TestPlaces:
@@ -35,6 +38,43 @@ class TestPlaces:
             places.take(name)
             places.free(name)
         places.take("three")
+
+
+class TestLine:
+    def test_they_have_their_turns_in_the_order_in_which_they_came(self):
+        line, done = Line(length=3), []
+
+        def act(name):
+            with line.turn(name):
+                done.append(name)
+
+        with ThreadPoolExecutor(2) as threads:
+            with line.turn("one"):
+                waiting = []
+                for number, name in enumerate(("two", "three"), 2):
+                    waiting.append(threads.submit(act, name))
+                    eventually(lambda number=number: len(line._line) == number, within=15, what="it is in the line")
+                done.append("one")
+            for future in waiting:
+                future.result(15)
+        assert done == ["one", "two", "three"]
+
+    def test_a_name_is_in_the_line_once_and_so_many_are_in_all(self):
+        line = Line(length=1)
+        with line.turn("one"):
+            for name, is_same in (("one", True), ("two", False)):
+                with pytest.raises(NoPlace) as refusal:
+                    line.turn(name).__enter__()
+                assert (refusal.value.number, refusal.value.is_same) == (1, is_same)
+        with line.turn("one"):
+            pass
+
+    def test_an_error_ends_the_turn(self):
+        line = Line(length=1)
+        with pytest.raises(ZeroDivisionError), line.turn("one"):
+            raise ZeroDivisionError
+        with line.turn("one"):
+            pass
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
-"""The settings of the signed-in user: theme and password."""
+"""Signing in, and the settings of the signed-in user: theme and password."""
 
+from typing import Any
+
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.forms import PasswordChangeForm
-from django.contrib.auth.views import PasswordChangeView
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -11,10 +14,39 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from clusters.access.audit import record_act
+from clusters.callers import client_address
+from clusters.waits import Line, NoPlace
 from console.pages.shared.context import THEME_COOKIE, THEMES
 from console.pages.shared.page import console_page
 from console.pages.users.first_password import CHANGE_PASSWORD
 from console.pages.users.forms import OwnPasswordForm
+
+RETRY_SECONDS = 5
+
+line = Line(settings.SIGN_INS)
+
+
+class SignInView(LoginView):
+    """Sign in. To check a password takes a good part of a second of a CPU, so one is checked after the other: guesses must not
+    take all of the machine. Of each address one waits, so whoever guesses waits behind their own guesses."""
+
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            with line.turn(client_address(request) or ""):
+                return super().post(request, *args, **kwargs)
+        except NoPlace:
+            return self._refuse(request)
+
+    def _refuse(self, request: HttpRequest) -> HttpResponse:
+        form = self.get_form_class()(request, initial={"username": request.POST.get("username", "")})
+        response = self.render_to_response(self.get_context_data(form=form, is_busy=True), status=429)
+        response["Retry-After"] = str(RETRY_SECONDS)
+        return response
+
+
+sign_in = SignInView.as_view()
 
 
 @require_POST
