@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import itertools
+import re
 import resource
 import socket
 import time
 
 from tests.hostile.bodies import WRONG_LINK, WRONG_REGISTRY
 from tests.hostile.tally import Tally, Target, attack, report_up
-from tests.hostile.wire import Connection, build_head, build_request, connect, open_socket
+from tests.hostile.wire import Connection, build_head, build_request, connect, exchange, open_socket
 
 PATIENCE = 20.0  # seconds in which the console must end a connection without a whole head; it says that it does after 10
 SLOW_HEADS = 450
@@ -18,7 +19,7 @@ NON_READERS = 200  # of each kind
 NON_READERS_PATIENCE = 38.0  # seconds; the console says that it ends them after 30
 NON_READERS_BUFFER = 16 * 1024  # bytes, more than fit into the buffer of such a client
 CHURN_SECONDS = FLOOD_SECONDS = 2.5
-FLOOD = 100  # connections
+FLOOD, GUESSERS = 100, 32  # connections
 
 
 @attack
@@ -171,3 +172,29 @@ async def flood(target: Target, tally: Tally) -> None:
 
     tally.connections = FLOOD
     await asyncio.gather(*map(ask, range(FLOOD)))
+
+
+@attack
+async def guesses(target: Target, tally: Tally) -> None:
+    """Guessed passwords, by 32 clients at a time. Each guess is hashed, which takes a good part of a second."""
+    page = await connect(target.port)
+    page.send(build_request("GET", "/login/"))
+    await page.read_answer()
+    cookie = re.search(rb"set-cookie: ([^=]*csrftoken)=(\w+)", page.received, re.IGNORECASE)
+    assert cookie
+    page.close()
+    name, token = cookie[1].decode(), cookie[2].decode()
+    deadline = time.monotonic() + FLOOD_SECONDS
+
+    async def guess(place: int) -> None:
+        for number in itertools.count():
+            if time.monotonic() > deadline:
+                return
+            form = f"csrfmiddlewaretoken={token}&username=admin&password=guess-{place}-{number}".encode()
+            headers = (f"Cookie: {name}={token}", "Content-Type: application/x-www-form-urlencoded")
+            status, _ = await exchange(target.port, build_request("POST", "/login/", form, *headers))
+            tally.count(status)
+            tally.requests += 1
+
+    tally.connections = GUESSERS
+    await asyncio.gather(*map(guess, range(GUESSERS)))

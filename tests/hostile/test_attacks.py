@@ -11,8 +11,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from console.server.bodies import BODY_GRACE_SECONDS, BODY_SECONDS
-from console.server.granian_server import HEAD_SECONDS
 from tests.harness.eventually import eventually
 from tests.hostile.bodies import WRONG_LINK, build_bombs
 from tests.hostile.framing import SMUGGLED
@@ -23,6 +21,7 @@ from tests.hostile.wire import build_request
 
 MEGABYTE = 1_000_000
 LINK_SECONDS = 0.25  # p99 of links, beyond what the machine takes for the control server's answers at the same moments
+SHARED_SECONDS = 1.0  # the same if the attacker has a link too
 OTHER_SECONDS = 0.5  # p99 of pages and probes
 BESIEGED_SECONDS = 2.2
 # Beyond what the process takes at peace. The attacks add up: 67 MB of bodies, 10,000 connections, and 400 files not taken.
@@ -33,6 +32,8 @@ ROWS = 100  # in a minute
 LINES = 100  # in the log, beyond one for each request
 LINE_LENGTH = 1500
 BOMB_SECONDS = 0.001  # of CPU
+# What docs/security.md promises: seconds in which a head must be there, a body must have begun to come, and be there.
+HEAD_SECONDS, BODY_GRACE_SECONDS, BODY_SECONDS = 10.0, 10.0, 30.0
 LATE = 5.0  # seconds by which a deadline may be missed
 
 # The slowest first: what they wait for takes 40 s.
@@ -47,8 +48,10 @@ ATTACKERS = (
     "framing",
     "churn",
     "flood",
+    "guesses",
     "fuzz",
 )
+NOT_ANONYMOUS = {"big_bodies_with_a_link"}
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +62,9 @@ def peace(stage: Stage) -> Iterator[Figures]:
     return figures
 
 
-def assert_all_is_bounded(figures: Figures, peace: Figures) -> None:
+def assert_all_is_bounded(figures: Figures, peace: Figures, link_seconds: float = LINK_SECONDS) -> None:
     assert figures.answered == figures.asked > 50, figures.bad
-    assert figures.link["p99"] <= LINK_SECONDS + figures.control
+    assert figures.link["p99"] <= link_seconds + figures.control
     assert figures.others <= OTHER_SECONDS + figures.control
     assert figures.memory <= peace.memory + MEMORY
     assert figures.kernel <= KERNEL
@@ -90,7 +93,7 @@ def test_the_holder_of_a_link_is_answered_during(stage, peace, name):
 def test_the_holder_of_a_link_is_answered_while(stage, peace, name):
     figures = stage.attack(name)
     assert figures.tally["problems"] == []
-    assert_all_is_bounded(figures, peace)
+    assert_all_is_bounded(figures, peace, SHARED_SECONDS if name in NOT_ANONYMOUS else LINK_SECONDS)
 
 
 @pytest.mark.parametrize(("name", "seconds"), [("slow_heads", HEAD_SECONDS), ("idle", HEAD_SECONDS)])
