@@ -76,7 +76,7 @@ class Door:
             environ = await self._read_request(scope, reader)
             environ[ON_DISCONNECT] = partial(self._watch_client, receive)
             status = await self._in_thread(partial(self._answer, environ, reader, send), self._links.choose_lane(environ))
-            if status < 400:
+            if status == 200:
                 self._links.learn(environ)
         except BodyRefused as refusal:
             self._refusals.count(refusal.status, scope)

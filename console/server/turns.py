@@ -16,7 +16,7 @@ from console.server.environ import LINKS_PREFIX
 from triggers.hook.authentication import REGISTRY_PATH
 
 KNOWN_LINKS = 10_000  # that are remembered
-SECRET = re.compile(r"(?:^|&)secret=([^&]+)")
+SECRET = re.compile(r"(?:^|&)(?:secret|token)=([^&]+)")
 
 Work = Callable[[], None]
 

@@ -1,4 +1,4 @@
-"""`python -m tests.hostile --table` runs the suite and prints its table. The suite itself runs `attack`, `hold` and `control`."""
+"""`python -m tests.hostile --table` runs the suite and prints its table. The suite uses `attack`, `hold` and `control`."""
 
 import json
 import subprocess

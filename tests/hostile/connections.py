@@ -7,6 +7,7 @@ import resource
 import socket
 import time
 
+from tests.hostile.bodies import WRONG_LINK, WRONG_REGISTRY
 from tests.hostile.tally import Tally, Target, attack, report_up
 from tests.hostile.wire import Connection, build_head, build_request, connect, open_socket
 
@@ -16,7 +17,8 @@ IDLE = 10_000
 NON_READERS = 200  # of each kind
 NON_READERS_PATIENCE = 38.0  # seconds; the console says that it ends them after 30
 NON_READERS_BUFFER = 16 * 1024  # bytes, more than fit into the buffer of such a client
-CHURN_SECONDS = 3.0
+CHURN_SECONDS = FLOOD_SECONDS = 2.5
+FLOOD = 100  # connections
 
 
 @attack
@@ -53,14 +55,12 @@ async def wait_for_end(connection: Connection, tally: Tally, seconds: float) -> 
 
 @attack
 async def idle(target: Target, tally: Tally) -> None:
-    """Ten thousand connections from many addresses, if this process and the console may have so many. Half of them have sent half
-    a head."""
-    number = min(IDLE, allow_files() - 100)
-    addresses = itertools.cycle(f"127.0.0.{last}" for last in range(2, 6))  # each has 28,000 ports
+    """Ten thousand connections, or as many as this process and the console may have. Half of them have sent half a head."""
+    number = min(IDLE, allow_files() - 2500)
     loop = asyncio.get_running_loop()
     began, clients = time.monotonic(), []
     for place in range(number):
-        client = open_socket(target.port, next(addresses))
+        client = open_socket(target.port)
         if place % 2:
             client.send(b"GET /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: ")
         clients.append(client)
@@ -91,7 +91,7 @@ def allow_files() -> int:
 
 @attack
 async def non_readers(target: Target, tally: Tally) -> None:
-    """Requests for long answers by clients that take nothing: a large file, a part of it, the API's schema, and many pages in one
+    """Requests for long answers by clients that take nothing: a large file, a part of it, the API's schema, and pages in one
     connection."""
     requests = (
         build_request("GET", target.bundle),
@@ -106,7 +106,7 @@ async def non_readers(target: Target, tally: Tally) -> None:
             client.send(request)
             clients.append(client)
             tally.requests += request.count(b"GET ")
-        await asyncio.sleep(0.3)
+            await asyncio.sleep(0.002)
     tally.connections = len(clients)
     report_up()
     await asyncio.sleep(NON_READERS_PATIENCE)
@@ -149,3 +149,25 @@ async def churn(target: Target, tally: Tally) -> None:
             tally.connections += 1
 
     await asyncio.gather(*map(come_and_go, range(8)))
+
+
+@attack
+async def flood(target: Target, tally: Tally) -> None:
+    """Whole and plain requests, as fast as they are answered, by a hundred clients at a time."""
+    requests = [
+        build_request("GET", path) for path in ("/healthz", "/login/", WRONG_LINK, WRONG_REGISTRY, "/", "/api/v1/calls/")
+    ]
+    deadline = time.monotonic() + FLOOD_SECONDS
+
+    async def ask(place: int) -> None:
+        connection = await connect(target.port)
+        for number in itertools.count(place):
+            if time.monotonic() > deadline:
+                break
+            connection.send(requests[number % len(requests)])
+            tally.count(await connection.read_answer())
+            tally.requests += 1
+        connection.close()
+
+    tally.connections = FLOOD
+    await asyncio.gather(*map(ask, range(FLOOD)))

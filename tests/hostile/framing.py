@@ -1,7 +1,7 @@
 """Attacks with where one request ends and the next begins: pipelines, and requests that two programs read differently.
 
-Each shape is on a connection of its own. Behind it comes a second request, whose address begins with SMUGGLED: where the shape is
-not a whole request, or is one that must end the connection, nobody may answer that, and the console's log must not name it.
+Each shape is on a connection of its own. Behind what is no request, or one that must end the connection, comes another request,
+to SMUGGLED: it must not be answered, and the console's log must not name it.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from tests.hostile.wire import REQUEST_ID, build_head, build_request, connect, r
 SMUGGLED = "/smuggled"
 NEXT = f"GET {SMUGGLED} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 PIPELINE = 1000
+PIPELINE_PATIENCE = 30.0  # seconds
+PATIENCE = 12.0  # seconds; whoever sends no whole head is cut after 10
 QUIET = 0.7  # seconds without data, after which an answer is complete
 
 
@@ -112,7 +114,7 @@ async def framing(target: Target, tally: Tally) -> None:
     async def try_shape(shape: Shape) -> None:
         connection = await connect(target.port)
         connection.send(shape.data)
-        await connection.read_until_quiet(12, QUIET)
+        await connection.read_until_quiet(PATIENCE, QUIET)
         connection.close()
         statuses = read_statuses(connection.received.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b""))
         for status in statuses or [0]:
@@ -129,8 +131,9 @@ async def pipeline(target: Target, tally: Tally) -> None:
     """A thousand requests in one connection. Their answers must come in order."""
     connection = await connect(target.port)
     names = [f"pipelined-{number:05}" for number in range(PIPELINE)]
-    connection.send(b"".join(build_request("GET", "/healthz", b"", f"X-Request-ID: {name}") for name in names))
-    await connection.read_until_quiet(30, 5)
+    connection.send(b"".join(build_request("GET", "/healthz", b"", f"X-Request-ID: {name}") for name in names[:-1]))
+    connection.send(build_request("GET", "/healthz", b"", f"X-Request-ID: {names[-1]}", "Connection: close"))
+    await connection.read_until_end(PIPELINE_PATIENCE)
     connection.close()
     tally.requests += PIPELINE
     found = [name.decode() for name in REQUEST_ID.findall(connection.received)]
@@ -142,7 +145,7 @@ async def pipeline_junk(target: Target, tally: Tally) -> None:
     """A hundred requests, and then no request any more."""
     connection = await connect(target.port)
     connection.send(get() * 100 + b"\r\n\r\n\x00 junk \xff" * 100 + NEXT)
-    await connection.read_until_quiet(30, 5)
+    await connection.read_until_end(PIPELINE_PATIENCE)
     connection.close()
     tally.requests += 100
     statuses = read_statuses(connection.received)

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tests.hostile.bodies import WRONG_LINK, send_in_turn
+from tests.hostile.framing import PATIENCE, QUIET
 from tests.hostile.tally import Tally, Target, attack
-from tests.hostile.wire import build_request, connect, exchange, read_statuses
+from tests.hostile.wire import HOST, build_request, connect, exchange, read_statuses
 
 ENDED = 0  # instead of an answer
 TOO_LARGE = (431, 400, ENDED)
@@ -62,7 +63,7 @@ async def odd_heads(target: Target, tally: Tally) -> None:
     async def try_case(case: Case) -> None:
         connection = await connect(target.port)
         connection.send(case.request)
-        await connection.read_until_quiet(12, 0.3)
+        await connection.read_until_quiet(PATIENCE, QUIET)
         connection.close()
         statuses = read_statuses(connection.received) or [ENDED]
         tally.count(statuses[0])
@@ -79,6 +80,6 @@ async def odd_heads(target: Target, tally: Tally) -> None:
 
 
 async def ask_with_forged_address(target: Target, tally: Tally) -> None:
-    """A proxy names the client in X-Forwarded-For, and passes X_Forwarded_For on."""
+    """The proxy, at the address that is trusted, names the client in X-Forwarded-For, and passes X_Forwarded_For on."""
     headers = (f"X_Forwarded_For: {FORGED}", "X-Forwarded-For: 198.51.100.1", f"X_Forwarded_For: {FORGED}")
-    tally.count((await exchange(target.port, build_request("GET", "/login/", b"", *headers)))[0])
+    tally.count((await exchange(target.port, build_request("GET", "/login/", b"", *headers), HOST))[0])

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from tests.hostile.wire import build_request, exchange
+from tests.hostile.wire import HOST, build_request, exchange
 
 PATIENCE = 15.0  # seconds, after which a request counts as not answered
 CONTROL_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
@@ -32,9 +32,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class Sample:
-    """One request and its answer: its number; when it was sent, on the monotonic clock that all processes share; its status, or 0
-    if no answer came in time; the seconds until the answer, and those until the control server's answer to a request of the same
-    moment."""
+    """One request and its answer. `began` is on the monotonic clock, which all processes share. `status` is 0 if no answer came
+    in time. `control` are the seconds until the control server's answer to a request of the same moment."""
 
     number: int
     began: float
@@ -86,7 +85,7 @@ async def measure(port: int, request: bytes) -> tuple[int, float]:
     status = 0
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(PATIENCE):
-            status, _ = await exchange(port, request)
+            status, _ = await exchange(port, request, HOST)
     return status, time.monotonic() - began
 
 
@@ -100,7 +99,7 @@ async def serve_control() -> None:
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1000)
+    server = await asyncio.start_server(answer, HOST, 0, backlog=1000)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

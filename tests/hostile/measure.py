@@ -7,15 +7,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 EVERY = 0.1  # seconds
 
 
 def read_cpu(pid: int) -> float:
-    """Return the CPU seconds that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Return the CPU seconds that a process has used, by its clock: clock_getcpuclockid(3), which Python does not have."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def count_files(pid: int) -> int:
@@ -36,7 +34,7 @@ def read_kernel_memory() -> int:
 
 @dataclass
 class Peaks:
-    """The highest values since `begin`: bytes of memory of the process, bytes of the kernel for connections, open files, threads."""
+    """The highest values since `begin`: bytes of memory, bytes of the kernel for all connections, open files, and threads."""
 
     memory: int = 0
     kernel: int = 0

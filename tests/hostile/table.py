@@ -4,23 +4,20 @@ from collections.abc import Iterable
 
 from tests.hostile.stage import Figures
 
-HEADER = (
-    "attack", "connections", "requests", "link p50", "p99", "max", "control p99", "answered", "memory", "kernel", "files", "threads",
-    "rows", "log lines",
-)  # fmt: skip
+HEADER = ("attack", "connections", "requests", "link p50", "p99", "max", "control p99", "answered")
+USE = ("memory", "kernel", "files", "threads", "rows", "log lines")
 
 
 def format_table(figures: Iterable[Figures]) -> str:
     """Times are in ms, memory and what the kernel holds for connections in MB."""
-    lines = [HEADER, *map(format_line, figures)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
+    lines = [(*HEADER, *USE), *map(format_line, figures)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(align(line, widths) for line in lines)
+
+
+def align(line: tuple[str, ...], widths: list[int]) -> str:
+    name, *cells = line
+    return "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
 
 
 def format_line(figures: Figures) -> tuple[str, ...]:

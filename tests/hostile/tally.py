@@ -10,8 +10,8 @@ UP = "up"  # an attacker that goes on in the background prints this when all of 
 
 @dataclass(frozen=True)
 class Target:
-    """The console that is attacked. `bundle` is the path of a large static file. `link` is a valid link, for the few attacks that
-    say so; all others are anonymous."""
+    """The console that is attacked. `bundle` is the path of a large static file. `link` is a valid link, for the one
+    attack that says so; all others are anonymous."""
 
     port: int
     bundle: str
@@ -20,8 +20,8 @@ class Target:
 
 @dataclass
 class Tally:
-    """`answers` counts statuses, 0 for a connection that ended without one. `ages` are the seconds after which the console ended
-    connections, and `left_open` those that it should have ended. `problems` are sentences: what was answered wrong."""
+    """`answers` counts statuses; 0 is for a connection that ended without one. `ages` are the seconds after which the console
+    ended connections, and `left_open` counts those that it did not end. `problems` are sentences: what was answered wrong."""
 
     connections: int = 0
     requests: int = 0

@@ -1,8 +1,8 @@
 """Whatever an anonymous caller does, whoever has a link is answered in time, and the console's memory, files, rows and log stay
 bounded.
 
-The attacks run one after another against one console. Those that wait for a deadline begin first and go on beside the others; the
-last tests look at how they ended.
+The attacks run one after another against one console. Those that wait for a deadline begin first and go on beside the others.
+The last tests look at how they ended.
 """
 
 import re
@@ -24,12 +24,11 @@ from tests.hostile.wire import build_request
 MEGABYTE = 1_000_000
 LINK_SECONDS = 0.25  # p99 of links, beyond what the machine takes for the control server's answers at the same moments
 OTHER_SECONDS = 0.5  # p99 of pages and probes
-BESIEGED_SECONDS = 2.5
-MEMORY = (
-    250 * MEGABYTE
-)  # of the web process, beyond what it takes at peace: 67 MB of bodies, threads, and a buffer for each connection
-KERNEL = 500 * MEGABYTE  # for all connections of the machine
-FILES = 300  # beyond one for each connection of attackers
+BESIEGED_SECONDS = 2.2
+# Beyond what the process takes at peace. The attacks add up: 67 MB of bodies, 10,000 connections, and 400 files not taken.
+MEMORY = 450 * MEGABYTE
+KERNEL = 1000 * MEGABYTE  # for all connections of the machine, also at the attackers' end
+FILES = 12_500  # ten thousand of them for idle connections
 ROWS = 100  # in a minute
 LINES = 100  # in the log, beyond one for each request
 LINE_LENGTH = 1500
@@ -47,6 +46,7 @@ ATTACKERS = (
     "odd_heads",
     "framing",
     "churn",
+    "flood",
     "fuzz",
 )
 
@@ -65,6 +65,7 @@ def assert_all_is_bounded(figures: Figures, peace: Figures) -> None:
     assert figures.others <= OTHER_SECONDS + figures.control
     assert figures.memory <= peace.memory + MEMORY
     assert figures.kernel <= KERNEL
+    assert figures.files <= FILES
     assert figures.rows <= ROWS
 
 
@@ -119,9 +120,7 @@ def test_whoever_reads_nothing_is_cut(stage, peace):
 
 def test_nothing_is_left_over(stage, peace):
     assert peace.files <= 100
-    eventually(
-        lambda: count_files(stage.web) <= peace.files + 20, within=HEAD_SECONDS + LATE, what="the connections are closed"
-    )
+    eventually(lambda: count_files(stage.web) <= peace.files + 20, within=2 * HEAD_SECONDS, what="the connections are closed")
 
 
 def test_the_holders_requests_were_recorded_once(stage):

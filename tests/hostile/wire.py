@@ -3,6 +3,7 @@ starts at once."""
 
 import asyncio
 import contextlib
+import itertools
 import re
 import socket
 import struct
@@ -13,6 +14,7 @@ STATUS_LINE = re.compile(rb"(?:^|\n|\})HTTP/1\.[01] (\d{3})")  # an answer of JS
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 REQUEST_ID = re.compile(rb"\r\nx-request-id: *([^\r]+)", re.IGNORECASE)
 HOST = "127.0.0.1"
+ATTACKERS = itertools.cycle(f"127.0.0.{last}" for last in range(2, 6))  # 28,000 ports each
 
 
 def build_head(method: str, path: str, *headers: str) -> bytes:
@@ -31,13 +33,18 @@ def read_statuses(data: bytes) -> list[int]:
     return [int(status) for status in STATUS_LINE.findall(data)]
 
 
-def open_socket(port: int, source: str = HOST, receive_buffer: int = 0) -> socket.socket:
-    """Return a connected socket that does not block. Connecting waits until the console's kernel has taken the connection."""
-    client = socket.socket()
+def make_socket(source: str, receive_buffer: int = 0) -> socket.socket:
+    """Return a socket that has this address, and a small receive buffer if a size is given."""
+    made = socket.socket()
     if receive_buffer:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    if source != HOST:
-        client.bind((source, 0))
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    made.bind((source, 0))
+    return made
+
+
+def open_socket(port: int, receive_buffer: int = 0) -> socket.socket:
+    """Return an attacker's connected socket that does not block."""
+    client = make_socket(next(ATTACKERS), receive_buffer)
     client.connect((HOST, port))
     client.setblocking(False)
     return client
@@ -104,16 +111,12 @@ class Connection:
         self.writer.transport.abort()
 
 
-async def connect(port: int, source: str = HOST, receive_buffer: int = 0) -> Connection:
-    """Raises OSError."""
+async def connect(port: int, source: str = "") -> Connection:
+    """Connect from the next of the attackers' addresses, or from the one that is given. Raises OSError."""
     began = time.monotonic()
-    client = socket.socket()
+    client = make_socket(source or next(ATTACKERS))
     client.setblocking(False)
     try:
-        if receive_buffer:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        if source != HOST:
-            client.bind((source, 0))
         await asyncio.get_running_loop().sock_connect(client, (HOST, port))
         reader, writer = await asyncio.open_connection(sock=client, limit=2**20)
     except BaseException:
@@ -122,7 +125,7 @@ async def connect(port: int, source: str = HOST, receive_buffer: int = 0) -> Con
     return Connection(reader, writer, began)
 
 
-async def exchange(port: int, request: bytes, source: str = HOST) -> tuple[int, bytes]:
+async def exchange(port: int, request: bytes, source: str = "") -> tuple[int, bytes]:
     """Send one request on a connection of its own. Return the status, 0 for none, and the answer."""
     connection = await connect(port, source)
     try:

@@ -41,6 +41,7 @@ def environ(path="/hook/trigger", query="triggerUrl=a&secret=s", address="192.0.
     [
         (environ(), environ(query="secret=s&wait=9", address="192.0.2.2"), environ(query="triggerUrl=a&secret=x")),
         (environ(), environ(path="/hook/calls/1"), environ(path="/login/")),
+        (environ("/hook/calls/1", "token=t"), environ("/hook/calls/1", "wait=9&token=t"), environ("/hook/calls/1", "token=x")),
         (environ("/hook/registry/t", ""), environ("/hook/registry/t/", ""), environ("/hook/registry/x", "secret=t")),
         (environ(query="", HTTP_X_TRIGGER_SECRET="s"), environ(query="", HTTP_X_TRIGGER_SECRET="s"), environ(query="a=s")),
     ],
