@@ -25,6 +25,9 @@ fi
 # Engines and registries are Go programs. Collecting garbage rarely saves a sixth of their work.
 export GOGC=800
 
+# Consoles are started dozens of times, so keep what Python has compiled.
+unset PYTHONDONTWRITEBYTECODE
+
 # First the tests that need only the code, then those with real parts. The latter run in more processes than there are cores,
 # because they also wait; each process has its own engine.
 .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
@@ -42,4 +45,6 @@ trap 'rm -f "$findings"' EXIT
     --deselect console/pages/tests/test_every_page.py::test_hostile_names_stay_text_that_is_isolated_from_what_is_around \
     --deselect console/pages/tests/test_every_page.py::test_a_page_is_refused_to_those_not_signed_in \
     console clusters triggers
-.venv/bin/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder --durations=10 tests
+.venv/bin/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder --durations=10 --ignore tests/hostile tests
+# With nothing beside it: it measures how soon a console answers while it is attacked.
+.venv/bin/python -m pytest -q tests/hostile

@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import DEFERRED, Model
 
 from clusters.encryption import EncryptedTextField
-from clusters.models import Application, Cluster
+from clusters.models import Application, Cluster, Registry
 from triggers.models import Trigger, TriggerCall
 
 Row = TypeVar("Row", bound=Model)
@@ -65,8 +65,10 @@ FIND_OUTCOME_KEY = """
     JOIN triggers_trigger link ON link.id = outcome.trigger_id
     WHERE outcome.id = %s
 """
-# 0.01 ms instead of 0.3 ms, for the same reason.
-FIND_REGISTRY = "SELECT id FROM clusters_registry WHERE hook_key = %s"
+# Every column that a push needs of its registry.
+REGISTRY_FIELDS = ("id", "host", "kind", "aliases", "signing_secret")
+# 0.02 ms instead of 0.3 ms, for the same reason.
+FIND_REGISTRY = f"SELECT {', '.join(REGISTRY_FIELDS)} FROM clusters_registry WHERE hook_key = %s"  # noqa: S608 - columns
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,16 @@ def find_call_secret(call_id: uuid.UUID) -> str:
     return (EncryptedTextField().from_db_value(row[0]) or "") if row else ""
 
 
-def has_registry(hook_key: str) -> bool:
-    """Return whether a registry has an inbound link with this look-up key."""
+def find_linked_registry(hook_key: str) -> Registry | None:
+    """Return the registry whose inbound link has this look-up key, with as many of its columns as the hook needs."""
     with connection.cursor() as cursor:
         cursor.execute(FIND_REGISTRY, [hook_key])
-        return cursor.fetchone() is not None
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    values = dict(zip(REGISTRY_FIELDS, row, strict=True))
+    values["signing_secret"] = EncryptedTextField().from_db_value(values["signing_secret"])
+    return make_instance(Registry, **values)
 
 
 def make_instance(model: type[Row], **values: Any) -> Row:

@@ -53,7 +53,7 @@ class TestClusters:
         assert reader.post(f"/clusters/{cluster.uid}/edit/", body).status_code == 302
         assert changes("cluster.change") == {"url": [NORTH, SOUTH], "tls_key": "changed"}
         reader.post("/clusters/new/", {"name": "east", "url": SOUTH})
-        assert changes("cluster.add") == {"name": ["east"], "url": [SOUTH]}
+        assert changes("cluster.add") == {"name": ["east"], "url": [SOUTH], "uses_docker_config": [True]}
 
     def test_api(self, api, cluster):
         assert api.patch(f"/api/v1/clusters/{cluster.pk}/", {"url": SOUTH, "name": "north"}).status_code == 200
@@ -67,7 +67,7 @@ class TestClusters:
         assert admin_client.post(f"/admin/clusters/cluster/{cluster.pk}/change/", body).status_code == 302
         assert changes("cluster.change") == {"name": ["north", "west"], "url": [NORTH, SOUTH]}
         assert admin_client.post("/admin/clusters/cluster/add/", {"name": "east", "url": SOUTH}).status_code == 302
-        assert changes("cluster.add") == {"name": ["east"], "url": [SOUTH]}
+        assert changes("cluster.add") == {"name": ["east"], "url": [SOUTH], "uses_docker_config": [True]}
 
 
 class TestRegistries:

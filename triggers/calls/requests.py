@@ -84,5 +84,5 @@ def _parse_number(name: str, value: Any, minimum: int, maximum: int) -> int:
 
 def _shown(value: Any) -> str:
     """Quote a caller's value, short enough for an answer."""
-    text = str(value)
+    text = str(value).encode("utf-8", "replace").decode()  # a text in JSON can have half a character
     return f"'{text[:40]}…'" if len(text) > 40 else f"'{text}'"

@@ -8,7 +8,7 @@ from clusters.encryption import EncryptedTextField
 from clusters.models import Registry, hash_hook_token
 from triggers import links
 from triggers.bodies import Parameters
-from triggers.hook_queries import find_linked_trigger, has_registry
+from triggers.hook_queries import find_linked_registry, find_linked_trigger
 from triggers.models import Trigger
 from triggers.refusals import CallRefused
 
@@ -17,7 +17,6 @@ SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
 DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 
 REGISTRY_PATH = "/hook/registry/"
-REGISTRY_FIELDS = ("host", "kind", "aliases", "signing_secret")
 
 MISSING_SECRET = (
     "The secret parameter is missing. In a shell, put the link in single quotes: an unquoted & cuts it off. "
@@ -62,8 +61,7 @@ def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigge
 
 def authenticate_registry(token: str) -> Registry:
     """Return the registry with this inbound link. Raises UnknownLink."""
-    key = hash_hook_token(token)
-    registry = Registry.objects.only(*REGISTRY_FIELDS).filter(hook_key=key).first() if has_registry(key) else None
+    registry = find_linked_registry(hash_hook_token(token))
     if registry is None:
         raise UnknownLink
     return registry
@@ -94,6 +92,6 @@ def check_secret(wanted: str, secret: str) -> None:
     """Raise UnknownLink unless the secret is the wanted one, the trigger's. `wanted` is empty for an unknown trigger: that
     takes the same time."""
     compared = wanted or EncryptedTextField().from_db_value(DUMMY_SECRET) or ""
-    matches = hmac.compare_digest(compared.encode(), secret.encode())
+    matches = hmac.compare_digest(compared.encode(), secret.encode("utf-8", "replace"))
     if not (wanted and matches):
         raise UnknownLink

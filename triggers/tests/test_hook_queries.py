@@ -5,18 +5,19 @@ import uuid
 import pytest
 from django.db import connection
 
-from clusters.models import Application
+from clusters.models import Application, Registry
 from clusters.tests.factories import RegistryFactory
 from triggers import hook_queries
 from triggers.hook_queries import (
     LOCK_APPLICATION,
+    REGISTRY_FIELDS,
     TRIGGER_FIELDS,
     QueuedCall,
     QueueLength,
     count_queued_calls,
     find_call_secret,
+    find_linked_registry,
     find_linked_trigger,
-    has_registry,
     list_queued_calls,
     lock_application,
 )
@@ -102,7 +103,8 @@ def test_a_calls_secret_is_its_triggers():
     assert find_call_secret(uuid.uuid4()) == ""
 
 
-def test_a_registry_is_known_by_its_key():
-    registry = RegistryFactory()
-    assert has_registry(registry.hook_key)
-    assert not has_registry("unknown")
+def test_a_registry_is_found_by_its_key():
+    registry = RegistryFactory(signing_secret="secret", aliases="other.example")
+    wanted = Registry.objects.only(*REGISTRY_FIELDS).get(pk=registry.pk)
+    assert columns_of(find_linked_registry(registry.hook_key)) == columns_of(wanted)
+    assert find_linked_registry("unknown") is None

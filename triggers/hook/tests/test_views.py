@@ -447,8 +447,10 @@ def test_no_stranger_gets_a_500(client, request_of_it):
     assert response.json()["code"] == str(response.status_code)
 
 
-def test_a_body_of_half_characters_counts_as_empty(client):
+@pytest.mark.parametrize("name", ["tag", "wait", "type", "step"])
+def test_half_a_character_is_a_400_that_names_the_parameter(client, name):
     trigger = ScalingTriggerFactory()
-    query = {**link_parameters(trigger), "type": "scale_out", "step": "1"}
-    response = client.post(PATH, '{"tag":"\\ud800","wait":"\\udc00"}', content_type="application/json", query_params=query)
-    assert response.status_code == 200
+    body = json.dumps({"type": "scale_out", "step": "1", name: "\ud800"})
+    response = client.post(PATH, body, content_type="application/json", query_params=link_parameters(trigger))
+    assert response.status_code == 400
+    assert name in response.json()["message"]

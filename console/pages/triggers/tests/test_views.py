@@ -316,7 +316,7 @@ class TestReveal:
         ]
         assert {entry.actor for entry in entries} == {"admin"}
         assert entries[6].details["replicas"] == 3
-        assert entries[8].details == {"changes": {"name": ["harbour", "quay"]}, "registries": []}
+        assert entries[8].details == {"changes": {"name": ["harbour", "quay"]}}
 
 
 class TestTriggersList:
