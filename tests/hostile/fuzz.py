@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from tests.hostile.bodies import LISTS_GZIP, WRONG_LINK, WRONG_REGISTRY, WRONG_URL
 from tests.hostile.tally import Tally, Target, attack
-from tests.hostile.wire import HOST, Connection, build_head, connect, read_statuses
+from tests.hostile.wire import HOST, PATIENCE, Connection, build_head, connect, read_statuses
 
 SEED = 20_26
 REQUESTS = 1200
 SENDERS = 3
-PATIENCE = 15.0  # seconds for an answer
 ZEROS = "0" * 64
 
 ADDRESSES = (

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 
 from tests.hostile.wire import HOST, build_request, exchange
 
-PATIENCE = 15.0  # seconds, after which a request counts as not answered
 CONTROL_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 
@@ -83,9 +82,8 @@ async def measure(port: int, request: bytes) -> tuple[int, float]:
     """Return the status and the seconds until the answer was there."""
     began = time.monotonic()
     status = 0
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(PATIENCE):
-            status, _ = await exchange(port, request, HOST)
+    with contextlib.suppress(OSError):
+        status, _ = await exchange(port, request, HOST)
     return status, time.monotonic() - began
 
 

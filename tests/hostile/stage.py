@@ -17,9 +17,10 @@ from typing import Any
 
 from tests.harness.console import BASE_DIR, RunningConsole, open_url, run_console
 from tests.harness.eventually import eventually
-from tests.hostile.holder import PATIENCE, Ask, Sample, quantile
+from tests.hostile.holder import Ask, Sample, quantile
 from tests.hostile.measure import Watch, read_cpu
 from tests.hostile.tally import UP, Target
+from tests.hostile.wire import PATIENCE
 from tests.integration.test_up import wait_for_parts
 
 COMMAND = [sys.executable, "-m", "tests.hostile"]
@@ -117,6 +118,13 @@ class Stage:
             self.figures[name].tally = self._waiting.pop(name).wait_for_tally()
         return self.figures[name].tally
 
+    def close(self) -> None:
+        """End what still runs."""
+        self.watch.is_over.set()
+        for attacker in self._waiting.values():
+            attacker.process.kill()
+            attacker.process.wait()
+
     def _start(self, name: str) -> Attacker:
         command = [*COMMAND, "attack", name, json.dumps(asdict(self.target))]
         return Attacker(name, subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE, text=True))
@@ -140,7 +148,7 @@ class Stage:
     def _summarize_samples(self, figures: Figures, began: float, ended: float, last: int) -> None:
         """Wait for the answers to what the holder asked in this time, up to the request `last`, and summarize them."""
         eventually(
-            lambda: min(self._pending, default=last + 1) > last,
+            lambda: min(list(self._pending), default=last + 1) > last,
             within=2 * PATIENCE,
             what="the holder's requests are answered or given up",
         )
@@ -166,7 +174,7 @@ class Stage:
 
     def count_asked(self) -> Counter[str]:
         """Count what the holder has asked so far by kind, also what is not answered yet."""
-        return Counter([*self._pending.values(), *(sample.kind for sample in self.samples)])
+        return Counter([*list(self._pending.values()), *(sample.kind for sample in list(self.samples))])
 
     def listen(self, holder: "subprocess.Popen[str]") -> None:
         """Take the holder's samples until it ends."""
@@ -221,11 +229,9 @@ def set_stage(folder: Path) -> Iterator[Stage]:
         print(json.dumps(what), file=holder.stdin, flush=True)
         for work in (lambda: stage.listen(holder), stage.watch.keep_looking):
             threading.Thread(target=work, daemon=True).start()
+        stack.callback(stage.close)
         eventually(lambda: len(stage.samples) > 10, within=30, what="the holder is answered")
         yield stage
-        stage.watch.is_over.set()
-        for attacker in stage._waiting.values():
-            attacker.process.kill()
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ STATUS_LINE = re.compile(rb"(?:^|\n|\})HTTP/1\.[01] (\d{3})")  # an answer of JS
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 REQUEST_ID = re.compile(rb"\r\nx-request-id: *([^\r]+)", re.IGNORECASE)
 HOST = "127.0.0.1"
+PATIENCE = 15.0  # seconds until an answer
 ATTACKERS = itertools.cycle(f"127.0.0.{last}" for last in range(2, 6))  # 28,000 ports each
 
 
@@ -126,10 +127,13 @@ async def connect(port: int, source: str = "") -> Connection:
 
 
 async def exchange(port: int, request: bytes, source: str = "") -> tuple[int, bytes]:
-    """Send one request on a connection of its own. Return the status, 0 for none, and the answer."""
+    """Send one request on a connection of its own. Return the status and the answer; 0 and nothing if none comes in time."""
     connection = await connect(port, source)
     try:
         connection.send(request)
-        return await connection.read_answer(), connection.received
+        async with asyncio.timeout(PATIENCE):
+            return await connection.read_answer(), connection.received
+    except TimeoutError:
+        return 0, b""
     finally:
         connection.close()
