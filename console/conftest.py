@@ -1,6 +1,7 @@
 """Fixtures of all tests of the console."""
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
@@ -8,6 +9,8 @@ from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import Cluster
 from clusters.registries import PushPermission
+from clusters.waits import Places
+from console.pages.shared import downloads
 from console.tests.fleet import Fleet
 from triggers.conftest import published as published
 
@@ -21,6 +24,12 @@ def live_engine(monkeypatch):
     monkeypatch.setattr("console.process.local_engine.probe_engine", lambda url: False)
     cache.clear()
     return engine
+
+
+@pytest.fixture(autouse=True)
+def download_places(monkeypatch):
+    """Places of the test's own: a download that another test has not read to its end holds one."""
+    monkeypatch.setattr(downloads, "places", Places(settings.DOWNLOADS, settings.DOWNLOADS_FOR_EACH))
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from clusters.access.counted_acts import counted_acts
+from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import AuditEntry, ClusterGrant
 from clusters.roles import Role
@@ -211,7 +212,11 @@ class TestReading:
         assert last("audit.export").details == {}
 
     def test_a_downloaded_log_is_recorded_and_one_that_could_not_be_read_is_not(self, reader, fleet, monkeypatch):
+        def fail(endpoint):
+            raise EngineUnreachable("Connection refused.")
+
         path = f"/services/{fleet.service.pk}/logs/download/"
+        monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", fail)
         assert reader.get(path).status_code == 503
         assert not AuditEntry.objects.filter(action="logs.download").exists()
         monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", lambda endpoint: FakeEngine())

@@ -366,7 +366,7 @@ def ask(client: Client, method: str, path: str) -> tuple[int, str]:
     with transaction.atomic():
         body = {} if method in ("get", "post") else {"data": "{}", "content_type": "application/json"}
         response = getattr(client, method)(path, **body)
-        text = "" if response.streaming else response.content.decode()
+        text = b"".join(response).decode()  # to its end, also that of a download
         transaction.set_rollback(True)
     return response.status_code, text
 

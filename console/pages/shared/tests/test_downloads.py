@@ -11,16 +11,9 @@ from django.test import Client, RequestFactory
 from clusters.access.audit import record
 from clusters.tests.pooled import pooled as pooled
 from clusters.tests.users import make_user
-from clusters.waits import Places
 from console.pages.shared import downloads
 from console.pages.shared.downloads import send_download
 from console.pages.shared.exports import BLOCK_CHARACTERS, send_csv
-
-
-@pytest.fixture(autouse=True)
-def places(monkeypatch):
-    """Places of the test's own: a response that another test left open holds one."""
-    monkeypatch.setattr(downloads, "places", Places(settings.DOWNLOADS, settings.DOWNLOADS_FOR_EACH))
 
 
 @pytest.fixture
