@@ -323,7 +323,11 @@ class PrivateSwarm:
         with self.connect() as api:
             made = make_image(api, f"windlass-test/build{build}:1", **config)
             reference = (registry or self.registry).push(api, name, made, tag)
-            api.remove_image(made, force=True)
+            try:
+                api.remove_image(made, force=True)
+            except docker.errors.APIError as error:
+                if error.status_code != 409:  # a task that started again after the push runs it already
+                    raise
         return reference
 
     # Services
