@@ -6,7 +6,6 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest
@@ -15,6 +14,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from console.server.environ import LINKS_PREFIX
+from console.sessions import SessionStore
 from triggers.hook.authentication import has_proof
 
 log = structlog.get_logger("windlass.server")
