@@ -14,7 +14,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -107,16 +106,19 @@ def require_programs(purpose: str, programs: Sequence[str], how_to_get_them: str
 def take_number() -> PrivateEngine:
     """Claim the first free number by creating its folder. Leftovers of dead sessions are removed first."""
     STATE.mkdir(exist_ok=True)
-    remove_dead_engines()
-    for number in NUMBERS:
-        engine = PrivateEngine(number)
-        if Path(f"/sys/class/net/{engine.bridge}").exists():  # of a running engine whose session has another temporary folder
-            continue
-        with contextlib.suppress(FileExistsError):
-            engine.folder.mkdir()
-            pid = os.getpid()
-            (engine.folder / "owner").write_text(f"{pid} {read_start_time(pid)}")
-            return engine
+    with numbers_held():
+        remove_dead_engines()
+        for number in NUMBERS:
+            engine = PrivateEngine(number)
+            if Path(
+                f"/sys/class/net/{engine.bridge}"
+            ).exists():  # of a running engine whose session has another temporary folder
+                continue
+            with contextlib.suppress(FileExistsError):
+                engine.folder.mkdir()
+                pid = os.getpid()
+                (engine.folder / "owner").write_text(f"{pid} {read_start_time(pid)}")
+                return engine
     raise EngineMissing(f"All {len(NUMBERS)} test engines' numbers are taken: look into {STATE}.")
 
 
@@ -168,20 +170,26 @@ def stop_engine(engine: PrivateEngine) -> None:
     remove_traces(engine)
 
 
-def remove_dead_engines() -> None:
-    """Remove the leftovers of engines whose session was killed."""
+@contextlib.contextmanager
+def numbers_held() -> Iterator[None]:
+    """Keep other sessions from claiming a number. They wait."""
     with (STATE / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for folder in STATE.iterdir():
-            if folder.name.isdigit() and not owner_is_alive(folder):
-                remove_traces(PrivateEngine(int(folder.name)))
+        yield
+
+
+def remove_dead_engines() -> None:
+    """Remove the leftovers of engines whose session was killed. Call it with `numbers_held`."""
+    for folder in STATE.iterdir():
+        if folder.name.isdigit() and not owner_is_alive(folder):
+            remove_traces(PrivateEngine(int(folder.name)))
 
 
 def owner_is_alive(folder: Path) -> bool:
     try:
         pid, _, started = (folder / "owner").read_text().partition(" ")
-    except FileNotFoundError:  # being claimed now, or half removed long ago
-        return time.time() - folder.stat().st_mtime < 60
+    except FileNotFoundError:  # killed while it claimed or removed the number
+        return False
     return read_start_time(int(pid)) == started
 
 
