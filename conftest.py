@@ -30,7 +30,9 @@ def no_surplus_pruner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_counted() -> None:
-    """What a process counts in memory for the audit log belongs to one test."""
+    """What a process counts in memory belongs to one test."""
     from clusters.access.counted_acts import counted_acts
+    from triggers.pushes.refused_calls import refused_calls
 
     counted_acts.forget()
+    refused_calls.forget()

@@ -77,6 +77,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "delivery-alert": ("idle", "hollow", "Alert not followed"),
     "delivery-unreadable": ("warn", "half", "Not understood"),
     "delivery-bad_signature": ("bad", "triangle", "Bad signature"),
+    "delivery-refused": ("warn", "cross", "Refused call"),
     # registries
     "registry-ok": ("ok", "filled", "Answers"),
     "registry-problem": ("bad", "triangle", "Problem"),

@@ -262,6 +262,7 @@ SPECTACULAR_SETTINGS = {
 # The hook
 HOOK_BODY_LIMIT = 2 * 1024 * 1024  # bytes
 DATA_UPLOAD_MAX_MEMORY_SIZE = HOOK_BODY_LIMIT
+LINK_PAGE = env.read_boolean("WINDLASS_LINK_PAGE", True)  # a browser that opens a link gets a page, and nothing is called
 HOOK_QUEUE_LIMIT = env.read_integer("WINDLASS_QUEUE_LIMIT", 10_000, 1, 1_000_000)  # queued calls of all triggers
 HOOK_TRIGGER_QUEUE_LIMIT = env.read_integer("WINDLASS_TRIGGER_QUEUE_LIMIT", 1_000, 1, 1_000_000)  # of one trigger
 

@@ -1,12 +1,13 @@
-"""The parameters and the body of a request. A parameter can be in the query, in a form or in a JSON body; the query wins.
+"""The parameters and the body of a request. A parameter can be in the query, in a form or in a JSON body.
 
-A body is read only when a parameter is not in the query. A body that cannot be read counts as empty: the payload of a registry
-or a CI system must never keep a plain redeploy from running.
+Two different values of one parameter are refused (`check_agreement`). A body that cannot be read counts as empty: the payload
+of a registry or a CI system must never keep a plain redeploy from running.
 
 Before the secret is known to be right, only a small plain body is looked at (`Parameters.get_credential`): to unpack and to
 parse takes time, and whoever has no secret must not be able to take it.
 """
 
+import contextlib
 import io
 import json
 import zlib
@@ -19,6 +20,7 @@ from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.utils.functional import cached_property
 
+from triggers.link_repair import repair_query, repair_value
 from triggers.refusals import CallRefused
 
 # Every parameter of a trigger's link. A body with any other field is a message in the sender's own format.
@@ -37,6 +39,15 @@ class BodyTooLarge(CallRefused):
 
     def __init__(self) -> None:
         super().__init__(f"The body is larger than {settings.HOOK_BODY_LIMIT // (1024 * 1024)} MB.")
+
+
+class ContradictoryParameter(CallRefused):
+    """One parameter was sent with different values."""
+
+    code = "contradictory_parameter"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The {name} parameter was sent with two different values. Nothing was done; send it once.")
 
 
 class CredentialsTooLarge(CallRefused):
@@ -91,23 +102,42 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 
 def parse_body(request: HttpRequest, body: bytes) -> dict[str, Any]:
     """Return the fields of a form or of a JSON object. A form's `payload` field can hold JSON, as GitHub sends it."""
-    content_type = (request.content_type or "").lower()
-    if content_type in {FORM, MULTIPART} and not body.lstrip().startswith(b"{"):
-        fields: dict[str, Any] = _parse_form(request, body, content_type)
+    if is_form(request, body):
+        fields: dict[str, Any] = _parse_form(request, body).dict()
         if "payload" in fields:
             fields = {**_parse_json(str(fields["payload"]).encode()), **fields}
         return fields
     return _parse_json(body)
 
 
-def _parse_form(request: HttpRequest, body: bytes, content_type: str) -> dict[str, Any]:
+def is_form(request: HttpRequest, body: bytes) -> bool:
+    """curl's `-d` calls JSON a form, so the body decides too."""
+    return (request.content_type or "").lower() in {FORM, MULTIPART} and not body.lstrip().startswith(b"{")
+
+
+def list_values(request: HttpRequest, body: bytes, name: str) -> list[Any]:
+    """Return every value that a small body has for a field: a form and a JSON object can name it more than once."""
+    if is_form(request, body):
+        return _parse_form(request, body).getlist(name)
+    values: list[Any] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values[:] = [value for key, value in pairs if key == name]  # of the outermost object, which is read to its end last
+        return dict(pairs)
+
+    with contextlib.suppress(ValueError, RecursionError):
+        json.loads(body, object_pairs_hook=note)
+    return values
+
+
+def _parse_form(request: HttpRequest, body: bytes) -> QueryDict:
     try:
-        if content_type == FORM:
-            return QueryDict(body, encoding=request.encoding).dict()
+        if (request.content_type or "").lower() == FORM:
+            return QueryDict(body, encoding=request.encoding)
         meta = {**request.META, "CONTENT_LENGTH": len(body)}
-        return MultiPartParser(meta, io.BytesIO(body), request.upload_handlers).parse()[0].dict()
+        return MultiPartParser(meta, io.BytesIO(body), request.upload_handlers).parse()[0]
     except (MultiPartParserError, TooManyFieldsSent, RequestDataTooBig, LookupError):
-        return {}
+        return QueryDict()
 
 
 def _parse_json(body: bytes) -> dict[str, Any]:
@@ -133,24 +163,58 @@ def parse_credentials(request: HttpRequest, body: bytes) -> dict[str, Any]:
 
 
 class Parameters:
-    """A request's parameters by name. The body is read at the first name that is not in the query."""
+    """A request's parameters by name. The body is read at the first name that is not in the query.
+
+    What happened to a link on its way is undone where it can mean nothing else (triggers.link_repair).
+    """
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
 
     def get(self, name: str) -> Any:
-        """Return a string or a JSON value; None for a missing parameter. Raises BodyTooLarge."""
-        return self._request.GET[name] if name in self._request.GET else self.fields.get(name)
+        """Return a string or a JSON value; None for a missing parameter. Raises BodyTooLarge and ContradictoryParameter."""
+        value: Any = self.get_from_query(name)
+        if value is None:
+            value = self.fields.get(name)
+        return repair_value(value) if isinstance(value, str) else value
+
+    def get_from_query(self, name: str) -> str | None:
+        """Raises ContradictoryParameter for different values of one name."""
+        values = self._query.getlist(name)
+        if not values:
+            return None
+        if len({repair_value(value) for value in values}) > 1:
+            raise ContradictoryParameter(name)
+        return values[0]
 
     def get_own(self, name: str) -> Any:
         """Return the same as `get`, but ignore a body with more than a link's parameters: registries use the name too."""
-        if name not in self._request.GET and not self.fields.keys() <= PARAMETERS:
+        if name not in self._query and not self.has_own_body:
             return None
         return self.get(name)
 
     def get_credential(self, name: str) -> Any:
-        """Return a parameter that proves who calls, from the query or a small plain body. Raises CredentialsTooLarge."""
-        return self._request.GET[name] if name in self._request.GET else self._credentials.get(name)
+        """Return a parameter that proves who calls, from the query or a small plain body.
+
+        Raises CredentialsTooLarge and ContradictoryParameter.
+        """
+        return self._credentials.get(name) if (value := self.get_from_query(name)) is None else value
+
+    def check_agreement(self) -> None:
+        """Refuse values that contradict each other: two of one name, in the query, in the body, or one in each.
+
+        Raises BodyTooLarge and ContradictoryParameter.
+        """
+        for name in PARAMETERS:
+            sent = [self.get_from_query(name), *self._list_own(name)]
+            if len({repair_value(str(value)) for value in sent if value is not None}) > 1:
+                raise ContradictoryParameter(name)
+
+    @cached_property
+    def _query(self) -> QueryDict:
+        query = self._request.META.get("QUERY_STRING", "")
+        repaired = repair_query(query)
+        return self._request.GET if repaired == query else QueryDict(repaired, encoding=self._request.encoding)
 
     @cached_property
     def _credentials(self) -> dict[str, Any]:
@@ -169,3 +233,13 @@ class Parameters:
     def fields(self) -> dict[str, Any]:
         """The fields in the body. Raises BodyTooLarge."""
         return parse_body(self._request, self.raw)
+
+    @cached_property
+    def has_own_body(self) -> bool:
+        """Whether the body has a link's parameters and nothing else."""
+        return self.fields.keys() <= PARAMETERS
+
+    def _list_own(self, name: str) -> list[Any]:
+        if not (has_body(self._request) and self.has_own_body and name in self.fields):
+            return []
+        return list_values(self._request, self.raw, name)

@@ -5,9 +5,10 @@ fields must match it. Windlass leaves `extra` empty, as the documented examples 
 """
 
 import base64
-import binascii
 import secrets
 from dataclasses import dataclass
+
+from triggers.link_repair import explain_trigger_url, repair_base64
 
 ID_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 ID_LENGTH = 13
@@ -45,15 +46,24 @@ def encode_trigger_url(fields: LinkFields) -> str:
 
 
 def decode_trigger_url(value: str) -> LinkFields:
-    """Decode a `triggerUrl`, also where a query parser has turned its `+` into a space. Raises MalformedLink."""
+    """Decode a `triggerUrl`, also one that was damaged on its way, where that can mean nothing else (triggers.link_repair).
+
+    Raises MalformedLink.
+    """
+    for text in (value.replace(" ", "+"), repair_base64(value)):
+        if fields := _split_fields(text):
+            return fields
+    raise MalformedLink(explain_trigger_url(value))
+
+
+def _split_fields(encoded: str) -> LinkFields | None:
     try:
-        text = base64.b64decode(value.replace(" ", "+"), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise MalformedLink("triggerUrl is not base64 text.") from error
+        text = base64.b64decode(encoded, validate=True).decode()
+    except ValueError:  # no base64, or no text
+        return None
     parts = text.split("|", 4)
-    if len(parts) != 5 or "\0" in text:  # NUL: no database looks up such a key
-        raise MalformedLink("triggerUrl does not hold five fields.")
-    return LinkFields(*parts)
+    # NUL: no database looks up such a key.
+    return LinkFields(*parts) if len(parts) == 5 and "\0" not in text else None
 
 
 def build_link(base_url: str, fields: LinkFields, secret: str) -> str:

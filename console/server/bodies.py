@@ -4,6 +4,7 @@ A client that sends slowly, or stops, holds its connection and nothing else. All
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,6 +104,17 @@ class BodyReader:
             self.memory.take(len(chunk))
             if self._refusal:
                 raise self._refusal
+
+    async def drop(self, limit: int) -> None:
+        """Read on without keeping anything, until the body has ended, more than `limit` bytes of it have arrived, or it takes
+        too long. The body counts as unread."""
+        self.close()
+        with contextlib.suppress(BodyRefused, ClientLeft):
+            more = True
+            while more and self.size <= limit:
+                message = await self._receive_in_time()
+                more = bool(message.get("more_body"))
+                self.size += len(message.get("body", b""))
 
     def take(self) -> bytes:
         """Return the body. For use from any thread. Raises BodyRefused if the body has been given up meanwhile."""

@@ -26,6 +26,9 @@ from triggers.hook.waiting import ON_DISCONNECT
 
 # Bytes of a body that are read for anyone: of messages to links, of anything else, and of forms in parts, which take longest.
 READ_OF_MESSAGES, READ_FOR_ANYONE, READ_OF_PARTS = 64 * 1024, 8 * 1024, 4 * 1024
+# Bytes of a body that is too large, which are read and dropped before the answer. Many clients send their whole body before
+# they look for an answer, and report a broken pipe where the connection is closed meanwhile.
+DROPPED_LIMIT = 16 * 1024 * 1024
 SEND_SECONDS = 30.0  # in which the client takes the next piece of a long answer
 RETRY_SECONDS = b"5"
 
@@ -98,10 +101,12 @@ class Door:
         unread = build_environ(scope, UnreadBody(self._too_large), None)  # type: ignore[arg-type] # has what WSGI asks for
         if not reader.is_complete:
             is_admitted = partial(self._admits, dict(unread))
-            if (length or 0) > self._body_limit or not await self._in_thread(is_admitted, self._links.choose_lane(unread)):
+            if not await self._in_thread(is_admitted, self._links.choose_lane(unread)):
                 return unread
-            await reader.read(self._body_limit)
+            if (length or 0) <= self._body_limit:
+                await reader.read(self._body_limit)
             if not reader.is_complete:
+                await reader.drop(DROPPED_LIMIT)
                 return unread
         return build_environ(scope, io.BytesIO(), reader.size)
 

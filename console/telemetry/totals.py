@@ -24,6 +24,7 @@ from clusters import meters
 from clusters.access.counted_acts import counted_acts
 from clusters.meters import Series
 from console.models import Process, Total
+from triggers.pushes.refused_calls import refused_calls
 
 log = structlog.get_logger("windlass.process")
 
@@ -93,10 +94,12 @@ class Reporter:
         while not self._stopping.wait(STORE_SECONDS):
             self._attempt(store_totals)
             self._attempt(counted_acts.store)
+            self._attempt(refused_calls.store)
             if self._seen_at is None or timezone.now() - self._seen_at >= timedelta(seconds=SEEN_EVERY):
                 self._attempt(self.note_process)
         self._attempt(store_totals)
         self._attempt(counted_acts.store)
+        self._attempt(refused_calls.store)
         self._attempt(self.forget_process)
 
     def _attempt(self, step: Callable[[], None]) -> None:

@@ -4,6 +4,8 @@ import http.client
 import json
 import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,8 +22,8 @@ MAKE_LINK = """
 from clusters.models import Application, Cluster
 from triggers.models import Trigger
 from triggers.selectors import build_trigger_link
-cluster = Cluster.objects.create(name="unreachable", url="unix:///nonexistent.sock")
-application = Application.objects.create(cluster=cluster, name="shop", source="compose")
+cluster, _ = Cluster.objects.get_or_create(name="unreachable", defaults={"url": "unix:///nonexistent.sock"})
+application, _ = Application.objects.get_or_create(cluster=cluster, name="shop", source="compose")
 print(build_trigger_link(Trigger.objects.create(application=application, action="redeploy"), ""))
 """
 
@@ -119,10 +121,22 @@ def test_http_2_is_not_spoken(console: RunningConsole) -> None:
     assert not exchange(console, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").startswith(b"\0")
 
 
-def test_a_caller_that_hangs_up_waits_no_longer(console: RunningConsole) -> None:
+def test_a_caller_that_hangs_up_waits_no_longer_and_calls_no_second_time(console: RunningConsole) -> None:
     """Its thread ends, and with it the line in the log: a caller that waits is logged when it is answered."""
     link = console.manage("shell", "-v0", "-c", MAKE_LINK).split()[-1]
     with connect(console) as connection:
         connection.sendall(head(console, f"GET {link}&wait=600"))
         eventually(lambda: "call accepted" in console.log_file.read_text(), within=30, what="the call is accepted")
     eventually(lambda: "status=504" in console.log_file.read_text(), within=30, what="the caller is given up")
+    again = exchange(console, head(console, f"GET {link}&wait=1", "Connection: close"))
+    assert b"idempotent-replayed: true" in again.lower()
+
+
+@pytest.mark.parametrize("megabytes", [3, 12])
+def test_a_sender_of_too_much_gets_its_answer(console: RunningConsole, megabytes: int) -> None:
+    """Python's standard library sends the whole body before it looks for an answer."""
+    link = console.manage("shell", "-v0", "-c", MAKE_LINK).split()[-1]
+    body = b"x" * (megabytes * 1024 * 1024)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{console.url}{link}", body, timeout=30)
+    assert (refused.value.code, json.load(refused.value)["code"]) == (413, "413")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -173,7 +173,8 @@ class DeliveryViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         queryset = super().filter_queryset(queryset)
         if (trigger_id := read_id_parameter(self.request, "trigger")) is not None:
-            queryset = queryset.filter(Exists(DeliveryLine.objects.filter(delivery=OuterRef("pk"), trigger=trigger_id)))
+            lines = DeliveryLine.objects.filter(delivery=OuterRef("pk"), trigger=trigger_id)
+            queryset = queryset.filter(Exists(lines) | Q(trigger=trigger_id))
         return queryset
 
 

@@ -8,6 +8,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from rest_framework.response import Response
 
+from triggers.calls.lost_answers import lost_answers
 from triggers.calls.repetitions import REPEATED, REPLAYED_HEADER
 from triggers.hook.outcome_tokens import make_outcome_token
 from triggers.hook.waiting import ON_DISCONNECT, TooManyWaiters, waiters
@@ -75,7 +76,11 @@ def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -
     request.acknowledged_at = time.perf_counter()  # type: ignore[attr-defined] # for console.telemetry.request_log
     try:
         waiters.wait_for_end(
-            call.coalesced_into_id or call.pk, seconds, share=call.trigger_id, on_disconnect=request.META.get(ON_DISCONNECT)
+            call.coalesced_into_id or call.pk,
+            seconds,
+            share=call.trigger_id,
+            on_disconnect=request.META.get(ON_DISCONNECT),
+            on_loss=lambda: lost_answers.note(call),
         )
         ended = TriggerCall.objects.select_related("coalesced_into").get(pk=call.pk)
         ended.trigger = call.trigger if ended.trigger_id else None  # known already, with its secret

@@ -7,8 +7,9 @@ from django.http import HttpRequest
 from clusters.encryption import EncryptedTextField
 from clusters.models import Registry, hash_hook_token
 from triggers import links
-from triggers.bodies import Parameters
+from triggers.bodies import ContradictoryParameter, Parameters
 from triggers.hook_queries import find_linked_registry, find_linked_trigger
+from triggers.link_repair import explain_secret, repair_secret, repair_value
 from triggers.models import Trigger
 from triggers.refusals import CallRefused
 
@@ -22,6 +23,9 @@ MISSING_SECRET = (
     "The secret parameter is missing. In a shell, put the link in single quotes: an unquoted & cuts it off. "
     f"The secret can also be sent in the {SECRET_HEADER} header."
 )
+
+
+COPY_AGAIN = "Copy the link from the console again."
 
 
 class UnknownLink(CallRefused):
@@ -42,26 +46,38 @@ class IncompleteLink(CallRefused):
 def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigger:
     """Return the trigger that the link names, if its secret and all its fields are right.
 
-    Raises IncompleteLink, UnknownLink and CredentialsTooLarge.
+    Raises IncompleteLink, UnknownLink, CredentialsTooLarge and ContradictoryParameter.
     """
-    trigger_url = parameters.get_credential("triggerUrl")
-    if not isinstance(trigger_url, str) or not trigger_url:
-        raise IncompleteLink("The triggerUrl parameter is missing; copy the link from the console again.")
-    secret = read_secret(request, parameters)
-    try:
-        fields = links.decode_trigger_url(trigger_url)
-    except links.MalformedLink as error:
-        raise IncompleteLink(f"{error} Copy the link from the console again.") from error
-    trigger = find_linked_trigger(fields.id)
-    check_secret(trigger.secret if trigger else "", secret)
-    if trigger is None or trigger.link_fields != fields:
+    return check_caller(request, parameters, find_named_trigger(parameters))
+
+
+def check_caller(request: HttpRequest, parameters: Parameters, trigger: Trigger | None) -> Trigger:
+    """Return the trigger that the link names, if the caller has its secret. Raises the same as `authenticate_trigger`."""
+    check_secret(trigger.secret if trigger else "", read_secret(request, parameters))
+    if trigger is None:
         raise UnknownLink
     return trigger
 
 
+def find_named_trigger(parameters: Parameters) -> Trigger | None:
+    """Return the trigger that a link is for, whatever its secret; None if there is none with all its fields.
+
+    Raises IncompleteLink, CredentialsTooLarge and ContradictoryParameter.
+    """
+    trigger_url = parameters.get_credential("triggerUrl")
+    if not isinstance(trigger_url, str) or not trigger_url:
+        raise IncompleteLink(f"The triggerUrl parameter is missing. {COPY_AGAIN}")
+    try:
+        fields = links.decode_trigger_url(trigger_url)
+    except links.MalformedLink as error:
+        raise IncompleteLink(f"{error} {COPY_AGAIN}") from error
+    trigger = find_linked_trigger(fields.id)
+    return trigger if trigger and trigger.link_fields == fields else None
+
+
 def authenticate_registry(token: str) -> Registry:
     """Return the registry with this inbound link. Raises UnknownLink."""
-    registry = find_linked_registry(hash_hook_token(token))
+    registry = find_linked_registry(hash_hook_token(repair_value(token)))
     if registry is None:
         raise UnknownLink
     return registry
@@ -81,10 +97,17 @@ def has_proof(request: HttpRequest) -> bool:
 
 
 def read_secret(request: HttpRequest, parameters: Parameters) -> str:
-    """Raises IncompleteLink for a missing secret, and CredentialsTooLarge."""
-    secret = request.headers.get(SECRET_HEADER) or parameters.get_credential("secret")
-    if not isinstance(secret, str) or not secret:
+    """Raises IncompleteLink for a missing or a damaged secret, CredentialsTooLarge and ContradictoryParameter."""
+    in_header = repair_secret(request.headers.get(SECRET_HEADER, ""))
+    # The body is not touched for a secret that is in the header.
+    sent = parameters.get_from_query("secret") if in_header else parameters.get_credential("secret")
+    secret = repair_secret(sent) if isinstance(sent, str) else ""
+    if in_header and secret and in_header != secret:
+        raise ContradictoryParameter("secret")
+    if not (secret := in_header or secret):
         raise IncompleteLink(MISSING_SECRET)
+    if damage := explain_secret(secret):
+        raise IncompleteLink(f"{damage} {COPY_AGAIN}")
     return secret
 
 

@@ -1,7 +1,7 @@
 """GET requests that nobody meant as a call: browsers load ahead, pages embed, and chats preview a link that somebody pasted.
 
-A link acts on GET, as documented, so that people can paste it into a browser and tools can call it with plain curl. What a
-program requests on its own is refused. POST and PUT are always meant.
+A link acts on GET, as documented, so that tools can call it with plain curl. What a program requests on its own does nothing.
+POST and PUT are always meant. A browser that opens a link for a person gets a page (triggers.hook.link_page).
 """
 
 import re
@@ -44,16 +44,19 @@ PREVIEWERS: Mapping[str, str] = {
 PREVIEWER = re.compile("|".join(map(re.escape, PREVIEWERS)), re.IGNORECASE)
 BY_LOWER_CASE = {part.lower(): name for part, name in PREVIEWERS.items()}
 
-ADVICE = "To call the link on purpose, use POST, or open it in a browser."
+ADVICE = "To call the link on purpose, use POST."
 
 
 class UnmeantRequest(CallRefused):
-    """A GET request that a program made on its own. The message says how it was recognised."""
+    """A GET request that a program made on its own. The message says how it was recognised.
 
-    status, code = 403, "not_meant"
+    A preview is no mistake of anybody: whoever pastes a link gets 200 and a sentence. A page that embeds a link is one, or an
+    attack."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"Nothing was done: {what}. {ADVICE}")
+    status, code = 200, "not_meant"
+
+    def __init__(self, what: str, status: int = 200) -> None:
+        super().__init__(f"Nothing was done: {what}. {ADVICE}", status=status)
 
 
 class PostOnly(CallRefused):
@@ -68,17 +71,19 @@ class PostOnly(CallRefused):
 
 def check_meant(request: HttpRequest) -> None:
     """Refuse a GET request that is recognisably no call. Raises UnmeantRequest."""
-    if request.method == "GET" and (what := explain_unmeant(request.headers)):
+    if request.method != "GET":
+        return
+    if what := explain_preview(request.headers):
         raise UnmeantRequest(what)
+    destination = request.headers.get("Sec-Fetch-Dest", "").strip().lower()
+    if EMBEDDED.fullmatch(destination):
+        raise UnmeantRequest(f"a page loads the link as a part of itself ({destination})", status=403)
 
 
-def explain_unmeant(headers: Mapping[str, str]) -> str:
-    """Say what the request is, as the end of a sentence; empty when it can be a call."""
+def explain_preview(headers: Mapping[str, str]) -> str:
+    """Say what looks at the link before anybody opens it, as the end of a sentence; empty when the request can be a call."""
     if any(AHEAD.search(headers.get(name, "")) for name in PURPOSE_HEADERS):
         return "a browser loads this page ahead, before anybody opens it"
-    destination = headers.get("Sec-Fetch-Dest", "").strip().lower()
-    if EMBEDDED.fullmatch(destination):
-        return f"a page loads the link as a part of itself ({destination})"
     if found := PREVIEWER.search(headers.get("User-Agent", "")):
         return f"{BY_LOWER_CASE[found[0].lower()]} fetches the link for a preview"
     return ""

@@ -1,5 +1,6 @@
 """The hook's endpoints: a trigger's link, a registry's link, and the outcome of a call. No session, no redirect, no CSRF."""
 
+import contextlib
 import uuid
 from typing import Any
 
@@ -16,8 +17,9 @@ from rest_framework.views import APIView
 from clusters.callers import client_address
 from triggers.bodies import BodyTooLarge, Parameters, check_body_size, has_body
 from triggers.calls.accept import accept_call
+from triggers.calls.lost_answers import lost_answers
 from triggers.calls.repetitions import identify_delivery
-from triggers.calls.requests import CallRequest, InvalidParameter, parse_step, parse_tag, parse_wait
+from triggers.calls.requests import SCALE_TYPES, CallRequest, InvalidParameter, parse_step, parse_tag, parse_wait
 from triggers.hook.answers import (
     answer,
     answer_push,
@@ -27,7 +29,8 @@ from triggers.hook.answers import (
     answer_with_outcome,
     answer_with_state,
 )
-from triggers.hook.authentication import authenticate_registry, authenticate_trigger, check_secret, read_secret
+from triggers.hook.authentication import authenticate_registry, check_caller, check_secret, find_named_trigger, read_secret
+from triggers.hook.link_page import answer_visitor, is_navigation, render_answer
 from triggers.hook.outcome_tokens import TOKEN_PARAMETER, check_outcome_token
 from triggers.hook.safe_get import PostOnly, check_meant
 from triggers.hook_queries import find_call_secret
@@ -35,6 +38,7 @@ from triggers.models import Action, Trigger, TriggerCall
 from triggers.payloads.alerts import read_notification
 from triggers.pushes.alerts import accept_notification, acts_on, ignore_notification
 from triggers.pushes.receiving import read_message, receive_delivery, receive_message
+from triggers.pushes.refused_calls import refused_calls
 from triggers.refusals import CallRefused
 
 log = structlog.get_logger("windlass.hook")
@@ -52,6 +56,15 @@ class AlwaysJSON(BaseContentNegotiation):
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
         return renderers[0], renderers[0].media_type
+
+
+class WrongMethod(CallRefused):
+    """A request with a method that no link knows."""
+
+    status, code = 405, "wrong_method"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"{method} does nothing here; call the link with GET or POST.")
 
 
 class HookView(APIView):
@@ -72,11 +85,15 @@ class HookView(APIView):
             raise CallRefused("The address has too many parameters. Call the link as the console shows it.", code="unreadable")
         super().initial(request, *args, **kwargs)
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """A browser that opens the address gets a page instead of JSON."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        return render_answer(final) if is_navigation(request.headers) and final.data is not None else final
+
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, MethodNotAllowed):
-            response = answer(405, f"{self.request.method} does nothing here; call the link with GET or POST.")
-            response["Allow"] = ", ".join(self.allowed_methods)
-            return response
+            exc = WrongMethod(self.request.method or "")
+            exc.allow = ", ".join(self.allowed_methods)
         if isinstance(exc, DatabaseError):
             log.error("the database does not answer a link", error=str(exc)[:500])
             exc = CallRefused(self.database_away, status=503, code="database_away", retry_after=RETRY_DATABASE_SECONDS)
@@ -93,16 +110,30 @@ class HookView(APIView):
 
 class TriggerHook(HookView):
     """`/hook/trigger?triggerUrl=…&secret=…`: GET, POST and PUT act; HEAD and OPTIONS never do, nor does a GET that is not meant
-    as a call (triggers.hook.safe_get)."""
+    as a call (triggers.hook.safe_get, triggers.hook.link_page)."""
 
     http_method_names = ["get", "post", "put"]
 
     def get(self, request: Request) -> Response:
-        check_meant(request._request)
-        return answer_trigger_link(request._request)
+        http = request._request
+        parameters = Parameters(http)
+        trigger = find_named_trigger(parameters)
+        try:
+            check_meant(http)
+            return answer_trigger_link(http, parameters, check_caller(http, parameters, trigger))
+        except CallRefused as refusal:
+            if trigger and refusal.status != 200:
+                refused_calls.note(http, trigger, refusal)
+            raise
 
     post = get
     put = get
+
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        with contextlib.suppress(CallRefused):
+            if trigger := find_named_trigger(Parameters(request._request)):
+                refused_calls.note(request._request, trigger, WrongMethod(request.method or ""))
+        return super().http_method_not_allowed(request, *args, **kwargs)
 
 
 class CallHook(HookView):
@@ -138,17 +169,20 @@ class RegistryHook(HookView):
         check_meant(request._request)
         check_body_size(request._request)
         registry = authenticate_registry(token)
+        if request.method == "GET" and is_navigation(request.headers):
+            return answer(200, f"This link receives the messages of the registry {registry.host}. To open it does nothing.")
         return answer_with_delivery(receive_delivery(request._request, registry))
 
     post = get
     put = get
 
 
-def answer_trigger_link(request: HttpRequest) -> Response:
+def answer_trigger_link(request: HttpRequest, parameters: Parameters, trigger: Trigger) -> Response:
     """Decide by the body what the request is: a ping, alerts, a push of an image, or a plain call."""
     check_body_size(request)
-    parameters = Parameters(request)
-    trigger = authenticate_trigger(request, parameters)
+    parameters.check_agreement()
+    if request.method == "GET" and is_navigation(request.headers):
+        return answer_visitor(make_call_request(request, parameters, trigger))
     if trigger.post_only and request.method == "GET":
         raise PostOnly
     if any(request.headers.get(name, "").lower() == "ping" for name in EVENT_HEADERS):
@@ -163,13 +197,14 @@ def answer_trigger_link(request: HttpRequest) -> Response:
     if message and trigger.action == Action.REDEPLOY and message.concerns_images:
         # Another message of the same sender, such as a git push, is a plain call.
         return answer_push(request, receive_message(message, trigger=trigger), wait)
-    return answer_with_call(request, accept_call(make_call_request(request, parameters, trigger)), wait)
+    call_request = make_call_request(request, parameters, trigger)
+    return answer_with_call(request, lost_answers.find_call(call_request) or accept_call(call_request), wait)
 
 
 def make_call_request(request: HttpRequest, parameters: Parameters, trigger: Trigger) -> CallRequest:
     """Raises InvalidParameter."""
     tag = read_tag(trigger, parameters)
-    step = parse_step(parameters.get("type"), parameters.get("step")) if trigger.action == Action.SCALING else None
+    step = read_step(trigger, parameters)
     return CallRequest(
         source=TriggerCall.Source.HOOK,
         action=trigger.action,
@@ -182,6 +217,17 @@ def make_call_request(request: HttpRequest, parameters: Parameters, trigger: Tri
         user_agent=request.headers.get("User-Agent", ""),
         delivery_id=identify_delivery(request.headers, step, tag),
     )
+
+
+def read_step(trigger: Trigger, parameters: Parameters) -> int | None:
+    """Return the signed step that the call asks for; None at a link that redeploys. Raises InvalidParameter."""
+    if trigger.action == Action.SCALING:
+        return parse_step(parameters.get("type"), parameters.get("step"))
+    asked = [name for name in ("type", "step") if parameters.get_from_query(name) is not None]
+    if asked or parameters.get_own("type") in SCALE_TYPES:
+        name = asked[0] if asked else "type"
+        raise InvalidParameter(name, f"This link redeploys and takes no {name}. To scale, use the link of a scaling trigger.")
+    return None
 
 
 def read_tag(trigger: Trigger, parameters: Parameters) -> str:

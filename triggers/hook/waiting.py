@@ -57,19 +57,32 @@ class CallWaiters:
                     waiter.woken.set()
 
     def wait_for_end(
-        self, call_id: uuid.UUID, seconds: float, share: int | None = None, on_disconnect: OnDisconnect | None = None
+        self,
+        call_id: uuid.UUID,
+        seconds: float,
+        share: int | None = None,
+        on_disconnect: OnDisconnect | None = None,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         """Return when the call has ended, after `seconds`, when the client has left, or when the process is being stopped.
 
-        Raises TooManyWaiters, also later if the place is needed for another share.
+        `on_loss` is called, in the thread of `on_disconnect`, when the client leaves before there is an answer for it. Raises
+        TooManyWaiters, also later if the place is needed for another share.
         """
         waiter = self._add(Waiter(call_id, share))
+
+        def leave() -> None:
+            if not waiter.woken.is_set():  # else the answer was sent, or is on its way
+                on_loss()
+                waiter.woken.set()
+
         try:
             if not connection.in_atomic_block:
                 connection.close()
             if on_disconnect:
-                on_disconnect(waiter.woken.set)
-            waiter.woken.wait(seconds)
+                on_disconnect(leave)
+            if not waiter.woken.wait(seconds):
+                waiter.woken.set()
         finally:
             self._remove(waiter)
         if waiter.is_displaced:

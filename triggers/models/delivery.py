@@ -23,10 +23,11 @@ class Decision(models.TextChoices):
     ALERT = "alert", _("Not triggered: alert")
     UNREADABLE = "unreadable", _("Not understood")
     SIGNATURE = "bad_signature", _("Bad signature")
+    REFUSED = "refused", _("Refused call")
 
 
 class Delivery(models.Model):
-    """One message of a registry or a monitoring system, or one find of polling. Only `triggers.pushes` writes it."""
+    """A message of a registry or of monitoring, a find of polling, or a refused call. Only `triggers.pushes` writes it."""
 
     class Source(models.TextChoices):
         REGISTRY = "registry", _("Registry's link")
@@ -73,6 +74,10 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sender or self.source} {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def is_refused_call(self) -> bool:
+        return self.decision == Decision.REFUSED
 
     @property
     def is_alert(self) -> bool:

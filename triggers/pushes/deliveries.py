@@ -1,4 +1,5 @@
-"""Store deliveries with their lines, and prune old ones. Nothing else writes Delivery.
+"""Store deliveries with their lines, and prune old ones. Besides `refused_calls`, nothing else
+writes Delivery.
 
 A message that makes a call is stored whole. So are the first ones of a minute at one link that lead to nothing; the others of
 that minute are counted on one row for each decision. Of refused messages, which anybody who knows the link can send, the first
@@ -29,7 +30,6 @@ DIGEST_LENGTH = 160
 WHOLE_A_MINUTE = 60  # deliveries at one link, after which those that lead to nothing are counted
 EXCERPT_LENGTH = 500  # characters of the body of a row on which others are counted
 EXCERPT_LINES = 10
-REFUSED = Decision.SIGNATURE
 
 # The most telling decision first.
 RANKING = (
@@ -43,6 +43,7 @@ RANKING = (
     Decision.ALERT,
     Decision.UNSUPPORTED,
     Decision.UNREADABLE,
+    Decision.REFUSED,
 )
 
 
@@ -96,7 +97,7 @@ def is_stored_whole(delivery: Delivery) -> bool:
     long as its link has few rows in this minute. Polling and people make few."""
     if delivery.decision == Decision.TRIGGERED or delivery.source not in (Delivery.Source.REGISTRY, Delivery.Source.TRIGGER):
         return True
-    if delivery.decision == REFUSED:
+    if delivery.decision == Decision.SIGNATURE:
         return False
     link = {"registry": delivery.registry_id} if delivery.registry_id else {"trigger": delivery.trigger_id}
     rows = Delivery.objects.filter(**link, received_at__gte=start_of_minute(delivery.received_at)).order_by()

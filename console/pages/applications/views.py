@@ -30,6 +30,7 @@ from console.pages.shared.selection import select_cluster
 from console.pages.shared.slots import SlotList
 from console.pages.shared.starting import start_and_show_call
 from console.pages.shared.trigger_panel.image_updates import add_image_updates
+from console.pages.shared.trigger_panel.refused_calls import add_refused_calls, with_newest_refusal
 from console.pages.shared.trigger_panel.snippets import describe_triggers, forget_shown_trigger
 from console.pages.shared.trigger_panel.sparklines import add_sparklines
 from triggers.forms import RedeployForm
@@ -125,7 +126,9 @@ def _describe_application_tab(request: HttpRequest, shown: Application) -> dict[
 
 def _describe_about(request: HttpRequest, shown: Application, just_made: int | None = None) -> dict[str, Any]:
     """Return the context of the upper half of the page. `just_made` is the id of a new trigger, whose secret is shown once."""
-    triggers = add_sparklines(triggers_with_last_call().filter(application=shown), timezone.now())
+    now = timezone.now()
+    rows = with_newest_refusal(triggers_with_last_call().filter(application=shown), now)
+    triggers = add_refused_calls(request, add_sparklines(rows, now))
     return {
         "triggers": describe_triggers(request, add_image_updates(request, triggers), just_made),
         "running": only_active(calls_with_relations().filter(application=shown))[:RUNNING_SHOWN],

@@ -14,7 +14,7 @@ from clusters import access
 from clusters.models import Application
 from console.pages.shared.keyset import PagePosition, continue_behind, find_horizon
 from console.pages.shared.page import read_query
-from triggers.models import Decision, Delivery, DeliveryLine
+from triggers.models import Decision, Delivery, DeliveryLine, Trigger
 
 PAGE_SIZE = 50  # rows
 SEARCHED = 20_000  # deliveries that one page searches for matches
@@ -32,6 +32,7 @@ class DeliveryFilters:
     query: str
     registry: int | None
     application: int | None
+    trigger: int | None
     sender: str
     decision: str
     before: PagePosition | None
@@ -43,6 +44,7 @@ class DeliveryFilters:
             query=read_query(request, "q"),
             registry=_read_number(request, "registry"),
             application=_read_number(request, "application"),
+            trigger=_read_number(request, "trigger"),
             sender=sender[:32],
             decision=decision if decision in Decision.values else "",
             before=PagePosition.parse(read_query(request, "before")),
@@ -50,12 +52,12 @@ class DeliveryFilters:
 
     @property
     def is_narrow(self) -> bool:
-        return bool(self.query or self.registry or self.application or self.sender or self.decision)
+        return bool(self.query or self.registry or self.application or self.trigger or self.sender or self.decision)
 
     @property
     def is_selective(self) -> bool:
         """True if few of very many deliveries may match and no index finds them."""
-        return bool(self.query or self.application or self.sender)
+        return bool(self.query or self.application or self.trigger or self.sender)
 
     def apply(self, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
         """Apply all filters except `before`, which selects the page."""
@@ -67,11 +69,19 @@ class DeliveryFilters:
             rows = rows.filter(decision=self.decision)
         lines = DeliveryLine.objects.filter(delivery=OuterRef("pk"))
         if self.application:
-            rows = rows.filter(Exists(lines.filter(trigger__application=self.application)))
+            own = Trigger.objects.filter(application=self.application)
+            rows = rows.filter(Exists(lines.filter(trigger__application=self.application)) | Q(trigger__in=own))
+        if self.trigger:
+            rows = rows.filter(Exists(lines.filter(trigger=self.trigger)) | Q(trigger=self.trigger))
         if self.query:
             named = Q(image__icontains=self.query) | Q(trigger__application__name__icontains=self.query)
             rows = rows.filter(Exists(lines.filter(named)))
         return rows
+
+    def find_trigger(self, user: Any) -> Trigger | None:
+        """Return the trigger that the list is narrowed to, if the reader may see it."""
+        rows = access.scope_visible(Trigger.objects.defer("secret"), user)
+        return rows.filter(pk=self.trigger).first() if self.trigger else None
 
     def find_application(self, user: Any) -> Application | None:
         """Return the application that the list is narrowed to, if the reader may see it."""

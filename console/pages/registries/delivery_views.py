@@ -30,6 +30,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
         "title": "Deliveries",
         "filters": filters,
         "application": filters.find_application(request.user),
+        "trigger": filters.find_trigger(request.user),
         "page": find_delivery_page(filters),
         "registries": Registry.objects.order_by("host").values_list("pk", "host"),
         "senders": list_senders(),

@@ -29,6 +29,7 @@ from console.pages.shared.page import (
 from console.pages.shared.selection import select_cluster
 from console.pages.shared.starting import start_test_call
 from console.pages.shared.trigger_panel.image_updates import add_image_updates, add_setup_links
+from console.pages.shared.trigger_panel.refused_calls import add_refused_calls, with_newest_refusal
 from console.pages.shared.trigger_panel.snippets import build_secrets, describe_triggers, remember_shown_trigger
 from console.pages.shared.trigger_panel.sparklines import add_sparklines
 from triggers import audited
@@ -81,9 +82,10 @@ class TriggerFilters:
 @console_page
 def triggers(request: HttpRequest) -> HttpResponse:
     filters = TriggerFilters.from_request(request)
-    seen = list_visible(request, triggers_with_last_call())
+    now = timezone.now()
+    seen = list_visible(request, with_newest_refusal(triggers_with_last_call(), now))
     page = paginate(request, filters.apply(seen), ROWS)
-    rows = add_image_updates(request, add_sparklines(page.object_list, timezone.now()))
+    rows = add_refused_calls(request, add_image_updates(request, add_sparklines(page.object_list, now)))
     context = {
         "title": "Triggers",
         "cluster_filter": True,

@@ -26,6 +26,7 @@ class Client:
     def __init__(self, *pieces, stalls=False, leaves=False):
         self.pieces, self.stalls, self.leaves = list(pieces), stalls, leaves
         self.received = 0  # bytes that the application took
+        self.sent_after = None  # of them, before the answer began
         self.sent = []
         self.gone = None
 
@@ -42,6 +43,8 @@ class Client:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     def send(self, message):
+        if not self.sent:
+            self.sent_after = self.received
         self.sent.append(message)
         return asyncio.sleep(0) if running() else None
 

@@ -95,7 +95,30 @@ class TestLargeBodies:
         client = Client(*[b"x" * LARGE] * 10)
         knock(client, body_limit=3 * LARGE, headers=headers, application=unread())
         assert client.body == b"too large"
-        assert client.received <= 4 * LARGE
+
+    @pytest.mark.parametrize("headers", [length(10 * LARGE), [("transfer-encoding", "chunked")]], ids=["stated", "chunked"])
+    def test_whoever_is_admitted_can_send_all_of_it_before_the_answer(self, headers):
+        client = Client(*[b"x" * LARGE] * 10)
+        knock(client, body_limit=3 * LARGE, headers=headers, application=unread())
+        assert (client.received, client.sent_after) == (10 * LARGE, 10 * LARGE)
+
+    def test_of_one_without_end_only_some_is_read(self, monkeypatch):
+        monkeypatch.setattr(door, "DROPPED_LIMIT", 20 * LARGE)
+        client = Client(*[b"x" * LARGE] * 100)
+        knock(client, body_limit=3 * LARGE, headers=length(100 * LARGE), application=unread())
+        assert (client.body, client.received) == (b"too large", 21 * LARGE)
+
+    def test_one_that_stalls_is_answered_when_its_time_is_up(self, monkeypatch):
+        monkeypatch.setattr(bodies, "BODY_GRACE_SECONDS", 0.05)
+        monkeypatch.setattr(bodies, "BODY_LEAST_RATE", 1e9)
+        client = Client(b"x" * 5 * LARGE, stalls=True)
+        knock(client, body_limit=3 * LARGE, headers=length(10 * LARGE), application=unread())
+        assert client.body == b"too large"
+
+    def test_whoever_is_not_admitted_is_answered_at_once(self):
+        client = Client(*[b"x" * LARGE] * 10)
+        knock(client, admits=lambda environ: False, headers=length(10 * LARGE), application=unread())
+        assert (client.body, client.received) == (b"too large", 0)
 
 
 def unread():

@@ -37,7 +37,7 @@ def test_unknown_trigger_wrong_secret_and_wrong_field_cannot_be_told_apart(clien
     answers = [
         client.get(PATH, query_params={**unknown, "secret": trigger.secret}),
         client.get(PATH, query_params={**right, "secret": "0" * 64}),
-        client.get(PATH, query_params={**right, "secret": trigger.secret[:-1]}),
+        client.get(PATH, query_params={**right, "secret": "1" + trigger.secret[1:] if trigger.secret[0] != "1" else "2" * 64}),
         client.get(PATH, query_params={**right, "secret": "é"}),
         client.get(PATH, query_params={**moved, "secret": trigger.secret}),
     ]

@@ -11,6 +11,8 @@ from console.pages.shared.quoting import quote_groovy, quote_yaml, write_yaml_bl
 SECRET_VARIABLE = "WINDLASS_SECRET"  # noqa: S105 - a name
 SECRET_CREDENTIAL = "windlass-secret"  # noqa: S105 - a name
 WAIT = 300  # seconds that a pipeline waits for the outcome
+# What each tool calls one run of a job. A retry by a person is another run.
+JENKINS_RUN, GITHUB_RUN, GITLAB_RUN = "$BUILD_TAG", "$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT", "$CI_JOB_ID"
 POST = "-X POST "  # for a trigger that does not act on GET
 
 
@@ -19,9 +21,13 @@ def write_curl_line(link: str, *, post: bool = False) -> str:
     return f"curl {POST if post else ''}{shlex.quote(link)}"
 
 
-def write_pipeline_line(link: str, *, post: bool = False) -> str:
-    """Return a shell line that fails if the call fails. `link` comes without its secret, which is in the environment."""
-    return f'curl -fsS {POST if post else ""}-H "X-Trigger-Secret: ${SECRET_VARIABLE}" {shlex.quote(f"{link}&wait={WAIT}")}'
+def write_pipeline_line(link: str, run: str, *, post: bool = False) -> str:
+    """Return a shell line that fails, with the answer, if the call fails.
+
+    `link` comes without its secret, which is in the environment. `run` is shell text that names the pipeline's run, so that no
+    retry counts twice. `--fail-with-body` needs curl 7.76 (2021)."""
+    headers = f'-H "X-Trigger-Secret: ${SECRET_VARIABLE}" -H "Idempotency-Key: {run}"'
+    return f"curl --fail-with-body -sS {POST if post else ''}{headers} {shlex.quote(f'{link}&wait={WAIT}')}"
 
 
 def write_jenkins_stage(link: str, *, post: bool = False) -> str:
@@ -29,7 +35,7 @@ def write_jenkins_stage(link: str, *, post: bool = False) -> str:
     return f"""stage('Deploy') {{
   steps {{
     withCredentials([string(credentialsId: '{SECRET_CREDENTIAL}', variable: '{SECRET_VARIABLE}')]) {{
-      sh {quote_groovy(write_pipeline_line(link, post=post))}
+      sh {quote_groovy(write_pipeline_line(link, JENKINS_RUN, post=post))}
     }}
   }}
 }}"""
@@ -40,7 +46,7 @@ def write_github_step(link: str, *, post: bool = False) -> str:
     return f"""- name: Deploy
   env:
     {SECRET_VARIABLE}: ${{{{ secrets.{SECRET_VARIABLE} }}}}
-  run: {write_yaml_block(write_pipeline_line(link, post=post), 4)}"""
+  run: {write_yaml_block(write_pipeline_line(link, GITHUB_RUN, post=post), 4)}"""
 
 
 def write_gitlab_job(link: str, *, post: bool = False) -> str:
@@ -53,7 +59,7 @@ def write_gitlab_job(link: str, *, post: bool = False) -> str:
   rules:
     - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
   script:
-    - {write_yaml_block(write_pipeline_line(link, post=post), 6)}"""
+    - {write_yaml_block(write_pipeline_line(link, GITLAB_RUN, post=post), 6)}"""
 
 
 def write_alertmanager_receiver(link: str, *, resolved: bool = False) -> str:

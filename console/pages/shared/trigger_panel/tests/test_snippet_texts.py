@@ -23,6 +23,8 @@ SECRET = "5" * 64
 BASES = ["https://windlass.example.com", "http://[::1]:8000", 'https://example.com/it\'s/$HOME/`id`\\n/"x"']
 PIPELINES = [snippet_texts.write_jenkins_stage, snippet_texts.write_github_step, snippet_texts.write_gitlab_job]
 
+RUNS = dict(zip(PIPELINES, ("$BUILD_TAG", "$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT", "$CI_JOB_ID"), strict=True))
+
 
 def build_link(base, name, secret=SECRET):
     return links.build_link(base, links.LinkFields("c0ffee", name, "scaling", "0123456789abc"), secret)
@@ -52,7 +54,8 @@ class TestQuoting:
     def test_a_pipeline_runs_curl_with_the_address_as_one_word_and_the_secret_in_a_header(self, base, name, write):
         address = build_link(base, name, "").removesuffix("&secret=") + "&type=scale_out&step=5"
         words = shlex.split(read_command(write, write(address)))
-        assert words == ["curl", "-fsS", "-H", "X-Trigger-Secret: $WINDLASS_SECRET", f"{address}&wait=300"]
+        headers = ["-H", "X-Trigger-Secret: $WINDLASS_SECRET", "-H", f"Idempotency-Key: {RUNS[write]}"]
+        assert words == ["curl", "--fail-with-body", "-sS", *headers, f"{address}&wait=300"]
 
     def test_alertmanager_gets_the_link_and_sends_no_resolved_alerts(self, base, name):
         link = build_link(base, name)

@@ -1,0 +1,72 @@
+"""Links and bodies with damage by chance: no error of ours, no call with a wrong secret, and no act on a preview.
+
+WINDLASS_MUTATIONS sets how many; a hundred thousand take about eight minutes.
+"""
+
+import json
+import os
+import random
+from urllib.parse import quote, unquote, urlencode
+
+import pytest
+from django.test import Client
+
+from triggers.models import TriggerCall
+from triggers.tests.calling import PATH, link_parameters
+from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
+
+pytestmark = pytest.mark.django_db
+
+NUMBER = int(os.environ.get("WINDLASS_MUTATIONS", "400"))
+PREVIEWS = [{"Sec-Purpose": "prefetch"}, {"User-Agent": "Slackbot-LinkExpanding 1.0"}, {"Sec-Fetch-Mode": "navigate"}]
+HEADERS = [
+    *({} for _ in range(3)),
+    {"Accept": "text/html"},
+    {"Accept": "?"},
+    {"X-GitHub-Event": "push"},
+    {"Idempotency-Key": "\u00ff"},
+    *PREVIEWS,
+]
+PIECES = ["&", "=", "%", "%25", "%0A", "%00", "amp;", " ", "+", "é", "|", "\u2026", "%ED%A0%80", "?", "/", "#", '"', "0", "a"]
+FORM = "application/x-www-form-urlencoded"
+TYPES = ["application/json", FORM, "multipart/form-data; boundary=b", "text/plain", "x; charset=y"]
+ALERT = '{"alerts":[{}],"status":"firing"}'
+BODIES = ["", "[]", "{}", "null", '{"a":' * 50, "payload=%7B%7D", "--b\r\n\r\n--b--", '{"type":"\\ud83d"}', ALERT]
+
+
+def damage(text: str, chance: random.Random) -> str:
+    for _ in range(chance.choice([0, 0, 1, 1, 2, 5])):
+        place, length = chance.randrange(len(text) + 1), chance.choice([0, 0, 1, 1, 3, 40])
+        text = text[:place] + chance.choice(["", *PIECES]) + text[place + length :]
+    return chance.choice([text] * 8 + [quote(text), text.replace("&", "&amp;"), text.upper(), text * 2])
+
+
+def unfold(text: str) -> str:
+    for _ in range(4):
+        text = unquote(text)
+    return text.lower()
+
+
+@pytest.mark.parametrize("factory", [TriggerFactory, ScalingTriggerFactory])
+def test_mutated_links_and_bodies(factory, settings):
+    settings.HOOK_TRIGGER_QUEUE_LIMIT = settings.HOOK_QUEUE_LIMIT = NUMBER
+    trigger = factory()
+    parameters = link_parameters(trigger) | ({} if trigger.service is None else {"type": "scale_out", "step": "1"})
+    client, chance, statuses = Client(raise_request_exception=False), random.Random(17), set()
+    for _ in range(NUMBER // 2):
+        method, headers = chance.choice(["GET", "GET", "POST", "PUT", "DELETE"]), chance.choice(HEADERS)
+        in_body = chance.random() < 0.3
+        query = damage("" if in_body else urlencode(parameters), chance)
+        body = chance.choice([json.dumps(parameters), urlencode(parameters)]) if in_body else chance.choice(BODIES)
+        body = damage(body, chance).encode()
+        content_type = chance.choice(TYPES)
+        before = TriggerCall.objects.count()
+        answer = client.generic(method, f"{PATH}?{query}", body, content_type=content_type, headers=headers)
+        statuses.add(answer.status_code)
+        sent = (method, query, body, content_type, headers)
+        assert answer.status_code < 500, sent
+        if TriggerCall.objects.count() > before:
+            assert trigger.secret in unfold(query + body.decode("utf-8", "replace")), sent
+            assert method != "DELETE", sent
+            assert method != "GET" or headers not in PREVIEWS, sent
+    assert {200, 400, 404, 405} <= statuses
