@@ -31,11 +31,13 @@ from clusters.engine.inspection.swarm_listing import look_at_tasks
 from clusters.inventory import mark_unreachable, observe_and_store
 from clusters.leases import claim_leases, extend_leases, make_lease_owner, release_leases
 from clusters.models import Cluster
+from clusters.steady import pulse
 from clusters.waits import release_connection
 
 log = structlog.get_logger("windlass.watch")
 
 ROSTER_SECONDS = 2.0  # until a cluster that was added, changed or deleted is noticed
+ROSTER_SILENT_SECONDS = 120.0  # for which reading the clusters may take
 RESYNC_SECONDS = 60.0
 RECONNECT_SECONDS = 10.0  # until all managers are tried again, while none of several can see the Swarm
 DEBOUNCE_SECONDS = 0.2
@@ -80,11 +82,15 @@ def run_watcher(stop: threading.Event) -> None:
     roster = Roster()
     try:
         while not stop.is_set():
+            pulse.beat("watcher", ROSTER_SILENT_SECONDS)
             try:
                 close_old_connections()
                 adjust_watches(threads, roster.claim_clusters())
             except DatabaseFailure as error:
                 log.warning("the list of clusters cannot be read", error=str(error))
+                connection.close()
+            except Exception:
+                log.exception("the list of clusters cannot be followed")
                 connection.close()
             stop.wait(min(ROSTER_SECONDS, settings.CALL_LEASE_SECONDS / 3))
     finally:
@@ -196,6 +202,9 @@ class ClusterWatch(threading.Thread):
         except DatabaseFailure as error:
             self._failures += 1
             self.report_database_failure(error)
+        except Exception:
+            self._failures += 1
+            self.log.exception("the engine cannot be followed")
 
     def wait_for_change(self, client: EngineClient, observed: ObservedEngine, patience: float) -> None:
         """Return once something has happened on the engine or its Swarm since it was observed, or after `patience` seconds."""

@@ -28,6 +28,13 @@ class Process(models.Model):
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     resident_bytes = models.BigIntegerField(default=0)
+    silent = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Its threads that stand still (clusters.steady).",
+    )
 
     class Meta:
         default_permissions = ()

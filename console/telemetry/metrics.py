@@ -7,7 +7,7 @@ from the console's existing rows. `process_*` describes the web process that ans
 import os
 import resource
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from clusters.meters import METERS, Series
 from clusters.models import Cluster
+from console.models import Process
 from console.telemetry.totals import list_processes, read_resident_bytes, read_totals
 from triggers.models import ACTIVE_STATES, CallState, TriggerCall
 from triggers.selectors import only_active
@@ -80,17 +81,27 @@ def render_clusters(clusters: Iterable[Cluster], now: datetime) -> Iterable[str]
     )
 
 
+# Name, help, and what is measured of the processes of one part.
+PROCESS_GAUGES: tuple[tuple[str, str, Callable[[list[Process]], float]], ...] = (
+    ("windlass_processes", "Processes seen in the last 60 s.", len),
+    (
+        "windlass_processes_resident_memory_bytes",
+        "Sum of their resident memory.",
+        lambda processes: sum(process.resident_bytes for process in processes),
+    ),
+    (
+        "windlass_processes_silent",
+        "Of them, those with a thread that gives no sign of life.",
+        lambda processes: sum(bool(process.silent) for process in processes),
+    ),
+)
+
+
 def render_processes() -> Iterable[str]:
     processes = list_processes()
-    running, resident = "windlass_processes", "windlass_processes_resident_memory_bytes"
-    by_part = {part: [process.resident_bytes for process in processes if process.part == part] for part in PARTS}
-    labelled = [((("part", part),), sizes) for part, sizes in by_part.items()]
-    yield render_metric(
-        running, "gauge", "Processes seen in the last 60 s.", [(running, labels, len(sizes)) for labels, sizes in labelled]
-    )
-    yield render_metric(
-        resident, "gauge", "Sum of their resident memory.", [(resident, labels, sum(sizes)) for labels, sizes in labelled]
-    )
+    for name, help_text, measure in PROCESS_GAUGES:
+        values = [(part, measure([process for process in processes if process.part == part])) for part in PARTS]
+        yield render_metric(name, "gauge", help_text, [(name, (("part", part),), value) for part, value in values])
     for name, kind, help_text, value in read_process():
         yield render_metric(name, kind, help_text, [(name, (), value)])
 

@@ -16,9 +16,11 @@ from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from kombu import Connection
 from kombu.exceptions import KombuError
 
 from console.celery import app
+from console.telemetry.totals import list_processes
 
 log = structlog.get_logger("windlass.readiness")
 
@@ -28,6 +30,7 @@ MOST_WAITING = 8  # callers of one check
 STALE = 10.0  # seconds for which the last answer is given to callers that do not wait
 CONNECT_SECONDS = 2
 OK = "ok"
+SHOWN = 5  # processes in one answer
 NO_ANSWER = f"No answer within {PATIENCE:.0f} s."
 
 
@@ -98,20 +101,48 @@ def check_broker() -> str:
     """Connect as a publisher does. With Redis and RabbitMQ, connecting includes an answer of the server."""
     try:
         with app.connection_for_write(connect_timeout=CONNECT_SECONDS) as broker:
-            broker.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
-            if settings.BROKER_URL.startswith("filesystem:"):
-                draft = settings.QUEUE_DIR / "messages" / f".ready-{threading.get_ident()}"
-                draft.touch()
-                draft.unlink()
+            return ask_broker(broker)
     except (KombuError, OSError):
         return "The broker cannot be reached. Calls are accepted, but start some seconds late."
+
+
+def ask_broker(broker: Connection) -> str:
+    """Raises KombuError and OSError for a broker that cannot be reached."""
+    try:
+        broker.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+    except (KombuError, OSError):
+        raise
+    except (*broker.connection_errors, *broker.channel_errors) as error:  # it refuses the login, or has no such virtual host
+        log.warning("the broker refuses the connection", error=str(error))
+        return "The broker refuses the connection. Calls are accepted, but start some seconds late. Check BROKER_URL."
+    if settings.BROKER_URL.startswith("filesystem:"):
+        draft = settings.QUEUE_DIR / "messages" / f".ready-{threading.get_ident()}"
+        draft.touch()
+        draft.unlink()
     return OK
 
 
+def check_threads() -> str:
+    """Report threads that have hung, of any process. Links and pages are answered all the same."""
+    try:
+        stuck = [process for process in list_processes() if process.silent]
+    except DatabaseFailure:
+        return "The database does not answer."
+    sentences = [
+        f"In the {process.part} process {process.pid} on {process.host} this has stood still for minutes: {process.silent}. "
+        "Restart the process."
+        for process in stuck[:SHOWN]
+    ]
+    return " ".join(sentences) or OK
+
+
 CHECKS = {"database": Check(check_database), "migrations": Check(check_migrations), "broker": Check(check_broker)}
+ADVICE = {"threads": Check(check_threads)}
 
 
-def check_readiness() -> dict[str, str]:
-    """Return the answer of each check by its name: "ok" or a sentence."""
+def check_readiness() -> tuple[bool, dict[str, str]]:
+    """Return whether this process is ready, and the answer of each check by its name: "ok" or a sentence. Advice does not
+    count: it is about what this process can do without."""
     deadline = time.monotonic() + PATIENCE
-    return {name: check.ask(deadline - time.monotonic()) for name, check in CHECKS.items()}
+    answers = {name: check.ask(deadline - time.monotonic()) for name, check in (CHECKS | ADVICE).items()}
+    return all(answers[name] == OK for name in CHECKS), answers

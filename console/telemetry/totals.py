@@ -23,6 +23,7 @@ from django.utils import timezone
 from clusters import meters
 from clusters.access.counted_acts import counted_acts
 from clusters.meters import Series
+from clusters.steady import pulse
 from console.models import Process, Total
 from triggers.pushes.refused_calls import refused_calls
 
@@ -33,6 +34,7 @@ SEEN_EVERY = 15.0  # seconds between two updates of Process.seen_at
 LOST_AFTER = timedelta(seconds=60)  # without such an update
 FORGOTTEN_AFTER = timedelta(hours=1)
 ROWS_AT_ONCE = 200
+SILENT_LENGTH = 255  # characters of Process.silent
 
 
 def store_totals() -> None:
@@ -108,6 +110,8 @@ class Reporter:
             step()
         except DatabaseFailure as error:
             log.debug("not stored", step=step.__name__, error=str(error))
+        except Exception:
+            log.exception("not stored", step=step.__name__)
         finally:
             connection.close()
 
@@ -116,7 +120,8 @@ class Reporter:
 
     def note_process(self) -> None:
         now = timezone.now()
-        values = {"part": self.part, "seen_at": now, "resident_bytes": read_resident_bytes()}
+        silent = ", ".join(pulse.list_silent())[:SILENT_LENGTH]
+        values = {"part": self.part, "seen_at": now, "resident_bytes": read_resident_bytes(), "silent": silent}
         if not Process.objects.filter(**self._own_row()).update(**values):
             Process.objects.create(**self._own_row(), **values)
             Process.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()

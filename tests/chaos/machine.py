@@ -73,7 +73,7 @@ class Machine:
         """Sweep as the watcher does, but more often: publish calls again that no worker runs."""
         from django.db import close_old_connections, connection
 
-        from console.management.commands.watch import run_safely
+        from clusters.steady import run_safely
         from triggers.tasks import sweep_calls
 
         stop = threading.Event()

@@ -14,6 +14,10 @@ from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
+from clusters.steady import pulse
+
+SILENT_SECONDS = 60.0  # for which a broker may hang
+
 log = structlog.get_logger("windlass.calls")
 
 NUDGE_TASK = "triggers.nudge"
@@ -33,6 +37,8 @@ def send_nudge(application_id: int) -> None:
         current_app.send_task(NUDGE_TASK, (application_id,), retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
         log.warning("broker away, the sweep will publish the call", application_id=application_id, error=str(error))
+    except Exception:  # the call is recorded, so nothing that happens here may change the caller's answer
+        log.exception("a nudge was not sent, the sweep will publish the call", application_id=application_id)
 
 
 class Messenger:
@@ -67,10 +73,12 @@ class Messenger:
         while (application_id := self._queue.get()) is not None:
             with self._lock:
                 self._waiting.discard(application_id)  # from here on another nudge is news
+            pulse.beat("messenger", SILENT_SECONDS)
             try:
                 self._send(application_id)
             except Exception:
                 log.exception("a nudge was not sent, the sweep will publish the call", application_id=application_id)
+            pulse.rest("messenger")
 
 
 messenger = Messenger(send_nudge)

@@ -50,7 +50,7 @@ class InvalidParameter(CallRefused):
 
 def parse_step(type_value: Any, step_value: Any) -> int:
     """Return the signed step of a scaling call, from its two documented parameters. Raises InvalidParameter."""
-    sign = SCALE_TYPES.get(type_value.lower()) if isinstance(type_value, str) else None
+    sign = SCALE_TYPES.get(type_value) if isinstance(type_value, str) else None
     if sign is None:
         what = "is missing" if type_value in (None, "") else f"is {_shown(type_value)}"
         raise InvalidParameter("type", f"The type parameter {what}; it must be scale_in or scale_out.")
@@ -74,10 +74,8 @@ def parse_wait(value: Any) -> int:
 
 
 def _parse_number(name: str, value: Any, minimum: int, maximum: int) -> int:
-    if isinstance(value, float) and value.is_integer():  # JSON knows one kind of number
-        value = int(value)
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    valid = isinstance(text, str) and re.fullmatch(r"\+?[0-9]{1,4}", text) and minimum <= int(text) <= maximum
+    valid = isinstance(text, str) and re.fullmatch(r"[0-9]{1,4}", text) and minimum <= int(text) <= maximum
     if not valid:
         what = "is missing" if value in (None, "") else f"is {_shown(value)}"
         raise InvalidParameter(name, f"The {name} parameter {what}; it must be a whole number from {minimum} to {maximum}.")

@@ -11,10 +11,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 
 from triggers.models import TERMINAL_STATES, TriggerCall
+
+log = structlog.get_logger("windlass.hook")
 
 POLL_SECONDS = 0.1
 # What console.server.door puts into a request's environment, an OnDisconnect. Other servers do not.
@@ -128,6 +131,9 @@ class CallWaiters:
                 try:
                     self._set_ended(call_ids)
                 except DatabaseError:  # the database is away for a moment: the callers keep waiting
+                    connection.close()
+                except Exception:
+                    log.exception("the ends of calls cannot be read")
                     connection.close()
                 time.sleep(POLL_SECONDS)
         finally:

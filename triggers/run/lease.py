@@ -103,6 +103,8 @@ class CallLease:
                 break
             except DatabaseError as error:  # retried at the next beat; check() stops the work when the lease is over
                 log.warning("the lease could not be extended", error=str(error))
+            except Exception:
+                log.exception("the lease could not be extended")
             else:
                 self._held_until = started + lease_seconds()
             connection.close()  # the process has few, which its threads share

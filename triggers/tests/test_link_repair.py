@@ -91,21 +91,23 @@ def test_any_other_damage_is_named(client, query, damage, named):
 
 def test_the_values_of_a_scaling_are_repaired_too(client):
     link = build_trigger_link(ScalingTriggerFactory(), "")
-    for step, type_value in (("5%0D", "scale_out%0A"), ("%2B5", "SCALE_OUT"), ("05", "scale_out"), ("5%2520", "%20scale_out")):
+    for step, type_value in (("5%0D", "scale_out%0A"), ("05", "scale_out"), ("5%2520", "%20scale_out")):
         TriggerCall.objects.all().delete()
         answer = client.get(f"{link}&type={type_value}&step={step}")
         assert answer.status_code == 200, answer.json()
         assert TriggerCall.objects.get().step == 5
 
 
-@pytest.mark.parametrize("step", ["5.5", "%EF%BC%95", "five", "5e0", "-5", "%5B5%5D", "0x5"])
+@pytest.mark.parametrize("step", ["5.5", "%EF%BC%95", "five", "5e0", "-5", "%2B5", "%5B5%5D", "0x5"])
 def test_a_step_that_is_no_number_is_named(client, step):
     answer = client.get(f"{build_trigger_link(ScalingTriggerFactory(), '')}&type=scale_out&step={step}")
     assert answer.status_code == 400
     assert "The step parameter is '" in answer.json()["message"]
 
 
-@pytest.mark.parametrize(("value", "step"), [("5", 5), ("5.0", 5), ('" 5 "', 5), ("5.5", None), ("[5]", None), ("true", None)])
+@pytest.mark.parametrize(
+    ("value", "step"), [("5", 5), ("5.0", None), ('" 5 "', 5), ("5.5", None), ("[5]", None), ("true", None)]
+)
 def test_a_step_in_json(client, value, step):
     link = f"{build_trigger_link(ScalingTriggerFactory(), '')}&type=scale_out"
     answer = client.post(link, f'{{"step": {value}}}', content_type="application/json")

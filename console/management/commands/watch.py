@@ -3,16 +3,14 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
-import structlog
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections, connection
 
 from clusters.access.audit import prune_entries
 from clusters.leases import claim_leases, make_lease_owner
+from clusters.steady import pulse, run_safely
 from clusters.watch import run_watcher
 from console.sessions import prune_sessions
 from console.telemetry.totals import reporting
@@ -21,12 +19,11 @@ from triggers.pushes.deliveries import prune_deliveries
 from triggers.pushes.polling import poll_subscriptions
 from triggers.tasks import prune_calls, sweep_calls
 
-log = structlog.get_logger("windlass.watch")
-
 SWEEP_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0  # between two prunes, by whichever watcher
 PRUNE_CHECK_SECONDS = 60.0  # between two checks whether one is due
 POLL_SECONDS = 5.0
+SILENT_SECONDS = 900.0  # a chore that takes longer has hung: each of its requests and statements has a time limit
 STOP_SECONDS = 3.0  # for which a stop waits for a registry's answer
 
 
@@ -51,12 +48,13 @@ class Command(BaseCommand):
 
 
 def keep_house(stopping: threading.Event) -> None:
-    """Sweep and prune until `stopping` is set. If the database fails, the next turn retries.
+    """Sweep and prune until `stopping` is set. Whatever fails, the next turn retries.
 
     Every watcher sweeps, since a call that is published twice is claimed only once. One of them prunes.
     """
     check_at = 0.0
     while not stopping.wait(SWEEP_SECONDS):
+        pulse.beat("house-clock", SILENT_SECONDS)
         close_old_connections()
         run_safely(sweep_calls)
         if time.monotonic() >= check_at:
@@ -69,20 +67,14 @@ def prune_when_due() -> None:
     """Delete old rows, unless a watcher did so within the last PRUNE_SECONDS: its lease is kept until it expires."""
     if claim_leases({"prune"}, make_lease_owner(), PRUNE_SECONDS):
         for prune in (prune_calls, prune_entries, prune_deliveries, prune_alert_groups, prune_sessions):
+            pulse.beat("house-clock", SILENT_SECONDS)
             run_safely(prune)
 
 
 def poll_registries(stopping: threading.Event) -> None:
     """Poll until `stopping` is set. A registry that does not answer is reported by its subscriptions."""
     while not stopping.wait(POLL_SECONDS):
+        pulse.beat("poller", SILENT_SECONDS)
         close_old_connections()
         run_safely(poll_subscriptions)
     connection.close()
-
-
-def run_safely(chore: Callable[[], object]) -> None:
-    try:
-        chore()
-    except (DatabaseError, ImproperlyConfigured) as error:  # the second one if a stored secret cannot be decrypted
-        log.warning("a chore failed", chore=chore.__name__, error=str(error))
-        connection.close()

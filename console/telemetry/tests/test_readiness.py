@@ -3,10 +3,14 @@
 import threading
 from types import SimpleNamespace
 
+import amqp
 import pytest
 from django.db import DatabaseError
+from django.utils import timezone
+from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from console.models import Process
 from console.telemetry import readiness
 from console.telemetry.readiness import KEPT, MOST_WAITING, STALE, Check
 from tests.harness.eventually import eventually
@@ -23,13 +27,14 @@ def fresh_checks(monkeypatch):
         ("broker", readiness.check_broker),
     ):
         monkeypatch.setitem(readiness.CHECKS, name, Check(examine))
+    monkeypatch.setitem(readiness.ADVICE, "threads", Check(readiness.check_threads))
     monkeypatch.setattr(readiness, "_migrated", False)
 
 
 def test_a_console_whose_parts_answer_is_ready(client):
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert response.json() == {"ready": True, "checks": dict.fromkeys(("database", "migrations", "broker"), "ok")}
+    assert response.json() == {"ready": True, "checks": dict.fromkeys(("database", "migrations", "broker", "threads"), "ok")}
     assert "no-store" in response["Cache-Control"]
 
 
@@ -133,3 +138,28 @@ def test_an_answer_is_kept_for_a_moment():
     check = Check(lambda: asked.append(1) or "ok")
     assert [check.ask(10) for _ in range(5)] == ["ok"] * 5
     assert asked == [1]
+
+
+@pytest.mark.parametrize("error", [amqp.AccessRefused("(0, 0): (403) hidden"), amqp.NotAllowed("vhost hidden")], ids=repr)
+def test_a_broker_that_refuses_the_login_is_told_from_one_that_is_away(client, monkeypatch, settings, error):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(readiness.app, "connection_for_write", lambda **_: Connection("amqp://nobody@127.0.0.1:9"))
+    monkeypatch.setattr(Connection, "ensure_connection", refuse)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["broker"].startswith("The broker refuses the connection.")
+    assert b"hidden" not in answer.content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_that_stands_still_is_named_and_links_are_still_sent_here(client):
+    values = {"part": "watch", "host": "one", "started_at": timezone.now(), "seen_at": timezone.now()}
+    Process.objects.create(pid=7, silent="house-clock", **values)
+    Process.objects.create(pid=8, **values)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (200, True)
+    assert answer.json()["checks"]["threads"] == (
+        "In the watch process 7 on one this has stood still for minutes: house-clock. Restart the process."
+    )
