@@ -60,7 +60,7 @@ def explain_trigger_url(text: str) -> str:
         return "triggerUrl holds a whole link, instead of what stands in the link between triggerUrl= and &."
     if found := NO_BASE64.search(value.replace("-", "+").replace("_", "/").replace(" ", "+")):
         return f"triggerUrl is not base64 text: it has {show_character(found[0])}. Something was put into the link."
-    return "triggerUrl is not base64 text with five fields. It was cut off, or something was put into it."
+    return "triggerUrl is not base64 text. It was cut off, or something was put into it."
 
 
 def explain_secret(text: str) -> str:

@@ -50,20 +50,22 @@ def decode_trigger_url(value: str) -> LinkFields:
 
     Raises MalformedLink.
     """
-    for text in (value.replace(" ", "+"), repair_base64(value)):
-        if fields := _split_fields(text):
-            return fields
+    texts = [decode_text(encoded) for encoded in (value.replace(" ", "+"), repair_base64(value))]
+    for text in texts:
+        parts = (text or "").split("|", 4)
+        if len(parts) == 5 and "\0" not in (text or ""):  # NUL: no database looks up such a key
+            return LinkFields(*parts)
+    if any(text is not None for text in texts):
+        raise MalformedLink("triggerUrl does not hold five fields.")
     raise MalformedLink(explain_trigger_url(value))
 
 
-def _split_fields(encoded: str) -> LinkFields | None:
+def decode_text(encoded: str) -> str | None:
+    """Return the text; None for what is no base64, or no text."""
     try:
-        text = base64.b64decode(encoded, validate=True).decode()
-    except ValueError:  # no base64, or no text
+        return base64.b64decode(encoded, validate=True).decode()
+    except ValueError:
         return None
-    parts = text.split("|", 4)
-    # NUL: no database looks up such a key.
-    return LinkFields(*parts) if len(parts) == 5 and "\0" not in text else None
 
 
 def build_link(base_url: str, fields: LinkFields, secret: str) -> str:
