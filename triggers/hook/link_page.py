@@ -44,7 +44,7 @@ def is_navigation(headers: Mapping[str, str]) -> bool:
 def answer_visitor(request: CallRequest) -> Response:
     """Answer a browser that opens a link: say what a call would do. `button` has the words of the button that calls it."""
     sentence, button = describe_request(request)
-    return answer(200, f"{sentence} To open it does nothing; press the button to do it.", button=button)
+    return answer(200, f"{sentence} Press the button to call it.", button=button)
 
 
 def describe_request(request: CallRequest) -> tuple[str, str]:
