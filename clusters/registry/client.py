@@ -26,6 +26,10 @@ MANIFESTS = (
 )
 HUB_LIMIT_PATH = "ratelimitpreview/test"  # a HEAD of it returns Docker Hub's limit and does not count as a pull
 BASIC = "basic"
+ONLY_ENGINES = (
+    "Here {host} is the machine of the console. If it is an engine's own machine that is meant, only that engine can ask this "
+    "registry: redeploys work, checks and polling do not."
+)
 ETAG = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -35,10 +39,16 @@ class RegistryClient:
     def __init__(self, access: RegistryAccess, timeout: float = 10.0) -> None:
         """`timeout` is in seconds, for each call of check, read_tag or may_push with all its requests.
 
-        Raises RegistryError (`tls`) for plain HTTP beyond the loopback, and for a CA that cannot be read.
+        Raises RegistryError (`tls`) for plain HTTP beyond the loopback that nobody has agreed to, and for a CA that cannot be
+        read.
         """
-        if access.plain_http and not is_loopback(access.host):
-            raise RegistryError("Plain HTTP is for this machine's loopback only. Use TLS.", "tls", permanent=True)
+        if access.plain_http and not (access.clear_text or is_loopback(access.host)):
+            raise RegistryError(
+                f"{access.host} is not on this machine's loopback, and sending everything to it in clear was not allowed. "
+                "Use TLS, or allow it under Registries.",
+                "tls",
+                permanent=True,
+            )
         self.access, self.timeout = access, timeout
         self._transport = RegistryTransport(access.ca)
         self._authorizations: dict[str, str] = {}  # by scope; Basic, which has no scope, under BASIC
@@ -202,7 +212,12 @@ class RegistryClient:
 
     def _send(self, method: str, path: str, authorization: str = "", headers: dict[str, str] | None = None) -> Answer:
         all_headers = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
-        return self._transport.send(method, f"{self.access.api_url}/v2/{path}", all_headers, self._deadline)
+        try:
+            return self._transport.send(method, f"{self.access.api_url}/v2/{path}", all_headers, self._deadline)
+        except RegistryError as error:
+            if error.code == "unreachable" and is_loopback(self.access.host):
+                raise RegistryError(f"{error.message} {ONLY_ENGINES.format(host=self.access.host)}", error.code) from error
+            raise
 
     def _find_challenge(self, answer: Answer) -> Challenge | None:
         """Return the registry's own challenge. A host that it redirects to must not choose where the credentials go."""
@@ -280,7 +295,8 @@ def require_name(path: str, tag: str) -> None:
 
 
 def require_realm(realm: str, access: RegistryAccess) -> str:
-    """Return the token endpoint's address, if it is safe for credentials: by TLS, or from loopback to loopback.
+    """Return the token endpoint's address, if it is safe for credentials: by TLS, from loopback to loopback, or in clear on the
+    host to which everything may be sent in clear.
 
     Raises RegistryError.
     """
@@ -289,12 +305,20 @@ def require_realm(realm: str, access: RegistryAccess) -> str:
         scheme, host = parts.scheme.lower(), "" if "@" in parts.netloc else parts.hostname or ""
     except ValueError:
         scheme = host = ""
-    if host and (scheme == "https" or (scheme == "http" and access.plain_http and is_loopback(host))):
+    if host and (scheme == "https" or (scheme == "http" and access.plain_http and may_send_in_clear(host, access))):
         return realm
     if host and scheme == "http":
         message = f"{access.host} has its token endpoint at {host[:100]} without TLS. Windlass does not send credentials there."
         raise RegistryError(message, "tls", permanent=True)
     raise RegistryError(f"{access.host} has its token endpoint at an invalid address.", "bad_answer")
+
+
+def may_send_in_clear(host: str, access: RegistryAccess) -> bool:
+    """Return whether credentials may go to `host`, at whatever port, without TLS."""
+    if is_loopback(access.host):
+        return is_loopback(host)
+    own = urlsplit(access.api_url).hostname or ""
+    return access.clear_text and host.lower() == own.lower()
 
 
 def add_query(address: str, parameters: dict[str, str]) -> str:
