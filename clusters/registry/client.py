@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
@@ -25,6 +26,7 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 HUB_LIMIT_PATH = "ratelimitpreview/test"  # a HEAD of it returns Docker Hub's limit and does not count as a pull
+PARTS_LIMIT = 50  # layers of an image, or entries of an index, whose media types are read
 BASIC = "basic"
 ONLY_ENGINES = (
     "Here {host} is the machine of the console. If it is an engine's own machine that is meant, only that engine can ask this "
@@ -119,6 +121,19 @@ class RegistryClient:
             raise self._refusal(answer, f"{path}:{tag}", scope=f"repository:{path}:pull")
         new_etag = answer.headers.get("ETag", "")
         return TagState(digest, new_etag if ETAG.fullmatch(new_etag) else "", read_limit(answer.headers))
+
+    def read_media_types(self, path: str, digest: str) -> tuple[str, ...]:
+        """Return the media types of a manifest, its artifact, its config and its layers, or of an index and its entries.
+
+        They tell an image from a Helm chart, a signature or a build cache. Raises RegistryError.
+        """
+        self._start()
+        require_name(path, digest)
+        answer = self._ask_manifest("GET", path, digest, {"Accept": ",".join(MANIFESTS)})
+        if answer.status != 200:
+            raise self._refusal(answer, f"{path}@{digest}", scope=f"repository:{path}:pull")
+        self._require_data(answer)
+        return tuple(list_media_types(read_json(answer.body)))
 
     def _ask_manifest(self, method: str, path: str, tag: str, headers: dict[str, str]) -> Answer:
         return self._ask(method, f"{path}/manifests/{quote(tag, safe=':')}", f"repository:{path}:pull", headers)
@@ -280,6 +295,21 @@ class RegistryClient:
             what=what,
             has_token=has_token and not place,
         )
+
+
+def list_media_types(manifest: object) -> Iterator[str]:
+    """Yield the media types that a manifest or an index names, of at most PARTS_LIMIT parts."""
+    if not isinstance(manifest, dict):
+        return
+    parts = [part for name in ("layers", "manifests") if isinstance(manifest.get(name), list) for part in manifest[name]]
+    config = manifest.get("config")
+    own = [
+        manifest.get("mediaType"),
+        manifest.get("artifactType"),
+        config.get("mediaType") if isinstance(config, dict) else None,
+    ]
+    found = [*own, *(part.get("mediaType") for part in parts[:PARTS_LIMIT] if isinstance(part, dict))]
+    yield from (kind for kind in found if isinstance(kind, str))
 
 
 def describe_account(access: RegistryAccess) -> str:

@@ -5,6 +5,7 @@ no event of theirs at all: none says anything about load.
 """
 
 from triggers.models import Action, Decision, Trigger
+from triggers.payloads import ecr
 from triggers.payloads.forges import ForgeEvent, read_forge_event
 from triggers.payloads.payload import Payload
 from triggers.pushes.deliveries import MESSAGE_LENGTH, Receipt, clean_line, make_line, store_delivery
@@ -40,6 +41,8 @@ def explain_refusal(message: Message, event: ForgeEvent | None, trigger: Trigger
 
 def describe_sender(message: Message) -> str:
     sender = message.sender
+    if sender is ecr and message.payload and message.payload.event in ecr.SNS_TYPES:
+        return "Amazon SNS, except for alarms,"
     return sender.LABEL if sender and sender.NAME not in OWN_BODIES else ""
 
 

@@ -125,6 +125,20 @@ def test_what_may_be_sent_in_clear_goes_to_that_host_alone(realm, code):
     assert not code or caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("manifest", "kinds"),
+    [
+        ({"mediaType": "m", "config": {"mediaType": "c"}, "layers": [{"mediaType": "l"}, 7]}, ("m", "c", "l")),
+        ({"artifactType": "a", "manifests": [{"mediaType": "e"}]}, ("a", "e")),
+        ({"config": [], "layers": {}, "mediaType": 1}, ()),
+        ([], ()),
+    ],
+)
+def test_the_media_types_of_a_manifest_are_read(manifest, kinds):
+    found, _ = ask(lambda asked: answer_json(manifest), lambda client: client.read_media_types("team/app", DIGEST))
+    assert found == kinds
+
+
 def test_consent_without_plain_http_sends_nothing_in_clear():
     access = RegistryAccess("registry.lan", USER, PASSWORD, clear_text=True)
     assert access.api_url == "https://registry.lan"

@@ -64,7 +64,8 @@ def read_alarm(body: Body) -> Notification | None:
         place = (body.get("AlarmArn") or body.get("Region"), name)
     elif body.get("detail-type") == "CloudWatch Alarm State Change":
         name, word = dig(body, "detail", "alarmName"), dig(body, "detail", "state", "value")
-        moment, place = dig(body, "detail", "state", "timestamp"), (body.get("account"), body.get("region"), name)
+        moment = dig(body, "detail", "state", "timestamp")
+        place = (f"{show(body.get('account'))} {show(body.get('region'))}", name)
     else:
         return None
     return make_notification(DIALECT, word, STATES, group=place, name=name, occurrence=moment)
