@@ -64,7 +64,8 @@ def read_replication(builder: PayloadBuilder, replication: Any) -> None:
         elif not (tag or digest):
             builder.pass_over(f"The replication of {quote_value(name_tag)} does not name its tags.")
         else:
-            builder.add_push(f"{namespace}/{name}" if namespace else name, tag, digest, host, host_counts=bool(host))
+            path = f"{namespace}/{name.removeprefix(f'{namespace}/')}" if namespace else name
+            builder.add_push(path, tag, digest, host, host_counts=bool(host))
 
 
 def find_path(repository: Any) -> str:

@@ -1,7 +1,8 @@
 """Azure Monitor, an action group's webhook: the common alert schema `{"schemaId": "azureMonitorCommonAlertSchema", "data":
-{"essentials": {"alertId", "alertRule", "monitorCondition": "Fired", "firedDateTime"}}}`, and metric alerts without it,
-`{"schemaId": "AzureMonitorMetricAlert", "data": {"status": "Activated", "context": {"id", "name"}}}`. From learn.microsoft.com,
-"Common alert schema" and "Sample alert payloads".
+{"essentials": {"alertId", "alertRule", "monitorCondition": "Fired", "firedDateTime"}}}`, and alerts without it: of metrics,
+`{"schemaId": "AzureMonitorMetricAlert", "data": {"status": "Activated", "context": {"id", "name"}}}`, of the activity log with
+`{"context": {"activityLog": {"eventDataId"}}}`, and of logs with `{"data": {"AlertRuleName", "SearchIntervalEndtimeUtc"}}`, of
+which the last two never end. From learn.microsoft.com, "Common alert schema" and "Sample alert payloads".
 """
 
 from triggers.payloads.fields import dig, is_object, text
@@ -23,7 +24,15 @@ def read(headers: Headers, body: Body) -> Notification | None:
             return pass_over(DIALECT, "test", "this message of Azure Monitor is a test.")
         place = (essentials.get("originAlertId") or essentials.get("alertId"), essentials.get("alertRule"))
         word, name, occurrence = essentials.get("monitorCondition"), essentials.get("alertRule"), essentials.get("alertId")
+    elif "status" in data and is_object(context := data.get("context")):
+        place, name = (
+            (context.get("id"), context.get("name")),
+            context.get("name") or dig(context, "activityLog", "operationName"),
+        )
+        word, occurrence = data["status"], dig(context, "activityLog", "eventDataId")
+    elif "AlertRuleName" in data:  # a log alert, whose end is not reported
+        name = data["AlertRuleName"]
+        place, word, occurrence = (data.get("SubscriptionId"), name), "fired", data.get("SearchIntervalEndtimeUtc")
     else:
-        place = (dig(data, "context", "id"), dig(data, "context", "name"))
-        word, name, occurrence = data.get("status"), dig(data, "context", "name"), ""
+        return None
     return make_notification(DIALECT, word, STATES, group=place, name=name, occurrence=occurrence)

@@ -404,6 +404,13 @@ EXAMPLES = [
     Example("harbor", "a replication", replication(replicated()), [(APP, "1.2", "")], "REPLICATION"),
     Example(
         "harbor",
+        "a replication with its whole name",
+        replication(replicated("team/app:1.2")),
+        [(APP, "1.2", "")],
+        "REPLICATION",
+    ),
+    Example(
+        "harbor",
         "a replication to another registry",
         replication(replicated(), endpoint="https://far.example.com:8443", namespace="other"),
         [("far.example.com:8443/other/app", "1.2", "")],

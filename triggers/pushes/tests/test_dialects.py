@@ -24,6 +24,7 @@ from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("published")]
 EXAMPLES = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+AZURE = {"schemaId": "another", "data": {"status": "Activated"}}
 KINDS = pytest.mark.parametrize("factory", [TriggerFactory, ScalingTriggerFactory], ids=["redeploy", "scaling"])
 
 
@@ -176,9 +177,25 @@ class TestOccurrence:
         link.send(template("down"))
         assert link.count() == 1
 
+    def test_alerts_of_azure_that_never_end_count_each(self):
+        link = Link(TriggerFactory())
+        for number in "112":
+            log = {"activityLog": {"eventDataId": number, "operationName": "restart"}}
+            link.send({"schemaId": "Microsoft.Insights/activityLogs", "data": {"status": "Activated", "context": log}})
+            found = {"AlertRuleName": "errors", "SearchIntervalEndtimeUtc": f"2026-01-01T10:0{number}:00Z"}
+            link.send({"schemaId": "Microsoft.Insights/LogAlert", "data": found})
+        assert link.count() == 4
+
     def test_a_plain_body_stays_a_plain_call(self):
         link = Link(TriggerFactory())
-        for body in ({"state": "down"}, {"alert": 1, "state": "down"}, {"status": "down"}, {"event": "x"}, {"data": "x"}):
+        for body in (
+            {"state": "down"},
+            {"alert": 1, "state": "down"},
+            {"status": "down"},
+            {"event": "x"},
+            {"data": "x"},
+            AZURE,
+        ):
             link.send(body)
-        assert (link.count(), TriggerCall.objects.count()) == (5, 5)
+        assert (link.count(), TriggerCall.objects.count()) == (6, 6)
         assert not Delivery.objects.exists()
