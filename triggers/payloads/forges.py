@@ -1,8 +1,9 @@
-"""Events of forges that are about anything but an image: GitHub, Gitea, Forgejo, Gogs, GitLab and Bitbucket (Cloud and Data
-Center). A few say that a new version is there; of the many others a webhook can send, none does.
+"""Events of forges and their pipelines that are about anything but an image: GitHub, Gitea, Forgejo, Gogs, GitLab, Bitbucket
+(Cloud and Data Center), Azure DevOps, CircleCI and Buildkite. A few say that a new version is there; of the many others that a
+webhook can send, none does.
 
-From octokit/webhooks, Gitea's and Forgejo's modules/structs/hook.go and modules/webhook/type.go, GitLab's "Webhook events", and
-Bitbucket's "Event payloads".
+From octokit/webhooks, Gitea's and Forgejo's modules/structs/hook.go and modules/webhook/type.go, GitLab's "Webhook events",
+Bitbucket's "Event payloads", Azure DevOps' "Service hooks events", CircleCI's and Buildkite's "Webhooks".
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,14 @@ from typing import Any
 from triggers.payloads.fields import clean, dig, is_object, quote_value, text
 from triggers.payloads.payload import Body, Headers
 
-LABELS = {"gitlab": "GitLab", "bitbucket": "Bitbucket", "gogs": "Gogs"}  # github and gitea are senders of images too
+LABELS = {  # github and gitea are senders of images too
+    "gitlab": "GitLab",
+    "bitbucket": "Bitbucket",
+    "gogs": "Gogs",
+    "azure_devops": "Azure DevOps",
+    "circleci": "CircleCI",
+    "buildkite": "Buildkite",
+}
 EVENT_LENGTH = 64
 IMAGE_EVENTS = ("package", "registry_package")  # of GitHub and Gitea: their senders read these
 DONE = "success"
@@ -39,10 +47,16 @@ def read_forge_event(headers: Headers, body: Body) -> ForgeEvent | None:
         event = find_gitlab_kind(body, event) if forge == "gitlab" else event.lower()
         if event in IMAGE_EVENTS:
             return None
-        rule = rules.get(event)
-        refusal = rule(body) if rule else "says nothing about a new version"
-        return ForgeEvent(forge, label, clean(event, EVENT_LENGTH), refusal)
+        return judge(forge, label, rules, event, body)
+    if isinstance(body.get("publisherId"), str) and is_object(body.get("resource")):
+        return judge("azure_devops", LABELS["azure_devops"], AZURE_DEVOPS, text(body.get("eventType")), body)
     return None
+
+
+def judge(forge: str, label: str, rules: Mapping[str, Rule], event: str, body: Body) -> ForgeEvent:
+    rule = rules.get(event)
+    refusal = rule(body) if rule else "says nothing about a new version"
+    return ForgeEvent(forge, label, clean(event, EVENT_LENGTH), refusal)
 
 
 def accept(body: Body) -> str:
@@ -63,6 +77,13 @@ def refuse_bitbucket_deletion(body: Body) -> str:
         return ""
     ended = all("new" in change and change["new"] is None or change.get("type") == "DELETE" for change in changes)
     return "deletes a branch or a tag" if ended else ""
+
+
+def refuse_azure_deletion(body: Body) -> str:
+    """The same for a push of Azure DevOps, which has a list of references."""
+    updates = dig(body, "resource", "refUpdates")
+    heads = [text(dig(update, "newObjectId")) for update in updates] if isinstance(updates, list) else []
+    return "deletes a branch or a tag" if heads and all(head and not head.strip("0") for head in heads) else ""
 
 
 def require(path: str, *wanted: str) -> Rule:
@@ -108,6 +129,14 @@ BITBUCKET: Mapping[str, Rule] = {
     "repo:commit_status_created": require("commit_status.state", "successful"),
     "repo:commit_status_updated": require("commit_status.state", "successful"),
 }
+AZURE_DEVOPS: Mapping[str, Rule] = {
+    "git.push": refuse_azure_deletion,
+    "build.complete": require("resource.result", "succeeded"),
+    "ms.vss-pipelines.run-state-changed-event": require("resource.run.result", "succeeded"),
+    "ms.vss-release.deployment-completed-event": require("resource.environment.status", "succeeded"),
+}
+CIRCLECI: Mapping[str, Rule] = {"workflow-completed": require("workflow.status", DONE)}
+BUILDKITE: Mapping[str, Rule] = {"build.finished": require("build.state", "passed")}
 # Gitea and Forgejo send GitHub's and Gogs' headers too, so theirs come first.
 BITBUCKET_HEADER = "x-event-key"
 FORGES: Mapping[str, tuple[str, str, Mapping[str, Rule]]] = {
@@ -117,6 +146,8 @@ FORGES: Mapping[str, tuple[str, str, Mapping[str, Rule]]] = {
     "x-github-event": ("github", "GitHub", GITHUB),
     "x-gitlab-event": ("gitlab", "GitLab", GITLAB),
     BITBUCKET_HEADER: ("bitbucket", "Bitbucket", BITBUCKET),
+    "circleci-event-type": ("circleci", "CircleCI", CIRCLECI),
+    "x-buildkite-event": ("buildkite", "Buildkite", BUILDKITE),
 }
 
 

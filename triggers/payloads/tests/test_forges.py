@@ -15,6 +15,13 @@ GITHUB, GITEA, FORGEJO, GITLAB, BITBUCKET = (
     "x-event-key",
 )
 
+CIRCLECI, BUILDKITE, NONE = "circleci-event-type", "x-buildkite-event", "x-none"
+
+
+def devops(event, **resource):
+    return {"subscriptionId": "0", "publisherId": "tfs", "eventType": event, "resource": resource}
+
+
 NEW_VERSIONS = [
     (GITHUB, "push", HEADS),
     (GITHUB, "push", HEADS | {"ref": "refs/tags/v1.2"}),
@@ -42,6 +49,10 @@ NEW_VERSIONS = [
     (BITBUCKET, "repo:push", {"push": {"changes": [CHANGE, {"new": None, "old": {}}]}}),
     (BITBUCKET, "repo:refs_changed", {"changes": [{"type": "UPDATE"}]}),
     (BITBUCKET, "repo:commit_status_updated", {"commit_status": {"state": "SUCCESSFUL"}}),
+    (CIRCLECI, "workflow-completed", {"type": "workflow-completed", "workflow": {"status": "success"}}),
+    (BUILDKITE, "build.finished", {"event": "build.finished", "build": {"state": "passed"}}),
+    (NONE, "", devops("git.push", refUpdates=[{"name": "refs/heads/main", "newObjectId": "b" * 40}])),
+    (NONE, "", devops("build.complete", result="succeeded")),
 ]
 OTHERS = [
     *((GITHUB, event, {"action": "created"}) for event in ("star", "watch", "issue_comment", "fork", "create", "delete")),
@@ -70,20 +81,31 @@ OTHERS = [
     (BITBUCKET, "repo:commit_status_created", {"commit_status": {"state": "INPROGRESS"}}),
     (BITBUCKET, "pullrequest:created", {}),
     (BITBUCKET, "diagnostics:ping", {"test": True}),
+    (CIRCLECI, "workflow-completed", {"workflow": {"status": "failed"}}),
+    (CIRCLECI, "job-completed", {"job": {"status": "success"}}),
+    (BUILDKITE, "build.running", {"build": {"state": "running"}}),
+    (BUILDKITE, "build.finished", {"build": {"state": "failed"}}),
+    (NONE, "", devops("build.complete", result="failed")),
+    (NONE, "", devops("workitem.created")),
+    (NONE, "", devops("git.push", refUpdates=[{"name": "refs/heads/main", "newObjectId": ZERO}])),
 ]
 STRANGE = (None, True, 7, "x", "\0\ud800", [], [None], {}, {"changes": {}}, {"state": []})
+
+
+def find_forge(header):
+    return FORGES[header][0] if header in FORGES else "azure_devops"
 
 
 @pytest.mark.parametrize(("header", "event", "body"), NEW_VERSIONS)
 def test_a_new_version(header, event, body):
     found = read_forge_event({header: event}, body)
-    assert (found.forge, found.refusal) == (FORGES[header][0], "")
+    assert (found.forge, found.refusal) == (find_forge(header), "")
 
 
 @pytest.mark.parametrize(("header", "event", "body"), OTHERS)
 def test_anything_else(header, event, body):
     found = read_forge_event({header: event}, body)
-    assert found.forge == FORGES[header][0]
+    assert found.forge == find_forge(header)
     assert found.refusal
 
 
@@ -107,4 +129,4 @@ def test_no_message_is_an_error(header, event, body):
     for key in body:
         for strange in STRANGE:
             found = read_forge_event({header: event}, body | {key: strange})
-            assert found.event.isprintable()
+            assert found is None or found.event.isprintable()
