@@ -115,6 +115,13 @@ class TestConfirmation:
         assert "not an address of Amazon" in link.send(CONFIRMATION | {"SubscribeURL": url})["message"]
         assert "?Token" not in Delivery.objects.get().body
 
+    def test_the_token_of_netdatas_test_can_be_read(self):
+        link = Link(TriggerFactory())
+        assert (
+            "Enter the token at Netdata" in link.send({"message": "A test", "title": "Netdata", "token": "t-0815"})["message"]
+        )
+        assert (json.loads(Delivery.objects.get().body)["token"], link.count()) == ("t-0815", 0)
+
 
 class TestQuery:
     def get(self, link, **fields):

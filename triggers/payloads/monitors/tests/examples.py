@@ -462,7 +462,9 @@ DIALECTS = {
         content_type=FORM,
     ),
     "Netdata Cloud": Dialect(
-        "netdata", *map(netdata, ("warning", "critical", "clear", "critical", "clear")), [netdata("removed")]
+        "netdata",
+        *map(netdata, ("warning", "critical", "clear", "critical", "clear")),
+        [netdata("removed"), {"message": "A test", "title": "Netdata", "token": "t-0815"}, {"crc_token": "1"}],
     ),
     "Netdata Cloud, a node": Dialect(
         "netdata", *(netdata_node(reachable=reachable) for reachable in (False, False, True, False, True))
