@@ -338,7 +338,10 @@ def require_realm(realm: str, access: RegistryAccess) -> str:
     if host and (scheme == "https" or (scheme == "http" and access.plain_http and may_send_in_clear(host, access))):
         return realm
     if host and scheme == "http":
-        message = f"{access.host} has its token endpoint at {host[:100]} without TLS. Windlass does not send credentials there."
+        how = " Store the registry under that host, or give it its own host in its settings." if access.clear_text else ""
+        message = (
+            f"{access.host} has its token endpoint at {host[:100]} without TLS. Windlass does not send credentials there.{how}"
+        )
         raise RegistryError(message, "tls", permanent=True)
     raise RegistryError(f"{access.host} has its token endpoint at an invalid address.", "bad_answer")
 

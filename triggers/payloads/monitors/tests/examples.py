@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from triggers.payloads.tests.alert_examples import alert, notify, notify_by_grafana
+
 JSON, FORM, TEXT = "application/json", "application/x-www-form-urlencoded", "text/plain; charset=UTF-8"
 
 
@@ -336,7 +338,17 @@ def template(state, **more):
     return {"alert": "core/shop", "state": state} | more
 
 
+def list_occurrences(send):
+    """Return what Alertmanager or Grafana sends about two occurrences."""
+    first, later = ({"start": start} for start in ("10:00:00", "12:00:00"))
+    beginning, beginning_later = (send(alert(**one)) for one in (first, later))
+    ended, ended_later = (send(alert(status="resolved", **one)) for one in (first, later))
+    return beginning, beginning, ended, beginning_later, ended_later
+
+
 DIALECTS = {
+    "Alertmanager": Dialect("alertmanager", *list_occurrences(notify), headers={"User-Agent": "Alertmanager/0.27.0"}),
+    "Grafana": Dialect("grafana", *list_occurrences(notify_by_grafana)),
     "CloudWatch through SNS": Dialect(
         "cloudwatch",
         sns(cloudwatch("ALARM", "10:00:00")),
