@@ -187,7 +187,10 @@ class RegistryAdmin(UserFormAdmin, AuditedAdmin, ScopedAdmin):
     list_filter = ("kind",)
     search_fields = ("host", "aliases", "username")
     readonly_fields = ("created_at", "checked_at", "problem", "pull_limit", "pull_remaining", "pull_window_seconds")
-    settings = ("kind", "host", "aliases", "username", "credential_helper", "password_expires_at", "plain_http", "clusters")
+    settings = (
+        *("kind", "host", "aliases", "username", "credential_helper", "password_expires_at"),
+        *("plain_http", "clear_text", "clusters"),
+    )
     secrets = ("password", "remove_password", "ca", "signing_secret", "remove_signing_secret")
 
     def get_fieldsets(self, request: HttpRequest, obj: Registry | None = None) -> Any:

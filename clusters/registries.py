@@ -116,7 +116,8 @@ def make_permission_key(registry: Registry, path: str) -> str:
     """Return a cache key that changes with everything the answer depends on, so that corrected credentials count at once. It
     is a hash and reveals nothing about them."""
     parts = (registry.host, registry.username, registry.password, registry.credential_helper, registry.ca, path)
-    settings = "\0".join([str(registry.pk), str(registry.plain_http), str(registry.password_expires_at), *parts])
+    ways = (registry.pk, registry.plain_http, registry.clear_text, registry.password_expires_at)
+    settings = "\0".join([*map(str, ways), *parts])
     return f"push-permission-{salted_hmac('clusters.registries', settings, algorithm='sha256').hexdigest()}"
 
 

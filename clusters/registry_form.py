@@ -15,10 +15,13 @@ from clusters.registry.reference import BadReference, normalize_host
 KEEP_SECRET = "A secret is stored and never shown. Leave this empty to keep it."  # noqa: S105 - a sentence
 RETYPE_PASSWORD = "Enter the password again. The stored one is never sent to a host that it was not entered for."  # noqa: S105
 
+CONSENT_REFUSED = (
+    "Only an administrator of all clusters can allow that everything is sent to a registry in clear. Nothing was saved."
+)
 ALLOWING_REFUSED = "Only an administrator of all clusters can change which clusters get the credentials. Nothing was saved."
 
 # The settings that Test uses.
-TESTED_FIELDS = ("host", "kind", "aliases", "username", "password", "credential_helper", "ca", "plain_http")
+TESTED_FIELDS = ("host", "kind", "aliases", "username", "password", "credential_helper", "ca", "plain_http", "clear_text")
 SECRETS = ("password", "signing_secret")
 
 # The one host of a kind that has only one, and an example host for each of the other kinds.
@@ -124,6 +127,7 @@ class RegistryForm(forms.ModelForm):
             "password_expires_at",
             "ca",
             "plain_http",
+            "clear_text",
             "signing_secret",
         )
         labels = {
@@ -131,6 +135,7 @@ class RegistryForm(forms.ModelForm):
             "host": "Host",
             "credential_helper": "Credential helper",
             "plain_http": "Plain HTTP, without TLS",
+            "clear_text": "Send everything to this host in clear",
             "signing_secret": "Signing secret",
         }
         help_texts = {
@@ -139,7 +144,9 @@ class RegistryForm(forms.ModelForm):
             "credential_helper": "The end of the name of a docker-credential-… program that the worker can run, such as "
             "ecr-login. It runs for each use.",
             "ca": "PEM. Needed if the system does not trust the registry's certificate.",
-            "plain_http": "Only for a registry on this machine's loopback.",
+            "plain_http": "For a registry on this machine's loopback. For any other, check the next box as well.",
+            "clear_text": "Whoever is on the network between can then read the user name, the password or token, and the names "
+            "and digests of images, and can answer in the registry's place. Only for a network that you trust.",
             "signing_secret": "The webhook's signing secret. If set, pushes without a valid signature are refused.",
         }
         widgets = {
@@ -172,6 +179,9 @@ class RegistryForm(forms.ModelForm):
             self.fields["host"].widget.attrs["placeholder"] = EXAMPLES.get(self.shown_kind, "")
         if "clusters" in self.fields:
             self._offer_clusters()
+        if "clear_text" in self.fields and not (self.user and may_allow_credentials(self.user)):
+            self.fields["clear_text"].disabled = True
+            self.fields["clear_text"].help_text = "Only an administrator of all clusters can change this."
 
     def _offer_clusters(self) -> None:
         field: Any = self.fields["clusters"]
@@ -227,7 +237,15 @@ class RegistryForm(forms.ModelForm):
                 cleaned[name] = self.stored[name]
         if self._would_leak(cleaned):
             self.add_error("password", RETYPE_PASSWORD)
+        if self._needs_consent(cleaned):
+            self.add_error("host", CONSENT_REFUSED)
         return cleaned
+
+    def _needs_consent(self, cleaned: dict[str, Any]) -> bool:
+        """Return whether the consent to send in clear was given for another host, by somebody who may give it."""
+        wanted = Registry(host=cleaned.get("host", ""), clear_text=cleaned.get("clear_text", False))
+        stored = Registry.objects.filter(pk=self.instance.pk).first()
+        return bool(cleaned.get("plain_http")) and wanted.clear_text and not may_keep_consent(self.user, wanted, stored)
 
     def _would_leak(self, cleaned: dict[str, Any]) -> bool:
         """Return whether the stored password would be sent to a host that it was not entered for."""
@@ -257,7 +275,15 @@ class RegistryForm(forms.ModelForm):
 
     @property
     def has_tls(self) -> bool:
-        return any(self[name].value() or name in self.errors for name in ("ca", "plain_http"))
+        return any(self[name].value() or name in self.errors for name in ("ca", "plain_http", "clear_text"))
+
+
+def may_keep_consent(user: Any, wanted: Registry, stored: Registry | None) -> bool:
+    """Return whether the user may save a registry to which everything is sent in clear: an administrator of all clusters, or
+    anybody else while an administrator's consent for this very host is stored."""
+    if user and may_allow_credentials(user):
+        return True
+    return stored is not None and stored.clear_text and stored.host == wanted.host
 
 
 def list_hosts(registry: Registry) -> set[str]:

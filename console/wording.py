@@ -5,7 +5,7 @@ from datetime import timedelta
 from clusters.badges import find_badge
 from clusters.models import Application
 from triggers.models import Action, TriggerCall
-from triggers.payloads import alerts
+from triggers.payloads import alerts, forges
 from triggers.payloads.senders import SENDERS
 
 
@@ -66,4 +66,4 @@ def describe_decision(decision: str) -> str:
 
 def list_senders() -> list[tuple[str, str]]:
     """Return name and label of every sender of deliveries."""
-    return [*((sender.NAME, sender.LABEL) for sender in SENDERS), *alerts.LABELS.items()]
+    return [*((sender.NAME, sender.LABEL) for sender in SENDERS), *alerts.LABELS.items(), *forges.LABELS.items()]

@@ -15,7 +15,7 @@ from clusters.engine.errors import EngineError
 from clusters.forms import CONNECTION_REFUSED
 from clusters.models import Application, Cluster, Node, Registry, Service, Task
 from clusters.registries import NOT_SEEN_YET
-from clusters.registry_form import ALLOWING_REFUSED
+from clusters.registry_form import ALLOWING_REFUSED, CONSENT_REFUSED, may_keep_consent
 
 
 def check_model(instance: Any) -> None:
@@ -192,6 +192,7 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
             "credential_helper",
             "ca",
             "plain_http",
+            "clear_text",
             "signing_secret",
             "clusters",
             "id",
@@ -204,7 +205,7 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
             "pull_remaining",
             "pull_window_seconds",
         ]
-        read_only_fields = fields[11:]
+        read_only_fields = fields[12:]
 
     def get_has_password(self, registry: Registry) -> bool:
         return bool(registry.password)
@@ -221,7 +222,10 @@ class RegistrySerializer(serializers.ModelSerializer[Registry]):
         registry = Registry(**{**present, **{name: value for name, value in attrs.items() if name != "clusters"}})
         check_model(registry)
         self._check_hosts(registry, "password" in attrs)
-        return attrs | {name: getattr(registry, name) for name in ("host", "aliases") if name in attrs}
+        if registry.clear_text and not may_keep_consent(self.context["request"].user, registry, self.instance):
+            raise PermissionDenied(CONSENT_REFUSED)
+        named = {"host", "aliases"} | ({"clear_text"} if registry.clear_text != present.get("clear_text") else set())
+        return attrs | {name: getattr(registry, name) for name in named if name in attrs or name == "clear_text"}
 
     def _check_clusters(self, chosen: list[Cluster]) -> None:
         if not may_allow_credentials(self.context["request"].user):

@@ -67,6 +67,12 @@ class Registry(models.Model):
     )
     ca = models.TextField("CA certificate", blank=True, help_text="PEM; for a certificate that the system does not trust.")
     plain_http = models.BooleanField("plain HTTP", default=False, help_text="Without TLS: on this machine's loopback only.")
+    clear_text = models.BooleanField(
+        "sent in clear",
+        default=False,
+        db_default=False,
+        help_text="Plain HTTP to another machine: credentials, tokens and the names of images can be read on the network.",
+    )
     hook_token = EncryptedTextField(default=make_hook_token, editable=False)
     hook_key = models.CharField(max_length=64, unique=True, editable=False)
     signing_secret = EncryptedTextField(
@@ -117,7 +123,7 @@ class Registry(models.Model):
     @property
     def access(self) -> RegistryAccess:
         """The access with the stored password. `clusters.registries.open_access` uses the credential helper if there is one."""
-        return RegistryAccess(self.host, self.username, self.password, self.ca, self.plain_http)
+        return RegistryAccess(self.host, self.username, self.password, self.ca, self.plain_http, self.clear_text)
 
     def rotate_token(self) -> None:
         """Give the inbound link a new token. The old link stops working immediately."""
@@ -136,8 +142,13 @@ def validate_registry(registry: Registry) -> None:
         registry.aliases = "\n".join(dict.fromkeys(normalize_host(line) for line in registry.aliases.split()))
     except BadReference as error:
         problems["aliases"] = str(error)
-    if registry.plain_http and not is_loopback(registry.host):
-        problems["plain_http"] = "Only a registry on this machine's loopback (127.0.0.1, localhost) can be used without TLS."
+    if not registry.plain_http or is_loopback(registry.host):
+        registry.clear_text = False  # what was agreed to for plain HTTP ends with it
+    elif not registry.clear_text:
+        problems["plain_http"] = (
+            "Without TLS everything goes to this host in clear. That needs the consent of an administrator of all clusters, "
+            "except on this machine's loopback (127.0.0.1, localhost)."
+        )
     if registry.credential_helper and not HELPER_NAME.fullmatch(registry.credential_helper):
         problems["credential_helper"] = (
             "Use only the part after docker-credential-: lower-case letters, digits, dots, dashes and underscores, no path."

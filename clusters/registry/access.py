@@ -14,7 +14,8 @@ class RegistryAccess:
     """How to reach a registry.
 
     `host` is that of an ImageReference; Docker Hub's API host follows from `docker.io`. `ca` is in PEM and trusted in addition
-    to the system's own. `plain_http` is for the loopback only. Without `username` and `password`, requests are anonymous; with
+    to the system's own. `plain_http` is for the loopback, and for another host with `clear_text`: somebody has agreed to send
+    everything to it in clear. Without `username` and `password`, requests are anonymous; with
     TOKEN_USER, the password is a refresh token (OAuth 2).
     """
 
@@ -23,6 +24,7 @@ class RegistryAccess:
     password: str = field(default="", repr=False)
     ca: str = ""
     plain_http: bool = False
+    clear_text: bool = False
 
     @property
     def api_url(self) -> str:

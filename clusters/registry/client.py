@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
@@ -25,7 +26,12 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 HUB_LIMIT_PATH = "ratelimitpreview/test"  # a HEAD of it returns Docker Hub's limit and does not count as a pull
+PARTS_LIMIT = 50  # layers of an image, or entries of an index, whose media types are read
 BASIC = "basic"
+ONLY_ENGINES = (
+    "Here {host} is the machine of the console. If it is an engine's own machine that is meant, only that engine can ask this "
+    "registry: redeploys work, checks and polling do not."
+)
 ETAG = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -35,10 +41,16 @@ class RegistryClient:
     def __init__(self, access: RegistryAccess, timeout: float = 10.0) -> None:
         """`timeout` is in seconds, for each call of check, read_tag or may_push with all its requests.
 
-        Raises RegistryError (`tls`) for plain HTTP beyond the loopback, and for a CA that cannot be read.
+        Raises RegistryError (`tls`) for plain HTTP beyond the loopback that nobody has agreed to, and for a CA that cannot be
+        read.
         """
-        if access.plain_http and not is_loopback(access.host):
-            raise RegistryError("Plain HTTP is for this machine's loopback only. Use TLS.", "tls", permanent=True)
+        if access.plain_http and not (access.clear_text or is_loopback(access.host)):
+            raise RegistryError(
+                f"{access.host} is not on this machine's loopback, and sending everything to it in clear was not allowed. "
+                "Use TLS, or allow it under Registries.",
+                "tls",
+                permanent=True,
+            )
         self.access, self.timeout = access, timeout
         self._transport = RegistryTransport(access.ca)
         self._authorizations: dict[str, str] = {}  # by scope; Basic, which has no scope, under BASIC
@@ -109,6 +121,19 @@ class RegistryClient:
             raise self._refusal(answer, f"{path}:{tag}", scope=f"repository:{path}:pull")
         new_etag = answer.headers.get("ETag", "")
         return TagState(digest, new_etag if ETAG.fullmatch(new_etag) else "", read_limit(answer.headers))
+
+    def read_media_types(self, path: str, digest: str) -> tuple[str, ...]:
+        """Return the media types of a manifest, its artifact, its config and its layers, or of an index and its entries.
+
+        They tell an image from a Helm chart, a signature or a build cache. Raises RegistryError.
+        """
+        self._start()
+        require_name(path, digest)
+        answer = self._ask_manifest("GET", path, digest, {"Accept": ",".join(MANIFESTS)})
+        if answer.status != 200:
+            raise self._refusal(answer, f"{path}@{digest}", scope=f"repository:{path}:pull")
+        self._require_data(answer)
+        return tuple(list_media_types(read_json(answer.body)))
 
     def _ask_manifest(self, method: str, path: str, tag: str, headers: dict[str, str]) -> Answer:
         return self._ask(method, f"{path}/manifests/{quote(tag, safe=':')}", f"repository:{path}:pull", headers)
@@ -202,7 +227,12 @@ class RegistryClient:
 
     def _send(self, method: str, path: str, authorization: str = "", headers: dict[str, str] | None = None) -> Answer:
         all_headers = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
-        return self._transport.send(method, f"{self.access.api_url}/v2/{path}", all_headers, self._deadline)
+        try:
+            return self._transport.send(method, f"{self.access.api_url}/v2/{path}", all_headers, self._deadline)
+        except RegistryError as error:
+            if error.code == "unreachable" and is_loopback(self.access.host):
+                raise RegistryError(f"{error.message} {ONLY_ENGINES.format(host=self.access.host)}", error.code) from error
+            raise
 
     def _find_challenge(self, answer: Answer) -> Challenge | None:
         """Return the registry's own challenge. A host that it redirects to must not choose where the credentials go."""
@@ -267,6 +297,21 @@ class RegistryClient:
         )
 
 
+def list_media_types(manifest: object) -> Iterator[str]:
+    """Yield the media types that a manifest or an index names, of at most PARTS_LIMIT parts."""
+    if not isinstance(manifest, dict):
+        return
+    parts = [part for name in ("layers", "manifests") if isinstance(manifest.get(name), list) for part in manifest[name]]
+    config = manifest.get("config")
+    own = [
+        manifest.get("mediaType"),
+        manifest.get("artifactType"),
+        config.get("mediaType") if isinstance(config, dict) else None,
+    ]
+    found = [*own, *(part.get("mediaType") for part in parts[:PARTS_LIMIT] if isinstance(part, dict))]
+    yield from (kind for kind in found if isinstance(kind, str))
+
+
 def describe_account(access: RegistryAccess) -> str:
     if access.is_anonymous:
         return "access without a user name and password"
@@ -280,7 +325,8 @@ def require_name(path: str, tag: str) -> None:
 
 
 def require_realm(realm: str, access: RegistryAccess) -> str:
-    """Return the token endpoint's address, if it is safe for credentials: by TLS, or from loopback to loopback.
+    """Return the token endpoint's address, if it is safe for credentials: by TLS, from loopback to loopback, or in clear on the
+    host to which everything may be sent in clear.
 
     Raises RegistryError.
     """
@@ -289,12 +335,23 @@ def require_realm(realm: str, access: RegistryAccess) -> str:
         scheme, host = parts.scheme.lower(), "" if "@" in parts.netloc else parts.hostname or ""
     except ValueError:
         scheme = host = ""
-    if host and (scheme == "https" or (scheme == "http" and access.plain_http and is_loopback(host))):
+    if host and (scheme == "https" or (scheme == "http" and access.plain_http and may_send_in_clear(host, access))):
         return realm
     if host and scheme == "http":
-        message = f"{access.host} has its token endpoint at {host[:100]} without TLS. Windlass does not send credentials there."
+        how = " Store the registry under that host, or give it its own host in its settings." if access.clear_text else ""
+        message = (
+            f"{access.host} has its token endpoint at {host[:100]} without TLS. Windlass does not send credentials there.{how}"
+        )
         raise RegistryError(message, "tls", permanent=True)
     raise RegistryError(f"{access.host} has its token endpoint at an invalid address.", "bad_answer")
+
+
+def may_send_in_clear(host: str, access: RegistryAccess) -> bool:
+    """Return whether credentials may go to `host`, at whatever port, without TLS."""
+    if is_loopback(access.host):
+        return is_loopback(host)
+    own = urlsplit(access.api_url).hostname or ""
+    return access.clear_text and host.lower() == own.lower()
 
 
 def add_query(address: str, parameters: dict[str, str]) -> str:

@@ -57,7 +57,7 @@ def classify_tls_failure(cause: BaseException, place: str) -> RegistryError:
         return RegistryError(f"The certificate of {place} was refused: {why}.{advice}", "tls", permanent=True)
     if getattr(cause, "reason", "") in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
         return RegistryError(
-            f"{place} answers without TLS. Check its port, or set plain HTTP where it is on this machine.",
+            f"{place} answers without TLS. Check its port, or choose plain HTTP for it under Registries.",
             "tls",
             permanent=True,
         )

@@ -36,6 +36,7 @@ class TokenServer:
     folder: Path
     port: int
     accounts: dict[str, Account]
+    address: str = "127.0.0.1"
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
 
     def __post_init__(self) -> None:
@@ -46,7 +47,7 @@ class TokenServer:
     @property
     def config(self) -> dict[str, str]:
         """Return the registry's `auth.token`."""
-        realm = f"http://127.0.0.1:{self.port}/token"
+        realm = f"http://{self.address}:{self.port}/token"
         return {"realm": realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(self.bundle)}
 
     def find_account(self, authorization: str) -> Account | None:
@@ -88,7 +89,7 @@ def sign_own(key: rsa.RSAPrivateKey) -> x509.Certificate:
 
 
 @contextlib.contextmanager
-def run_token_server(folder: Path, accounts: dict[str, Account]) -> Iterator[TokenServer]:
+def run_token_server(folder: Path, accounts: dict[str, Account], address: str = "127.0.0.1") -> Iterator[TokenServer]:
     """Run a token server. `run_registry(folder, token=server.config)` runs a registry that trusts it."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -106,9 +107,9 @@ def run_token_server(folder: Path, accounts: dict[str, Account]) -> Iterator[Tok
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((address, 0), Handler)
     server.daemon_threads = True
-    tokens = TokenServer(folder, server.server_address[1], accounts)
+    tokens = TokenServer(folder, server.server_address[1], accounts, address)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield tokens

@@ -1,14 +1,21 @@
 """The registry client, on real Distribution registries with each kind of authentication."""
 
+import contextlib
+import socket
+
 import pytest
 
 from clusters import registries
 from clusters.models import Registry
 from clusters.registry.client import RegistryClient
 from clusters.registry.errors import RegistryError
+from clusters.tests.factories import ServiceFactory
 from tests.harness.certificates import make_authority
 from tests.harness.registry import LOGIN, PrivateRegistry, run_registry
 from tests.harness.token_server import Account, run_token_server
+from triggers.models import ImageSubscription
+from triggers.pushes.polling import poll_subscriptions
+from triggers.tests.factories import TriggerFactory
 
 WRITER, READER = ("writer", "writes-for-tests"), ("reader", "reads-for-tests")
 
@@ -164,3 +171,45 @@ def test_test_of_a_registry_shows_and_keeps_the_problem(login_registry):
     assert "accepts the stored credentials" in registries.test_registry(stored)
     stored.refresh_from_db()
     assert stored.problem == ""
+
+
+@pytest.fixture(scope="module")
+def own_address():
+    """An address of this machine that is no loopback, as a registry on a local network has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.51.100.1", 9))  # sends nothing
+        return probe.getsockname()[0]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["htpasswd", "token"])
+def test_a_registry_on_the_local_network_is_used_without_tls_after_consent(own_address, kind, tmp_path):
+    accounts = {WRITER[0]: Account(WRITER[1], frozenset({"pull", "push"}))}
+    with contextlib.ExitStack() as stack:
+        if kind == "token":
+            server = stack.enter_context(run_token_server(tmp_path, accounts, own_address))
+            registry = stack.enter_context(run_registry(tmp_path, address=own_address, token=server.config))
+            token = server.make_token(accounts[WRITER[0]], ["repository:team/app:pull,push"])
+            account, first = WRITER, registry.put_image("team/app", "1", token=token)
+        else:
+            registry = stack.enter_context(run_registry(tmp_path, address=own_address, **LOGIN))
+            token, account = "", (LOGIN["user"], LOGIN["password"])
+            first = registry.put_image("team/app", "1")
+        stored = store(registry, *account)
+        with pytest.raises(RegistryError) as caught:
+            registries.test_registry(stored)
+        assert "was not allowed" in caught.value.message
+        stored.clear_text = True
+        stored.full_clean()
+        stored.save()
+        assert "accepts the stored credentials" in registries.test_registry(stored)
+        assert registries.find_push_permission(f"{registry.host}/team/app").allowed
+        trigger = TriggerFactory()
+        digests = [f"x@{first}"]
+        ServiceFactory(application=trigger.application, image=f"{registry.host}/team/app:1", image_digests=digests)
+        ImageSubscription.objects.create(trigger=trigger, repository=f"{registry.host}/team/app", poll_seconds=60)
+        assert (poll_subscriptions(), trigger.calls.count()) == (1, 0)
+        registry.put_image("team/app", "1", b'{"new": 1}', token=token)
+        ImageSubscription.objects.update(poll_due_at=None)
+        assert (poll_subscriptions(), trigger.calls.count()) == (1, 1)
+        assert ImageSubscription.objects.get().poll_problem == ""

@@ -37,7 +37,8 @@ from triggers.hook_queries import find_call_secret
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.payloads.alerts import read_notification
 from triggers.pushes.alerts import accept_notification, acts_on, ignore_notification
-from triggers.pushes.receiving import read_message, receive_delivery, receive_message
+from triggers.pushes.events import ignore_event
+from triggers.pushes.receiving import read_message, read_query, receive_delivery, receive_message
 from triggers.pushes.refused_calls import refused_calls
 from triggers.refusals import CallRefused
 
@@ -188,12 +189,14 @@ def answer_trigger_link(request: HttpRequest, parameters: Parameters, trigger: T
     if any(request.headers.get(name, "").lower() == "ping" for name in EVENT_HEADERS):
         return answer(200, "pong")
     wait = parse_wait(parameters.get("wait"))
-    message = read_message(request, parameters) if has_body(request) else None
-    if message and (notification := read_notification(message.body)):
+    message = read_message(request, parameters) if has_body(request) else read_query(request)
+    if message and (notification := read_notification(message.body, message.headers)):
         if not acts_on(trigger, notification):
             return answer_with_delivery(ignore_notification(message, notification, trigger))
         call_request = make_call_request(request, parameters, trigger)
         return answer_with_call(request, accept_notification(message, notification, call_request), wait)
+    if message and (ignored := ignore_event(message, trigger)):
+        return answer_with_delivery(ignored)
     if message and trigger.action == Action.REDEPLOY and message.concerns_images:
         # Another message of the same sender, such as a git push, is a plain call.
         return answer_push(request, receive_message(message, trigger=trigger), wait)

@@ -1,6 +1,7 @@
 """Build a Payload while a sender's message is read."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from clusters.registry.reference import PATH, BadReference, is_digest, is_tag, normalize_host
@@ -22,10 +23,10 @@ class PayloadBuilder:
         self._passed_over: Counter[str] = Counter()
         self._concerns_images = True
 
-    def add_push(self, path: Any, tag: Any = None, digest: Any = None, host: Any = "") -> None:
+    def add_push(self, path: Any, tag: Any = None, digest: Any = None, host: Any = "", *, host_counts: bool = False) -> None:
         """Add a pushed image; the values are the sender's own, of any type."""
         try:
-            self._pushes[make_push(path, tag, digest, host)] = None
+            self._pushes[replace(make_push(path, tag, digest, host), host_counts=host_counts)] = None
         except BadReference as error:
             self.pass_over(f"A push of {quote_value(path)} was passed over: {error}")
 

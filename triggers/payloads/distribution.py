@@ -9,6 +9,7 @@ from typing import Any
 from triggers.payloads import signatures
 from triggers.payloads.builder import PayloadBuilder
 from triggers.payloads.fields import dig, host_of_url, is_object, quote_value, text
+from triggers.payloads.media_types import name_side_product
 from triggers.payloads.payload import Body, Headers, Payload
 
 NAME, LABEL, RELAYS = "distribution", "Distribution (registry:2, registry:3, GitLab)", False
@@ -43,6 +44,8 @@ def read_event(builder: PayloadBuilder, event: Any) -> None:
         builder.pass_over_event(action, repository)
     elif not tag and is_layer(dig(target, "mediaType")):
         builder.pass_over(f"Layers of {quote_value(repository)} were pushed, which are not an image.")
+    elif product := name_side_product(*list_media_types(target)):
+        builder.pass_over(f"{quote_value(tag)} of {quote_value(repository)} is {product}, which is not an image.")
     else:
         # The registry builds the URL from its settings and its proxy's headers; the request's host can be an internal name.
         host = host_of_url(dig(target, "url")) or text(dig(event, "request", "host"))
@@ -52,3 +55,10 @@ def read_event(builder: PayloadBuilder, event: Any) -> None:
 def is_layer(media_type: Any) -> bool:
     kind = text(media_type)
     return bool(kind) and "manifest" not in kind and "index" not in kind
+
+
+def list_media_types(target: Any) -> list[Any]:
+    """Return the media types of the manifest, its artifact and, where the registry's `includereferences` is set, its parts."""
+    references = dig(target, "references")
+    parts = references[:20] if isinstance(references, list) else []
+    return [dig(target, "mediaType"), dig(target, "artifactType"), *(dig(part, "mediaType") for part in parts)]

@@ -9,7 +9,8 @@ from typing import Any
 
 from triggers.payloads import signatures
 from triggers.payloads.builder import PayloadBuilder
-from triggers.payloads.fields import REGION, dig, parse_object, text
+from triggers.payloads.fields import REGION, dig, parse_object, quote_value, text
+from triggers.payloads.media_types import name_side_product
 from triggers.payloads.payload import Body, Headers, Payload
 
 NAME, LABEL, RELAYS = "ecr", "Amazon ECR", False
@@ -58,6 +59,8 @@ def read_ecr_event(builder: PayloadBuilder, body: Body) -> None:
         builder.pass_over_event(builder.event, name)
     elif dig(detail, "result") != "SUCCESS":
         builder.pass_over("The push did not succeed.")
+    elif product := name_side_product(dig(detail, "artifact-media-type"), dig(detail, "manifest-media-type")):
+        builder.pass_over(f"{quote_value(dig(detail, 'image-tag'))} of {quote_value(name)} is {product}, not an image.")
     else:
         host = make_host(body.get("account"), body.get("region"))
         builder.add_push(name, dig(detail, "image-tag"), dig(detail, "image-digest"), host)

@@ -11,6 +11,7 @@ from clusters.registry.reference import is_digest
 from triggers.payloads import signatures
 from triggers.payloads.builder import PayloadBuilder
 from triggers.payloads.fields import dig, is_object, quote_value, split_reference, text
+from triggers.payloads.media_types import name_side_product
 from triggers.payloads.payload import Body, Headers, Payload
 
 NAME, LABEL, RELAYS = "github", "GitHub Packages", False
@@ -52,7 +53,13 @@ def read_package(builder: PayloadBuilder, package: Any) -> None:
     host, path, _, _ = split_reference(text(dig(version, "package_url"))[:1000])
     owner = text(dig(package, "owner", "login")) or text(dig(package, "namespace"))
     name = path if host else f"{owner}/{text(dig(package, 'name'))}"
-    tag = dig(version, "container_metadata", "tag")
+    tag, manifest = dig(version, "container_metadata", "tag"), dig(version, "container_metadata", "manifest")
+    layers = dig(manifest, "layers")
+    layer = layers[0] if isinstance(layers, list) and layers else None
+    kinds = (dig(manifest, "media_type"), dig(manifest, "config", "media_type"), dig(layer, "media_type"))
+    if product := name_side_product(*kinds):
+        builder.pass_over(f"{quote_value(dig(tag, 'name'))} of {quote_value(name)} is {product}, which is not an image.")
+        return
     # The version is the manifest's digest; the digest beside the tag has been seen to be a commit's.
     digest = dig(version, "version")
     if not (isinstance(digest, str) and is_digest(digest)):

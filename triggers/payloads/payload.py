@@ -11,11 +11,13 @@ Body = Mapping[str, Any]  # a JSON object, or a form's fields with its `payload`
 @dataclass(frozen=True)
 class Push:
     """An image that was pushed to a registry. `name` is its repository, with a host if the sender gives one that others can
-    use. `tag` is empty for a manifest without a tag."""
+    use. `tag` is empty for a manifest without a tag. With `host_counts` the sender means that very host, whichever registry
+    calls: an image can be replicated to another one."""
 
     name: str
     tag: str = ""
     digest: str = ""
+    host_counts: bool = False
 
 
 @dataclass(frozen=True)

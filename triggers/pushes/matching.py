@@ -17,6 +17,7 @@ from clusters.registry.reference import (
     parse_reference,
 )
 from triggers.models import Decision, ImageSubscription
+from triggers.pushes.side_products import explain_side_product
 from triggers.tag_patterns import matches_pattern
 
 Condition = ImageSubscription.Condition
@@ -178,6 +179,8 @@ def choose_tag(tag: str, pattern: str, images: Iterable[RunningImage]) -> str:
 def refuse_tag(tag: str, subscription: Subscription, application: str, images: Iterable[RunningImage]) -> PushVerdict | None:
     if not tag:
         return make_tag_refusal("the manifest has no tag, like the parts of a multi-arch image.")
+    if product := explain_side_product(tag, {image.reference.wanted_tag for image in images}):
+        return make_tag_refusal(f"{tag} is {product}, not a new version.")
     match subscription.condition:
         case Condition.SERVICE_TAG:
             running = sorted({image.reference.wanted_tag for image in images})
@@ -207,10 +210,10 @@ def describe_tags(tags: Iterable[str]) -> str:
 def list_polled_tags(subscription: Subscription, images: Iterable[RunningImage]) -> list[str]:
     """Return the tags that polling checks: the listed ones, else those that run and meet the condition. Polling never lists
     a registry's tags."""
-    if subscription.condition == Condition.TAGS:
-        return sorted(set(subscription.tags))
     followed = [image for image in images if strip_tag(image.reference) == strip_tag(subscription.repository)]
     running = sorted({image.reference.wanted_tag for image in followed if not image.reference.digest})
+    if subscription.condition == Condition.TAGS:
+        return sorted(tag for tag in set(subscription.tags) if not explain_side_product(tag, running))
     return [tag for tag in running if refuse_tag(tag, subscription, "", followed) is None]
 
 

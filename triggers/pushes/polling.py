@@ -20,6 +20,7 @@ from clusters.registry.errors import RegistryError
 from clusters.registry.reference import is_digest
 from clusters.waits import release_connection
 from triggers.models import Action, Decision, Delivery, ImageSubscription
+from triggers.payloads.media_types import name_side_product
 from triggers.pushes.candidates import load_hosts, load_targets, read_subscriptions
 from triggers.pushes.matching import PushedImage, Subscription, list_polled_tags
 from triggers.pushes.settling import settle_polled
@@ -154,6 +155,10 @@ def poll_tag(
     if not digest or digest == seen.get("digest"):
         keep_seen(result, tag, found, seen.get("digest", ""))
         return
+    if wanted.condition == ImageSubscription.Condition.TAGS and (product := find_side_product(client, wanted, digest)):
+        result.problem = result.problem or f"{tag} is {product}, not a new version."
+        keep_seen(result, tag, found, digest)
+        return
     receipt = settle_polled(
         Delivery(received_at=timezone.now(), source=Delivery.Source.POLL, registry=state.stored, sender=SENDER, event="digest"),
         PushedImage(wanted.repository.host, wanted.repository.path, tag, digest),
@@ -163,6 +168,14 @@ def poll_tag(
         result.wait = max(result.wait, float(subscription.trigger.cooldown_seconds))  # then the digest is new again
         return
     keep_seen(result, tag, found, digest)
+
+
+def find_side_product(client: RegistryClient, wanted: Subscription, digest: str) -> str:
+    """Return what the manifest is if it is no image to run: `a Helm chart`. Empty when the registry does not say."""
+    try:
+        return name_side_product(*client.read_media_types(wanted.repository.path, digest))
+    except RegistryError:
+        return ""
 
 
 def keep_seen(result: PollResult, tag: str, found: TagState, digest: str) -> None:

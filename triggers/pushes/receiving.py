@@ -10,7 +10,7 @@ from django.utils.functional import cached_property
 
 from clusters.callers import client_address
 from clusters.models import Registry
-from triggers.bodies import Parameters
+from triggers.bodies import PARAMETERS, Parameters
 from triggers.models import Decision, Delivery, Trigger
 from triggers.payloads.payload import Body, Headers, Payload, Push, Sender
 from triggers.payloads.redaction import BODY_LENGTH, redact
@@ -61,6 +61,16 @@ def read_message(request: HttpRequest, parameters: Parameters) -> Message:
     return Message(headers, parameters.raw, parameters.fields, sender, client_address(request), agent)
 
 
+def read_query(request: HttpRequest) -> Message | None:
+    """Read what the address says besides a link's own parameters, as monitors add it to a GET; None if it says nothing more."""
+    fields = {name: value for name, value in request.GET.items() if name not in PARAMETERS}
+    if not fields:
+        return None
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    agent = clean_line(headers.get("user-agent", ""), 255)
+    return Message(headers, b"", fields, None, client_address(request), agent)
+
+
 def receive_message(message: Message, registry: Registry | None = None, trigger: Trigger | None = None) -> Receipt:
     """Receive a message at a registry's inbound link, or at the own link of `trigger`."""
     if registry and message.sender and (refusal := explain_signature_refusal(message, message.sender, registry)):
@@ -79,7 +89,7 @@ def start_delivery(
     message: Message, registry: Registry | None, trigger: Trigger | None, body_length: int = BODY_LENGTH
 ) -> Delivery:
     """Return an unsaved delivery with all that is known before anything is decided, and that much of its body."""
-    body = redact(message.body or message.raw, body_length) if message.raw else ""
+    body = redact(message.body or message.raw, body_length) if message.body or message.raw else ""
     return Delivery(
         received_at=timezone.now(),
         source=Delivery.Source.REGISTRY if registry else Delivery.Source.TRIGGER,

@@ -17,6 +17,7 @@ from triggers.calls.accept import accept_call
 from triggers.calls.repetitions import find_call_of_delivery
 from triggers.calls.requests import CallRequest
 from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
+from triggers.payloads import harbor
 from triggers.payloads.payload import Payload
 from triggers.pushes.candidates import (
     Candidate,
@@ -96,7 +97,8 @@ def locate_pushes(
     for push in payload.pushes[:LINES_MAXIMUM]:
         tag, digest = keep_tag(push.tag), keep_digest(push.digest)
         try:
-            host, path = locate_push(push.name, hosts, registry.host if registry else "", relayed=relayed)
+            own = registry.host if registry else ""
+            host, path = locate_push(push.name, hosts, own, relayed=relayed or push.host_counts)
         except BadReference as error:
             unreadable.append(make_line(clean_line(push.name, 512), tag, digest, Decision.UNREADABLE, str(error)))
         else:
@@ -149,19 +151,30 @@ def find_repetition(delivery: Delivery, candidate: Candidate) -> DeliveryLine | 
     Only the newest call for the tag counts: an earlier digest that is pushed again is new. A message without a digest is new
     too, unless the call has not started yet: its pull can be older than the push."""
     newest = find_newest_line(candidate)
-    if newest is None or newest.digest != candidate.push.digest:
+    if newest is None:
+        return None
+    first = newest.delivery
+    same_link = (first.registry_id, first.trigger_id) == (delivery.registry_id, delivery.trigger_id)
+    is_recent = first.received_at > delivery.received_at - REPETITION_SPAN
+    if newest.digest and not candidate.push.digest and is_replication(delivery) and same_link and is_recent:
+        sentence = "Duplicate: the registry has just reported the push that this replication made."
+        return make_candidate_line(candidate, Decision.DUPLICATE, sentence, newest.call)
+    if newest.digest != candidate.push.digest:
         return None
     call = outcome_of(newest.call) if newest.call else None
     if call and (call.state == CallState.QUEUED or (candidate.push.digest and call.state == CallState.RUNNING)):
         sentence = f"Duplicate: a redeploy for it is already {call.state}."
         return make_candidate_line(candidate, Decision.DUPLICATE, sentence, newest.call)
-    first = newest.delivery
-    same_link = (first.registry_id, first.trigger_id) == (delivery.registry_id, delivery.trigger_id)
     same_body = delivery.fingerprint and first.fingerprint == delivery.fingerprint
-    if same_link and same_body and candidate.push.digest and first.received_at > delivery.received_at - REPETITION_SPAN:
+    if same_link and same_body and candidate.push.digest and is_recent:
         sentence = "Duplicate: the same message arrived a moment ago."
         return make_candidate_line(candidate, Decision.DUPLICATE, sentence, newest.call)
     return None
+
+
+def is_replication(delivery: Delivery) -> bool:
+    """Return whether the delivery is a replication of Harbor. It has no digest, and Harbor may report a push of it as well."""
+    return delivery.sender == harbor.NAME and delivery.event in harbor.REPLICATIONS
 
 
 def find_newest_line(candidate: Candidate) -> DeliveryLine | None:

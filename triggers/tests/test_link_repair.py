@@ -150,7 +150,7 @@ class TestContradictions:
         [
             ("type=scale_out&type=scale_out&step=2", "step=2", "application/x-www-form-urlencoded"),
             ("type=scale_out&step=2&step=2%0A", '{"step": 2}', "application/json"),
-            ("type=scale_out&step=2", '{"type": "PUSH_ARTIFACT", "event_data": {}}', "application/json"),
+            ("type=scale_out&step=2", '{"type": "deployment", "of": "shop"}', "application/json"),
         ],
     )
     def test_equal_ones_and_another_senders_fields_pass(self, client, query, body, content_type):

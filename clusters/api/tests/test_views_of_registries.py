@@ -1,7 +1,7 @@
 """Registries in the API: added, changed, refreshed and revealed, by those who have the right for all clusters."""
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -82,8 +82,6 @@ def test_revealing_and_rotating_the_link_is_recorded(admin, registry):
 
 
 def test_a_user_who_may_rotate_but_not_reveal_does_not_see_the_link(registry):
-    from django.contrib.auth.models import Permission
-
     user = make_user("rotator", Role.VIEWER)
     user.user_permissions.add(Permission.objects.get(codename="change_registry"))
     assert sign_in_to_api(user).post(f"{PATH}{registry.pk}/rotate/").json()["hook_link"] is None
@@ -110,6 +108,45 @@ def test_a_wrong_registry_is_refused_by_field(admin, registry, body, field):
     assert answer.status_code == 400
     assert field in answer.json()
     assert Registry.objects.count() == 1
+
+
+CLEAR = {"host": "registry.lan:5000", "plain_http": True, "clear_text": True}
+
+
+def make_changer():
+    """A user who may change registries, and is no administrator."""
+    user = make_user("changer", Role.VIEWER)
+    user.user_permissions.add(*Permission.objects.filter(codename__in=("add_registry", "change_registry")))
+    return sign_in_to_api(user)
+
+
+def test_an_administrator_allows_plain_http_beyond_the_loopback(admin):
+    assert "consent of an administrator" in str(admin.post(PATH, CLEAR | {"clear_text": False}).json()["plain_http"])
+    assert admin.post(PATH, CLEAR).status_code == 201
+    stored = Registry.objects.get()
+    assert (stored.plain_http, stored.clear_text, stored.access.clear_text) == (True, True, True)
+    assert AuditEntry.objects.get().details["changes"]["clear_text"] == [True]
+    assert admin.patch(f"{PATH}{stored.pk}/", {"plain_http": False}).json()["clear_text"] is False
+    stored.refresh_from_db()
+    assert (stored.plain_http, stored.clear_text) == (False, False)  # consent ends with what it was for
+    assert AuditEntry.objects.first().details["changes"]["clear_text"] == [True, False]
+
+
+def test_nobody_else_allows_it_or_takes_it_to_another_host(admin):
+    changer = make_changer()
+    assert changer.post(PATH, CLEAR).status_code == 403
+    assert not Registry.objects.exists()
+    path = f"{PATH}{admin.post(PATH, CLEAR).json()['id']}/"
+    assert changer.patch(path, {"username": "ann", "password": "secret"}).status_code == 200
+    assert changer.patch(path, {"host": "other.lan", "password": "secret"}).status_code == 403
+    assert changer.patch(path, {"clear_text": False, "plain_http": False}).status_code == 200
+    assert changer.patch(path, {"clear_text": True, "plain_http": True}).status_code == 403
+    assert Registry.objects.get().access.api_url == "https://registry.lan:5000"
+
+
+def test_consent_for_the_loopback_is_not_kept(admin):
+    body = {"host": "127.0.0.1:5000", "plain_http": True, "clear_text": True}
+    assert admin.post(PATH, body).json()["clear_text"] is False
 
 
 @pytest.mark.parametrize("body", [{"host": "other.example"}, {"aliases": "other.example"}])

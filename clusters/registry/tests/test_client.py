@@ -105,6 +105,55 @@ def test_plain_http_is_for_the_loopback_only():
     assert caught.value.code == "tls"
 
 
+@pytest.mark.parametrize(
+    ("realm", "code"),
+    [
+        ("http://registry.lan:5000/token", ""),
+        ("http://Registry.lan/service/token", ""),
+        ("https://auth.example/token", ""),
+        ("http://auth.lan/token", "tls"),
+        ("http://127.0.0.1:5001/token", "tls"),
+        ("http://ann@registry.lan/token", "bad_answer"),
+    ],
+)
+def test_what_may_be_sent_in_clear_goes_to_that_host_alone(realm, code):
+    access = RegistryAccess("registry.lan:5000", USER, PASSWORD, plain_http=True, clear_text=True)
+    with RegistryClient(access) as client:
+        assert client.access.api_url == "http://registry.lan:5000"
+    with pytest.raises(RegistryError) if code else contextlib.nullcontext() as caught:
+        assert require_realm(realm, access) == realm
+    assert not code or caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("manifest", "kinds"),
+    [
+        ({"mediaType": "m", "config": {"mediaType": "c"}, "layers": [{"mediaType": "l"}, 7]}, ("m", "c", "l")),
+        ({"artifactType": "a", "manifests": [{"mediaType": "e"}]}, ("a", "e")),
+        ({"config": [], "layers": {}, "mediaType": 1}, ()),
+        ([], ()),
+    ],
+)
+def test_the_media_types_of_a_manifest_are_read(manifest, kinds):
+    found, _ = ask(lambda asked: answer_json(manifest), lambda client: client.read_media_types("team/app", DIGEST))
+    assert found == kinds
+
+
+def test_consent_without_plain_http_sends_nothing_in_clear():
+    access = RegistryAccess("registry.lan", USER, PASSWORD, clear_text=True)
+    assert access.api_url == "https://registry.lan"
+    with pytest.raises(RegistryError):
+        require_realm("http://registry.lan/token", access)
+
+
+def test_a_registry_that_only_an_engine_reaches_is_explained():
+    with serve(lambda asked: Reply()) as registry:
+        access = registry.access()
+    with RegistryClient(access) as client, pytest.raises(RegistryError) as caught:
+        client.check()
+    assert "only that engine can ask this registry" in caught.value.message
+
+
 def test_basic_credentials_are_sent_on_a_challenge():
     _, registry = ask(demand_basic, RegistryClient.check)
     assert [each.authorization for each in registry.asked] == ["", BASIC]

@@ -67,6 +67,12 @@ def dockerhub(tag="1.2", **repository):
     }
 
 
+def with_parts(event, *kinds):
+    """Return the event with the media types of the manifest's parts, as the registry's `includereferences` adds them."""
+    references = [{"mediaType": kind, "digest": OTHER_DIGEST, "size": 7} for kind in kinds]
+    return event | {"target": event["target"] | {"references": references}}
+
+
 def harbor_resource(tag="1.2", digest=DIGEST, url=f"{APP}:1.2"):
     return {"digest": digest, "tag": tag, "resource_url": url}
 
@@ -79,6 +85,32 @@ def harbor_data(*resources, full_name="team/app"):
 
 def harbor(*resources, kind="PUSH_ARTIFACT", **more):
     return {"type": kind, "occur_at": 1741000000, "operator": "ada", "event_data": harbor_data(*resources, **more)}
+
+
+def replication(*artifacts, status="Success", endpoint=f"https://{HOST}", namespace="team"):
+    """As Harbor's formats, without the sender's own addresses."""
+    return {
+        "type": "REPLICATION",
+        "occur_at": 1741000000,
+        "operator": "MANUAL",
+        "event_data": {
+            "replication": {
+                "harbor_hostname": HOST,
+                "job_status": status,
+                "artifact_type": "image",
+                "override_mode": True,
+                "trigger_type": "MANUAL",
+                "policy_creator": "admin",
+                "src_resource": {"registry_type": "harbor", "endpoint": "https://central.example.com", "namespace": "team"},
+                "dest_resource": {"registry_type": "harbor", "endpoint": endpoint, "namespace": namespace},
+                "successful_artifact": list(artifacts),
+            }
+        },
+    }
+
+
+def replicated(name_tag="app:1.2", kind="image", status="Success"):
+    return {"type": kind, "status": status, "name_tag": name_tag}
 
 
 def harbor_cloud_event(*resources, kind="harbor.artifact.pushed"):
@@ -346,6 +378,21 @@ EXAMPLES = [
         event="push",
         passed_over=("A push of '../x'", "'a b' is not a tag", "'md5:1' is not a digest"),
     ),
+    Example(
+        "distribution",
+        "a Helm chart and a signature",
+        {
+            "events": [
+                with_parts(distribution_event(tag="1.0"), "application/vnd.cncf.helm.config.v1+json"),
+                with_parts(distribution_event(tag="2.0"), "application/vnd.dev.cosign.simplesigning.v1+json"),
+                with_parts(distribution_event(tag="3.0"), "application/vnd.buildkit.cacheconfig.v0"),
+                with_parts(distribution_event(), "application/vnd.oci.image.config.v1+json"),
+            ]
+        },
+        PUSHED,
+        "push",
+        ("'1.0' of 'team/app' is a Helm chart", "'2.0' of 'team/app' is a signature", "is a build cache"),
+    ),
     Example("distribution", "no events", {"events": []}, headers=ENVELOPE),
     Example("dockerhub", "a push", dockerhub(), [("docker.io/team/app", "1.2", "")], "push"),
     Example("dockerhub", "an official image", dockerhub(repo_name="app"), [("docker.io/library/app", "1.2", "")], "push"),
@@ -354,6 +401,42 @@ EXAMPLES = [
     Example("dockerhub", "upper case", dockerhub(repo_name="Team/App", tag="V1"), [("docker.io/team/app", "V1", "")], "push"),
     Example("dockerhub", "a list of tags", dockerhub(tag=["1", "2"]), [], "push", ("a list is not a tag",)),
     Example("harbor", "a push", harbor(harbor_resource()), PUSHED, "PUSH_ARTIFACT"),
+    Example("harbor", "a replication", replication(replicated()), [(APP, "1.2", "")], "REPLICATION"),
+    Example(
+        "harbor",
+        "a replication with its whole name",
+        replication(replicated("team/app:1.2")),
+        [(APP, "1.2", "")],
+        "REPLICATION",
+    ),
+    Example(
+        "harbor",
+        "a replication to another registry",
+        replication(replicated(), endpoint="https://far.example.com:8443", namespace="other"),
+        [("far.example.com:8443/other/app", "1.2", "")],
+        "REPLICATION",
+    ),
+    Example(
+        "harbor",
+        "a replication that has begun",
+        replication(replicated(), status="Running"),
+        event="REPLICATION",
+        passed_over=("whose status is 'Running'",),
+    ),
+    Example(
+        "harbor",
+        "a replication that failed",
+        replication(status="Failed"),
+        event="REPLICATION",
+        passed_over=("whose status is 'Failed'",),
+    ),
+    Example(
+        "harbor",
+        "a replication of other things",
+        replication(replicated("chart:1", "chart"), replicated(status="Failed"), replicated("app [2 item(s) in total]"), 7),
+        event="REPLICATION",
+        passed_over=("'chart:1' is not an image", "'app:1.2' is not an image", "'app' does not name its tags", "'' is not"),
+    ),
     Example("harbor", "version 1", harbor(harbor_resource(), kind="pushImage"), PUSHED, "pushImage"),
     Example(
         "harbor",

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from triggers.payloads.alerts import ALERTS_MAXIMUM, read_notification
+from triggers.payloads.alerts import read_notification
+from triggers.payloads.monitors.notification import ALERTS_MAXIMUM
 from triggers.payloads.tests.alert_examples import (
     FIRING,
     GRAFANA_FIRING,

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from triggers.calls.repetitions import REPLAYED_HEADER
 from triggers.models import AlertGroup, CallState, Decision, Delivery, TriggerCall
-from triggers.payloads.alerts import ALERTS_MAXIMUM
+from triggers.payloads.monitors.notification import ALERTS_MAXIMUM
 from triggers.payloads.tests.alert_examples import (
     FIRING,
     GRAFANA_FIRING,

@@ -32,6 +32,7 @@ class FakeRegistry:
     asked: list = field(default_factory=list)
     limit: PullLimit | None = None
     etags: bool = True
+    kinds: dict = field(default_factory=dict)  # the media types of a digest
 
     def client(self, access, timeout=10.0):
         self.access = access
@@ -42,6 +43,12 @@ class FakeRegistry:
 
     def __exit__(self, *_):
         pass
+
+    def read_media_types(self, path, digest):
+        found = self.kinds.get(digest, ())
+        if isinstance(found, RegistryError):
+            raise found
+        return found
 
     def read_tag(self, path, tag, etag=""):
         self.asked.append((self.access.host, self.access.username, path, tag, etag))
@@ -102,6 +109,25 @@ def test_no_connection_is_held_while_a_registry_is_waited_for(pooled, registry, 
     monkeypatch.setattr(registry, "read_tag", lambda *arguments: held.append(pooled()) or ask(*arguments))
     poll_subscriptions()
     assert held == [False, False]
+
+
+class TestSideProducts:
+    def test_a_listed_tag_that_becomes_a_chart_is_no_new_version(self, registry, clock):
+        subscription = subscribe(condition="tags", tags=("1", "chart"))
+        registry.tags["chart"] = NEW
+        registry.kinds[NEW] = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.cncf.helm.config.v1+json")
+        assert [poll_subscriptions(), poll(clock, 3600)] == [1, 1]
+        assert subscription.trigger.calls.count() == 0
+        registry.tags["chart"] = NEWER
+        poll(clock, 3600)
+        assert subscription.trigger.calls.count() == 1
+
+    @pytest.mark.parametrize("answer", [(), ("application/vnd.oci.image.config.v1+json",), RegistryError("no", "forbidden")])
+    def test_an_image_and_what_nobody_knows_is_one(self, registry, answer):
+        subscription = subscribe(condition="tags", tags=("2",))
+        registry.tags["2"], registry.kinds[NEW] = NEW, answer
+        poll_subscriptions()
+        assert subscription.trigger.calls.count() == 1
 
 
 class TestDigests:

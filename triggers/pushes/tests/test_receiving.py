@@ -294,15 +294,17 @@ class TestOwnLink:
             assert response.json()["message"].startswith("Not triggered: ")
         assert Delivery.objects.get().trigger == trigger
 
-    def test_other_bodies_and_scaling_links_stay_plain_calls(self, client, registry):
+    def test_other_bodies_stay_plain_calls_and_a_push_does_not_scale(self, client, registry):
         trigger, scaling = make_trigger(), ScalingTriggerFactory()
         for body in (b"{}", b'{"sender": "nobody"}', b"text", b""):
             query = link_parameters(trigger)
             response = client.post("/hook/trigger", body, content_type="application/json", query_params=query)
             assert response.json()["requestId"]
         query = {**link_parameters(scaling), "type": "scale_out", "step": "1"}
-        assert client.post("/hook/trigger", push(), content_type="application/json", query_params=query).json()["requestId"]
-        assert not Delivery.objects.exists()
+        assert client.post("/hook/trigger", b"{}", content_type="application/json", query_params=query).json()["requestId"]
+        answer = client.post("/hook/trigger", push(), content_type="application/json", query_params=query).json()
+        assert (answer["requestId"], scaling.calls.count()) == (None, 1)
+        assert Delivery.objects.get().trigger == scaling
         assert set(TriggerCall.objects.values_list("source", flat=True)) == {"hook"}
 
     def test_a_waiting_caller_gets_the_outcome(self, client, registry, monkeypatch):

@@ -132,6 +132,32 @@ class TestForm:
         assert fake_registry.asked == []
         assert reader.post(f"/registries/{registry.pk}/edit/", body | {"password": "again"}).status_code == 302
 
+    def test_an_administrator_allows_plain_http_and_the_page_says_so(self, reader):
+        body = {"kind": "distribution", "host": "registry.lan:5000", "plain_http": "on"}
+        assert "consent of an administrator" in texts_of(reader.post("/registries/new/", body))
+        assert not Registry.objects.exists()
+        assert reader.post("/registries/new/", body | {"clear_text": "on"}).status_code == 302
+        stored = Registry.objects.get()
+        assert "everything is sent in clear" in texts_of(reader.get(f"/registries/{stored.pk}/"))
+        assert AuditEntry.objects.get(action="registry.add").details["changes"]["clear_text"] == [True]
+        reader.post(f"/registries/{stored.pk}/edit/", settings_of(stored, clear_text="on"))
+        stored.refresh_from_db()
+        assert (stored.plain_http, stored.clear_text) == (False, False)
+
+    def test_whoever_is_no_administrator_cannot_allow_plain_http(self, registry):
+        user = make_user("changer", Role.VIEWER)
+        user.user_permissions.add(Permission.objects.get(codename="change_registry"))
+        changer = Client()
+        changer.force_login(user)
+        body = settings_of(registry, plain_http="on", clear_text="on")
+        assert "consent of an administrator" in texts_of(changer.post(f"/registries/{registry.pk}/edit/", body))
+        Registry.objects.update(plain_http=True, clear_text=True)
+        response = changer.post(f"/registries/{registry.pk}/edit/", body | {"host": "other.lan", "password": "given again"})
+        assert "Only an administrator of all clusters" in texts_of(response)
+        assert changer.post(f"/registries/{registry.pk}/edit/", body).status_code == 302
+        stored = Registry.objects.get()
+        assert (stored.host, stored.plain_http, stored.clear_text) == (registry.host, True, True)
+
     def test_what_was_seen_with_other_credentials_is_forgotten(self, reader, registry):
         Registry.objects.update(problem="401", pull_limit=100, pull_remaining=3)
         reader.post(f"/registries/{registry.pk}/edit/", settings_of(registry))
