@@ -147,10 +147,8 @@ def make_swarm_notice(facts: EngineFacts, problem: str) -> models.Case | str:
     """
     if facts.swarm_role == "manager":
         return f"{facts.hostname} cannot see its Swarm at the moment: {problem}"[:500] if problem else ""
-    lost = (
-        f"{facts.hostname} is no longer a Swarm manager, so its stacks and services cannot be seen: "
-        f"{problem or 'it has left its Swarm.'}"
-    )
+    what = "The Swarm of {}" if facts.swarm_state == "locked" else "{} is no longer a Swarm manager, so its stacks and services"
+    lost = f"{what.format(facts.hostname)} cannot be seen: {problem or 'it has left its Swarm.'}"
     was_manager = Q(swarm_manager=True) | ~Q(swarm_notice="")
     return models.Case(models.When(was_manager, then=models.Value(lost[:500])), default=models.Value(""))
 

@@ -136,7 +136,9 @@ def test_a_manager_that_is_locked_keeps_its_rows(cluster):
     engine = make_swarm()
     observe_and_store(cluster, engine)
     observe_and_store(cluster, engine.become("locked"))
-    assert notice_of(cluster).endswith("cannot be seen: its part in the Swarm is locked.")
+    assert notice_of(cluster) == (
+        "The Swarm of build-7 cannot be seen: it is locked. Run `docker swarm unlock` on that machine with the unlock key."
+    )
     assert rows(Application, "name") == [("shop",)]
 
 

@@ -9,7 +9,7 @@ from clusters import watch
 from clusters.connection_check import check_connection
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.endpoint import EngineEndpoint
-from clusters.engine.errors import EngineUnreachable, NotManager
+from clusters.engine.errors import EngineUnreachable, NotManager, SwarmUnavailable
 from clusters.inventory import sync_cluster
 from clusters.models import Application, Cluster, Container, Node, Service, Task
 from clusters.tests.factories import ClusterFactory
@@ -345,3 +345,25 @@ def test_a_lone_manager_that_becomes_a_worker_says_so_and_keeps_its_rows(manager
     assert outline() == {"service/web/web": ("running", 1, 1)}
     with EngineClient(cluster.endpoint) as client, pytest.raises(NotManager):
         client.list_services()
+
+
+def test_a_locked_manager_says_what_to_type_and_comes_back(watcher):
+    with run_swarm() as swarm:
+        node = swarm.manager
+        cluster = ClusterFactory(url=swarm.endpoint_url, status=Cluster.Status.UNKNOWN)
+        create_web(swarm)
+        watcher()
+        expect({"service/web/web": ("running", 1, 1)})
+        swarm.docker("swarm", "update", "--autolock")
+        key = swarm.docker("swarm", "unlock-key", "--quiet").strip()
+        node.kill()
+        node.launch()
+        node.wait_until_ready()
+        sentence = "it is locked. Run `docker swarm unlock` on that machine with the unlock key."
+        notice = f"The Swarm of {node.name} cannot be seen: {sentence}"
+        eventually(lambda: read(cluster).swarm_notice == notice, within=PROMPTLY)
+        assert outline() == {"service/web/web": ("running", 1, 1)}
+        with EngineClient(cluster.endpoint) as client, pytest.raises(SwarmUnavailable, match="Run `docker swarm unlock`"):
+            client.list_services()
+        swarm.docker("swarm", "unlock", text=key)
+        eventually(lambda: read(cluster).swarm_notice == "", within=PROMPTLY)

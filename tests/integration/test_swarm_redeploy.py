@@ -11,7 +11,7 @@ import pytest
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.driver import Intent
-from clusters.engine.errors import NotManager, TargetMissing
+from clusters.engine.errors import NotManager, PlanRefused, TargetMissing
 from tests.harness.driving import Drive, observe, redeploy, redeploy_with
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
@@ -316,6 +316,21 @@ def silent_server(address: str) -> Iterator[int]:
     """Run a server that accepts connections and never answers. Yield its port."""
     with socket.create_server((address, 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("room", [["--publish=mode=host,target=80,published=8080"], ["--replicas-max-per-node=1"]], ids=str)
+def test_start_first_without_room_for_a_second_task_is_refused_untouched(swarm: PrivateSwarm, room: list[str]) -> None:
+    reference = swarm.publish("app")
+    create(swarm, reference, "--update-order=start-first", *room, replicas=1)
+    before = swarm.inspect_service("web")["Version"]
+    swarm.publish("app")
+    with pytest.raises(PlanRefused, match="no node has room for its next task") as refused:
+        redeploy_service(swarm)
+    assert refused.value.code == "no_room"
+    assert swarm.inspect_service("web")["Version"] == before
+    # The reverse: where the old task ends first, there is room.
+    swarm.docker("service", "update", "--detach", "--update-order=stop-first", "web")
+    assert redeploy_service(swarm).state == "succeeded"
 
 
 def test_an_image_that_never_arrives_ends_at_the_deadline(swarm: PrivateSwarm) -> None:

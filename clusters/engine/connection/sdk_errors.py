@@ -16,6 +16,9 @@ from clusters.engine.errors import (
     TargetMissing,
 )
 
+# moby's ErrSwarmLocked: the manager was started again with autolock on.
+LOCKED = "needs to be unlocked"
+UNLOCK = "Run `docker swarm unlock` on that machine with the unlock key."
 LEADERLESS = (
     "does not have a leader",
     "has no leader",
@@ -49,6 +52,8 @@ def classify_refusal(status: int | None, message: str) -> EngineError:
     lowered = message.lower()
     if "not a swarm manager" in lowered or "not part of a swarm" in lowered:
         return NotManager(message)
+    if LOCKED in lowered:
+        return SwarmUnavailable(f"Its Swarm is locked, because the engine was restarted. {UNLOCK}")
     if any(words in lowered for words in LEADERLESS) and "/v2/" not in lowered:  # with /v2/, a registry did not answer
         return SwarmUnavailable(f"The Swarm cannot answer at the moment: {message}")
     if "update out of sequence" in lowered:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine.cleaning import IMAGE_LENGTH, NAME_LENGTH, TEXT_LENGTH, clean_text, is_name, read_time
+from clusters.engine.connection.sdk_errors import UNLOCK
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
 from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
 from clusters.engine.inspection.swarm_nodes import ObservedNode
@@ -231,6 +232,8 @@ def describe_absence(facts: EngineFacts) -> str:
     """Return why an engine that is not a manager cannot report on its Swarm, or "" where it is in none."""
     if facts.swarm_role == "worker":
         return "it is a worker now."
+    if facts.swarm_state == "locked":
+        return f"it is locked. {UNLOCK}"
     return "" if facts.swarm_state == "inactive" else f"its part in the Swarm is {facts.swarm_state}."
 
 

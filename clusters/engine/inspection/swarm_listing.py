@@ -101,6 +101,8 @@ def observe_swarm(client: "EngineClient") -> ObservedSwarm:
     services, tasks, nodes = client.list_services(), client.list_tasks(), client.list_nodes()
     hostnames = {node["ID"]: read_hostname(node) for node in nodes}
     down = {node["ID"] for node in nodes if read_node_state(node) == "down"}
+    if hostnames:  # a manager can list tasks of a node that was removed, as they were last seen
+        down |= {task["NodeID"] for task in tasks if task.get("NodeID")} - hostnames.keys()
     tasks_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for task in tasks:
         tasks_of[task.get("ServiceID") or ""].append(task)
@@ -145,7 +147,7 @@ def read_swarm_service(
     down: set[str],
     own_id: str,
 ) -> ObservedSwarmService:
-    """`tasks` are all of the service. `hostnames` is by node id. `down` has the ids of the nodes that are down."""
+    """`tasks` are all of the service. `hostnames` is by node id. `down` has the ids of lost nodes."""
     spec = service["Spec"]
     template = spec["TaskTemplate"].get("ContainerSpec") or {}
     labels = [spec.get("Labels") or {}, template.get("Labels") or {}]

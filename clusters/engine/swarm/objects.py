@@ -205,6 +205,17 @@ class SwarmService:
         return ((self.details.get("JobStatus") or {}).get("JobIteration") or {}).get("Index")
 
     @property
+    def host_ports(self) -> list[Mapping[str, Any]]:
+        """The ports that each task publishes on its own node (`mode: host`)."""
+        ports = (self.spec.get("EndpointSpec") or {}).get("Ports") or []
+        return [port for port in ports if port.get("PublishMode") == "host" and port.get("PublishedPort")]
+
+    @property
+    def most_per_node(self) -> int:
+        """How many of its tasks a node may have (`max_replicas_per_node`); 0 without a limit."""
+        return int((self.task_template.get("Placement") or {}).get("MaxReplicas") or 0)
+
+    @property
     def previous_spec(self) -> Mapping[str, Any]:
         return self.details.get("PreviousSpec") or {}
 

@@ -48,9 +48,11 @@ class ServiceLook:
         object.__setattr__(self, "live", live)
 
     def is_reachable(self, task: SwarmTask) -> bool:
-        """Return False if the task's node is known to be down: the task's last reported state is out of date then."""
+        """Return False if the task's node is down or was removed: the task's last reported state is out of date then."""
+        if not task.node_id:
+            return True  # it waits for a node
         node = self.nodes.get(task.node_id)
-        return node is None or not node.is_down
+        return node is not None and not node.is_down
 
     @property
     def wanted(self) -> int:

@@ -11,6 +11,7 @@ from typing import Literal
 from clusters.engine.swarm.goals import FAILURES_OF_A_PLACE, AnyGoal, JobGoal, RollbackGoal, ScaleGoal, UpdateGoal
 from clusters.engine.swarm.objects import FAILED_STATES, LIVE_STATES, SwarmService, SwarmTask
 from clusters.engine.swarm.observed import ServiceLook
+from clusters.engine.swarm.rules import TIMEOUT_LABEL
 from clusters.engine.swarm.task_wording import describe_end, describe_lost_nodes, describe_unplaced, describe_waiting
 from clusters.engine.wording import cut
 
@@ -288,9 +289,13 @@ def find_stuck(goal: AnyGoal, seen: Seen, look: ServiceLook, now: float, moving:
     if seen.unplaced_since is not None and now - seen.unplaced_since >= goal.limits.unplaced:
         reason = f"{goal.service} has been stuck for {goal.limits.unplaced:.0f} s: {describe_unplaced(unplaced)}."
         return fail(moving, "stuck", f"{reason} {lost}." if lost else reason)
-    if now - seen.changed_at < goal.limits.silent:
+    preparing = [task for task in live if task.state == "preparing"]
+    patience = max(goal.limits.silent, goal.limits.pull) if preparing else goal.limits.silent
+    if now - seen.changed_at < patience:
         return moving
     waiting = [task for task in look.tasks if (task.is_live and task.state != "running") or (task.runs and not task.is_wanted)]
-    reason = f"Nothing has happened to {goal.service} for {goal.limits.silent:.0f} s: "
+    reason = f"Nothing has happened to {goal.service} for {patience:.0f} s: "
     reason += f"{describe_waiting(look, waiting)}." if waiting else "Swarm starts none of its tasks."
+    if preparing:
+        reason += f" A task is preparing while its node pulls the image; the label {TIMEOUT_LABEL} gives it more time."
     return fail(moving, "stuck", f"{reason} {lost}." if lost else reason)

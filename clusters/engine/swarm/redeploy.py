@@ -10,6 +10,7 @@ from clusters.engine.snapshot import UpdateSnapshot
 from clusters.engine.swarm.goals import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
 from clusters.engine.swarm.objects import SwarmService
 from clusters.engine.swarm.observed import SwarmTarget
+from clusters.engine.swarm.placement import explain_no_room
 from clusters.engine.swarm.plan import AnyOperation, FinishRollback, Follow, PlannedService, Remedy, Resolve, SwarmPlan, Update
 from clusters.engine.swarm.rules import continues_on_failure, read_depends, read_limits, rolls_back_by_itself
 from clusters.engine.tags import refuse_several_repositories, with_tag
@@ -26,6 +27,7 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent = FIRST_ATTEMPT, restart
     if intent.tag:
         refuse_several_repositories(subject, [service.reference for service in observed.chosen])
     stages = {service.name: read_stage(service, read_before(intent, service)) for service in observed.chosen}
+    refuse_without_room(observed, stages)
     waves, warnings = sort_into_waves(observed.chosen, observed.services)
     rolls_back = intent.on_failure == "rollback"
     has_rollback = "rollback" in stages.values()
@@ -51,6 +53,14 @@ def refuse_unredeployable(observed: SwarmTarget) -> None:
         observed.refuse_protected(service)
         if not service.image:
             raise PlanRefused(f"{service.name} does not run containers from an image.", code="no_image_reference")
+
+
+def refuse_without_room(observed: SwarmTarget, stages: Mapping[str, Stage]) -> None:
+    """Refuse an update that could never begin, unless one has been sent already. Raises PlanRefused."""
+    if set(stages.values()) == {"update"}:
+        for service in observed.chosen:
+            if reason := explain_no_room(observed.look_at(service)):
+                raise PlanRefused(reason, code="no_room")
 
 
 # How far an earlier attempt has come

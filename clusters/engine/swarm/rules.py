@@ -13,6 +13,7 @@ TIMEOUT_LABEL = "windlass.update.timeout"
 SWARMS_MONITOR = 5.0  # seconds, where the service sets none
 UNPLACED_SECONDS = 60.0  # no node takes a task
 SILENT_SECONDS = 300.0  # nothing changes at all
+PULL_SECONDS = 1800.0  # a node prepares a task, which mostly means that it pulls the image: Swarm reports nothing of it
 # Before it starts the previous version again, Swarm waits up to a minute for a task that should end, even for one that never
 # started.
 LEAST_ROLLBACK_SILENCE = 120.0
@@ -24,12 +25,13 @@ class FollowLimits:
     """Limits in seconds.
 
     `monitor` is how long converged tasks are watched, `rollback_monitor` the same during a rollback. `unplaced` is how long a
-    task can wait for a node. `silent` is how long nothing at all can change.
+    task can wait for a node. `silent` is how long nothing at all can change, and `pull` the same while a node prepares a task.
     """
 
     monitor: float = SWARMS_MONITOR
     unplaced: float = UNPLACED_SECONDS
     silent: float = SILENT_SECONDS
+    pull: float = PULL_SECONDS
     delay: float = 0.0  # Swarm's own pause between one task and the next
     rollback_monitor: float = SWARMS_MONITOR
 
@@ -40,6 +42,7 @@ class FollowLimits:
             monitor=self.rollback_monitor,
             unplaced=max(self.unplaced, UNPLACED_SECONDS),
             silent=max(self.silent, LEAST_ROLLBACK_SILENCE),
+            pull=max(self.pull, LEAST_ROLLBACK_SILENCE),
         )
 
 
@@ -52,7 +55,7 @@ def read_limits(service: SwarmService) -> FollowLimits:
     timeout = parse_duration(service.labels.get(TIMEOUT_LABEL, ""))
     if timeout is not None:
         seconds = min(max(timeout, 1.0), TIMEOUT_LIMIT)
-        return replace(limits, unplaced=seconds, silent=seconds)
+        return replace(limits, unplaced=seconds, silent=seconds, pull=seconds)
     return replace(limits, silent=SILENT_SECONDS + read_quiet_seconds(service))
 
 

@@ -17,6 +17,7 @@ NO_LEADER = "rpc error: code = Unknown desc = The swarm does not have a leader. 
         (500, NO_LEADER, SwarmUnavailable, "swarm_unavailable"),
         (500, "rpc error: code = DeadlineExceeded desc = context deadline exceeded", SwarmUnavailable, "swarm_unavailable"),
         (500, 'Get "http://registry:5000/v2/": context deadline exceeded', EngineRefused, "engine_refused"),
+        (503, "Swarm is encrypted and needs to be unlocked before it can be used.", SwarmUnavailable, "swarm_unavailable"),
         (500, "no space left on device", EngineRefused, "engine_refused"),
     ],
 )

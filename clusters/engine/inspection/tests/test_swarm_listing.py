@@ -244,9 +244,12 @@ def test_without_an_answer_from_the_swarm_the_engine_itself_is_still_observed(fa
     assert observed.fingerprint is None
 
 
+LOCKED = "it is locked. Run `docker swarm unlock` on that machine with the unlock key."
+
+
 @pytest.mark.parametrize(
     ("role", "problem"),
-    [("inactive", ""), ("worker", "it is a worker now."), ("locked", "its part in the Swarm is locked.")],
+    [("inactive", ""), ("worker", "it is a worker now."), ("locked", LOCKED)],
 )
 def test_an_engine_that_is_not_a_manager_gets_no_swarm_requests(role, problem):
     engine = RecordedEngine().become(role)

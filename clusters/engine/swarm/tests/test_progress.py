@@ -173,9 +173,33 @@ def test_an_image_that_never_arrives_is_stuck_where_it_waits():
     details, seen = service(force_update=1), Seen()
     current = look(details, *updated(1, state="preparing", node="node2"), task(2))
     judge(UPDATE, seen, current, 0.0)
-    assert judge(UPDATE, seen, current, 299.0).state == "moving"
-    judgement = judge(UPDATE, seen, current, 300.0)
-    assert (judgement.code, judgement.reason) == ("stuck", "Nothing has happened to web for 300 s: web.1 preparing on node2.")
+    assert judge(UPDATE, seen, current, 1799.0).state == "moving"
+    judgement = judge(UPDATE, seen, current, 1800.0)
+    assert (judgement.code, judgement.reason) == (
+        "stuck",
+        "Nothing has happened to web for 1800 s: web.1 preparing on node2. "
+        "A task is preparing while its node pulls the image; the label windlass.update.timeout gives it more time.",
+    )
+
+
+def test_a_pull_on_a_node_that_is_down_is_not_waited_for():
+    details, seen = service(force_update=1), Seen()
+    current = look(details, *updated(1, state="preparing", node="node2"), task(2), down=("node2",))
+    judge(UPDATE, seen, current, 0.0)
+    assert judge(UPDATE, seen, current, 300.0).code == "stuck"
+
+
+def test_a_task_that_starts_is_not_waited_for_as_long_as_a_pull():
+    details, seen = service(force_update=1), Seen()
+    current = look(details, *updated(1, state="starting"), task(2))
+    judge(UPDATE, seen, current, 0.0)
+    assert judge(UPDATE, seen, current, 300.0).reason == "Nothing has happened to web for 300 s: web.1 starting on node1."
+
+
+def test_tasks_on_a_node_that_was_removed_do_not_count():
+    current = look(service(force_update=1), *updated(1), *updated(2, node="node2"))
+    judgement = judge_once(UPDATE, replace(current, nodes={"node1id000": current.nodes["node1id000"]}))
+    assert (judgement.state, judgement.done) == ("moving", 1)
 
 
 def test_any_change_starts_the_wait_again():
