@@ -14,6 +14,7 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "…", "!", "?")) else f"{text}."
 
 
-def explain_protection(name: str) -> str:
-    """Return the sentence that refuses to touch a protected container, service or application."""
-    return f"{name} is protected: the console runs in it, or its label says so."
+def explain_protection(name: str, purpose: str = "") -> str:
+    """Return the sentence that refuses to touch a protected container, service or application. `purpose` is what the console
+    needs it for (clusters.engine.lifelines)."""
+    return f"{name} is protected: {purpose or 'the console runs in it, or its label says so'}."

@@ -3,17 +3,21 @@
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import docker
 import pytest
 
 from clusters.engine.connection.client import EngineClient
+from clusters.engine.driver import ACTS, Act, Driver, Observation, Plan
 from clusters.engine.drivers import driver_for
+from clusters.engine.errors import PlanRefused
+from clusters.engine.inspection.listing import observe_engine
 from tests.harness.driving import Drive, execute, no_check, observe, redeploy
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
-from tests.harness.images import CRASH, HEALTHY, SERVE, UNHEALTHY
+from tests.harness.images import BASE, CRASH, HEALTHY, SERVE, UNHEALTHY
 from tests.harness.proc import find_free_port
 from tests.harness.projects import Project, create_container, list_names, list_running, read_ids
 
@@ -303,3 +307,25 @@ def test_redeploy_reports_each_operation_and_names_the_containers(
     assert {"create", "start", "stop", "remove"} <= {operation for _, operation, _ in drive.events}
     assert web in drive.plan
     assert any(web in text for _, _, text in drive.events)
+
+
+def plan_act(driver: Driver, act: Act, observed: Observation) -> Plan:
+    return driver.plan_act(observed, act)
+
+
+def test_the_door_to_the_engine_is_refused_by_every_act(engine: PrivateEngine, api: docker.APIClient) -> None:
+    """A container that publishes the port at which the console reaches the engine."""
+    port = find_free_port()
+    bindings = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
+    create_container(api, "door", BASE, Cmd=SERVE, HostConfig={"PortBindings": bindings}, ExposedPorts={"80/tcp": {}})
+    before = api.inspect_container("door")["State"]
+    with EngineClient(engine.endpoint) as client:
+        client.address = f"tcp://127.0.0.1:{port}"
+        observed = observe(client, "door", source="container")
+        (application,) = observe_engine(client).applications
+    assert application.protected
+    driver = driver_for("container")
+    for plan in (driver.plan_redeploy, *(partial(plan_act, driver, act) for act in ACTS)):
+        with pytest.raises(PlanRefused, match="door is protected: the console reaches this engine through it"):
+            plan(observed)
+    assert api.inspect_container("door")["State"] == before

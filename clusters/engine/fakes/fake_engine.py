@@ -37,6 +37,8 @@ UNHEALTHY: Json = {**HEALTHY, "Test": ["CMD", "/bin/false"]}
 class FakeEngine(FakeSystemRequests, FakeContainerRequests, FakeImageRequests, FakeNetworkRequests, FakeSwarmRequests):
     """One engine and every connection to it: `sibling` and `with` return the same object."""
 
+    address = "unix:///run/fake.sock"  # as EngineClient.address
+
     def __enter__(self) -> Self:
         return self
 

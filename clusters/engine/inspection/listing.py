@@ -18,6 +18,7 @@ from clusters.engine.connection.sdk_errors import UNLOCK
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
 from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
 from clusters.engine.inspection.swarm_nodes import ObservedNode
+from clusters.engine.lifelines import find_purpose, read_listed_exposure
 from clusters.engine.names import (
     PROTECTED_LABEL,
     REFERENCE_LABEL,
@@ -217,7 +218,11 @@ def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | Non
     digests = {image["Id"]: list_repo_digests(image) for image in client.list_images()}
     own_id = find_own_container_id()
     references = find_references(client, [entry for _, entry in listed], known_images or {})
-    found = [(place, read_listed_container(entry, references[entry["Id"]], own_id)) for place, entry in listed]
+    listed_ids = [str(entry["Id"]) for _, entry in listed]
+    found = []
+    for place, entry in listed:
+        is_needed = bool(find_purpose(read_listed_exposure(entry), client.address, listed_ids))
+        found.append((place, read_listed_container(entry, references[entry["Id"]], own_id, is_needed)))
     plain = group_applications(found, digests)
     if facts.swarm_role != "manager":
         return ObservedEngine(facts, plain, swarm_problem=describe_absence(facts))
@@ -306,7 +311,8 @@ def merge_service(name: str, containers: list[ListedContainer], digests: Mapping
     return replace(service, image_digests=digests.get(service.newest.image_id, []))
 
 
-def read_listed_container(entry: dict[str, Any], image: str, own_id: str) -> ListedContainer:
+def read_listed_container(entry: dict[str, Any], image: str, own_id: str, is_needed: bool = False) -> ListedContainer:
+    """`is_needed`: the console lives by it (clusters.engine.lifelines)."""
     labels = entry.get("Labels") or {}
     status_text = clean_text(entry.get("Status"), 255)
     own = bool(own_id) and entry["Id"].startswith(own_id)
@@ -326,7 +332,7 @@ def read_listed_container(entry: dict[str, Any], image: str, own_id: str) -> Lis
             if (address := (network or {}).get("IPAddress") or (network or {}).get("GlobalIPv6Address"))
         },
         created_at=datetime.fromtimestamp(entry.get("Created") or 0, UTC),
-        protected=own or is_true(labels.get(PROTECTED_LABEL)),
+        protected=own or is_needed or is_true(labels.get(PROTECTED_LABEL)),
         system=own or is_true(labels.get(SYSTEM_LABEL)),
     )
 

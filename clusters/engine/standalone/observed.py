@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clusters.engine import names
 from clusters.engine.driver import Target
 from clusters.engine.errors import TargetMissing
+from clusters.engine.lifelines import find_purpose, read_inspected_exposure
 from clusters.engine.references import is_image_id
 from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot
 
@@ -31,6 +32,7 @@ class InspectedContainer:
     name: str
     running: bool
     restart_policy: Mapping[str, Any]
+    purpose: str = ""  # what the console needs it for (clusters.engine.lifelines)
     previous_ids: frozenset[str] = frozenset()  # short ids of containers that had its place in an unfinished recreate
 
     @property
@@ -145,7 +147,8 @@ class InspectedContainer:
 
     @property
     def is_protected(self) -> bool:
-        return names.is_true(self.labels.get(names.PROTECTED_LABEL)) or self.id == names.find_own_container_id()
+        has_label = names.is_true(self.labels.get(names.PROTECTED_LABEL))
+        return has_label or self.id == names.find_own_container_id() or bool(self.purpose)
 
     @property
     def is_clone(self) -> bool:
@@ -311,7 +314,12 @@ def is_loner(client: "EngineClient", target: Target, entry: dict[str, Any]) -> b
 def observe_entries(
     client: "EngineClient", target: Target, entries: list[dict[str, Any]], relevant: list[dict[str, Any]]
 ) -> StandaloneTarget:
-    inspected = [container for entry in relevant if (container := inspect_container(client, entry["Id"]))]
+    listed_ids = [str(entry["Id"]) for entry in entries]
+    inspected = [
+        replace(container, purpose=find_purpose(read_inspected_exposure(container.details), client.address, listed_ids))
+        for entry in relevant
+        if (container := inspect_container(client, entry["Id"]))
+    ]
     ours = [item for item in inspected if (item.place.source, item.place.application) == (target.source, target.application)]
     others = [item for item in inspected if item not in ours]
     related = ours + find_dependants(ours, others)

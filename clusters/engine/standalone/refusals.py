@@ -17,7 +17,7 @@ def refuse_untouchable(containers: Iterable[InspectedContainer]) -> None:
 def refuse_protected(containers: Iterable[InspectedContainer], subject: str = "") -> None:
     """Raise PlanRefused for a protected container, in the name of `subject` or else of the container."""
     if protected := next((container for container in containers if container.is_protected), None):
-        raise PlanRefused(explain_protection(subject or protected.name), code="protected")
+        raise PlanRefused(explain_protection(subject or protected.name, protected.purpose), code="protected")
 
 
 def refuse_paused(containers: Iterable[InspectedContainer]) -> None:
