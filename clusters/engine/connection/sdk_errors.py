@@ -1,7 +1,9 @@
 """The Docker SDK's errors as EngineErrors: no other error leaves `clusters.engine`."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import requests
 from docker.errors import APIError, DockerException
@@ -28,6 +30,11 @@ LEADERLESS = (
 )
 
 
+FORBIDDEN = {401, 403, 405}
+TAG = re.compile(r"<[^<>]{0,200}>")  # of a proxy's error page
+VERSION = re.compile(r"^/v[0-9.]+(?=/)")  # of the API, in an address
+
+
 @contextmanager
 def translated_errors(url: str = "") -> Iterator[None]:
     """Raise the errors of the SDK and of the transport as EngineError. The message names the engine's address, `url`."""
@@ -36,10 +43,21 @@ def translated_errors(url: str = "") -> Iterator[None]:
     except EngineError:
         raise
     except APIError as error:
-        message = str(error.explanation or error).strip()[:1000]
-        raise classify_refusal(error.status_code, message) from error
+        raise classify_refusal(error.status_code, describe_refusal(error)) from error
     except (requests.exceptions.RequestException, DockerException, OSError) as error:
         raise EngineUnreachable(describe_connection_failure(error, url)) from error
+
+
+def describe_refusal(error: APIError) -> str:
+    """Return what the engine said, or the proxy before it. A request that was forbidden is named: engines forbid none, but
+    proxies before their sockets do, and authorization plugins."""
+    words = " ".join(TAG.sub(" ", str(error.explanation or error)).split())[:1000]
+    if error.status_code not in FORBIDDEN:
+        return words
+    request = getattr(error.response, "request", None)
+    path = VERSION.sub("", urlsplit(str(getattr(request, "url", ""))).path) or "a request"
+    what = f"{getattr(request, 'method', '') or ''} {path}".strip()
+    return f"{what} is forbidden by what stands before the engine, a socket proxy or a plugin ({error.status_code}: {words})."
 
 
 def classify_refusal(status: int | None, message: str) -> EngineError:

@@ -1,6 +1,10 @@
-import pytest
+from types import SimpleNamespace
 
-from clusters.engine.connection.sdk_errors import classify_refusal
+import pytest
+import requests
+from docker.errors import APIError
+
+from clusters.engine.connection.sdk_errors import classify_refusal, translated_errors
 from clusters.engine.errors import EngineRefused, NotManager, SwarmUnavailable, TargetMissing
 
 NO_LEADER = "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online."
@@ -24,3 +28,27 @@ NO_LEADER = "rpc error: code = Unknown desc = The swarm does not have a leader. 
 def test_an_engines_refusal_is_typed_by_its_status_and_words(status, message, kind, code):
     error = classify_refusal(status, message)
     assert (type(error), error.code) == (kind, code)
+
+
+def refuse(status, body, method="GET", url="http+docker://localhost/v1.41/images/json?all=1"):
+    response = requests.Response()
+    response.status_code = status
+    response.request = SimpleNamespace(method=method, url=url)
+    with pytest.raises(EngineRefused) as refused, translated_errors():
+        raise APIError("refused", response=response, explanation=body)
+    return refused.value.message
+
+
+def test_what_a_proxy_forbids_is_named_without_its_markup():
+    page = "<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n</body></html>\n"
+    assert refuse(403, page) == (
+        "GET /images/json is forbidden by what stands before the engine, a socket proxy or a plugin "
+        "(403: 403 Forbidden Request forbidden by administrative rules.)."
+    )
+    assert refuse(403, "no", "POST", "http+docker://localhost/v1.41/images/create").startswith(
+        "POST /images/create is forbidden"
+    )
+
+
+def test_what_the_engine_says_stays_as_it_is():
+    assert refuse(500, "no space left on device") == "no space left on device"
