@@ -48,8 +48,7 @@ def unfold(text: str) -> str:
 
 
 @pytest.mark.parametrize("factory", [TriggerFactory, ScalingTriggerFactory])
-def test_mutated_links_and_bodies(factory, settings):
-    settings.HOOK_TRIGGER_QUEUE_LIMIT = settings.HOOK_QUEUE_LIMIT = NUMBER
+def test_mutated_links_and_bodies(factory):
     trigger = factory()
     parameters = link_parameters(trigger) | ({} if trigger.service is None else {"type": "scale_out", "step": "1"})
     client, chance, statuses = Client(raise_request_exception=False), random.Random(17), set()
@@ -60,12 +59,11 @@ def test_mutated_links_and_bodies(factory, settings):
         body = chance.choice([json.dumps(parameters), urlencode(parameters)]) if in_body else chance.choice(BODIES)
         body = damage(body, chance).encode()
         content_type = chance.choice(TYPES)
-        before = TriggerCall.objects.count()
         answer = client.generic(method, f"{PATH}?{query}", body, content_type=content_type, headers=headers)
         statuses.add(answer.status_code)
         sent = (method, query, body, content_type, headers)
         assert answer.status_code < 500, sent
-        if TriggerCall.objects.count() > before:
+        if TriggerCall.objects.all().delete()[0]:
             assert trigger.secret in unfold(query + body.decode("utf-8", "replace")), sent
             assert method != "DELETE", sent
             assert method != "GET" or headers not in PREVIEWS, sent
