@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 COOKIES_LIMIT = 8192  # bytes, as much as nginx takes of one header
 LINKS_PREFIX = "/hook/"
+DOUBLED_SLASHES = re.compile(r"\A/+hook/+")  # of a base address with a slash at its end
 PLAIN_NAMES = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 # Django reads a request in whatever charset its Content-Type names, as long as Python has a codec of that name: `undefined` and
 # `base64` are such names too, and fail.
@@ -28,7 +29,7 @@ def build_environ(scope: Mapping[str, Any], body: IO[bytes], length: int | None)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "PATH_INFO": DOUBLED_SLASHES.sub(LINKS_PREFIX, unquote_to_bytes(scope["raw_path"]).decode("latin-1")),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": "HTTP/1.0" if scope["http_version"] == "1" else "HTTP/1.1",
         "SERVER_NAME": scope["server"][0],

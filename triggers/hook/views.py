@@ -8,7 +8,7 @@ import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError
 from django.http import HttpRequest
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -34,6 +34,7 @@ from triggers.hook.link_page import answer_visitor, is_navigation, render_answer
 from triggers.hook.outcome_tokens import TOKEN_PARAMETER, check_outcome_token
 from triggers.hook.safe_get import PostOnly, check_meant
 from triggers.hook_queries import find_call_secret
+from triggers.link_repair import repair_value
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.payloads.alerts import read_notification
 from triggers.pushes.alerts import accept_notification, acts_on, ignore_notification
@@ -68,6 +69,15 @@ class WrongMethod(CallRefused):
         super().__init__(f"{method} does nothing here; call the link with GET or POST.")
 
 
+class NoSuchLink(CallRefused):
+    """An address that no link has."""
+
+    status, code = 404, "no_such_link"
+
+    def __init__(self) -> None:
+        super().__init__("No link has this address. Copy the link from the console again.")
+
+
 class HookView(APIView):
     """The behaviour that all endpoints share. DRF authenticates nobody here: the secret in the link does."""
 
@@ -79,6 +89,8 @@ class HookView(APIView):
         "The database does not answer. Nothing was recorded, unless the connection was lost while the call was being recorded. "
         "Try again later; with an Idempotency-Key no call counts twice."
     )
+
+    failed = "The console failed; its log says why. The call may have been recorded before that: look at Activity before you call again."
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse an address with more parameters than anyone sends, before they are parsed: that takes time."""
@@ -106,7 +118,19 @@ class HookView(APIView):
             if exc.allow:
                 self.headers["Allow"] = exc.allow  # DRF sets the header from these
             return answer_refusal(exc)
-        raise exc
+        if isinstance(exc, APIException):
+            return answer(exc.status_code, str(exc.detail))
+        log.exception("a link failed")
+        return answer(500, self.failed)
+
+
+class NoHook(HookView):
+    """Every other address under `/hook/`."""
+
+    http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise NoSuchLink
 
 
 class TriggerHook(HookView):
@@ -144,21 +168,39 @@ class CallHook(HookView):
     http_method_names = ["get"]
     database_away = "The database does not answer. Try again later."
 
-    def get(self, request: Request, call_id: uuid.UUID) -> Response:
-        http = request._request
-        parameters = Parameters(http)
-        token = http.GET.get(TOKEN_PARAMETER)
-        secret = "" if token else read_secret(http, parameters)
-        wanted = find_call_secret(call_id)
-        if token:
-            check_outcome_token(call_id, wanted, token)
-        else:
-            check_secret(wanted, secret)
-        call = TriggerCall.objects.select_related("trigger", "coalesced_into").get(pk=call_id)
-        wait = parse_wait(http.GET.get("wait") if token else parameters.get("wait"))
-        if wait:
-            return answer_with_outcome(http, call, wait)
-        return answer_with_state(http, call)
+    def get(self, request: Request, call_id: str) -> Response:
+        return answer_with_call_state(request._request, read_call_id(call_id))
+
+
+def read_call_id(text: str) -> uuid.UUID:
+    """Raises NoSuchLink."""
+    try:
+        return uuid.UUID(repair_value(text))
+    except ValueError as error:
+        raise NoSuchLink from error
+
+
+def answer_with_call_state(http: HttpRequest, call_id: uuid.UUID) -> Response:
+    """Answer with a call's outcome, now or after up to `wait` seconds, if the caller may read it."""
+    parameters = Parameters(http)
+    token = repair_value(parameters.get_from_query(TOKEN_PARAMETER) or "")
+    secret = "" if token else read_secret(http, parameters)
+    wanted = find_call_secret(call_id)
+    if token:
+        check_outcome_token(call_id, wanted, token)
+    else:
+        check_secret(wanted, secret)
+    call = TriggerCall.objects.select_related("trigger", "coalesced_into").get(pk=call_id)
+    wait = parse_wait(read_query_wait(parameters) if token else parameters.get("wait"))
+    if wait:
+        return answer_with_outcome(http, call, wait)
+    return answer_with_state(http, call)
+
+
+def read_query_wait(parameters: Parameters) -> str | None:
+    """Return `wait` from the address alone: whoever has only a token needs no body."""
+    value = parameters.get_from_query("wait")
+    return None if value is None else repair_value(value)
 
 
 class RegistryHook(HookView):

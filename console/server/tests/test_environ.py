@@ -71,3 +71,16 @@ def test_the_answers_head_is_kept_for_asgi():
     assert (start.status, start.headers) == (404, [(b"Content-Type", b"text/plain")])
     with pytest.raises(NotImplementedError):
         write(b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [
+        ("//hook/trigger", "/hook/trigger"),
+        ("/hook//trigger", "/hook/trigger"),
+        ("//login/", "//login/"),
+        ("/hook", "/hook"),
+    ],
+)
+def test_doubled_slashes_of_links_are_one(path, read):
+    assert environ_of(path=path)["PATH_INFO"] == read

@@ -1,4 +1,5 @@
 import gzip
+import itertools
 import json
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -6,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import DatabaseError, connection
 from django.utils import timezone
+from rest_framework.exceptions import ParseError, Throttled, UnsupportedMediaType
 
 from triggers import bodies
 from triggers.calls.accept import accept_call
@@ -448,3 +450,42 @@ def test_half_a_character_is_a_400_that_names_the_parameter(client, name):
     response = client.post(PATH, body, content_type="application/json", query_params=link_parameters(trigger))
     assert response.status_code == 400
     assert name in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *itertools.product(["get", "post", "delete"], ["/hook/", "/hook/nothing", "/hook/registry/", "/hook/trigger/more"]),
+        ("get", "/hook/calls/xyz"),
+    ],
+)
+def test_every_other_address_of_links_is_a_404_in_json(client, path, method):
+    answer = getattr(client, method)(path, headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "404")
+    assert answer.json()["message"] == "No link has this address. Copy the link from the console again."
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (RuntimeError("nobody expected it"), 500, "The console failed; its log says why."),
+        (ParseError("no such encoding"), 400, "no such encoding"),
+        (Throttled(wait=7), 429, "Request was throttled."),
+        (UnsupportedMediaType("a/b"), 415, 'Unsupported media type "a/b" in request.'),
+    ],
+    ids=repr,
+)
+def test_whatever_goes_wrong_is_answered_in_json(client, monkeypatch, error, status, said):
+    monkeypatch.setattr(views, "accept_call", lambda request: (_ for _ in ()).throw(error))
+    answer = client.get(PATH, query_params=link_parameters(TriggerFactory()))
+    assert (answer.status_code, answer.json()["code"]) == (status, str(status))
+    assert answer.json()["message"].startswith(said)
+
+
+@pytest.mark.parametrize("blank", ["%0A", "%0D%0A", "%20", "%250A"])
+def test_a_status_address_with_blanks_around_its_values_is_the_same(client, blank):
+    call = TriggerCallFactory()
+    address = client.get(PATH, query_params=link_parameters(call.trigger)).json()["statusUrl"].removeprefix("http://testserver")
+    path, _, token = address.partition("?")
+    for one in (f"{path}{blank}?{token}", f"{path}?{token}{blank}", f"{path}?{token}&wait=1{blank}"):
+        assert client.get(one).json()["requestId"] == path.rpartition("/")[2], one
