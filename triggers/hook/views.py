@@ -90,7 +90,10 @@ class HookView(APIView):
         "Try again later; with an Idempotency-Key no call counts twice."
     )
 
-    failed = "The console failed; its log says why. The call may have been recorded before that: look at Activity before you call again."
+    failed = (
+        "The console failed; its log says why. The call may have been recorded before that: "
+        "look at Activity before you call again."
+    )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse an address with more parameters than anyone sends, before they are parsed: that takes time."""
