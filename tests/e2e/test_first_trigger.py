@@ -1,12 +1,14 @@
 """The documented path, as a person walks it: an application, Create Trigger, Confirm, copy, paste into a shell."""
 
 import json
+import shlex
 import subprocess
 
 import docker
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.harness.eventually import eventually
 from tests.harness.images import make_image
 from tests.harness.projects import Project, list_running, read_ids
 
@@ -75,8 +77,16 @@ def test_a_link_made_in_the_dialog_redeploys_and_scales_from_a_shell(
 
     open_application(page, "shop")
     confirm_new_trigger(page, "Resource Scaling", "web")
-    watch_call_succeed(page, run_in_shell(copy_curl_line(page)))
+    line = copy_curl_line(page)
+    watch_call_succeed(page, run_in_shell(line))
     assert list_running(api) == {f"shop-web-{number}" for number in range(1, 8)} | {"shop-worker-1"}
 
     open_application(page, "shop")
     expect(page.get_by_role("row", name="web").filter(has_text="7 of 7 running")).to_be_visible()
+
+    # The same link in a browser's address bar does nothing before the button is pressed.
+    page.goto(shlex.split(line)[1].replace("scale_out", "scale_in"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing has been done yet")
+    page.get_by_role("button", name="Remove 5 containers").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The call is queued")
+    eventually(lambda: list_running(api) == {"shop-web-1", "shop-web-2", "shop-worker-1"}, within=60)
