@@ -316,9 +316,20 @@ class CallRun:
             is_unchanged = self.before == observation.snapshot()
             end = " Nothing was changed." if is_unchanged else ""
             subject = self.call.container or self.target.name_part(self.target.service)
-            sentence = f"{subject} {UNCHANGED[self.call.action]}.{end}"
+            problem = self._describe_crashing(observation.snapshot()) if self.call.action == Action.START else ""
+            sentence = f"{subject} {problem or UNCHANGED[self.call.action]}.{end}"
             return Outcome("succeeded", Reason.UNCHANGED if is_unchanged else "", sentence)
         return Outcome("succeeded", Reason.UNCHANGED, self._describe_unchanged(observation))
+
+    def _describe_crashing(self, now: Snapshot) -> str:
+        """Continue the sentence about a Start that found nothing to start, where some of it does not run all the same."""
+        found = [item for service in now.services.values() for item in service.containers]
+        states = [item.state for item in found if self.call.container in {"", item.name}]
+        crashing = sum(state != "running" for state in states)
+        if not crashing:
+            return ""
+        are = "restarts" if crashing == 1 else "restart"
+        return f"is started, but {crashing} of {len(states)} container{'s' if len(states) > 1 else ''} {are} again and again"
 
     def _describe_unchanged(self, observation: Observation) -> str:
         if self.call.action == Action.REDEPLOY:

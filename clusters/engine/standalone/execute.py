@@ -69,6 +69,7 @@ class StandaloneExecution:
         self._report = report
         self._handler = OperationHandler(self._lanes)
         self._journal = Journal()
+        self._is_disturbed = False  # somebody else has started what is to be removed
         self._failed: Operation | None = None  # the first that failed, by the engine's or the container's fault
 
     def run(self) -> Outcome:
@@ -100,6 +101,8 @@ class StandaloneExecution:
         known = [operation for operation in self.plan.cleanup if self._handler.knows_container(operation)]
         self._lanes.run([self._make_cleanup_job(operation) for operation in known])
         self._clean_up(self.plan.leftovers)
+        if self._is_disturbed:
+            self._settle()
         remarks = self._handler.remarks
         if self.plan.action in ACTS:
             return Outcome("succeeded", "", describe_act_success(self.plan, remarks))
@@ -237,6 +240,7 @@ class StandaloneExecution:
             except (EngineUnreachable, Abandoned):
                 raise
             except EngineError as error:
+                self._is_disturbed = self._is_disturbed or error.code == "conflict"
                 self._lanes.report("warning", "remove", f"left for later: {operation.describe()}: {error.message}")
 
         return work

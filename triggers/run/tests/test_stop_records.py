@@ -79,6 +79,12 @@ def test_a_start_that_fails_ends_it_too(fake, shop):
     assert fake.running() == {"shop-web-1", "shop-worker-1"}
 
 
+def test_a_start_does_not_say_that_a_crash_loop_runs(fake, shop):
+    fake._find("shop-web-1")["State"].update(Status="restarting", Restarting=True)
+    ended = call(shop, "start")
+    assert ended.message == "shop is started, but 1 of 2 containers restarts again and again. Nothing was changed."
+
+
 def test_one_container_is_stopped_and_started_by_itself(fake, shop):
     call(shop, "stop", container="shop-worker-1")
     fake.kill_container("shop-web-1")

@@ -105,6 +105,22 @@ def test_other_names_with_twelve_digits_are_left_alone(fake):
 # At the same moment
 
 
+def test_what_somebody_started_under_a_temporary_name_is_removed_all_the_same(fake):
+    fake.run(NAME, "app:1", Labels=labels())
+    fake.add_image("app:1", Env=["VERSION=2"])
+
+    def start_the_parked(method):
+        if method == "remove_container" and not starts:
+            starts.append(next(c for c in fake.containers.values() if "windlass-old" in c["Name"]))
+            fake._start(starts[0])
+
+    starts = []
+    fake.before_request = start_the_parked
+    assert redeploy(fake).state == "succeeded"
+    assert starts
+    assert fake.names() == fake.running() == {NAME}
+
+
 class Compose:
     """Does what Compose 1.29's `up -d` does to a service with one container, in the same requests, one at a time."""
 
