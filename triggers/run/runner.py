@@ -307,7 +307,8 @@ class CallRun:
     def _make_intent(self) -> Intent:
         trigger = self.call.trigger
         leave = trigger is not None and trigger.on_failure == OnFailure.PAUSE
-        stopped = read_stopped(self.call.application) if self.call.action == Action.REDEPLOY else {}
+        leaves_stopped = self.call.action == Action.REDEPLOY and not self.call.start_stopped
+        stopped = read_stopped(self.call.application) if leaves_stopped else {}
         return Intent("pause" if leave else "rollback", self.before, self.call.tag, stopped)
 
     def _conclude_unchanged(self, observation: Observation) -> Outcome:

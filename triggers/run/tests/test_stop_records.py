@@ -58,6 +58,16 @@ def test_a_redeploy_leaves_what_stop_stopped_and_says_so(fake, shop):
     assert fake.running() == set()
 
 
+def test_a_redeploy_starts_it_if_somebody_asks_for_that(fake, shop):
+    call(shop, "stop")
+    ended = call(shop, "redeploy", start_stopped=True)
+    assert ended.message.startswith("2 containers of shop now run ")
+    assert fake.running() == {"shop-web-1", "shop-worker-1"}
+    fake.kill_container("shop-web-1")
+    call(shop, "redeploy")
+    assert fake.running() == {"shop-web-1", "shop-worker-1"}
+
+
 def test_start_ends_it(fake, shop):
     call(shop, "stop")
     call(shop, "redeploy")
