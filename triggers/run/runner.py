@@ -337,6 +337,9 @@ class CallRun:
             return f"{self.target.application} has nothing to redeploy."
         count = observation.current_count(self.target.service)
         limit = f" {describe_step(self.steps[-1])}" if self.steps else ""
+        service = observation.snapshot().services.get(self.target.service)
+        if service is not None and service.running is not None and service.running != count:
+            return f"{self.target.service} already has {count}, of which {service.running} run; nothing was changed.{limit}"
         return f"{self.target.service} already runs {count}; nothing was changed.{limit}"
 
     def report(self, level: str, operation: str, text: str) -> None:

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine.durations import NANOSECONDS
 from clusters.engine.errors import EngineError, TargetMissing
-from clusters.engine.wording import cut
+from clusters.engine.wording import cut, describe_moment
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -101,11 +100,6 @@ def announce_once(watched: Watched, announce: Callable[[str], None], text: str) 
     if not watched.is_announced:
         watched.is_announced = True
         announce(text)
-
-
-def describe_moment(seconds: float) -> str:
-    """Return the time that many seconds from now, by the console's clock: `2026-11-30 15:04:05 UTC`."""
-    return f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def check_completion(watched: Watched, state: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from clusters.engine.errors import EngineUnreachable, TimedOut
 from clusters.engine.fakes.fake_engine import HEALTHY, FakeEngine
 from clusters.engine.standalone.handlers import OperationHandler
 from clusters.models import Application
-from clusters.tests.factories import ApplicationFactory
+from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
 from triggers.models import CallState, TriggerCall
@@ -51,6 +51,24 @@ def call():
     shop = ApplicationFactory(name="shop", source=Application.Source.COMPOSE)
     request = CallRequest(action="redeploy", source=TriggerCall.Source.CONSOLE, application_id=shop.pk)
     return accept_call(request)
+
+
+def test_a_scaling_that_changes_nothing_counts_what_runs(fake, call):
+    call.delete()
+    service = ServiceFactory(application=call.application, name="web")
+    request = CallRequest(
+        action="scaling",
+        source=TriggerCall.Source.CONSOLE,
+        application_id=call.application_id,
+        service_id=service.pk,
+        replicas=1,
+    )
+    fake._find(WEB)["State"].update(Status="restarting", Restarting=True)
+    ended = run(accept_call(request))
+    assert (ended.state, ended.message) == (
+        CallState.SUCCEEDED,
+        "web already has 1, of which 0 run; nothing was changed. Scaling from 1 to 1.",
+    )
 
 
 def has_version(fake, version):
