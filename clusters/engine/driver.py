@@ -144,6 +144,12 @@ class EngineDriver(Protocol[OwnObservation, OwnPlan]):
     def plan_redeploy(self, observation: OwnObservation, intent: Intent = FIRST_ATTEMPT, /) -> OwnPlan:
         """Raises PlanRefused."""
 
+    def plan_repair(self, observation: OwnObservation, /) -> OwnPlan:
+        """Bring what an unfinished redeploy or scaling left under temporary names to its end, and change nothing else.
+
+        Never refused. Empty on a Swarm, which has no such names.
+        """
+
     def plan_scale(
         self, observation: OwnObservation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT, /
     ) -> OwnPlan:

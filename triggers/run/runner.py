@@ -153,9 +153,7 @@ class CallRun:
         """
         started = self.call.started_at or timezone.now()
         until = started + timedelta(seconds=settings.CALL_LIMIT_SECONDS)
-        is_begun = bool(self.call.plan) and self.call.action in TRIGGER_ACTIONS
-        continues_alone = driver_for(self.target.source).takes_back_earlier  # a Swarm
-        if not is_begun or continues_alone or self.lease.find_interruption() or timezone.now() >= until:
+        if not self._may_be_half_done() or self.lease.find_interruption() or timezone.now() >= until:
             return
         text = f"{error.message} {WAITS_FOR_ENGINE} {until:%Y-%m-%d %H:%M:%S} UTC at the latest."
         if not self._has_waited:
@@ -195,6 +193,8 @@ class CallRun:
         except EngineUnreachable:
             raise
         except (Cancelled, PlanRefused) as error:
+            if isinstance(error, PlanRefused) and self._may_be_half_done():
+                return self._take_back(Cancelled(error.message, code=error.code))
             return Outcome("failed", error.code, f"{error.message} Nothing was touched."), self.before
         except EngineError as error:
             return Outcome("failed", error.code, error.message), None
@@ -214,7 +214,7 @@ class CallRun:
     def _run_on(self, driver: Driver, client: EngineClient) -> tuple[Outcome, Snapshot | None]:
         observation = self._observe(driver, client)
         self._lost_since, self._has_waited = None, False
-        if cause := self._find_cause_to_withdraw(driver):
+        if cause := self._find_cause_to_withdraw():
             return self._withdraw(driver, client, observation, cause)
         self._record_before(driver, observation)
         plan = self._make_plan(driver, observation)
@@ -225,10 +225,14 @@ class CallRun:
         outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress)
         return outcome, self._observe_after(driver, client)
 
-    def _find_cause_to_withdraw(self, driver: Driver) -> Cancelled | None:
+    def _find_cause_to_withdraw(self) -> Cancelled | None:
         """Return why the call is interrupted if an earlier attempt may have begun what execute itself would not roll back."""
-        may_be_begun = bool(self.call.plan) and not driver.takes_back_earlier and self.call.action in TRIGGER_ACTIONS
-        return self.lease.find_interruption() if may_be_begun else None
+        return self.lease.find_interruption() if self._may_be_half_done() else None
+
+    def _may_be_half_done(self) -> bool:
+        """Return whether an earlier attempt may have left containers under temporary names. A Swarm continues by itself."""
+        is_begun = bool(self.call.plan) and self.call.action in TRIGGER_ACTIONS
+        return is_begun and not driver_for(self.target.source).takes_back_earlier
 
     def _withdraw(
         self, driver: Driver, client: EngineClient, observation: Observation, cause: Cancelled
@@ -241,11 +245,15 @@ class CallRun:
             raise cause
 
         before = self._count_before() if self.call.action == Action.SCALING and not driver.takes_back_earlier else None
-        if before is not None and observation.current_count(self.target.service) > before:
-            plan, check = driver.plan_scale(observation, self.target.service, before, FIRST_ATTEMPT), self._check_unless_begun
-        else:
-            self._record_before(driver, observation)
-            plan, check = self._make_plan(driver, observation), stop
+        check = self._check_unless_begun
+        try:
+            if before is not None and observation.current_count(self.target.service) > before:
+                plan = driver.plan_scale(observation, self.target.service, before, FIRST_ATTEMPT)
+            else:
+                self._record_before(driver, observation)
+                plan, check = self._make_plan(driver, observation), stop
+        except PlanRefused:
+            plan = driver.plan_repair(observation)
         release_connection()
         outcome = driver.execute(client, plan, self.report, check, self.show_progress)
         after = self._observe_after(driver, client)

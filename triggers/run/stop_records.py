@@ -28,7 +28,7 @@ def record_stop(call: TriggerCall, state: CallState, after: Snapshot | None) -> 
     chosen = [item for item in containers if call.container in {"", item.name}]
     row = Application.objects.filter(pk=call.application_id)
     names = {item.name for item in chosen}
-    known = row.values_list("left_stopped", flat=True).get() or {}
+    known = row.values_list("left_stopped", flat=True).first() or {}
     kept = {name: entry for name, entry in known.items() if name not in names}
     if call.action == Action.STOP:
         kept |= {item.name: item.to_json() for item in chosen if item.state not in RUNNING_STATES}

@@ -78,6 +78,22 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     )
 
 
+def plan_repair(observed: StandaloneTarget) -> StandalonePlan:
+    """See driver.EngineDriver.plan_repair."""
+    target = observed.target
+    subject = target.name_part(target.service)
+    recovered = recover(observed.containers)
+    elsewhere = recover_elsewhere(observed, recovered.containers)
+    return StandalonePlan(
+        title=f"repair {subject}",
+        subject=subject,
+        action="redeploy",
+        recovery=(*recovered.operations, *elsewhere.operations),
+        leftovers=(*elsewhere.leftovers, *recovered.leftovers),
+        target=target,
+    )
+
+
 def decide_works(
     works: Sequence[Work], rest: Iterable[InspectedContainer], elsewhere: Iterable[InspectedContainer], intent: Intent
 ) -> dict[str, Decision]:

@@ -136,6 +136,18 @@ def test_a_call_that_is_half_done_waits_for_its_engine_without_a_worker(fake, ca
     assert (fake.names(), fake.running(), has_version(fake, 2)) == ({WEB}, {WEB}, True)
 
 
+def test_what_a_lost_worker_left_is_repaired_also_where_the_call_is_refused_now(fake, call):
+    come_back = lose_engine(fake, "start ")
+    call = run(call)
+    come_back()
+    fake._find(WEB)["Config"]["Labels"]["windlass.protected"] = "true"
+    expire_lease(call)
+    call = run(call)
+    assert (call.state, call.reason) == (CallState.ROLLED_BACK, "protected")
+    assert call.message.endswith("Everything that an earlier attempt had begun was rolled back.")
+    assert (fake.names(), fake.running(), has_version(fake, 1)) == ({WEB}, {WEB}, True)
+
+
 def test_past_the_limit_it_waits_no_longer(fake, call):
     lose_engine(fake, "stop ")
     call = run(call)
