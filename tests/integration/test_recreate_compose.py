@@ -1,6 +1,7 @@
 """Redeploy and scale what docker-compose 1.29.2 created, and check that Compose still treats it as its own."""
 
 import contextlib
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,10 @@ def test_compose_at_work_at_the_same_moment(engine: PrivateEngine, api: docker.A
                     continue
                 assert drive.outcome
                 assert not [name for name in list_names(api) if ".windlass-" in name], drive.events
+                is_told = drive.state != "rolled_back" or re.search(
+                    r"running again|now runs [12] container", drive.outcome.message
+                )
+                assert is_told, drive.outcome
     finally:
         stop.set()
         agent.join()

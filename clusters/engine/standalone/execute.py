@@ -181,9 +181,11 @@ class StandaloneExecution:
         else:
             self._clean_up(self.plan.leftovers)
         final = self._read_final_state()
-        replaced = [name for step in self._journal.steps for operation in step if (name := read_replaced(operation))]
-        message = describe_rollback(self.plan, error.message, problems, replaced, final)
-        return Outcome("failed" if problems else "rolled_back", error.code, message)
+        replaced = [found for step in self._journal.steps for operation in step if (found := read_replaced(operation))]
+        states = [(item.was_running, final.state_of_name(item.base)) for item in replaced]
+        is_lost = any(was_running and state not in RUNNING_STATES for was_running, state in states)
+        message = describe_rollback(self.plan, error.message, problems, states, final)
+        return Outcome("failed" if problems or is_lost else "rolled_back", error.code, message)
 
     def _settle(self) -> None:
         """Bring what is left under temporary names to an end, as the next plan would: somebody else is at the application."""
@@ -264,10 +266,10 @@ class StandaloneExecution:
         return None
 
 
-def read_replaced(operation: Operation) -> str:
-    """Return the name of the container that the operation creates a replacement for; empty for any other operation."""
+def read_replaced(operation: Operation) -> names.TemporaryName | None:
+    """Return which container the operation creates a replacement for; None for any other operation."""
     temporary = names.parse_temporary_name(operation.name) if isinstance(operation, Create) else None
-    return temporary.base if temporary and temporary.role == "new" else ""
+    return temporary if temporary and temporary.role == "new" else None
 
 
 def has_joins(operation: Operation) -> bool:

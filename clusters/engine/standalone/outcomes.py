@@ -7,6 +7,7 @@ from clusters.engine.names import base_name
 from clusters.engine.operation import Operation
 from clusters.engine.references import shorten_image_id
 from clusters.engine.standalone.final_state import FinalState, count_states
+from clusters.engine.standalone.observed import RUNNING_STATES
 from clusters.engine.standalone.plan import (
     Change,
     Ref,
@@ -98,28 +99,34 @@ def describe_unfinished(plan: StandalonePlan, reason: str, touched: bool = False
 
 
 def describe_rollback(
-    plan: StandalonePlan, reason: str, problems: Sequence[str], replaced: Sequence[str], final: FinalState
+    plan: StandalonePlan, reason: str, problems: Sequence[str], previous: Sequence[tuple[bool, str]], final: FinalState
 ) -> str:
-    """`replaced`: the names of the containers whose replacement was begun."""
+    """`previous`: of each container whose replacement was begun, whether it ran before, and its state now."""
     if plan.action == "scale":
         number = final.list_states(plan.target).count("running") if plan.target else 0
         now = f"{plan.subject} now runs {count_containers(number)}."
         now = now if problems else f"The added containers were removed; {now}"
     else:
-        now = describe_previous(count_states(final.state_of_name(name) for name in replaced))
+        now = describe_previous(previous)
     trouble = f" The rollback had problems: {'; '.join(problems)[:1000]}." if problems else ""
     return f"{sentence(reason)}{trouble} {now}"
 
 
-def describe_previous(counts: Mapping[str, int]) -> str:
-    """`The previous containers are running again.` `counts`: see count_states."""
-    total = sum(counts.values())
+def describe_previous(previous: Sequence[tuple[bool, str]]) -> str:
+    """`The previous containers are running again.` `previous`: see describe_rollback."""
+    counts = count_states(state for _, state in previous)
+    lost = sum(was_running and state not in RUNNING_STATES for was_running, state in previous)
+    total = len(previous)
     if len(counts) > 1:
         parts = [f"{number} {'is' if number == 1 else 'are'} {word}" for word, number in counts.items()]
-        return f"Of the {total} previous containers, {' and '.join(parts)}."
-    word = next(iter(counts), "")
-    end = {"running": "running again", "stopped": "stopped, as before"}.get(word, word)
-    return f"The previous container is {end}." if total == 1 else f"The previous containers are {end}."
+        text = f"Of the {total} previous containers, {' and '.join(parts)}."
+    else:
+        word = next(iter(counts), "")
+        end = {"running": "running again", "stopped": "stopped" if lost else "stopped, as before"}.get(word, word)
+        text = f"The previous container is {end}." if total == 1 else f"The previous containers are {end}."
+    if not lost:
+        return text
+    return f"{text} {'It' if total == 1 else f'{lost} of them'} ran before."
 
 
 def describe_act_success(plan: StandalonePlan, remarks: Sequence[str]) -> str:

@@ -207,6 +207,8 @@ def test_a_call_ends_truthfully_wherever_compose_comes_in_between(pause):
             states.append("refused")
         else:
             states.append(outcome.state)
+            assert outcome.state == "failed" or last_look["running"] > 0 or "does not run" in outcome.message, (begin, outcome)
+            assert ("running again" in outcome.message) <= (last_look["running"] > 0), (begin, outcome)
             if outcome.state == "succeeded":
                 assert ("now runs" in outcome.message) == (last_look["running"] > 0), (begin, outcome.message)
             fake.before_request = lambda method: None
