@@ -349,6 +349,21 @@ def test_a_container_that_ends_after_its_watch_is_no_success(fake):
     assert fake.running() == {first, second}
 
 
+def test_a_rollback_after_which_the_previous_container_does_not_run_is_a_failure(fake):
+    """Somebody else stops it right after it was started again."""
+    web = add(fake, HostConfig={"Binds": ["data:/data"]})
+    fake.add_image("app:1", Env=["VERSION=2"], Cmd=CRASHES)
+
+    def stop_again(method):
+        if method == "list_containers" and f"start {web}" in fake.operations:
+            end(fake, web, 0)
+
+    fake.before_request = stop_again
+    outcome, _ = redeploy(fake)
+    assert outcome.state == "failed"
+    assert outcome.message.endswith("The previous container is stopped. It ran before.")
+
+
 def test_a_cancelled_redeploy_of_a_stopped_application_leaves_it_stopped(fake):
     web = add(fake, code=3)
 
