@@ -184,6 +184,9 @@ class StandaloneExecution:
         replaced = [found for step in self._journal.steps for operation in step if (found := read_replaced(operation))]
         states = [(item.was_running, final.state_of_name(item.base)) for item in replaced]
         is_lost = any(was_running and state not in RUNNING_STATES for was_running, state in states)
+        if self.plan.action == "scale" and self.plan.target:
+            now = sum(state in RUNNING_STATES for state in final.list_states(self.plan.target))
+            is_lost = now < self.plan.replicas - len(self.plan.changes)
         message = describe_rollback(self.plan, error.message, problems, states, final)
         return Outcome("failed" if problems or is_lost else "rolled_back", error.code, message)
 

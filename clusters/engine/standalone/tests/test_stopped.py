@@ -330,6 +330,22 @@ def test_a_scalings_numbers_are_the_engines(fake, wanted, bad):
         assert numbers_of(outcome.message)["running"] == len(fake.running()), outcome.message
 
 
+def test_a_scaling_whose_other_containers_are_stopped_meanwhile_is_not_rolled_back_but_failed(fake):
+    web = add(fake)
+    fake._find(web)["Config"]["Cmd"] = CRASHES
+
+    def stop_others(method):
+        if method == "list_containers" and "start shop-web-2" in fake.operations:
+            end(fake, web, 0)
+
+    driver = driver_for("compose")
+    plan = driver.plan_scale(driver.observe(fake, Target("shop", "compose", "web")), "web", 2)
+    fake.before_request = stop_others
+    outcome = driver.execute(fake, plan, lambda *event: None, lambda: None)
+    assert outcome.state == "failed"
+    assert outcome.message.endswith("The added containers were removed; shop/web now runs 0 containers.")
+
+
 def test_a_container_that_ends_after_its_watch_is_no_success(fake):
     """The first is healthy and ends while the second is watched."""
     first, second = add(fake, number=1), add(fake, number=2)
