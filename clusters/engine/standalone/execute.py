@@ -78,6 +78,7 @@ class StandaloneExecution:
         for warning in self.plan.warnings:
             self._report("warning", "plan", warning)
         try:
+            self._wait_for_ends()
             self._run_all(self.plan.recovery)
             self._check.interruptible = True
             self._run_all(self.plan.pulls, may_leave=True)
@@ -107,6 +108,13 @@ class StandaloneExecution:
         if self.plan.action in ACTS:
             return Outcome("succeeded", "", describe_act_success(self.plan, remarks))
         return Outcome("succeeded", "", describe_success(self.plan, final, self._handler.find_known_id, remarks))
+
+    def _wait_for_ends(self) -> None:
+        """A cancelled call waits no longer: its recovery stops what was started."""
+        self._check.interruptible = True
+        with suppress(Cancelled):
+            self._run_all(self.plan.waits)
+        self._check.interruptible = False
 
     # The plan's own order
 

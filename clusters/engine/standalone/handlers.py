@@ -12,9 +12,10 @@ from clusters.engine.lanes import LaneRunner
 from clusters.engine.operation import Operation
 from clusters.engine.references import share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
-from clusters.engine.standalone.health import NotHealthy, Watched, watch_containers
+from clusters.engine.standalone.health import POLL_SECONDS, NotHealthy, Watched, watch_containers
 from clusters.engine.standalone.observed import RUNNING_STATES
 from clusters.engine.standalone.plan import (
+    AwaitEnd,
     Connect,
     Create,
     Disconnect,
@@ -100,6 +101,8 @@ class OperationHandler:
                 client.restart_container(self.find_id(operation.container), operation.grace)
             case Watch():
                 self._watch(client, operation)
+            case AwaitEnd():
+                self._await_end(client, operation)
             case Rename():
                 self._rename(client, operation)
             case Remove():
@@ -180,6 +183,12 @@ class OperationHandler:
             else:
                 self.healthy[item.container_id] = item.name
         self._lanes.report("info", "watch", describe_watched(watched))
+
+    def _await_end(self, client: "EngineClient", operation: AwaitEnd) -> None:
+        self._announce(f"Waiting for the end of {names.base_name(operation.container.name)}: others need its success.")
+        with suppress(TargetMissing):
+            while client.inspect_container(self.find_id(operation.container))["State"]["Status"] in RUNNING_STATES:
+                self._lanes.pause(POLL_SECONDS)
 
     def _announce(self, text: str) -> None:
         self._lanes.report("info", "wait", text)

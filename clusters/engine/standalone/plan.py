@@ -125,6 +125,17 @@ class Watch(Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AwaitEnd(Operation):
+    """Wait until the container has ended, in whatever way."""
+
+    word = "watch"
+    container: Ref
+
+    def describe(self) -> str:
+        return f"wait for the end of {self.container}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rename(Operation):
     word = "rename"
     container: Ref
@@ -223,14 +234,16 @@ class Change:
 class StandalonePlan:
     """Implements driver.Plan.
 
-    The parts run in this order: `recovery` repairs what an unfinished earlier plan left; `pulls`; `steps`; `cleanup` when all
-    containers are healthy; `leftovers` removes the rest of the earlier plan, also after the steps were rolled back.
-    `affected`: the containers that an act is about. `target` is None only in tests.
+    The parts run in this order: `waits` let what an unfinished earlier plan started come to its end, and can be cancelled;
+    `recovery` repairs what that plan left; `pulls`; `steps`; `cleanup` when all containers are healthy; `leftovers` removes the
+    rest of the earlier plan, also after the steps were rolled back. `affected`: the containers that an act is about. `target`
+    is None only in tests.
     """
 
     title: str
     subject: str
     action: str
+    waits: tuple[AwaitEnd, ...] = ()
     recovery: tuple[Operation, ...] = ()
     pulls: tuple[Pull, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -244,6 +257,7 @@ class StandalonePlan:
     target: Target | None = None
 
     def operations(self) -> Iterator[Operation]:
+        yield from self.waits
         yield from self.recovery
         yield from self.pulls
         for step in self.steps:

@@ -1,7 +1,7 @@
 """Plan a redeploy: pull every image, then replace the containers one by one, those that others depend on first."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clusters.engine import names
@@ -9,10 +9,10 @@ from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.operation import Operation
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
-from clusters.engine.standalone.container_operations import refer_to
+from clusters.engine.standalone.container_operations import refer_to, refer_to_current
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
-from clusters.engine.standalone.plan import Change, Pull, StandalonePlan, Start, Step, Stop
+from clusters.engine.standalone.plan import AwaitEnd, Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.recovery import Recovered, recover
 from clusters.engine.standalone.recreate import (
     Replacement,
@@ -24,7 +24,7 @@ from clusters.engine.standalone.recreate import (
 )
 from clusters.engine.standalone.refusals import refuse_untouchable
 from clusters.engine.standalone.rules import read_parallelism, read_pull_policy
-from clusters.engine.standalone.stopped import Decision, decide
+from clusters.engine.standalone.stopped import Decision, awaits_completion, decide, is_left_when_done
 from clusters.engine.tags import refuse_several_repositories, with_tag
 
 DEPENDANT = "it shares a namespace with or is linked to a replaced container"
@@ -66,6 +66,7 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
         title=f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
         subject=subject,
         action="redeploy",
+        waits=tuple(await_one_shots(observed.containers)),
         recovery=(*recovered.operations, *elsewhere.operations),
         pulls=tuple(pulls),
         steps=steps,
@@ -92,6 +93,14 @@ def plan_repair(observed: StandaloneTarget) -> StandalonePlan:
         leftovers=(*elsewhere.leftovers, *recovered.leftovers),
         target=target,
     )
+
+
+def await_one_shots(containers: Sequence[InspectedContainer]) -> Iterator[AwaitEnd]:
+    """Yield a wait for each one-shot that an unfinished redeploy started: a migration is never stopped for another attempt."""
+    for container in containers:
+        is_new = container.temporary is not None and container.temporary.role == "new" and container.runs_now
+        if is_new and is_left_when_done(container) and any(awaits_completion(other, container) for other in containers):
+            yield AwaitEnd(container=refer_to_current(container), cause="it runs once, and others wait for its end")
 
 
 def decide_works(

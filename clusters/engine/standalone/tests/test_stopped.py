@@ -257,6 +257,42 @@ class TestAwaitedOneShot:
         assert outcome.state == "succeeded"
         assert ("info", "wait", "Waiting for the end of shop-migrate-1: others need its success.") in events
 
+    @pytest.fixture
+    def half_done(self, shop):
+        """A worker was lost while the new migration ran."""
+        shop.add_image("migrate:1", Env=["VERSION=2"], Cmd=RUNS)
+        old = shop.inspect_container(self.migrate)["Id"][:12]
+        name = f"{self.migrate}.windlass-new.{old}.s"
+        shop.run(name, "migrate:1", Labels=labels("migrate"))
+        shop.add_image("migrate:1", Env=["VERSION=2"], Cmd=COMPLETES)
+        return name
+
+    def test_one_that_a_lost_worker_started_is_not_stopped_before_its_end(self, shop, half_done):
+        looks = []
+
+        def end_late(method):
+            looks.append(method)
+            if looks.count("inspect_container") == 12 and half_done in shop.running():
+                end(shop, half_done, 0)
+                looks.append("ended")
+
+        shop.before_request = end_late
+        outcome, events = redeploy(shop)
+        assert outcome.state == "succeeded"
+        assert looks.index("ended") < looks.index("stop_container")
+        assert ("info", "wait", f"Waiting for the end of {self.migrate}: others need its success.") in events
+        assert (shop.names(), shop.running()) == ({self.migrate, self.web}, {self.web})
+
+    def test_a_cancelled_call_does_not_wait_for_it(self, shop, half_done, monkeypatch):
+        monkeypatch.setattr("clusters.engine.lanes.BEAT_SECONDS", 0.01)
+
+        def check():
+            raise Cancelled("Cancelled by bob.")
+
+        outcome, _ = redeploy(shop, check=check)
+        assert (outcome.state, outcome.reason) == ("failed", "cancelled")
+        assert (shop.names(), shop.running()) == ({self.migrate, self.web}, {self.web})
+
 
 # Every number in a message is the engine's
 
