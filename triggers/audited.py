@@ -47,6 +47,7 @@ def request_call(
             "service": service and service.name,
             "container": call.container,
             "tag": call.tag,
+            "start_stopped": call.start_stopped,
             "step": call.step,
             "replicas": call.replicas,
             "trigger": str(call.trigger or ""),

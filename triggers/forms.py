@@ -168,7 +168,16 @@ class TriggerForm(TriggerOptionsForm):
 
 
 class RedeployForm(forms.Form):
-    """Request a redeploy. If all services run images of one repository, a tag can be given."""
+    """Request a redeploy. If all services run images of one repository, a tag can be given.
+
+    After a Stop, the request can be to start what it stopped.
+    """
+
+    start_stopped = forms.BooleanField(
+        label="Start what was stopped in Windlass",
+        required=False,
+        help_text="Otherwise it is recreated and stays stopped.",
+    )
 
     tag = forms.CharField(
         label="Tag",
@@ -183,6 +192,8 @@ class RedeployForm(forms.Form):
         images = [service.image for service in application.services.all() if service.status != Application.Status.ABSENT]
         if not is_one_repository(images):
             del self.fields["tag"]
+        if not application.left_stopped:
+            del self.fields["start_stopped"]
 
     def clean_tag(self) -> str:
         try:

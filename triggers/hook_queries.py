@@ -46,7 +46,7 @@ LOCK_APPLICATION = "SELECT id FROM clusters_application WHERE id = %s FOR UPDATE
 
 # 0.03 ms instead of 0.38 ms. Without scalings, of which many can wait: they neither cover a redeploy nor stand in its way.
 LIST_QUEUED = """
-    SELECT id, action, service_id, tag FROM triggers_triggercall
+    SELECT id, action, service_id, tag, start_stopped FROM triggers_triggercall
     WHERE application_id = %s AND state = 'queued' AND action <> 'scaling' ORDER BY queued_at, id
 """
 
@@ -77,6 +77,7 @@ class QueuedCall:
     action: str
     service_id: int | None
     tag: str
+    start_stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,8 @@ def list_queued_calls(application_id: int) -> list[QueuedCall]:
     with connection.cursor() as cursor:
         cursor.execute(LIST_QUEUED, [application_id])
         return [
-            QueuedCall(uuid.UUID(pk) if isinstance(pk, str) else pk, action, service_id, tag)  # SQLite returns text
-            for pk, action, service_id, tag in cursor.fetchall()
+            QueuedCall(uuid.UUID(pk) if isinstance(pk, str) else pk, action, service_id, tag, bool(start_stopped))
+            for pk, action, service_id, tag, start_stopped in cursor.fetchall()  # SQLite returns the id as text
         ]
 
 

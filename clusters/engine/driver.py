@@ -5,11 +5,11 @@ tests, `fakes.fake_engine.FakeEngine` stands in for the engine's client below th
 this module and `drivers`, and nothing below.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
-from clusters.engine.snapshot import Snapshot
+from clusters.engine.snapshot import ContainerSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -49,12 +49,14 @@ class Intent:
     `on_failure`: whether a failed change is rolled back or left as it is, where the engine does not decide that itself. A
     standalone plan always rolls back. `before`: the target's snapshot from when the call was first claimed; a call that
     another worker took over reads its progress from it. None means that this is the first attempt. `tag`: the redeploy
-    changes the image references to this tag permanently and drops their digests.
+    changes the image references to this tag permanently and drops their digests. `stopped`: the containers that the last Stop
+    left, by name; a redeploy leaves those stopped that nothing has started since.
     """
 
     on_failure: Literal["rollback", "pause"] = "rollback"
     before: Snapshot | None = None
     tag: str = ""
+    stopped: Mapping[str, ContainerSnapshot] = field(default_factory=dict)
 
 
 FIRST_ATTEMPT = Intent()
@@ -141,6 +143,12 @@ class EngineDriver(Protocol[OwnObservation, OwnPlan]):
 
     def plan_redeploy(self, observation: OwnObservation, intent: Intent = FIRST_ATTEMPT, /) -> OwnPlan:
         """Raises PlanRefused."""
+
+    def plan_repair(self, observation: OwnObservation, /) -> OwnPlan:
+        """Bring what an unfinished redeploy or scaling left under temporary names to its end, and change nothing else.
+
+        Never refused. Empty on a Swarm, which has no such names.
+        """
 
     def plan_scale(
         self, observation: OwnObservation, service: str, replicas: int, intent: Intent = FIRST_ATTEMPT, /

@@ -78,5 +78,11 @@ class Cancelled(EngineError):
     code = "cancelled"
 
 
+class TimedOut(Cancelled):
+    """A Check raises it past the call's limit: a failure like any other, so what was started is rolled back."""
+
+    code = "timed_out"
+
+
 class HandOver(Exception):
     """A Check raises it when this worker is shutting down: stop, and let another worker resume from what it finds."""

@@ -34,7 +34,9 @@ ORDER_LABEL = "windlass.update.order"
 MONITOR_LABEL = "windlass.update.monitor"
 PARALLELISM_LABEL = "windlass.update.parallelism"
 PULL_LABEL = "windlass.update.pull"
+STOPPED_LABEL = "windlass.update.stopped"
 
+COMPOSE_PREFIX = re.compile(r"(?:[0-9a-f]{12}_)+(?=.)", re.DOTALL)
 TEMPORARY_NAME = re.compile(r"(?P<base>.+)\.windlass-(?P<role>new|old|gone)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL)
 CONTAINER_ID_IN_PATH = re.compile(r"/(?:docker|containers|docker-|cri-containerd-)[/-]?([0-9a-f]{64})")
 
@@ -61,6 +63,17 @@ def parse_temporary_name(name: str) -> TemporaryName | None:
     if not found:
         return None
     return TemporaryName(found["base"], cast(Role, found["role"]), found["old"], found["mode"] == "r")
+
+
+def own_name(name: str, labels: Mapping[str, str]) -> str:
+    """Return the name without what Compose puts before it while it recreates a container: `0123456789ab_shop_web_1`.
+
+    An unfinished recreate by Compose leaves such a name.
+    """
+    bare, project = name.lstrip("/"), labels.get(PROJECT_LABEL)
+    if not project or bare.startswith((f"{project}_", f"{project}-")):
+        return bare
+    return COMPOSE_PREFIX.sub("", bare, count=1) if COMPOSE_PREFIX.match(bare) else bare
 
 
 def base_name(name: str) -> str:
@@ -103,7 +116,7 @@ def find_place(name: str, labels: Mapping[str, str]) -> Place | None:
     """Return the place that the labels give; None for Swarm's tasks and Compose's one-off containers (`docker compose run`)."""
     if labels.get(ONEOFF_LABEL, "").lower() == "true" or any(label in labels for label in SWARM_LABELS):
         return None
-    base = base_name(name)
+    base = base_name(own_name(name, labels))
     if project := labels.get(PROJECT_LABEL):
         return Place("compose", project, labels.get(SERVICE_LABEL) or base, read_container_number(labels.get(NUMBER_LABEL)))
     application = labels.get(APPLICATION_LABEL) or base

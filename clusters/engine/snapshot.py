@@ -84,6 +84,13 @@ class ServiceSnapshot:
     mode: str = ""
     update: UpdateSnapshot | None = None
 
+    @property
+    def begun(self) -> int | None:
+        """Of a plain engine: how many containers run, are paused or restarting. A scaling counts from this."""
+        if not self.containers:
+            return self.running
+        return sum(container.state in {"running", "paused", "restarting"} for container in self.containers)
+
     def to_json(self) -> dict[str, Any]:
         counts = {"running": self.running, "wanted": self.wanted}
         swarm = {"id": self.id, "mode": self.mode}

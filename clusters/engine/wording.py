@@ -1,5 +1,7 @@
 """Text helpers for the messages of both drivers."""
 
+from datetime import UTC, datetime, timedelta
+
 OUTPUT_LENGTH = 300  # characters
 
 
@@ -12,6 +14,11 @@ def cut(text: str) -> str:
 def sentence(text: str) -> str:
     """Return the text with a full stop at its end, unless it ends like a sentence already."""
     return text if text.endswith((".", "…", "!", "?")) else f"{text}."
+
+
+def describe_moment(seconds: float) -> str:
+    """Return the time that many seconds from now, by the console's clock: `2026-11-30 15:04:05 UTC`."""
+    return f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def explain_protection(name: str, purpose: str = "") -> str:

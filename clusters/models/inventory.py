@@ -80,6 +80,12 @@ class Application(models.Model):
     protected = models.BooleanField(default=False, help_text="The console runs in it, or its label says so: never touched.")
     created_at = models.DateTimeField(null=True, help_text="When its oldest container was created.")
     updated_at = models.DateTimeField(null=True, help_text="When its newest container was created.")
+    left_stopped = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The containers as the last Stop left them; see triggers.run.stop_records.",
+    )
 
     class Meta:
         ordering = ["name"]

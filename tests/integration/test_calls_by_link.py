@@ -97,6 +97,27 @@ def test_a_crashing_image_is_rolled_back_and_the_caller_gets_a_failure(console, 
     assert call["message"] == answer["message"]
 
 
+def test_a_link_brings_up_what_has_crashed_and_leaves_what_was_stopped_here(console, api, app, name, image):
+    trigger = console.create_trigger(name, "redeploy", "worker")
+    worker = f"{name}-worker-1"
+    api.kill(worker)
+    slow = {"Test": ["CMD", "/bin/true"], "Interval": 3_000_000_000, "Timeout": 3_000_000_000, "Retries": 1}
+    image(f"{name}:1", **SLEEP, Healthcheck=slow)
+    answer = call_link(trigger)[1]
+    waiting = "at the latest for the health check of " + worker
+    eventually(lambda: waiting in open_url(answer["statusUrl"])[1]["message"])
+    ended = wait_for_end(answer)
+    assert ended["state"] == "succeeded", ended
+    assert ended["message"].startswith(f"1 container of {name}/worker now runs sha256:")
+    assert worker in list_running(api)
+
+    stop = console.request("POST", f"/api/v1/applications/{trigger['application']}/stop/", {"container": worker})[1]
+    eventually(lambda: console.request("GET", f"/api/v1/calls/{stop['id']}/")[1]["state"] == "succeeded")
+    message = call_link(trigger, wait=120)[1]["message"]
+    assert f"{worker} was replaced and stays stopped: it was stopped in Windlass" in message
+    assert worker not in list_running(api)
+
+
 def test_scale_calls_made_at_once_add_up(console, api, app, name):
     trigger = console.create_trigger(name, "scaling", "worker")
     answers: list[tuple[int, dict[str, Any]]] = []

@@ -13,7 +13,7 @@ from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
-from clusters.engine.fakes.fake_engine import CANNOT_START, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
+from clusters.engine.fakes.fake_engine import CANNOT_START, COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from clusters.engine.inspection.container_details import read_container_details
 from clusters.engine.inspection.masking import MASK
 from clusters.engine.inspection.resource_usage import ResourceUsage, read_resource_usage
@@ -307,6 +307,14 @@ def test_crashing_container_exits_with_its_code(bench: Bench) -> None:
     eventually(lambda: bench.state(container) == "exited")
     state = bench.inspect(container)["State"]
     assert (state["Running"], state["Restarting"], state["ExitCode"]) == (False, False, 1)
+
+
+def test_completing_container_exits_with_0(bench: Bench) -> None:
+    bench.add_image(Cmd=COMPLETES)
+    container = bench.run("completing")
+    eventually(lambda: bench.state(container) == "exited")
+    state = bench.inspect(container)["State"]
+    assert (state["Running"], state["Restarting"], state["ExitCode"]) == (False, False, 0)
 
 
 def test_crash_loop_counts_its_restarts(bench: Bench) -> None:

@@ -215,7 +215,8 @@ def test_device_requests_and_devices_survive_on_a_stopped_container(
 ) -> None:
     request = {"Driver": "nvidia", "Count": -1, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {"visible": "all"}}
     app = image()
-    gpu = create_container(api, "gpu", app, HostConfig={"DeviceRequests": [request]}, start=False)
+    keep = {"windlass.update.stopped": "keep"}  # this machine does not have the device
+    gpu = create_container(api, "gpu", app, HostConfig={"DeviceRequests": [request]}, labels=keep, start=False)
     before = api.inspect_container(gpu)
     image(app)
     assert redeploy(engine, "gpu", source="container").state == "succeeded"

@@ -36,6 +36,14 @@ class Case:
     running: bool = True
     sidecar: bool = False
     static: bool = False
+    is_started: bool = False  # by a redeploy, which it does not run before
+
+    def expect(self) -> set[str]:
+        """Return the picture after a redeploy that succeeded."""
+        fake = self.arrange()
+        for container in fake.containers.values() if self.is_started else ():
+            fake._start(container)
+        return picture(fake)
 
     def arrange(self) -> FakeEngine:
         fake = FakeEngine()
@@ -79,7 +87,12 @@ CASES = {
     "stop-first, static address": Case(static=True),
     "removes itself": Case(host_config={"AutoRemove": True, "Binds": ["shop_data:/data"]}),
     "removes itself, start-first": Case(host_config={"AutoRemove": True}),
-    "stopped": Case(running=False, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
+    "stopped": Case(
+        running=False,
+        host_config={"Binds": ["shop_data:/data"], **ALWAYS},
+        labels={"windlass.update.stopped": "keep"},
+    ),
+    "never started": Case(running=False, is_started=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
     "with a sidecar": Case(count=1, sidecar=True),
     "with a sidecar, stop-first": Case(count=1, sidecar=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
     "side by side": Case(count=3, labels={"windlass.update.parallelism": "2"}),
@@ -137,7 +150,7 @@ def die_at_each_boundary(
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_redeploy_is_finished_after_a_death_at_any_boundary(case: Case) -> None:
-    expected = picture(case.arrange())
+    expected = case.expect()
 
     def judge(fake: FakeEngine, changes: int) -> None:
         assert redeploy_with(fake).state == "succeeded", changes
@@ -149,7 +162,7 @@ def test_redeploy_is_finished_after_a_death_at_any_boundary(case: Case) -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_redeploy_that_dies_twice_is_finished(case: Case) -> None:
-    expected = picture(case.arrange())
+    expected = case.expect()
 
     def judge(fake: FakeEngine, changes: int) -> None:
         for second in range(BOUNDARIES):
@@ -282,7 +295,7 @@ class Stopped(Exception):
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_exception_of_check_is_raised_and_the_next_call_finishes(case: Case) -> None:
-    expected = picture(case.arrange())
+    expected = case.expect()
     for checks in range(BOUNDARIES):
         fake = case.arrange()
         left = iter(range(checks))

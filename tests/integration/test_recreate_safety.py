@@ -158,7 +158,7 @@ def test_second_container_is_not_touched_when_the_first_one_fails(
     assert sum(before[name] != after[name] for name in names) <= 1
 
 
-def test_stopped_containers_stay_stopped(
+def test_a_container_that_never_ran_is_started(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
     app = image()
@@ -170,7 +170,7 @@ def test_stopped_containers_stay_stopped(
     after = read_ids(api)
     assert set(after) == {running, stopped}
     assert not set(after.values()) & set(before.values())
-    assert list_running(api) == {running}
+    assert list_running(api) == {running, stopped}
     assert api.inspect_container(stopped)["Image"] == new_image
 
 

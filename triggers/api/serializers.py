@@ -186,6 +186,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "container",
             "action",
             "tag",
+            "start_stopped",
             "step",
             "replicas",
             "target_replicas",
@@ -256,6 +257,10 @@ class RedeploySerializer(serializers.Serializer[Any]):
         required=False,
         max_length=128,
         help_text="Changes the image to this tag, permanently. All redeployed services must run images of one repository.",
+    )
+
+    start_stopped = serializers.BooleanField(
+        required=False, default=False, help_text="Also start what was stopped in Windlass, which a redeploy leaves stopped."
     )
 
     def validate_tag(self, tag: str) -> str:

@@ -207,7 +207,8 @@ class RedeployView(CallView):
         serializer = RedeploySerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
-        return self.accept(request, application, fields.get("service"), action=Action.REDEPLOY, tag=fields.get("tag", ""))
+        wanted = {"tag": fields.get("tag", ""), "start_stopped": fields["start_stopped"]}
+        return self.accept(request, application, fields.get("service"), action=Action.REDEPLOY, **wanted)
 
 
 class ActView(CallView):

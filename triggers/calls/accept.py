@@ -113,6 +113,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         source=request.source,
         container=request.container,
         tag=request.tag,
+        start_stopped=request.start_stopped or None,
         step=request.step,
         replicas=request.replicas,
         requested_by=request.requested_by,

@@ -32,7 +32,8 @@ def find_covering_redeploy(request: CallRequest) -> uuid.UUID | None:
         return None
     covering = None
     for queued in list_queued_calls(request.application_id):
-        if queued.action not in TRIGGER_ACTIONS or (queued.action == Action.REDEPLOY and queued.tag != request.tag):
+        is_other = (queued.tag, queued.start_stopped) != (request.tag, request.start_stopped)
+        if queued.action not in TRIGGER_ACTIONS or (queued.action == Action.REDEPLOY and is_other):
             covering = None
         elif covering is None and queued.service_id in (None, request.service_id):
             covering = queued.id

@@ -19,8 +19,9 @@ class CallRequest:
     """Everything that is known about a call when it is requested.
 
     `container` limits a stop, start, restart or delete to the container with that name. `tag` is the tag that a redeploy
-    changes the image to. A scaling needs `service_id` and either `step` (1 to 100, negative to scale in) or `replicas` (the
-    wanted count). `delivery_id` has at most 255 characters (see triggers.calls.repetitions).
+    changes the image to; with `start_stopped`, it also starts what was stopped in Windlass. A scaling needs `service_id` and
+    either `step` (1 to 100, negative to scale in) or `replicas` (the wanted count). `delivery_id` has at most 255 characters
+    (see triggers.calls.repetitions).
     """
 
     source: TriggerCall.Source
@@ -30,6 +31,7 @@ class CallRequest:
     trigger: Trigger | None = None
     container: str = ""
     tag: str = ""
+    start_stopped: bool = False
     step: int | None = None
     replicas: int | None = None
     requested_by: Any = None

@@ -97,7 +97,7 @@ def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -
         return answer(200, outcome.message, call, **described)
     if outcome.is_active:
         why = "The console is restarting." if waiters.is_stopping else f"Not finished after {seconds} s."
-        return answer(504, f"{why} {CONTINUES}", call, **described)
+        return answer(504, " ".join(filter(None, [why, outcome.message, CONTINUES])), call, **described)
     return answer(500, outcome.message, call, **described)
 
 

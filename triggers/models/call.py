@@ -46,6 +46,9 @@ class TriggerCall(models.Model):
     # The request: for one container only, by name; with another tag; for scaling, a signed step (out is positive) or a count.
     container = models.CharField(max_length=255, blank=True)
     tag = models.CharField(max_length=128, blank=True, help_text="A redeploy changes the image to this tag.")
+    start_stopped = models.BooleanField(  # null, since SQLite adds such a column without copying the table
+        null=True, blank=True, help_text="A redeploy also starts what was stopped in Windlass."
+    )
     step = models.IntegerField(null=True, blank=True)
     replicas = models.PositiveIntegerField(null=True, blank=True)
     requested_by = models.ForeignKey(

@@ -159,7 +159,7 @@ def decide_push(push: PushedImage, subscription: Subscription, target: RedeployT
     tag = choose_tag(push.tag, target.tag_pattern, followed)
     concerned = followed if tag else [image for image in followed if image.reference.wanted_tag == push.tag] or followed
     if runs_everywhere(push.digest, concerned) and not target.changing:
-        return PushVerdict(Decision.UNCHANGED, f"Unchanged: {target.application} already runs this digest.")
+        return PushVerdict(Decision.UNCHANGED, f"Unchanged: {target.application} already has this digest.")
     change = f", and its image changes to tag {tag}" if tag else ""
     chosen = () if len(followed) == len(target.images) or not tag else tuple(image.service_id for image in followed)
     return PushVerdict(Decision.TRIGGERED, f"{target.application} is redeployed{change}.", tag, chosen)

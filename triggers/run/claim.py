@@ -12,7 +12,7 @@ from clusters.models import Application
 from triggers.calls.events import add_event
 from triggers.hook_queries import lock_application
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, TriggerCall
-from triggers.run.lease import is_held, lease_end
+from triggers.run.lease import WAITS_FOR_ENGINE, is_held, lease_end
 from triggers.selectors import get_call, only_active
 
 MAXIMUM_ATTEMPTS = 5  # workers that may be lost at one call before it is given up
@@ -87,7 +87,9 @@ def _take_over(call: TriggerCall, owner: str) -> TriggerCall | None:
     attempts = call.attempts if was_handed_over else call.attempts + 1
     if not lapsed.update(lease_owner=owner, lease_expires_at=lease_end(), attempts=attempts):
         return None
-    if was_handed_over:
+    if was_handed_over and WAITS_FOR_ENGINE in call.message:  # an event said so once
+        pass
+    elif was_handed_over:
         add_event(call, "info", "resume", "Another worker resumes the call.")
     else:
         add_event(call, "warning", "resume", f"Taken over from a lost worker, attempt {attempts}.")

@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
-from clusters.engine.errors import Cancelled, HandOver
+from clusters.engine.errors import Cancelled, HandOver, TimedOut
 from clusters.waits import release_connection
 from triggers.calls.cancel import read_cancellation
 from triggers.models import CallState, TriggerCall
@@ -26,6 +26,7 @@ from triggers.run.stopping import stopping
 
 log = structlog.get_logger("windlass.runner")
 
+WAITS_FOR_ENGINE = "Waiting for the engine until"  # in the message of a begun call whose engine is lost
 LEASE_BEATS = 4  # extensions in the time that a lease holds
 CANCEL_BEAT_SECONDS = 1.0  # between two checks whether the call was cancelled
 OUTWAIT_BEAT_SECONDS = 0.1
@@ -33,10 +34,6 @@ OUTWAIT_BEAT_SECONDS = 0.1
 
 class LeaseLost(Exception):
     """Another worker has taken the call over, or the call has ended. Stop, and write nothing more about it."""
-
-
-class CallTimedOut(Exception):
-    """A worker has worked at the call for CALL_LIMIT_SECONDS."""
 
 
 def lease_seconds() -> float:
@@ -117,17 +114,23 @@ class CallLease:
             time.sleep(min(left, OUTWAIT_BEAT_SECONDS))
 
     def check(self) -> None:
-        """Raise LeaseLost if another worker may be at the call by now, CallTimedOut past the call's limit, Cancelled if
-        somebody cancelled the call, and HandOver if this process is being stopped and its grace period is over."""
+        """Raise LeaseLost if another worker may be at the call by now, Cancelled if somebody cancelled the call, TimedOut past
+        the call's limit, and HandOver if this process is being stopped and its grace period is over."""
         if time.monotonic() >= self._held_until:
             raise LeaseLost
-        if time.monotonic() >= self._deadline:
-            raise CallTimedOut
         self._look_for_cancellation()
-        if self.cancelled_by is not None:
-            raise Cancelled(f"Cancelled by {self.cancelled_by}.")
+        if interruption := self.find_interruption():
+            raise interruption
         if stopping.is_over:
             raise HandOver
+
+    def find_interruption(self) -> Cancelled | None:
+        """Return why the call has to be rolled back, as far as is known here; None if it may continue."""
+        if self.cancelled_by is not None:
+            return Cancelled(f"Cancelled by {self.cancelled_by}.")
+        if time.monotonic() >= self._deadline:
+            return TimedOut(f"Stopped after {settings.CALL_LIMIT_SECONDS} s, the time limit of a call.")
+        return None
 
     def _look_for_cancellation(self) -> None:
         if self.cancelled_by is not None or time.monotonic() - self._looked_at < CANCEL_BEAT_SECONDS:

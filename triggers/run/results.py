@@ -1,6 +1,7 @@
 """What a worker that holds a call's lease records: progress, the outcome, or that another worker takes over."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from triggers.calls.ending import report_endings
 from triggers.calls.events import add_event, clean_event_text
 from triggers.models import CallState, TriggerCall
 from triggers.run.lease import LeaseLost
+from triggers.run.stop_records import record_stop
 from triggers.run.turns import nudge_next_applications
 
 
@@ -36,12 +38,17 @@ def save_targets(call: TriggerCall, owner: str, targets: Iterable[tuple[TriggerC
             TriggerCall.objects.filter(pk=member.pk).update(target_replicas=count)
 
 
-def hand_over_call(call: TriggerCall, owner: str) -> None:
-    """Give the lease back, so that another worker takes the call at once. This counts no attempt. Raises LeaseLost."""
+def hand_over_call(call: TriggerCall, owner: str, rest: float = 0.0) -> None:
+    """Give the lease back, so that another worker takes the call at once. This counts no attempt. Raises LeaseLost.
+
+    With `rest`, a worker takes it after that many seconds, when it is swept.
+    """
     with transaction.atomic():
         kept = TriggerCall.objects.filter(pk=call.pk, state=CallState.RUNNING, lease_owner=owner)
-        if not kept.update(lease_owner="", lease_expires_at=Now()):
+        if not kept.update(lease_owner="", lease_expires_at=Now() + timedelta(seconds=rest)):
             raise LeaseLost
+        if rest:
+            return
         add_event(call, "info", "hand over", "This worker is being stopped; another one resumes the call.")
         transaction.on_commit(lambda: nudges.publish_nudge(call.application_id))
 
@@ -64,6 +71,7 @@ def finish_call(
         "lease_expires_at": None,
     }
     with transaction.atomic():
+        record_stop(call, state, after)
         ended = TriggerCall.objects.filter(pk=call.pk, state=CallState.RUNNING, lease_owner=owner).update(
             **ending, message=clean_event_text(message)
         )

@@ -8,11 +8,13 @@ import logging
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import cast
 
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from clusters.allowances import engine_credentials
@@ -27,14 +29,15 @@ from clusters.leases import make_lease_owner
 from clusters.waits import release_connection
 from triggers.calls import nudges
 from triggers.calls.cancel import read_cancellation
-from triggers.calls.events import add_event
+from triggers.calls.events import add_event, clean_event_text
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, OnFailure, TriggerCall
 from triggers.reasons import Reason
 from triggers.run.claim import MAXIMUM_ATTEMPTS, claim_call, list_merged_calls
 from triggers.run.differences import describe_differences
-from triggers.run.lease import CallLease, CallTimedOut, LeaseLost
+from triggers.run.lease import WAITS_FOR_ENGINE, CallLease, LeaseLost
 from triggers.run.results import finish_call, hand_over_call, save_progress, save_targets
 from triggers.run.scaling import ScalingStep, apply_steps, describe_step
+from triggers.run.stop_records import read_stopped
 from triggers.run.stopping import stopping
 
 log = structlog.get_logger("windlass.runner")
@@ -47,7 +50,12 @@ UNCHANGED = {
 }
 LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 ENGINE_PATIENCE = 30.0  # seconds for which an unreachable engine is retried before the call fails
+ENGINE_REST_SECONDS = 15.0  # between two looks for an engine that a begun call waits for
 REPUBLISH_SECONDS = 1.0  # after which a worker that is being stopped takes no more messages
+
+
+class EngineAway(Exception):
+    """The engine is lost in the middle of a call, which is resumed or rolled back when the engine answers again."""
 
 
 def run_next_call(application_id: int) -> None:
@@ -70,6 +78,10 @@ def run_next_call(application_id: int) -> None:
             lease.end()
             hand_over_call(call, owner)
             log.info("call handed over")
+        except EngineAway:
+            lease.end()
+            hand_over_call(call, owner, rest=ENGINE_REST_SECONDS)
+            log.warning("the call waits for its engine")
         except LeaseLost:
             log.warning("another worker has taken the call over")
 
@@ -97,13 +109,18 @@ class CallRun:
         self.target = Target(call.application.name, call.application.source, call.service.name if call.service else "")
         self.steps: list[ScalingStep] = []
         self._lost_since: float | None = None  # when the engine stopped answering
+        self._has_waited = WAITS_FOR_ENGINE in call.message  # an earlier attempt left the call to wait for it
 
     def run(self) -> None:
         if self.call.attempts > MAXIMUM_ATTEMPTS:
-            message = f"Given up: {MAXIMUM_ATTEMPTS} workers were lost while they ran this call."
-            self.finish(Outcome("failed", Reason.LOST, message))
+            self.finish(*self._give_up(is_last=self.call.attempts > MAXIMUM_ATTEMPTS + 1))
             return
         self.finish(*self._work_patiently())
+
+    def _give_up(self, is_last: bool) -> tuple[Outcome, Snapshot | None]:
+        """`is_last`: a worker was lost at the rollback too."""
+        cause = Cancelled(f"Given up: {MAXIMUM_ATTEMPTS} workers were lost while they ran this call.", code=Reason.LOST)
+        return (Outcome("failed", Reason.LOST, cause.message), None) if is_last else self._take_back(cause)
 
     @property
     def before(self) -> Snapshot | None:
@@ -117,25 +134,53 @@ class CallRun:
                 return self._work()
             except EngineUnreachable as error:
                 self._lost_since = self._lost_since or time.monotonic()
-                if time.monotonic() - self._lost_since >= ENGINE_PATIENCE:
+                if time.monotonic() - self._lost_since >= ENGINE_PATIENCE or self._has_waited:
+                    self._wait_for_engine(error)
                     return self._conclude_lost(error), None
                 self.report("warning", "wait", f"{error.message} Trying again.")
                 time.sleep(1.0)
-            except CallTimedOut:
-                limit = f"Stopped at a safe step after {settings.CALL_LIMIT_SECONDS} s, the time limit of a call."
-                return Outcome("failed", Reason.TIMED_OUT, f"{limit} {self._last_known()}"), None
             except (LeaseLost, HandOver, DatabaseError):
                 raise
             except Exception as error:
                 log.exception("a defect ended the call")
-                sentence = f"Windlass has a defect ({type(error).__name__}); its log has the details. {self._last_known()}"
-                return Outcome("failed", Reason.INTERNAL_ERROR, sentence), None
+                sentence = f"Windlass has a defect ({type(error).__name__}); its log has the details."
+                return self._take_back(Cancelled(sentence, code=Reason.INTERNAL_ERROR))
+
+    def _wait_for_engine(self, error: EngineUnreachable) -> None:
+        """Leave a call that may have begun something to the time when the engine answers again, within the call's limit.
+
+        Raises EngineAway then.
+        """
+        started = self.call.started_at or timezone.now()
+        until = started + timedelta(seconds=settings.CALL_LIMIT_SECONDS)
+        if not self._may_be_half_done() or self.lease.find_interruption() or timezone.now() >= until:
+            return
+        text = f"{error.message} {WAITS_FOR_ENGINE} {until:%Y-%m-%d %H:%M:%S} UTC at the latest."
+        if not self._has_waited:
+            self.report("warning", "wait", text)
+        raise EngineAway
+
+    def _take_back(self, cause: Cancelled) -> tuple[Outcome, Snapshot | None]:
+        """End the call for `cause`, and roll back what was begun, as far as that is possible."""
+        if self.call.plan and self.call.action in TRIGGER_ACTIONS:
+            try:
+                driver = driver_for(self.target.source)
+                endpoint = self.call.application.endpoint
+                release_connection()
+                with EngineClient(endpoint, credentials=find_credentials) as client:
+                    return self._withdraw(driver, client, self._observe(driver, client), cause)
+            except (LeaseLost, HandOver, DatabaseError):
+                raise
+            except Exception:
+                log.exception("the call could not be rolled back")
+        return Outcome("failed", cause.code, f"{cause.message} {self._last_known()}"), None
 
     def _conclude_lost(self, error: EngineUnreachable) -> Outcome:
         message = f"{error.message} {self._last_known()}"
-        if self.lease.cancelled_by is None:
+        interruption = self.lease.find_interruption()
+        if interruption is None:
             return Outcome("failed", error.code, message)
-        return Outcome("failed", Reason.CANCELLED, f"Cancelled by {self.lease.cancelled_by}. {message}")
+        return Outcome("failed", interruption.code, f"{interruption.message} {message}")
 
     def _work(self) -> tuple[Outcome, Snapshot | None]:
         try:
@@ -148,6 +193,8 @@ class CallRun:
         except EngineUnreachable:
             raise
         except (Cancelled, PlanRefused) as error:
+            if isinstance(error, PlanRefused) and self._may_be_half_done():
+                return self._take_back(Cancelled(error.message, code=error.code))
             return Outcome("failed", error.code, f"{error.message} Nothing was touched."), self.before
         except EngineError as error:
             return Outcome("failed", error.code, error.message), None
@@ -166,9 +213,9 @@ class CallRun:
 
     def _run_on(self, driver: Driver, client: EngineClient) -> tuple[Outcome, Snapshot | None]:
         observation = self._observe(driver, client)
-        self._lost_since = None
-        if self._must_withdraw(driver):
-            return self._withdraw(driver, client, observation)
+        self._lost_since, self._has_waited = None, False
+        if cause := self._find_cause_to_withdraw():
+            return self._withdraw(driver, client, observation, cause)
         self._record_before(driver, observation)
         plan = self._make_plan(driver, observation)
         save_progress(self.call, self.owner, plan=plan.as_text())
@@ -178,40 +225,54 @@ class CallRun:
         outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress)
         return outcome, self._observe_after(driver, client)
 
-    def _must_withdraw(self, driver: Driver) -> bool:
-        """Return whether an earlier attempt at a cancelled call may have begun what execute itself would not roll back."""
-        is_begun = bool(self.call.plan) and self.lease.cancelled_by is not None
-        return is_begun and not driver.takes_back_earlier and self.call.action in TRIGGER_ACTIONS
+    def _find_cause_to_withdraw(self) -> Cancelled | None:
+        """Return why the call is interrupted if an earlier attempt may have begun what execute itself would not roll back."""
+        return self.lease.find_interruption() if self._may_be_half_done() else None
 
-    def _withdraw(self, driver: Driver, client: EngineClient, observation: Observation) -> tuple[Outcome, Snapshot | None]:
+    def _may_be_half_done(self) -> bool:
+        """Return whether an earlier attempt may have left containers under temporary names. A Swarm continues by itself."""
+        is_begun = bool(self.call.plan) and self.call.action in TRIGGER_ACTIONS
+        return is_begun and not driver_for(self.target.source).takes_back_earlier
+
+    def _withdraw(
+        self, driver: Driver, client: EngineClient, observation: Observation, cause: Cancelled
+    ) -> tuple[Outcome, Snapshot | None]:
         """Remove the containers that a scaling has added. Of a redeploy that is half done, bring the previous containers back:
         that is how every plan begins, and then it is stopped."""
-        before = self._count_before() if self.call.action == Action.SCALING else None
-        if before is not None and observation.current_count(self.target.service) > before:
-            plan, check = driver.plan_scale(observation, self.target.service, before, FIRST_ATTEMPT), self._check_unless_begun
-        else:
-            self._record_before(driver, observation)
-            plan, check = self._make_plan(driver, observation), self.lease.check
+
+        def stop() -> None:
+            self.lease.check()
+            raise cause
+
+        before = self._count_before() if self.call.action == Action.SCALING and not driver.takes_back_earlier else None
+        check = self._check_unless_begun
+        try:
+            if before is not None and observation.current_count(self.target.service) > before:
+                plan = driver.plan_scale(observation, self.target.service, before, FIRST_ATTEMPT)
+            else:
+                self._record_before(driver, observation)
+                plan, check = self._make_plan(driver, observation), stop
+        except PlanRefused:
+            plan = driver.plan_repair(observation)
         release_connection()
         outcome = driver.execute(client, plan, self.report, check, self.show_progress)
         after = self._observe_after(driver, client)
-        return self._conclude_withdrawal(outcome, after), after
+        return outcome if driver.takes_back_earlier else self._conclude_withdrawal(outcome, after, cause), after
 
     def _count_before(self) -> int | None:
         """Return the service's running containers before the call; None if the snapshot does not have it."""
         found = self.before.services.get(self.target.service) if self.before else None
-        return found.running if found else None
+        return found.begun if found else None
 
-    def _conclude_withdrawal(self, outcome: Outcome, after: Snapshot | None) -> Outcome:
-        cancelled = f"Cancelled by {self.lease.cancelled_by}."
+    def _conclude_withdrawal(self, outcome: Outcome, after: Snapshot | None, cause: Cancelled) -> Outcome:
         if after is None:
-            return Outcome("failed", Reason.CANCELLED, f"{cancelled} {self._last_known()}")
+            return Outcome("failed", cause.code, f"{cause.message} {self._last_known()}")
         if not (differences := describe_differences(self.before, after)):
-            sentence = f"{cancelled} Everything that an earlier attempt had begun was rolled back."
-            return Outcome("rolled_back", Reason.CANCELLED, sentence)
-        problem = f" {outcome.message}" if outcome.reason not in {"", Reason.CANCELLED} else ""
-        sentence = f"{cancelled}{problem} Part of the change remains: {'; '.join(differences)}."
-        return Outcome("failed", Reason.CANCELLED, sentence)
+            sentence = f"{cause.message} Everything that an earlier attempt had begun was rolled back."
+            return Outcome("rolled_back", cause.code, sentence)
+        problem = f" {outcome.message}" if outcome.reason not in {"", cause.code} else ""
+        sentence = f"{cause.message}{problem} Part of the change remains: {'; '.join(differences)}."
+        return Outcome("failed", cause.code, sentence)
 
     def _observe_after(self, driver: Driver, client: EngineClient) -> Snapshot | None:
         """Return None if the engine no longer answers: the work is done, and must not be done again only to read that."""
@@ -254,7 +315,9 @@ class CallRun:
     def _make_intent(self) -> Intent:
         trigger = self.call.trigger
         leave = trigger is not None and trigger.on_failure == OnFailure.PAUSE
-        return Intent("pause" if leave else "rollback", self.before, self.call.tag)
+        leaves_stopped = self.call.action == Action.REDEPLOY and not self.call.start_stopped
+        stopped = read_stopped(self.call.application) if leaves_stopped else {}
+        return Intent("pause" if leave else "rollback", self.before, self.call.tag, stopped)
 
     def _conclude_unchanged(self, observation: Observation) -> Outcome:
         """An act that an earlier attempt has completed did change something."""
@@ -262,19 +325,37 @@ class CallRun:
             is_unchanged = self.before == observation.snapshot()
             end = " Nothing was changed." if is_unchanged else ""
             subject = self.call.container or self.target.name_part(self.target.service)
-            sentence = f"{subject} {UNCHANGED[self.call.action]}.{end}"
+            problem = self._describe_crashing(observation.snapshot()) if self.call.action == Action.START else ""
+            sentence = f"{subject} {problem or UNCHANGED[self.call.action]}.{end}"
             return Outcome("succeeded", Reason.UNCHANGED if is_unchanged else "", sentence)
         return Outcome("succeeded", Reason.UNCHANGED, self._describe_unchanged(observation))
+
+    def _describe_crashing(self, now: Snapshot) -> str:
+        """Continue the sentence about a Start that found nothing to start, where some of it does not run all the same."""
+        found = [item for service in now.services.values() for item in service.containers]
+        states = [item.state for item in found if self.call.container in {"", item.name}]
+        crashing = sum(state != "running" for state in states)
+        if not crashing:
+            return ""
+        are = "restarts" if crashing == 1 else "restart"
+        return f"is started, but {crashing} of {len(states)} container{'s' if len(states) > 1 else ''} {are} again and again"
 
     def _describe_unchanged(self, observation: Observation) -> str:
         if self.call.action == Action.REDEPLOY:
             return f"{self.target.application} has nothing to redeploy."
         count = observation.current_count(self.target.service)
         limit = f" {describe_step(self.steps[-1])}" if self.steps else ""
+        service = observation.snapshot().services.get(self.target.service)
+        if service is not None and service.running is not None and service.running != count:
+            return f"{self.target.service} already has {count}, of which {service.running} run; nothing was changed.{limit}"
         return f"{self.target.service} already runs {count}; nothing was changed.{limit}"
 
     def report(self, level: str, operation: str, text: str) -> None:
+        """Add an event. While something is waited for, the call's message says for what and until when."""
         add_event(self.call, level, operation, text)
+        waiting = text if operation == "wait" else ""
+        if self.call.message != waiting:
+            save_progress(self.call, self.owner, message=clean_event_text(waiting))
         release_connection()
         log.log(LOG_LEVELS[level], "operation", operation=operation, text=text)
 

@@ -69,7 +69,8 @@ def test_the_queued_calls_of_an_application(triggers):
     for trigger in triggers:
         rows = TriggerCall.objects.filter(application=trigger.application, state=CallState.QUEUED)
         rows = rows.exclude(action=Action.SCALING).order_by("queued_at", "pk")
-        expected = [QueuedCall(*values) for values in rows.values_list("pk", "action", "service_id", "tag")]
+        columns = ("pk", "action", "service_id", "tag", "start_stopped")
+        expected = [QueuedCall(*values, bool(start)) for *values, start in rows.values_list(*columns)]
         assert list_queued_calls(trigger.application_id) == expected
         assert len(expected) == 3
     assert list_queued_calls(0) == []

@@ -5,6 +5,7 @@ import copy
 from clusters.engine.errors import EngineRefused, TargetMissing
 from clusters.engine.fakes.fake_containers import (
     CANNOT_START,
+    COMPLETES,
     CRASHES,
     Json,
     find_command,
@@ -12,6 +13,7 @@ from clusters.engine.fakes.fake_containers import (
     make_id,
     merge_config,
     new_state,
+    policy_leaves,
 )
 from clusters.engine.fakes.fake_endpoints import FakeEndpoints
 
@@ -108,6 +110,8 @@ class FakeContainerLifecycle(FakeEndpoints):
             }
         if find_command(container)[:1] == CRASHES:
             self._crash(container)
+        if find_command(container)[:1] == COMPLETES and policy_leaves(container):
+            self._end(container, 0)
 
     def _check_start(self, container: Json) -> None:
         mode: str = container["HostConfig"]["NetworkMode"]

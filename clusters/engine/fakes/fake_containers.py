@@ -98,6 +98,11 @@ def find_command(container: Json) -> list[str]:
     return [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
 
 
+def policy_leaves(container: Json) -> bool:
+    """Return whether the restart policy leaves the container stopped when it ends with code 0."""
+    return container["HostConfig"]["RestartPolicy"].get("Name") in (None, "", "no", "on-failure")
+
+
 def find_host_ports(container: Json) -> set[str]:
     """Return the host ports that the container requests by number."""
     bindings = container["HostConfig"].get("PortBindings") or {}

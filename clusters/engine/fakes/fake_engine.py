@@ -6,6 +6,7 @@ healthy, unhealthy or crashed as soon as it starts, and a crash loop restarts on
 
 A container's image and config decide what it does, as with busybox on a real engine:
 - with the command CRASHES, it exits at once with code 1 (and restarts where its restart policy says so);
+- with the command COMPLETES, it exits at once with code 0 where its restart policy leaves it so;
 - with the command CANNOT_START, its start is refused;
 - with a health check that runs /bin/false, it is unhealthy; with any other health check, it is healthy;
 - otherwise it runs until it is stopped.

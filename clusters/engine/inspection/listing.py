@@ -28,6 +28,7 @@ from clusters.engine.names import (
     find_place,
     is_true,
     merge_pairs,
+    own_name,
 )
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ def read_listed_container(entry: dict[str, Any], image: str, own_id: str, is_nee
     networks = (entry.get("NetworkSettings") or {}).get("Networks") or {}
     return ListedContainer(
         container_id=entry["Id"][:64],
-        name=read_name(entry),
+        name=own_name(read_name(entry), labels),
         state=clean_text(entry.get("State"), 16),
         status_text=status_text,
         health=next((health for word, health in HEALTH_WORDS.items() if word in status_text), ""),

@@ -23,7 +23,9 @@ def make_stop(container: InspectedContainer, ref: Ref, cause: str, undo: tuple[O
     return Stop(container=ref, grace=container.grace, auto_remove=container.auto_remove, cause=cause, undo=undo)
 
 
-def make_watch(refs: Sequence[Ref], containers: Iterable[InspectedContainer], cause: str, may_end: bool = False) -> Watch:
-    """Watch `refs` for the longest monitor period of `containers`."""
+def make_watch(
+    refs: Sequence[Ref], containers: Iterable[InspectedContainer], cause: str, may_end: bool = False, must_end: bool = False
+) -> Watch:
+    """Watch `refs` for the longest monitor period of `containers`. `may_end`, `must_end`: see Watch."""
     monitor = max(read_monitor(container) for container in containers)
-    return Watch(containers=tuple(refs), monitor=monitor, may_end=may_end, cause=cause)
+    return Watch(containers=tuple(refs), monitor=monitor, may_end=may_end, must_end=must_end, cause=cause)

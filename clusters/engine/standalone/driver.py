@@ -7,7 +7,7 @@ from clusters.engine.standalone.execute import execute_plan as execute
 from clusters.engine.standalone.lifecycle import plan_act, read_losses
 from clusters.engine.standalone.observed import observe_remains
 from clusters.engine.standalone.observed import observe_target as observe
-from clusters.engine.standalone.redeploy import plan_redeploy
+from clusters.engine.standalone.redeploy import plan_redeploy, plan_repair
 from clusters.engine.standalone.scale import plan_scale
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "observe_remains",
     "plan_act",
     "plan_redeploy",
+    "plan_repair",
     "plan_scale",
     "read_losses",
     "takes_back_earlier",

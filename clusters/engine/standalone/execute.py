@@ -1,5 +1,6 @@
 """Execute a standalone plan without decisions of its own. A failure rolls back every step, then the outcome says what runs."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, Ta
 from clusters.engine.interruption import InterruptibleCheck
 from clusters.engine.lanes import Abandoned, Job, LaneRunner
 from clusters.engine.operation import Operation
+from clusters.engine.retry import retry_unreachable
+from clusters.engine.standalone.final_state import FinalState
 from clusters.engine.standalone.handlers import OperationHandler
-from clusters.engine.standalone.observed import RUNNING_STATES
+from clusters.engine.standalone.observed import RUNNING_STATES, observe_target
 from clusters.engine.standalone.outcomes import (
     describe_act_failure,
     describe_act_success,
@@ -21,9 +24,12 @@ from clusters.engine.standalone.outcomes import (
     describe_unfinished,
 )
 from clusters.engine.standalone.plan import Create, Ref, StandalonePlan, Start, Together
+from clusters.engine.standalone.recovery import recover
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
+
+SETTLE_ATTEMPTS = 3  # somebody else can change what was just looked at
 
 
 @dataclass
@@ -63,6 +69,7 @@ class StandaloneExecution:
         self._report = report
         self._handler = OperationHandler(self._lanes)
         self._journal = Journal()
+        self._is_disturbed = False  # somebody else has started what is to be removed
         self._failed: Operation | None = None  # the first that failed, by the engine's or the container's fault
 
     def run(self) -> Outcome:
@@ -71,6 +78,7 @@ class StandaloneExecution:
         for warning in self.plan.warnings:
             self._report("warning", "plan", warning)
         try:
+            self._wait_for_ends()
             self._run_all(self.plan.recovery)
             self._check.interruptible = True
             self._run_all(self.plan.pulls, may_leave=True)
@@ -83,6 +91,8 @@ class StandaloneExecution:
             for step in self.plan.steps:
                 self._journal.begin_step()
                 self._run_all(step.operations)
+            final = self._read_final_state()
+            final.refuse_ended(self._handler.healthy)
         except EngineUnreachable:
             raise
         except EngineError as error:
@@ -92,9 +102,19 @@ class StandaloneExecution:
         known = [operation for operation in self.plan.cleanup if self._handler.knows_container(operation)]
         self._lanes.run([self._make_cleanup_job(operation) for operation in known])
         self._clean_up(self.plan.leftovers)
+        if self._is_disturbed:
+            self._settle()
+        remarks = self._handler.remarks
         if self.plan.action in ACTS:
-            return Outcome("succeeded", "", describe_act_success(self.plan, self._handler.remarks))
-        return Outcome("succeeded", "", describe_success(self.plan, self._read_images()))
+            return Outcome("succeeded", "", describe_act_success(self.plan, remarks))
+        return Outcome("succeeded", "", describe_success(self.plan, final, self._handler.find_known_id, remarks))
+
+    def _wait_for_ends(self) -> None:
+        """A cancelled call waits no longer: its recovery stops what was started."""
+        self._check.interruptible = True
+        with suppress(Cancelled):
+            self._run_all(self.plan.waits)
+        self._check.interruptible = False
 
     # The plan's own order
 
@@ -132,7 +152,8 @@ class StandaloneExecution:
         """
         if isinstance(error, Cancelled) and not any(has_joins(operation) for operation in self.plan.operations()):
             self._clean_up(self.plan.leftovers)
-        return Outcome("failed", error.code, describe_unfinished(self.plan, error.message, touched))
+        running = self._count_running() if touched else None
+        return Outcome("failed", error.code, describe_unfinished(self.plan, error.message, touched, running))
 
     def _conclude_act(self, error: EngineError) -> Outcome:
         """Conclude a failed act. Nothing is rolled back; the message says what runs now."""
@@ -163,11 +184,35 @@ class StandaloneExecution:
         problems += self._find_not_running(started)
         for problem in problems:
             self._report("error", "rollback", problem)
-        if not problems:
+        if problems:
+            self._settle()
+        else:
             self._clean_up(self.plan.leftovers)
-        replaced = sum(is_replacement(operation) for step in self._journal.steps for operation in step)
-        message = describe_rollback(self.plan, error.message, problems, replaced)
-        return Outcome("failed" if problems else "rolled_back", error.code, message)
+        final = self._read_final_state()
+        replaced = [found for step in self._journal.steps for operation in step if (found := read_replaced(operation))]
+        states = [(item.was_running, final.state_of_name(item.base)) for item in replaced]
+        is_lost = any(was_running and state not in RUNNING_STATES for was_running, state in states)
+        if self.plan.action == "scale" and self.plan.target:
+            now = sum(state in RUNNING_STATES for state in final.list_states(self.plan.target))
+            is_lost = now < self.plan.replicas - len(self.plan.changes)
+        message = describe_rollback(self.plan, error.message, problems, states, final)
+        return Outcome("failed" if problems or is_lost else "rolled_back", error.code, message)
+
+    def _settle(self) -> None:
+        """Bring what is left under temporary names to an end, as the next plan would: somebody else is at the application."""
+        if self.plan.target is None:
+            return
+        for _ in range(SETTLE_ATTEMPTS):
+            try:
+                recovered = recover(observe_target(self.client, self.plan.target).containers)
+            except EngineUnreachable:
+                raise
+            except EngineError as error:
+                self._report("warning", "rollback", error.message)
+                return
+            if not (operations := (*recovered.operations, *recovered.leftovers)):
+                return
+            self._clean_up(operations)
 
     def _try(self, operation: Operation) -> list[str]:
         """Perform the operation unless its container was never created. Return the problem, or nothing."""
@@ -208,24 +253,34 @@ class StandaloneExecution:
             except (EngineUnreachable, Abandoned):
                 raise
             except EngineError as error:
+                self._is_disturbed = self._is_disturbed or error.code == "conflict"
                 self._lanes.report("warning", "remove", f"left for later: {operation.describe()}: {error.message}")
 
         return work
 
-    def _read_images(self) -> dict[str, str]:
-        """Return the image ids of the changed containers; ask the engine for those that were not watched."""
-        found = dict(self._handler.image_ids)
-        for change in self.plan.changes:
-            if change.container.name not in found:
-                with suppress(EngineError):
-                    details = self.client.inspect_container(self._handler.find_id(change.container))
-                    found[change.container.name] = details["Image"]
-        return found
+    def _read_final_state(self) -> FinalState:
+        """Ask the engine, through short outages. Raises EngineError."""
+
+        def warn(text: str) -> None:
+            self._report("warning", "observe", text)
+
+        return retry_unreachable(lambda attempt: FinalState.read(self.client), warn, self._wait)
+
+    def _wait(self, seconds: float) -> None:
+        self._check()
+        time.sleep(seconds)
+
+    def _count_running(self) -> int | None:
+        """Return how many of the target's containers run; None if the engine does not say."""
+        with suppress(EngineError):
+            return self._read_final_state().list_states(self.plan.target).count("running") if self.plan.target else None
+        return None
 
 
-def is_replacement(operation: Operation) -> bool:
+def read_replaced(operation: Operation) -> names.TemporaryName | None:
+    """Return which container the operation creates a replacement for; None for any other operation."""
     temporary = names.parse_temporary_name(operation.name) if isinstance(operation, Create) else None
-    return temporary is not None and temporary.role == "new"
+    return temporary if temporary and temporary.role == "new" else None
 
 
 def has_joins(operation: Operation) -> bool:

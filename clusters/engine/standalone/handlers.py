@@ -12,9 +12,10 @@ from clusters.engine.lanes import LaneRunner
 from clusters.engine.operation import Operation
 from clusters.engine.references import share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
-from clusters.engine.standalone.health import NotHealthy, Watched, watch_containers
+from clusters.engine.standalone.health import POLL_SECONDS, NotHealthy, Watched, watch_containers
 from clusters.engine.standalone.observed import RUNNING_STATES
 from clusters.engine.standalone.plan import (
+    AwaitEnd,
     Connect,
     Create,
     Disconnect,
@@ -43,14 +44,14 @@ LOG_LINES = 5
 class OperationHandler:
     """Performs operations in a lane's thread, and remembers the containers that they created.
 
-    `image_ids`: what the created containers run, by the names under which they were created. `remarks`: sentences for the
-    outcome of an act.
+    `healthy`: the containers that passed their watch and are to run on, names by ids. `remarks`: sentences for the outcome,
+    about containers that ended with success.
     """
 
     def __init__(self, lanes: LaneRunner) -> None:
         self._lanes = lanes
         self._ids: dict[str, str] = {}  # of the created containers, by the names under which they were created
-        self.image_ids: dict[str, str] = {}
+        self.healthy: dict[str, str] = {}
         self.remarks: list[str] = []
 
     def perform(self, client: "EngineClient", operation: Operation) -> None:
@@ -70,6 +71,10 @@ class OperationHandler:
         if container.id or container.name in self._ids:
             return container.id or self._ids[container.name]
         raise TargetMissing(f"{container.name} was not created.")
+
+    def find_known_id(self, container: Ref) -> str:
+        """Return the container's id; empty if the plan has not created it."""
+        return container.id or self._ids.get(container.name, "")
 
     def knows_container(self, operation: Operation) -> bool:
         """Return whether the operation's container exists, as far as is known here; true if it has none."""
@@ -96,6 +101,8 @@ class OperationHandler:
                 client.restart_container(self.find_id(operation.container), operation.grace)
             case Watch():
                 self._watch(client, operation)
+            case AwaitEnd():
+                self._await_end(client, operation)
             case Rename():
                 self._rename(client, operation)
             case Remove():
@@ -162,18 +169,29 @@ class OperationHandler:
 
     def _watch(self, client: "EngineClient", operation: Watch) -> None:
         watched = [
-            Watched(self.find_id(ref), names.base_name(ref.name), may_end=operation.may_end) for ref in operation.containers
+            Watched(self.find_id(ref), names.base_name(ref.name), may_end=operation.may_end, must_end=operation.must_end)
+            for ref in operation.containers
         ]
         try:
-            watch_containers(client, watched, operation.monitor, self._lanes.pause)
+            watch_containers(client, watched, operation.monitor, self._lanes.pause, self._announce)
         except NotHealthy as error:
             self._report_logs(client, [item for item in watched if error.message.startswith(f"{item.name} ")])
             raise
-        for ref, item in zip(operation.containers, watched, strict=True):
-            self.image_ids[ref.name] = item.image_id
+        for item in watched:
             if item.has_ended:
                 self.remarks.append(f"{item.name} completed its work and exited (exit code 0).")
+            else:
+                self.healthy[item.container_id] = item.name
         self._lanes.report("info", "watch", describe_watched(watched))
+
+    def _await_end(self, client: "EngineClient", operation: AwaitEnd) -> None:
+        self._announce(f"Waiting for the end of {names.base_name(operation.container.name)}: others need its success.")
+        with suppress(TargetMissing):
+            while client.inspect_container(self.find_id(operation.container))["State"]["Status"] in RUNNING_STATES:
+                self._lanes.pause(POLL_SECONDS)
+
+    def _announce(self, text: str) -> None:
+        self._lanes.report("info", "wait", text)
 
     def _report_logs(self, client: "EngineClient", failed: Sequence[Watched]) -> None:
         """Report the container's own last output. Not every logging driver can be read."""

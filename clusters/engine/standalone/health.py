@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.engine.durations import NANOSECONDS
 from clusters.engine.errors import EngineError, TargetMissing
-from clusters.engine.wording import cut
+from clusters.engine.wording import cut, describe_moment
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -25,30 +25,45 @@ class NotHealthy(EngineError):
 
 @dataclass
 class Watched:
-    """A container under watch. Each look updates `image_id` and `has_ended`. `may_end`: see plan.Watch."""
+    """A container under watch. Each look updates `image_id` and `has_ended`. `may_end`, `must_end`: see plan.Watch."""
 
     container_id: str
     name: str
     seen_since: float = 0.0
     started_at: str = ""
     may_end: bool = False
+    must_end: bool = False
+    is_announced: bool = False
     image_id: str = field(default="", compare=False)
     has_ended: bool = field(default=False, compare=False)
 
 
-def watch_containers(client: "EngineClient", containers: list[Watched], monitor: float, pause: Callable[[float], None]) -> None:
+def ignore_announcement(text: str) -> None:
+    """An `announce` for callers that show nothing."""
+
+
+def watch_containers(
+    client: "EngineClient",
+    containers: list[Watched],
+    monitor: float,
+    pause: Callable[[float], None],
+    announce: Callable[[str], None] = ignore_announcement,
+) -> None:
     """Return when all containers are healthy. Raises NotHealthy.
 
-    `monitor` is in seconds. `pause(seconds)` waits and can raise.
+    `monitor` is in seconds. `pause(seconds)` waits and can raise. `announce(text)` receives a sentence that says for what a
+    slow container is waited for, and until when.
     """
     waiting = list(containers)
     while waiting:
-        waiting = [watched for watched in waiting if not check_container(client, watched, monitor)]
+        waiting = [watched for watched in waiting if not check_container(client, watched, monitor, announce)]
         if waiting:
             pause(POLL_SECONDS)
 
 
-def check_container(client: "EngineClient", watched: Watched, monitor: float) -> bool:
+def check_container(
+    client: "EngineClient", watched: Watched, monitor: float, announce: Callable[[str], None] = ignore_announcement
+) -> bool:
     """Return whether the container is healthy yet. Raises NotHealthy if it failed."""
     try:
         details = client.inspect_container(watched.container_id)
@@ -61,6 +76,11 @@ def check_container(client: "EngineClient", watched: Watched, monitor: float) ->
     if watched.may_end and has_completed(details):
         watched.has_ended = True
         return True
+    if watched.must_end:
+        watched.has_ended = check_completion(watched, state)
+        if not watched.has_ended:
+            announce_once(watched, announce, f"Waiting for the end of {watched.name}: others need its success.")
+        return watched.has_ended
     refuse_unsteady(watched, details)
     health = (state.get("Health") or {}).get("Status") or "none"
     if health == "unhealthy":
@@ -71,7 +91,27 @@ def check_container(client: "EngineClient", watched: Watched, monitor: float) ->
     if now - watched.seen_since > limit:
         message = f"{watched.name} did not become healthy within {limit:.0f} s: {describe_last_probe(state)}"
         raise NotHealthy(message, code="not_healthy_in_time")
+    until = describe_moment(limit - (now - watched.seen_since))
+    announce_once(watched, announce, f"Waiting until {until} at the latest for the health check of {watched.name}.")
     return False
+
+
+def announce_once(watched: Watched, announce: Callable[[str], None], text: str) -> None:
+    if not watched.is_announced:
+        watched.is_announced = True
+        announce(text)
+
+
+def check_completion(watched: Watched, state: Mapping[str, Any]) -> bool:
+    """Return whether a container that has to end with success has done so. Raises NotHealthy if it failed for good.
+
+    The engine restarts one that failed as often as its restart policy says.
+    """
+    if state.get("Status") not in {"exited", "dead"}:
+        return False
+    if state.get("ExitCode") == 0 and not state.get("OOMKilled") and not state.get("Error"):
+        return True
+    raise NotHealthy(f"{watched.name} did not complete its work{describe_container_exit(state)}.", code="exited")
 
 
 def has_completed(details: Mapping[str, Any]) -> bool:

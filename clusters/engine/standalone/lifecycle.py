@@ -25,6 +25,7 @@ from clusters.engine.standalone.observed import (
     list_project_networks,
     read_joined,
     read_own_name,
+    read_plain_name,
 )
 from clusters.engine.standalone.plan import (
     Remove,
@@ -39,11 +40,13 @@ from clusters.engine.standalone.plan import (
 )
 from clusters.engine.standalone.recovery import recover
 from clusters.engine.standalone.refusals import refuse_paused, refuse_protected
+from clusters.engine.standalone.stopped import awaits_completion, is_left_when_done
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 JOINED = "it shares a namespace with a container that is restarted before it"
+AWAITING = "the next containers wait for it"
 AWAITED = {"service_healthy", "service_completed_successfully"}  # conditions of Compose's depends_on that take time
 
 
@@ -86,6 +89,7 @@ class Scene:
             notes=tuple(notes),
             warnings=tuple(warnings),
             affected=tuple(refer_to(container) for container in self.chosen),
+            target=self.observed.target,
         )
 
 
@@ -171,11 +175,13 @@ def plan_start(scene: Scene) -> StandalonePlan:
     refuse_paused(scene.chosen)
     steps: list[Step] = []
     unwatched = [item for item in scene.chosen if item.running and was_stopped(scene, item)]  # by an earlier attempt
-    for wave in sort_waves(item for item in scene.chosen if not item.running):
-        awaited = [item for item in unwatched if is_awaited_by(item, wave)]
-        unwatched = [item for item in unwatched if item not in awaited] + wave
+    for wave in sort_waves(item for item in scene.chosen if not item.running and item.state != "dead"):
+        done = [item for item in unwatched if is_completion_awaited(item, wave)]
+        awaited = [item for item in unwatched if is_awaited_by(item, wave) and item not in done]
+        unwatched = [item for item in unwatched if item not in (*awaited, *done)] + wave
         starts = put_together([[Start(container=refer_to(item), cause=scene.cause)] for item in wave], scene.cause)
-        steps.append(Step((*watch_all(awaited, "the next containers wait for it"), *starts)))
+        waits = (*watch_all(awaited, AWAITING), *watch_all(done, AWAITING, must_end=True))
+        steps.append(Step((*waits, *starts)))
     steps.append(Step(watch_all(unwatched, scene.cause)))
     return scene.make_plan(step for step in steps if step.operations)
 
@@ -195,10 +201,15 @@ def is_awaited_by(container: InspectedContainer, wave: Iterable[InspectedContain
     return bool(AWAITED.intersection(filter(None, conditions)))
 
 
-def watch_all(containers: Sequence[InspectedContainer], cause: str) -> tuple[Operation, ...]:
+def is_completion_awaited(container: InspectedContainer, wave: Iterable[InspectedContainer]) -> bool:
+    return is_left_when_done(container) and any(awaits_completion(item, container) for item in wave)
+
+
+def watch_all(containers: Sequence[InspectedContainer], cause: str, must_end: bool = False) -> tuple[Operation, ...]:
     if not containers:
         return ()
-    return (make_watch([refer_to(item) for item in containers], containers, cause, may_end=True),)
+    refs = [refer_to(item) for item in containers]
+    return (make_watch(refs, containers, cause, may_end=not must_end, must_end=must_end),)
 
 
 # Restart
@@ -311,7 +322,7 @@ def read_losses(client: "EngineClient", target: Target, container: str = "") -> 
         (ours if belongs_to_target(entry, target, names.base_name(container)) else others).append(entry)
     volumes = list_volumes(ours)
     return Losses(
-        parts=tuple(sorted({names.base_name(read_own_name(entry)) for entry in ours})),
+        parts=tuple(sorted({names.base_name(read_plain_name(entry)) for entry in ours})),
         volumes=tuple(sorted(volume for volume in volumes - list_volumes(others) if is_anonymous_volume(volume))),
         networks=() if container or target.service else tuple(list_project_networks(client, target).values()),
         kept_volumes=tuple(sorted(volume for volume in volumes if not is_anonymous_volume(volume))),
@@ -324,7 +335,7 @@ def belongs_to_target(entry: Mapping[str, Any], target: Target, container: str) 
     place = names.find_place(name, entry.get("Labels") or {})
     if place is None or (place.source, place.application) != (target.source, target.application):
         return False
-    return names.base_name(name) == container if container else target.service in {"", place.service}
+    return names.base_name(read_plain_name(entry)) == container if container else target.service in {"", place.service}
 
 
 def list_volumes(entries: Iterable[Mapping[str, Any]]) -> set[str]:

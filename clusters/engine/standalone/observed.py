@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 RUNNING_STATES = {"running", "paused", "restarting"}
-GONE_STATES = {"removing", "dead"}
+GONE_STATES = {"removing"}
 NETWORK_NAMES = {"default": "bridge"}  # NetworkMode's name for the default bridge network
 WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 CONTAINER_MODES = ("NetworkMode", "IpcMode", "PidMode")
@@ -47,6 +47,11 @@ class InspectedContainer:
     def engine_name(self) -> str:
         """The container's name on the engine now."""
         return str(self.details["Name"]).lstrip("/")
+
+    @property
+    def own_name(self) -> str:
+        """The same without what Compose puts before it, see names.own_name."""
+        return names.own_name(self.engine_name, self.labels)
 
     @property
     def state(self) -> str:
@@ -160,7 +165,7 @@ class InspectedContainer:
 
     @property
     def temporary(self) -> names.TemporaryName | None:
-        return names.parse_temporary_name(self.engine_name)
+        return names.parse_temporary_name(self.own_name)
 
     def joined_containers(self) -> Iterator[str]:
         """Yield the names and short ids of containers that it is linked to or shares a network, IPC or PID namespace with."""
@@ -199,7 +204,8 @@ def make_container(details: dict[str, Any]) -> InspectedContainer | None:
     if place is None or details["State"]["Status"] in GONE_STATES:
         return None
     policy = details["HostConfig"].get("RestartPolicy") or {"Name": "no"}
-    return InspectedContainer(details, place, name, details["State"]["Status"] in RUNNING_STATES, policy)
+    own = names.own_name(name, details["Config"].get("Labels") or {})
+    return InspectedContainer(details, place, own, details["State"]["Status"] in RUNNING_STATES, policy)
 
 
 @dataclass(frozen=True)
@@ -228,7 +234,7 @@ class StandaloneTarget:
 
     def merged(self, service: str) -> list[InspectedContainer]:
         """Return the service's containers, an unfinished pair as one."""
-        return names.merge_pairs(self.services.get(service, []), lambda item: item.engine_name, lambda item: item.runs_now)
+        return names.merge_pairs(self.services.get(service, []), lambda item: item.own_name, lambda item: item.runs_now)
 
     def current_count(self, service: str) -> int:
         return sum(container.runs_now for container in self.merged(service))
@@ -245,7 +251,7 @@ class StandaloneTarget:
 
     def _describe_service(self, service: str) -> ServiceSnapshot:
         containers = self.merged(service)
-        running = [container for container in containers if container.runs_now]
+        running = [container for container in containers if container.state == "running"]
         images: dict[str, int] = defaultdict(int)
         for container in running or containers:
             images[container.image_id] += 1
@@ -263,7 +269,7 @@ class StandaloneTarget:
 def snapshot_container(container: InspectedContainer) -> ContainerSnapshot:
     """`volumes`: see InspectedContainer.loose_volumes."""
     return ContainerSnapshot(
-        name=names.base_name(container.engine_name)[:255],
+        name=names.base_name(container.own_name)[:255],
         id=container.id,
         image_id=container.image_id,
         state=container.state,
@@ -344,6 +350,11 @@ def read_own_name(entry: Mapping[str, Any]) -> str:
     """Return the container's own name. A list entry also contains the links of others to it: `/web/db`."""
     found = [str(name).lstrip("/") for name in entry.get("Names") or []]
     return next((name for name in found if "/" not in name), str(entry["Id"])[:12])
+
+
+def read_plain_name(entry: Mapping[str, Any]) -> str:
+    """Return the same without what Compose puts before it, see names.own_name."""
+    return names.own_name(read_own_name(entry), entry.get("Labels") or {})
 
 
 def read_taken_names(entries: Iterable[dict[str, Any]]) -> Iterator[str]:

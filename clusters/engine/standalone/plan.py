@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from clusters.engine.driver import Target
 from clusters.engine.names import base_name
 from clusters.engine.operation import Operation
 
@@ -107,16 +108,31 @@ class Restart(Operation):
 class Watch(Operation):
     """Wait until every container is healthy: its health check says so, or it ran for `monitor` seconds without a restart.
 
-    `may_end`: a container also passes if it exits with code 0 and its restart policy does not start it again.
+    `may_end`: a container also passes if it exits with code 0 and its restart policy does not start it again. `must_end`: it
+    passes only then, whatever time it takes.
     """
 
     word = "watch"
     containers: tuple[Ref, ...]
     monitor: float
     may_end: bool = False
+    must_end: bool = False
 
     def describe(self) -> str:
+        if self.must_end:
+            return f"wait until {', '.join(map(str, self.containers))} ends with success"
         return f"watch {', '.join(map(str, self.containers))} until healthy, or for {self.monitor:g} s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitEnd(Operation):
+    """Wait until the container has ended, in whatever way."""
+
+    word = "watch"
+    container: Ref
+
+    def describe(self) -> str:
+        return f"wait for the end of {self.container}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,25 +219,31 @@ class Step:
 
 @dataclass(frozen=True)
 class Change:
-    """A container that the plan creates, for the message at its end. `reference` is the image to create it from."""
+    """A container that the plan creates, for the message at its end.
+
+    `reference` is the image to create it from. `stays`: why it is left stopped; empty if it is started.
+    """
 
     service: str
     container: Ref
     reference: str
+    stays: str = ""
 
 
 @dataclass(frozen=True)
 class StandalonePlan:
     """Implements driver.Plan.
 
-    The parts run in this order: `recovery` repairs what an unfinished earlier plan left; `pulls`; `steps`; `cleanup` when all
-    containers are healthy; `leftovers` removes the rest of the earlier plan, also after the steps were rolled back.
-    `affected`: the containers that an act is about.
+    The parts run in this order: `waits` let what an unfinished earlier plan started come to its end, and can be cancelled;
+    `recovery` repairs what that plan left; `pulls`; `steps`; `cleanup` when all containers are healthy; `leftovers` removes the
+    rest of the earlier plan, also after the steps were rolled back. `affected`: the containers that an act is about. `target`
+    is None only in tests.
     """
 
     title: str
     subject: str
     action: str
+    waits: tuple[AwaitEnd, ...] = ()
     recovery: tuple[Operation, ...] = ()
     pulls: tuple[Pull, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -232,8 +254,10 @@ class StandalonePlan:
     changes: tuple[Change, ...] = ()
     replicas: int = 0
     affected: tuple[Ref, ...] = ()
+    target: Target | None = None
 
     def operations(self) -> Iterator[Operation]:
+        yield from self.waits
         yield from self.recovery
         yield from self.pulls
         for step in self.steps:

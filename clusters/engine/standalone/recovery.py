@@ -21,6 +21,7 @@ from clusters.engine.standalone.plan import Remove, RemoveVolume, Rename, SetRes
 from clusters.engine.standalone.rules import choose_order
 
 CAUSE = "left by an unfinished redeploy"
+CAUSE_COMPOSE = "left by an unfinished recreate of Compose"
 CAUSE_SCALING = "left by an unfinished scaling"
 
 
@@ -65,16 +66,17 @@ def recover(containers: Iterable[InspectedContainer], superseded: frozenset[str]
     """Recover containers of any services. `superseded`: short ids of containers that an earlier recovery does not restore."""
     by_base: dict[str, list[InspectedContainer]] = defaultdict(list)
     for container in containers:
-        by_base[names.base_name(container.engine_name)].append(container)
+        by_base[names.base_name(container.own_name)].append(container)
     found: list[InspectedContainer] = []
     now: list[Operation] = []
     last: list[Operation] = []
     # Containers that join another's namespace come last: they can only start while that one runs.
     for base, group in sorted(by_base.items(), key=lambda item: (any(joins_others(member) for member in item[1]), item[0])):
-        if all(container.temporary is None for container in group):
+        if all(container.engine_name == base for container in group):
             found += group
             continue
-        settled = settle_group(base, group)
+        is_ours = any(container.temporary for container in group)
+        settled = settle_group(base, group) if is_ours else settle_compose(base, group)
         if settled.survivor:
             found.append(settled.survivor)
             superseded |= settled.survivor.previous_ids
@@ -104,7 +106,7 @@ def settle_group(base: str, group: list[InspectedContainer]) -> Settlement:
     if not pair:
         return Settlement(last=[operation for container in gone for operation in remove_scaled_in(container, CAUSE_SCALING)])
     leftover, stale = read_leftover(base, pair)
-    settled = settle(leftover) if leftover else settle_restored(pair[0], gone)
+    settled = settle(leftover) if leftover else settle_restored(settle_compose(base, pair), gone)
     for container in [*stale, *gone]:
         settled.discard(container)
     if settled.survivor:
@@ -114,14 +116,39 @@ def settle_group(base: str, group: list[InspectedContainer]) -> Settlement:
     return settled
 
 
-def settle_restored(holder: InspectedContainer, gone: list[InspectedContainer]) -> Settlement:
+def settle_compose(base: str, group: list[InspectedContainer]) -> Settlement:
+    """Keep one of the containers that Compose left: the one that runs, else the one that has the name, else the newest.
+
+    Compose hands anonymous volumes from the old to the new container, so these stay.
+    """
+    keep = max(group, key=lambda item: (item.is_healthy, item.runs_now, item.engine_name == base, str(item.details["Created"])))
+    previous = frozenset(item.short_id for item in group if item is not keep)
+    settled = Settlement(replace(keep, name=base, previous_ids=previous))
+    for container in group:
+        if container is keep:
+            continue
+        if container.runs_now:
+            settled.now.append(make_stop(container, refer_to_current(container), CAUSE_COMPOSE))
+        if container.engine_name == base:
+            gone = names.TemporaryName(base, "gone", container.short_id, was_running=False)
+            settled.now.append(Rename(container=refer_to_current(container), name=str(gone), cause=CAUSE_COMPOSE))
+        if not is_auto_removed(container):
+            settled.last.append(Remove(container=refer_to_current(container), cause=CAUSE_COMPOSE))
+    if keep.engine_name != base:
+        settled.now.append(Rename(container=refer_to_current(keep), name=base, cause=CAUSE_COMPOSE))
+    return settled
+
+
+def settle_restored(settled: Settlement, gone: list[InspectedContainer]) -> Settlement:
     """Start the restored container if it could not start before, because the container that it joins was missing.
 
     Its successor's name still shows that it ran.
     """
-    ran = any(container.temporary.was_running for container in gone if container.temporary)
-    start = [Start(container=refer_to_current(holder), cause=CAUSE)] if ran and not holder.runs_now else []
-    return Settlement(replace(holder, running=holder.runs_now or ran), now=[*start])
+    holder = settled.survivor
+    if holder and any(container.temporary.was_running for container in gone if container.temporary):
+        start = [] if holder.runs_now else [Start(container=refer_to_current(holder), cause=CAUSE)]
+        return Settlement(replace(holder, running=True), [*settled.now, *start], settled.last)
+    return settled
 
 
 def read_leftover(base: str, pair: Iterable[InspectedContainer]) -> tuple[Leftover | None, list[InspectedContainer]]:
@@ -134,7 +161,7 @@ def read_leftover(base: str, pair: Iterable[InspectedContainer]) -> tuple[Leftov
     leftover = Leftover(base, newest.old_id, newest.was_running)
     stale = []
     for container in ordered:
-        slot = find_slot(container, newest.old_id)
+        slot = find_slot(container, newest.old_id) if container.state != "dead" or not container.temporary else ""
         if slot and getattr(leftover, slot) is None:
             setattr(leftover, slot, container)
         else:
@@ -211,7 +238,7 @@ def roll_back(leftover: Leftover, old: InspectedContainer) -> Settlement:
             settled.now.append(mark_for_removal(leftover, container))
     if dict(policy) != dict(old.restart_policy):
         settled.now.append(SetRestartPolicy(container=refer_to_current(old), policy=policy, cause=CAUSE))
-    if running and not old.runs_now:
+    if running and not old.runs_now and old.state != "dead":
         settled.now.append(Start(container=refer_to_current(old), cause=CAUSE))
     if old.engine_name != leftover.base:
         settled.now.append(Rename(container=refer_to_current(old), name=leftover.base, cause=CAUSE))

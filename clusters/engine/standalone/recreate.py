@@ -22,7 +22,8 @@ from clusters.engine.standalone.plan import (
     Watch,
     put_together,
 )
-from clusters.engine.standalone.rules import choose_order, read_monitor
+from clusters.engine.standalone.rules import Order, choose_order, read_monitor
+from clusters.engine.standalone.stopped import Decision
 
 RESTORED = "the previous container is restored"
 NOT_HEALTHY = "it is not healthy"
@@ -50,12 +51,12 @@ class Successors:
 class Replacement:
     """The operations that replace one container.
 
-    `before` ends with the start of the new container, which is then watched. In `after`, it takes over the name. `cleanup`
-    runs when all containers of the plan are healthy.
+    `before` ends with the start of the new container if the decision says so, which is then watched. In `after`, it takes over
+    the name. `cleanup` runs when all containers of the plan are healthy.
     """
 
     new: Ref
-    runs: bool
+    decision: Decision
     monitor: float
     before: tuple[Operation, ...]
     after: tuple[Operation, ...]
@@ -70,11 +71,12 @@ def replace_container(
     follows_image: bool,
     cause: str,
     successors: Successors,
+    decision: Decision,
 ) -> Replacement:
     """`follows_image`: the new container can have another image than the old one, which Compose's label has to name."""
     old, new = refer_to(container), Ref(str(names.TemporaryName(container.name, "new", container.short_id, container.running)))
     parked = str(names.TemporaryName(container.name, "old", container.short_id, container.running))
-    order, reason = choose_order(container) if container.running else ("stop-first", "it is stopped and stays stopped")
+    order, reason = order_replacement(container, decision)
     cause = f"{cause}; {order}: {reason}"
     made = make_create_config(container, observed.image_of(container), image=image, api_version=observed.api_version)
     joins = successors.find_joins(container)
@@ -93,7 +95,7 @@ def replace_container(
     release = release_old(container, old, Ref(parked) if is_auto_removed else None, cause)
     swap = [] if is_auto_removed else [park_old(old, parked)]
     swap.append(take_name(container, new, cause))
-    if not container.running:
+    if not decision.starts:
         before, after = [create, *connects, *release], swap
     elif order == "start-first":
         before, after = [*spare, create, *connects, *start], [*release, *swap]
@@ -102,12 +104,21 @@ def replace_container(
     leftover = Ref(parked) if is_auto_removed else Ref(parked, container.id)
     return Replacement(
         new=new,
-        runs=container.running,
+        decision=decision,
         monitor=read_monitor(container),
         before=tuple(before),
         after=tuple(after),
         cleanup=(Remove(container=leftover, cause="its replacement is healthy"),),
     )
+
+
+def order_replacement(container: InspectedContainer, decision: Decision) -> tuple[Order, str]:
+    """Return the order and its reason. Two of a one-shot never run side by side."""
+    if decision.must_end:
+        return "stop-first", "it runs once, and others wait for its end"
+    if container.running:
+        return choose_order(container)
+    return "stop-first", f"{decision.reason}, so it is started" if decision.starts else f"it stays stopped: {decision.reason}"
 
 
 def create_with_networks(new: Ref, made: CreateConfig, cause: str) -> tuple[Create, list[Operation]]:
@@ -133,7 +144,7 @@ def create_spare(observed: StandaloneTarget, container: InspectedContainer, park
 def release_old(container: InspectedContainer, old: Ref, spare: Ref | None, cause: str) -> list[Operation]:
     """Stop the old container, and disable its restart policy so that it stays stopped when the engine restarts.
 
-    The stop comes first: the engine refuses to update a container that is crashing.
+    The stop comes first: the engine refuses to update a container that is crashing. It never updates a dead one.
     """
     operations: list[Operation] = []
     if container.running:
@@ -141,7 +152,7 @@ def release_old(container: InspectedContainer, old: Ref, spare: Ref | None, caus
         if spare:  # rename it last: until then its name shows what remains to be done
             back = (Start(container=spare, cause=RESTORED), Rename(container=spare, name=container.name, cause=RESTORED))
         operations.append(make_stop(container, old, cause, undo=back))
-    if (container.restart_policy.get("Name") or "no") != "no":
+    if (container.restart_policy.get("Name") or "no") != "no" and container.state != "dead":
         undo = (SetRestartPolicy(container=old, policy=container.restart_policy, cause=RESTORED),)
         operations.append(SetRestartPolicy(container=old, policy=NO_RESTART, cause="so that it stays stopped", undo=undo))
     return operations
@@ -165,11 +176,14 @@ def find_unchanged_image(observed: StandaloneTarget, container: InspectedContain
 
 def make_step(replacements: Sequence[Replacement], cause: str) -> Step:
     """Put the replacements side by side: start all of them, watch them together, then let them take over."""
-    watched = [replacement for replacement in replacements if replacement.runs]
     operations = list(put_together([replacement.before for replacement in replacements], cause))
-    if watched:
-        monitor = max(replacement.monitor for replacement in watched)
-        operations.append(Watch(containers=tuple(item.new for item in watched), monitor=monitor, cause=cause))
+    watched = [replacement for replacement in replacements if replacement.decision.starts]
+    kinds = dict.fromkeys((item.decision.must_end, item.decision.may_end) for item in watched)
+    for must_end, may_end in kinds:
+        alike = [item for item in watched if (item.decision.must_end, item.decision.may_end) == (must_end, may_end)]
+        monitor = max(replacement.monitor for replacement in alike)
+        refs = tuple(item.new for item in alike)
+        operations.append(Watch(containers=refs, monitor=monitor, may_end=may_end, must_end=must_end, cause=cause))
     operations += put_together([replacement.after for replacement in replacements], cause)
     return Step(tuple(operations))
 

@@ -1,7 +1,7 @@
 """Plan a redeploy: pull every image, then replace the containers one by one, those that others depend on first."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clusters.engine import names
@@ -9,10 +9,10 @@ from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.operation import Operation
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
-from clusters.engine.standalone.container_operations import refer_to
+from clusters.engine.standalone.container_operations import refer_to, refer_to_current
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
-from clusters.engine.standalone.plan import Change, Pull, StandalonePlan, Start, Step, Stop
+from clusters.engine.standalone.plan import AwaitEnd, Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.recovery import Recovered, recover
 from clusters.engine.standalone.recreate import (
     Replacement,
@@ -24,6 +24,7 @@ from clusters.engine.standalone.recreate import (
 )
 from clusters.engine.standalone.refusals import refuse_untouchable
 from clusters.engine.standalone.rules import read_parallelism, read_pull_policy
+from clusters.engine.standalone.stopped import Decision, awaits_completion, decide, is_left_when_done
 from clusters.engine.tags import refuse_several_repositories, with_tag
 
 DEPENDANT = "it shares a namespace with or is linked to a replaced container"
@@ -56,13 +57,16 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen], intent.tag)
     works = [Work(item, references[item.id], True, f"redeploy of {item.place.service}") for item in chosen]
     works += [Work(item, find_unchanged_image(observed, item), False, DEPENDANT) for item in dependants]
+    works = sort_works(works)
+    decisions = decide_works(works, [item for item in rest if item not in dependants], elsewhere.containers, intent)
     restarts = find_restarts([item.place.service for item in chosen], [item for item in rest if item not in dependants])
-    steps, replacements, changes = plan_steps(observed, sort_works(works), restarts)
+    steps, replacements, changes = plan_steps(observed, works, decisions, restarts)
     missing = [item.name for item in chosen if observed.image_of(item) is None]
     return StandalonePlan(
         title=f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
         subject=subject,
         action="redeploy",
+        waits=tuple(await_one_shots(observed.containers)),
         recovery=(*recovered.operations, *elsewhere.operations),
         pulls=tuple(pulls),
         steps=steps,
@@ -71,14 +75,49 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
         notes=tuple(notes),
         warnings=tuple(f"the image of {name} no longer exists: its defaults are kept as settings" for name in missing),
         changes=changes,
+        target=target,
     )
+
+
+def plan_repair(observed: StandaloneTarget) -> StandalonePlan:
+    """See driver.EngineDriver.plan_repair."""
+    target = observed.target
+    subject = target.name_part(target.service)
+    recovered = recover(observed.containers)
+    elsewhere = recover_elsewhere(observed, recovered.containers)
+    return StandalonePlan(
+        title=f"repair {subject}",
+        subject=subject,
+        action="redeploy",
+        recovery=(*recovered.operations, *elsewhere.operations),
+        leftovers=(*elsewhere.leftovers, *recovered.leftovers),
+        target=target,
+    )
+
+
+def await_one_shots(containers: Sequence[InspectedContainer]) -> Iterator[AwaitEnd]:
+    """Yield a wait for each one-shot that an unfinished redeploy started: a migration is never stopped for another attempt."""
+    for container in containers:
+        is_new = container.temporary is not None and container.temporary.role == "new" and container.runs_now
+        if is_new and is_left_when_done(container) and any(awaits_completion(other, container) for other in containers):
+            yield AwaitEnd(container=refer_to_current(container), cause="it runs once, and others wait for its end")
+
+
+def decide_works(
+    works: Sequence[Work], rest: Iterable[InspectedContainer], elsewhere: Iterable[InspectedContainer], intent: Intent
+) -> dict[str, Decision]:
+    """Return the decisions by container id. A dependant outside of the application stays stopped if it is."""
+    ids = {container.id for container in elsewhere}
+    decisions = decide([work.container for work in works if work.container.id not in ids], rest, intent)
+    foreign = {work.container.id: work.container.running for work in works if work.container.id in ids}
+    return decisions | {key: Decision(starts=running, reason="it was stopped before") for key, running in foreign.items()}
 
 
 def recover_elsewhere(observed: StandaloneTarget, ours: Iterable[InspectedContainer]) -> Recovered:
     """Recover dependants outside of the application: their recreate can be unfinished too."""
     ours = list(ours)
-    bases = {names.base_name(item.engine_name) for item in find_dependants(ours, observed.others)}
-    unfinished = [item for item in observed.others if names.base_name(item.engine_name) in bases]
+    bases = {names.base_name(item.own_name) for item in find_dependants(ours, observed.others)}
+    unfinished = [item for item in observed.others if names.base_name(item.own_name) in bases]
     return recover(unfinished, frozenset().union(*(item.previous_ids for item in ours)))
 
 
@@ -162,7 +201,10 @@ def find_restarts(chosen: Iterable[str], rest: Sequence[InspectedContainer]) -> 
 
 
 def plan_steps(
-    observed: StandaloneTarget, works: Sequence[Work], restarts: dict[str, list[InspectedContainer]]
+    observed: StandaloneTarget,
+    works: Sequence[Work],
+    decisions: Mapping[str, Decision],
+    restarts: dict[str, list[InspectedContainer]],
 ) -> tuple[tuple[Step, ...], list[Replacement], tuple[Change, ...]]:
     successors = Successors()
     steps: list[Step] = []
@@ -173,11 +215,13 @@ def plan_steps(
         size = read_parallelism(of_service[0].container)
         for start in range(0, len(of_service), size):
             batch = of_service[start : start + size]
-            made = [replace_work(observed, work, successors) for work in batch]
+            made = [replace_work(observed, work, successors, decisions[work.container.id]) for work in batch]
             steps.append(make_step(made, batch[0].cause))
             replacements += made
             changes += [
-                Change(service, new.new, work.image) for work, new in zip(batch, made, strict=True) if work.follows_image
+                Change(service, new.new, work.image, "" if new.decision.starts else new.decision.reason)
+                for work, new in zip(batch, made, strict=True)
+                if work.follows_image
             ]
     restarted = {container.id: container for found in restarts.values() for container in found}
     if restarted:
@@ -185,9 +229,15 @@ def plan_steps(
     return tuple(steps), replacements, tuple(changes)
 
 
-def replace_work(observed: StandaloneTarget, work: Work, successors: Successors) -> Replacement:
+def replace_work(observed: StandaloneTarget, work: Work, successors: Successors, decision: Decision) -> Replacement:
     return replace_container(
-        observed, work.container, image=work.image, follows_image=work.follows_image, cause=work.cause, successors=successors
+        observed,
+        work.container,
+        image=work.image,
+        follows_image=work.follows_image,
+        cause=work.cause,
+        successors=successors,
+        decision=decision,
     )
 
 

@@ -62,6 +62,7 @@ def plan_scale(observed: StandaloneTarget, service: str, replicas: int, intent: 
         steps=steps,
         changes=changes,
         replicas=replicas,
+        target=observed.target,
     )
 
 

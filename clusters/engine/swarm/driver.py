@@ -7,7 +7,7 @@ from clusters.engine.swarm.execute import execute_plan as execute
 from clusters.engine.swarm.lifecycle import plan_act, read_losses
 from clusters.engine.swarm.observed import observe_remains
 from clusters.engine.swarm.observed import observe_target as observe
-from clusters.engine.swarm.redeploy import plan_redeploy
+from clusters.engine.swarm.redeploy import plan_redeploy, plan_repair
 from clusters.engine.swarm.scale import plan_scale
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "observe_remains",
     "plan_act",
     "plan_redeploy",
+    "plan_repair",
     "plan_scale",
     "read_losses",
     "takes_back_earlier",

@@ -11,7 +11,9 @@ from clusters.engine.swarm.objects import SwarmNode, SwarmService, SwarmTask, ma
 from clusters.engine.swarm.observed import ServiceLook, list_service_tasks, list_swarm_nodes
 from clusters.engine.swarm.plan import PlannedService
 from clusters.engine.swarm.progress import Judgement, Seen, judge
+from clusters.engine.swarm.rules import FollowLimits
 from clusters.engine.swarm.task_wording import describe_running
+from clusters.engine.wording import describe_moment
 
 POLL_SECONDS = 0.2
 QUIET_POLL_SECONDS = 0.5  # after nothing has moved for a while
@@ -41,6 +43,7 @@ class ServiceRun:
     stack_image_before: str = ""  # in the stack's label before our update
     wakings: int = 0
     shown: tuple[int, int] | None = None  # the progress that was reported last
+    announced_at: float | None = None  # of the last change after which it was reported what is waited for
     previous_force_update: int = field(init=False)  # the ForceUpdate before the update that is followed
 
     def __post_init__(self) -> None:
@@ -57,6 +60,10 @@ class ServiceRun:
     @property
     def has_failed(self) -> bool:
         return bool(self.code)
+
+    @property
+    def limits(self) -> FollowLimits:
+        return self.goal.limits if self.goal else self.planned.limits
 
     @property
     def is_changed_by_others(self) -> bool:
@@ -142,8 +149,20 @@ class Follower:
             self._on_hang(run)
         return judgement
 
+    def _announce(self, run: ServiceRun, now: float) -> None:
+        """Report, once after each change, for what is waited and until when."""
+        if run.announced_at == run.seen.changed_at:
+            return
+        run.announced_at = run.seen.changed_at
+        done, wanted = run.shown or (0, run.look.service.replicas if run.look and run.look.service else 0)
+        until = describe_moment(run.seen.changed_at + run.limits.silent - now)
+        text = f"{done} of {wanted} tasks are ready. Without a change the call gives up at {until} at the latest."
+        self._manager.report("info", "wait", f"Waiting for {run.planned.full_name}: {text}")
+
     def _pause(self, waiting: Sequence[ServiceRun], judgements: Sequence[Judgement]) -> None:
         now = self._manager.now()
         is_quiet = all(now - run.seen.changed_at > QUIET_AFTER_SECONDS for run in waiting)
+        if is_quiet:
+            self._announce(min(waiting, key=lambda run: run.seen.changed_at + run.limits.silent), now)
         settling = [judgement.settles_in for judgement in judgements if judgement.settles_in]
         self._manager.sleep(min([QUIET_POLL_SECONDS if is_quiet else POLL_SECONDS, *settling]))

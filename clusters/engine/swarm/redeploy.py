@@ -48,6 +48,12 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent = FIRST_ATTEMPT, restart
     )
 
 
+def plan_repair(observed: SwarmTarget) -> SwarmPlan:
+    """See driver.EngineDriver.plan_repair."""
+    subject = observed.target.application
+    return SwarmPlan(title=f"repair {subject}", subject=subject, action="redeploy", operations=(), rolls_back=False)
+
+
 def refuse_unredeployable(observed: SwarmTarget) -> None:
     for service in observed.chosen:
         observed.refuse_protected(service)

@@ -95,7 +95,8 @@ def application_redeploy(request: HttpRequest, application_id: int) -> HttpRespo
     require(request, "triggers.add_triggercall", shown)
     form = RedeployForm(shown, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        return start_and_show_call(request, shown, action=Action.REDEPLOY, tag=form.cleaned_data.get("tag", ""))
+        wanted = {"tag": form.cleaned_data.get("tag", ""), "start_stopped": form.cleaned_data.get("start_stopped", False)}
+        return start_and_show_call(request, shown, action=Action.REDEPLOY, **wanted)
     context = {
         "title": f"Redeploy {shown.name}",
         "application": shown,

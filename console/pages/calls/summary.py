@@ -13,8 +13,8 @@ def list_parameters(call: TriggerCall) -> list[str]:
     """Return the request's parameters by their documented names, such as `step=5`; not the secret, which is not stored."""
     if call.container:
         return [f"container={call.container}"]
-    if call.tag:
-        return [f"tag={call.tag}"]
+    if call.tag or call.start_stopped:
+        return [*([f"tag={call.tag}"] if call.tag else []), *(["start_stopped=true"] if call.start_stopped else [])]
     if call.replicas is not None:
         return [f"replicas={call.replicas}"]
     if call.step is None:

@@ -132,6 +132,7 @@ def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
         trigger=previous.trigger,
         container=previous.container,
         tag=previous.tag,
+        start_stopped=bool(previous.start_stopped),
         step=previous.step,
         replicas=previous.replicas,
     )

@@ -336,6 +336,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "container",
         "action",
         "tag",
+        "start_stopped",
         "step",
         "replicas",
         "target_replicas",
@@ -421,6 +422,13 @@ def test_redeploying_to_any_tag(admin, service, published):
     response = admin.post(f"/api/v1/applications/{service.application_id}/redeploy/", {"tag": "2.0"})
     assert (response.status_code, response.json()["tag"]) == (202, "2.0")
     assert TriggerCall.objects.get().tag == "2.0"
+
+
+def test_redeploying_what_was_stopped_too(admin, service, published):
+    path = f"/api/v1/applications/{service.application_id}/redeploy/"
+    response = admin.post(path, {"start_stopped": True}, format="json")
+    assert (response.status_code, response.json()["start_stopped"]) == (202, True)
+    assert admin.post(path, {"start_stopped": "perhaps"}, format="json").status_code == 400
 
 
 @pytest.mark.parametrize("value", ["", "a b", "t" * 129, None, ["2"]])

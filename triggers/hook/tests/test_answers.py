@@ -89,6 +89,17 @@ def test_the_status_url_can_wait_too(client, monkeypatch):
     assert (response.status_code, response.json()["state"]) == (200, "succeeded")
 
 
+def test_the_status_url_says_for_what_a_running_call_waits_and_until_when(client, monkeypatch):
+    text = "Waiting until 2026-11-30 15:04:05 UTC at the latest for the health check of web-1."
+    call = TriggerCallFactory(state=CallState.RUNNING, message=text)
+    monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_, **__: None)
+    parameters = {"secret": call.trigger.secret}
+    assert client.get(f"/hook/calls/{call.pk}", query_params=parameters).json()["message"] == text
+    response = client.get(f"/hook/calls/{call.pk}", query_params={**parameters, "wait": "5"})
+    expected = f"Not finished after 5 s. {text} The call continues; get its outcome from statusUrl."
+    assert (response.status_code, response.json()["message"]) == (504, expected)
+
+
 def test_more_waiters_than_threads_are_not_held(client, monkeypatch):
     monkeypatch.setattr(answers, "waiters", waiting.CallWaiters(limit=0))
     response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})

@@ -106,14 +106,20 @@ start hello
 """
         )
 
-    @pytest.mark.parametrize("condition", ["service_healthy", "service_completed_successfully"])
-    def test_a_container_waits_for_anothers_health_or_completion_if_it_depends_on_it(self, condition):
+    @pytest.mark.parametrize(
+        ("condition", "wait"),
+        [
+            ("service_healthy", "watch hello_web_1 until healthy, or for 5 s"),
+            ("service_completed_successfully", "wait until hello_web_1 ends with success"),
+        ],
+    )
+    def test_a_container_waits_for_anothers_health_or_completion_if_it_depends_on_it(self, condition, wait):
         assert (
             text("start", web(1, **STOPPED), worker(f"web:{condition}:true", **STOPPED))
-            == """\
+            == f"""\
 start hello
 1. start hello_web_1 (start of hello)
-2. watch hello_web_1 until healthy, or for 5 s (the next containers wait for it)
+2. {wait} (the next containers wait for it)
 3. start hello_worker_1 (start of hello)
 4. watch hello_worker_1 until healthy, or for 5 s (start of hello)
 """

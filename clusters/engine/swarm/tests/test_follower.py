@@ -1,3 +1,5 @@
+import re
+
 from clusters.engine.driver import Target
 from clusters.engine.swarm import follower, manager
 from clusters.engine.swarm.tests.executing import run
@@ -36,3 +38,19 @@ def test_slow_looks_continue_until_they_have_seen_the_monitor_period(fake, monke
     fake.before_request = answer
     assert run(fake, Target("shop", "stack", "web")).outcome.state == "succeeded"
     assert answered[-1] - 0.25 - answered[0] >= 1
+
+
+def test_when_nothing_changes_the_call_says_for_what_it_waits_and_until_when(fake, monkeypatch):
+    monkeypatch.setattr(manager, "time", SlowClock())
+    monkeypatch.setattr(follower, "QUIET_POLL_SECONDS", 1.0)
+    monkeypatch.setattr(follower, "POLL_SECONDS", 1.0)
+    for hostname in ("manager1", "worker1", "worker2"):
+        fake.swarm.set_node(hostname, availability="drain")
+    drive = run(fake, Target("shop", "stack", "web"))
+    assert drive.outcome.state == "failed"
+    waits = [text for _, operation, text in drive.events if operation == "wait"]
+    assert waits
+    moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    form = rf"Waiting for shop_web: 0 of 2 tasks are ready. Without a change the call gives up at {moment} at the latest\."
+    assert [text for text in waits if not re.fullmatch(form, text)] == []
+    assert len(waits) < 4

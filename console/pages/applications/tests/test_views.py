@@ -81,6 +81,19 @@ class TestCallsFromThePages:
         ServiceFactory(application=fleet.application, image="other:1")
         assert 'name="tag"' not in text_of(reader.get(f"/applications/{fleet.application.pk}/redeploy/"))
 
+    def test_a_redeploy_can_start_what_was_stopped_here_and_run_again_keeps_that(self, reader, fleet):
+        address = f"/applications/{fleet.application.pk}/redeploy/"
+        assert 'name="start_stopped"' not in text_of(reader.get(address))
+        fleet.application.left_stopped = {"shop-web-1": {"id": "1"}}
+        fleet.application.save()
+        assert 'name="start_stopped"' in text_of(reader.get(address))
+        response = reader.post(address, {"start_stopped": "on"}, follow=True)
+        assert "<code><bdi>start_stopped=true</bdi></code>" in text_of(response)
+        reader.post(f"/calls/{console_call().pk}/again/")
+        reader.post(address, {})
+        asked = TriggerCall.objects.filter(source="console").order_by("queued_at")
+        assert [(call.start_stopped, call.state) for call in asked] == [(True, "queued"), (True, "coalesced"), (None, "queued")]
+
     def test_run_again_asks_for_the_same_once_more(self, reader, fleet):
         first = TriggerCall.objects.create(
             application=fleet.application,

@@ -29,6 +29,13 @@ class TestCallPage:
     def test_it_opens_with_one_sentence(self, reader, fleet):
         assert reader.get(f"/calls/{fleet.call.pk}/").context["summary"] == "Failed after 2.0 s: Nothing was touched."
 
+    def test_a_running_call_says_for_what_it_waits_and_until_when(self, reader, fleet):
+        text = "Waiting until 2026-11-30 15:04:05 UTC at the latest for the health check of web-1."
+        TriggerCall.objects.filter(pk=fleet.call.pk).update(state=CallState.RUNNING, completed_at=None, message=text)
+        response = reader.get(f"/calls/{fleet.call.pk}/")
+        assert response.context["summary"].startswith("Running for ")
+        assert response.context["summary"].endswith(f": {text}")
+
     def test_a_rejected_call_says_how_many_were_counted_on_it_on_every_page(self, reader, fleet):
         more = {"repeated": 412, "repeated_at": timezone.now(), "message": "This trigger is disabled.", "reason": "disabled"}
         call = TriggerCallFactory(trigger=fleet.trigger, state=CallState.REJECTED, **more)
