@@ -24,6 +24,8 @@ from console.telemetry import views as probe_views
 
 register_converter(lifecycle_views.ActConverter, "act")
 
+handler404 = "triggers.hook.views.answer_unknown_address"
+
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
 admin.site.enable_nav_sidebar = False  # the console's own navigation is there

@@ -29,7 +29,7 @@ def build_environ(scope: Mapping[str, Any], body: IO[bytes], length: int | None)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        "PATH_INFO": DOUBLED_SLASHES.sub(LINKS_PREFIX, unquote_to_bytes(scope["raw_path"]).decode("latin-1")),
+        "PATH_INFO": repair_path(unquote_to_bytes(scope["raw_path"]).decode("latin-1")),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": "HTTP/1.0" if scope["http_version"] == "1" else "HTTP/1.1",
         "SERVER_NAME": scope["server"][0],
@@ -58,6 +58,12 @@ def build_environ(scope: Mapping[str, Any], body: IO[bytes], length: int | None)
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ["CONTENT_LENGTH"] = str(length)
     return environ
+
+
+def repair_path(path: str) -> str:
+    """Return the path; that of a link without doubled slashes, and without the blanks and line ends that were pasted with it."""
+    repaired = DOUBLED_SLASHES.sub(LINKS_PREFIX, path)
+    return repaired.rstrip(" \t\r\n") if repaired.startswith(LINKS_PREFIX) else path
 
 
 def drop_unusual_charset(content_type: str) -> str:

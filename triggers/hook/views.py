@@ -7,7 +7,8 @@ from typing import Any
 import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import page_not_found
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
@@ -48,6 +49,7 @@ log = structlog.get_logger("windlass.hook")
 EVENT_HEADERS = ("X-GitHub-Event", "X-Gitea-Event", "X-Forgejo-Event")
 RETRY_DATABASE_SECONDS = 5
 QUERY_FIELDS = 64
+LINKS_PREFIX = "/hook/"
 
 
 class AlwaysJSON(BaseContentNegotiation):
@@ -67,15 +69,6 @@ class WrongMethod(CallRefused):
 
     def __init__(self, method: str) -> None:
         super().__init__(f"{method} does nothing here; call the link with GET or POST.")
-
-
-class NoSuchLink(CallRefused):
-    """An address that no link has."""
-
-    status, code = 404, "no_such_link"
-
-    def __init__(self) -> None:
-        super().__init__("No link has this address. Copy the link from the console again.")
 
 
 class HookView(APIView):
@@ -127,15 +120,6 @@ class HookView(APIView):
         return answer(500, self.failed)
 
 
-class NoHook(HookView):
-    """Every other address under `/hook/`."""
-
-    http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise NoSuchLink
-
-
 class TriggerHook(HookView):
     """`/hook/trigger?triggerUrl=…&secret=…`: GET, POST and PUT act; HEAD and OPTIONS never do, nor does a GET that is not meant
     as a call (triggers.hook.safe_get, triggers.hook.link_page)."""
@@ -171,16 +155,8 @@ class CallHook(HookView):
     http_method_names = ["get"]
     database_away = "The database does not answer. Try again later."
 
-    def get(self, request: Request, call_id: str) -> Response:
-        return answer_with_call_state(request._request, read_call_id(call_id))
-
-
-def read_call_id(text: str) -> uuid.UUID:
-    """Raises NoSuchLink."""
-    try:
-        return uuid.UUID(repair_value(text))
-    except ValueError as error:
-        raise NoSuchLink from error
+    def get(self, request: Request, call_id: uuid.UUID) -> Response:
+        return answer_with_call_state(request._request, call_id)
 
 
 def answer_with_call_state(http: HttpRequest, call_id: uuid.UUID) -> Response:
@@ -284,3 +260,11 @@ def read_tag(trigger: Trigger, parameters: Parameters) -> str:
     if tag and trigger.action != Action.REDEPLOY:
         raise InvalidParameter("tag", "This link scales; only a redeploy can change the tag.")
     return tag
+
+
+def answer_unknown_address(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler for 404: in JSON for every address of links."""
+    if request.path_info.startswith(LINKS_PREFIX):
+        message = "No link has this address. Copy the link from the console again."
+        return JsonResponse({"code": "404", "message": message, "requestId": None}, status=404)
+    return page_not_found(request, exception)

@@ -79,8 +79,11 @@ def test_the_answers_head_is_kept_for_asgi():
         ("//hook/trigger", "/hook/trigger"),
         ("/hook//trigger", "/hook/trigger"),
         ("//login/", "//login/"),
+        ("/hook/calls/1%0A", "/hook/calls/1"),
+        ("/hook/registry/abc%20%0D%0A", "/hook/registry/abc"),
+        ("/login%20", "/login "),
         ("/hook", "/hook"),
     ],
 )
-def test_doubled_slashes_of_links_are_one(path, read):
+def test_the_path_of_a_link_is_repaired(path, read):
     assert environ_of(path=path)["PATH_INFO"] == read

@@ -455,8 +455,7 @@ def test_half_a_character_is_a_400_that_names_the_parameter(client, name):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *itertools.product(["get", "post", "delete"], ["/hook/", "/hook/nothing", "/hook/registry/", "/hook/trigger/more"]),
-        ("get", "/hook/calls/xyz"),
+        *itertools.product(["get", "post", "delete"], ["/hook/", "/hook/nothing", "/hook/calls/xyz", "/hook/trigger/more"]),
     ],
 )
 def test_every_other_address_of_links_is_a_404_in_json(client, path, method):
@@ -487,5 +486,5 @@ def test_a_status_address_with_blanks_around_its_values_is_the_same(client, blan
     call = TriggerCallFactory()
     address = client.get(PATH, query_params=link_parameters(call.trigger)).json()["statusUrl"].removeprefix("http://testserver")
     path, _, token = address.partition("?")
-    for one in (f"{path}{blank}?{token}", f"{path}?{token}{blank}", f"{path}?{token}&wait=1{blank}"):
+    for one in (f"{path}?{token}{blank}", f"{path}?{token}&wait=1{blank}"):
         assert client.get(one).json()["requestId"] == path.rpartition("/")[2], one
