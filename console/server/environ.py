@@ -61,7 +61,7 @@ def build_environ(scope: Mapping[str, Any], body: IO[bytes], length: int | None)
 
 
 def repair_path(path: str) -> str:
-    """Return the path; that of a link without doubled slashes, and without the blanks and line ends that were pasted with it."""
+    """Return the path; that of a link without doubled slashes, and without blanks and line ends at its end."""
     repaired = DOUBLED_SLASHES.sub(LINKS_PREFIX, path)
     return repaired.rstrip(" \t\r\n") if repaired.startswith(LINKS_PREFIX) else path
 
