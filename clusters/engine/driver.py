@@ -31,11 +31,15 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True)
 class Target:
-    """The target of a call, by names. `source` is an Application.Source; an empty `service` means all services."""
+    """The target of a call, by names. `source` is an Application.Source; an empty `service` means all services.
+
+    `state_only`: an observation needs the state alone, and not what only a recreate or a clone has to know.
+    """
 
     application: str
     source: str
     service: str = ""
+    state_only: bool = False
 
     def name_part(self, service: str) -> str:
         """Return `shop/web`, or the name alone for the whole application or an application that is one lone service."""

@@ -34,6 +34,7 @@ ORDER_LABEL = "windlass.update.order"
 MONITOR_LABEL = "windlass.update.monitor"
 PARALLELISM_LABEL = "windlass.update.parallelism"
 PULL_LABEL = "windlass.update.pull"
+FILES_LABEL = "windlass.update.files"
 
 TEMPORARY_NAME = re.compile(r"(?P<base>.+)\.windlass-(?P<role>new|old|gone)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL)
 CONTAINER_ID_IN_PATH = re.compile(r"/(?:docker|containers|docker-|cri-containerd-)[/-]?([0-9a-f]{64})")

@@ -11,10 +11,12 @@ from typing import Any
 import docker
 import pytest
 
+from clusters.engine.connection.file_requests import StoredFile
 from clusters.engine.driver import Driver, Plan
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
+from clusters.engine.standalone.copied_files import parse_time
 from tests.harness.driving import Drive, no_check, observe, redeploy_with, scale_with
 from tests.harness.engine import PrivateEngine
 from tests.harness.interruption import Countdown, Killed, MortalClient, kill_after, revive
@@ -36,6 +38,7 @@ class Case:
     running: bool = True
     sidecar: bool = False
     static: bool = False
+    files: bool = False
 
     def arrange(self) -> FakeEngine:
         fake = FakeEngine()
@@ -51,16 +54,24 @@ class Case:
         return fake
 
     def _run(self, fake: FakeEngine, service: str, number: int) -> None:
+        name = f"shop-{service}-{number}"
         address = {"IPAMConfig": {"IPv4Address": f"10.9.8.{100 + number}"}} if self.static else {}
         fake.run(
-            f"shop-{service}-{number}",
+            name,
             IMAGE,
-            start=self.running,
+            start=False,
             Labels=labels(service, number) | self.labels,
             HostConfig={"NetworkMode": "shop_default", **copy.deepcopy(self.host_config)},
             NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": [service], **address}}},
             **self.config,
         )
+        if self.files:
+            moment = int(parse_time(fake.inspect_container(name)["Created"]))
+            fake.write_files(name, [StoredFile("/etc/app.conf", "file", 0o444, (0, 0), content=name.encode())], moment)
+        if self.running:
+            fake.start_container(name)
+        if self.files:
+            fake.write_file(name, "/var/log/app.log")
 
 
 def labels(service: str, number: int) -> dict[str, str]:
@@ -82,6 +93,9 @@ CASES = {
     "stopped": Case(running=False, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
     "with a sidecar": Case(count=1, sidecar=True),
     "with a sidecar, stop-first": Case(count=1, sidecar=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
+    "with copied files": Case(files=True),
+    "with copied files, stop-first": Case(files=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
+    "with copied files, removes itself": Case(files=True, host_config={"AutoRemove": True, "Binds": ["shop_data:/data"]}),
     "side by side": Case(count=3, labels={"windlass.update.parallelism": "2"}),
 }
 
@@ -92,6 +106,8 @@ def picture(fake: FakeEngine) -> set[str]:
     lines = {f"volume {volume}" for volume in fake.volumes}
     for container in fake.containers.values():
         name, host_config = container["Name"], container["HostConfig"]
+        files = fake.files.get(container["Id"], {}).values()
+        lines |= {f"{name} has {file.stored}" for file in files if not file.stored.path.startswith("/var/log")}
         kind, _, parent = host_config["NetworkMode"].partition(":")
         lines.add(f"{name} is {container['State']['Status']}")
         lines.add(f"{name} network {kind}:{names.get(parent, parent)}")
@@ -183,7 +199,7 @@ def test_start_first_redeploy_never_runs_fewer_containers_even_after_a_death(nam
 
 def copy_engine(fake: FakeEngine) -> FakeEngine:
     other = FakeEngine()
-    for name in ("containers", "images", "networks", "volumes", "registry"):
+    for name in ("containers", "images", "networks", "volumes", "registry", "files"):
         setattr(other, name, copy.deepcopy(getattr(fake, name)))
     other._serial = fake._serial
     return other

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from clusters.engine.connection.credentials import CredentialSource, PullCredentials, choose_credentials, no_credentials
 from clusters.engine.connection.endpoint import EngineEndpoint
@@ -12,6 +13,9 @@ from clusters.engine.errors import EngineError, EngineUnreachable, NotManager, S
 from clusters.engine.fakes.fake_containers import Json, find_command, list_ports, make_id
 from clusters.engine.fakes.fake_logs import FakeLine
 from clusters.engine.fakes.fake_swarm import FakeSwarm
+
+if TYPE_CHECKING:
+    from clusters.engine.fakes.fake_file_requests import FakeFile
 
 RUNS = ["/bin/serve"]
 PREDEFINED_NETWORKS = ("bridge", "host", "none")
@@ -27,6 +31,8 @@ class FakeState:
         self.images: dict[str, Json] = {}
         self.networks: dict[str, Json] = {name: {"Name": name, "Id": make_id(name)} for name in PREDEFINED_NETWORKS}
         self.volumes: set[str] = set()
+        self.files: dict[str, dict[str, FakeFile]] = {}  # by container id and path: what differs from the image
+        self.missing_paths: set[str] = set()  # of the engine's host
         self.loners: set[str] = set()  # as in EngineClient
         self.registry: dict[str, str | EngineError] = {}  # by reference: an image id, or the error that a pull raises
         self.private: dict[str, str] = {}  # by registry host: the "user:password" that it requires

@@ -7,19 +7,23 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
-from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
+from clusters.engine.errors import EngineError, EngineRefused, PlanRefused, PullFailed, TargetMissing
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.operation import Operation
+from clusters.engine.platforms import differ, read_platform
 from clusters.engine.references import share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
+from clusters.engine.standalone.copied_files import MOST_BYTES, parse_time
 from clusters.engine.standalone.health import NotHealthy, Watched, watch_containers
 from clusters.engine.standalone.observed import RUNNING_STATES
 from clusters.engine.standalone.plan import (
     Connect,
+    CopyFiles,
     Create,
     Disconnect,
     Pull,
     Ref,
+    Refuse,
     Remove,
     RemoveNetwork,
     RemoveVolume,
@@ -51,6 +55,7 @@ class OperationHandler:
         self._lanes = lanes
         self._ids: dict[str, str] = {}  # of the created containers, by the names under which they were created
         self.image_ids: dict[str, str] = {}
+        self._pulled: dict[tuple[str, str], str] = {}  # image ids by reference and platform
         self.remarks: list[str] = []
 
     def perform(self, client: "EngineClient", operation: Operation) -> None:
@@ -81,6 +86,8 @@ class OperationHandler:
         match operation:
             case Pull():
                 self._pull(client, operation)
+            case Refuse():
+                raise PlanRefused(operation.cause, code=operation.code)
             case Create():
                 self._create(client, operation, is_repeated)
             case Connect():
@@ -88,6 +95,8 @@ class OperationHandler:
             case Disconnect():
                 with suppress(TargetMissing):
                     client.disconnect_network(operation.network, self.find_id(operation.container))
+            case CopyFiles():
+                copy_files(client, operation, self.find_id(operation.source), self.find_id(operation.container))
             case Start():
                 client.start_container(self.find_id(operation.container))
             case Stop():
@@ -112,13 +121,17 @@ class OperationHandler:
     def _pull(self, client: "EngineClient", operation: Pull) -> None:
         before = find_image(client, operation.reference)
         try:
-            client.pull_image(operation.reference, on_progress=lambda: self._lanes.pause(0))
+            client.pull_image(operation.reference, on_progress=lambda: self._lanes.pause(0), platform=operation.platform)
         except PullFailed as error:
             if not (operation.optional and error.code in {"pull_not_found", "pull_unauthorized"}):
                 raise
             self._lanes.report("warning", "pull", f"{error.message} The image on this engine is used instead.")
             return
         after = client.inspect_image(operation.reference)
+        if differ(operation.expected, read_platform(after)):
+            what = f"its registry has it for {read_platform(after)}, and the container runs {operation.expected}"
+            raise PullFailed(f"{operation.reference} could not be pulled: {what}.")
+        self._pulled[operation.reference, operation.expected] = after["Id"]
         same = before and (before["Id"] == after["Id"] or share_digest(before["RepoDigests"] or [], after["RepoDigests"] or []))
         news = "is unchanged" if same else "is newer"
         self._lanes.report("info", "pull", f"{operation.reference} {news}: {shorten_image_id(after['Id'])}")
@@ -127,18 +140,31 @@ class OperationHandler:
         config = deepcopy(dict(operation.config))
         for mode, parent in operation.joins:
             config["HostConfig"][mode] = f"container:{self.find_id(parent)}"
+        if operation.platform:
+            self._choose_image(client, operation, config)
         if operation.follows_image:
             config["Labels"][names.COMPOSE_IMAGE_LABEL] = client.inspect_image(config["Image"])["Id"]
         try:
-            self._ids[operation.name] = client.create_container(operation.name, config)
+            self._ids[operation.name] = client.create_container(operation.name, config, operation.platform)
         except EngineRefused as error:
             if not (is_repeated and error.code == "conflict"):
                 raise
             self._ids[operation.name] = client.inspect_container(operation.name)["Id"]
 
+    def _choose_image(self, client: "EngineClient", operation: Create, config: dict[str, Any]) -> None:
+        """Create from the id of what was pulled for this platform, if the reference means another one by now."""
+        reference = config["Image"]
+        if not differ(operation.platform, read_platform(client.inspect_image(reference))):
+            return
+        pulled = self._pulled.get((reference, operation.platform))
+        if pulled is None:
+            raise EngineRefused(f"{reference} is not on this engine for {operation.platform}.")
+        config["Image"], config["Labels"][names.REFERENCE_LABEL] = pulled, reference
+
     def _connect(self, client: "EngineClient", operation: Connect, is_repeated: bool) -> None:
         try:
-            client.connect_network(operation.network, self.find_id(operation.container), operation.endpoint)
+            network = operation.endpoint.get("NetworkID") or operation.network
+            client.connect_network(network, self.find_id(operation.container), operation.endpoint)
         except EngineRefused as error:
             if not (is_repeated and "already exists" in error.message):
                 raise
@@ -229,6 +255,16 @@ class OperationHandler:
                 if attempt == POLICY_ATTEMPTS - 1:
                     raise
                 self._lanes.pause(0.2)
+
+
+def copy_files(client: "EngineClient", operation: CopyFiles, source: str, target: str) -> None:
+    """Copy with the time of the target's creation, as Compose does, so that the next redeploy finds the files again."""
+    left, files = MOST_BYTES, []
+    for path in (*operation.folders, *operation.paths):
+        files.append(client.read_file(source, path, left))
+        left -= len(files[-1].content)
+    created = parse_time(str(client.inspect_container(target)["Created"]))
+    client.write_files(target, files, int(created))
 
 
 def find_image(client: "EngineClient", reference: str) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapsho
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
+    from clusters.engine.standalone.copied_files import CopiedFiles
 
 RUNNING_STATES = {"running", "paused", "restarting"}
 GONE_STATES = {"removing", "dead"}
@@ -167,6 +168,11 @@ class InspectedContainer:
         for link in self.host_config.get("Links") or []:
             yield str(link).split(":", 1)[0].lstrip("/")
 
+    def volume_lenders(self) -> Iterator[str]:
+        """Yield the names and short ids of containers whose volumes it mounts (VolumesFrom)."""
+        for entry in self.host_config.get("VolumesFrom") or []:
+            yield shorten_id(str(entry).partition(":")[0])
+
     @property
     def keys(self) -> frozenset[str]:
         """The names and ids by which others can refer to it, see joined_containers."""
@@ -200,12 +206,25 @@ def make_container(details: dict[str, Any]) -> InspectedContainer | None:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A container of the engine as its list shows it, whoever it belongs to."""
+
+    id: str
+    name: str
+    runs: bool
+
+
+@dataclass(frozen=True)
 class StandaloneTarget:
     """Implements driver.Observation.
 
     `containers`: those of the application, of all services. `others`: the engine's other containers. `images`: by id and by
     reference. `networks`: a Compose project's own, names by ids; only observe_remains reads them. `services`: the containers by
-    service, also temporary ones; services are sorted by name, containers by number.
+    service, also temporary ones; services are sorted by name, containers by number. `neighbours`: every container of the
+    engine, or None where that is not known.
+
+    `surroundings.observe` adds what only a recreate or a clone needs: `copied` and `missing_binds` (paths of the host that no
+    longer exist), by container id; `ambiguous_networks`, the names that several networks have; `platform`, the engine's own.
     """
 
     target: Target
@@ -215,6 +234,11 @@ class StandaloneTarget:
     images: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     taken_names: frozenset[str] = frozenset()
     networks: Mapping[str, str] = field(default_factory=dict)
+    neighbours: tuple[Neighbour, ...] | None = None
+    copied: "Mapping[str, CopiedFiles]" = field(default_factory=dict)
+    missing_binds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ambiguous_networks: frozenset[str] = frozenset()
+    platform: str = ""
     services: dict[str, list[InspectedContainer]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -322,7 +346,12 @@ def observe_entries(
         others=tuple(others),
         images=dict(inspect_images(client, related)),
         taken_names=frozenset(read_taken_names(entries)),
+        neighbours=tuple(read_neighbour(entry) for entry in entries),
     )
+
+
+def read_neighbour(entry: Mapping[str, Any]) -> Neighbour:
+    return Neighbour(str(entry["Id"]), read_own_name(entry), entry.get("State") in RUNNING_STATES)
 
 
 def inspect_container(client: "EngineClient", container: str) -> InspectedContainer | None:

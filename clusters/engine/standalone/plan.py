@@ -6,6 +6,7 @@ from typing import Any
 
 from clusters.engine.names import base_name
 from clusters.engine.operation import Operation
+from clusters.engine.wording import cut
 
 
 @dataclass(frozen=True)
@@ -21,21 +22,39 @@ class Ref:
 
 @dataclass(frozen=True, kw_only=True)
 class Pull(Operation):
-    """`optional`: the image exists on this engine, so a registry that does not have it is not an error."""
+    """`optional`: the image exists on this engine, so a registry that does not have it is not an error.
+
+    `platform`: request this one; empty for the engine's own. `expected`: the platform that the image must have, if known.
+    """
 
     word = "pull"
     reference: str
     optional: bool = False
+    platform: str = ""
+    expected: str = ""
 
     def describe(self) -> str:
-        return f"pull {self.reference}{' if a registry has it' if self.optional else ''}"
+        platform = f" for {self.platform}" if self.platform else ""
+        return f"pull {self.reference}{platform}{' if a registry has it' if self.optional else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refuse(Operation):
+    """End the plan after its recovery: what an earlier one left is repaired although this one cannot be done."""
+
+    word = "plan"
+    code: str
+
+    def describe(self) -> str:
+        return "nothing else is done"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Create(Operation):
     """`joins`: HostConfig modes that become `container:<id>` of a container that the plan creates earlier.
 
-    `follows_image`: set Compose's image label to the id of the image that the container is created from.
+    `follows_image`: set Compose's image label to the id of the image that the container is created from. `platform`: the one
+    that the image must have, where the reference can mean another one.
     """
 
     word = "create"
@@ -43,6 +62,7 @@ class Create(Operation):
     config: Mapping[str, Any] = field(repr=False)
     joins: tuple[tuple[str, Ref], ...] = ()
     follows_image: bool = False
+    platform: str = ""
 
     def describe(self) -> str:
         return f"create {self.name} from {self.config['Image']}"
@@ -67,6 +87,22 @@ class Disconnect(Operation):
 
     def describe(self) -> str:
         return f"disconnect {self.container} from {self.network}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyFiles(Operation):
+    """Copy `paths` from another container, and `folders` above them where they are missing, with owner and mode."""
+
+    word = "copy"
+    container: Ref
+    source: Ref
+    paths: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        shown = ", ".join(cut(path) for path in self.paths[:5])
+        more = f" and {len(self.paths) - 5} more" if len(self.paths) > 5 else ""
+        return f"copy {shown}{more} from {self.source} into {self.container}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +259,7 @@ class StandalonePlan:
     subject: str
     action: str
     recovery: tuple[Operation, ...] = ()
-    pulls: tuple[Pull, ...] = ()
+    pulls: tuple[Pull | Refuse, ...] = ()
     steps: tuple[Step, ...] = ()
     cleanup: tuple[Operation, ...] = ()
     leftovers: tuple[Operation, ...] = ()

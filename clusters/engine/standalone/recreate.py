@@ -7,9 +7,18 @@ from clusters.engine import names
 from clusters.engine.operation import Operation
 from clusters.engine.standalone.container_operations import make_stop, refer_to
 from clusters.engine.standalone.create_config import CreateConfig, make_create_config
-from clusters.engine.standalone.observed import CONTAINER_MODES, InspectedContainer, StandaloneTarget, read_joined, shorten_id
+from clusters.engine.standalone.joined import (
+    Reference,
+    find_lost,
+    find_neighbour,
+    find_stand_in,
+    is_detached,
+    list_references,
+)
+from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, shorten_id
 from clusters.engine.standalone.plan import (
     Connect,
+    CopyFiles,
     Create,
     Disconnect,
     Ref,
@@ -41,9 +50,30 @@ class Successors:
     def add(self, old: InspectedContainer, new: Ref) -> None:
         self.found.update(dict.fromkeys(old.keys, new))
 
-    def find_joins(self, container: InspectedContainer) -> tuple[tuple[str, Ref], ...]:
-        joined = ((mode, read_joined(container.host_config.get(mode))) for mode in CONTAINER_MODES)
-        return tuple((mode, self.found[shorten_id(key)]) for mode, key in joined if key and shorten_id(key) in self.found)
+    def find_joins(self, observed: StandaloneTarget, container: InspectedContainer) -> tuple[tuple[str, Ref], ...]:
+        """Return, by HostConfig entry, whose namespace the container's successor joins where that is another one than now."""
+        joins = [(item.mode, self.found[shorten_id(item.key)]) for item in list_references(container) if self._has(item)]
+        lost = [item for item in find_lost(observed, container, self.found) if item.mode]
+        stand_in = find_stand_in(observed, container) if lost else None
+        if stand_in:
+            joins += [(item.mode, self.found.get(stand_in.short_id, refer_to(stand_in))) for item in lost]
+        return tuple(joins)
+
+    def _has(self, reference: Reference) -> bool:
+        return bool(reference.mode) and shorten_id(reference.key) in self.found
+
+    def find_lenders(self, observed: StandaloneTarget, container: InspectedContainer) -> list[str]:
+        """Return VolumesFrom by the names that its containers have at the creation; nothing if one no longer exists."""
+        found = []
+        for entry in container.host_config.get("VolumesFrom") or []:
+            key, colon, mode = str(entry).partition(":")
+            if new := self.found.get(shorten_id(key)):
+                found.append(f"{names.base_name(new.name)}{colon}{mode}")
+            elif observed.neighbours is None or find_neighbour(observed, key):
+                found.append(str(entry))
+            else:
+                return []
+        return found
 
 
 @dataclass(frozen=True)
@@ -70,14 +100,17 @@ def replace_container(
     follows_image: bool,
     cause: str,
     successors: Successors,
+    platform: str = "",
 ) -> Replacement:
     """`follows_image`: the new container can have another image than the old one, which Compose's label has to name."""
     old, new = refer_to(container), Ref(str(names.TemporaryName(container.name, "new", container.short_id, container.running)))
     parked = str(names.TemporaryName(container.name, "old", container.short_id, container.running))
     order, reason = choose_order(container) if container.running else ("stop-first", "it is stopped and stays stopped")
+    if container.running and is_detached(observed, container, successors.found):
+        order, reason = "start-first", "the container whose namespace it uses no longer exists"
     cause = f"{cause}; {order}: {reason}"
-    made = make_create_config(container, observed.image_of(container), image=image, api_version=observed.api_version)
-    joins = successors.find_joins(container)
+    made = make_config(observed, container, successors, image)
+    joins = successors.find_joins(observed, container)
     successors.add(container, new)
     is_auto_removed = container.auto_remove and container.running
 
@@ -85,9 +118,11 @@ def replace_container(
     create = replace(
         create,
         joins=joins,
+        platform=platform,
         follows_image=follows_image and names.COMPOSE_IMAGE_LABEL in container.labels,
         undo=(Remove(container=new, volumes=container.owns_anonymous_volumes, cause=NOT_HEALTHY),),
     )
+    connects += copy_carried_files(observed, container, new)
     spare = create_spare(observed, container, parked) if is_auto_removed else ()
     start = [Start(container=new, cause=cause, undo=(Stop(container=new, grace=container.grace, cause=NOT_HEALTHY),))]
     release = release_old(container, old, Ref(parked) if is_auto_removed else None, cause)
@@ -110,11 +145,34 @@ def replace_container(
     )
 
 
+def make_config(
+    observed: StandaloneTarget, container: InspectedContainer, successors: Successors, image: str, as_clone: bool = False
+) -> CreateConfig:
+    return make_create_config(
+        container,
+        observed.image_of(container),
+        image=image,
+        api_version=observed.api_version,
+        as_clone=as_clone,
+        ambiguous_networks=observed.ambiguous_networks,
+        volumes_from=successors.find_lenders(observed, container),
+    )
+
+
 def create_with_networks(new: Ref, made: CreateConfig, cause: str) -> tuple[Create, list[Operation]]:
     """Return the creation, without a rollback yet, and the operations that complete the container's networks."""
     leaves = [Disconnect(container=new, network=network, cause="the old container left it too") for network in made.disconnects]
     connects = [Connect(container=new, network=name, endpoint=endpoint, cause=cause) for name, endpoint in made.connects]
     return Create(name=new.name, config=made.body, cause=cause), [*leaves, *connects]
+
+
+def copy_carried_files(observed: StandaloneTarget, container: InspectedContainer, new: Ref) -> list[Operation]:
+    """Copy what was copied into the container before its start. The container itself still exists then, in every order."""
+    copied = observed.copied.get(container.id)
+    if not copied or not copied.paths:
+        return []
+    cause = "it was copied in before the start, and no setting names it"
+    return [CopyFiles(container=new, source=refer_to(container), paths=copied.paths, folders=copied.folders, cause=cause)]
 
 
 def create_spare(observed: StandaloneTarget, container: InspectedContainer, parked: str) -> list[Operation]:
@@ -124,10 +182,11 @@ def create_spare(observed: StandaloneTarget, container: InspectedContainer, park
     """
     spare, cause = Ref(parked), "for a rollback: the engine removes the old container when it stops"
     image = find_unchanged_image(observed, container)
-    made = make_create_config(container, observed.image_of(container), image=image, api_version=observed.api_version)
+    made = make_config(observed, container, Successors(), image)
     undo = (Remove(container=spare, unless_running=True, cause="it was not needed"),)
     create, connects = create_with_networks(spare, made, cause)
-    return [replace(create, undo=undo), *connects]
+    create = replace(create, joins=Successors().find_joins(observed, container), undo=undo)
+    return [create, *connects, *copy_carried_files(observed, container, spare)]
 
 
 def release_old(container: InspectedContainer, old: Ref, spare: Ref | None, cause: str) -> list[Operation]:

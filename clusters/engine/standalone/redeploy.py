@@ -1,16 +1,18 @@
 """Plan a redeploy: pull every image, then replace the containers one by one, those that others depend on first."""
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from clusters.engine import names
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.operation import Operation
+from clusters.engine.platforms import differ, read_container_platform, read_platform
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
 from clusters.engine.standalone.container_operations import refer_to
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
+from clusters.engine.standalone.joined import list_lost_keys
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.recovery import Recovered, recover
@@ -22,7 +24,7 @@ from clusters.engine.standalone.recreate import (
     make_step,
     replace_container,
 )
-from clusters.engine.standalone.refusals import refuse_untouchable
+from clusters.engine.standalone.refusals import refuse_after_recovery, refuse_unrepeatable, refuse_untouchable
 from clusters.engine.standalone.rules import read_parallelism, read_pull_policy
 from clusters.engine.tags import refuse_several_repositories, with_tag
 
@@ -31,39 +33,52 @@ DEPENDANT = "it shares a namespace with or is linked to a replaced container"
 
 @dataclass
 class Work:
-    """A container to replace. `image`: the reference or id to create it from; a dependant keeps the image that it runs."""
+    """A container to replace. `image`: the reference or id to create it from; a dependant keeps the image that it runs.
+
+    `platform`: see find_foreign.
+    """
 
     container: InspectedContainer
     image: str
     follows_image: bool
     cause: str
+    platform: str = ""
 
 
 def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) -> StandalonePlan:
     """Raises PlanRefused."""
     target = observed.target
     subject = target.name_part(target.service)
-    recovered = recover(observed.containers)
+    recovered = recover(observed.containers, list_lost_keys(observed))
     chosen = [item for item in recovered.containers if target.service in {"", item.place.service}]
     rest = [item for item in recovered.containers if item not in chosen]
     elsewhere = recover_elsewhere(observed, recovered.containers)
     dependants = find_dependants(chosen, [*rest, *elsewhere.containers])
     refuse_untouchable([*chosen, *dependants])
+    title = f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}"
+    recovery = (*recovered.operations, *elsewhere.operations)
+    try:
+        refuse_unrepeatable(observed, [*chosen, *dependants], collect_keys([*chosen, *dependants]))
+    except PlanRefused as refusal:
+        return refuse_after_recovery(refusal, StandalonePlan(title, subject, "redeploy", recovery))
     references = {container.id: find_redeploy_reference(observed, container) for container in chosen}
     if intent.tag:
         refuse_several_repositories(subject, references.values())
         references = {key: with_tag(reference, intent.tag) for key, reference in references.items()}
     pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen], intent.tag)
-    works = [Work(item, references[item.id], True, f"redeploy of {item.place.service}") for item in chosen]
+    foreign = find_foreign(observed, chosen, references)
+    works = [
+        Work(item, references[item.id], True, f"redeploy of {item.place.service}", foreign.get(item.id, "")) for item in chosen
+    ]
     works += [Work(item, find_unchanged_image(observed, item), False, DEPENDANT) for item in dependants]
     restarts = find_restarts([item.place.service for item in chosen], [item for item in rest if item not in dependants])
     steps, replacements, changes = plan_steps(observed, sort_works(works), restarts)
     missing = [item.name for item in chosen if observed.image_of(item) is None]
     return StandalonePlan(
-        title=f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
+        title=title,
         subject=subject,
         action="redeploy",
-        recovery=(*recovered.operations, *elsewhere.operations),
+        recovery=recovery,
         pulls=tuple(pulls),
         steps=steps,
         cleanup=collect_cleanup(replacements),
@@ -79,7 +94,11 @@ def recover_elsewhere(observed: StandaloneTarget, ours: Iterable[InspectedContai
     ours = list(ours)
     bases = {names.base_name(item.engine_name) for item in find_dependants(ours, observed.others)}
     unfinished = [item for item in observed.others if names.base_name(item.engine_name) in bases]
-    return recover(unfinished, frozenset().union(*(item.previous_ids for item in ours)))
+    return recover(unfinished, list_lost_keys(observed).union(*(item.previous_ids for item in ours)))
+
+
+def collect_keys(containers: Iterable[InspectedContainer]) -> frozenset[str]:
+    return frozenset().union(*(container.keys for container in containers))
 
 
 # Which image
@@ -106,12 +125,13 @@ def plan_pulls(
     observed: StandaloneTarget, wanted: Iterable[tuple[InspectedContainer, str]], tag: str = ""
 ) -> tuple[list[Pull], list[str]]:
     """Return a pull for each reference, and notes about those that are not pulled. `tag`: the requested one."""
-    services: dict[str, list[InspectedContainer]] = {}
+    services: dict[tuple[str, str], list[InspectedContainer]] = {}
     for container, reference in wanted:
-        services.setdefault(reference, []).append(container)
+        services.setdefault((reference, find_platform(observed, container)), []).append(container)
     pulls, notes = [], []
-    for reference, containers in services.items():
-        decided = decide_pull(observed, reference, {policy for item in containers if (policy := read_pull_policy(item))}, tag)
+    for (reference, platform), containers in services.items():
+        policies = {policy for item in containers if (policy := read_pull_policy(item))}
+        decided = decide_pull(observed, reference, platform, policies, tag)
         if isinstance(decided, str):
             notes.append(decided)
         else:
@@ -119,16 +139,47 @@ def plan_pulls(
     return pulls, notes
 
 
-def decide_pull(observed: StandaloneTarget, reference: str, policies: set[str], tag: str) -> Pull | str:
-    """Return the pull, or a note that says why there is none."""
+def find_platform(observed: StandaloneTarget, container: InspectedContainer) -> str:
+    return read_container_platform(container.details, observed.image_of(container))
+
+
+def find_foreign(
+    observed: StandaloneTarget, containers: Iterable[InspectedContainer], references: Mapping[str, str]
+) -> dict[str, str]:
+    """Return, by container id, the platforms of containers that do not run the engine's own, or whose reference has several."""
+    platforms = {container.id: find_platform(observed, container) for container in containers}
+    several: dict[str, set[str]] = {}
+    for key, platform in platforms.items():
+        known = read_platform(observed.images.get(references[key]))
+        several.setdefault(references[key], set()).update(filter(None, (platform, known)))
+    return {
+        key: platform
+        for key, platform in platforms.items()
+        if platform and (differ(platform, observed.platform) or len(several[references[key]]) > 1)
+    }
+
+
+def decide_pull(observed: StandaloneTarget, reference: str, platform: str, policies: set[str], tag: str) -> Pull | str:
+    """Return the pull, or a note that says why there is none. `platform`: what the containers run. Raises PlanRefused."""
     known = observed.images.get(reference)
     policy = next((policy for policy in ("always", "missing", "never") if policy in policies), "")
     optional = known is not None and not came_from_registry(known, reference)
-    pull = Pull(reference=reference, optional=optional and policy != "always", cause="a newer image may exist")
+    pull = Pull(
+        reference=reference,
+        optional=optional and policy != "always",
+        platform=platform if differ(platform, observed.platform) else "",
+        expected=platform,
+        cause="a newer image may exist",
+    )
+    if known and differ(read_platform(known), platform):
+        if policy == "never":
+            what = f"{reference} is on this engine for {read_platform(known)} only, and the container runs {platform}"
+            raise PlanRefused(f"{what}. Its label says that it is never pulled.", code="platform")
+        return replace(pull, optional=False, cause="the engine has it for another platform")
     if policy == "never":
         return f"{reference} is not pulled: its label says never"
     if known is None:
-        return Pull(reference=reference, cause="its tag was requested" if tag else "the engine does not have it")
+        return replace(pull, cause="its tag was requested" if tag else "the engine does not have it")
     if policy == "always":
         return pull
     if policy == "missing":
@@ -187,7 +238,13 @@ def plan_steps(
 
 def replace_work(observed: StandaloneTarget, work: Work, successors: Successors) -> Replacement:
     return replace_container(
-        observed, work.container, image=work.image, follows_image=work.follows_image, cause=work.cause, successors=successors
+        observed,
+        work.container,
+        image=work.image,
+        follows_image=work.follows_image,
+        cause=work.cause,
+        successors=successors,
+        platform=work.platform,
     )
 
 
