@@ -292,6 +292,33 @@ def test_clones_have_all_networks_after_a_death_at_any_boundary() -> None:
     die_at_each_boundary(arrange, lambda fake: scale_with(fake, 3), judge)
 
 
+@pytest.mark.parametrize("crashes", [False, True])
+def test_container_in_the_network_of_one_that_somebody_replaced_runs_after_a_death_at_any_boundary(crashes: bool) -> None:
+    """Once it is stopped, it can never be started again: the container whose network it uses no longer exists."""
+
+    def arrange() -> FakeEngine:
+        fake = Case(count=1).arrange()
+        gone = fake.run("gone", IMAGE)
+        joined = {"HostConfig": {"NetworkMode": f"container:{gone}"}}
+        after_web = {"com.docker.compose.depends_on": "web:service_started:true"}
+        fake.run("shop-agent-1", IMAGE, Labels=labels("agent", 1) | after_web, **joined)
+        fake.stop_container("gone")
+        fake.remove_container("gone")
+        fake.add_image(IMAGE, Env=["VERSION=3"], Cmd=CRASHES if crashes else None)
+        return fake
+
+    def act(fake: FakeEngine) -> Drive:
+        return redeploy_with(fake, service="agent")
+
+    def judge(fake: FakeEngine, changes: int) -> None:
+        assert act(fake).state == ("rolled_back" if crashes else "succeeded"), changes
+        assert fake.names() == fake.running() == {"shop-agent-1", "shop-web-1"}, changes
+        agent, web = fake.inspect_container("shop-agent-1"), fake.inspect_container("shop-web-1")
+        assert crashes or agent["HostConfig"]["NetworkMode"] == f"container:{web['Id']}", changes
+
+    die_at_each_boundary(arrange, act, judge)
+
+
 class Stopped(Exception):
     """A runner's check raises it: the lease is lost, or the call took too long."""
 

@@ -97,6 +97,20 @@ def refuse_lost(observed: StandaloneTarget, containers: Iterable[InspectedContai
         refuse_stopped(observed, container, replaced)
 
 
+def refuse_restart(
+    observed: StandaloneTarget, containers: Iterable[InspectedContainer], replaced: Collection[str] = ()
+) -> None:
+    """Raise PlanRefused for a container that would be stopped and started as it is, and that could not be started again."""
+    for container in containers:
+        for item in find_lost(observed, container, replaced):
+            what = f"{container.name} {item.word} {describe_key(item.key)}, which no longer exists"
+            advice = "Redeploy" if find_stand_in(observed, container) else "Create"
+            raise PlanRefused(
+                f"{what}: it could not be started again. {advice} {container.name} first.", code="missing_container"
+            )
+        refuse_stopped(observed, container, replaced)
+
+
 def refuse_without_return(container: InspectedContainer) -> None:
     """Raise PlanRefused for a container that must be stopped first although it could not be started again for a rollback."""
     exclusive = find_exclusive(container)

@@ -16,6 +16,7 @@ from clusters.engine.operation import Operation
 from clusters.engine.snapshot import ContainerSnapshot
 from clusters.engine.standalone.container_operations import make_stop, make_watch, refer_to
 from clusters.engine.standalone.dependencies import parse_conditions, sort_waves
+from clusters.engine.standalone.joined import refuse_restart
 from clusters.engine.standalone.observed import (
     CONTAINER_MODES,
     InspectedContainer,
@@ -212,6 +213,8 @@ def plan_restart(scene: Scene) -> StandalonePlan:
     refuse_paused(scene.chosen)
     joining = [item for item in scene.joining if item.running]
     ordered = [item for wave in sort_waves([*scene.chosen, *joining]) for item in wave]
+    if not scene.recovery:
+        refuse_restart(scene.observed, [item for item in ordered if item.running])
     steps: list[Step] = []
     restarted: list[InspectedContainer] = []
     for item in ordered:

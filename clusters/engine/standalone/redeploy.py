@@ -12,7 +12,7 @@ from clusters.engine.platforms import differ, read_container_platform, read_plat
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
 from clusters.engine.standalone.container_operations import refer_to
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
-from clusters.engine.standalone.joined import list_lost_keys
+from clusters.engine.standalone.joined import list_lost_keys, refuse_restart
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.recovery import Recovered, recover
@@ -55,10 +55,13 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     elsewhere = recover_elsewhere(observed, recovered.containers)
     dependants = find_dependants(chosen, [*rest, *elsewhere.containers])
     refuse_untouchable([*chosen, *dependants])
+    restarts = find_restarts([item.place.service for item in chosen], [item for item in rest if item not in dependants])
     title = f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}"
     recovery = (*recovered.operations, *elsewhere.operations)
     try:
-        refuse_unrepeatable(observed, [*chosen, *dependants], collect_keys([*chosen, *dependants]))
+        replaced = collect_keys([*chosen, *dependants])
+        refuse_unrepeatable(observed, [*chosen, *dependants], replaced)
+        refuse_restart(observed, itertools.chain.from_iterable(restarts.values()), replaced)
     except PlanRefused as refusal:
         return refuse_after_recovery(refusal, StandalonePlan(title, subject, "redeploy", recovery))
     references = {container.id: find_redeploy_reference(observed, container) for container in chosen}
@@ -71,7 +74,6 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
         Work(item, references[item.id], True, f"redeploy of {item.place.service}", foreign.get(item.id, "")) for item in chosen
     ]
     works += [Work(item, find_unchanged_image(observed, item), False, DEPENDANT) for item in dependants]
-    restarts = find_restarts([item.place.service for item in chosen], [item for item in rest if item not in dependants])
     steps, replacements, changes = plan_steps(observed, sort_works(works), restarts)
     missing = [item.name for item in chosen if observed.image_of(item) is None]
     return StandalonePlan(
