@@ -224,7 +224,8 @@ class StandaloneTarget:
     engine, or None where that is not known.
 
     `surroundings.observe` adds what only a recreate or a clone needs: `copied` and `missing_binds` (paths of the host that no
-    longer exist), by container id; `ambiguous_networks`, the names that several networks have; `platform`, the engine's own.
+    longer exist), by container id; `ambiguous_networks`, the names that several networks have; `platform`, the engine's own;
+    `shared_tags`, the references that came from a registry for another platform too.
     """
 
     target: Target
@@ -239,6 +240,7 @@ class StandaloneTarget:
     missing_binds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ambiguous_networks: frozenset[str] = frozenset()
     platform: str = ""
+    shared_tags: frozenset[str] = frozenset()
     services: dict[str, list[InspectedContainer]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -165,7 +165,7 @@ def decide_pull(observed: StandaloneTarget, reference: str, platform: str, polic
     """Return the pull, or a note that says why there is none. `platform`: what the containers run. Raises PlanRefused."""
     known = observed.images.get(reference)
     policy = next((policy for policy in ("always", "missing", "never") if policy in policies), "")
-    optional = known is not None and not came_from_registry(known, reference)
+    optional = known is not None and not came_from_registry(known, reference) and reference not in observed.shared_tags
     pull = Pull(
         reference=reference,
         optional=optional and policy != "always",
@@ -188,7 +188,7 @@ def decide_pull(observed: StandaloneTarget, reference: str, platform: str, polic
         return f"{reference} is not pulled: the engine has it, and its label says to pull only missing images"
     if is_digest_pinned(reference):
         return f"{reference} is not pulled: the engine has it, and a digest never changes"
-    if not known.get("RepoDigests"):
+    if not known.get("RepoDigests") and reference not in observed.shared_tags:
         return f"{reference} is not pulled: it exists only on this engine"
     return pull
 

@@ -1,10 +1,13 @@
 """Observe a target together with everything that only a recreate or a clone has to know."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusters.engine.driver import Target
+from clusters.engine.platforms import differ, read_platform
+from clusters.engine.references import came_from_registry
 from clusters.engine.standalone.copied_files import find_copied_files
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants, observe_target
 
@@ -25,7 +28,8 @@ def observe(client: "EngineClient", target: Target) -> StandaloneTarget:
         missing_binds=binds,
         copied={item.id: find_copied_files(client, item) for item in chosen if item.id not in binds},
         ambiguous_networks=frozenset(name for name, number in names.items() if number > 1),
-        platform=read_platform(client),
+        platform=read_engine_platform(client),
+        shared_tags=frozenset(find_shared_tags(client, observed, chosen)),
     )
 
 
@@ -44,6 +48,22 @@ def find_missing_binds(client: "EngineClient", container: InspectedContainer) ->
     return client.find_missing_paths(container.engine_name, container.image_id, paths)
 
 
-def read_platform(client: "EngineClient") -> str:
+def find_shared_tags(
+    client: "EngineClient", observed: StandaloneTarget, containers: Iterable[InspectedContainer]
+) -> Iterator[str]:
+    """Yield the references whose image has no digest only because the one of another platform got it first.
+
+    An engine's classic store keeps one image for each digest, and the platforms of a tag have the digest of their index.
+    """
+    known = {item.image: image for item in containers if (image := observed.images.get(item.image))}
+    nameless = {reference: image for reference, image in known.items() if not image.get("RepoDigests")}
+    listed = client.list_images() if nameless else []
+    for reference, image in nameless.items():
+        others = [entry["Id"] for entry in listed if entry["Id"] != image["Id"] and came_from_registry(entry, reference)]
+        if any(differ(read_platform(client.inspect_image(other)), read_platform(image)) for other in others):
+            yield reference
+
+
+def read_engine_platform(client: "EngineClient") -> str:
     found = client.version()
     return f"{found.get('Os') or ''}/{found.get('Arch') or ''}"
