@@ -39,6 +39,7 @@ class Case:
     sidecar: bool = False
     static: bool = False
     files: bool = False
+    named: bool = False  # the network resolves its name by an alias, so a rename changes nothing
 
     def arrange(self) -> FakeEngine:
         fake = FakeEngine()
@@ -55,6 +56,7 @@ class Case:
 
     def _run(self, fake: FakeEngine, service: str, number: int) -> None:
         name = f"shop-{service}-{number}"
+        aliases = [service, name] if self.named else [service]
         address = {"IPAMConfig": {"IPv4Address": f"10.9.8.{100 + number}"}} if self.static else {}
         fake.run(
             name,
@@ -62,7 +64,7 @@ class Case:
             start=False,
             Labels=labels(service, number) | self.labels,
             HostConfig={"NetworkMode": "shop_default", **copy.deepcopy(self.host_config)},
-            NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": [service], **address}}},
+            NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": aliases, **address}}},
             **self.config,
         )
         if self.files:
@@ -86,6 +88,7 @@ def labels(service: str, number: int) -> dict[str, str]:
 CASES = {
     "start-first": Case(),
     "start-first, restarted always": Case(host_config=ALWAYS),
+    "start-first, named": Case(named=True, host_config=ALWAYS),
     "stop-first": Case(host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
     "stop-first, static address": Case(static=True),
     "removes itself": Case(host_config={"AutoRemove": True, "Binds": ["shop_data:/data"]}),
@@ -184,7 +187,7 @@ def test_redeploy_that_dies_twice_is_finished(case: Case) -> None:
     die_at_each_boundary(case.arrange, redeploy_with, judge)
 
 
-@pytest.mark.parametrize("name", ["start-first", "start-first, restarted always", "side by side"])
+@pytest.mark.parametrize("name", ["start-first", "start-first, restarted always", "start-first, named", "side by side"])
 def test_start_first_redeploy_never_runs_fewer_containers_even_after_a_death(name: str) -> None:
     case = CASES[name]
 

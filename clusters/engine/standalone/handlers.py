@@ -212,6 +212,9 @@ class OperationHandler:
         container = self.find_id(operation.container)
         try:
             client.rename_container(container, operation.name)
+        except TargetMissing:
+            if not operation.if_exists:
+                raise
         except EngineRefused:
             if client.inspect_container(container)["Name"].lstrip("/") != operation.name:
                 raise

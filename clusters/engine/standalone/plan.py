@@ -157,9 +157,12 @@ class Watch(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Rename(Operation):
+    """`if_exists`: the container may have been removed meanwhile."""
+
     word = "rename"
     container: Ref
     name: str
+    if_exists: bool = False
 
     def describe(self) -> str:
         if self.container.name == self.name:  # a rollback: the container is known by the name that it gets back

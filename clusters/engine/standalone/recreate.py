@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from clusters.engine import names
 from clusters.engine.operation import Operation
 from clusters.engine.standalone.container_operations import make_stop, refer_to
-from clusters.engine.standalone.create_config import CreateConfig, make_create_config
+from clusters.engine.standalone.create_config import PLAIN_NETWORKS, CreateConfig, make_create_config
 from clusters.engine.standalone.joined import (
     Reference,
     find_lost,
@@ -31,7 +31,7 @@ from clusters.engine.standalone.plan import (
     Watch,
     put_together,
 )
-from clusters.engine.standalone.rules import choose_order, read_monitor
+from clusters.engine.standalone.rules import Order, choose_order, read_monitor
 
 RESTORED = "the previous container is restored"
 NOT_HEALTHY = "it is not healthy"
@@ -80,8 +80,8 @@ class Successors:
 class Replacement:
     """The operations that replace one container.
 
-    `before` ends with the start of the new container, which is then watched. In `after`, it takes over the name. `cleanup`
-    runs when all containers of the plan are healthy.
+    `before` ends with the start of the new container, which is then watched. It takes over the name in `before`, where that
+    harms nobody, or in `after`. `cleanup` runs when all containers of the plan are healthy.
     """
 
     new: Ref
@@ -123,18 +123,24 @@ def replace_container(
         undo=(Remove(container=new, volumes=container.owns_anonymous_volumes, cause=NOT_HEALTHY),),
     )
     connects += copy_carried_files(observed, container, new)
-    spare = create_spare(observed, container, parked) if is_auto_removed else ()
+    is_early = container.running and takes_name_early(container, order)
+    kept = str(names.TemporaryName(container.name, "kept", container.short_id, container.running)) if is_early else parked
+    reserve = Ref(kept) if is_auto_removed else Ref(kept, container.id)
+    spare = create_spare(observed, container, kept) if is_auto_removed else ()
     start = [Start(container=new, cause=cause, undo=(Stop(container=new, grace=container.grace, cause=NOT_HEALTHY),))]
-    release = release_old(container, old, Ref(parked) if is_auto_removed else None, cause)
-    swap = [] if is_auto_removed else [park_old(old, parked)]
+    release = release_old(container, old, reserve if is_auto_removed else None, cause)
+    swap = [] if is_auto_removed else [park_old(old, kept)]
     swap.append(take_name(container, new, cause))
+    proven = [show_proven(reserve, parked)] if is_early else []
     if not container.running:
         before, after = [create, *connects, *release], swap
-    elif order == "start-first":
-        before, after = [*spare, create, *connects, *start], [*release, *swap]
+    elif order == "stop-first":
+        before, after = [*spare, create, *connects, *release, *swap, *start], proven
+    elif is_early:
+        before, after = [create, *connects, *swap, *start], [*release, *proven]
     else:
-        before, after = [*spare, create, *connects, *release, *start], swap
-    leftover = Ref(parked) if is_auto_removed else Ref(parked, container.id)
+        before, after = [*spare, create, *connects, *start], [*release, *swap]
+    leftover = replace(reserve, name=parked) if reserve.id else reserve  # what is created has the name of its creation
     return Replacement(
         new=new,
         runs=container.running,
@@ -143,6 +149,20 @@ def replace_container(
         after=tuple(after),
         cleanup=(Remove(container=leftover, cause="its replacement is healthy"),),
     )
+
+
+def takes_name_early(container: InspectedContainer, order: Order) -> bool:
+    """Return whether the new container has its true name when it starts: log tags, the journal and start events keep that name.
+
+    If the old one still runs, others may reach it by its name, and must not reach one that is not proven instead.
+    """
+    return order == "stop-first" or not (container.auto_remove or is_reached_by_name(container))
+
+
+def is_reached_by_name(container: InspectedContainer) -> bool:
+    """Return whether a network resolves the container's name, and would not if the container were renamed."""
+    resolving = [endpoint for network, endpoint in container.networks.items() if network not in PLAIN_NETWORKS]
+    return any(container.name not in (endpoint.get("Aliases") or []) for endpoint in resolving)
 
 
 def make_config(
@@ -211,8 +231,14 @@ def park_old(old: Ref, parked: str) -> Operation:
     return Rename(container=old, name=parked, cause="kept until all containers are healthy", undo=(unpark,))
 
 
+def show_proven(reserve: Ref, parked: str) -> Operation:
+    """Rename the old container, or its spare, once more: from now on a recovery keeps its successor."""
+    unproven = Rename(container=reserve, name=reserve.name, cause=RESTORED)
+    return Rename(container=reserve, name=parked, cause="its replacement is healthy", undo=(unproven,))
+
+
 def take_name(container: InspectedContainer, new: Ref, cause: str) -> Operation:
-    give_back = Rename(container=new, name=new.name, cause=RESTORED)
+    give_back = Rename(container=new, name=new.name, if_exists=container.auto_remove, cause=RESTORED)
     return Rename(container=new, name=container.name, cause=cause, undo=(give_back,))
 
 

@@ -52,13 +52,32 @@ note: app:1 is not pulled: it exists only on this engine
 1. create hello_worker_1.windlass-new.eeeeeeeeeeee.r from app:1 (redeploy of worker; stop-first: it writes to /data)
 2. stop hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
 3. disable the restart policy of hello_worker_1 (so that it stays stopped)
-4. start hello_worker_1.windlass-new.eeeeeeeeeeee.r (redeploy of worker; stop-first: it writes to /data)
-5. watch hello_worker_1.windlass-new.eeeeeeeeeeee.r until healthy, or for 5 s (redeploy of worker)
-6. rename hello_worker_1 to hello_worker_1.windlass-old.eeeeeeeeeeee.r (kept until all containers are healthy)
-7. rename hello_worker_1.windlass-new.eeeeeeeeeeee.r to hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
-8. remove hello_worker_1.windlass-old.eeeeeeeeeeee.r (its replacement is healthy)
+4. rename hello_worker_1 to hello_worker_1.windlass-kept.eeeeeeeeeeee.r (kept until all containers are healthy)
+5. rename hello_worker_1.windlass-new.eeeeeeeeeeee.r to hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
+6. start hello_worker_1.windlass-new.eeeeeeeeeeee.r (redeploy of worker; stop-first: it writes to /data)
+7. watch hello_worker_1.windlass-new.eeeeeeeeeeee.r until healthy, or for 5 s (redeploy of worker)
+8. rename hello_worker_1.windlass-kept.eeeeeeeeeeee.r to hello_worker_1.windlass-old.eeeeeeeeeeee.r (its replacement is healthy)
+9. remove hello_worker_1.windlass-old.eeeeeeeeeeee.r (its replacement is healthy)
 """
     )
+
+
+@pytest.mark.parametrize(
+    ("networks", "is_early"),
+    [
+        ({"bridge": {"Aliases": None}}, True),  # resolves no names
+        ({"hello_default": {"Aliases": ["web", "hello_web_1"]}}, True),  # resolves it by an alias, which both have
+        ({"hello_default": {"Aliases": ["web"]}}, False),  # would resolve it to a container that has not proved healthy
+        ({"bridge": {}, "hello_default": {"Aliases": ["web"]}}, False),
+    ],
+)
+def test_a_container_is_started_under_its_true_name_unless_others_reach_the_old_one_by_it(networks, is_early):
+    details = web()
+    details["NetworkSettings"]["Networks"] = networks
+    details["HostConfig"]["NetworkMode"] = next(iter(networks))
+    found = [word for word in words(plan_redeploy(hello(details))) if word in {"rename", "start", "stop"}]
+    early, late = ["rename", "rename", "start", "stop", "rename"], ["start", "stop", "rename", "rename"]
+    assert found == (early if is_early else late)
 
 
 def test_a_stopped_container_is_recreated_and_not_started():
