@@ -157,12 +157,13 @@ class Watch(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Rename(Operation):
-    """`if_exists`: the container may have been removed meanwhile."""
+    """`if_exists`: the container may have been removed meanwhile. `is_trace`: until then its name shows that it has to run."""
 
     word = "rename"
     container: Ref
     name: str
     if_exists: bool = False
+    is_trace: bool = False
 
     def describe(self) -> str:
         if self.container.name == self.name:  # a rollback: the container is known by the name that it gets back

@@ -218,7 +218,10 @@ def release_old(container: InspectedContainer, old: Ref, spare: Ref | None, caus
     if container.running:
         back: tuple[Operation, ...] = (Start(container=old, cause=RESTORED),)
         if spare:  # rename it last: until then its name shows what remains to be done
-            back = (Start(container=spare, cause=RESTORED), Rename(container=spare, name=container.name, cause=RESTORED))
+            back = (
+                Start(container=spare, cause=RESTORED),
+                Rename(container=spare, name=container.name, is_trace=True, cause=RESTORED),
+            )
         operations.append(make_stop(container, old, cause, undo=back))
     if (container.restart_policy.get("Name") or "no") != "no":
         undo = (SetRestartPolicy(container=old, policy=container.restart_policy, cause=RESTORED),)

@@ -155,6 +155,21 @@ def test_a_refused_start_is_rolled_back(fake):
     assert fake.names() == fake.running() == {"shop-web-1"}
 
 
+@pytest.mark.parametrize("auto_remove", [False, True])
+def test_a_container_that_cannot_be_started_for_a_rollback_runs_again_with_the_next_redeploy(auto_remove):
+    fake = FakeEngine()
+    fake.add_image("app:1")
+    fake.run("shop-web-1", "app:1", Labels=LABELS, HostConfig={"Binds": ["data:/data"], "AutoRemove": auto_remove})
+    planned = plan(fake)
+    fail_once(fake, "start_container", EngineRefused("no space left on device"), times=2)
+    outcome, _ = execute(fake, planned)
+    assert outcome.state == "failed"
+    assert "The rollback had problems: start" in outcome.message
+    assert not fake.running()
+    assert execute(fake, plan(fake))[0].state == "succeeded"
+    assert fake.names() == fake.running() == {"shop-web-1"}
+
+
 def test_a_container_that_somebody_removes_meanwhile_is_reported_as_missing(fake):
     planned = plan(fake)
     fake.stop_container("shop-web-1")
