@@ -2,24 +2,15 @@
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from clusters.engine.connection.file_requests import FileStat, StoredFile
 from clusters.engine.errors import EngineRefused, TargetMissing
 from clusters.engine.fakes.fake_containers import Json
+from clusters.engine.fakes.fake_files import FakeFile
 from clusters.engine.fakes.fake_state import FakeState
 
 CHANGED, ADDED = 0, 1
-
-
-@dataclass(frozen=True)
-class FakeFile:
-    """`modified` is the file's own time, and `written` when it was put there, in the engine's format."""
-
-    stored: StoredFile
-    modified: str
-    written: str
 
 
 class FakeFileRequests(FakeState):

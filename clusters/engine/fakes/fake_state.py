@@ -5,17 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from clusters.engine.connection.credentials import CredentialSource, PullCredentials, choose_credentials, no_credentials
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError, EngineUnreachable, NotManager, SwarmUnavailable, TargetMissing
 from clusters.engine.fakes.fake_containers import Json, find_command, list_ports, make_id
+from clusters.engine.fakes.fake_files import FakeFile
 from clusters.engine.fakes.fake_logs import FakeLine
 from clusters.engine.fakes.fake_swarm import FakeSwarm
-
-if TYPE_CHECKING:
-    from clusters.engine.fakes.fake_file_requests import FakeFile
 
 RUNS = ["/bin/serve"]
 PREDEFINED_NETWORKS = ("bridge", "host", "none")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
 from clusters.engine.errors import EngineRefused, EngineUnreachable, TargetMissing
+from clusters.engine.standalone.findings import CopiedFiles
 from clusters.engine.standalone.observed import InspectedContainer
 from clusters.engine.wording import sentence
 
@@ -41,18 +42,6 @@ SCRATCH = re.compile(r"/(tmp|run|dev|var/(tmp|log|cache|lib|spool|run)|(usr/)?(s
 BACKUPS = {f"/etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")}  # the tools' own
 CHANGED, ADDED = 0, 1  # of the engine's list
 ADVICE = f"The label {names.FILES_LABEL} decides it: with the paths to keep, divided by commas, or with none."
-
-
-@dataclass(frozen=True)
-class CopiedFiles:
-    """The `paths` of a container that its successor needs, and the `folders` above them that the image does not have.
-
-    `doubt`: why that could not be decided, a sentence.
-    """
-
-    paths: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-    doubt: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 The engine records an id or a name. By the time of a redeploy, somebody may have replaced that container or removed it.
 """
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from clusters.engine import names
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.dependencies import parse_conditions, parse_depends_on
-from clusters.engine.standalone.observed import InspectedContainer, Neighbour, StandaloneTarget, read_joined, shorten_id
+from clusters.engine.standalone.findings import Neighbour
+from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, read_joined, shorten_id
 from clusters.engine.standalone.rules import find_exclusive
 
 WORDS = {"NetworkMode": "uses the network of", "IpcMode": "uses the IPC namespace of", "PidMode": "uses the processes of"}
@@ -40,8 +42,9 @@ def list_references(container: InspectedContainer) -> Iterator[Reference]:
 def find_neighbour(observed: StandaloneTarget, key: str) -> Neighbour | None:
     """Return the container that the engine finds under a name, an id or the beginning of one."""
     found = observed.neighbours or ()
-    exact = [item for item in found if key in {item.id, item.name, names.base_name(item.name)}]
-    return (exact or [item for item in found if len(key) >= 12 and item.id.startswith(key)] or [None])[0]
+    exact = (item for item in found if key in {item.id, item.name, names.base_name(item.name)})
+    begun = (item for item in found if len(key) >= 12 and item.id.startswith(key))
+    return next(itertools.chain(exact, begun), None)
 
 
 def list_lost_keys(observed: StandaloneTarget) -> frozenset[str]:

@@ -11,10 +11,10 @@ from clusters.engine.driver import Target
 from clusters.engine.errors import TargetMissing
 from clusters.engine.references import is_image_id
 from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot
+from clusters.engine.standalone.findings import CopiedFiles, Neighbour
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
-    from clusters.engine.standalone.copied_files import CopiedFiles
 
 RUNNING_STATES = {"running", "paused", "restarting"}
 GONE_STATES = {"removing", "dead"}
@@ -206,15 +206,6 @@ def make_container(details: dict[str, Any]) -> InspectedContainer | None:
 
 
 @dataclass(frozen=True)
-class Neighbour:
-    """A container of the engine as its list shows it, whoever it belongs to."""
-
-    id: str
-    name: str
-    runs: bool
-
-
-@dataclass(frozen=True)
 class StandaloneTarget:
     """Implements driver.Observation.
 
@@ -236,7 +227,7 @@ class StandaloneTarget:
     taken_names: frozenset[str] = frozenset()
     networks: Mapping[str, str] = field(default_factory=dict)
     neighbours: tuple[Neighbour, ...] | None = None
-    copied: "Mapping[str, CopiedFiles]" = field(default_factory=dict)
+    copied: Mapping[str, CopiedFiles] = field(default_factory=dict)
     missing_binds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ambiguous_networks: frozenset[str] = frozenset()
     platform: str = ""

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from clusters.engine.errors import PlanRefused
+from clusters.engine.standalone.findings import Neighbour
 from clusters.engine.standalone.joined import find_neighbour, find_stand_in, list_lost_keys, refuse_lost, refuse_restart
-from clusters.engine.standalone.observed import Neighbour
 from clusters.engine.standalone.redeploy import plan_redeploy
 from clusters.engine.tests.recording import hello, load_container, web
 
