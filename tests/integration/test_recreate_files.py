@@ -12,6 +12,7 @@ import pytest
 from clusters.engine.errors import PlanRefused
 from tests.harness.driving import redeploy, scale
 from tests.harness.engine import PrivateEngine
+from tests.harness.eventually import eventually
 from tests.harness.projects import Project, create_container, list_running, run_in
 
 ImageMaker = Callable[..., str]
@@ -19,6 +20,7 @@ ImageMaker = Callable[..., str]
 NEEDS_FILE = "cat /etc/app.conf && echo pid > /tmp/pid && echo log > /srv/log && trap 'exit 0' TERM; sleep 100000 & wait"
 FILES: dict[str, tuple[bytes, int, int]] = {  # content, mode, owner
     "/etc/app.conf": (b"colour = blue\n", 0o640, 1000),
+    "/app-config": (b"in the root", 0o444, 0),
     "/run/secrets/token": (b"swordfish", 0o400, 0),
 }
 
@@ -76,7 +78,7 @@ def test_files_that_were_copied_in_are_kept_and_what_the_container_wrote_is_not(
     assert api.inspect_container(web)["Id"] != old
     copies = [text for _, word, text in drive.events if word == "copy"]
     assert len(copies) == 1
-    assert "/etc/app.conf, /run/secrets/token" in copies[0]
+    assert "/app-config, /etc/app.conf, /run/secrets/token" in copies[0]
     assert not any("swordfish" in text for _, _, text in drive.events)
     assert "swordfish" not in drive.plan
     if not host_config:
@@ -110,12 +112,53 @@ def test_a_restarted_container_keeps_its_files_and_not_its_logs(
     assert run_in(api, web, "ls", "/etc/state")[0] != 0
 
 
+def test_a_folder_with_a_link_is_kept_and_a_file_of_the_image_is_the_new_images(
+    engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
+) -> None:
+    """The container changes the owner of a file of its image, which makes that a changed file with its old time."""
+    app = make_image_with(api, image, "/srv/page", b"version 1")
+    script = "/bin/busybox chown 1000 /srv/page && trap 'exit 0' TERM; sleep 100000 & wait"
+    web = project.add("web", app, start=False, Cmd=["/bin/sh", "-c", script])
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        folder, file, link = tarfile.TarInfo("etc/conf.d"), tarfile.TarInfo("etc/conf.d/a"), tarfile.TarInfo("etc/conf.d/b")
+        folder.type, folder.mode, folder.uid = tarfile.DIRTYPE, 0o750, 1000
+        link.type, link.linkname = tarfile.SYMTYPE, "a"
+        file.size = 1
+        archive.addfile(folder)
+        archive.addfile(file, io.BytesIO(b"a"))
+        archive.addfile(link)
+    api.put_archive(web, "/", packed.getvalue())
+    api.start(web)
+    eventually(lambda: run_in(api, web, "ls", "-ln", "/srv/page")[1].split()[2] == "1000", what="the owner was changed")
+    make_image_with(api, image, "/srv/page", b"version 2", app)
+    assert redeploy(engine).state == "succeeded"
+    assert run_in(api, web, "cat", "/srv/page", "/etc/conf.d/b")[1].strip() == "version 2a"
+    assert run_in(api, web, "ls", "-ldn", "/etc/conf.d")[1].split()[:3:2] == ["drwxr-x---", "1000"]
+
+
+def make_image_with(api: docker.APIClient, image: ImageMaker, path: str, content: bytes, reference: str = "") -> str:
+    """Make an image that has a file, with the time of now."""
+    app = image(reference) if reference else image()
+    container = api.create_container(app)["Id"]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo(path)
+        entry.size, entry.mtime = len(content), int(time.time())
+        archive.addfile(entry, io.BytesIO(content))
+    api.put_archive(container, "/", packed.getvalue())
+    repository, _, tag = app.rpartition(":")
+    api.commit(container, repository=repository, tag=tag)
+    api.remove_container(container)
+    return app
+
+
 def test_what_cannot_be_decided_is_refused_and_a_label_decides_it(
     engine: PrivateEngine, api: docker.APIClient, image: ImageMaker
 ) -> None:
     app = image()
     labels = {"windlass.update.monitor": "600ms"}
-    for name, extra in (("doubtful", {}), ("decided", {"windlass.update.files": "/etc/app.conf, /run/secrets/token"})):
+    for name, extra in (("doubtful", {}), ("decided", {"windlass.update.files": ", ".join(FILES)})):
         create_container(
             api,
             name,
