@@ -14,6 +14,11 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "…", "!", "?")) else f"{text}."
 
 
+def explain_missing_path(name: str, path: str) -> str:
+    """Return the sentence that refuses to stop a container that mounts a path that the host no longer has."""
+    return f"{name} mounts {path} of the host, which no longer exists: it could not be started again. Create {path} first."
+
+
 def explain_protection(name: str) -> str:
     """Return the sentence that refuses to touch a protected container, service or application."""
     return f"{name} is protected: the console runs in it, or its label says so."

@@ -119,6 +119,10 @@ def test_a_bind_whose_source_no_longer_exists_is_found_before_the_stop(
     with pytest.raises(PlanRefused, match=f"app mounts {settings} of the host, which no longer exists") as refusal:
         redeploy(engine, "app", source="container")
     assert refusal.value.code == "bind_source"
+    drive = act(engine, "restart", "app", source="container")
+    assert drive.outcome
+    assert (drive.state, drive.outcome.reason) == ("failed", "bind_source")
+    assert drive.outcome.message.endswith(f"Create {settings} first. Now app is running.")
     assert api.inspect_container("app") == before
     settings.write_text("y")
     assert redeploy(engine, "app", source="container").state == "succeeded"

@@ -34,7 +34,7 @@ from clusters.engine.standalone.plan import (
     Stop,
     Watch,
 )
-from clusters.engine.wording import cut
+from clusters.engine.wording import cut, explain_missing_path
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -102,6 +102,7 @@ class OperationHandler:
             case Stop():
                 self._stop(client, operation)
             case Restart():
+                check_paths(client, operation, self.find_id(operation.container))
                 client.restart_container(self.find_id(operation.container), operation.grace)
             case Watch():
                 self._watch(client, operation)
@@ -258,6 +259,13 @@ class OperationHandler:
                 if attempt == POLICY_ATTEMPTS - 1:
                     raise
                 self._lanes.pause(0.2)
+
+
+def check_paths(client: "EngineClient", operation: Restart, container: str) -> None:
+    """Raise EngineRefused if the container mounts a path that the host no longer has."""
+    found = client.inspect_container(container) if operation.paths else {}
+    if found and (missing := client.find_missing_paths(found["Name"].lstrip("/"), found["Image"], operation.paths)):
+        raise EngineRefused(explain_missing_path(operation.container.name, missing[0]), code="bind_source")
 
 
 def copy_files(client: "EngineClient", operation: CopyFiles, source: str, target: str) -> None:

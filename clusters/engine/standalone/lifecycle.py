@@ -243,7 +243,8 @@ def restart_container(scene: Scene, container: InspectedContainer) -> tuple[Oper
 
 
 def restart_running(container: InspectedContainer, cause: str) -> tuple[Operation, ...]:
-    return (Restart(container=refer_to(container), grace=container.grace, cause=cause), *watch_all([container], cause))
+    restart = Restart(container=refer_to(container), grace=container.grace, paths=container.bound_paths, cause=cause)
+    return (restart, *watch_all([container], cause))
 
 
 def is_outlived(

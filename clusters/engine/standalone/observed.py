@@ -108,6 +108,12 @@ class InspectedContainer:
         return self.details.get("Mounts") or []
 
     @property
+    def bound_paths(self) -> tuple[str, ...]:
+        """The host's paths that HostConfig.Binds mounts."""
+        sources = {str(bind).split(":", 1)[0] for bind in self.host_config.get("Binds") or []}
+        return tuple(sorted(source for source in sources if source.startswith("/")))
+
+    @property
     def auto_remove(self) -> bool:
         return bool(self.host_config.get("AutoRemove"))
 

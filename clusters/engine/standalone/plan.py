@@ -129,11 +129,12 @@ class Stop(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Restart(Operation):
-    """`grace`: see Stop."""
+    """`grace`: see Stop. `paths`: those of the host that it mounts. Without them it could not be started again."""
 
     word = "restart"
     container: Ref
     grace: float
+    paths: tuple[str, ...] = ()
 
     def describe(self) -> str:
         return f"restart {self.container}"

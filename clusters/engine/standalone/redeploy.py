@@ -24,7 +24,13 @@ from clusters.engine.standalone.recreate import (
     make_step,
     replace_container,
 )
-from clusters.engine.standalone.refusals import refuse_after_recovery, refuse_unrepeatable, refuse_untouchable
+from clusters.engine.standalone.refusals import (
+    refuse_after_recovery,
+    refuse_missing_binds,
+    refuse_missing_images,
+    refuse_unrepeatable,
+    refuse_untouchable,
+)
 from clusters.engine.standalone.rules import read_parallelism, read_pull_policy
 from clusters.engine.tags import refuse_several_repositories, with_tag
 
@@ -61,6 +67,8 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     try:
         replaced = collect_keys([*chosen, *dependants])
         refuse_unrepeatable(observed, [*chosen, *dependants], replaced)
+        refuse_missing_images(observed, dependants)
+        refuse_missing_binds(observed, itertools.chain.from_iterable(restarts.values()))
         refuse_restart(observed, itertools.chain.from_iterable(restarts.values()), replaced)
     except PlanRefused as refusal:
         return refuse_after_recovery(refusal, StandalonePlan(title, subject, "redeploy", recovery))

@@ -7,7 +7,7 @@ from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.joined import refuse_lost
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget
 from clusters.engine.standalone.plan import Refuse, StandalonePlan
-from clusters.engine.wording import explain_protection
+from clusters.engine.wording import explain_missing_path, explain_protection
 
 
 def refuse_untouchable(containers: Iterable[InspectedContainer]) -> None:
@@ -32,14 +32,27 @@ def refuse_unrepeatable(
     `replaced`: the names and short ids of the containers that the same plan replaces.
     """
     containers = list(containers)
+    refuse_missing_binds(observed, containers)
     for container in containers:
-        if missing := observed.missing_binds.get(container.id):
-            what = f"{container.name} mounts {missing[0]} of the host, which no longer exists: it could not be started again"
-            raise PlanRefused(f"{what}. Create {missing[0]} first.", code="bind_source")
         copied = observed.copied.get(container.id)
         if copied and copied.doubt:
             raise PlanRefused(copied.doubt, code="copied_files")
     refuse_lost(observed, containers, replaced)
+
+
+def refuse_missing_binds(observed: StandaloneTarget, containers: Iterable[InspectedContainer]) -> None:
+    """Raise PlanRefused for a container that mounts a path of the host that no longer exists."""
+    for container in containers:
+        if missing := observed.missing_binds.get(container.id):
+            raise PlanRefused(explain_missing_path(container.name, missing[0]), code="bind_source")
+
+
+def refuse_missing_images(observed: StandaloneTarget, containers: Iterable[InspectedContainer]) -> None:
+    """Raise PlanRefused for a container that is to be created again from an image that no longer exists."""
+    for container in containers:
+        if observed.images and observed.image_of(container) is None:
+            what = f"The image of {container.name} no longer exists, so it could not be created again"
+            raise PlanRefused(f"{what}. Redeploy or remove {container.name} first.", code="missing_image")
 
 
 def refuse_protected(containers: Iterable[InspectedContainer], subject: str = "") -> None:

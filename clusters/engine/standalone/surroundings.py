@@ -21,7 +21,8 @@ def observe(client: "EngineClient", target: Target) -> StandaloneTarget:
     if target.state_only:
         return observed
     chosen = find_recreated(observed)
-    binds = {item.id: missing for item in chosen if (missing := find_missing_binds(client, item))}
+    restarted = [item for item in observed.containers if item not in chosen]
+    binds = {item.id: missing for item in (*chosen, *restarted) if (missing := find_missing_binds(client, item))}
     names = Counter(str(network["Name"]) for network in client.list_networks())
     return replace(
         observed,
@@ -43,9 +44,7 @@ def find_recreated(observed: StandaloneTarget) -> list[InspectedContainer]:
 
 def find_missing_binds(client: "EngineClient", container: InspectedContainer) -> tuple[str, ...]:
     """Return the paths of HostConfig.Binds that the host does not have. The engine checks those of Mounts at each creation."""
-    sources = {str(bind).split(":", 1)[0] for bind in container.host_config.get("Binds") or []}
-    paths = sorted(source for source in sources if source.startswith("/"))
-    return client.find_missing_paths(container.engine_name, container.image_id, paths)
+    return client.find_missing_paths(container.engine_name, container.image_id, container.bound_paths)
 
 
 def find_shared_tags(

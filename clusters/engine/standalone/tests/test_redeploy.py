@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from clusters.engine.driver import Intent
@@ -290,3 +292,78 @@ def test_a_tag_is_refused_where_the_services_have_several_repositories_and_taken
         plan_redeploy(hello(web(), other), Intent(tag="2"))
     assert refusal.value.code == "several_repositories"
     assert images_of(plan_redeploy(hello(web(), other, service="web"), Intent(tag="2"))) == {"app:2"}
+
+
+# Platforms
+
+
+FOREIGN = {**load("app_1"), "Id": "sha256:" + "3" * 64, "Architecture": "386", "RepoDigests": ["app@sha256:1"]}
+
+
+def on_platforms(*containers, known=FOREIGN, labels=None):
+    """Observe containers on an engine of amd64. Those of the service `worker` run an image for 386."""
+    workers = [item for item in containers if "worker" in item["Name"]]
+    for item in workers:
+        item["Image"] = FOREIGN["Id"]
+        item["Config"]["Labels"] |= labels or {}
+    images = {"app:1": known, "foreign": FOREIGN, "own": {**load("app_1"), "RepoDigests": ["app@sha256:2"]}}
+    return replace(hello(*containers, images=images), platform="linux/amd64")
+
+
+def read_pulls(observed):
+    return [(pull.platform, pull.expected, pull.optional) for pull in plan_redeploy(observed).pulls]
+
+
+def test_a_container_of_another_platform_is_pulled_for_that_one():
+    assert read_pulls(on_platforms(worker())) == [("linux/386", "linux/386", False)]
+
+
+def test_a_container_of_the_engines_platform_is_pulled_without_one():
+    own = {**load("app_1"), "RepoDigests": ["app@sha256:2"]}
+    assert read_pulls(on_platforms(web(), known=own)) == [("", "linux/amd64", False)]
+
+
+def test_nothing_is_requested_while_the_engines_platform_is_not_known():
+    assert read_pulls(replace(on_platforms(worker()), platform="")) == [("", "linux/386", False)]
+
+
+def test_a_tag_with_two_platforms_is_pulled_for_each():
+    plan = plan_redeploy(on_platforms(web(), worker()))
+    assert sorted((pull.platform, pull.expected) for pull in plan.pulls) == [
+        ("", "linux/amd64"),
+        ("linux/386", "linux/386"),
+    ]
+    assert {name.split(".")[0]: operation.platform for name, operation in created(plan).items()} == {
+        "hello_web_1": "linux/amd64",
+        "hello_worker_1": "linux/386",
+    }
+
+
+@pytest.mark.parametrize("policy", ["missing", "never"])
+def test_an_image_that_is_there_for_another_platform_only_is_not_used(policy):
+    own = {**load("app_1"), "RepoDigests": ["app@sha256:2"]}
+    observed = on_platforms(worker(), known=own, labels={"windlass.update.pull": policy})
+    if policy == "missing":
+        assert read_pulls(observed) == [("linux/386", "linux/386", False)]
+        return
+    with pytest.raises(PlanRefused, match="is on this engine for linux/amd64 only, and the container runs linux/386"):
+        plan_redeploy(observed)
+
+
+# What could not be started again
+
+
+def test_a_missing_bind_of_what_is_restarted_along_is_refused():
+    depends = {"com.docker.compose.depends_on": "web:service_started:true"}
+    observed = hello(web(), worker(labels=depends), service="web")
+    restarted = next(item for item in observed.containers if item.place.service == "worker")
+    with pytest.raises(PlanRefused, match="hello_worker_1 mounts /srv of the host, which no longer exists"):
+        plan_redeploy(replace(observed, missing_binds={restarted.id: ("/srv",)}))
+
+
+def test_a_dependant_whose_image_no_longer_exists_is_refused():
+    child = worker(NetworkMode="container:hello_web_1")
+    child["Image"] = "sha256:" + "4" * 64
+    with pytest.raises(PlanRefused, match="The image of hello_worker_1 no longer exists") as refusal:
+        plan_redeploy(hello(web(), child, service="web"))
+    assert refusal.value.code == "missing_image"
