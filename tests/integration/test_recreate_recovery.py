@@ -295,6 +295,15 @@ def test_clones_have_all_networks_after_a_death_at_any_boundary() -> None:
     die_at_each_boundary(arrange, lambda fake: scale_with(fake, 3), judge)
 
 
+def test_clones_have_all_files_after_a_death_at_any_boundary() -> None:
+    def judge(fake: FakeEngine, changes: int) -> None:
+        assert scale_with(fake, 3).state == "succeeded", changes
+        contents = [fake.read_file(container, "/etc/app.conf", 100).content for container in fake.containers]
+        assert contents == [b"shop-web-1"] * 3, changes
+
+    die_at_each_boundary(Case(count=1, files=True).arrange, lambda fake: scale_with(fake, 3), judge)
+
+
 @pytest.mark.parametrize("crashes", [False, True])
 def test_container_in_the_network_of_one_that_somebody_replaced_runs_after_a_death_at_any_boundary(crashes: bool) -> None:
     """Once it is stopped, it can never be started again: the container whose network it uses no longer exists."""

@@ -1,18 +1,21 @@
 """Observe a target together with everything that only a recreate or a clone has to know."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clusters.engine.driver import Target
-from clusters.engine.platforms import differ, read_platform
+from clusters.engine.errors import EngineRefused
+from clusters.engine.platforms import differ, join_platform, read_platform
 from clusters.engine.references import came_from_registry
 from clusters.engine.standalone.copied_files import find_copied_files
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants, observe_target
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
+
+Answer = TypeVar("Answer")
 
 
 def observe(client: "EngineClient", target: Target) -> StandaloneTarget:
@@ -23,7 +26,7 @@ def observe(client: "EngineClient", target: Target) -> StandaloneTarget:
     chosen = find_recreated(observed)
     restarted = [item for item in observed.containers if item not in chosen]
     binds = {item.id: missing for item in (*chosen, *restarted) if (missing := find_missing_binds(client, item))}
-    names = Counter(str(network["Name"]) for network in client.list_networks())
+    names = Counter(str(network["Name"]) for network in ask(client.list_networks, []))
     return replace(
         observed,
         missing_binds=binds,
@@ -32,6 +35,14 @@ def observe(client: "EngineClient", target: Target) -> StandaloneTarget:
         platform=read_engine_platform(client),
         shared_tags=frozenset(find_shared_tags(client, observed, chosen)),
     )
+
+
+def ask(request: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """Return `otherwise` if a proxy before the engine refuses the request: what it tells is seldom needed."""
+    try:
+        return request()
+    except EngineRefused:
+        return otherwise
 
 
 def find_recreated(observed: StandaloneTarget) -> list[InspectedContainer]:
@@ -56,7 +67,7 @@ def find_shared_tags(
     """
     known = {item.image: image for item in containers if (image := observed.images.get(item.image))}
     nameless = {reference: image for reference, image in known.items() if not image.get("RepoDigests")}
-    listed = client.list_images() if nameless else []
+    listed = ask(client.list_images, []) if nameless else []
     for reference, image in nameless.items():
         others = [entry["Id"] for entry in listed if entry["Id"] != image["Id"] and came_from_registry(entry, reference)]
         if any(differ(read_platform(client.inspect_image(other)), read_platform(image)) for other in others):
@@ -64,5 +75,5 @@ def find_shared_tags(
 
 
 def read_engine_platform(client: "EngineClient") -> str:
-    found = client.version()
-    return f"{found.get('Os') or ''}/{found.get('Arch') or ''}"
+    found = ask(client.version, {})
+    return join_platform(found.get("Os"), found.get("Arch"), None)
