@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,7 +27,8 @@ def observe(client: "EngineClient", target: Target) -> StandaloneTarget:
     chosen = find_recreated(observed)
     restarted = [item for item in observed.containers if item not in chosen]
     binds = {item.id: missing for item in (*chosen, *restarted) if (missing := find_missing_binds(client, item))}
-    names = Counter(str(network["Name"]) for network in ask(client.list_networks, []))
+    networks = ask(client.list_networks) or []
+    names = Counter(str(network["Name"]) for network in networks)
     return replace(
         observed,
         missing_binds=binds,
@@ -37,12 +39,11 @@ def observe(client: "EngineClient", target: Target) -> StandaloneTarget:
     )
 
 
-def ask(request: Callable[[], Answer], otherwise: Answer) -> Answer:
-    """Return `otherwise` if a proxy before the engine refuses the request: what it tells is seldom needed."""
-    try:
+def ask(request: Callable[[], Answer]) -> Answer | None:
+    """Return None if a proxy before the engine refuses the request: what it tells is seldom needed."""
+    with suppress(EngineRefused):
         return request()
-    except EngineRefused:
-        return otherwise
+    return None
 
 
 def find_recreated(observed: StandaloneTarget) -> list[InspectedContainer]:
@@ -67,7 +68,7 @@ def find_shared_tags(
     """
     known = {item.image: image for item in containers if (image := observed.images.get(item.image))}
     nameless = {reference: image for reference, image in known.items() if not image.get("RepoDigests")}
-    listed = ask(client.list_images, []) if nameless else []
+    listed = (ask(client.list_images) or []) if nameless else []
     for reference, image in nameless.items():
         others = [entry["Id"] for entry in listed if entry["Id"] != image["Id"] and came_from_registry(entry, reference)]
         if any(differ(read_platform(client.inspect_image(other)), read_platform(image)) for other in others):
@@ -75,5 +76,5 @@ def find_shared_tags(
 
 
 def read_engine_platform(client: "EngineClient") -> str:
-    found = ask(client.version, {})
+    found = ask(client.version) or {}
     return join_platform(found.get("Os"), found.get("Arch"), None)
