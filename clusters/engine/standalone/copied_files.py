@@ -34,6 +34,7 @@ MOST_FILES = 256
 MOST_BYTES = 16 << 20
 MOST_DOUBTS = 20
 ROUNDING = 2.0  # seconds; a tar header rounds the time
+STARTING = 5.0  # seconds at most from the first act of a process to the time that the engine notes as its start
 CLOCK_TOLERANCE = 60.0  # seconds by which the clock of the program that copied can be ahead of the engine's
 FIRST_RUN_WITHIN = 60.0  # seconds from the creation to the start of a container that has ended, if it ran only once
 SECRET_FOLDERS = ("/run/secrets/", "/var/run/secrets/")
@@ -178,8 +179,9 @@ def judge(file: ChangedFile, life: Lifetime) -> bool | None:
         return True
     if file.modified > life.started:
         return False
-    if file.modified >= life.created:  # between two runs, or before the only one; else a process wrote it in an earlier run
-        return life.is_first_run or bool(life.ran_until and file.modified >= life.ran_until)
+    if file.modified >= life.created:  # else a process wrote it in an earlier run, or while the engine noted the start
+        begun = life.created if life.is_first_run else life.ran_until or life.started
+        return begun <= file.modified < life.started - STARTING
     if life.is_first_run and life.created <= file.folder_modified < life.started:
         return True
     is_own = SCRATCH.match(file.path) is not None or file.path in BACKUPS or file.new_folder_modified > life.started

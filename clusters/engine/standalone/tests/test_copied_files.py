@@ -30,6 +30,7 @@ def changed(path="/etc/app.conf", modified=1005.0, folder=1005.1, *, is_new=True
         (changed(modified=1005.0, folder=3000.5), FIRST, True),
         (changed(modified=0.0, folder=1005.1), FIRST, True),  # put in before the start with an older time
         (changed(modified=1005.3), FIRST, True),
+        (changed(modified=1010.6), FIRST, False),  # the engine notes the start a little later
         (changed(modified=1010.9), FIRST, False),
         (changed(modified=1500.0), FIRST, False),
         (changed(modified=500.0, folder=400.5, is_new=False), FIRST, False),  # its owner was changed
@@ -44,7 +45,8 @@ def changed(path="/etc/app.conf", modified=1005.0, folder=1005.1, *, is_new=True
         (changed(modified=1005.0), RESTARTED, True),
         (changed(modified=1500.5, folder=1500.5), RESTARTED, False),
         (changed(modified=2010.0, folder=2010.1), RESTARTED, True),  # copied again before the second start
-        (changed(modified=2010.2, folder=2010.3), RESTARTED, True),
+        (changed(modified=2010.2, folder=2010.3), RESTARTED, False),
+        (changed(modified=1995.2, folder=1995.3), Lifetime(CREATED, 2010.75, 1990.5, is_first_run=False), True),
         (changed(modified=500.0, folder=1005.1), RESTARTED, None),
         (changed(modified=1005.3, folder=1005.3), ENDED, False),
         (changed(modified=1005.0), ENDED, True),
