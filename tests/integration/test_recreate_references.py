@@ -7,6 +7,9 @@ from typing import Any
 import docker
 import pytest
 
+from clusters.engine.connection.client import EngineClient
+from clusters.engine.driver import Target
+from clusters.engine.drivers import driver_for
 from clusters.engine.errors import PlanRefused
 from tests.harness.driving import act, redeploy, scale
 from tests.harness.engine import PrivateEngine
@@ -78,6 +81,35 @@ def test_a_joined_or_linked_container_that_does_not_run_is_found_before_the_stop
         with pytest.raises(PlanRefused, match=f"{name} {word} db, which does not run: .* Start db first"):
             redeploy(engine, name, source="container")
     assert list_running(api) == {"linked", "joined"}
+
+
+def test_a_link_to_a_container_that_others_replaced_is_to_the_one_that_has_its_name(
+    engine: PrivateEngine, api: docker.APIClient, image: ImageMaker
+) -> None:
+    app = image()
+    create_container(api, "db", app)
+    create_container(api, "app", app, HostConfig={"Links": ["db:database"]})
+    create_container(api, "writer", app, HostConfig={"Links": ["db:database"], "Binds": ["data:/data"]})
+    api.remove_container("db", force=True)
+    for name in ("app", "writer"):
+        with pytest.raises(PlanRefused, match=f"{name} is linked to the container db, which no longer exists"):
+            redeploy(engine, name, source="container")
+    create_container(api, "db", app)
+    with EngineClient(engine.endpoint) as client:
+        seen = driver_for("container").observe(client, Target("app", "container", state_only=True))
+        with pytest.raises(PlanRefused, match="app is linked to the container db, which no longer exists: .* Redeploy app"):
+            driver_for("container").plan_act(seen, "restart")
+    with pytest.raises(PlanRefused, match=r"It writes to /data, so it must be stopped first"):
+        redeploy(engine, "writer", source="container")
+    old = api.inspect_container("app")["Id"]
+    image(app, Cmd=CRASH)
+    assert redeploy(engine, "app", source="container").state == "rolled_back"
+    assert api.inspect_container("app")["Id"] == old
+    image(app)
+    assert redeploy(engine, "app", source="container").state == "succeeded"
+    address = api.inspect_container("db")["NetworkSettings"]["IPAddress"]
+    assert f"{address}\tdatabase" in run_in(api, "app", "cat", "/etc/hosts")[1]
+    assert list_running(api) == {"app", "db", "writer"}
 
 
 @pytest.mark.parametrize("by", ["name", "id"])

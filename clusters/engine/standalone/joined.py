@@ -47,20 +47,23 @@ def find_neighbour(observed: StandaloneTarget, key: str) -> Neighbour | None:
     return next(itertools.chain(exact, begun), None)
 
 
-def list_lost_keys(observed: StandaloneTarget) -> frozenset[str]:
-    """Return the names and short ids that containers refer to and that the engine does not have."""
-    if observed.neighbours is None:
-        return frozenset()
-    keys = {item.key for container in (*observed.containers, *observed.others) for item in list_references(container)}
-    return frozenset(shorten_id(key) for key in keys if find_neighbour(observed, key) is None)
+def list_detached(observed: StandaloneTarget) -> frozenset[str]:
+    """Return the ids of the containers that could not be started as they are."""
+    return frozenset(item.id for item in (*observed.containers, *observed.others) if find_lost(observed, item, ()))
 
 
 def find_lost(observed: StandaloneTarget, container: InspectedContainer, replaced: Collection[str]) -> list[Reference]:
-    """Return the references to containers that no longer exist. `replaced`: the keys of those that the same plan replaces."""
-    if observed.neighbours is None:
-        return []
-    wanted = [item for item in list_references(container) if shorten_id(item.key) not in replaced]
-    return [item for item in wanted if find_neighbour(observed, item.key) is None]
+    """Return the references to containers that no longer exist. `replaced`: the keys of those that the same plan replaces.
+
+    A link is to a container and not to its name, so it is lost too if another container has the name now.
+    """
+    links = observed.lost_links.get(container.id, frozenset())
+    found = []
+    for item in list_references(container):
+        is_missing = observed.neighbours is not None and find_neighbour(observed, item.key) is None
+        if (not item.mode and item.key in links) or (is_missing and shorten_id(item.key) not in replaced):
+            found.append(item)
+    return found
 
 
 def find_stand_in(observed: StandaloneTarget, container: InspectedContainer) -> InspectedContainer | None:
@@ -82,8 +85,8 @@ def find_stand_in(observed: StandaloneTarget, container: InspectedContainer) -> 
 
 
 def is_detached(observed: StandaloneTarget, container: InspectedContainer, replaced: Collection[str]) -> bool:
-    """Return whether it runs in a namespace whose container no longer exists: once stopped, it cannot be started again."""
-    return any(item.mode for item in find_lost(observed, container, replaced))
+    """Return whether it lost a reference: once stopped, it cannot be started again."""
+    return bool(find_lost(observed, container, replaced))
 
 
 def refuse_lost(observed: StandaloneTarget, containers: Iterable[InspectedContainer], replaced: Collection[str]) -> None:
@@ -91,7 +94,7 @@ def refuse_lost(observed: StandaloneTarget, containers: Iterable[InspectedContai
     for container in containers:
         lost = find_lost(observed, container, replaced)
         for item in lost:
-            if not item.mode or find_stand_in(observed, container) is None:
+            if (find_stand_in(observed, container) if item.mode else find_neighbour(observed, item.key)) is None:
                 what = f"{container.name} {item.word} {describe_key(item.key)}, which no longer exists"
                 advice = f"Create {container.name} again, so that it uses another one."
                 raise PlanRefused(f"{what}: it could not be started again. {advice}", code="missing_container")
@@ -107,7 +110,8 @@ def refuse_restart(
     for container in containers:
         for item in find_lost(observed, container, replaced):
             what = f"{container.name} {item.word} {describe_key(item.key)}, which no longer exists"
-            advice = "Redeploy" if find_stand_in(observed, container) else "Create"
+            stand_in = find_stand_in(observed, container) if item.mode else find_neighbour(observed, item.key)
+            advice = "Redeploy" if stand_in else "Create"
             raise PlanRefused(
                 f"{what}: it could not be started again. {advice} {container.name} first.", code="missing_container"
             )
@@ -118,7 +122,7 @@ def refuse_without_return(container: InspectedContainer) -> None:
     """Raise PlanRefused for a container that must be stopped first although it could not be started again for a rollback."""
     exclusive = find_exclusive(container)
     if exclusive and exclusive.code != "shared_network":
-        what = f"The container whose namespace {container.name} uses no longer exists, so it could not be started again"
+        what = f"A container that {container.name} uses no longer exists, so it could not be started again"
         advice = f"It {exclusive.reason}, so it must be stopped first. Create it again with Compose."
         raise PlanRefused(f"{what} if its successor failed. {advice}", code="missing_container")
 

@@ -220,9 +220,9 @@ class StandaloneTarget:
     service, also temporary ones; services are sorted by name, containers by number. `neighbours`: every container of the
     engine, or None where that is not known.
 
-    `surroundings.observe` adds what only a recreate or a clone needs: `copied` and `missing_binds` (paths of the host that no
-    longer exist), by container id; `ambiguous_networks`, the names that several networks have; `platform`, the engine's own;
-    `shared_tags`, the references that came from a registry for another platform too.
+    `surroundings.observe` adds, by container id: `lost_links`, the names that mean another container by now; `copied`;
+    `missing_binds`, the host's paths that no longer exist. Also `ambiguous_networks`, the names that several networks have;
+    `platform`, the engine's own; `shared_tags`, the references that came from a registry for another platform too.
     """
 
     target: Target
@@ -234,6 +234,7 @@ class StandaloneTarget:
     networks: Mapping[str, str] = field(default_factory=dict)
     neighbours: tuple[Neighbour, ...] | None = None
     copied: Mapping[str, CopiedFiles] = field(default_factory=dict)
+    lost_links: Mapping[str, frozenset[str]] = field(default_factory=dict)
     missing_binds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ambiguous_networks: frozenset[str] = frozenset()
     platform: str = ""

@@ -70,8 +70,16 @@ class Leftover:
         return not (reserve and reserve.temporary and reserve.temporary.role == "kept")
 
 
-def recover(containers: Iterable[InspectedContainer], superseded: frozenset[str] = frozenset()) -> Recovered:
-    """Recover containers of any services. `superseded`: short ids of containers that an earlier recovery does not restore."""
+def recover(
+    containers: Iterable[InspectedContainer],
+    superseded: frozenset[str] = frozenset(),
+    detached: frozenset[str] = frozenset(),
+) -> Recovered:
+    """Recover containers of any services.
+
+    `superseded`: short ids of containers that an earlier recovery does not restore. `detached`: ids of those that cannot be
+    started as they are.
+    """
     by_base: dict[str, list[InspectedContainer]] = defaultdict(list)
     for container in containers:
         by_base[names.base_name(container.engine_name)].append(container)
@@ -87,7 +95,7 @@ def recover(containers: Iterable[InspectedContainer], superseded: frozenset[str]
         if settled.survivor:
             found.append(settled.survivor)
             superseded |= settled.survivor.previous_ids
-            if superseded.intersection(settled.survivor.joined_containers()):
+            if settled.survivor.id in detached or superseded.intersection(settled.survivor.joined_containers()):
                 settled.now = [operation for operation in settled.now if not starts_container(settled.survivor, operation)]
         now += settled.now
         last += settled.last

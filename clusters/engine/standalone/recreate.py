@@ -107,7 +107,7 @@ def replace_container(
     parked = str(names.TemporaryName(container.name, "old", container.short_id, container.running))
     order, reason = choose_order(container) if container.running else ("stop-first", "it is stopped and stays stopped")
     if container.running and is_detached(observed, container, successors.found):
-        order, reason = "start-first", "the container whose namespace it uses no longer exists"
+        order, reason = "start-first", "a container that it uses no longer exists"
     cause = f"{cause}; {order}: {reason}"
     made = make_config(observed, container, successors, image)
     joins = successors.find_joins(observed, container)

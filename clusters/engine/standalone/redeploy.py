@@ -12,7 +12,7 @@ from clusters.engine.platforms import differ, read_container_platform, read_plat
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
 from clusters.engine.standalone.container_operations import refer_to
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
-from clusters.engine.standalone.joined import list_lost_keys, refuse_restart
+from clusters.engine.standalone.joined import list_detached, refuse_restart
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.recovery import Recovered, recover
@@ -55,7 +55,7 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     """Raises PlanRefused."""
     target = observed.target
     subject = target.name_part(target.service)
-    recovered = recover(observed.containers, list_lost_keys(observed))
+    recovered = recover(observed.containers, detached=list_detached(observed))
     chosen = [item for item in recovered.containers if target.service in {"", item.place.service}]
     rest = [item for item in recovered.containers if item not in chosen]
     elsewhere = recover_elsewhere(observed, recovered.containers)
@@ -104,7 +104,7 @@ def recover_elsewhere(observed: StandaloneTarget, ours: Iterable[InspectedContai
     ours = list(ours)
     bases = {names.base_name(item.engine_name) for item in find_dependants(ours, observed.others)}
     unfinished = [item for item in observed.others if names.base_name(item.engine_name) in bases]
-    return recover(unfinished, list_lost_keys(observed).union(*(item.previous_ids for item in ours)))
+    return recover(unfinished, frozenset().union(*(item.previous_ids for item in ours)), list_detached(observed))
 
 
 def collect_keys(containers: Iterable[InspectedContainer]) -> frozenset[str]:

@@ -10,8 +10,15 @@ from clusters.engine.driver import Target
 from clusters.engine.errors import EngineRefused
 from clusters.engine.platforms import differ, join_platform, read_platform
 from clusters.engine.references import came_from_registry
-from clusters.engine.standalone.copied_files import find_copied_files
-from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants, observe_target
+from clusters.engine.standalone.copied_files import find_copied_files, parse_time
+from clusters.engine.standalone.joined import list_references
+from clusters.engine.standalone.observed import (
+    InspectedContainer,
+    StandaloneTarget,
+    find_dependants,
+    inspect_container,
+    observe_target,
+)
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -22,6 +29,7 @@ Answer = TypeVar("Answer")
 def observe(client: "EngineClient", target: Target) -> StandaloneTarget:
     """See driver.EngineDriver.observe. Send three more requests at most for each container that can be recreated or cloned."""
     observed = observe_target(client, target)
+    observed = replace(observed, lost_links=find_lost_links(client, observed))
     if target.state_only:
         return observed
     chosen = find_recreated(observed)
@@ -52,6 +60,18 @@ def find_recreated(observed: StandaloneTarget) -> list[InspectedContainer]:
     chosen = [item for item in observed.containers if service in {"", item.place.service}]
     rest = [item for item in (*observed.containers, *observed.others) if item not in chosen]
     return [*chosen, *find_dependants(chosen, rest)]
+
+
+def find_lost_links(client: "EngineClient", observed: StandaloneTarget) -> dict[str, frozenset[str]]:
+    """Return, by container id, the names of linked containers that are younger than the container: it was linked to others."""
+    found: dict[str, frozenset[str]] = {}
+    for container in (*observed.containers, *observed.others):
+        keys = {item.key for item in list_references(container) if not item.mode}
+        others = {key: other for key in keys if (other := inspect_container(client, key))}
+        created = parse_time(str(container.details.get("Created")))
+        lost = {key for key, other in others.items() if parse_time(str(other.details.get("Created"))) > created}
+        found |= {container.id: frozenset(lost)} if lost else {}
+    return found
 
 
 def find_missing_binds(client: "EngineClient", container: InspectedContainer) -> tuple[str, ...]:

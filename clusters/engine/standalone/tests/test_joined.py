@@ -6,7 +6,7 @@ import pytest
 
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.findings import Neighbour
-from clusters.engine.standalone.joined import find_neighbour, find_stand_in, list_lost_keys, refuse_lost, refuse_restart
+from clusters.engine.standalone.joined import find_neighbour, find_stand_in, list_detached, refuse_lost, refuse_restart
 from clusters.engine.standalone.redeploy import plan_redeploy
 from clusters.engine.tests.recording import hello, load_container, web
 
@@ -42,7 +42,7 @@ def test_other_words_find_none(key):
 @pytest.mark.parametrize("mode", ["NetworkMode", "IpcMode", "PidMode"])
 def test_what_no_longer_exists_is_lost(mode):
     observed = observe(joiner(**{mode: f"container:{GONE}"}))
-    assert list_lost_keys(observed) == {GONE[:12]}
+    assert list_detached(observed) == {container(observed).id}
     with pytest.raises(PlanRefused, match=f"of the container {GONE[:12]}, which no longer exists"):
         refuse_lost(observed, observed.containers, ())
     refuse_lost(observed, observed.containers, {GONE[:12]})
@@ -50,7 +50,7 @@ def test_what_no_longer_exists_is_lost(mode):
 
 def test_nothing_is_lost_where_the_engines_containers_are_not_known():
     observed = replace(observe(joiner(NetworkMode=f"container:{GONE}")), neighbours=None)
-    assert not list_lost_keys(observed)
+    assert not list_detached(observed)
     refuse_lost(observed, observed.containers, ())
 
 
@@ -88,6 +88,18 @@ def test_a_joined_container_that_does_not_run_is_refused_unless_the_plan_replace
     with pytest.raises(PlanRefused, match="uses the network of stopped, which does not run"):
         refuse_restart(observed, observed.containers)
     refuse_restart(observed, observed.containers, {"stopped", "8" * 12})
+
+
+def test_a_link_to_a_container_that_was_replaced_is_lost_although_the_name_exists():
+    observed = observe(joiner(Links=["/vpn:/hello_worker_1/tunnel"]))
+    refuse_restart(observed, observed.containers)
+    item = container(observed)
+    item.details["Mounts"].clear()
+    observed = replace(observed, lost_links={item.id: frozenset({"vpn"})})
+    refuse_lost(observed, [item], ())
+    assert "start-first: a container that it uses no longer exists" in plan_redeploy(observed).as_text()
+    with pytest.raises(PlanRefused, match="is linked to the container vpn, which no longer exists: .* Redeploy hello_worker_1"):
+        refuse_restart(observed, [item])
 
 
 def test_a_refusal_of_what_is_restarted_along_refuses_the_redeploy():
