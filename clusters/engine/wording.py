@@ -15,8 +15,8 @@ def sentence(text: str) -> str:
 
 
 def explain_missing_path(name: str, path: str) -> str:
-    """Return the sentence that refuses to stop a container that mounts a path that the host no longer has."""
-    return f"{name} mounts {path} of the host, which no longer exists: it could not be started again. Create {path} first."
+    """Return the sentence that refuses to stop a container that mounts a path, or has a device, that the host no longer has."""
+    return f"{name} uses {path} of the host, which no longer exists: it could not be started again. Restore {path} first."
 
 
 def explain_protection(name: str) -> str:

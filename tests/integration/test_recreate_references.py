@@ -1,5 +1,7 @@
 """What a container refers to and somebody else has replaced or removed: other containers, networks, the host's files."""
 
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from clusters.engine.errors import PlanRefused
 from tests.harness.driving import act, redeploy, scale
 from tests.harness.engine import PrivateEngine
 from tests.harness.images import CRASH
-from tests.harness.projects import Project, create_container, list_names, list_running, run_in
+from tests.harness.projects import Project, create_container, list_names, list_running, read_ids, run_in
 
 ImageMaker = Callable[..., str]
 JOINED = {"com.docker.compose.depends_on": "vpn:service_started:true"}
@@ -144,18 +146,26 @@ def test_a_bind_whose_source_no_longer_exists_is_found_before_the_stop(
     app = image()
     settings = tmp_path / "app.conf"
     settings.write_text("x")
-    create_container(api, "app", app, HostConfig={"Binds": [f"{settings}:/etc/app.conf", f"{tmp_path}:/folder:ro"]})
+    device = tmp_path / "null"
+    os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    devices = [{"PathOnHost": str(device), "PathInContainer": "/dev/other", "CgroupPermissions": "rwm"}]
+    binds = [f"{settings}:/etc/app.conf", f"{tmp_path}:/folder:ro"]
+    create_container(api, "app", app, HostConfig={"Binds": binds, "Devices": devices})
+    device.rename(tmp_path / "away")
+    with pytest.raises(PlanRefused, match=f"app uses {device} of the host, which no longer exists"):
+        redeploy(engine, "app", source="container")
+    (tmp_path / "away").rename(device)
     settings.unlink()
     image(app)
-    before = api.inspect_container("app")
-    with pytest.raises(PlanRefused, match=f"app mounts {settings} of the host, which no longer exists") as refusal:
+    before = read_ids(api), list_running(api)
+    with pytest.raises(PlanRefused, match=f"app uses {settings} of the host, which no longer exists") as refusal:
         redeploy(engine, "app", source="container")
     assert refusal.value.code == "bind_source"
     drive = act(engine, "restart", "app", source="container")
     assert drive.outcome
     assert (drive.state, drive.outcome.reason) == ("failed", "bind_source")
-    assert drive.outcome.message.endswith(f"Create {settings} first. Now app is running.")
-    assert api.inspect_container("app") == before
+    assert drive.outcome.message.endswith(f"Restore {settings} first. Now app is running.")
+    assert (read_ids(api), list_running(api)) == before
     settings.write_text("y")
     assert redeploy(engine, "app", source="container").state == "succeeded"
     assert run_in(api, "app", "cat", "/etc/app.conf")[1].strip() == "y"

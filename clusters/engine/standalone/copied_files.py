@@ -29,7 +29,7 @@ from clusters.engine.wording import sentence
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
-MOST_LOOKS = 256  # changed files whose time is read, those in the emptiest folders first
+MOST_LOOKS = 1000  # changed files whose time is read: those in the emptiest folders first, and last where programs keep theirs
 MOST_FILES = 256
 MOST_BYTES = 16 << 20
 MOST_DOUBTS = 20
@@ -61,6 +61,7 @@ class ChangedFile:
 
     `is_whole`: its time has whole seconds. `is_new`: the image does not have it. `folder_modified`: of the nearest folder above
     it that the image has. `new_folder_modified`: of the highest folder above it that the image does not have, or 0.
+    `has_unseen_siblings`: its folder has more changed files than could be looked at.
     """
 
     path: str
@@ -70,6 +71,7 @@ class ChangedFile:
     is_new: bool
     folder_modified: float
     new_folder_modified: float = 0.0
+    has_unseen_siblings: bool = False
 
 
 NOTHING = CopiedFiles()
@@ -120,7 +122,8 @@ def look_at(client: "EngineClient", container: InspectedContainer, changes: Mapp
     folders = {posixpath.dirname(path) for path in changes}
     files = [path for path in changes if path not in folders]
     crowd = Counter(map(posixpath.dirname, files))
-    files.sort(key=lambda path: (not is_secret(path), crowd[posixpath.dirname(path)], path))
+    files.sort(key=lambda path: (not is_secret(path), bool(SCRATCH.match(path)), crowd[posixpath.dirname(path)], path))
+    unseen = {posixpath.dirname(path) for path in files[MOST_LOOKS:]}
     times: dict[str, float] = {"": 0.0}
 
     def read_folder_time(folder: str) -> float:
@@ -146,6 +149,7 @@ def look_at(client: "EngineClient", container: InspectedContainer, changes: Mapp
                 is_new=changes[path] == ADDED,
                 folder_modified=read_folder_time(folder),
                 new_folder_modified=read_folder_time(new_folder),
+                has_unseen_siblings=posixpath.dirname(path) in unseen,
             )
         )
     return found
@@ -158,7 +162,8 @@ def decide(container: InspectedContainer, changes: Mapping[str, int], files: Ite
         verdict = judge(file, life)
         copied += [file] if verdict else []
         doubtful += [file.path] if verdict is None else []
-    if len(copied) > MOST_FILES or sum(file.size for file in copied) > MOST_BYTES:
+    is_cut = any(file.has_unseen_siblings for file in copied)
+    if is_cut or len(copied) > MOST_FILES or sum(file.size for file in copied) > MOST_BYTES:
         limit = f"{MOST_FILES} files or {MOST_BYTES >> 20} MB"
         what = f"{container.name} has more files that were copied in before its start than can be kept ({limit})."
         return CopiedFiles(doubt=f"{what} Mount them instead. {ADVICE}")

@@ -262,7 +262,7 @@ class OperationHandler:
 
 
 def check_paths(client: "EngineClient", operation: Restart, container: str) -> None:
-    """Raise EngineRefused if the container mounts a path that the host no longer has."""
+    """Raise EngineRefused if the container needs a path that the host no longer has."""
     found = client.inspect_container(container) if operation.paths else {}
     if found and (missing := client.find_missing_paths(found["Name"].lstrip("/"), found["Image"], operation.paths)):
         raise EngineRefused(explain_missing_path(operation.container.name, missing[0]), code="bind_source")

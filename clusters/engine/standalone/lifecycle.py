@@ -243,7 +243,7 @@ def restart_container(scene: Scene, container: InspectedContainer) -> tuple[Oper
 
 
 def restart_running(container: InspectedContainer, cause: str) -> tuple[Operation, ...]:
-    restart = Restart(container=refer_to(container), grace=container.grace, paths=container.bound_paths, cause=cause)
+    restart = Restart(container=refer_to(container), grace=container.grace, paths=container.host_paths, cause=cause)
     return (restart, *watch_all([container], cause))
 
 

@@ -108,9 +108,10 @@ class InspectedContainer:
         return self.details.get("Mounts") or []
 
     @property
-    def bound_paths(self) -> tuple[str, ...]:
-        """The host's paths that HostConfig.Binds mounts."""
+    def host_paths(self) -> tuple[str, ...]:
+        """The host's paths that it needs at a start: those of HostConfig.Binds, and its devices."""
         sources = {str(bind).split(":", 1)[0] for bind in self.host_config.get("Binds") or []}
+        sources |= {str(device.get("PathOnHost") or "") for device in self.host_config.get("Devices") or []}
         return tuple(sorted(source for source in sources if source.startswith("/")))
 
     @property

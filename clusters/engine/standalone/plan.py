@@ -129,7 +129,7 @@ class Stop(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Restart(Operation):
-    """`grace`: see Stop. `paths`: those of the host that it mounts. Without them it could not be started again."""
+    """`grace`: see Stop. `paths`: those of the host that it needs. Without them it could not be started again."""
 
     word = "restart"
     container: Ref

@@ -41,7 +41,7 @@ def refuse_unrepeatable(
 
 
 def refuse_missing_binds(observed: StandaloneTarget, containers: Iterable[InspectedContainer]) -> None:
-    """Raise PlanRefused for a container that mounts a path of the host that no longer exists."""
+    """Raise PlanRefused for a container that needs a path of the host that no longer exists."""
     for container in containers:
         if missing := observed.missing_binds.get(container.id):
             raise PlanRefused(explain_missing_path(container.name, missing[0]), code="bind_source")

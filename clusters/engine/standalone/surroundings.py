@@ -75,8 +75,8 @@ def find_lost_links(client: "EngineClient", observed: StandaloneTarget) -> dict[
 
 
 def find_missing_binds(client: "EngineClient", container: InspectedContainer) -> tuple[str, ...]:
-    """Return the paths of HostConfig.Binds that the host does not have. The engine checks those of Mounts at each creation."""
-    return client.find_missing_paths(container.engine_name, container.image_id, container.bound_paths)
+    """Return the paths that the host does not have. The engine checks those of HostConfig.Mounts at each creation."""
+    return client.find_missing_paths(container.engine_name, container.image_id, container.host_paths)
 
 
 def find_shared_tags(

@@ -7,6 +7,7 @@ from clusters.engine.driver import Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused, PlanRefused
 from clusters.engine.fakes.fake_engine import FakeEngine
+from clusters.engine.standalone import copied_files
 from clusters.engine.standalone.copied_files import ChangedFile, Lifetime, find_copied_files, judge
 from clusters.engine.standalone.observed import make_container
 
@@ -114,11 +115,17 @@ def test_too_many_bytes_are_a_doubt(fake):
 
 def test_of_many_files_those_in_the_emptiest_folders_are_looked_at(fake):
     container = run(fake, make_file("/etc/app.conf"))
-    for number in range(1000):
+    for number in range(1500):
         fake.write_file(container, f"/srv/cache/{number}")
     fake.requests.clear()
     assert find(fake, container).paths == ("/etc/app.conf",)
-    assert fake.requests.count("stat_file") < 300
+    assert fake.requests.count("stat_file") < 1010
+
+
+def test_a_copied_folder_with_more_files_than_can_be_looked_at_is_a_doubt(fake, monkeypatch):
+    monkeypatch.setattr(copied_files, "MOST_LOOKS", 10)
+    container = run(fake, *(make_file(f"/srv/{number}") for number in range(11)))
+    assert "more files that were copied in before its start than can be kept" in find(fake, container).doubt
 
 
 def redeploy(fake):

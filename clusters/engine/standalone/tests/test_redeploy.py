@@ -357,7 +357,7 @@ def test_a_missing_bind_of_what_is_restarted_along_is_refused():
     depends = {"com.docker.compose.depends_on": "web:service_started:true"}
     observed = hello(web(), worker(labels=depends), service="web")
     restarted = next(item for item in observed.containers if item.place.service == "worker")
-    with pytest.raises(PlanRefused, match="hello_worker_1 mounts /srv of the host, which no longer exists"):
+    with pytest.raises(PlanRefused, match="hello_worker_1 uses /srv of the host, which no longer exists"):
         plan_redeploy(replace(observed, missing_binds={restarted.id: ("/srv",)}))
 
 
