@@ -213,8 +213,6 @@ def plan_restart(scene: Scene) -> StandalonePlan:
     refuse_paused(scene.chosen)
     joining = [item for item in scene.joining if item.running]
     ordered = [item for wave in sort_waves([*scene.chosen, *joining]) for item in wave]
-    if not scene.recovery:
-        refuse_restart(scene.observed, [item for item in ordered if item.running])
     steps: list[Step] = []
     restarted: list[InspectedContainer] = []
     for item in ordered:
@@ -225,6 +223,9 @@ def plan_restart(scene: Scene) -> StandalonePlan:
         if any(not isinstance(operation, Watch) for operation in operations):
             restarted.append(item)
         steps += [Step(operations)] if operations else []
+    if not scene.recovery:
+        started = frozenset().union(*(item.keys for item in restarted))
+        refuse_restart(scene.observed, [item for item in restarted if item.running], started)
     return scene.make_plan(steps)
 
 
