@@ -210,11 +210,22 @@ class OperationHandler:
                     self._lanes.report("warning", "watch", f"the last output of {item.name}: {cut(text)}")
 
     def _rename(self, client: "EngineClient", operation: Rename) -> None:
+        """Retry while the container's process ends at this very moment: its network is missing then."""
         container = self.find_id(operation.container)
+        for attempt in range(POLICY_ATTEMPTS):
+            try:
+                return self._rename_once(client, operation, container)
+            except EngineError as error:
+                if attempt == POLICY_ATTEMPTS - 1 or not error.message.startswith("sandbox "):
+                    raise
+                self._lanes.pause(0.2)
+        return None
+
+    def _rename_once(self, client: "EngineClient", operation: Rename, container: str) -> None:
         try:
             client.rename_container(container, operation.name)
-        except TargetMissing:
-            if not operation.if_exists:
+        except TargetMissing as error:
+            if not operation.if_exists or error.message.startswith("sandbox "):
                 raise
         except EngineRefused:
             if client.inspect_container(container)["Name"].lstrip("/") != operation.name:

@@ -154,9 +154,11 @@ def replace_container(
 def takes_name_early(container: InspectedContainer, order: Order) -> bool:
     """Return whether the new container has its true name when it starts: log tags, the journal and start events keep that name.
 
-    If the old one still runs, others may reach it by its name, and must not reach one that is not proven instead.
+    If the old one still runs, others may reach it by its name, and must not reach one that is not proven instead. The engine
+    cannot rename one that crashes again and again, since it has no network in between.
     """
-    return order == "stop-first" or not (container.auto_remove or is_reached_by_name(container))
+    is_steady = container.state == "running" and not container.details.get("RestartCount")
+    return order == "stop-first" or (is_steady and not container.auto_remove and not is_reached_by_name(container))
 
 
 def is_reached_by_name(container: InspectedContainer) -> bool:

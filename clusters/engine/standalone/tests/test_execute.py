@@ -7,7 +7,7 @@ from clusters.engine import retry
 from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
-from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
+from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver, TargetMissing
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
 from clusters.engine.snapshot import Snapshot
 from clusters.registry.errors import RegistryError
@@ -153,6 +153,12 @@ def test_a_refused_start_is_rolled_back(fake):
     outcome, _ = execute(fake, plan(fake))
     assert (outcome.state, outcome.message) == ("rolled_back", "no such device. The previous container is running again.")
     assert fake.names() == fake.running() == {"shop-web-1"}
+
+
+def test_a_container_whose_network_is_missing_for_a_moment_is_renamed_a_little_later(fake):
+    fail_once(fake, "rename_container", TargetMissing("sandbox 1234 not found"))
+    assert execute(fake, plan(fake))[0].state == "succeeded"
+    assert fake.running() == {"shop-web-1"}
 
 
 @pytest.mark.parametrize("auto_remove", [False, True])

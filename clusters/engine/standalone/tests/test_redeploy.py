@@ -64,6 +64,14 @@ note: app:1 is not pulled: it exists only on this engine
     )
 
 
+def test_a_container_that_crashes_again_and_again_is_not_renamed_while_it_does():
+    details = web()
+    details["NetworkSettings"]["Networks"], details["HostConfig"]["NetworkMode"] = {"bridge": {}}, "bridge"
+    details["RestartCount"] = 3
+    found = [word for word in words(plan_redeploy(hello(details))) if word in {"rename", "start", "stop"}]
+    assert found == ["start", "stop", "rename", "rename"]
+
+
 @pytest.mark.parametrize(
     ("networks", "is_early"),
     [
