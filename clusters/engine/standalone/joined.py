@@ -98,7 +98,7 @@ def refuse_lost(observed: StandaloneTarget, containers: Iterable[InspectedContai
                 what = f"{container.name} {item.word} {describe_key(item.key)}, which no longer exists"
                 advice = f"Create {container.name} again, so that it uses another one."
                 raise PlanRefused(f"{what}: it could not be started again. {advice}", code="missing_container")
-        if lost:
+        if lost and container.short_id in replaced:
             refuse_without_return(container)
         refuse_stopped(observed, container, replaced)
 

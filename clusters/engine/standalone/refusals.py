@@ -37,13 +37,14 @@ def refuse_unrepeatable(
         copied = observed.copied.get(container.id)
         if copied and copied.doubt:
             raise PlanRefused(copied.doubt, code="copied_files")
-    refuse_lost(observed, containers, replaced)
+    refuse_lost(observed, [container for container in containers if container.running], replaced)
 
 
 def refuse_missing_binds(observed: StandaloneTarget, containers: Iterable[InspectedContainer]) -> None:
-    """Raise PlanRefused for a container that needs a path of the host that no longer exists."""
+    """Raise PlanRefused for a running container that needs a path of the host that no longer exists."""
     for container in containers:
-        if missing := observed.missing_binds.get(container.id):
+        missing = observed.missing_binds.get(container.id)
+        if missing and container.running:
             raise PlanRefused(explain_missing_path(container.name, missing[0]), code="bind_source")
 
 

@@ -79,7 +79,8 @@ def test_a_container_that_could_not_return_is_refused():
     item.host_config["NetworkMode"] = "default"
     item.host_config["IpcMode"] = f"container:{GONE}"
     with pytest.raises(PlanRefused, match="so it must be stopped first"):
-        refuse_lost(observed, [item], ())
+        refuse_lost(observed, [item], item.keys)
+    refuse_lost(observed, [item], ())  # a scaling leaves it running
 
 
 @pytest.mark.parametrize("mode", ["container:stopped", f"container:{'8' * 64}"])
@@ -100,6 +101,11 @@ def test_a_link_to_a_container_that_was_replaced_is_lost_although_the_name_exist
     assert "start-first: a container that it uses no longer exists" in plan_redeploy(observed).as_text()
     with pytest.raises(PlanRefused, match="is linked to the container vpn, which no longer exists: .* Redeploy hello_worker_1"):
         refuse_restart(observed, [item])
+
+
+def test_a_container_that_stays_stopped_is_not_refused():
+    stopped = joiner(NetworkMode=f"container:{GONE}", state="exited")
+    assert plan_redeploy(observe(web(), stopped)).steps
 
 
 def test_a_refusal_of_what_is_restarted_along_refuses_the_redeploy():
