@@ -57,8 +57,11 @@ def read_files(api: docker.APIClient, container: str) -> dict[str, tuple[bytes, 
     return found
 
 
-@pytest.mark.parametrize("moment", [None, 0.0], ids=["with the time of now", "with an old time"])
-@pytest.mark.parametrize("host_config", [{}, {"Binds": ["shop_data:/data"]}], ids=["start-first", "stop-first"])
+@pytest.mark.parametrize(
+    ("host_config", "moment"),
+    [({}, None), ({"Binds": ["shop_data:/data"]}, 0.0)],
+    ids=["start-first, with the time of now", "stop-first, with an old time"],
+)
 def test_files_that_were_copied_in_are_kept_and_what_the_container_wrote_is_not(
     engine: PrivateEngine,
     api: docker.APIClient,
