@@ -18,8 +18,8 @@ Level = Literal["info", "warning", "error"]
 # The acts on an application or on one of its containers as a whole. Swarm services cannot be stopped or started.
 Act = Literal["stop", "start", "restart", "delete"]
 ACTS: tuple[Act, ...] = get_args(Act)
-# report(level, operation, text): receives each operation as it happens. `operation` is a word such as "pull", "create", "stop",
-# "start", "watch", "rename", "remove", "rollback".
+# report(level, operation, text): receives each operation as it happens. `operation` is a word such as "pull", "create", "copy",
+# "stop", "start", "watch", "rename", "remove", "rollback".
 Report = Callable[[Level, str, str], None]
 # progress(service, done, wanted): receives how many of the service's containers or tasks already run as the plan wants them.
 Progress = Callable[[str, int, int], None]
@@ -31,11 +31,15 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True)
 class Target:
-    """The target of a call, by names. `source` is an Application.Source; an empty `service` means all services."""
+    """The target of a call, by names. `source` is an Application.Source; an empty `service` means all services.
+
+    `state_only`: an observation needs the state alone, and not what only a recreate or a clone has to know.
+    """
 
     application: str
     source: str
     service: str = ""
+    state_only: bool = False
 
     def name_part(self, service: str) -> str:
         """Return `shop/web`, or the name alone for the whole application or an application that is one lone service."""

@@ -1,10 +1,10 @@
 """Container names and labels: the application that a container belongs to, and the progress of an unfinished recreate.
 
 A recreate keeps its progress in container names alone. It creates the new container as `NAME.windlass-new.OLD12.M` and
-parks the old one as `NAME.windlass-old.OLD12.M`. OLD12 is the old container's short id, and M its state: `r` running,
-`s` stopped. If the engine removes the old container when it stops (AutoRemove), a copy that was never started, the spare,
-has the parked name; its own id is not OLD12. A scale-in renames a container to `NAME.windlass-gone.OLD12.M` before it
-stops it.
+parks the old one as `NAME.windlass-old.OLD12.M`, or as `NAME.windlass-kept.OLD12.M` while the new one has the name already
+but has not proved healthy. OLD12 is the old container's short id, and M its state: `r` running, `s` stopped. If the engine
+removes the old container when it stops (AutoRemove), a copy that was never started, the spare, has the parked name; its own
+id is not OLD12. A scale-in renames a container to `NAME.windlass-gone.OLD12.M` before it stops it.
 """
 
 import re
@@ -35,12 +35,15 @@ MONITOR_LABEL = "windlass.update.monitor"
 PARALLELISM_LABEL = "windlass.update.parallelism"
 PULL_LABEL = "windlass.update.pull"
 STOPPED_LABEL = "windlass.update.stopped"
+FILES_LABEL = "windlass.update.files"
 
 COMPOSE_PREFIX = re.compile(r"(?:[0-9a-f]{12}_)+(?=.)", re.DOTALL)
-TEMPORARY_NAME = re.compile(r"(?P<base>.+)\.windlass-(?P<role>new|old|gone)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL)
+TEMPORARY_NAME = re.compile(
+    r"(?P<base>.+)\.windlass-(?P<role>new|old|kept|gone)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL
+)
 CONTAINER_ID_IN_PATH = re.compile(r"/(?:docker|containers|docker-|cri-containerd-)[/-]?([0-9a-f]{64})")
 
-Role = Literal["new", "old", "gone"]
+Role = Literal["new", "old", "kept", "gone"]
 Item = TypeVar("Item")
 
 

@@ -21,6 +21,11 @@ def describe_moment(seconds: float) -> str:
     return f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def explain_missing_path(name: str, path: str) -> str:
+    """Return the sentence that refuses to stop a container that mounts a path, or has a device, that the host no longer has."""
+    return f"{name} uses {path} of the host, which no longer exists: it could not be started again. Restore {path} first."
+
+
 def explain_protection(name: str, purpose: str = "") -> str:
     """Return the sentence that refuses to touch a protected container, service or application. `purpose` is what the console
     needs it for (clusters.engine.lifelines)."""

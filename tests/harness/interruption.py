@@ -16,6 +16,7 @@ CHANGES = {
     "remove_container",
     "remove_volume",
     "update_restart_policy",
+    "write_files",
     "pull_image",
 }
 

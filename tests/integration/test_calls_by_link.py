@@ -165,7 +165,7 @@ def test_a_worker_that_is_killed_in_the_middle_costs_only_time(console, api, app
     trigger = console.create_trigger(name, "redeploy", "web")
     image(f"{name}:1", **SLEEP)
     answer = call_link(trigger)[1]
-    eventually(lambda: any("windlass-new" in found for found in list_names(api)), within=20, what="a recreate is under way")
+    eventually(lambda: any(".windlass-" in found for found in list_names(api)), within=20, what="a recreate is under way")
     os.kill(find_part(console, "worker"), signal.SIGKILL)
     ended = wait_for_end(answer)
     assert ended["state"] == "succeeded", ended

@@ -12,6 +12,7 @@ import pytest
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.connection.endpoint import EngineEndpoint
+from clusters.engine.connection.file_requests import FileStat, StoredFile
 from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
 from clusters.engine.fakes.fake_engine import CANNOT_START, COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
 from clusters.engine.inspection.container_details import read_container_details
@@ -48,6 +49,7 @@ class Bench:
     publish_private: Callable[..., str]  # like publish, in a registry that requires LOGIN
     registry_host: str
     subnet: str
+    remove_path: Callable[[str], None] = lambda path: None  # the engine's host does not have it
     write_log: Callable[..., None] = lambda container, *texts, stream="stdout": None  # what the container's command writes
 
     def run(self, name: str, image: str = IMAGE, *, start: bool = True, **config: Any) -> str:
@@ -105,7 +107,17 @@ def fake_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
     add_image = lambda reference=IMAGE, **config: fake.add_image(reference, **config)  # noqa: E731
     with fake as client:
-        yield Bench(client, add_image, fake.add_network, publish, publish_private, "127.0.0.1:5", "10.9.8.0/24", fake.write_log)
+        yield Bench(
+            client,
+            add_image,
+            fake.add_network,
+            publish,
+            publish_private,
+            "127.0.0.1:5",
+            "10.9.8.0/24",
+            fake.missing_paths.add,
+            fake.write_log,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -843,3 +855,53 @@ def test_a_log_that_cannot_be_read_is_refused(bench: Bench) -> None:
         read_log(bench, container)
     with raises(TargetMissing, "not_found"):
         read_log(bench, "missing")
+
+
+# The files of containers
+
+
+def test_files_that_are_written_are_listed_and_read_with_owner_and_mode(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("web", start=False)
+    assert bench.client.list_changes(container) == []
+    files = [
+        StoredFile("/etc/app.conf", "file", 0o640, (1000, 1001), content=b"colour = blue\n"),
+        StoredFile("/etc/link", "link", 0o777, (0, 0), target="app.conf"),
+    ]
+    bench.client.write_files(container, files, 1_700_000_000)
+    changes = {change["Path"]: change["Kind"] for change in bench.client.list_changes(container)}
+    assert {path: kind for path, kind in changes.items() if path != "/etc"} == {"/etc/app.conf": 1, "/etc/link": 1}
+    assert bench.client.stat_file(container, "/etc/app.conf") == FileStat("file", 14, "2023-11-14T22:13:20Z")
+    assert bench.client.stat_file(container, "/etc/link").kind == "link"
+    assert bench.client.stat_file(container, "/etc").kind == "folder"
+    assert bench.client.stat_file(container, "/etc/missing") is None
+    assert [bench.client.read_file(container, file.path, 100) for file in files] == files
+    with raises(EngineRefused, "engine_refused"):
+        bench.client.read_file(container, "/etc/app.conf", 10)
+    with raises(TargetMissing, "not_found"):
+        bench.client.read_file(container, "/etc/missing", 10)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda c: c.list_changes("missing"),
+        lambda c: c.read_file("missing", "/etc/app.conf", 10),
+        lambda c: c.write_files("missing", [], 0),
+    ],
+)
+def test_files_of_a_missing_container_are_an_error(bench: Bench, ask: Callable[[Any], object]) -> None:
+    with raises(TargetMissing, "not_found"):
+        ask(bench.client)
+
+
+def test_missing_paths_of_the_host_are_found_and_nothing_is_created(bench: Bench) -> None:
+    bench.add_image()
+    container = bench.run("web", start=False)
+    image = bench.inspect(container)["Image"]
+    bench.remove_path("/not-there")
+    bench.remove_path("/nor-there/deep")
+    paths = ["/etc", "/not-there", "/nor-there/deep"]
+    assert bench.client.find_missing_paths("web", image, paths) == ("/not-there", "/nor-there/deep")
+    assert bench.client.find_missing_paths("web", image, []) == ()
+    assert [entry["Id"] for entry in bench.client.list_containers()] == [container]

@@ -11,10 +11,12 @@ from typing import Any
 import docker
 import pytest
 
+from clusters.engine.connection.file_requests import StoredFile
 from clusters.engine.driver import Driver, Plan
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
+from clusters.engine.standalone.copied_files import parse_time
 from tests.harness.driving import Drive, no_check, observe, redeploy_with, scale_with
 from tests.harness.engine import PrivateEngine
 from tests.harness.interruption import Countdown, Killed, MortalClient, kill_after, revive
@@ -37,6 +39,8 @@ class Case:
     sidecar: bool = False
     static: bool = False
     is_started: bool = False  # by a redeploy, which it does not run before
+    files: bool = False
+    named: bool = False  # the network resolves its name by an alias, so a rename changes nothing
 
     def expect(self) -> set[str]:
         """Return the picture after a redeploy that succeeded."""
@@ -59,16 +63,25 @@ class Case:
         return fake
 
     def _run(self, fake: FakeEngine, service: str, number: int) -> None:
+        name = f"shop-{service}-{number}"
+        aliases = [service, name] if self.named else [service]
         address = {"IPAMConfig": {"IPv4Address": f"10.9.8.{100 + number}"}} if self.static else {}
         fake.run(
-            f"shop-{service}-{number}",
+            name,
             IMAGE,
-            start=self.running,
+            start=False,
             Labels=labels(service, number) | self.labels,
             HostConfig={"NetworkMode": "shop_default", **copy.deepcopy(self.host_config)},
-            NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": [service], **address}}},
+            NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": aliases, **address}}},
             **self.config,
         )
+        if self.files:
+            moment = int(parse_time(fake.inspect_container(name)["Created"]))
+            fake.write_files(name, [StoredFile("/etc/app.conf", "file", 0o444, (0, 0), content=name.encode())], moment)
+        if self.running:
+            fake.start_container(name)
+        if self.files:
+            fake.write_file(name, "/var/log/app.log")
 
 
 def labels(service: str, number: int) -> dict[str, str]:
@@ -83,6 +96,7 @@ def labels(service: str, number: int) -> dict[str, str]:
 CASES = {
     "start-first": Case(),
     "start-first, restarted always": Case(host_config=ALWAYS),
+    "start-first, named": Case(named=True, host_config=ALWAYS),
     "stop-first": Case(host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
     "stop-first, static address": Case(static=True),
     "removes itself": Case(host_config={"AutoRemove": True, "Binds": ["shop_data:/data"]}),
@@ -95,6 +109,9 @@ CASES = {
     "never started": Case(running=False, is_started=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
     "with a sidecar": Case(count=1, sidecar=True),
     "with a sidecar, stop-first": Case(count=1, sidecar=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
+    "with copied files": Case(files=True),
+    "with copied files, stop-first": Case(files=True, host_config={"Binds": ["shop_data:/data"], **ALWAYS}),
+    "with copied files, removes itself": Case(files=True, host_config={"AutoRemove": True, "Binds": ["shop_data:/data"]}),
     "side by side": Case(count=3, labels={"windlass.update.parallelism": "2"}),
 }
 
@@ -105,6 +122,8 @@ def picture(fake: FakeEngine) -> set[str]:
     lines = {f"volume {volume}" for volume in fake.volumes}
     for container in fake.containers.values():
         name, host_config = container["Name"], container["HostConfig"]
+        files = fake.files.get(container["Id"], {}).values()
+        lines |= {f"{name} has {file.stored}" for file in files if not file.stored.path.startswith("/var/log")}
         kind, _, parent = host_config["NetworkMode"].partition(":")
         lines.add(f"{name} is {container['State']['Status']}")
         lines.add(f"{name} network {kind}:{names.get(parent, parent)}")
@@ -181,7 +200,7 @@ def test_redeploy_that_dies_twice_is_finished(case: Case) -> None:
     die_at_each_boundary(case.arrange, redeploy_with, judge)
 
 
-@pytest.mark.parametrize("name", ["start-first", "start-first, restarted always", "side by side"])
+@pytest.mark.parametrize("name", ["start-first", "start-first, restarted always", "start-first, named", "side by side"])
 def test_start_first_redeploy_never_runs_fewer_containers_even_after_a_death(name: str) -> None:
     case = CASES[name]
 
@@ -196,7 +215,7 @@ def test_start_first_redeploy_never_runs_fewer_containers_even_after_a_death(nam
 
 def copy_engine(fake: FakeEngine) -> FakeEngine:
     other = FakeEngine()
-    for name in ("containers", "images", "networks", "volumes", "registry"):
+    for name in ("containers", "images", "networks", "volumes", "registry", "files"):
         setattr(other, name, copy.deepcopy(getattr(fake, name)))
     other._serial = fake._serial
     return other
@@ -287,6 +306,42 @@ def test_clones_have_all_networks_after_a_death_at_any_boundary() -> None:
         assert [set(c["NetworkSettings"]["Networks"]) for c in fake.containers.values()] == [networks] * 3, changes
 
     die_at_each_boundary(arrange, lambda fake: scale_with(fake, 3), judge)
+
+
+def test_clones_have_all_files_after_a_death_at_any_boundary() -> None:
+    def judge(fake: FakeEngine, changes: int) -> None:
+        assert scale_with(fake, 3).state == "succeeded", changes
+        contents = [fake.read_file(container, "/etc/app.conf", 100).content for container in fake.containers]
+        assert contents == [b"shop-web-1"] * 3, changes
+
+    die_at_each_boundary(Case(count=1, files=True).arrange, lambda fake: scale_with(fake, 3), judge)
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_container_in_the_network_of_one_that_somebody_replaced_runs_after_a_death_at_any_boundary(crashes: bool) -> None:
+    """Once it is stopped, it can never be started again: the container whose network it uses no longer exists."""
+
+    def arrange() -> FakeEngine:
+        fake = Case(count=1).arrange()
+        gone = fake.run("gone", IMAGE)
+        joined = {"HostConfig": {"NetworkMode": f"container:{gone}"}}
+        after_web = {"com.docker.compose.depends_on": "web:service_started:true"}
+        fake.run("shop-agent-1", IMAGE, Labels=labels("agent", 1) | after_web, **joined)
+        fake.stop_container("gone")
+        fake.remove_container("gone")
+        fake.add_image(IMAGE, Env=["VERSION=3"], Cmd=CRASHES if crashes else None)
+        return fake
+
+    def act(fake: FakeEngine) -> Drive:
+        return redeploy_with(fake, service="agent")
+
+    def judge(fake: FakeEngine, changes: int) -> None:
+        assert act(fake).state == ("rolled_back" if crashes else "succeeded"), changes
+        assert fake.names() == fake.running() == {"shop-agent-1", "shop-web-1"}, changes
+        agent, web = fake.inspect_container("shop-agent-1"), fake.inspect_container("shop-web-1")
+        assert crashes or agent["HostConfig"]["NetworkMode"] == f"container:{web['Id']}", changes
+
+    die_at_each_boundary(arrange, act, judge)
 
 
 class Stopped(Exception):

@@ -106,7 +106,9 @@ class CallRun:
 
     def __init__(self, call: TriggerCall, owner: str, lease: CallLease) -> None:
         self.call, self.owner, self.lease = call, owner, lease
-        self.target = Target(call.application.name, call.application.source, call.service.name if call.service else "")
+        service = call.service.name if call.service else ""
+        is_act = call.action not in TRIGGER_ACTIONS
+        self.target = Target(call.application.name, call.application.source, service, state_only=is_act)
         self.steps: list[ScalingStep] = []
         self._lost_since: float | None = None  # when the engine stopped answering
         self._has_waited = WAITS_FOR_ENGINE in call.message  # an earlier attempt left the call to wait for it
@@ -168,7 +170,7 @@ class CallRun:
                 endpoint = self.call.application.endpoint
                 release_connection()
                 with EngineClient(endpoint, credentials=find_credentials) as client:
-                    return self._withdraw(driver, client, self._observe(driver, client), cause)
+                    return self._withdraw(driver, client, self._observe(driver, client, self.target), cause)
             except (LeaseLost, HandOver, DatabaseError):
                 raise
             except Exception:
@@ -207,12 +209,12 @@ class CallRun:
             if not self.call.plan:
                 raise
 
-    def _observe(self, driver: Driver, client: EngineClient) -> Observation:
+    def _observe(self, driver: Driver, client: EngineClient, target: Target) -> Observation:
         is_delete = self.call.action == Action.DELETE
-        return driver.observe_remains(client, self.target) if is_delete else driver.observe(client, self.target)
+        return driver.observe_remains(client, target) if is_delete else driver.observe(client, target)
 
     def _run_on(self, driver: Driver, client: EngineClient) -> tuple[Outcome, Snapshot | None]:
-        observation = self._observe(driver, client)
+        observation = self._observe(driver, client, self.target)
         self._lost_since, self._has_waited = None, False
         if cause := self._find_cause_to_withdraw():
             return self._withdraw(driver, client, observation, cause)
@@ -277,7 +279,7 @@ class CallRun:
     def _observe_after(self, driver: Driver, client: EngineClient) -> Snapshot | None:
         """Return None if the engine no longer answers: the work is done, and must not be done again only to read that."""
         try:
-            return self._observe(driver, client).snapshot()
+            return self._observe(driver, client, replace(self.target, state_only=True)).snapshot()
         except EngineError as error:
             self.report("warning", "observe", f"Could not read what runs now: {error.message}")
             return None

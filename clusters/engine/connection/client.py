@@ -13,6 +13,7 @@ from clusters.engine.connection.container_requests import ContainerRequests
 from clusters.engine.connection.credentials import CredentialSource, no_credentials
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.connection.failures import describe_engine_place
+from clusters.engine.connection.file_requests import FileRequests
 from clusters.engine.connection.image_requests import ImageRequests
 from clusters.engine.connection.network_requests import NetworkRequests
 from clusters.engine.connection.sdk_errors import translated_errors
@@ -25,7 +26,7 @@ REQUEST_TIMEOUT = 30.0  # seconds for one answer; a stop gets its grace period o
 MANAGER_PATIENCE = 5.0  # seconds for each of several managers to show that it can be used
 
 
-class EngineClient(SystemRequests, ContainerRequests, ImageRequests, NetworkRequests, SwarmRequests):
+class EngineClient(SystemRequests, ContainerRequests, FileRequests, ImageRequests, NetworkRequests, SwarmRequests):
     """A connection to one engine; use it as a context manager. Do not share it between threads: see `sibling`.
 
     `address` is the address in use. Where the endpoint has several addresses, the first with a working Swarm manager is used,

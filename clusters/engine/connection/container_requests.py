@@ -1,13 +1,15 @@
 """Requests about containers and their logs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from clusters.engine.connection.requester import EngineRequester
+from clusters.engine.errors import EngineRefused, TargetMissing
 
 DEFAULT_GRACE = 10  # seconds that the engine gives a container whose config sets no stop timeout
 LOG_CHUNK = 1 << 16  # bytes
+NO_SOURCE = "bind source path does not exist: "  # in the engine's message, before the path
 
 
 class ContainerRequests(EngineRequester):
@@ -60,14 +62,36 @@ class ContainerRequests(EngineRequester):
             finally:
                 answer.close()
 
-    def create_container(self, name: str, config: Mapping[str, Any]) -> str:
+    def create_container(self, name: str, config: Mapping[str, Any], platform: str = "") -> str:
         """Create a container and return its id. `config` is the body of POST /containers/create.
 
-        Raises EngineRefused (`conflict` when the name is taken).
+        `platform`: the image must have this one. Raises EngineRefused (`conflict` when the name is taken).
         """
         with self._translated():
-            created: dict[str, Any] = self.api.create_container_from_config(dict(config), name)
+            created: dict[str, Any] = self.api.create_container_from_config(dict(config), name, platform or None)
             return str(created["Id"])
+
+    def find_missing_paths(self, name: str, image: str, paths: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the host's paths that do not exist. `name` and `image` are an existing container's.
+
+        No request asks for it. But the engine checks the sources of bind mounts before it refuses a name that is taken, so a
+        creation under this name answers the question and creates nothing.
+        """
+        left, missing = list(paths), []
+        while left:
+            mounts = [{"Type": "bind", "Source": path, "Target": f"/{number}"} for number, path in enumerate(left)]
+            try:
+                created = self.create_container(name, {"Image": image, "Cmd": ["-"], "HostConfig": {"Mounts": mounts}})
+            except (EngineRefused, TargetMissing) as error:
+                found = [path for path in left if error.message.rstrip(".").endswith(f"{NO_SOURCE}{path}")]
+                if not found:
+                    break
+                missing += found
+                left = [path for path in left if path not in found]
+            else:  # its name has just become free
+                self.remove_container(created)
+                break
+        return tuple(missing)
 
     def start_container(self, container: str) -> None:
         with self._translated():

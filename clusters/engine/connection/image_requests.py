@@ -53,14 +53,19 @@ class ImageRequests(EngineRequester):
         self._choose_pull_headers(reference, None)
 
     def pull_image(
-        self, reference: str, auth: Mapping[str, str] | None = None, on_progress: Callable[[], None] = lambda: None
+        self,
+        reference: str,
+        auth: Mapping[str, str] | None = None,
+        on_progress: Callable[[], None] = lambda: None,
+        platform: str = "",
     ) -> None:
         """Pull an image; return when the engine has it. `auth` is an AuthConfig; without one, `credentials` is used.
 
-        `on_progress` is called at each progress line; an error that it raises ends the pull. Raises PullFailed.
+        `on_progress` is called at each progress line; an error that it raises ends the pull. `platform`, such as `linux/386`,
+        is requested if it is given, else the engine's own. Raises PullFailed.
         """
         repository, tag = parse_repository_tag(reference)
-        query = {"fromImage": repository, "tag": tag or "latest"}
+        query = {"fromImage": repository, "tag": tag or "latest"} | ({"platform": platform} if platform else {})
         chosen = self._choose_pull_headers(reference, auth)
         try:
             with self._translated():

@@ -157,6 +157,7 @@ class FakeContainerLifecycle(FakeEndpoints):
         del self.containers[container["Id"]]
         self._emit_container("destroy", container)
         self.logs.pop(container["Id"], None)
+        self.files.pop(container["Id"], None)
         named = {bind.partition(":")[0] for bind in container["HostConfig"].get("Binds") or []}
         named |= {mount.get("Source", "") for mount in container["HostConfig"].get("Mounts") or []}
         for mount in container["Mounts"]:

@@ -1,7 +1,7 @@
 """FakeEngine's answers about containers and their logs."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -60,9 +60,13 @@ class FakeContainerRequests(FakeContainerLifecycle):
             raise EngineRefused("configured logging driver does not support reading")
         return str(found["Id"]), bool(found["Config"].get("Tty"))
 
-    def create_container(self, name: str, config: Mapping[str, Any]) -> str:
+    def create_container(self, name: str, config: Mapping[str, Any], platform: str = "") -> str:
         with self._request("create_container", f"create {name}"):
             return str(self._create(name, copy.deepcopy(dict(config)))["Id"])
+
+    def find_missing_paths(self, name: str, image: str, paths: Sequence[str]) -> tuple[str, ...]:
+        with self._request("find_missing_paths"):
+            return tuple(path for path in paths if path in self.missing_paths)
 
     def start_container(self, container: str) -> None:
         with self._request("start_container", f"start {self._name(container)}"):

@@ -20,6 +20,7 @@ from typing import Any, Self
 from clusters.engine.errors import PullFailed
 from clusters.engine.fakes.fake_container_requests import FakeContainerRequests
 from clusters.engine.fakes.fake_containers import CANNOT_START, COMPLETES, CRASHES, Json, make_id
+from clusters.engine.fakes.fake_file_requests import FakeFileRequests
 from clusters.engine.fakes.fake_image_requests import FakeImageRequests
 from clusters.engine.fakes.fake_logs import FIRST_MOMENT, cut_pieces
 from clusters.engine.fakes.fake_network_requests import FakeNetworkRequests
@@ -35,7 +36,9 @@ HEALTHY: Json = {"Test": ["CMD", "/bin/true"], "Interval": 100_000_000, "Timeout
 UNHEALTHY: Json = {**HEALTHY, "Test": ["CMD", "/bin/false"]}
 
 
-class FakeEngine(FakeSystemRequests, FakeContainerRequests, FakeImageRequests, FakeNetworkRequests, FakeSwarmRequests):
+class FakeEngine(
+    FakeSystemRequests, FakeContainerRequests, FakeFileRequests, FakeImageRequests, FakeNetworkRequests, FakeSwarmRequests
+):
     """One engine and every connection to it: `sibling` and `with` return the same object."""
 
     address = "unix:///run/fake.sock"  # as EngineClient.address
@@ -73,10 +76,14 @@ class FakeEngine(FakeSystemRequests, FakeContainerRequests, FakeImageRequests, F
             self.images[image_id]["RepoDigests"].append(f"{reference.rpartition(':')[0]}@{digest}")
         return image_id
 
-    def publish(self, reference: str, **config: Any) -> str:
-        """Put a new image into the registry under this reference, for a pull to find. Return its id."""
-        image_id = self._make_image(config)
-        self.registry[reference] = image_id
+    def publish(self, reference: str, platform: str = "", **config: Any) -> str:
+        """Put a new image into the registry under this reference, for a pull to find. Return its id.
+
+        `platform`: only a pull for this one, such as `linux/386`, finds it.
+        """
+        architecture = {"Architecture": platform.split("/")[1]} if platform else {}
+        image_id = self._make_image({**config, **architecture})
+        self.registry[f"{reference} {platform}" if platform else reference] = image_id
         return image_id
 
     def fail_pull(self, reference: str, code: str = "pull_failed") -> None:

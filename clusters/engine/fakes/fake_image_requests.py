@@ -38,12 +38,16 @@ class FakeImageRequests(FakeImages):
         self._choose_credentials(reference, None)
 
     def pull_image(
-        self, reference: str, auth: Mapping[str, str] | None = None, on_progress: Callable[[], None] = lambda: None
+        self,
+        reference: str,
+        auth: Mapping[str, str] | None = None,
+        on_progress: Callable[[], None] = lambda: None,
+        platform: str = "",
     ) -> None:
         chosen = self._choose_credentials(reference, auth)
         with self._request("pull_image", f"pull {reference}"):
             self._check_login(reference, chosen)
-            answer = self.registry.get(reference)
+            answer = self.registry.get(f"{reference} {platform}" if platform else reference)
             if isinstance(answer, EngineError):
                 raise answer
             if answer is None:

@@ -16,8 +16,9 @@ class FakeImages(FakeState):
 
     def _make_image(self, config: Json) -> str:
         image_id = f"sha256:{make_id('image', self._next())}"
+        platform = {"Os": "linux", "Architecture": config.pop("Architecture", "amd64")}
         full = {"Env": [], "Cmd": RUNS, "Entrypoint": None, "Labels": {}, "WorkingDir": "", "User": "", **copy.deepcopy(config)}
-        names: Json = {"Id": image_id, "RepoTags": [], "RepoDigests": []}
+        names: Json = {"Id": image_id, "RepoTags": [], "RepoDigests": [], **platform}
         self.images[image_id] = {**names, "Config": full, "Created": self._now(), "Size": 0, "ParentId": ""}
         return image_id
 

@@ -10,6 +10,7 @@ from clusters.engine.connection.credentials import CredentialSource, PullCredent
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError, EngineUnreachable, NotManager, SwarmUnavailable, TargetMissing
 from clusters.engine.fakes.fake_containers import Json, find_command, list_ports, make_id
+from clusters.engine.fakes.fake_files import FakeFile
 from clusters.engine.fakes.fake_logs import FakeLine
 from clusters.engine.fakes.fake_swarm import FakeSwarm
 
@@ -27,6 +28,8 @@ class FakeState:
         self.images: dict[str, Json] = {}
         self.networks: dict[str, Json] = {name: {"Name": name, "Id": make_id(name)} for name in PREDEFINED_NETWORKS}
         self.volumes: set[str] = set()
+        self.files: dict[str, dict[str, FakeFile]] = {}  # by container id and path: what differs from the image
+        self.missing_paths: set[str] = set()  # of the engine's host
         self.loners: set[str] = set()  # as in EngineClient
         self.registry: dict[str, str | EngineError] = {}  # by reference: an image id, or the error that a pull raises
         self.private: dict[str, str] = {}  # by registry host: the "user:password" that it requires

@@ -5,7 +5,7 @@ distinguish the two: a value that equals the old image's default counts as the i
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -39,17 +39,21 @@ def make_create_config(
     image: str,
     api_version: tuple[int, int],
     as_clone: bool = False,
+    ambiguous_networks: Collection[str] = (),
+    volumes_from: Sequence[str] | None = None,
 ) -> CreateConfig:
     """Return the config of a container that replaces this one, or of a clone beside it.
 
     `image`: the reference or id to create it from. `old_image`: the inspected image of this container; without it, all
-    settings are kept. `as_clone`: the container gets anonymous volumes of its own.
+    settings are kept. `as_clone`: the container gets anonymous volumes of its own. `ambiguous_networks`: names that several
+    networks have; the endpoints there have the id of the container's own one. `volumes_from` replaces the entries of
+    VolumesFrom; if there are none, the volumes and binds themselves are mounted.
     """
     config = subtract_image(container, (old_image or {}).get("Config") or {})
     config["Image"] = image
     config["Labels"] = make_labels(container, config.get("Labels") or {}, image)
-    host_config = make_host_config(container, config, as_clone)
-    endpoints = make_endpoints(container, api_version)
+    host_config = make_host_config(container, config, as_clone, volumes_from)
+    endpoints = make_endpoints(container, ambiguous_networks)
     place_mac_address(container, config, endpoints, api_version)
     clear_conflicting_fields(config, host_config)
     primary = container.network_mode
@@ -129,8 +133,12 @@ def make_labels(container: InspectedContainer, labels: Mapping[str, str], image:
 # The host config, unchanged except for references to the old container or its volumes
 
 
-def make_host_config(container: InspectedContainer, config: dict[str, Any], as_clone: bool) -> dict[str, Any]:
+def make_host_config(
+    container: InspectedContainer, config: dict[str, Any], as_clone: bool, volumes_from: Sequence[str] | None
+) -> dict[str, Any]:
     host_config = deepcopy(container.host_config)
+    if volumes_from is not None and host_config.get("VolumesFrom"):
+        host_config["VolumesFrom"] = list(volumes_from) or None
     if "RestartPolicy" in host_config:  # an unfinished recreate can have changed the old container's own
         host_config["RestartPolicy"] = dict(container.restart_policy)
     if host_config.get("Links"):
@@ -139,6 +147,8 @@ def make_host_config(container: InspectedContainer, config: dict[str, Any], as_c
         give_own_volumes(host_config, config)
     else:
         keep_anonymous_volumes(container, host_config)
+    if container.host_config.get("VolumesFrom") and not host_config["VolumesFrom"]:
+        mount_lent_volumes(container, host_config)
     return host_config
 
 
@@ -163,6 +173,17 @@ def keep_anonymous_volumes(container: InspectedContainer, host_config: dict[str,
         elif destination in own or not host_config.get("VolumesFrom"):
             mode = mount.get("Mode") or ("" if mount.get("RW", True) else "ro")
             bind = f"{mount['Name']}:{destination}{f':{mode}' if mode else ''}"
+            host_config["Binds"] = [*(host_config.get("Binds") or []), bind]
+
+
+def mount_lent_volumes(container: InspectedContainer, host_config: dict[str, Any]) -> None:
+    """Mount what VolumesFrom gave the container by itself, since the container that lent it no longer exists."""
+    taken = {read_bind_destination(bind) for bind in host_config.get("Binds") or []}
+    taken |= {mount.get("Target") for mount in host_config.get("Mounts") or []} | set(container.config.get("Volumes") or {})
+    for mount in container.mounts:
+        source = mount.get("Name") if mount.get("Type") == "volume" else mount.get("Source")
+        if mount.get("Type") in {"volume", "bind"} and source and mount.get("Destination") not in taken:
+            bind = f"{source}:{mount['Destination']}{'' if mount.get('RW', True) else ':ro'}"
             host_config["Binds"] = [*(host_config.get("Binds") or []), bind]
 
 
@@ -199,23 +220,26 @@ def clear_conflicting_fields(config: dict[str, Any], host_config: dict[str, Any]
 # The networks
 
 
-def make_endpoints(container: InspectedContainer, api_version: tuple[int, int]) -> dict[str, dict[str, Any]]:
+def make_endpoints(container: InspectedContainer, ambiguous: Collection[str]) -> dict[str, dict[str, Any]]:
     """Return the endpoint settings by network: that of NetworkMode first, then by name."""
     primary = container.network_mode
     if primary in {"host", "none"} or read_joined(primary) is not None:
         return {}
     ordered = sorted(container.networks, key=lambda network: (network != primary, network))
-    return {network: make_endpoint(container, network, container.networks[network]) for network in ordered}
+    return {network: make_endpoint(container, network, network in ambiguous) for network in ordered}
 
 
-def make_endpoint(container: InspectedContainer, network: str, endpoint: Mapping[str, Any]) -> dict[str, Any]:
+def make_endpoint(container: InspectedContainer, network: str, is_ambiguous: bool) -> dict[str, Any]:
     """Keep the user's settings, and only addresses that the user requested: the engine must stay free to choose the others."""
+    endpoint = container.networks[network]
     made: dict[str, Any] = {key: endpoint[key] for key in ENDPOINT_FIELDS if endpoint.get(key)}
     if requested := {key: value for key, value in (endpoint.get("IPAMConfig") or {}).items() if value}:
         made["IPAMConfig"] = requested
     if network not in PLAIN_NETWORKS:
         aliases = dict.fromkeys(endpoint.get("Aliases") or [])
         made["Aliases"] = [alias for alias in aliases if alias != container.short_id]
+    if is_ambiguous and endpoint.get("NetworkID"):
+        made["NetworkID"] = endpoint["NetworkID"]
     return made
 
 

@@ -24,7 +24,8 @@ def parse_conditions(text: str) -> dict[str, str]:
 def find_predecessors(containers: Iterable[InspectedContainer]) -> dict[str, set[str]]:
     """Return, by container id, the ids of the containers that it depends on.
 
-    It depends on those whose namespaces it joins, those that it is linked to, and those of services in its depends_on.
+    It depends on those whose namespaces it joins or whose volumes it mounts, those that it is linked to, and those of services
+    in its depends_on.
     """
     containers = list(containers)
     by_key = {key: container.id for container in containers for key in container.keys}
@@ -33,7 +34,8 @@ def find_predecessors(containers: Iterable[InspectedContainer]) -> dict[str, set
         members.setdefault((container.place.application, container.place.service), set()).add(container.id)
     found: dict[str, set[str]] = {}
     for container in containers:
-        found[container.id] = {by_key[key] for key in container.joined_containers() if key in by_key}
+        needed = (*container.joined_containers(), *container.volume_lenders())
+        found[container.id] = {by_key[key] for key in needed if key in by_key}
         for service in parse_depends_on(container.labels.get(names.DEPENDS_ON_LABEL, "")):
             found[container.id] |= members.get((container.place.application, service), set())
     return found

@@ -6,9 +6,9 @@ This module implements clusters.engine.driver.EngineDriver.
 from clusters.engine.standalone.execute import execute_plan as execute
 from clusters.engine.standalone.lifecycle import plan_act, read_losses
 from clusters.engine.standalone.observed import observe_remains
-from clusters.engine.standalone.observed import observe_target as observe
 from clusters.engine.standalone.redeploy import plan_redeploy, plan_repair
 from clusters.engine.standalone.scale import plan_scale
+from clusters.engine.standalone.surroundings import observe
 
 __all__ = [
     "execute",

@@ -23,7 +23,7 @@ from clusters.engine.standalone.outcomes import (
     describe_success,
     describe_unfinished,
 )
-from clusters.engine.standalone.plan import Create, Ref, StandalonePlan, Start, Together
+from clusters.engine.standalone.plan import Create, Ref, Remove, Rename, StandalonePlan, Start, Together
 from clusters.engine.standalone.recovery import recover
 
 if TYPE_CHECKING:
@@ -176,11 +176,7 @@ class StandaloneExecution:
         problems: list[str] = []
         started: list[Ref] = []
         for step in self._journal.steps:
-            for done in reversed(step):
-                for operation in done.undo:
-                    problems += self._try(operation)
-                    if isinstance(operation, Start):
-                        started.append(operation.container)
+            problems += self._roll_back_step(step, started)
         problems += self._find_not_running(started)
         for problem in problems:
             self._report("error", "rollback", problem)
@@ -213,6 +209,22 @@ class StandaloneExecution:
             if not (operations := (*recovered.operations, *recovered.leftovers)):
                 return
             self._clean_up(operations)
+
+    def _roll_back_step(self, step: Sequence[Operation], started: list[Ref]) -> list[str]:
+        """Roll back a step in reverse, add the containers that it starts to `started`, and return the problems.
+
+        If a container cannot be started, its successor stays: its name is the only trace that the container ran.
+        """
+        problems: list[str] = []
+        is_restored = True
+        for operation in (operation for done in reversed(step) for operation in done.undo):
+            is_trace = isinstance(operation, Remove) or (isinstance(operation, Rename) and operation.is_trace)
+            found = [] if is_trace and not is_restored else self._try(operation)
+            problems += found
+            if isinstance(operation, Start):
+                started.append(operation.container)
+                is_restored = is_restored and not found
+        return problems
 
     def _try(self, operation: Operation) -> list[str]:
         """Perform the operation unless its container was never created. Return the problem, or nothing."""

@@ -7,20 +7,24 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
-from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
+from clusters.engine.errors import EngineError, EngineRefused, PlanRefused, PullFailed, TargetMissing
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.operation import Operation
+from clusters.engine.platforms import differ, read_platform
 from clusters.engine.references import share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
+from clusters.engine.standalone.copied_files import MOST_BYTES, parse_time
 from clusters.engine.standalone.health import POLL_SECONDS, NotHealthy, Watched, watch_containers
 from clusters.engine.standalone.observed import RUNNING_STATES
 from clusters.engine.standalone.plan import (
     AwaitEnd,
     Connect,
+    CopyFiles,
     Create,
     Disconnect,
     Pull,
     Ref,
+    Refuse,
     Remove,
     RemoveNetwork,
     RemoveVolume,
@@ -31,7 +35,7 @@ from clusters.engine.standalone.plan import (
     Stop,
     Watch,
 )
-from clusters.engine.wording import cut
+from clusters.engine.wording import cut, explain_missing_path
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -52,6 +56,8 @@ class OperationHandler:
         self._lanes = lanes
         self._ids: dict[str, str] = {}  # of the created containers, by the names under which they were created
         self.healthy: dict[str, str] = {}
+        self.image_ids: dict[str, str] = {}
+        self._pulled: dict[tuple[str, str], str] = {}  # image ids by reference and platform
         self.remarks: list[str] = []
 
     def perform(self, client: "EngineClient", operation: Operation) -> None:
@@ -86,6 +92,8 @@ class OperationHandler:
         match operation:
             case Pull():
                 self._pull(client, operation)
+            case Refuse():
+                raise PlanRefused(operation.cause, code=operation.code)
             case Create():
                 self._create(client, operation, is_repeated)
             case Connect():
@@ -93,11 +101,14 @@ class OperationHandler:
             case Disconnect():
                 with suppress(TargetMissing):
                     client.disconnect_network(operation.network, self.find_id(operation.container))
+            case CopyFiles():
+                copy_files(client, operation, self.find_id(operation.source), self.find_id(operation.container))
             case Start():
                 client.start_container(self.find_id(operation.container))
             case Stop():
                 self._stop(client, operation)
             case Restart():
+                check_paths(client, operation, self.find_id(operation.container))
                 client.restart_container(self.find_id(operation.container), operation.grace)
             case Watch():
                 self._watch(client, operation)
@@ -119,13 +130,17 @@ class OperationHandler:
     def _pull(self, client: "EngineClient", operation: Pull) -> None:
         before = find_image(client, operation.reference)
         try:
-            client.pull_image(operation.reference, on_progress=lambda: self._lanes.pause(0))
+            client.pull_image(operation.reference, on_progress=lambda: self._lanes.pause(0), platform=operation.platform)
         except PullFailed as error:
             if not (operation.optional and error.code in {"pull_not_found", "pull_unauthorized"}):
                 raise
             self._lanes.report("warning", "pull", f"{error.message} The image on this engine is used instead.")
             return
         after = client.inspect_image(operation.reference)
+        if differ(operation.expected, read_platform(after)):
+            what = f"its registry has it for {read_platform(after)}, and the container runs {operation.expected}"
+            raise PullFailed(f"{operation.reference} could not be pulled: {what}.")
+        self._pulled[operation.reference, operation.expected] = after["Id"]
         same = before and (before["Id"] == after["Id"] or share_digest(before["RepoDigests"] or [], after["RepoDigests"] or []))
         news = "is unchanged" if same else "is newer"
         self._lanes.report("info", "pull", f"{operation.reference} {news}: {shorten_image_id(after['Id'])}")
@@ -134,18 +149,31 @@ class OperationHandler:
         config = deepcopy(dict(operation.config))
         for mode, parent in operation.joins:
             config["HostConfig"][mode] = f"container:{self.find_id(parent)}"
+        if operation.platform:
+            self._choose_image(client, operation, config)
         if operation.follows_image:
             config["Labels"][names.COMPOSE_IMAGE_LABEL] = client.inspect_image(config["Image"])["Id"]
         try:
-            self._ids[operation.name] = client.create_container(operation.name, config)
+            self._ids[operation.name] = client.create_container(operation.name, config, operation.platform)
         except EngineRefused as error:
             if not (is_repeated and error.code == "conflict"):
                 raise
             self._ids[operation.name] = client.inspect_container(operation.name)["Id"]
 
+    def _choose_image(self, client: "EngineClient", operation: Create, config: dict[str, Any]) -> None:
+        """Create from the id of what was pulled for this platform, if the reference means another one by now."""
+        reference = config["Image"]
+        if not differ(operation.platform, read_platform(client.inspect_image(reference))):
+            return
+        pulled = self._pulled.get((reference, operation.platform))
+        if pulled is None:
+            raise EngineRefused(f"{reference} is not on this engine for {operation.platform}.")
+        config["Image"], config["Labels"][names.REFERENCE_LABEL] = pulled, reference
+
     def _connect(self, client: "EngineClient", operation: Connect, is_repeated: bool) -> None:
         try:
-            client.connect_network(operation.network, self.find_id(operation.container), operation.endpoint)
+            network = operation.endpoint.get("NetworkID") or operation.network
+            client.connect_network(network, self.find_id(operation.container), operation.endpoint)
         except EngineRefused as error:
             if not (is_repeated and "already exists" in error.message):
                 raise
@@ -201,9 +229,23 @@ class OperationHandler:
                     self._lanes.report("warning", "watch", f"the last output of {item.name}: {cut(text)}")
 
     def _rename(self, client: "EngineClient", operation: Rename) -> None:
+        """Retry while the container's process ends at this very moment: its network is missing then."""
         container = self.find_id(operation.container)
+        for attempt in range(POLICY_ATTEMPTS):
+            try:
+                return self._rename_once(client, operation, container)
+            except EngineError as error:
+                if attempt == POLICY_ATTEMPTS - 1 or not error.message.startswith("sandbox "):
+                    raise
+                self._lanes.pause(0.2)
+        return None
+
+    def _rename_once(self, client: "EngineClient", operation: Rename, container: str) -> None:
         try:
             client.rename_container(container, operation.name)
+        except TargetMissing as error:
+            if not operation.if_exists or error.message.startswith("sandbox "):
+                raise
         except EngineRefused:
             if client.inspect_container(container)["Name"].lstrip("/") != operation.name:
                 raise
@@ -247,6 +289,23 @@ class OperationHandler:
                 if attempt == POLICY_ATTEMPTS - 1:
                     raise
                 self._lanes.pause(0.2)
+
+
+def check_paths(client: "EngineClient", operation: Restart, container: str) -> None:
+    """Raise EngineRefused if the container needs a path that the host no longer has."""
+    found = client.inspect_container(container) if operation.paths else {}
+    if found and (missing := client.find_missing_paths(found["Name"].lstrip("/"), found["Image"], operation.paths)):
+        raise EngineRefused(explain_missing_path(operation.container.name, missing[0]), code="bind_source")
+
+
+def copy_files(client: "EngineClient", operation: CopyFiles, source: str, target: str) -> None:
+    """Copy with the time of the target's creation, as Compose does, so that the next redeploy finds the files again."""
+    left, files = MOST_BYTES, []
+    for path in (*operation.folders, *operation.paths):
+        files.append(client.read_file(source, path, left))
+        left -= len(files[-1].content)
+    created = parse_time(str(client.inspect_container(target)["Created"]))
+    client.write_files(target, files, int(created))
 
 
 def find_image(client: "EngineClient", reference: str) -> dict[str, Any] | None:

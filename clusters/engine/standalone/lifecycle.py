@@ -16,6 +16,7 @@ from clusters.engine.operation import Operation
 from clusters.engine.snapshot import ContainerSnapshot
 from clusters.engine.standalone.container_operations import make_stop, make_watch, refer_to
 from clusters.engine.standalone.dependencies import parse_conditions, sort_waves
+from clusters.engine.standalone.joined import refuse_restart
 from clusters.engine.standalone.observed import (
     CONTAINER_MODES,
     InspectedContainer,
@@ -233,6 +234,9 @@ def plan_restart(scene: Scene) -> StandalonePlan:
         if any(not isinstance(operation, Watch) for operation in operations):
             restarted.append(item)
         steps += [Step(operations)] if operations else []
+    if not scene.recovery:
+        started = frozenset().union(*(item.keys for item in restarted))
+        refuse_restart(scene.observed, [item for item in restarted if item.running], started)
     return scene.make_plan(steps)
 
 
@@ -251,7 +255,8 @@ def restart_container(scene: Scene, container: InspectedContainer) -> tuple[Oper
 
 
 def restart_running(container: InspectedContainer, cause: str) -> tuple[Operation, ...]:
-    return (Restart(container=refer_to(container), grace=container.grace, cause=cause), *watch_all([container], cause))
+    restart = Restart(container=refer_to(container), grace=container.grace, paths=container.host_paths, cause=cause)
+    return (restart, *watch_all([container], cause))
 
 
 def is_outlived(

@@ -12,6 +12,7 @@ from clusters.engine.errors import TargetMissing
 from clusters.engine.lifelines import find_purpose, read_inspected_exposure
 from clusters.engine.references import is_image_id
 from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot
+from clusters.engine.standalone.findings import CopiedFiles, Neighbour
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -114,6 +115,13 @@ class InspectedContainer:
         return self.details.get("Mounts") or []
 
     @property
+    def host_paths(self) -> tuple[str, ...]:
+        """The host's paths that it needs at a start: those of HostConfig.Binds, and its devices."""
+        sources = {str(bind).split(":", 1)[0] for bind in self.host_config.get("Binds") or []}
+        sources |= {str(device.get("PathOnHost") or "") for device in self.host_config.get("Devices") or []}
+        return tuple(sorted(source for source in sources if source.startswith("/")))
+
+    @property
     def auto_remove(self) -> bool:
         return bool(self.host_config.get("AutoRemove"))
 
@@ -175,6 +183,11 @@ class InspectedContainer:
         for link in self.host_config.get("Links") or []:
             yield str(link).split(":", 1)[0].lstrip("/")
 
+    def volume_lenders(self) -> Iterator[str]:
+        """Yield the names and short ids of containers whose volumes it mounts (VolumesFrom)."""
+        for entry in self.host_config.get("VolumesFrom") or []:
+            yield shorten_id(str(entry).partition(":")[0])
+
     @property
     def keys(self) -> frozenset[str]:
         """The names and ids by which others can refer to it, see joined_containers."""
@@ -214,7 +227,12 @@ class StandaloneTarget:
 
     `containers`: those of the application, of all services. `others`: the engine's other containers. `images`: by id and by
     reference. `networks`: a Compose project's own, names by ids; only observe_remains reads them. `services`: the containers by
-    service, also temporary ones; services are sorted by name, containers by number.
+    service, also temporary ones; services are sorted by name, containers by number. `neighbours`: every container of the
+    engine, or None where that is not known.
+
+    `surroundings.observe` adds, by container id: `lost_links`, the names that mean another container by now; `copied`;
+    `missing_binds`, the host's paths that no longer exist. Also `ambiguous_networks`, the names that several networks have;
+    `platform`, the engine's own; `shared_tags`, the references that came from a registry for another platform too.
     """
 
     target: Target
@@ -224,6 +242,13 @@ class StandaloneTarget:
     images: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     taken_names: frozenset[str] = frozenset()
     networks: Mapping[str, str] = field(default_factory=dict)
+    neighbours: tuple[Neighbour, ...] | None = None
+    copied: Mapping[str, CopiedFiles] = field(default_factory=dict)
+    lost_links: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    missing_binds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ambiguous_networks: frozenset[str] = frozenset()
+    platform: str = ""
+    shared_tags: frozenset[str] = frozenset()
     services: dict[str, list[InspectedContainer]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -336,7 +361,12 @@ def observe_entries(
         others=tuple(others),
         images=dict(inspect_images(client, related)),
         taken_names=frozenset(read_taken_names(entries)),
+        neighbours=tuple(read_neighbour(entry) for entry in entries),
     )
+
+
+def read_neighbour(entry: Mapping[str, Any]) -> Neighbour:
+    return Neighbour(str(entry["Id"]), read_own_name(entry), entry.get("State") in RUNNING_STATES)
 
 
 def inspect_container(client: "EngineClient", container: str) -> InspectedContainer | None:

@@ -7,6 +7,7 @@ from typing import Any
 from clusters.engine.driver import Target
 from clusters.engine.names import base_name
 from clusters.engine.operation import Operation
+from clusters.engine.wording import cut
 
 
 @dataclass(frozen=True)
@@ -22,21 +23,39 @@ class Ref:
 
 @dataclass(frozen=True, kw_only=True)
 class Pull(Operation):
-    """`optional`: the image exists on this engine, so a registry that does not have it is not an error."""
+    """`optional`: the image exists on this engine, so a registry that does not have it is not an error.
+
+    `platform`: request this one; empty for the engine's own. `expected`: the platform that the image must have, if known.
+    """
 
     word = "pull"
     reference: str
     optional: bool = False
+    platform: str = ""
+    expected: str = ""
 
     def describe(self) -> str:
-        return f"pull {self.reference}{' if a registry has it' if self.optional else ''}"
+        platform = f" for {self.platform}" if self.platform else ""
+        return f"pull {self.reference}{platform}{' if a registry has it' if self.optional else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refuse(Operation):
+    """End the plan after its recovery: what an earlier one left is repaired although this one cannot be done."""
+
+    word = "plan"
+    code: str
+
+    def describe(self) -> str:
+        return "nothing else is done"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Create(Operation):
     """`joins`: HostConfig modes that become `container:<id>` of a container that the plan creates earlier.
 
-    `follows_image`: set Compose's image label to the id of the image that the container is created from.
+    `follows_image`: set Compose's image label to the id of the image that the container is created from. `platform`: the one
+    that the image must have, where the reference can mean another one.
     """
 
     word = "create"
@@ -44,6 +63,7 @@ class Create(Operation):
     config: Mapping[str, Any] = field(repr=False)
     joins: tuple[tuple[str, Ref], ...] = ()
     follows_image: bool = False
+    platform: str = ""
 
     def describe(self) -> str:
         return f"create {self.name} from {self.config['Image']}"
@@ -71,6 +91,22 @@ class Disconnect(Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CopyFiles(Operation):
+    """Copy `paths` from another container, and `folders` above them where they are missing, with owner and mode."""
+
+    word = "copy"
+    container: Ref
+    source: Ref
+    paths: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        shown = ", ".join(cut(path) for path in self.paths[:5])
+        more = f" and {len(self.paths) - 5} more" if len(self.paths) > 5 else ""
+        return f"copy {shown}{more} from {self.source} into {self.container}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Start(Operation):
     word = "start"
     container: Ref
@@ -94,11 +130,12 @@ class Stop(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Restart(Operation):
-    """`grace`: see Stop."""
+    """`grace`: see Stop. `paths`: those of the host that it needs. Without them it could not be started again."""
 
     word = "restart"
     container: Ref
     grace: float
+    paths: tuple[str, ...] = ()
 
     def describe(self) -> str:
         return f"restart {self.container}"
@@ -137,9 +174,13 @@ class AwaitEnd(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Rename(Operation):
+    """`if_exists`: the container may have been removed meanwhile. `is_trace`: until then its name shows that it has to run."""
+
     word = "rename"
     container: Ref
     name: str
+    if_exists: bool = False
+    is_trace: bool = False
 
     def describe(self) -> str:
         if self.container.name == self.name:  # a rollback: the container is known by the name that it gets back
@@ -245,7 +286,7 @@ class StandalonePlan:
     action: str
     waits: tuple[AwaitEnd, ...] = ()
     recovery: tuple[Operation, ...] = ()
-    pulls: tuple[Pull, ...] = ()
+    pulls: tuple[Pull | Refuse, ...] = ()
     steps: tuple[Step, ...] = ()
     cleanup: tuple[Operation, ...] = ()
     leftovers: tuple[Operation, ...] = ()

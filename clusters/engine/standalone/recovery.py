@@ -1,7 +1,8 @@
 """Recover from an unfinished recreate: read its progress from container names alone, then finish it or roll it back.
 
-The old container is parked only after the new one proved healthy, so a parked container with a healthy successor is a
-leftover. In every other case the old container is restored first, and the redeploy is then planned again.
+The old container is parked as `old` only after the new one proved healthy, so such a container with a healthy successor is a
+leftover. In every other case, also if it is parked as `kept`, the old container is restored first, and the redeploy is then
+planned again.
 
 A discarded container is stopped at once but removed last: until everything that joined its namespaces is recreated, its name
 is the only trace of whose place it had.
@@ -51,7 +52,10 @@ class Settlement:
 
 @dataclass
 class Leftover:
-    """An unfinished recreate. `holder` has the base name, `parked` is the old container, `spare` a copy that never started."""
+    """An unfinished recreate. `holder` has the base name, `parked` is the old container, `spare` a copy that never started.
+
+    `is_proven`: the successor proved healthy if it has the base name.
+    """
 
     base: str
     old_id: str
@@ -61,9 +65,22 @@ class Leftover:
     parked: InspectedContainer | None = None
     spare: InspectedContainer | None = None
 
+    @property
+    def is_proven(self) -> bool:
+        reserve = self.parked or self.spare
+        return not (reserve and reserve.temporary and reserve.temporary.role == "kept")
 
-def recover(containers: Iterable[InspectedContainer], superseded: frozenset[str] = frozenset()) -> Recovered:
-    """Recover containers of any services. `superseded`: short ids of containers that an earlier recovery does not restore."""
+
+def recover(
+    containers: Iterable[InspectedContainer],
+    superseded: frozenset[str] = frozenset(),
+    detached: frozenset[str] = frozenset(),
+) -> Recovered:
+    """Recover containers of any services.
+
+    `superseded`: short ids of containers that an earlier recovery does not restore. `detached`: ids of those that cannot be
+    started as they are.
+    """
     by_base: dict[str, list[InspectedContainer]] = defaultdict(list)
     for container in containers:
         by_base[names.base_name(container.own_name)].append(container)
@@ -80,7 +97,7 @@ def recover(containers: Iterable[InspectedContainer], superseded: frozenset[str]
         if settled.survivor:
             found.append(settled.survivor)
             superseded |= settled.survivor.previous_ids
-            if superseded.intersection(settled.survivor.joined_containers()):
+            if settled.survivor.id in detached or superseded.intersection(settled.survivor.joined_containers()):
                 settled.now = [operation for operation in settled.now if not starts_container(settled.survivor, operation)]
         now += settled.now
         last += settled.last
@@ -184,7 +201,7 @@ def find_slot(container: InspectedContainer, old_id: str) -> str:
 def settle(leftover: Leftover) -> Settlement:
     if leftover.parked:
         successor = leftover.holder or leftover.new
-        if successor and (successor.is_healthy or not leftover.was_running):
+        if successor and leftover.is_proven and (successor.is_healthy or not leftover.was_running):
             return finish(leftover, successor)
         return roll_back(leftover, leftover.parked)
     if leftover.spare:
@@ -197,12 +214,13 @@ def settle(leftover: Leftover) -> Settlement:
 def settle_spare(leftover: Leftover, spare: InspectedContainer) -> Settlement:
     """Recover where the engine removes the old container when it stops.
 
-    While the old one exists, nothing is lost. Its successor gets the name only after it proved healthy.
+    While the old one exists, nothing is lost.
     """
     holder = leftover.holder
     if holder and holder.short_id == leftover.old_id:
         return roll_back(leftover, holder)
-    return finish(leftover, holder) if holder and holder.is_healthy else roll_back(leftover, spare)
+    is_finished = holder and holder.is_healthy and leftover.is_proven
+    return finish(leftover, holder) if holder and is_finished else roll_back(leftover, spare)
 
 
 def finish(leftover: Leftover, successor: InspectedContainer) -> Settlement:
@@ -235,7 +253,7 @@ def roll_back(leftover: Leftover, old: InspectedContainer) -> Settlement:
     settled.now += [] if can_overlap else stops
     for container in successors:
         if container is leftover.holder and not is_auto_removed(container):
-            settled.now.append(mark_for_removal(leftover, container))
+            settled.now.append(take_name_back(leftover, container))
     if dict(policy) != dict(old.restart_policy):
         settled.now.append(SetRestartPolicy(container=refer_to_current(old), policy=policy, cause=CAUSE))
     if running and not old.runs_now and old.state != "dead":
@@ -245,9 +263,22 @@ def roll_back(leftover: Leftover, old: InspectedContainer) -> Settlement:
     settled.now += stops if can_overlap else []
     for container in successors:
         if not is_auto_removed(container):
-            settled.now += [mark_for_removal(leftover, container)] if container is not leftover.holder else []
+            is_marked = container is leftover.holder and not is_unproven_pair(leftover)
+            settled.now += [] if is_marked else [mark_for_removal(leftover, container)]
             settled.last.append(remove_unproven(container))
     return settled
+
+
+def take_name_back(leftover: Leftover, holder: InspectedContainer) -> Rename:
+    """Give an unproven successor its temporary name: it has the restart policy that the old container has to get back."""
+    if not is_unproven_pair(leftover):
+        return mark_for_removal(leftover, holder)
+    new = names.TemporaryName(leftover.base, "new", leftover.old_id, leftover.was_running)
+    return Rename(container=refer_to_current(holder), name=str(new), cause=CAUSE)
+
+
+def is_unproven_pair(leftover: Leftover) -> bool:
+    return not leftover.is_proven and leftover.new is None
 
 
 def mark_for_removal(leftover: Leftover, container: InspectedContainer) -> Rename:
@@ -267,7 +298,7 @@ def remove_unproven(container: InspectedContainer) -> Remove:
 
     The old container's volumes stay: the new one has them by name.
     """
-    is_old = container.temporary is not None and container.temporary.role == "old"
+    is_old = container.temporary is not None and container.temporary.role in {"old", "kept"}
     return Remove(container=refer_to_current(container), volumes=not is_old and container.owns_anonymous_volumes, cause=CAUSE)
 
 

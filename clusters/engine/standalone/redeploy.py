@@ -2,15 +2,17 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusters.engine import names
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.operation import Operation
+from clusters.engine.platforms import differ, read_container_platform, read_platform
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
 from clusters.engine.standalone.container_operations import refer_to, refer_to_current
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
+from clusters.engine.standalone.joined import list_detached, refuse_restart
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import AwaitEnd, Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.recovery import Recovered, recover
@@ -22,7 +24,13 @@ from clusters.engine.standalone.recreate import (
     make_step,
     replace_container,
 )
-from clusters.engine.standalone.refusals import refuse_untouchable
+from clusters.engine.standalone.refusals import (
+    refuse_after_recovery,
+    refuse_missing_binds,
+    refuse_missing_images,
+    refuse_unrepeatable,
+    refuse_untouchable,
+)
 from clusters.engine.standalone.rules import read_parallelism, read_pull_policy
 from clusters.engine.standalone.stopped import Decision, awaits_completion, decide, is_left_when_done
 from clusters.engine.tags import refuse_several_repositories, with_tag
@@ -32,42 +40,59 @@ DEPENDANT = "it shares a namespace with or is linked to a replaced container"
 
 @dataclass
 class Work:
-    """A container to replace. `image`: the reference or id to create it from; a dependant keeps the image that it runs."""
+    """A container to replace. `image`: the reference or id to create it from; a dependant keeps the image that it runs.
+
+    `platform`: see find_foreign.
+    """
 
     container: InspectedContainer
     image: str
     follows_image: bool
     cause: str
+    platform: str = ""
 
 
 def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) -> StandalonePlan:
     """Raises PlanRefused."""
     target = observed.target
     subject = target.name_part(target.service)
-    recovered = recover(observed.containers)
+    recovered = recover(observed.containers, detached=list_detached(observed))
     chosen = [item for item in recovered.containers if target.service in {"", item.place.service}]
     rest = [item for item in recovered.containers if item not in chosen]
     elsewhere = recover_elsewhere(observed, recovered.containers)
     dependants = find_dependants(chosen, [*rest, *elsewhere.containers])
     refuse_untouchable([*chosen, *dependants])
+    restarts = find_restarts([item.place.service for item in chosen], [item for item in rest if item not in dependants])
+    title = f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}"
+    recovery = (*recovered.operations, *elsewhere.operations)
+    try:
+        replaced = collect_keys([*chosen, *dependants])
+        refuse_unrepeatable(observed, [*chosen, *dependants], replaced)
+        refuse_missing_images(observed, dependants)
+        refuse_missing_binds(observed, itertools.chain.from_iterable(restarts.values()))
+        refuse_restart(observed, itertools.chain.from_iterable(restarts.values()), replaced)
+    except PlanRefused as refusal:
+        return refuse_after_recovery(refusal, StandalonePlan(title, subject, "redeploy", recovery=recovery))
     references = {container.id: find_redeploy_reference(observed, container) for container in chosen}
     if intent.tag:
         refuse_several_repositories(subject, references.values())
         references = {key: with_tag(reference, intent.tag) for key, reference in references.items()}
     pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen], intent.tag)
-    works = [Work(item, references[item.id], True, f"redeploy of {item.place.service}") for item in chosen]
+    foreign = find_foreign(observed, chosen, references)
+    works = [
+        Work(item, references[item.id], True, f"redeploy of {item.place.service}", foreign.get(item.id, "")) for item in chosen
+    ]
     works += [Work(item, find_unchanged_image(observed, item), False, DEPENDANT) for item in dependants]
     works = sort_works(works)
     decisions = decide_works(works, [item for item in rest if item not in dependants], elsewhere.containers, intent)
-    restarts = find_restarts([item.place.service for item in chosen], [item for item in rest if item not in dependants])
     steps, replacements, changes = plan_steps(observed, works, decisions, restarts)
     missing = [item.name for item in chosen if observed.image_of(item) is None]
     return StandalonePlan(
-        title=f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
+        title=title,
         subject=subject,
         action="redeploy",
         waits=tuple(await_one_shots(observed.containers)),
-        recovery=(*recovered.operations, *elsewhere.operations),
+        recovery=recovery,
         pulls=tuple(pulls),
         steps=steps,
         cleanup=collect_cleanup(replacements),
@@ -83,7 +108,7 @@ def plan_repair(observed: StandaloneTarget) -> StandalonePlan:
     """See driver.EngineDriver.plan_repair."""
     target = observed.target
     subject = target.name_part(target.service)
-    recovered = recover(observed.containers)
+    recovered = recover(observed.containers, detached=list_detached(observed))
     elsewhere = recover_elsewhere(observed, recovered.containers)
     return StandalonePlan(
         title=f"repair {subject}",
@@ -97,9 +122,15 @@ def plan_repair(observed: StandaloneTarget) -> StandalonePlan:
 
 def await_one_shots(containers: Sequence[InspectedContainer]) -> Iterator[AwaitEnd]:
     """Yield a wait for each one-shot that an unfinished redeploy started: a migration is never stopped for another attempt."""
+    unproven = {item.temporary.base for item in containers if item.temporary and item.temporary.role == "kept"}
     for container in containers:
-        is_new = container.temporary is not None and container.temporary.role == "new" and container.runs_now
-        if is_new and is_left_when_done(container) and any(awaits_completion(other, container) for other in containers):
+        is_new = container.temporary.role == "new" if container.temporary else container.own_name in unproven
+        if (
+            is_new
+            and container.runs_now
+            and is_left_when_done(container)
+            and any(awaits_completion(other, container) for other in containers)
+        ):
             yield AwaitEnd(container=refer_to_current(container), cause="it runs once, and others wait for its end")
 
 
@@ -118,7 +149,11 @@ def recover_elsewhere(observed: StandaloneTarget, ours: Iterable[InspectedContai
     ours = list(ours)
     bases = {names.base_name(item.own_name) for item in find_dependants(ours, observed.others)}
     unfinished = [item for item in observed.others if names.base_name(item.own_name) in bases]
-    return recover(unfinished, frozenset().union(*(item.previous_ids for item in ours)))
+    return recover(unfinished, frozenset().union(*(item.previous_ids for item in ours)), list_detached(observed))
+
+
+def collect_keys(containers: Iterable[InspectedContainer]) -> frozenset[str]:
+    return frozenset().union(*(container.keys for container in containers))
 
 
 # Which image
@@ -145,12 +180,13 @@ def plan_pulls(
     observed: StandaloneTarget, wanted: Iterable[tuple[InspectedContainer, str]], tag: str = ""
 ) -> tuple[list[Pull], list[str]]:
     """Return a pull for each reference, and notes about those that are not pulled. `tag`: the requested one."""
-    services: dict[str, list[InspectedContainer]] = {}
+    services: dict[tuple[str, str], list[InspectedContainer]] = {}
     for container, reference in wanted:
-        services.setdefault(reference, []).append(container)
+        services.setdefault((reference, find_platform(observed, container)), []).append(container)
     pulls, notes = [], []
-    for reference, containers in services.items():
-        decided = decide_pull(observed, reference, {policy for item in containers if (policy := read_pull_policy(item))}, tag)
+    for (reference, platform), containers in services.items():
+        policies = {policy for item in containers if (policy := read_pull_policy(item))}
+        decided = decide_pull(observed, reference, platform, policies, tag)
         if isinstance(decided, str):
             notes.append(decided)
         else:
@@ -158,23 +194,54 @@ def plan_pulls(
     return pulls, notes
 
 
-def decide_pull(observed: StandaloneTarget, reference: str, policies: set[str], tag: str) -> Pull | str:
-    """Return the pull, or a note that says why there is none."""
+def find_platform(observed: StandaloneTarget, container: InspectedContainer) -> str:
+    return read_container_platform(container.details, observed.image_of(container))
+
+
+def find_foreign(
+    observed: StandaloneTarget, containers: Iterable[InspectedContainer], references: Mapping[str, str]
+) -> dict[str, str]:
+    """Return, by container id, the platforms of containers that do not run the engine's own, or whose reference has several."""
+    platforms = {container.id: find_platform(observed, container) for container in containers}
+    several: dict[str, set[str]] = {}
+    for key, platform in platforms.items():
+        known = read_platform(observed.images.get(references[key]))
+        several.setdefault(references[key], set()).update(filter(None, (platform, known)))
+    return {
+        key: platform
+        for key, platform in platforms.items()
+        if platform and (differ(platform, observed.platform) or len(several[references[key]]) > 1)
+    }
+
+
+def decide_pull(observed: StandaloneTarget, reference: str, platform: str, policies: set[str], tag: str) -> Pull | str:
+    """Return the pull, or a note that says why there is none. `platform`: what the containers run. Raises PlanRefused."""
     known = observed.images.get(reference)
     policy = next((policy for policy in ("always", "missing", "never") if policy in policies), "")
-    optional = known is not None and not came_from_registry(known, reference)
-    pull = Pull(reference=reference, optional=optional and policy != "always", cause="a newer image may exist")
+    optional = known is not None and not came_from_registry(known, reference) and reference not in observed.shared_tags
+    pull = Pull(
+        reference=reference,
+        optional=optional and policy != "always",
+        platform=platform if differ(platform, observed.platform) else "",
+        expected=platform,
+        cause="a newer image may exist",
+    )
+    if known and differ(read_platform(known), platform):
+        if policy == "never":
+            what = f"{reference} is on this engine for {read_platform(known)} only, and the container runs {platform}"
+            raise PlanRefused(f"{what}. Its label says that it is never pulled.", code="platform")
+        return replace(pull, optional=False, cause="the engine has it for another platform")
     if policy == "never":
         return f"{reference} is not pulled: its label says never"
     if known is None:
-        return Pull(reference=reference, cause="its tag was requested" if tag else "the engine does not have it")
+        return replace(pull, cause="its tag was requested" if tag else "the engine does not have it")
     if policy == "always":
         return pull
     if policy == "missing":
         return f"{reference} is not pulled: the engine has it, and its label says to pull only missing images"
     if is_digest_pinned(reference):
         return f"{reference} is not pulled: the engine has it, and a digest never changes"
-    if not known.get("RepoDigests"):
+    if not known.get("RepoDigests") and reference not in observed.shared_tags:
         return f"{reference} is not pulled: it exists only on this engine"
     return pull
 
@@ -238,6 +305,7 @@ def replace_work(observed: StandaloneTarget, work: Work, successors: Successors,
         cause=work.cause,
         successors=successors,
         decision=decision,
+        platform=work.platform,
     )
 
 

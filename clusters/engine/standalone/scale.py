@@ -10,7 +10,7 @@ from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.operation import Operation
 from clusters.engine.standalone.container_operations import make_stop, make_watch, refer_to
-from clusters.engine.standalone.create_config import CreateConfig, make_create_config
+from clusters.engine.standalone.create_config import CreateConfig
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import (
     Change,
@@ -26,8 +26,15 @@ from clusters.engine.standalone.plan import (
     put_together,
 )
 from clusters.engine.standalone.recovery import recover, remove_scaled_in
-from clusters.engine.standalone.recreate import NOT_HEALTHY, create_with_networks, find_unchanged_image
-from clusters.engine.standalone.refusals import refuse_paused, refuse_protected
+from clusters.engine.standalone.recreate import (
+    NOT_HEALTHY,
+    Successors,
+    copy_carried_files,
+    create_with_networks,
+    find_unchanged_image,
+    make_config,
+)
+from clusters.engine.standalone.refusals import refuse_after_recovery, refuse_paused, refuse_protected, refuse_unrepeatable
 from clusters.engine.standalone.rules import find_exclusive
 
 NUMBERED_NAME = re.compile(r"(?P<stem>.+[-_])(?P<number>\d+)", re.DOTALL)
@@ -47,23 +54,23 @@ def plan_scale(observed: StandaloneTarget, service: str, replicas: int, intent: 
         raise PlanRefused("A plain engine keeps at least one container of a service.", code="below_one")
     cause = f"scale {service} from {len(running)} to {replicas}"
     missing = replicas - len(running)
-    steps: tuple[Step, ...] = ()
-    changes: tuple[Change, ...] = ()
-    if missing > 0:
-        steps, changes = plan_scale_out(observed, containers, running, missing, cause)
-    elif missing < 0:
-        steps = plan_scale_in(observed, containers, running, -missing, cause)
-    return StandalonePlan(
+    plan = StandalonePlan(
         title=f"scale {observed.target.name_part(service)} from {len(running)} to {replicas}",
         subject=observed.target.name_part(service),
         action="scale",
         recovery=recovered.operations,
         leftovers=recovered.leftovers,
-        steps=steps,
-        changes=changes,
         replicas=replicas,
         target=observed.target,
     )
+    if missing > 0:
+        try:
+            refuse_unrepeatable(observed, [choose_source(running)])
+        except PlanRefused as refusal:
+            return refuse_after_recovery(refusal, replace(plan, leftovers=()))
+        steps, changes = plan_scale_out(observed, containers, running, missing, cause)
+        return replace(plan, steps=steps, changes=changes)
+    return replace(plan, steps=plan_scale_in(observed, containers, running, -missing, cause)) if missing else plan
 
 
 # Scaling out
@@ -118,7 +125,8 @@ def start_waiting(observed: StandaloneTarget, source: InspectedContainer, contai
         made = make_clone_config(observed, source, container.name, container.number)
         _, connects = create_with_networks(ref, made, cause)
         missing = [operation for operation in connects if is_missing(container, operation)]
-    return [*missing, Start(container=ref, cause=cause, undo=undo)]
+    copied = copy_carried_files(observed, source, ref)  # Compose too copies right before a start
+    return [*missing, *copied, Start(container=ref, cause=cause, undo=undo)]
 
 
 def is_missing(container: InspectedContainer, operation: Operation) -> bool:
@@ -152,15 +160,17 @@ def clone_container(
     observed: StandaloneTarget, source: InspectedContainer, ref: Ref, number: int, cause: str
 ) -> list[Operation]:
     create, connects = create_with_networks(ref, make_clone_config(observed, source, ref.name, number), cause)
+    create = replace(create, joins=Successors().find_joins(observed, source))
     undo = (Remove(container=ref, volumes=source.owns_anonymous_volumes, cause=NOT_HEALTHY),)
     stop = make_stop(source, ref, NOT_HEALTHY)
-    return [replace(create, undo=undo), *connects, Start(container=ref, cause=cause, undo=(stop,))]
+    copied = copy_carried_files(observed, source, ref)
+    return [replace(create, undo=undo), *connects, *copied, Start(container=ref, cause=cause, undo=(stop,))]
 
 
 def make_clone_config(observed: StandaloneTarget, source: InspectedContainer, name: str, number: int) -> CreateConfig:
     """Keep the exact image of the source: scaling is not a redeploy."""
     image = find_unchanged_image(observed, source)
-    made = make_create_config(source, observed.image_of(source), image=image, api_version=observed.api_version, as_clone=True)
+    made = make_config(observed, source, Successors(), image, as_clone=True)
     made = replace(made, body={**made.body, "Labels": {**made.body["Labels"], **make_clone_labels(source, number)}})
     return replace_name_aliases(made, source.name, name)
 

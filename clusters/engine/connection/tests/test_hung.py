@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 import requests
 
-from clusters.engine.connection import event_stream, image_requests, system_requests
+from clusters.engine.connection import event_stream, file_requests, image_requests, system_requests
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.connection.event_stream import EventStream
@@ -26,12 +26,18 @@ NO_REQUESTS = {"close", "sibling", "patience", "api_version", "check_credentials
 ARGUMENTS = {
     **dict.fromkeys(("version", "info", "list_containers", "list_networks", "list_images", "disk_usage"), ()),
     **dict.fromkeys(("list_services", "list_tasks", "list_nodes", "list_configs", "list_secrets"), ()),
-    **dict.fromkeys(("inspect_container", "inspect_image", "inspect_service", "container_logs", "container_stats"), ("x",)),
+    **dict.fromkeys(
+        ("inspect_container", "list_changes", "inspect_image", "inspect_service", "container_logs", "container_stats"), ("x",)
+    ),
     **dict.fromkeys(("remove_service", "remove_config", "remove_secret", "remove_network", "remove_volume"), ("x",)),
     **dict.fromkeys(("start_container", "kill_container", "remove_container", "remove_image", "resolve_digest"), ("x",)),
     **dict.fromkeys(("stop_container", "restart_container"), ("x", 0)),
     "pull_image": ("x",),
     "list_events": (0.0, 1.0),
+    "stat_file": ("x", "/etc/x"),
+    "read_file": ("x", "/etc/x", 10),
+    "write_files": ("x", [], 0),
+    "find_missing_paths": ("x", "app:1", ["/srv"]),
     "open_logs": ("containers", "x", 10),
     "create_container": ("x", {"Image": "app:1"}),
     "rename_container": ("x", "y"),
@@ -81,6 +87,7 @@ def hung(request):
 def client(hung, monkeypatch):
     monkeypatch.setattr(image_requests, "PULL_SILENCE", ANSWER_SECONDS)
     monkeypatch.setattr(image_requests, "REGISTRY_PATIENCE", ANSWER_SECONDS)
+    monkeypatch.setattr(file_requests, "CHANGES_PATIENCE", ANSWER_SECONDS)
     monkeypatch.setattr(system_requests, "INFO_PATIENCE", ANSWER_SECONDS)
     with EngineClient(hung.endpoint, timeout=ANSWER_SECONDS, version="1.41") as client:
         yield client

@@ -7,7 +7,7 @@ from clusters.engine import retry
 from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
-from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver
+from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver, TargetMissing
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
 from clusters.engine.snapshot import Snapshot
 from clusters.registry.errors import RegistryError
@@ -152,6 +152,27 @@ def test_a_refused_start_is_rolled_back(fake):
     fail_once(fake, "start_container", EngineRefused("no such device"))
     outcome, _ = execute(fake, plan(fake))
     assert (outcome.state, outcome.message) == ("rolled_back", "no such device. The previous container is running again.")
+    assert fake.names() == fake.running() == {"shop-web-1"}
+
+
+def test_a_container_whose_network_is_missing_for_a_moment_is_renamed_a_little_later(fake):
+    fail_once(fake, "rename_container", TargetMissing("sandbox 1234 not found"))
+    assert execute(fake, plan(fake))[0].state == "succeeded"
+    assert fake.running() == {"shop-web-1"}
+
+
+@pytest.mark.parametrize("auto_remove", [False, True])
+def test_a_container_that_cannot_be_started_for_a_rollback_runs_again_with_the_next_redeploy(auto_remove):
+    fake = FakeEngine()
+    fake.add_image("app:1")
+    fake.run("shop-web-1", "app:1", Labels=LABELS, HostConfig={"Binds": ["data:/data"], "AutoRemove": auto_remove})
+    planned = plan(fake)
+    fail_once(fake, "start_container", EngineRefused("no space left on device"), times=2)
+    outcome, _ = execute(fake, planned)
+    assert outcome.state == "failed"
+    assert "The rollback had problems: start" in outcome.message
+    assert not fake.running()
+    assert execute(fake, plan(fake))[0].state == "succeeded"
     assert fake.names() == fake.running() == {"shop-web-1"}
 
 

@@ -9,6 +9,7 @@ OLD, NEW = "1" * 12, "2" * 12
 NAME = "hello_web_1"
 NEW_NAME = f"{NAME}.windlass-new.{OLD}.r"
 OLD_NAME = f"{NAME}.windlass-old.{OLD}.r"
+KEPT_NAME = f"{NAME}.windlass-kept.{OLD}.r"
 ALWAYS = {"Name": "always", "MaximumRetryCount": 0}
 NEVER = {"Name": "no", "MaximumRetryCount": 0}
 
@@ -75,6 +76,35 @@ def test_a_parked_container_is_restored_if_its_successor_is_not_healthy(state, h
         "remove web and its anonymous volumes",
     ]
     assert survivor.short_id == OLD
+
+
+@pytest.mark.parametrize(("state", "is_stopped"), [("running", True), ("created", False)])
+def test_a_kept_container_is_restored_even_if_its_successor_runs_since_that_is_not_proven(state, is_stopped):
+    ports = {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}
+    old, new = container(KEPT_NAME, OLD, "exited", NEVER, **ports), container(NAME, NEW, state, **ports)
+    survivor, sentences = recovered(old, new)
+    assert sentences == [
+        *(["stop web"] if is_stopped else []),
+        "rename web to NEW",
+        f"set the restart policy of web.windlass-kept.{OLD}.r to always",
+        f"start web.windlass-kept.{OLD}.r",
+        f"rename web.windlass-kept.{OLD}.r to web",
+        f"rename web to web.windlass-gone.{NEW}.r",
+        "remove web and its anonymous volumes",
+    ]
+    assert (survivor.short_id, survivor.running, survivor.restart_policy) == (OLD, True, ALWAYS)
+
+
+def test_a_kept_container_that_still_runs_gets_its_name_back_before_its_successor_is_stopped():
+    _, sentences = recovered(container(KEPT_NAME, OLD), container(NAME, NEW))
+    assert sentences[:3] == ["rename web to NEW", f"rename web.windlass-kept.{OLD}.r to web", "stop web"]
+
+
+def test_a_kept_spare_is_restored_even_if_the_successor_runs():
+    third = "3" * 12
+    survivor, sentences = recovered(container(KEPT_NAME, NEW, "created"), container(NAME, third))
+    assert (survivor.short_id, survivor.running) == (NEW, True)
+    assert f"start web.windlass-kept.{OLD}.r" in sentences
 
 
 def test_a_parked_container_without_a_successor_is_restored():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from clusters.engine.driver import Intent
@@ -52,13 +54,40 @@ note: app:1 is not pulled: it exists only on this engine
 1. create hello_worker_1.windlass-new.eeeeeeeeeeee.r from app:1 (redeploy of worker; stop-first: it writes to /data)
 2. stop hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
 3. disable the restart policy of hello_worker_1 (so that it stays stopped)
-4. start hello_worker_1.windlass-new.eeeeeeeeeeee.r (redeploy of worker; stop-first: it writes to /data)
-5. watch hello_worker_1.windlass-new.eeeeeeeeeeee.r until healthy, or for 5 s (redeploy of worker)
-6. rename hello_worker_1 to hello_worker_1.windlass-old.eeeeeeeeeeee.r (kept until all containers are healthy)
-7. rename hello_worker_1.windlass-new.eeeeeeeeeeee.r to hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
-8. remove hello_worker_1.windlass-old.eeeeeeeeeeee.r (its replacement is healthy)
+4. rename hello_worker_1 to hello_worker_1.windlass-kept.eeeeeeeeeeee.r (kept until all containers are healthy)
+5. rename hello_worker_1.windlass-new.eeeeeeeeeeee.r to hello_worker_1 (redeploy of worker; stop-first: it writes to /data)
+6. start hello_worker_1.windlass-new.eeeeeeeeeeee.r (redeploy of worker; stop-first: it writes to /data)
+7. watch hello_worker_1.windlass-new.eeeeeeeeeeee.r until healthy, or for 5 s (redeploy of worker)
+8. rename hello_worker_1.windlass-kept.eeeeeeeeeeee.r to hello_worker_1.windlass-old.eeeeeeeeeeee.r (its replacement is healthy)
+9. remove hello_worker_1.windlass-old.eeeeeeeeeeee.r (its replacement is healthy)
 """
     )
+
+
+def test_a_container_that_crashes_again_and_again_is_not_renamed_while_it_does():
+    details = web()
+    details["NetworkSettings"]["Networks"], details["HostConfig"]["NetworkMode"] = {"bridge": {}}, "bridge"
+    details["RestartCount"] = 3
+    found = [word for word in words(plan_redeploy(hello(details))) if word in {"rename", "start", "stop"}]
+    assert found == ["start", "stop", "rename", "rename"]
+
+
+@pytest.mark.parametrize(
+    ("networks", "is_early"),
+    [
+        ({"bridge": {"Aliases": None}}, True),  # resolves no names
+        ({"hello_default": {"Aliases": ["web", "hello_web_1"]}}, True),  # resolves it by an alias, which both have
+        ({"hello_default": {"Aliases": ["web"]}}, False),  # would resolve it to a container that has not proved healthy
+        ({"bridge": {}, "hello_default": {"Aliases": ["web"]}}, False),
+    ],
+)
+def test_a_container_is_started_under_its_true_name_unless_others_reach_the_old_one_by_it(networks, is_early):
+    details = web()
+    details["NetworkSettings"]["Networks"] = networks
+    details["HostConfig"]["NetworkMode"] = next(iter(networks))
+    found = [word for word in words(plan_redeploy(hello(details))) if word in {"rename", "start", "stop"}]
+    early, late = ["rename", "rename", "start", "stop", "rename"], ["start", "stop", "rename", "rename"]
+    assert found == (early if is_early else late)
 
 
 def test_a_stopped_container_is_recreated_and_not_started():
@@ -271,3 +300,78 @@ def test_a_tag_is_refused_where_the_services_have_several_repositories_and_taken
         plan_redeploy(hello(web(), other), Intent(tag="2"))
     assert refusal.value.code == "several_repositories"
     assert images_of(plan_redeploy(hello(web(), other, service="web"), Intent(tag="2"))) == {"app:2"}
+
+
+# Platforms
+
+
+FOREIGN = {**load("app_1"), "Id": "sha256:" + "3" * 64, "Architecture": "386", "RepoDigests": ["app@sha256:1"]}
+
+
+def on_platforms(*containers, known=FOREIGN, labels=None):
+    """Observe containers on an engine of amd64. Those of the service `worker` run an image for 386."""
+    workers = [item for item in containers if "worker" in item["Name"]]
+    for item in workers:
+        item["Image"] = FOREIGN["Id"]
+        item["Config"]["Labels"] |= labels or {}
+    images = {"app:1": known, "foreign": FOREIGN, "own": {**load("app_1"), "RepoDigests": ["app@sha256:2"]}}
+    return replace(hello(*containers, images=images), platform="linux/amd64")
+
+
+def read_pulls(observed):
+    return [(pull.platform, pull.expected, pull.optional) for pull in plan_redeploy(observed).pulls]
+
+
+def test_a_container_of_another_platform_is_pulled_for_that_one():
+    assert read_pulls(on_platforms(worker())) == [("linux/386", "linux/386", False)]
+
+
+def test_a_container_of_the_engines_platform_is_pulled_without_one():
+    own = {**load("app_1"), "RepoDigests": ["app@sha256:2"]}
+    assert read_pulls(on_platforms(web(), known=own)) == [("", "linux/amd64", False)]
+
+
+def test_nothing_is_requested_while_the_engines_platform_is_not_known():
+    assert read_pulls(replace(on_platforms(worker()), platform="")) == [("", "linux/386", False)]
+
+
+def test_a_tag_with_two_platforms_is_pulled_for_each():
+    plan = plan_redeploy(on_platforms(web(), worker()))
+    assert sorted((pull.platform, pull.expected) for pull in plan.pulls) == [
+        ("", "linux/amd64"),
+        ("linux/386", "linux/386"),
+    ]
+    assert {name.split(".")[0]: operation.platform for name, operation in created(plan).items()} == {
+        "hello_web_1": "linux/amd64",
+        "hello_worker_1": "linux/386",
+    }
+
+
+@pytest.mark.parametrize("policy", ["missing", "never"])
+def test_an_image_that_is_there_for_another_platform_only_is_not_used(policy):
+    own = {**load("app_1"), "RepoDigests": ["app@sha256:2"]}
+    observed = on_platforms(worker(), known=own, labels={"windlass.update.pull": policy})
+    if policy == "missing":
+        assert read_pulls(observed) == [("linux/386", "linux/386", False)]
+        return
+    with pytest.raises(PlanRefused, match="is on this engine for linux/amd64 only, and the container runs linux/386"):
+        plan_redeploy(observed)
+
+
+# What could not be started again
+
+
+def test_a_missing_bind_of_what_is_restarted_along_is_refused():
+    depends = {"com.docker.compose.depends_on": "web:service_started:true"}
+    observed = hello(web(), worker(labels=depends), service="web")
+    restarted = next(item for item in observed.containers if item.place.service == "worker")
+    with pytest.raises(PlanRefused, match="hello_worker_1 uses /srv of the host, which no longer exists"):
+        plan_redeploy(replace(observed, missing_binds={restarted.id: ("/srv",)}))
+
+
+def test_a_dependant_whose_image_no_longer_exists_is_refused():
+    child = worker(NetworkMode="container:hello_web_1")
+    child["Image"] = "sha256:" + "4" * 64
+    with pytest.raises(PlanRefused, match="The image of hello_worker_1 no longer exists") as refusal:
+        plan_redeploy(hello(web(), child, service="web"))
+    assert refusal.value.code == "missing_image"
