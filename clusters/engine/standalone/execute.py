@@ -208,7 +208,10 @@ class StandaloneExecution:
                 return
             if not (operations := (*recovered.operations, *recovered.leftovers)):
                 return
-            self._clean_up(operations)
+            for operation in operations:  # those after a failed one would remove the traces that the next attempt needs
+                if problems := self._try(operation):
+                    self._report("warning", "rollback", f"left for later: {problems[0]}")
+                    break
 
     def _roll_back_step(self, step: Sequence[Operation], started: list[Ref]) -> list[str]:
         """Roll back a step in reverse, add the containers that it starts to `started`, and return the problems.

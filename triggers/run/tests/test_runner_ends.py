@@ -140,7 +140,8 @@ def test_what_a_lost_worker_left_is_repaired_also_where_the_call_is_refused_now(
     come_back = lose_engine(fake, "start ")
     call = run(call)
     come_back()
-    fake._find(WEB)["Config"]["Labels"]["windlass.protected"] = "true"
+    for container in fake.containers.values():
+        container["Config"]["Labels"]["windlass.protected"] = "true"
     expire_lease(call)
     call = run(call)
     assert (call.state, call.reason) == (CallState.ROLLED_BACK, "protected")
@@ -163,8 +164,8 @@ def test_while_a_health_check_is_waited_for_the_message_says_for_what_and_until_
     looks, messages = [], []
 
     def be_slow(method):
-        new = next((c for c in fake.containers.values() if "windlass-new" in c["Name"]), None)
-        if new and (health := new["State"].get("Health")):
+        new = next((c for c in fake.containers.values() if c["State"].get("Health")), None)  # the old image has no check
+        if new and (health := new["State"]["Health"]):
             looks.append(method)
             health["Status"] = "starting" if len(looks) < 3 else "healthy"
 

@@ -10,6 +10,7 @@ from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver, TargetMissing
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
 from clusters.engine.snapshot import Snapshot
+from clusters.engine.standalone.execute import SETTLE_ATTEMPTS
 from clusters.registry.errors import RegistryError
 
 LABELS = {
@@ -167,7 +168,7 @@ def test_a_container_that_cannot_be_started_for_a_rollback_runs_again_with_the_n
     fake.add_image("app:1")
     fake.run("shop-web-1", "app:1", Labels=LABELS, HostConfig={"Binds": ["data:/data"], "AutoRemove": auto_remove})
     planned = plan(fake)
-    fail_once(fake, "start_container", EngineRefused("no space left on device"), times=2)
+    fail_once(fake, "start_container", EngineRefused("no space left on device"), times=2 + SETTLE_ATTEMPTS)
     outcome, _ = execute(fake, planned)
     assert outcome.state == "failed"
     assert "The rollback had problems: start" in outcome.message
