@@ -3,7 +3,6 @@
 Every boundary on FakeEngine, and a handful on the real engine.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from clusters.engine.connection.file_requests import StoredFile
 from clusters.engine.driver import Driver, Plan
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
 from clusters.engine.standalone.copied_files import parse_time
 from tests.harness.driving import Drive, no_check, observe, redeploy_with, scale_with
@@ -71,7 +71,7 @@ class Case:
             IMAGE,
             start=False,
             Labels=labels(service, number) | self.labels,
-            HostConfig={"NetworkMode": "shop_default", **copy.deepcopy(self.host_config)},
+            HostConfig={"NetworkMode": "shop_default", **copy_of(self.host_config)},
             NetworkingConfig={"EndpointsConfig": {"shop_default": {"Aliases": aliases, **address}}},
             **self.config,
         )
@@ -216,7 +216,7 @@ def test_start_first_redeploy_never_runs_fewer_containers_even_after_a_death(nam
 def copy_engine(fake: FakeEngine) -> FakeEngine:
     other = FakeEngine()
     for name in ("containers", "images", "networks", "volumes", "registry", "files"):
-        setattr(other, name, copy.deepcopy(getattr(fake, name)))
+        setattr(other, name, copy_of(getattr(fake, name)))
     other._serial = fake._serial
     return other
 

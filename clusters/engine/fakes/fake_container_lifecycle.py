@@ -1,8 +1,7 @@
 """How FakeEngine creates, starts, ends and removes a container."""
 
-import copy
-
 from clusters.engine.errors import EngineRefused, TargetMissing
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import (
     CANNOT_START,
     COMPLETES,
@@ -60,7 +59,7 @@ class FakeContainerLifecycle(FakeEndpoints):
         mounts: dict[str, Json] = {}
         for source in host_config.get("VolumesFrom") or []:
             for mount in self._find(source.partition(":")[0])["Mounts"]:
-                mounts[mount["Destination"]] = copy.deepcopy(mount)
+                mounts[mount["Destination"]] = copy_of(mount)
         for bind in host_config.get("Binds") or []:
             source, destination, *mode = bind.split(":")
             mounts[destination] = self._make_mount(source, destination, mode[0] if mode else "")

@@ -1,11 +1,11 @@
 """FakeEngine's answers about containers and their logs."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from clusters.engine.errors import EngineRefused
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_container_lifecycle import FakeContainerLifecycle
 from clusters.engine.fakes.fake_containers import Json, container_matches, new_stats
 from clusters.engine.fakes.fake_logs import send_logs
@@ -24,7 +24,7 @@ class FakeContainerRequests(FakeContainerLifecycle):
             found = self._find(container)
             if found["State"]["Restarting"]:
                 found["RestartCount"] += 1
-            return copy.deepcopy(found)
+            return copy_of(found)
 
     def container_stats(self, container: str, *, wait: bool = False) -> Json:
         """Return a sample. A second passes between samples, in which the container uses a tenth of one CPU."""
@@ -62,7 +62,7 @@ class FakeContainerRequests(FakeContainerLifecycle):
 
     def create_container(self, name: str, config: Mapping[str, Any], platform: str = "") -> str:
         with self._request("create_container", f"create {name}"):
-            return str(self._create(name, copy.deepcopy(dict(config)))["Id"])
+            return str(self._create(name, copy_of(dict(config)))["Id"])
 
     def find_missing_paths(self, name: str, image: str, paths: Sequence[str]) -> tuple[str, ...]:
         with self._request("find_missing_paths"):

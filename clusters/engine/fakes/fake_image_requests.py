@@ -1,9 +1,9 @@
 """FakeEngine's answers about images."""
 
-import copy
 from collections.abc import Callable, Mapping
 
 from clusters.engine.errors import EngineError, PullFailed
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json
 from clusters.engine.fakes.fake_images import FakeImages, add_tag, describe_image, is_single_reference, make_conflict
 
@@ -21,7 +21,7 @@ class FakeImageRequests(FakeImages):
 
     def inspect_image(self, image: str) -> Json:
         with self._request("inspect_image"):
-            return copy.deepcopy(self._find_image(image))
+            return copy_of(self._find_image(image))
 
     def resolve_digest(self, reference: str, auth: Mapping[str, str] | None = None) -> str:
         chosen = self._choose_credentials(reference, auth)

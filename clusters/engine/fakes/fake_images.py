@@ -1,12 +1,12 @@
 """FakeEngine's images: how they are stored, tagged and shown."""
 
-import copy
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.connection.pull_failures import classify_pull_failure
 from clusters.engine.errors import EngineRefused, TargetMissing
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json, make_id
 from clusters.engine.fakes.fake_state import RUNS, FakeState
 
@@ -17,7 +17,7 @@ class FakeImages(FakeState):
     def _make_image(self, config: Json) -> str:
         image_id = f"sha256:{make_id('image', self._next())}"
         platform = {"Os": "linux", "Architecture": config.pop("Architecture", "amd64")}
-        full = {"Env": [], "Cmd": RUNS, "Entrypoint": None, "Labels": {}, "WorkingDir": "", "User": "", **copy.deepcopy(config)}
+        full = {"Env": [], "Cmd": RUNS, "Entrypoint": None, "Labels": {}, "WorkingDir": "", "User": "", **copy_of(config)}
         names: Json = {"Id": image_id, "RepoTags": [], "RepoDigests": [], **platform}
         self.images[image_id] = {**names, "Config": full, "Created": self._now(), "Size": 0, "ParentId": ""}
         return image_id

@@ -1,10 +1,10 @@
 """FakeEngine's answers about networks and volumes."""
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from clusters.engine.errors import EngineRefused, TargetMissing
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json, has_labels
 from clusters.engine.fakes.fake_endpoints import FakeEndpoints
 
@@ -15,7 +15,7 @@ class FakeNetworkRequests(FakeEndpoints):
     def list_networks(self, filters: Json | None = None) -> list[Json]:
         with self._request("list_networks"):
             words = (filters or {}).get("label") or []
-            return [copy.deepcopy(one) for one in self.networks.values() if has_labels(one.get("Labels") or {}, words)]
+            return [copy_of(one) for one in self.networks.values() if has_labels(one.get("Labels") or {}, words)]
 
     def connect_network(self, network: str, container: str, endpoint_config: Mapping[str, Any]) -> None:
         with self._request("connect_network", f"connect {self._name(container)} {network}"):

@@ -1,10 +1,10 @@
 """FakeSwarm's services and tasks: what the orchestrator knows of each, and how the Engine API shows it."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json, has_labels
 
 ENDED = {"complete", "shutdown", "failed", "rejected", "orphaned"}
@@ -112,7 +112,7 @@ class FakeService:
             "CreatedAt": self.created,
             "UpdatedAt": self.updated,
             "Spec": hide_credentials(self.spec),
-            "Endpoint": {"Spec": copy.deepcopy(self.spec.get("EndpointSpec") or {})},
+            "Endpoint": {"Spec": copy_of(self.spec.get("EndpointSpec") or {})},
         }
         if self.previous is not None:
             answer["PreviousSpec"] = hide_credentials(self.previous)
@@ -126,14 +126,14 @@ class FakeService:
 
 def hide_credentials(spec: Json) -> Json:
     """Return the spec as the API shows it, without the registry's credentials."""
-    shown = copy.deepcopy(spec)
+    shown = copy_of(spec)
     shown["TaskTemplate"].get("ContainerSpec", {}).pop("PullOptions", None)
     return shown
 
 
 def complete_spec(spec: Mapping[str, Any], credentials: str) -> Json:
     """Return the spec as Swarm stores it."""
-    full = copy.deepcopy(dict(spec))
+    full = copy_of(dict(spec))
     full.setdefault("Labels", {})
     full.setdefault("Mode", {"Replicated": {"Replicas": 1}})
     template = full["TaskTemplate"]

@@ -1,6 +1,5 @@
 """The common base of FakeEngine's parts: its objects, its clock, its events, and the log of its requests."""
 
-import copy
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from clusters.engine.connection.credentials import CredentialSource, PullCredentials, choose_credentials, no_credentials
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError, EngineUnreachable, NotManager, SwarmUnavailable, TargetMissing
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json, find_command, list_ports, make_id
 from clusters.engine.fakes.fake_files import FakeFile
 from clusters.engine.fakes.fake_logs import FakeLine
@@ -153,6 +153,6 @@ class FakeState:
             "State": state["Status"],
             "Status": texts.get(state["Status"], f"Exited ({state['ExitCode']}) 1 second ago"),
             "HostConfig": {"NetworkMode": container["HostConfig"]["NetworkMode"]},
-            "NetworkSettings": copy.deepcopy(container["NetworkSettings"]),
-            "Mounts": copy.deepcopy(container["Mounts"]),
+            "NetworkSettings": copy_of(container["NetworkSettings"]),
+            "Mounts": copy_of(container["Mounts"]),
         }

@@ -11,11 +11,11 @@ A task's image and command decide what it does, as `clusters.engine.fakes.fake_e
 - with an image that neither a registry nor the node has, or whose registry requires other credentials, it is rejected.
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from clusters.engine.errors import EngineRefused, TargetMissing
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json, has_labels
 from clusters.engine.fakes.fake_orchestrator import FakeOrchestrator
 from clusters.engine.fakes.fake_services import FakeService, complete_spec, service_matches, task_matches
@@ -119,7 +119,7 @@ class FakeSwarm(FakeOrchestrator):
         return [task.describe() for task in reversed(self.tasks) if task_matches(task, wanted)]
 
     def list_nodes(self) -> list[Json]:
-        return copy.deepcopy(list(self.nodes.values()))
+        return copy_of(list(self.nodes.values()))
 
     def update_service(self, name: str, version: int, spec: Mapping[str, Any], credentials: str) -> None:
         service = self._checked(name, version)
@@ -154,7 +154,7 @@ class FakeSwarm(FakeOrchestrator):
     def list_objects(self, kind: str, filters: Json | None) -> list[Json]:
         wanted = (filters or {}).get("label") or []
         return [
-            copy.deepcopy(found)
+            copy_of(found)
             for found_kind, found in self.objects.values()
             if found_kind == kind and has_labels(found["Spec"]["Labels"], wanted)
         ]

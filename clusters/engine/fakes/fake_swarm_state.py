@@ -1,12 +1,12 @@
 """The common base of FakeSwarm's parts: its nodes, services and tasks, and its clock."""
 
-import copy
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusters.engine.errors import TargetMissing
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json, make_id
 from clusters.engine.fakes.fake_services import FakeService, FakeTask
 
@@ -59,7 +59,7 @@ class FakeSwarmState:
             id=self._make_id("task"),
             service_id=service.id,
             slot=slot,
-            spec=copy.deepcopy(service.spec["TaskTemplate"]),
+            spec=copy_of(service.spec["TaskTemplate"]),
             spec_version=service.spec_version,
             desired=desired,
             created=now,

@@ -1,8 +1,8 @@
 """FakeEngine's answers about the engine as a whole."""
 
-import copy
 from datetime import UTC, datetime
 
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json
 from clusters.engine.fakes.fake_images import FakeImages, describe_image
 
@@ -44,4 +44,4 @@ class FakeSystemRequests(FakeImages):
 
     def list_events(self, since: float, until: float) -> list[Json]:
         with self._request("list_events"):
-            return [copy.deepcopy(event) for event in self.events[-256:] if since <= event["timeNano"] / 1e9 <= until]
+            return [copy_of(event) for event in self.events[-256:] if since <= event["timeNano"] / 1e9 <= until]
