@@ -1,0 +1,186 @@
+"""Reverse proxies with the configurations of docs/operate.md. Only paths, ports and addresses are replaced."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from tests.harness.certificates import make_authority, sign
+from tests.harness.documents import read_block, replace_words
+from tests.harness.eventually import eventually
+from tests.harness.proc import find_free_port, find_program, start_process, stop_process
+
+HOST = "windlass.example.com"  # in the docs, and the host that callers name
+CLIENT = "127.0.0.2"  # the address of the tests' callers: another than that of the proxies
+CONSOLE = "127.0.0.1:8000"  # in the docs
+MODULES = Path("/usr/lib/apache2/modules")
+APACHE_MODULES = (
+    *("mpm_event", "authz_core", "setenvif", "headers", "env"),
+    *("ssl", "socache_shmcb", "proxy", "proxy_http"),
+)
+
+
+class ByThisPort(HTTPAdapter):
+    """Sends requests for any host to a port of 127.0.0.1, by TLS and from CLIENT."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._pool = urllib3.HTTPSConnectionPool(
+            "127.0.0.1",
+            port,
+            server_hostname=HOST,
+            assert_hostname=HOST,
+            source_address=(CLIENT, 0),
+        )
+
+    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+        return self._pool
+
+    def close(self) -> None:
+        self._pool.close()
+        super().close()
+
+
+@dataclass
+class Proxy:
+    """A running proxy. Everything that it writes is below `folder`; `authority` is the file of the CA that signed for it."""
+
+    name: str
+    folder: Path
+    authority: Path
+    port: int = field(default_factory=find_free_port)
+
+    def open_session(self) -> requests.Session:
+        """Return a session whose requests to https://windlass.example.com go to this proxy."""
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(self.authority)
+        session.headers["Host"] = HOST
+        session.mount(f"https://{HOST}", ByThisPort(self.port))
+        return session
+
+    def read_logs(self) -> str:
+        files = [path for path in self.folder.rglob("*") if path.is_file() and ".log" in path.name]
+        return "".join(path.read_text(errors="replace") for path in files)
+
+    def is_up(self) -> bool:
+        with suppress(requests.RequestException, OSError), self.open_session() as session:
+            return bool(session.get(f"https://{HOST}/healthz", timeout=5).status_code)
+        return False
+
+
+def write_certificate(folder: Path) -> Path:
+    """Write a certificate of HOST with its key as `windlass.pem`, and the key as `windlass.key`. Return the authority's file."""
+    authority = make_authority("proxies")
+    signed = sign(HOST, authority, host=HOST)
+    (folder / "windlass.pem").write_text(signed.certificate_pem + signed.key_pem)
+    (folder / "windlass.key").write_text(signed.key_pem)
+    (folder / "authority.pem").write_text(authority.certificate_pem)
+    return folder / "authority.pem"
+
+
+def write_nginx(proxy: Proxy, console: str) -> list[str]:
+    words = {
+        CONSOLE: console,
+        "listen 443": f"listen 127.0.0.1:{proxy.port}",
+        "/etc/ssl/": f"{proxy.folder}/",
+    }
+    block = replace_words(read_block("operate.md", "nginx", "proxy_pass"), words)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = "\n".join(f"{kind}_temp_path {proxy.folder}/{kind};" for kind in kinds)
+    around = f"""daemon off; master_process off; pid {proxy.folder}/pid; error_log {proxy.folder}/error.log info;
+events {{}}
+http {{
+access_log {proxy.folder}/access.log;
+{folders}
+{block}
+}}"""
+    (proxy.folder / "nginx.conf").write_text(around)
+    return ["nginx", "-p", str(proxy.folder), "-c", str(proxy.folder / "nginx.conf"), "-e", str(proxy.folder / "error.log")]
+
+
+def write_caddy(proxy: Proxy, console: str) -> list[str]:
+    own = f"""{{
+    admin off
+    local_certs
+    skip_install_trust
+    auto_https disable_redirects
+    https_port {proxy.port}
+    storage file_system {proxy.folder}/storage
+"""
+    block = replace_words(read_block("operate.md", "caddy", "reverse_proxy"), {CONSOLE: console})
+    assert block.startswith("{\n")
+    (proxy.folder / "Caddyfile").write_text(own + block.removeprefix("{\n"))
+    proxy.authority = proxy.folder / "storage/pki/authorities/local/root.crt"
+    return ["caddy", "run", "--config", str(proxy.folder / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+def write_haproxy(proxy: Proxy, console: str) -> list[str]:
+    words = {CONSOLE: console, "bind :443": f"bind 127.0.0.1:{proxy.port}", "/etc/haproxy/": f"{proxy.folder}/"}
+    block = replace_words(read_block("operate.md", "haproxy", "backend"), words)
+    around = "global\n    log stdout format raw local0 debug\ndefaults\n    log global\n    option httplog\n"
+    (proxy.folder / "haproxy.cfg").write_text(around + block)
+    return ["haproxy", "-db", "-f", str(proxy.folder / "haproxy.cfg")]
+
+
+def write_apache(proxy: Proxy, console: str) -> list[str]:
+    words = {
+        CONSOLE: console,
+        "*:443": f"127.0.0.1:{proxy.port}",
+        "/etc/ssl/": f"{proxy.folder}/",
+        "/var/log/apache2/": f"{proxy.folder}/",
+    }
+    block = replace_words(read_block("operate.md", "apache", "ProxyPass"), words)
+    modules = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in APACHE_MODULES)
+    around = f"""ServerRoot {proxy.folder}
+ServerName localhost
+PidFile {proxy.folder}/pid
+DefaultRuntimeDir {proxy.folder}
+ErrorLog {proxy.folder}/error.log
+LogLevel info
+Listen 127.0.0.1:{proxy.port}
+StartServers 1
+MinSpareThreads 1
+{modules}
+LogFormat "%h %l %u %t \\"%r\\" %>s %O \\"%{{Referer}}i\\" \\"%{{User-Agent}}i\\"" combined
+{block}"""
+    (proxy.folder / "apache.conf").write_text(around)
+    return ["apache2", "-DFOREGROUND", "-d", str(proxy.folder), "-f", str(proxy.folder / "apache.conf")]
+
+
+PROXIES: dict[str, Callable[[Proxy, str], list[str]]] = {
+    "nginx": write_nginx,
+    "caddy": write_caddy,
+    "haproxy": write_haproxy,
+    "apache": write_apache,
+}
+
+
+@contextmanager
+def run_proxies(folder: Path, console_port: int) -> Iterator[dict[str, Proxy]]:
+    """Run all proxies before the console at this port of 127.0.0.1, and yield them by name when they answer."""
+    started: list[subprocess.Popen[bytes]] = []
+    proxies: dict[str, Proxy] = {}
+    with ExitStack() as stack:
+        for name, write in PROXIES.items():
+            home = folder / name
+            home.mkdir()
+            proxy = Proxy(name, home, write_certificate(home))
+            command = write(proxy, f"127.0.0.1:{console_port}")
+            program = find_program(command[0])
+            assert program, f"{command[0]} is missing; install it with: sh scripts/packages.sh (see scripts/test.sh)"
+            environment = {"HOME": str(home), "XDG_DATA_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+            process = start_process([program, *command[1:]], home / "output.log", environment)
+            started.append(process)
+            stack.callback(stop_process, process)
+            proxies[name] = proxy
+        for proxy, process in zip(proxies.values(), started, strict=True):
+            eventually(lambda proxy=proxy, process=process: proxy.is_up() or process.poll() is not None, within=30)
+            assert process.poll() is None, f"{proxy.name} has ended: {proxy.read_logs()[-2000:]}"
+        yield proxies
