@@ -76,7 +76,7 @@ class Proxy:
 
 
 def write_certificate(folder: Path) -> Path:
-    """Write a certificate of HOST with its key as `windlass.pem`, and the key as `windlass.key`. Return the authority's file."""
+    """Write a certificate of HOST with its key as `windlass.pem`, and the key alone. Return the authority's file."""
     authority = make_authority("proxies")
     signed = sign(HOST, authority, host=HOST)
     (folder / "windlass.pem").write_text(signed.certificate_pem + signed.key_pem)
