@@ -17,6 +17,7 @@ from tests.harness.eventually import eventually
 from tests.harness.proc import find_free_port, find_program, start_process, stop_process
 
 HOST = "windlass.example.com"  # in the docs, and the host that callers name
+PREFIX = "/windlass"
 CLIENT = "127.0.0.2"  # the address of the tests' callers: another than that of the proxies
 CONSOLE = "127.0.0.1:8000"  # in the docs
 MODULES = Path("/usr/lib/apache2/modules")
@@ -71,7 +72,7 @@ class Proxy:
 
     def is_up(self) -> bool:
         with suppress(requests.RequestException, OSError), self.open_session() as session:
-            return bool(session.get(f"https://{HOST}/healthz", timeout=5).status_code)
+            return bool(session.get(f"https://{HOST}/", timeout=5, allow_redirects=False).status_code)
         return False
 
 
@@ -85,8 +86,10 @@ def write_certificate(folder: Path) -> Path:
     return folder / "authority.pem"
 
 
-def write_nginx(proxy: Proxy, console: str) -> list[str]:
+def write_nginx(proxy: Proxy, console: str, more: dict[str, str] | None = None) -> list[str]:
+    """`more` are further words of the block with what replaces them."""
     words = {
+        **(more or {}),
         CONSOLE: console,
         "listen 443": f"listen 127.0.0.1:{proxy.port}",
         "/etc/ssl/": f"{proxy.folder}/",
@@ -154,7 +157,8 @@ LogFormat "%h %l %u %t \\"%r\\" %>s %O \\"%{{Referer}}i\\" \\"%{{User-Agent}}i\\
     return ["apache2", "-DFOREGROUND", "-d", str(proxy.folder), "-f", str(proxy.folder / "apache.conf")]
 
 
-PROXIES: dict[str, Callable[[Proxy, str], list[str]]] = {
+Writer = Callable[[Proxy, str], list[str]]  # it writes the configuration for a console's address, and returns the command
+PROXIES: dict[str, Writer] = {
     "nginx": write_nginx,
     "caddy": write_caddy,
     "haproxy": write_haproxy,
@@ -162,13 +166,27 @@ PROXIES: dict[str, Callable[[Proxy, str], list[str]]] = {
 }
 
 
+# The console below a path: nginx leaves the path on, or removes it.
+BELOW = {"location / ": f"location {PREFIX}/ ", "location /hook/ ": f"location {PREFIX}/hook/ "}
+PREFIXED: dict[str, Callable[[Proxy, str], list[str]]] = {
+    "leaves": lambda proxy, console: write_nginx(proxy, console, BELOW),
+    "removes": lambda proxy, console: write_nginx(
+        proxy,
+        console,
+        {"proxy_pass http://windlass;": f"rewrite ^{PREFIX}(/.*) $1 break; proxy_pass http://windlass;", **BELOW},
+    ),
+}
+
+
 @contextmanager
-def run_proxies(folder: Path, console_port: int) -> Iterator[dict[str, Proxy]]:
-    """Run all proxies before the console at this port of 127.0.0.1, and yield them by name when they answer."""
+def run_proxies(
+    folder: Path, console_port: int, writers: dict[str, Callable[[Proxy, str], list[str]]]
+) -> Iterator[dict[str, Proxy]]:
+    """Run proxies before the console at this port of 127.0.0.1, and yield them by name when they answer."""
     started: list[subprocess.Popen[bytes]] = []
     proxies: dict[str, Proxy] = {}
     with ExitStack() as stack:
-        for name, write in PROXIES.items():
+        for name, write in writers.items():
             home = folder / name
             home.mkdir()
             proxy = Proxy(name, home, write_certificate(home))

@@ -17,7 +17,7 @@ from tests.harness.console import PASSWORD
 from tests.harness.documents import read_block
 from tests.harness.parts import Parts, run_parts
 from tests.harness.proc import find_program
-from tests.harness.proxies import CLIENT, HOST, PROXIES, Proxy, run_proxies
+from tests.harness.proxies import CLIENT, HOST, PREFIX, PREFIXED, PROXIES, Proxy, run_proxies
 
 URL = f"https://{HOST}"
 METRICS_TOKEN = "token-for-the-tests-of-metrics"  # noqa: S105
@@ -70,7 +70,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             assert parts.manage(*command).wait(60) == 0, (folder / "manage.log").read_text()
         link, token = json.loads((folder / "manage.log").read_text().splitlines()[-1])
         parts.start("web1")
-        with run_proxies(folder, parts.ports["web1"]) as proxies:
+        with run_proxies(folder, parts.ports["web1"], PROXIES) as proxies:
             yield Stage(parts, proxies, link, token)
 
 
@@ -85,18 +85,40 @@ def session(proxy: Proxy) -> Iterator[requests.Session]:
         yield session
 
 
-def test_people_can_sign_in_as_browsers_do(session: requests.Session) -> None:
-    page = session.get(f"{URL}/login/", timeout=10)
+def sign_in(session: requests.Session, prefix: str = "") -> None:
+    """Sign in as a browser does, beginning with the overview."""
+    page = session.get(f"{URL}{prefix}/", timeout=10)
+    assert page.url == f"{URL}{prefix}/login/?next={prefix}/"
     assert "max-age" in page.headers["Strict-Transport-Security"]
-    style = re.search(r'href="(/static/[^"]+\.css)"', page.text)
+    style = re.search(r'href="([^"]+\.css)"', page.text)
     assert style
+    assert style[1].startswith(f"{prefix}/static/")
     assert session.get(f"{URL}{style[1]}", timeout=10).status_code == 200
-    fields = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": session.cookies["__Host-csrftoken"]}
-    signed_in = session.post(
-        f"{URL}/login/", fields, headers={"Origin": URL, "Referer": f"{URL}/login/"}, timeout=20, allow_redirects=False
-    )
-    assert (signed_in.status_code, signed_in.headers["Location"]) == (302, "/")
-    assert session.get(f"{URL}/", timeout=10, allow_redirects=False).status_code == 200
+    token = next(value for name, value in session.cookies.items() if name.endswith("csrftoken"))
+    fields = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": token}
+    headers = {"Origin": URL, "Referer": page.url}
+    signed_in = session.post(f"{URL}{prefix}/login/", fields, headers=headers, timeout=20, allow_redirects=False)
+    assert (signed_in.status_code, signed_in.headers["Location"]) == (302, f"{prefix}/")
+    assert session.get(f"{URL}{prefix}/", timeout=10, allow_redirects=False).status_code == 200
+
+
+def test_people_can_sign_in_as_browsers_do(session: requests.Session) -> None:
+    sign_in(session)
+
+
+def test_a_console_below_a_path_works_whether_its_proxy_removes_the_path_or_not(stage: Stage, tmp_path: Path) -> None:
+    stage.parts.environment["WINDLASS_PUBLIC_URL"] = f"{URL}{PREFIX}"
+    stage.parts.start("web2")
+    link = stage.link.replace(URL, f"{URL}{PREFIX}")
+    with run_proxies(tmp_path, stage.parts.ports["web2"], PREFIXED) as proxies:
+        for proxy in proxies.values():
+            with proxy.open_session() as session:
+                sign_in(session, PREFIX)
+                assert session.get(f"{URL}{PREFIX}/admin/", timeout=10).url == f"{URL}{PREFIX}/admin/"
+                answer = session.post(link, timeout=10).json()
+                assert answer["statusUrl"].startswith(f"{URL}{PREFIX}/hook/calls/")
+                assert session.get(answer["statusUrl"], timeout=10).json()["requestId"] == answer["requestId"]
+            stage.assert_no_secret_in(proxy)
 
 
 def test_links_work_and_no_log_holds_a_secret(stage: Stage, proxy: Proxy, session: requests.Session) -> None:
