@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from console import env
+from console.broker_tls import split_tls
 from console.telemetry.log_lines import build_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -180,7 +181,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.read_url("BROKER_URL", {"filesystem", "redis", "rediss", "amqp", "amqps"}, "filesystem://")
-CELERY_BROKER_URL = BROKER_URL
+CELERY_BROKER_URL, CELERY_BROKER_USE_SSL = split_tls(BROKER_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "windlass"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
