@@ -20,6 +20,7 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 
 from console.celery import app
+from console.database_version import explain_misfit
 from console.telemetry.totals import list_processes
 
 log = structlog.get_logger("windlass.readiness")
@@ -92,6 +93,8 @@ def check_migrations() -> str:
         if not _migrated:
             executor = MigrationExecutor(connection)
             _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if misfit := explain_misfit():
+            return misfit
     except DatabaseFailure:
         return "The database does not answer."
     return OK if _migrated else "The database is not up to date: run manage.py migrate."
