@@ -49,8 +49,8 @@ RETRY_DATABASE_SECONDS = 5
 QUERY_FIELDS = 64
 MISFITS = (IntegrityError, ProgrammingError)  # the database answers, and refuses what this version writes
 DATABASE_MISFIT = (
-    "The database answers, but refuses this version of the console. Nothing was done. Whoever operates the console finds the reason "
-    "at /readyz and in the log."
+    "The database answers, but refuses this version of the console. Nothing was done. Whoever operates the console finds the "
+    "reason at /readyz and in the log."
 )
 
 
