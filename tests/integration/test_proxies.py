@@ -131,6 +131,9 @@ def test_links_work_and_no_log_holds_a_secret(stage: Stage, proxy: Proxy, sessio
     assert stage.parts.query(f"SELECT source_address FROM triggers_triggercall WHERE id = '{call}'") == [(CLIENT,)]
     for link in (stage.link, stage.registry_link):
         assert session.post(link, data=TOO_LARGE, timeout=20).status_code == 413
+    address, _, secret = stage.link.partition("&secret=")
+    for body, status in ((b"", 200), (TOO_LARGE, 413)):
+        assert session.post(address, data=body, headers={"X-Trigger-Secret": secret}, timeout=20).status_code == status
     stage.assert_no_secret_in(proxy)
 
 
