@@ -31,6 +31,7 @@ MOST_WAITING = 8  # callers of one check
 STALE = 10.0  # seconds for which the last answer is given to callers that do not wait
 CONNECT_SECONDS = 2
 OK = "ok"
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's word, which kombu passes on
 SHOWN = 5  # processes in one answer
 NO_ANSWER = f"No answer within {PATIENCE:.0f} s."
 
@@ -105,8 +106,10 @@ def check_broker() -> str:
     try:
         with app.connection_for_write(connect_timeout=CONNECT_SECONDS) as broker:
             return ask_broker(broker)
-    except (KombuError, OSError):
-        return "The broker cannot be reached. Calls are accepted, but start some seconds late."
+    except (KombuError, OSError) as error:
+        problem = "The broker's certificate is not trusted" if UNTRUSTED in str(error) else "The broker cannot be reached"
+        advice = " Check the TLS parameters of BROKER_URL." if UNTRUSTED in str(error) else ""
+        return f"{problem}. Calls are accepted, but start some seconds late.{advice}"
 
 
 def ask_broker(broker: Connection) -> str:

@@ -12,12 +12,11 @@ import pytest
 from celery import Celery
 
 from console.broker_tls import split_tls
+from console.telemetry.readiness import UNTRUSTED
 from tests.harness.certificates import make_authority, sign
 from tests.harness.eventually import eventually
 from tests.harness.proc import find_free_port, find_program, start_process, stop_process
 from tests.harness.redis import is_listening
-
-UNVERIFIED = "certificate verify failed"
 
 
 @pytest.fixture(scope="module")
@@ -89,20 +88,20 @@ def connect(broker_url: str) -> str:
 
 def test_redis_must_show_a_certificate_that_somebody_vouches_for(redis_port: int, folder: Path) -> None:
     ca = f"ssl_ca_certs={folder}/ca.pem"
-    assert UNVERIFIED in connect(f"rediss://127.0.0.1:{redis_port}/0")
+    assert UNTRUSTED in connect(f"rediss://127.0.0.1:{redis_port}/0")
     assert connect(f"rediss://127.0.0.1:{redis_port}/0?{ca}") == ""
-    assert UNVERIFIED in connect(f"rediss://localhost:{redis_port}/0?{ca}")
+    assert UNTRUSTED in connect(f"rediss://localhost:{redis_port}/0?{ca}")
     assert connect(f"rediss://localhost:{redis_port}/0?{ca}&ssl_check_hostname=false") == ""
     assert connect(f"rediss://127.0.0.1:{redis_port}/0?ssl_cert_reqs=none") == ""
 
 
 def test_so_must_rabbitmq(amqp_port: int, folder: Path) -> None:
     ca = f"ssl_ca_certs={folder}/ca.pem"
-    assert UNVERIFIED in connect(f"amqps://127.0.0.1:{amqp_port}//")
-    assert UNVERIFIED in connect(f"amqps://localhost:{amqp_port}//?{ca}")
+    assert UNTRUSTED in connect(f"amqps://127.0.0.1:{amqp_port}//")
+    assert UNTRUSTED in connect(f"amqps://localhost:{amqp_port}//?{ca}")
     for passing in (
         f"amqps://127.0.0.1:{amqp_port}//?{ca}",
         f"amqps://localhost:{amqp_port}//?{ca}&ssl_check_hostname=false",
         f"amqps://localhost:{amqp_port}//?ssl_cert_reqs=none",
     ):
-        assert UNVERIFIED not in connect(passing)
+        assert UNTRUSTED not in connect(passing)
