@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.harness.eventually import eventually
-from tests.harness.proc import find_free_port, find_program, start_process, stop_process
+from tests.harness.proc import find_free_port, kill_namespace, start_process
 from tests.harness.redis import is_listening
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one in PATH changes the user
@@ -25,7 +25,6 @@ class PrivateRabbit:
     port: int = field(default_factory=find_free_port)
     ports: tuple[int, int] = field(default_factory=lambda: (find_free_port(), find_free_port()))  # of Erlang's own services
     process: subprocess.Popen[bytes] | None = None
-    names: subprocess.Popen[bytes] | None = None  # Erlang's name server
 
     def url(self, password: str) -> str:
         return f"amqp://{USER}:{password}@127.0.0.1:{self.port}//"
@@ -40,6 +39,7 @@ class PrivateRabbit:
         environment = {
             "HOME": str(self.folder),
             "ERL_EPMD_PORT": name_port,
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": "windlass@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
@@ -52,28 +52,24 @@ class PrivateRabbit:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
         }
-        if self.names is None:  # or the node would start one that outlives it
-            epmd = find_program("epmd")
-            assert epmd, "RabbitMQ is missing; install it with: apt-get install rabbitmq-server"
-            self.names = start_process([epmd, "-port", name_port, "-address", "127.0.0.1"], self.folder / "epmd.log")
-            eventually(lambda: is_listening(self.ports[0]), what="Erlang's name server answers")
-        self.process = start_process([PROGRAM], self.folder / "rabbit.log", environment)
+        # In a process namespace of its own, as Erlang starts daemons.
+        command = ["unshare", "--pid", "--fork", "--kill-child", PROGRAM]
+        assert Path(PROGRAM).exists(), "RabbitMQ is missing; install it with: apt-get install rabbitmq-server"
+        self.process = start_process(command, self.folder / "rabbit.log", environment)
         eventually(lambda: is_listening(self.port), within=60, what="RabbitMQ answers")
 
-    def stop(self) -> None:
+    def kill(self) -> None:
         if self.process:
-            stop_process(self.process, grace=20)
+            kill_namespace(self.process)
             self.process = None
 
 
 @contextmanager
 def provide_rabbit(folder: Path) -> Iterator[PrivateRabbit]:
-    """Yield a server that does not run yet. It is stopped at the end."""
+    """Yield a server that does not run yet. It is killed at the end."""
     folder.mkdir()
     rabbit = PrivateRabbit(folder)
     try:
         yield rabbit
     finally:
-        rabbit.stop()
-        if rabbit.names:
-            stop_process(rabbit.names)
+        rabbit.kill()

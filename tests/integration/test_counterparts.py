@@ -20,6 +20,7 @@ from tests.harness.eventually import eventually
 from tests.harness.parts import Parts, call_web, run_parts
 from tests.harness.projects import Project, list_running
 from tests.harness.rabbitmq import PrivateRabbit, provide_rabbit
+from tests.harness.redis import is_listening
 
 SLEEP = {"Cmd": ["sleep", "3600"], "StopSignal": "SIGKILL"}
 NAMES = ("web1", "worker1", "watch1")
@@ -72,18 +73,17 @@ def test_calls_outlast_a_refused_login_and_a_killed_broker(stage: Stage, api: do
     assert {name: process.poll() for name, process in stage.parts.processes.items()} == dict.fromkeys(NAMES)
     assert stage.list_states(trigger) == {"queued": 3}
 
-    stage.rabbit.stop()
+    stage.rabbit.kill()
     stage.rabbit.start(PASSWORD)
     eventually(lambda: stage.list_states(trigger) == {"succeeded": 3}, within=60, what="the calls that waited are run")
     assert len(list_running(api)) == 4
     eventually(lambda: stage.read_broker_check() == "ok")
 
-    assert stage.rabbit.process
-    stage.rabbit.process.kill()
+    stage.rabbit.kill()
+    assert not is_listening(stage.rabbit.port)
     with ThreadPoolExecutor(4) as callers:
         answers = list(callers.map(lambda _: call_web(stage.port, link), range(8)))
     assert [answer.status for answer in answers] == [200] * 8
-    stage.rabbit.stop()
     stage.rabbit.start()
     eventually(lambda: stage.list_states(trigger) == {"succeeded": 11}, within=90, what="all calls have succeeded")
     assert len(list_running(api)) == 12

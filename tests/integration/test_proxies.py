@@ -2,9 +2,12 @@
 
 import json
 import re
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,6 +186,38 @@ def test_alertmanager_takes_the_receiver_of_the_page_and_of_the_docs(stage: Stag
         file = tmp_path / f"{number}.yml"
         file.write_text(yaml.safe_dump({"route": {"receiver": "windlass"}}) + receiver)
         assert "SUCCESS" in run_tool("amtool", "check-config", str(file))
+
+
+class BreaksOff:
+    """A web that reads requests and closes the connection without an answer."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection:
+                    self.lines += connection.recv(65536).splitlines()[:1]
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def test_no_proxy_sends_a_call_again_whose_answer_broke_off(stage: Stage, tmp_path: Path) -> None:
+    with closing(BreaksOff()) as web, run_proxies(tmp_path, web.port, PROXIES) as proxies:
+        for proxy in proxies.values():
+            web.lines.clear()
+            for method in ("GET", "POST"):
+                with proxy.open_session() as session:  # a further request of a connection can be closed without an answer
+                    assert session.request(method, stage.link, timeout=20).status_code == 502
+            assert [line.partition(b" ")[0] for line in web.lines] == [b"GET", b"POST"], proxy.name
+            stage.assert_no_secret_in(proxy)
 
 
 def test_no_log_holds_a_secret_while_the_console_does_not_answer(stage: Stage) -> None:
