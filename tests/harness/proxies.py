@@ -72,7 +72,7 @@ class Proxy:
 
     def is_up(self) -> bool:
         with suppress(requests.RequestException, OSError), self.open_session() as session:
-            return bool(session.get(f"https://{HOST}/", timeout=5, allow_redirects=False).status_code)
+            return bool(session.get(f"https://{HOST}/", timeout=10, allow_redirects=False).status_code)
         return False
 
 
