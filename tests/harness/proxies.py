@@ -1,5 +1,6 @@
 """Reverse proxies with the configurations of docs/operate.md. Only paths, ports and addresses are replaced."""
 
+import itertools
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -179,26 +180,34 @@ PREFIXED: dict[str, Callable[[Proxy, str], list[str]]] = {
 
 
 @contextmanager
-def run_proxies(
-    folder: Path, console_port: int, writers: dict[str, Callable[[Proxy, str], list[str]]]
-) -> Iterator[dict[str, Proxy]]:
+def run_proxies(folder: Path, console_port: int, writers: dict[str, Writer]) -> Iterator[dict[str, Proxy]]:
     """Run proxies before the console at this port of 127.0.0.1, and yield them by name when they answer."""
-    started: list[subprocess.Popen[bytes]] = []
-    proxies: dict[str, Proxy] = {}
+    console = f"127.0.0.1:{console_port}"
     with ExitStack() as stack:
-        for name, write in writers.items():
-            home = folder / name
-            home.mkdir()
-            proxy = Proxy(name, home, write_certificate(home))
-            command = write(proxy, f"127.0.0.1:{console_port}")
-            program = find_program(command[0])
-            assert program, f"{command[0]} is missing; install it with: sh scripts/packages.sh (see scripts/test.sh)"
-            environment = {"HOME": str(home), "XDG_DATA_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
-            process = start_process([program, *command[1:]], home / "output.log", environment)
-            started.append(process)
-            stack.callback(stop_process, process)
-            proxies[name] = proxy
-        for proxy, process in zip(proxies.values(), started, strict=True):
-            eventually(lambda proxy=proxy, process=process: proxy.is_up() or process.poll() is not None, within=30)
-            assert process.poll() is None, f"{proxy.name} has ended: {proxy.read_logs()[-2000:]}"
-        yield proxies
+        started = {name: start_proxy(stack, folder / name, write, console) for name, write in writers.items()}
+        for name in writers:
+            tries = itertools.count()
+            while not is_running(*started[name]):  # somebody else may have taken the port meanwhile
+                number = next(tries)
+                assert number < 3, f"{name} has ended: {started[name][0].read_logs()[-2000:]}"
+                started[name] = start_proxy(stack, folder / f"{name}{number}", writers[name], console)
+        yield {name: proxy for name, (proxy, _) in started.items()}
+
+
+def is_running(proxy: Proxy, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the proxy answers, or has ended."""
+    eventually(lambda: process.poll() is not None or proxy.is_up(), within=30, what=f"{proxy.name} answers")
+    return process.poll() is None
+
+
+def start_proxy(stack: ExitStack, home: Path, write: Writer, console: str) -> tuple[Proxy, "subprocess.Popen[bytes]"]:
+    """Start a proxy on a free port. It is stopped with `stack`."""
+    home.mkdir()
+    proxy = Proxy(home.name, home, write_certificate(home))
+    command = write(proxy, console)
+    program = find_program(command[0])
+    assert program, f"{command[0]} is missing; install the packages of scripts/test.sh"
+    environment = {"HOME": str(home), "XDG_DATA_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+    process = start_process([program, *command[1:]], home / "output.log", environment)
+    stack.callback(stop_process, process)
+    return proxy, process
