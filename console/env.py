@@ -136,6 +136,25 @@ def read_url(name: str, schemes: set[str], default: str = "", needs_host: bool =
     return text.rstrip("/") if text.startswith("http") else text
 
 
+def find_prefix(name: str, url: str, own: Sequence[str]) -> str:
+    """Return the path of the URL that `read_url` has read, such as `/windlass`; empty if it has none.
+
+    `own` are the first parts of the console's own paths. A prefix must not begin with one of them, or a request whose prefix a
+    proxy has removed could mean two things.
+    """
+    parts = urlsplit(url)
+    prefix = parts.path.rstrip("/")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ImproperlyConfigured(
+            f"{name} must be a scheme, a host and at most a port and a path, such as https://example.com/x."
+        )
+    if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", prefix):
+        raise ImproperlyConfigured(f"The path of {name} can have letters, digits and the characters . _ ~ - only.")
+    if prefix.split("/")[1:2] and prefix.split("/")[1] in own:
+        raise ImproperlyConfigured(f"The path of {name} begins with {prefix.split('/')[1]}, which the console uses itself.")
+    return prefix
+
+
 def describe_url_error(error: ValueError) -> str:
     """Return urllib's reason without the value that it quotes."""
     return "its port is not a number from 1 to 65535" if "ort" in str(error) else "its host is not valid"

@@ -1,4 +1,5 @@
-"""The console's own processes: the sums of what they count, and when each was last seen; and who has a generated password."""
+"""The console's own processes: the sums of what they count, and when each was last seen; who has a generated password; and
+which versions the database suits."""
 
 from django.conf import settings
 from django.db import models
@@ -42,6 +43,20 @@ class Process(models.Model):
 
     def __str__(self) -> str:
         return f"{self.part} {self.host}:{self.pid}"
+
+
+class DatabaseVersion(models.Model):
+    """The newest version whose migrations were applied, and the oldest that its database suits. One row, with the key 1.
+    `console.database_version` is the only writer."""
+
+    version = models.CharField(max_length=32)
+    suits = models.CharField(max_length=32)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.version
 
 
 class FirstPassword(models.Model):

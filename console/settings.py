@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.errors import EngineError
 from console import env
+from console.broker_tls import split_tls
 from console.telemetry.log_lines import build_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -22,6 +23,14 @@ DATA_DIR = Path(env.read_text("WINDLASS_DATA_DIR", str(BASE_DIR / "var"))).resol
 HOST = env.read_text("WINDLASS_HOST", "127.0.0.1")
 PORT = env.read_integer("WINDLASS_PORT", 8000, 1, 65535)
 PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=True)
+# A path of the public address, under which everything is. A proxy may remove it or leave it (console/server/environ.py).
+OWN_PATHS = (
+    *("activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries", "grants"),
+    *("healthz", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries", "search"),
+    *("services", "static", "theme", "triggers", "users"),
+)
+PREFIX = env.find_prefix("WINDLASS_PUBLIC_URL", PUBLIC_URL, OWN_PATHS)
+FORCE_SCRIPT_NAME = PREFIX or None
 DOCKER_HOST = env.read_url("DOCKER_HOST", {"unix", "tcp", "ssh"}, "unix:///var/run/docker.sock")
 try:
     EngineEndpoint(DOCKER_HOST).validate()
@@ -66,14 +75,19 @@ CHOSEN_HOSTS = [
     *("localhost", ".localhost", "127.0.0.1", "[::1]"),
 ]
 ALLOWED_HOSTS = ["*"]
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+CSRF_FAILURE_VIEW = "console.origins.refuse_form"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL.removesuffix(PREFIX)] if PUBLIC_URL else []
 HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 # Browsers take a cookie of such a name only from this host by HTTPS, not from another host below the same domain.
-SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (f"{'__Host-' if HTTPS else ''}{name}" for name in ("sessionid", "csrftoken"))
+# They have the path /, so a console below a prefix has names of its own: others may be on the same host.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
+    f"{'__Host-' if HTTPS else ''}{PREFIX.removeprefix('/').replace('/', '~')}{'-' if PREFIX else ''}{name}"
+    for name in ("sessionid", "csrftoken")
+)
 SESSION_ENGINE = "console.sessions"
 SESSION_COOKIE_AGE = (
     env.read_integer("WINDLASS_SESSION_DAYS", 7, 1, 365) * 24 * 3600
@@ -167,7 +181,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.read_url("BROKER_URL", {"filesystem", "redis", "rediss", "amqp", "amqps"}, "filesystem://")
-CELERY_BROKER_URL = BROKER_URL
+CELERY_BROKER_URL, CELERY_BROKER_USE_SSL = split_tls(BROKER_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "windlass"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -199,7 +213,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{PREFIX}/static/"
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "console.pages.shared.style_sheet.StyleSheetFinder",
@@ -248,6 +262,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "SERVERS": [{"url": PREFIX}] if PREFIX else [],
     "ENUM_NAME_OVERRIDES": {
         "ClusterStatusEnum": "clusters.models.Cluster.Status",
         "ApplicationStatusEnum": "clusters.models.Application.Status",

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the given Debian packages that are missing. For users other than root it prints the command to run instead.
+# Installs the given Debian packages that are missing, and starts none of their services: what needs a server starts its own. For
+# users other than root it prints the command to run instead.
 set -eu
 
 missing=
@@ -17,7 +18,14 @@ exec 9>/run/lock/windlass-packages  # one at a time
 flock 9
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d  # where it ends with 101, Debian's packages start nothing
+own=
+if [ ! -e $policy ]; then
+    own=$policy
+    printf '#!/bin/sh\nexit 101\n' > $policy
+    chmod 755 $policy
+fi
+trap 'rm -f "$log" $own' EXIT
 # shellcheck disable=SC2086 # one word per package
 if ! { apt-get update && apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null 9>&-; then
     tail -n 15 "$log" >&2

@@ -28,6 +28,7 @@ LONGEST = (
     "test_chaos",
     "test_up",
     "test_calls_by_link",
+    "test_counterparts",
     "test_recreate_recovery",
     "test_swarm_calls_by_link",
     "test_hostile_names",

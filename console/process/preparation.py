@@ -19,6 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 from clusters.access.audit import record
 from clusters.models import Application, Cluster
 from console import env
+from console.database_version import explain_misfit
 from console.models import FirstPassword
 from console.process import private_engine
 
@@ -96,10 +97,12 @@ def console_url() -> str:
 
 
 def migrate_database() -> None:
-    """Apply all migrations. Raises PreparationError if the database cannot be used."""
+    """Apply all migrations. Raises PreparationError if the database cannot be used, or is too new."""
     # This process needs one connection, and its error at once: a pool would retry for a while and hide the reason.
     connection.settings_dict.get("OPTIONS", {}).pop("pool", None)
     try:
+        if misfit := explain_misfit():
+            raise PreparationError(misfit)
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, verbosity=0)

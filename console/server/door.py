@@ -18,7 +18,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import FileResponse
 
 from console.server.bodies import BodyMemory, BodyReader, BodyRefused, ClientLeft, Receive
-from console.server.environ import COOKIES_LIMIT, LINKS_PREFIX, StartResponse, build_environ, count_cookies
+from console.server.environ import COOKIES_LIMIT, LINKS_PREFIX, StartResponse, build_environ, count_cookies, remove_prefix
 from console.server.refusals import CLIENT_LEFT, RefusalLog
 from console.server.threads import RequestThreads
 from console.server.turns import KnownLinks, Lane
@@ -54,13 +54,21 @@ class UnreadBody(io.RawIOBase):
 
 class Door:
     """`application` answers requests. More of a body than is read for anyone is read only if `admits` returns True for the
-    request's environment, and never past `body_limit` bytes. What was not read raises `too_large`."""
+    request's environment, and never past `body_limit` bytes. What was not read raises `too_large`. `prefix` is the path of the
+    public address, such as `/windlass`, which a proxy may leave on."""
 
     def __init__(
-        self, application: Application, threads: RequestThreads, admits: Admission, body_limit: int, too_large: type[Exception]
+        self,
+        application: Application,
+        threads: RequestThreads,
+        admits: Admission,
+        body_limit: int,
+        too_large: type[Exception],
+        prefix: str = "",
     ) -> None:
         self._application, self._threads, self._admits = application, threads, admits
         self._body_limit, self._too_large = body_limit, too_large
+        self._prefix = prefix
         self._memory = BodyMemory()
         self._refusals = RefusalLog()
         self._links = KnownLinks()
@@ -73,6 +81,7 @@ class Door:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         reader = BodyReader(receive, self._memory)
+        scope = remove_prefix(scope, self._prefix)
         try:
             if count_cookies(scope) > COOKIES_LIMIT:
                 raise BodyRefused(431, f"The request has more than {COOKIES_LIMIT // 1024} kB of cookies.")

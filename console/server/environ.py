@@ -21,6 +21,15 @@ UNDERSCORE = "_"
 LEFT_OUT = {"range", "if-range"}
 
 
+def remove_prefix(scope: Mapping[str, Any], prefix: str) -> Mapping[str, Any]:
+    """Return the scope as if a proxy had removed the public address's path, such as `/windlass`. Some do, some do not."""
+    raw: bytes = scope["raw_path"]
+    start = prefix.encode()
+    if not start or not (raw == start or raw.startswith(start + b"/")):
+        return scope
+    return {**scope, "raw_path": raw[len(start) :] or b"/", "path": scope["path"][len(prefix) :] or "/"}
+
+
 def build_environ(scope: Mapping[str, Any], body: IO[bytes], length: int | None) -> dict[str, Any]:
     """Return the environment. `length` is the body's, in bytes; None for the length that the client states.
 

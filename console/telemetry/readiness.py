@@ -20,6 +20,7 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 
 from console.celery import app
+from console.database_version import explain_misfit
 from console.telemetry.totals import list_processes
 
 log = structlog.get_logger("windlass.readiness")
@@ -30,6 +31,7 @@ MOST_WAITING = 8  # callers of one check
 STALE = 10.0  # seconds for which the last answer is given to callers that do not wait
 CONNECT_SECONDS = 2
 OK = "ok"
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's word, which kombu passes on
 SHOWN = 5  # processes in one answer
 NO_ANSWER = f"No answer within {PATIENCE:.0f} s."
 
@@ -92,6 +94,8 @@ def check_migrations() -> str:
         if not _migrated:
             executor = MigrationExecutor(connection)
             _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if misfit := explain_misfit():
+            return misfit
     except DatabaseFailure:
         return "The database does not answer."
     return OK if _migrated else "The database is not up to date: run manage.py migrate."
@@ -102,8 +106,10 @@ def check_broker() -> str:
     try:
         with app.connection_for_write(connect_timeout=CONNECT_SECONDS) as broker:
             return ask_broker(broker)
-    except (KombuError, OSError):
-        return "The broker cannot be reached. Calls are accepted, but start some seconds late."
+    except (KombuError, OSError) as error:
+        problem = "The broker's certificate is not trusted" if UNTRUSTED in str(error) else "The broker cannot be reached"
+        advice = " Check the TLS parameters of BROKER_URL." if UNTRUSTED in str(error) else ""
+        return f"{problem}. Calls are accepted, but start some seconds late.{advice}"
 
 
 def ask_broker(broker: Connection) -> str:

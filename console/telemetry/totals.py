@@ -24,7 +24,9 @@ from clusters import meters
 from clusters.access.counted_acts import counted_acts
 from clusters.meters import Series
 from clusters.steady import pulse
+from console.database_version import explain_misfit
 from console.models import Process, Total
+from console.version import VERSION
 from triggers.pushes.refused_calls import refused_calls
 
 log = structlog.get_logger("windlass.process")
@@ -83,7 +85,7 @@ class Reporter:
         self._seen_at: datetime | None = None
 
     def start(self) -> None:
-        log.info("process started", part=self.part, host=socket.gethostname(), pid=os.getpid())
+        log.info("process started", part=self.part, host=socket.gethostname(), pid=os.getpid(), version=VERSION)
         self._thread.start()
 
     def stop(self) -> None:
@@ -92,6 +94,7 @@ class Reporter:
         self._thread.join(STORE_SECONDS)
 
     def _run(self) -> None:
+        self._attempt(report_misfit)
         self._attempt(self.note_process)
         while not self._stopping.wait(STORE_SECONDS):
             self._attempt(store_totals)
@@ -129,6 +132,11 @@ class Reporter:
 
     def forget_process(self) -> None:
         Process.objects.filter(**self._own_row()).delete()
+
+
+def report_misfit() -> None:
+    if misfit := explain_misfit():
+        log.error("the database is too new", reason=misfit)
 
 
 @contextmanager

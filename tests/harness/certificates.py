@@ -31,8 +31,8 @@ def make_authority(name: str) -> Signed:
     return sign(name, None)
 
 
-def sign(name: str, authority: Signed | None) -> Signed:
-    """Create a certificate of 127.0.0.1 for servers and clients, or without an authority a new authority's own certificate."""
+def sign(name: str, authority: Signed | None, host: str = "") -> Signed:
+    """Create a certificate of 127.0.0.1 and `host` for servers and clients, or without an authority a new authority's own."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -48,8 +48,9 @@ def sign(name: str, authority: Signed | None) -> Signed:
         .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
     )
     if authority:
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        places: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        places += [x509.DNSName(host)] if host else []
+        builder = builder.add_extension(x509.SubjectAlternativeName(places), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     return Signed(builder.sign(authority.key if authority else key, hashes.SHA256()), key)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError
+from django.db import DatabaseError, IntegrityError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.defaults import page_not_found
 from rest_framework.exceptions import APIException, MethodNotAllowed
@@ -50,6 +50,11 @@ EVENT_HEADERS = ("X-GitHub-Event", "X-Gitea-Event", "X-Forgejo-Event")
 RETRY_DATABASE_SECONDS = 5
 QUERY_FIELDS = 64
 LINKS_PREFIX = "/hook/"
+MISFITS = (IntegrityError, ProgrammingError)  # the database answers, and refuses what this version writes
+DATABASE_MISFIT = (
+    "The database answers, but refuses this version of the console. Nothing was done. Whoever operates the console finds the "
+    "reason at /readyz and in the log."
+)
 
 
 class AlwaysJSON(BaseContentNegotiation):
@@ -105,7 +110,8 @@ class HookView(APIView):
             exc.allow = ", ".join(self.allowed_methods)
         if isinstance(exc, DatabaseError):
             log.error("the database does not answer a link", error=str(exc)[:500])
-            exc = CallRefused(self.database_away, status=503, code="database_away", retry_after=RETRY_DATABASE_SECONDS)
+            message = DATABASE_MISFIT if isinstance(exc, MISFITS) else self.database_away
+            exc = CallRefused(message, status=503, code="database_away", retry_after=RETRY_DATABASE_SECONDS)
         if isinstance(exc, RequestDataTooBig):
             exc = BodyTooLarge()
         elif isinstance(exc, SuspiciousOperation):  # more than a thousand fields, for example

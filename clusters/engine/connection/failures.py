@@ -11,6 +11,7 @@ from docker.errors import APIError
 
 from clusters.causes import walk_causes
 from clusters.child_environment import SSH, build_child_environment
+from clusters.engine.connection.ssh_failures import SSHFailed, explain_ssh
 
 SSH_PATIENCE = 10  # seconds for the connection; the whole probe has twice that
 
@@ -44,6 +45,8 @@ def describe_address(url: str) -> str:
 def describe_cause(cause: BaseException, url: str, place: str) -> str:
     """Return a sentence for a cause that explains the failure, or "" for one that only wraps another."""
     match cause:
+        case SSHFailed():
+            return str(cause)
         case FileNotFoundError():
             return f"{place} does not answer: there is no such socket. Check that Docker is running there."
         case PermissionError():
@@ -83,7 +86,7 @@ def describe_strange_answer(error: APIError, url: str) -> str:
 
 
 def probe_ssh(url: str) -> str:
-    """Return why ssh does not get through to the engine, in ssh's own words, or "" when it does."""
+    """Return why ssh does not get through to the engine, and what to do where that is known, or "" when it does."""
     parts = urlsplit(url)
     command = ["ssh", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={SSH_PATIENCE}"]
     command += ["-l", parts.username] if parts.username else []
@@ -107,5 +110,4 @@ def probe_ssh(url: str) -> str:
         return f"{place} did not answer in time (ssh)."
     if done.returncode == 0:
         return ""
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return f"{place} cannot be reached by ssh: {(lines[-1] if lines else 'ssh gave no reason')[:300].rstrip('.')}."
+    return explain_ssh(done.stderr, url, place)

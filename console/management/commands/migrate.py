@@ -6,18 +6,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from console.database_version import explain_misfit, note_version
 
 ADVISORY_LOCK = 0x77696E64  # any number, the same in every version
 
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate. If another host does so already, wait for it and find nothing left to do."""
+        """Migrate. If another host does so already, wait for it and find nothing left to do. Raises CommandError for a database
+        that is too new."""
         with hold_migration_lock(connections[options["database"]]):
+            if misfit := explain_misfit():
+                raise CommandError(misfit)
             super().handle(*args, **options)
+            if not (options["app_label"] or options["plan"] or options["check_unapplied"]):
+                note_version()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from console.checks import check_allowed_hosts, check_public_url
 from console.process import preparation
 from console.process.preparation import EngineChoice, PreparationError
+from console.version import VERSION
 
 
 class Command(BaseCommand):
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         become_supervisor(lock, choose_parts(engine))
 
     def announce(self, password: str | None, engine: EngineChoice | None) -> None:
-        lines = [f"Windlass is starting at {preparation.console_url()}"]
+        lines = [f"Windlass {VERSION} is starting at {preparation.console_url()}"]
         if password is not None:
             lines.append(f"  login     {preparation.ADMIN}\n  password  {password}")
         lines.append(f"  data      {settings.DATA_DIR}")

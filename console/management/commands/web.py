@@ -40,7 +40,7 @@ def load_door(_: object = None) -> Door:
     from console.wsgi import application
 
     threads = RequestThreads(settings.REQUEST_THREADS, IDLE_SECONDS, WORKERS, connections.close_all)
-    door = Door(application, threads, may_send_large_bodies, settings.HOOK_BODY_LIMIT, RequestDataTooBig)
+    door = Door(application, threads, may_send_large_bodies, settings.HOOK_BODY_LIMIT, RequestDataTooBig, settings.PREFIX)
     asyncio.get_event_loop().call_soon(watch_signals, door.close)
     gc.freeze()  # what is loaded now stays: to look at it again at each full collection would stop everybody for 80 ms
     return door

@@ -1,6 +1,7 @@
 """`manage.py worker`: runs the calls, as a Celery worker. Any number of hosts can run one."""
 
 import os
+import sys
 import warnings
 from typing import Any
 
@@ -25,9 +26,12 @@ class Command(BaseCommand):
         os.environ["CELERY_SKIP_CHECKS"] = "1"  # the checks would import every URL and view, 35 MB
         app.conf.worker_enable_remote_control = False
         app.conf.worker_prefetch_multiplier = 1  # no other worker can take a nudge that waits here
+        app.conf.worker_consumer = "console.process.consumer:PatientConsumer"
+        app.conf.broker_connection_max_retries = None  # however long the broker is away
+        app.conf.broker_channel_error_retry = True  # also where it is there and refuses a request
         worker_shutting_down.connect(begin_stop)
         with reporting("worker"):
-            app.Worker(
+            worker = app.Worker(
                 pool="threads",  # a call waits for its engine, not for the CPU
                 concurrency=settings.WORKER_THREADS,
                 queues=[settings.CELERY_TASK_DEFAULT_QUEUE],
@@ -37,7 +41,10 @@ class Command(BaseCommand):
                 without_gossip=True,
                 without_mingle=True,
                 without_heartbeat=True,
-            ).start()
+            )
+            worker.start()
+        if worker.exitcode and not stopping.has_begun:
+            sys.exit(worker.exitcode)  # so that a supervisor starts another one
 
 
 def begin_stop(**_: Any) -> None:

@@ -55,6 +55,18 @@ def test_a_request_without_a_body_is_answered_at_once():
     assert application.is_closed
 
 
+def test_a_link_below_the_public_address_is_a_link_from_the_start():
+    """It is one for the size of its body too."""
+    client, application = Client(b"x" * LARGE), Application()
+
+    async def run():
+        shut = Door(application, RequestThreads(4, 30), lambda environ: False, 10 * LARGE, RequestDataTooBig, "/windlass")
+        await shut(make_scope(path="/windlass/hook/trigger", headers=length(LARGE)), client.receive, client.send)
+
+    asyncio.run(run())
+    assert (client.status, len(client.body), application.environ["PATH_INFO"]) == (200, LARGE, "/hook/trigger")
+
+
 def test_the_application_gets_the_whole_body():
     client = Client(b"ab", b"cd")
     knock(client, headers=length(4))

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from console.server.environ import StartResponse, build_environ, count_cookies
+from console.server.environ import StartResponse, build_environ, count_cookies, remove_prefix
 from console.server.tests.asgi import make_scope
 
 
@@ -87,3 +87,20 @@ def test_the_answers_head_is_kept_for_asgi():
 )
 def test_the_path_of_a_link_is_repaired(path, read):
     assert environ_of(path=path)["PATH_INFO"] == read
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        ("/windlass/hook/trigger", "/hook/trigger"),
+        ("/hook/trigger", "/hook/trigger"),
+        ("/windlass", "/"),
+        ("/windlass/", "/"),
+        ("/windlasses/", "/windlasses/"),
+        ("/windlass/windlass/", "/windlass/"),
+    ],
+)
+def test_the_path_of_the_public_address_may_be_left_on_or_not(path, left):
+    scope = remove_prefix(make_scope(path=path), "/windlass")
+    assert (scope["path"], scope["raw_path"]) == (left, left.encode())
+    assert remove_prefix(make_scope(path=path), "")["path"] == path

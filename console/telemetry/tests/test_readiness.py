@@ -51,6 +51,16 @@ def test_a_broker_that_is_away_is_named_without_its_address(client, monkeypatch)
     assert b"hidden" not in response.content
 
 
+def test_a_brokers_certificate_that_is_not_trusted_is_named(client, monkeypatch):
+    def refuse(**_):
+        raise OperationalError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate")
+
+    monkeypatch.setattr(readiness.app, "connection_for_write", refuse)
+    sentence = client.get("/readyz").json()["checks"]["broker"]
+    assert sentence.startswith("The broker's certificate is not trusted.")
+    assert "BROKER_URL" in sentence
+
+
 def test_a_missing_queue_folder_is_reported(client, settings, tmp_path):
     settings.QUEUE_DIR = tmp_path / "gone"
     settings.BROKER_URL = "filesystem://"

@@ -5,7 +5,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, IntegrityError, connection
 from django.utils import timezone
 from rest_framework.exceptions import ParseError, Throttled, UnsupportedMediaType
 
@@ -320,6 +320,16 @@ class TestRefused:
         response = client.get(PATH, query_params=link_parameters(TriggerFactory()))
         assert (response.status_code, response.json()["code"]) == (503, "503")
         assert "locked" not in response.json()["message"]
+
+    def test_a_database_that_is_too_new_is_not_said_to_be_away(self, client, monkeypatch):
+        def refuse(request):
+            raise IntegrityError("NOT NULL constraint failed: triggers_triggercall.progress")
+
+        monkeypatch.setattr(views, "accept_call", refuse)
+        response = client.get(PATH, query_params=link_parameters(TriggerFactory()))
+        assert (response.status_code, response.json()["code"]) == (503, "503")
+        assert "does not answer" not in response.json()["message"]
+        assert "/readyz" in response.json()["message"]
 
     def test_an_outcome_that_the_database_does_not_return_is_a_503(self, client, monkeypatch):
         call = accept_call(request_of(TriggerFactory()))
