@@ -66,7 +66,7 @@ class PlanRefused(EngineError):
 
     Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `shared_network`, `global_mode`, `protected`,
     `no_image_reference`, `auto_remove`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`,
-    `several_repositories`.
+    `several_repositories`, `podman` (its Docker API cannot recreate the container).
     """
 
     code = "refused"

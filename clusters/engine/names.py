@@ -36,7 +36,9 @@ PARALLELISM_LABEL = "windlass.update.parallelism"
 PULL_LABEL = "windlass.update.pull"
 
 TEMPORARY_NAME = re.compile(r"(?P<base>.+)\.windlass-(?P<role>new|old|gone)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL)
-CONTAINER_ID_IN_PATH = re.compile(r"/(?:docker|containers|docker-|cri-containerd-)[/-]?([0-9a-f]{64})")
+CONTAINER_ID_IN_PATH = re.compile(
+    r"/(?:docker|containers|overlay-containers|docker-|libpod-|cri-containerd-)[/-]?([0-9a-f]{64})"
+)
 
 Role = Literal["new", "old", "gone"]
 Item = TypeVar("Item")

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from clusters.engine.connection import podman
 from clusters.engine.connection.requester import EngineRequester
+from clusters.engine.errors import EngineRefused
+from clusters.engine.names import base_name
 
 DEFAULT_GRACE = 10  # seconds that the engine gives a container whose config sets no stop timeout
 LOG_CHUNK = 1 << 16  # bytes
@@ -16,11 +19,18 @@ class ContainerRequests(EngineRequester):
     def list_containers(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return all containers, including stopped ones."""
         with self._translated():
-            return self.api.containers(all=True, filters=filters)
+            found: list[dict[str, Any]] = self.api.containers(all=True, filters=filters)
+            if not self.libpod_version:
+                return found
+            return podman.translate_entries(found, self._get_libpod("/containers/json?all=true") or [])
 
     def inspect_container(self, container: str) -> dict[str, Any]:
         with self._translated():
-            return self.api.inspect_container(container)
+            details: dict[str, Any] = self.api.inspect_container(container)
+            if not self.libpod_version:
+                return details
+            more = self._get_libpod(f"/containers/{details['Id']}/json") or {}
+            return podman.translate_details(details, more, base_name(str(details["Name"])))
 
     def container_stats(self, container: str, *, wait: bool = False) -> dict[str, Any]:
         """Return one sample of the container's resource usage; all values are 0 for a stopped container.
@@ -30,7 +40,21 @@ class ContainerRequests(EngineRequester):
         """
         with self._translated():
             one_shot = None if wait or self.api_version < (1, 41) else True
+            if self.libpod_version:
+                return self._podman_stats(container)
             return self.api.stats(container, stream=False, one_shot=one_shot)
+
+    def _podman_stats(self, container: str) -> dict[str, Any]:
+        """Podman answers with status 200 whatever happens: with nothing for a stopped container, and with its errors.
+
+        It takes one sample only. Raises EngineRefused for a running container without figures.
+        """
+        answer = self._raw._get(self._raw._url("/containers/{0}/stats", container), params={"stream": False})
+        self._raw._raise_for_status(answer)
+        stats = podman.read_stats(answer.text)
+        if not stats and self.api.inspect_container(container)["State"]["Running"]:
+            raise EngineRefused("Podman gives no figures for this container at the moment.")
+        return stats
 
     def container_logs(self, container: str, tail: int = 20) -> str:
         """Return the last lines of the container's output. Raises EngineRefused where the logging driver cannot be read."""
@@ -66,7 +90,8 @@ class ContainerRequests(EngineRequester):
         Raises EngineRefused (`conflict` when the name is taken).
         """
         with self._translated():
-            created: dict[str, Any] = self.api.create_container_from_config(dict(config), name)
+            body = podman.write_create_body(config) if self.libpod_version else dict(config)
+            created: dict[str, Any] = self.api.create_container_from_config(body, name)
             return str(created["Id"])
 
     def start_container(self, container: str) -> None:

@@ -31,7 +31,13 @@ class EngineSession(docker.APIClient):
 
     def __init__(self, cluster_uid: str, **options: Any) -> None:
         self.cluster_uid = cluster_uid  # set first: the SDK's constructor already sends a request, for the API version
+        self.server_version: dict[str, Any] = {}
         super().__init__(**options)
+
+    def version(self, api_version: bool = True) -> Any:
+        """Keep the answer, which the SDK requests for the API version: it also says which engine answers."""
+        self.server_version = super().version(api_version)
+        return self.server_version
 
     def send(self, request: Any, **options: Any) -> Any:
         outcome = "unreachable"
@@ -50,9 +56,7 @@ class EngineSession(docker.APIClient):
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
-def open_session(
-    endpoint: EngineEndpoint, address: str, version: str, timeout: float, resources: ExitStack
-) -> docker.APIClient:
+def open_session(endpoint: EngineEndpoint, address: str, version: str, timeout: float, resources: ExitStack) -> "EngineSession":
     """Connect to one of the endpoint's addresses. What has to be closed later is put on `resources`.
 
     `version` is the API version, or "auto" to negotiate it; `timeout` is in seconds. Raises EngineUnreachable.

@@ -140,7 +140,8 @@ class OperationHandler:
         try:
             client.connect_network(operation.network, self.find_id(operation.container), operation.endpoint)
         except EngineRefused as error:
-            if not (is_repeated and "already exists" in error.message):
+            is_there = "already exists" in error.message or "already connected" in error.message  # Docker's words, and Podman's
+            if not (is_repeated and is_there):
                 raise
 
     def _stop(self, client: "EngineClient", operation: Stop) -> None:

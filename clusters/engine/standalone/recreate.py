@@ -141,7 +141,8 @@ def release_old(container: InspectedContainer, old: Ref, spare: Ref | None, caus
         if spare:  # rename it last: until then its name shows what remains to be done
             back = (Start(container=spare, cause=RESTORED), Rename(container=spare, name=container.name, cause=RESTORED))
         operations.append(make_stop(container, old, cause, undo=back))
-    if (container.restart_policy.get("Name") or "no") != "no":
+    # Podman starts nothing again that was stopped, and cannot change the policy of a container.
+    if (container.restart_policy.get("Name") or "no") != "no" and not container.is_podman:
         undo = (SetRestartPolicy(container=old, policy=container.restart_policy, cause=RESTORED),)
         operations.append(SetRestartPolicy(container=old, policy=NO_RESTART, cause="so that it stays stopped", undo=undo))
     return operations

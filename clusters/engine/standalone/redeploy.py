@@ -13,6 +13,7 @@ from clusters.engine.standalone.container_operations import refer_to
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import Change, Pull, StandalonePlan, Start, Step, Stop
+from clusters.engine.standalone.podman import is_local_build, refuse_lost_settings
 from clusters.engine.standalone.recovery import Recovered, recover
 from clusters.engine.standalone.recreate import (
     Replacement,
@@ -49,6 +50,7 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     elsewhere = recover_elsewhere(observed, recovered.containers)
     dependants = find_dependants(chosen, [*rest, *elsewhere.containers])
     refuse_untouchable([*chosen, *dependants])
+    refuse_lost_settings([*chosen, *dependants])
     references = {container.id: find_redeploy_reference(observed, container) for container in chosen}
     if intent.tag:
         refuse_several_repositories(subject, references.values())
@@ -135,7 +137,7 @@ def decide_pull(observed: StandaloneTarget, reference: str, policies: set[str], 
         return f"{reference} is not pulled: the engine has it, and its label says to pull only missing images"
     if is_digest_pinned(reference):
         return f"{reference} is not pulled: the engine has it, and a digest never changes"
-    if not known.get("RepoDigests"):
+    if not known.get("RepoDigests") or is_local_build(observed.containers, reference):
         return f"{reference} is not pulled: it exists only on this engine"
     return pull
 
