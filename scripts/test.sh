@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # In parallel, because each of the two keeps one core busy.
 sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux \
-    chromium-headless-shell postgresql redis-server &
+    podman runc chromium-headless-shell postgresql redis-server &
 packages=$!
 sh scripts/environment.sh dev || { wait $packages; exit 1; }
 wait $packages

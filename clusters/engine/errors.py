@@ -35,7 +35,9 @@ class NotManager(EngineError):
 
 
 class EngineRefused(EngineError):
-    """The engine answered with an error. Codes: `conflict`, `out_of_sequence` (the service changed since it was read)."""
+    """The engine answered with an error. Codes: `conflict`, `out_of_sequence` (the service changed since it was read),
+    `has_dependents` (Podman: other containers have to be removed before).
+    """
 
     code = "engine_refused"
 

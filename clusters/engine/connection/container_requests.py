@@ -1,15 +1,17 @@
 """Requests about containers and their logs."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from clusters.engine.connection import podman
+from clusters.engine.connection.podman import DEFAULT_GRACE
 from clusters.engine.connection.requester import EngineRequester
 from clusters.engine.errors import EngineRefused
 from clusters.engine.names import base_name
 
-DEFAULT_GRACE = 10  # seconds that the engine gives a container whose config sets no stop timeout
+SAMPLE_SECONDS = 1.0  # between two samples, where the engine does not take both
 LOG_CHUNK = 1 << 16  # bytes
 
 
@@ -39,15 +41,22 @@ class ContainerRequests(EngineRequester):
         API 1.41 always does so.
         """
         with self._translated():
-            one_shot = None if wait or self.api_version < (1, 41) else True
             if self.libpod_version:
-                return self._podman_stats(container)
+                return self._measure_on_podman(container, wait)
+            one_shot = None if wait or self.api_version < (1, 41) else True
             return self.api.stats(container, stream=False, one_shot=one_shot)
 
-    def _podman_stats(self, container: str) -> dict[str, Any]:
+    def _measure_on_podman(self, container: str, wait: bool) -> dict[str, Any]:
+        """Podman takes one sample at a time."""
+        before = self._read_sample(container) if wait else {}
+        if before:
+            time.sleep(SAMPLE_SECONDS)
+        return {**self._read_sample(container), "precpu_stats": before.get("cpu_stats") or {}}
+
+    def _read_sample(self, container: str) -> dict[str, Any]:
         """Podman answers with status 200 whatever happens: with nothing for a stopped container, and with its errors.
 
-        It takes one sample only. Raises EngineRefused for a running container without figures.
+        Raises EngineRefused for a running container without figures.
         """
         answer = self._raw._get(self._raw._url("/containers/{0}/stats", container), params={"stream": False})
         self._raw._raise_for_status(answer)
@@ -102,7 +111,7 @@ class ContainerRequests(EngineRequester):
         """Stop the container: stop signal, grace period, SIGKILL.
 
         `grace` is the container's own stop timeout in seconds. It only extends how long to wait for the answer; it is not sent,
-        so the engine applies the container's own.
+        so the engine applies the container's own. Podman gets it.
         """
         self._end_container("stop", container, grace)
 
@@ -114,9 +123,12 @@ class ContainerRequests(EngineRequester):
         self._end_container("restart", container, grace)
 
     def _end_container(self, action: Literal["stop", "restart"], container: str, grace: float | None) -> None:
-        patience = self.timeout + max(DEFAULT_GRACE if grace is None else grace, 0)
+        seconds = max(DEFAULT_GRACE if grace is None else grace, 0)
+        # Podman would kill at once what was created through this API without a stop timeout.
+        query = {"t": int(seconds)} if self.libpod_version else {}
         with self._translated():
-            answer = self._raw._post(self._raw._url(f"/containers/{{0}}/{action}", container), timeout=patience)
+            url = self._raw._url(f"/containers/{{0}}/{action}", container)
+            answer = self._raw._post(url, params=query, timeout=self.timeout + seconds)
             self._raw._raise_for_status(answer)
 
     def kill_container(self, container: str, signal: str = "SIGKILL") -> None:

@@ -25,7 +25,10 @@ RLIMIT = "RLIMIT_"
 # Podman adds these to the variables of every container and reports them as if somebody had set them.
 OWN_VARIABLES = {"container=podman", "TERM=xterm", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 OWN_RUNTIME = "oci"  # the word for whichever runtime is configured
-CONFLICTS = ("that name is already in use", "container state improper")  # Docker's 409; Podman's status is 500
+DEFAULT_GRACE = 10  # seconds; Docker's own default stop timeout
+# Docker answers these with status 409 and Podman with 500.
+CONFLICTS = ("that name is already in use", "container state improper", "by id with more than one tag")
+HAS_DEPENDENTS = "has dependent containers"  # Docker removes a container whose network others share
 
 
 def find_libpod_version(version: Mapping[str, Any]) -> str:
@@ -102,11 +105,13 @@ def translate_details_state(details: Mapping[str, Any]) -> Json:
 
 
 def translate_config(config: Mapping[str, Any]) -> Json:
-    """Leave out what Podman itself adds to the variables, and name the stop signal."""
+    """Leave out what Podman itself adds to the variables, and a stop timeout that nobody set; name the stop signal."""
     own = {*OWN_VARIABLES, f"HOSTNAME={config.get('Hostname')}"}
     translated = {**config, "Env": [entry for entry in config.get("Env") or [] if entry not in own]}
     if config.get("StopSignal"):
         translated["StopSignal"] = name_signal(config["StopSignal"])
+    if not config.get("StopTimeout"):  # 0 is what a container has that was created through this API without one
+        translated.pop("StopTimeout", None)
     return translated
 
 
@@ -135,6 +140,9 @@ def translate_host_config(details: Mapping[str, Any]) -> Json:
 
 
 def read_networks(details: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the container's own networks. Podman also shows those of a container whose network it shares."""
+    if str((details.get("HostConfig") or {}).get("NetworkMode") or "").startswith("container:"):
+        return {}
     return (details.get("NetworkSettings") or {}).get("Networks") or {}
 
 
@@ -165,11 +173,12 @@ def read_stats(text: str) -> Json:
 
 
 def translate_disk_usage(usage: Mapping[str, Any]) -> Json:
-    """Podman lists an image once for each tag and gives no size of all layers.
+    """Podman lists an image once for each tag, with a shorter id than elsewhere, and gives no size of all layers.
 
     The layers' size is a little too small where unrelated groups of images share layers.
     """
-    images = {str(image.get("Id")): image for image in usage.get("Images") or []}
+    ids = (f"sha256:{str(image.get('Id') or '').removeprefix('sha256:')}" for image in usage.get("Images") or [])
+    images = {image_id: {**image, "Id": image_id} for image_id, image in zip(ids, usage.get("Images") or [], strict=True)}
     sizes = [(int(image.get("Size") or 0), int(image.get("SharedSize") or 0)) for image in images.values()]
     layers = sum(max(size - shared, 0) for size, shared in sizes) + max((shared for _, shared in sizes), default=0)
     return {**usage, "Images": list(images.values()), "LayersSize": usage.get("LayersSize") or layers}
@@ -179,11 +188,15 @@ def translate_disk_usage(usage: Mapping[str, Any]) -> Json:
 
 
 def write_create_body(config: Mapping[str, Any]) -> Json:
-    """Return the body of a creation with Podman's name for the default network."""
+    """Return the body of a creation with Podman's name for the default network, and with a stop timeout.
+
+    Without one, Podman would kill the container at once whenever it is stopped.
+    """
     networking = config.get("NetworkingConfig") or {}
     endpoints = networking.get("EndpointsConfig") or {}
     return {
         **config,
+        "StopTimeout": DEFAULT_GRACE if config.get("StopTimeout") is None else config["StopTimeout"],
         "NetworkingConfig": {
             **networking,
             "EndpointsConfig": {write_network(network): endpoint for network, endpoint in endpoints.items()},
@@ -198,6 +211,9 @@ def write_network(network: str) -> str:
 # Errors
 
 
-def is_conflict(message: str) -> bool:
-    """Return whether an error's message means what Docker answers with status 409."""
-    return any(words in message.lower() for words in CONFLICTS)
+def classify_message(message: str) -> str:
+    """Return the code of an EngineRefused for the message of an error with status 500; "" where no other fits."""
+    lowered = message.lower()
+    if HAS_DEPENDENTS in lowered:
+        return "has_dependents"
+    return "conflict" if any(words in lowered for words in CONFLICTS) else ""

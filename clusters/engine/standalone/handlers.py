@@ -52,6 +52,7 @@ class OperationHandler:
         self._ids: dict[str, str] = {}  # of the created containers, by the names under which they were created
         self.image_ids: dict[str, str] = {}
         self.remarks: list[str] = []
+        self._delayed: list[tuple[str, bool]] = []  # removals that Podman refuses until dependants are removed
 
     def perform(self, client: "EngineClient", operation: Operation) -> None:
         """Report and perform the operation; retry while the engine is unreachable. Raises EngineError."""
@@ -198,10 +199,28 @@ class OperationHandler:
         except TargetMissing:
             return
         except EngineRefused as error:
-            if "already in progress" in error.message:
+            if error.code == "has_dependents":
+                self._lanes.report("info", "remove", f"{operation.container} is removed after the containers that depend on it")
+                self._delayed.append((container, operation.volumes))
+            elif "already in progress" in error.message:
                 self._await_removal(client, operation.container, container)
             elif not (operation.unless_running and client.inspect_container(container)["State"]["Status"] in RUNNING_STATES):
                 raise
+
+        self._remove_delayed(client)
+
+    def _remove_delayed(self, client: "EngineClient") -> None:
+        """Remove the containers that others depended on, as far as these are removed by now."""
+        waiting, self._delayed = self._delayed, []
+        for container, volumes in waiting:
+            try:
+                client.remove_container(container, volumes=volumes)
+            except TargetMissing:
+                continue
+            except EngineRefused as error:
+                if error.code != "has_dependents":
+                    raise
+                self._delayed.append((container, volumes))
 
     def _remove_volume(self, client: "EngineClient", operation: RemoveVolume) -> None:
         try:

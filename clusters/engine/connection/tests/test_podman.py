@@ -103,6 +103,7 @@ def test_a_container_of_a_pod_says_so():
     details = translated("inpod", "inpod")
     assert details[PODMAN_KEY]["Pod"] == load("inpod_libpod")["Pod"] != ""
     assert details["HostConfig"]["NetworkMode"].startswith("container:")
+    assert details["NetworkSettings"]["Networks"] == {}, "these are the pod's"
     assert translated()[PODMAN_KEY]["Pod"] == ""
 
 
@@ -134,7 +135,7 @@ def test_images_count_once_and_have_a_size():
     ids = [image["Id"] for image in usage["Images"]]
     assert (len(ids) > len(set(ids)), usage["LayersSize"]) == (True, 0)
     read = translate_disk_usage(usage)
-    assert [image["Id"] for image in read["Images"]] == list(dict.fromkeys(ids))
+    assert [image["Id"] for image in read["Images"]] == [f"sha256:{one}" for one in dict.fromkeys(ids)]
     largest = max(image["Size"] for image in usage["Images"])
     assert largest <= read["LayersSize"] < sum(image["Size"] for image in read["Images"])
 
@@ -142,6 +143,19 @@ def test_images_count_once_and_have_a_size():
 def test_a_creation_names_the_default_network_as_podman_does():
     body = {"Image": "a", "NetworkingConfig": {"EndpointsConfig": {"bridge": {}, "back": {"Aliases": ["x"]}}}}
     assert write_create_body(body)["NetworkingConfig"]["EndpointsConfig"] == {"podman": {}, "back": {"Aliases": ["x"]}}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"), [({}, 10), ({"StopTimeout": None}, 10), ({"StopTimeout": 0}, 0), ({"StopTimeout": 3}, 3)]
+)
+def test_a_creation_always_has_a_stop_timeout_since_podmans_own_is_none(given, sent):
+    assert write_create_body({"Image": "a", **given})["StopTimeout"] == sent
+
+
+@pytest.mark.parametrize(("told", "known"), [(0, None), (None, None), (10, 10)])
+def test_no_stop_timeout_is_told_as_zero(told, known):
+    config = {**load("shop_web_1")["Config"], "StopTimeout": told}
+    assert translated(Config=config)["Config"].get("StopTimeout") == known
 
 
 @pytest.mark.parametrize(
