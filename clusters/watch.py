@@ -39,7 +39,7 @@ log = structlog.get_logger("windlass.watch")
 ROSTER_SECONDS = 2.0  # until a cluster that was added, changed or deleted is noticed
 ROSTER_SILENT_SECONDS = 120.0  # for which reading the clusters may take
 RESYNC_SECONDS = 60.0
-PODMAN_RESYNC_SECONDS = 10.0  # it can miss the end of a process, which another process of its has to report
+PODMAN_RESYNC_SECONDS = 20.0  # it can miss the end of a process, which another process of its has to report
 RECONNECT_SECONDS = 10.0  # until all managers are tried again, while none of several can see the Swarm
 DEBOUNCE_SECONDS = 0.2
 # One round of listening. A silent network is noticed at its end, because the engine then does not end the round in time.

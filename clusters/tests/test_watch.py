@@ -52,7 +52,7 @@ def test_podman_is_synced_more_often_and_its_word_for_an_end_is_listened_for():
     engine.passed_over = ()
     docker = watch.choose_patience(observe_engine(engine), engine)
     engine.libpod_version = "4.3.1"
-    assert watch.choose_patience(observe_engine(engine), engine) <= docker / 6
+    assert watch.choose_patience(observe_engine(engine), engine) <= docker / 3
     assert {"die", "died"} <= set(watch.EVENT_FILTERS["event"])
 
 
