@@ -47,6 +47,7 @@ LONGEST = (
     "test_swarm_scale",
     "test_recreate_networks",
     "test_engine_contract",
+    "test_podman",
     "test_graceful_stop",
     "test_swarm_pages",
 )

@@ -89,8 +89,8 @@ class PrivatePodman:
         return f"10.{self.place.number}.0.1"
 
     def connect(self, timeout: float = 60) -> docker.APIClient:
-        """Return the SDK's client, for tests to arrange and to check."""
-        return docker.APIClient(base_url=self.endpoint_url, version="auto", timeout=timeout)
+        """Return the SDK's client, for tests to arrange and to check. It asks for no version, which takes Podman long."""
+        return docker.APIClient(base_url=self.endpoint_url, version="1.41", timeout=timeout)
 
     def run(self, *arguments: str) -> str:
         """Run `podman --remote` and return its output. Raises AssertionError with the output of a failure."""

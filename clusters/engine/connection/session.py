@@ -55,7 +55,8 @@ class EngineSession(docker.APIClient):
 
     def _ping_podman(self) -> str:
         """Return the version of Podman's own API; "" where something else answers."""
-        answer = self._get(f"{self.base_url}/_ping")
+        sdk: Any = self
+        answer = sdk._get(f"{self.base_url}/_ping")
         return str(answer.headers.get("Libpod-API-Version") or "")
 
     def send(self, request: Any, **options: Any) -> Any:

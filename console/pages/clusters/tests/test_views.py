@@ -49,7 +49,7 @@ class TestClusters:
         assert "Docker <bdi>27.5.1</bdi>, API <bdi>1.47</bdi>" in text_of(response)
         facts = EngineFacts(engine_name="Podman", engine_version="4.3.1")
         monkeypatch.setattr("clusters.connection_check.check_connection", lambda endpoint: facts)
-        assert "It answers: Podman <bdi>4.3.1</bdi>" in text_of(reader.post("/clusters/test/", self.DATA, headers=headers))
+        assert "Podman <bdi>4.3.1</bdi>, API" in text_of(reader.post("/clusters/test/", self.DATA, headers=headers))
         assert tried == [self.DATA["url"]]
         assert not Cluster.objects.exists()
 
