@@ -172,6 +172,14 @@ def read_stats(text: str) -> Json:
     return stats if isinstance(stats, dict) and stats.get("cpu_stats") else {}
 
 
+def translate_images(images: Iterable[Json]) -> list[Json]:
+    """Write the parents' ids as those of images, and say that shared sizes are not known: Podman gives 0."""
+    return [
+        {**image, "ParentId": f"sha256:{parent}" if (parent := image.get("ParentId")) else "", "SharedSize": -1}
+        for image in images
+    ]
+
+
 def translate_disk_usage(usage: Mapping[str, Any]) -> Json:
     """Podman lists an image once for each tag, with a shorter id than elsewhere, and gives no size of all layers.
 

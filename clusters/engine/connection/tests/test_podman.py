@@ -12,6 +12,7 @@ from clusters.engine.connection.podman import (
     translate_details,
     translate_disk_usage,
     translate_entries,
+    translate_images,
     write_create_body,
 )
 from clusters.engine.connection.sdk_errors import classify_refusal
@@ -128,6 +129,11 @@ def test_figures_that_are_none_are_empty(body):
 
 def test_figures_are_read():
     assert read_stats('{"cpu_stats": {"system_cpu_usage": 5}}') == {"cpu_stats": {"system_cpu_usage": 5}}
+
+
+def test_images_have_whole_ids_of_their_parents_and_no_shared_size():
+    listed = [{"Id": "sha256:b", "ParentId": "a", "SharedSize": 0}, {"Id": "sha256:a", "ParentId": "", "SharedSize": 0}]
+    assert [(image["ParentId"], image["SharedSize"]) for image in translate_images(listed)] == [("sha256:a", -1), ("", -1)]
 
 
 def test_images_count_once_and_have_a_size():
