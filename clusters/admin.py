@@ -47,6 +47,7 @@ class ClusterAdmin(UserFormAdmin, AuditedAdmin, ScopedAdmin):
         "synced_at",
         "created_at",
         "engine_id",
+        "engine_name",
         "engine_version",
         "api_version",
         "hostname",

@@ -130,6 +130,7 @@ def claim_cluster(cluster: Cluster, observed: ObservedEngine, began_at: datetime
 def read_engine_values(facts: EngineFacts) -> dict[str, Any]:
     return {
         "engine_id": facts.engine_id,
+        "engine_name": facts.engine_name,
         "engine_version": facts.engine_version,
         "api_version": facts.api_version,
         "hostname": facts.hostname,

@@ -39,6 +39,7 @@ log = structlog.get_logger("windlass.watch")
 ROSTER_SECONDS = 2.0  # until a cluster that was added, changed or deleted is noticed
 ROSTER_SILENT_SECONDS = 120.0  # for which reading the clusters may take
 RESYNC_SECONDS = 60.0
+PODMAN_RESYNC_SECONDS = 20.0  # it can miss the end of a process, which another process of its has to report
 RECONNECT_SECONDS = 10.0  # until all managers are tried again, while none of several can see the Swarm
 DEBOUNCE_SECONDS = 0.2
 # One round of listening. A silent network is noticed at its end, because the engine then does not end the round in time.
@@ -57,6 +58,7 @@ EVENT_FILTERS = {
         "create",
         "start",
         "die",
+        "died",  # Podman's word in filters
         "pause",
         "unpause",
         "destroy",
@@ -191,7 +193,7 @@ class ClusterWatch(threading.Thread):
                     if observed.swarm_problem and self.endpoint.others and not client.passed_over:
                         self._stopping.wait(RETRY_SECONDS[0])
                         return
-                    patience = RECONNECT_SECONDS if observed.swarm_problem and client.passed_over else RESYNC_SECONDS
+                    patience = choose_patience(observed, client)
                     self.wait_for_change(client, observed, patience)
                     if client.passed_over and time.monotonic() - connected_at >= patience:
                         return
@@ -238,6 +240,13 @@ class ClusterWatch(threading.Thread):
     def report_database_failure(self, error: DatabaseFailure) -> None:
         self.log.warning("the inventory cannot be written", error=str(error))
         connection.close()
+
+
+def choose_patience(observed: ObservedEngine, client: EngineClient) -> float:
+    """Return the seconds after which the engine is synced although nothing seems to have happened."""
+    if observed.swarm_problem and client.passed_over:
+        return RECONNECT_SECONDS
+    return PODMAN_RESYNC_SECONDS if observed.facts.engine_name == "Podman" else RESYNC_SECONDS
 
 
 def find_fingerprint(client: EngineClient) -> int | None:

@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 
 # In parallel, because each of the two keeps one core busy.
 sh scripts/packages.sh docker.io docker-registry docker-compose busybox-static iptables iproute2 util-linux \
-    chromium-headless-shell postgresql redis-server nginx-light caddy haproxy apache2-bin prometheus prometheus-alertmanager \
-    rabbitmq-server openssh-server &
+    podman runc chromium-headless-shell postgresql redis-server nginx-light caddy haproxy apache2-bin prometheus \
+    prometheus-alertmanager rabbitmq-server openssh-server &
 packages=$!
 sh scripts/environment.sh dev || { wait $packages; exit 1; }
 wait $packages

@@ -10,6 +10,14 @@ import pytest
 
 from tests.harness.engine import EngineMissing, PrivateEngine, remove_everything, require_engine_programs, run_engine
 from tests.harness.images import create_base_image
+from tests.harness.podman import (
+    PrivatePodman,
+    create_podman_base_image,
+    keep_log,
+    remove_everything_from_podman,
+    require_podman_programs,
+    run_podman,
+)
 from tests.harness.registry import PrivateRegistry, run_registry
 from tests.harness.swarm import PrivateSwarm, require_swarm_programs, run_swarm
 
@@ -40,6 +48,7 @@ LONGEST = (
     "test_swarm_scale",
     "test_recreate_networks",
     "test_engine_contract",
+    "test_podman",
     "test_graceful_stop",
     "test_swarm_pages",
 )
@@ -102,6 +111,28 @@ def registry(session_registry: PrivateRegistry) -> Iterator[PrivateRegistry]:
     yield session_registry
     if session_registry.process is None:
         session_registry.start()
+
+
+@pytest.fixture(scope="module")
+def module_podman(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePodman]:
+    try:
+        require_podman_programs()
+    except EngineMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    with run_podman() as private_podman:
+        with private_podman.connect() as api:
+            create_podman_base_image(api)
+        yield private_podman
+        if request.session.testsfailed:
+            keep_log(private_podman, tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def podman(module_podman: PrivatePodman) -> Iterator[PrivatePodman]:
+    """A real Podman without containers, pods, networks or volumes of others, one a test module."""
+    yield module_podman
+    with module_podman.connect() as api:
+        remove_everything_from_podman(api)
 
 
 def provide_swarm(

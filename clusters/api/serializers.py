@@ -71,6 +71,7 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
             "status_changed_at",
             "synced_at",
             "engine_id",
+            "engine_name",
             "engine_version",
             "api_version",
             "hostname",
@@ -153,6 +154,7 @@ class ConnectionTestSerializer(serializers.Serializer[Any]):
     reachable = serializers.BooleanField()
     message = serializers.CharField(allow_blank=True, help_text="The exact reason if it is not reachable.")
     reason = serializers.CharField(allow_blank=True, help_text="The code of that reason.")
+    engine_name = serializers.CharField(required=False, help_text="Docker or Podman.")
     engine_version = serializers.CharField(required=False)
     api_version = serializers.CharField(required=False)
     operating_system = serializers.CharField(required=False)

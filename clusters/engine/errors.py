@@ -35,7 +35,9 @@ class NotManager(EngineError):
 
 
 class EngineRefused(EngineError):
-    """The engine answered with an error. Codes: `conflict`, `out_of_sequence` (the service changed since it was read)."""
+    """The engine answered with an error. Codes: `conflict`, `out_of_sequence` (the service changed since it was read),
+    `has_dependents` (Podman: other containers have to be removed before).
+    """
 
     code = "engine_refused"
 
@@ -66,7 +68,8 @@ class PlanRefused(EngineError):
 
     Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `shared_network`, `global_mode`, `protected`,
     `no_image_reference`, `auto_remove`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`,
-    `several_repositories`, `copied_files`, `bind_source`, `missing_container`, `missing_image`, `platform`.
+    `several_repositories`, `copied_files`, `bind_source`, `missing_container`, `missing_image`, `platform`, `no_room`, `podman`
+    (its Docker API cannot recreate the container).
     """
 
     code = "refused"

@@ -41,7 +41,9 @@ COMPOSE_PREFIX = re.compile(r"(?:[0-9a-f]{12}_)+(?=.)", re.DOTALL)
 TEMPORARY_NAME = re.compile(
     r"(?P<base>.+)\.windlass-(?P<role>new|old|kept|gone)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL
 )
-CONTAINER_ID_IN_PATH = re.compile(r"/(?:docker|containers|docker-|cri-containerd-)[/-]?([0-9a-f]{64})")
+CONTAINER_ID_IN_PATH = re.compile(
+    r"/(?:docker|containers|overlay-containers|docker-|libpod-|cri-containerd-)[/-]?([0-9a-f]{64})"
+)
 
 Role = Literal["new", "old", "kept", "gone"]
 Item = TypeVar("Item")

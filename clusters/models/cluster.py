@@ -56,6 +56,9 @@ class Cluster(models.Model):
     status_changed_at = models.DateTimeField(null=True, editable=False)
     synced_at = models.DateTimeField(null=True, editable=False)
     engine_id = models.CharField(max_length=128, blank=True, editable=False)
+    engine_name = models.CharField(
+        max_length=16, blank=True, default="", db_default="", editable=False, help_text="Docker or Podman."
+    )
     engine_version = models.CharField(max_length=64, blank=True, editable=False)
     api_version = models.CharField(max_length=16, blank=True, editable=False)
     hostname = models.CharField(max_length=255, blank=True, editable=False)
@@ -82,6 +85,10 @@ class Cluster(models.Model):
             if wrong := self.endpoint.find_wrong_others():
                 found["other_urls"] = wrong
             raise ValidationError(found) from error
+
+    @property
+    def is_podman(self) -> bool:
+        return self.engine_name == "Podman"
 
     @property
     def endpoint(self) -> EngineEndpoint:

@@ -7,6 +7,7 @@ import pytest
 from clusters import inventory, watch
 from clusters.engine.errors import EngineUnreachable
 from clusters.engine.fakes.fake_engine import FakeEngine
+from clusters.engine.inspection.listing import observe_engine
 from clusters.models import Cluster, Lease
 from clusters.tests.clock import move_database_clock
 from clusters.tests.factories import ClusterFactory
@@ -43,6 +44,16 @@ def test_the_lease_of_a_deleted_cluster_is_released():
     Cluster.objects.all().delete()
     assert roster.claim_clusters() == {}
     assert not Lease.objects.exists()
+
+
+def test_podman_is_synced_more_often_and_its_word_for_an_end_is_listened_for():
+    """Podman reports the end of a process only when another process of its looks after it."""
+    engine = FakeEngine()
+    engine.passed_over = ()
+    docker = watch.choose_patience(observe_engine(engine), engine)
+    engine.libpod_version = "4.3.1"
+    assert watch.choose_patience(observe_engine(engine), engine) <= docker / 3
+    assert {"die", "died"} <= set(watch.EVENT_FILTERS["event"])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -36,6 +36,12 @@ UNHEALTHY = {**HEALTHY, "Test": ["CMD", "/bin/false"]}
 
 def create_base_image(api: docker.APIClient) -> None:
     """Import busybox from this machine as BASE. The engine needs no registry and no network."""
+    repository, _, tag = BASE.rpartition(":")
+    api.import_image_from_data(write_base_archive(), repository=repository, tag=tag)
+
+
+def write_base_archive() -> bytes:
+    """Return BASE's files as a tar archive."""
     busybox = find_program("busybox")
     if not busybox:
         raise AssertionError("These tests need a static busybox: `apt-get install busybox-static` installs it on Debian.")
@@ -50,8 +56,7 @@ def create_base_image(api: docker.APIClient) -> None:
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o777
             tar.addfile(entry)
-    repository, _, tag = BASE.rpartition(":")
-    api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag)
+    return archive.getvalue()
 
 
 def make_image(api: docker.APIClient, reference: str, **config: Any) -> str:

@@ -183,7 +183,12 @@ def test_an_unknown_cluster_is_not_found(admin, pk):
 
 def test_the_connection_test_shows_the_engine(admin, monkeypatch):
     facts = EngineFacts(
-        engine_version="20.10.24", api_version="1.41", operating_system="Debian", swarm_role="manager", engine_id="X"
+        engine_name="Docker",
+        engine_version="20.10.24",
+        api_version="1.41",
+        operating_system="Debian",
+        swarm_role="manager",
+        engine_id="X",
     )
     monkeypatch.setattr(connection_check, "check_connection", lambda endpoint: facts)
     response = admin.post(f"/api/v1/clusters/{ClusterFactory().pk}/test/")
@@ -191,6 +196,7 @@ def test_the_connection_test_shows_the_engine(admin, monkeypatch):
         "reachable": True,
         "message": "",
         "reason": "",
+        "engine_name": "Docker",
         "engine_version": "20.10.24",
         "api_version": "1.41",
         "operating_system": "Debian",

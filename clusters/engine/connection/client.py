@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import ClassVar, Self
 
-import docker
-
 from clusters.engine.connection.container_requests import ContainerRequests
 from clusters.engine.connection.credentials import CredentialSource, no_credentials
 from clusters.engine.connection.endpoint import EngineEndpoint
@@ -16,8 +14,9 @@ from clusters.engine.connection.failures import describe_engine_place
 from clusters.engine.connection.file_requests import FileRequests
 from clusters.engine.connection.image_requests import ImageRequests
 from clusters.engine.connection.network_requests import NetworkRequests
+from clusters.engine.connection.podman import find_libpod_version
 from clusters.engine.connection.sdk_errors import translated_errors
-from clusters.engine.connection.session import open_session, set_timeout
+from clusters.engine.connection.session import EngineSession, open_session, set_timeout
 from clusters.engine.connection.swarm_requests import SwarmRequests
 from clusters.engine.connection.system_requests import SystemRequests
 from clusters.engine.errors import EngineError, EngineUnreachable, NotManager
@@ -43,9 +42,11 @@ class EngineClient(SystemRequests, ContainerRequests, FileRequests, ImageRequest
         timeout: float = REQUEST_TIMEOUT,
         version: str = "auto",
         credentials: CredentialSource = no_credentials,
+        libpod_version: str = "",
     ) -> None:
         """Connect and, unless `version` is given, negotiate the API version.
 
+        With a given `version`, `libpod_version` has to be given where Podman answers.
         `credentials` is called for a registry's credentials at each use. Raises EngineUnreachable, EngineError (`bad_address`,
         `bad_other_address`).
         """
@@ -59,13 +60,14 @@ class EngineClient(SystemRequests, ContainerRequests, FileRequests, ImageRequest
         self._resources = ExitStack()
         try:
             self.api = self._connect_manager(version) if endpoint.others else self._connect(endpoint.url, version, timeout)
+            self.libpod_version = find_libpod_version(self.api.server_version) or libpod_version
         except BaseException:
             self._resources.close()
             raise
 
-    def _connect_manager(self, version: str) -> docker.APIClient:
+    def _connect_manager(self, version: str) -> EngineSession:
         faults: list[str] = []
-        spare: tuple[docker.APIClient, str] | None = None
+        spare: tuple[EngineSession, str] | None = None
         for address in self.endpoint.addresses:
             try:
                 api = self._connect(address, version, min(self.timeout, MANAGER_PATIENCE))
@@ -82,12 +84,12 @@ class EngineClient(SystemRequests, ContainerRequests, FileRequests, ImageRequest
             raise EngineUnreachable(" ".join(faults))
         return self._settle(*spare, faults)
 
-    def _settle(self, api: docker.APIClient, address: str, faults: list[str]) -> docker.APIClient:
+    def _settle(self, api: EngineSession, address: str, faults: list[str]) -> EngineSession:
         self.address, self.passed_over = address, tuple(faults)
         set_timeout(api, self.timeout)
         return api
 
-    def _connect(self, address: str, version: str, timeout: float) -> docker.APIClient:
+    def _connect(self, address: str, version: str, timeout: float) -> EngineSession:
         return open_session(self.endpoint, address, version, timeout, self._resources)
 
     def __enter__(self) -> Self:
@@ -106,10 +108,12 @@ class EngineClient(SystemRequests, ContainerRequests, FileRequests, ImageRequest
 
     def sibling(self) -> Self:
         """Open another connection to the same engine, for another thread. The caller has to close it."""
-        return type(self)(self.endpoint.at(self.address), self.timeout, self.api.api_version, self.credentials)
+        return type(self)(
+            self.endpoint.at(self.address), self.timeout, self.api.api_version, self.credentials, self.libpod_version
+        )
 
 
-def find_manager_fault(api: docker.APIClient, address: str) -> EngineError | None:
+def find_manager_fault(api: EngineSession, address: str) -> EngineError | None:
     """Return why the engine there cannot speak for a Swarm, or None when it can."""
     try:
         with translated_errors(address):

@@ -1,13 +1,17 @@
 """Requests about containers and their logs."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from clusters.engine.connection import podman
+from clusters.engine.connection.podman import DEFAULT_GRACE
 from clusters.engine.connection.requester import EngineRequester
 from clusters.engine.errors import EngineRefused, TargetMissing
+from clusters.engine.names import base_name
 
-DEFAULT_GRACE = 10  # seconds that the engine gives a container whose config sets no stop timeout
+SAMPLE_SECONDS = 1.0  # between two samples, where the engine does not take both
 LOG_CHUNK = 1 << 16  # bytes
 NO_SOURCE = "bind source path does not exist: "  # in the engine's message, before the path
 
@@ -18,11 +22,18 @@ class ContainerRequests(EngineRequester):
     def list_containers(self, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return all containers, including stopped ones."""
         with self._translated():
-            return self.api.containers(all=True, filters=filters)
+            found: list[dict[str, Any]] = self.api.containers(all=True, filters=filters)
+            if not self.libpod_version:
+                return found
+            return podman.translate_entries(found, self._get_libpod("/containers/json?all=true") or [])
 
     def inspect_container(self, container: str) -> dict[str, Any]:
         with self._translated():
-            return self.api.inspect_container(container)
+            details: dict[str, Any] = self.api.inspect_container(container)
+            if not self.libpod_version:
+                return details
+            more = self._get_libpod(f"/containers/{details['Id']}/json") or {}
+            return podman.translate_details(details, more, base_name(str(details["Name"])))
 
     def container_stats(self, container: str, *, wait: bool = False) -> dict[str, Any]:
         """Return one sample of the container's resource usage; all values are 0 for a stopped container.
@@ -31,8 +42,29 @@ class ContainerRequests(EngineRequester):
         API 1.41 always does so.
         """
         with self._translated():
+            if self.libpod_version:
+                return self._measure_on_podman(container, wait)
             one_shot = None if wait or self.api_version < (1, 41) else True
             return self.api.stats(container, stream=False, one_shot=one_shot)
+
+    def _measure_on_podman(self, container: str, wait: bool) -> dict[str, Any]:
+        """Podman takes one sample at a time."""
+        before = self._read_sample(container) if wait else {}
+        if before:
+            time.sleep(SAMPLE_SECONDS)
+        return {**self._read_sample(container), "precpu_stats": before.get("cpu_stats") or {}}
+
+    def _read_sample(self, container: str) -> dict[str, Any]:
+        """Podman answers with status 200 whatever happens: with nothing for a stopped container, and with its errors.
+
+        Raises EngineRefused for a running container without figures.
+        """
+        answer = self._raw._get(self._raw._url("/containers/{0}/stats", container), params={"stream": False})
+        self._raw._raise_for_status(answer)
+        stats = podman.read_stats(answer.text)
+        if not stats and self.api.inspect_container(container)["State"]["Running"]:
+            raise EngineRefused("Podman gives no figures for this container at the moment.")
+        return stats
 
     def container_logs(self, container: str, tail: int = 20) -> str:
         """Return the last lines of the container's output. Raises EngineRefused where the logging driver cannot be read."""
@@ -68,7 +100,8 @@ class ContainerRequests(EngineRequester):
         `platform`: the image must have this one. Raises EngineRefused (`conflict` when the name is taken).
         """
         with self._translated():
-            created: dict[str, Any] = self.api.create_container_from_config(dict(config), name, platform or None)
+            body = podman.write_create_body(config) if self.libpod_version else dict(config)
+            created: dict[str, Any] = self.api.create_container_from_config(body, name, platform or None)
             return str(created["Id"])
 
     def find_missing_paths(self, name: str, image: str, paths: Sequence[str]) -> tuple[str, ...]:
@@ -101,7 +134,7 @@ class ContainerRequests(EngineRequester):
         """Stop the container: stop signal, grace period, SIGKILL.
 
         `grace` is the container's own stop timeout in seconds. It only extends how long to wait for the answer; it is not sent,
-        so the engine applies the container's own.
+        so the engine applies the container's own. Podman gets it.
         """
         self._end_container("stop", container, grace)
 
@@ -113,9 +146,12 @@ class ContainerRequests(EngineRequester):
         self._end_container("restart", container, grace)
 
     def _end_container(self, action: Literal["stop", "restart"], container: str, grace: float | None) -> None:
-        patience = self.timeout + max(DEFAULT_GRACE if grace is None else grace, 0)
+        seconds = max(DEFAULT_GRACE if grace is None else grace, 0)
+        # Podman would kill at once what was created through this API without a stop timeout.
+        query = {"t": int(seconds)} if self.libpod_version else {}
         with self._translated():
-            answer = self._raw._post(self._raw._url(f"/containers/{{0}}/{action}", container), timeout=patience)
+            url = self._raw._url(f"/containers/{{0}}/{action}", container)
+            answer = self._raw._post(url, params=query, timeout=self.timeout + seconds)
             self._raw._raise_for_status(answer)
 
     def kill_container(self, container: str, signal: str = "SIGKILL") -> None:

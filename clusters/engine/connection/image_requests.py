@@ -7,6 +7,7 @@ import requests
 import urllib3
 from docker.utils import parse_repository_tag
 
+from clusters.engine.connection.podman import translate_images
 from clusters.engine.connection.pull_failures import classify_pull_failure
 from clusters.engine.connection.requester import EngineRequester, PullHeaders
 from clusters.engine.errors import EngineRefused, EngineUnreachable, PullFailed, TargetMissing
@@ -21,7 +22,8 @@ class ImageRequests(EngineRequester):
     def list_images(self, sizes: bool = False) -> list[dict[str, Any]]:
         """Return all images. With `sizes`, and from API 1.42 on, each has its SharedSize; otherwise that is -1."""
         with self._translated():
-            return self._get_json("/images/json", {"shared-size": "1"} if sizes else {})
+            found: list[dict[str, Any]] = self._get_json("/images/json", {"shared-size": "1"} if sizes else {})
+            return translate_images(found) if self.libpod_version else found
 
     def inspect_image(self, image: str) -> dict[str, Any]:
         with self._translated():

@@ -33,7 +33,7 @@ class EngineRequester:
     """The base of EngineClient's parts. EngineClient sets the attributes.
 
     `timeout` is in seconds; `address` is the one that answered. `withheld` has, by image reference, why credentials that exist
-    were not sent.
+    were not sent. `libpod_version` is the version of Podman's own API where Podman answers, such as "4.3.1", and else empty.
     """
 
     api: docker.APIClient
@@ -42,6 +42,7 @@ class EngineRequester:
     withheld: dict[str, str]
     timeout: float
     credentials: CredentialSource
+    libpod_version: str = ""
 
     @contextmanager
     def patience(self, seconds: float) -> Iterator[None]:
@@ -70,6 +71,11 @@ class EngineRequester:
         answer = self._raw._get(self._raw._url(path), params=params)
         self._raw._raise_for_status(answer)
         return answer.json()
+
+    def _get_libpod(self, path: str) -> Any:
+        """Send a request of Podman's own API. Return None where it is refused, such as by a proxy of the socket."""
+        answer = self._raw._get(f"{self._raw.base_url}/v{self.libpod_version}/libpod{path}")
+        return answer.json() if answer.ok else None
 
     def _post(self, path: str, name: str, body: dict[str, Any]) -> None:
         with self._translated():

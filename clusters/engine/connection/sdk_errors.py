@@ -9,6 +9,7 @@ import requests
 from docker.errors import APIError, DockerException
 
 from clusters.engine.connection.failures import describe_connection_failure
+from clusters.engine.connection.podman import classify_message
 from clusters.engine.errors import (
     EngineError,
     EngineRefused,
@@ -76,4 +77,4 @@ def classify_refusal(status: int | None, message: str) -> EngineError:
         return SwarmUnavailable(f"The Swarm cannot answer at the moment: {message}")
     if "update out of sequence" in lowered:
         return EngineRefused(message, code="out_of_sequence")
-    return EngineRefused(message, code="conflict" if status == 409 else "")
+    return EngineRefused(message, code="conflict" if status == 409 else classify_message(message))

@@ -4,7 +4,7 @@ import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import docker
@@ -15,6 +15,7 @@ from docker.tls import TLSConfig
 from clusters.engine.connection.credentials import use_clean_environment
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.connection.failures import describe_connection_failure, probe_ssh
+from clusters.engine.connection.podman import find_libpod_version
 from clusters.engine.connection.ssh import use_ssh_command
 from clusters.engine.errors import EngineUnreachable
 from clusters.meters import ENGINE_REQUESTS
@@ -29,9 +30,34 @@ class EngineSession(docker.APIClient):
     Without this class, requests would let REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE replace that CA.
     """
 
+    podman_versions: ClassVar[dict[str, dict[str, Any]]] = {}  # answers by address
+
     def __init__(self, cluster_uid: str, **options: Any) -> None:
         self.cluster_uid = cluster_uid  # set first: the SDK's constructor already sends a request, for the API version
+        self.address = str(options.get("base_url") or "")
+        self.server_version: dict[str, Any] = {}
         super().__init__(**options)
+
+    def version(self, api_version: bool = True) -> Any:
+        """Keep the answer, which the SDK requests for the API version: it also says which engine answers.
+
+        For each answer Podman looks up which packages its programs come from, which takes a third of a second of CPU. So it is
+        only asked whether it still is the version that answered before.
+        """
+        known = self.podman_versions.get(self.address)
+        if known and self._ping_podman() == find_libpod_version(known):
+            self.server_version = known
+            return known
+        self.server_version = super().version(api_version)
+        if find_libpod_version(self.server_version):
+            self.podman_versions[self.address] = self.server_version
+        return self.server_version
+
+    def _ping_podman(self) -> str:
+        """Return the version of Podman's own API; "" where something else answers."""
+        sdk: Any = self
+        answer = sdk._get(f"{self.base_url}/_ping")
+        return str(answer.headers.get("Libpod-API-Version") or "")
 
     def send(self, request: Any, **options: Any) -> Any:
         outcome = "unreachable"
@@ -50,9 +76,7 @@ class EngineSession(docker.APIClient):
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
-def open_session(
-    endpoint: EngineEndpoint, address: str, version: str, timeout: float, resources: ExitStack
-) -> docker.APIClient:
+def open_session(endpoint: EngineEndpoint, address: str, version: str, timeout: float, resources: ExitStack) -> "EngineSession":
     """Connect to one of the endpoint's addresses. What has to be closed later is put on `resources`.
 
     `version` is the API version, or "auto" to negotiate it; `timeout` is in seconds. Raises EngineUnreachable.

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
+from clusters.engine.connection.podman import translate_disk_usage
 from clusters.engine.connection.requester import EngineRequester
 from clusters.engine.errors import EngineUnreachable
 
@@ -29,7 +30,8 @@ class SystemRequests(EngineRequester):
     def disk_usage(self) -> dict[str, Any]:
         """Send GET /system/df. The engine measures its disk for the answer, which can take long."""
         with self._translated():
-            return self._get_json("/system/df", {})
+            usage: dict[str, Any] = self._get_json("/system/df", {})
+            return translate_disk_usage(usage) if self.libpod_version else usage
 
     def list_events(self, since: float, until: float) -> list[dict[str, Any]]:
         """Return the events between two moments, oldest first. An engine remembers its last 256.
@@ -38,10 +40,15 @@ class SystemRequests(EngineRequester):
         """
         with self._translated():
             params = {"since": f"{since:.6f}", "until": f"{until:.6f}"}
+            if self.libpod_version:  # it loses events before an `until` in the past
+                params = {"since": f"{since:.6f}", "stream": "false"}
             answer = self._raw._get(self._raw._url("/events"), params=params, stream=True)
             with closing(answer):
                 self._raw._raise_for_status(answer)
-                return read_json_lines(answer.iter_content(65_536), EVENTS_LIMIT)
+                found = read_json_lines(answer.iter_content(65_536), EVENTS_LIMIT)
+                if self.libpod_version:
+                    return [event for event in found if (event.get("timeNano") or 0) <= until * 1e9]
+                return found
 
 
 def read_json_lines(chunks: Iterable[bytes], limit: int) -> list[dict[str, Any]]:

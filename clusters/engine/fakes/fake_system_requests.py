@@ -2,17 +2,24 @@
 
 from datetime import UTC, datetime
 
+from clusters.engine.connection.podman import ENGINE_COMPONENT
 from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json
 from clusters.engine.fakes.fake_images import FakeImages, describe_image
 
 
 class FakeSystemRequests(FakeImages):
-    """The fake of `connection.system_requests.SystemRequests`."""
+    """The fake of `connection.system_requests.SystemRequests`. With `libpod_version` it is Podman, see EngineRequester."""
+
+    libpod_version = ""
 
     def version(self) -> Json:
         with self._request("version"):
-            return {"Version": self._server_version, "ApiVersion": self._api_version, "Os": "linux", "Arch": "amd64"}
+            version: Json = {"Version": self._server_version, "ApiVersion": self._api_version, "Os": "linux", "Arch": "amd64"}
+            if self.libpod_version:
+                details = {"APIVersion": self.libpod_version}
+                version["Components"] = [{"Name": ENGINE_COMPONENT, "Version": self.libpod_version, "Details": details}]
+            return version
 
     def info(self) -> Json:
         with self._request("info"):

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine.cleaning import IMAGE_LENGTH, NAME_LENGTH, TEXT_LENGTH, clean_text, is_name, read_time
+from clusters.engine.connection.podman import PODMAN_KEY, find_libpod_version
 from clusters.engine.connection.sdk_errors import UNLOCK
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
 from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
@@ -42,13 +43,15 @@ IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """The facts about an engine. `swarm_role` is "manager", "worker" or empty; `time` is the engine's own clock, a Unix time.
+    """The facts about an engine. `engine_name` is "Docker" or "Podman"; `swarm_role` is "manager", "worker" or empty; `time` is
+    the engine's own clock, a Unix time.
 
     `swarm_state` is the engine's word for its part in a Swarm: inactive, active, pending, locked, error. Only a manager knows
     the `swarm_id`.
     """
 
     engine_id: str = ""
+    engine_name: str = ""
     engine_version: str = ""
     api_version: str = ""
     hostname: str = ""
@@ -260,6 +263,7 @@ def read_engine_facts(client: "EngineClient") -> EngineFacts:
         role = "manager" if swarm.get("ControlAvailable") else "worker"
     return EngineFacts(
         engine_id=clean_text(info.get("ID"), 128),
+        engine_name="Podman" if find_libpod_version(version) else "Docker",
         engine_version=clean_text(version.get("Version"), 64),
         api_version=clean_text(version.get("ApiVersion"), 16),
         hostname=clean_text(info.get("Name"), 255),
@@ -277,10 +281,11 @@ def read_engine_facts(client: "EngineClient") -> EngineFacts:
 def locate_container(entry: dict[str, Any]) -> tuple[str, str, str] | None:
     """Return source, application and service of a list entry, or None where it belongs to none.
 
-    These are Compose's one-off containers, Swarm's tasks, and containers that are being removed. Labels with impossible names
-    are ignored.
+    These are Compose's one-off containers, Swarm's tasks, those that Podman runs for its pods, and containers that are being
+    removed. Labels with impossible names are ignored.
     """
-    if entry.get("State") == "removing" or not entry.get("Names"):
+    is_infra = (entry.get(PODMAN_KEY) or {}).get("IsInfra")
+    if entry.get("State") == "removing" or is_infra or not entry.get("Names"):
         return None
     name = read_name(entry)
     place = find_place(name, entry.get("Labels") or {})

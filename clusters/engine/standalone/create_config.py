@@ -13,6 +13,7 @@ from typing import Any
 from clusters.engine import names
 from clusters.engine.references import is_image_id
 from clusters.engine.standalone.observed import InspectedContainer, read_joined
+from clusters.engine.standalone.podman import subtract_podman_defaults
 
 ONE_ENDPOINT_ONLY_BELOW = (1, 44)  # API versions that accept one network at creation and a container-wide MAC address
 ENDPOINT_FIELDS = ("Links", "DriverOpts", "GwPriority")
@@ -20,6 +21,7 @@ KEPT_LABEL_PREFIXES = ("com.docker.compose.", "windlass.")
 ANONYMOUS_VOLUME = re.compile(r"[0-9a-f]{64}")
 NETWORK_ID = re.compile(r"[0-9a-f]{64}")
 UNIVERSAL_MAC = re.compile(r"[0-9a-f][048c]:(?:[0-9a-f]{2}:){4}[0-9a-f]{2}", re.IGNORECASE)
+USER_NETWORKS = {"slirp4netns", "pasta"}  # modes of Podman without root; no network has these names
 PLAIN_NETWORKS = {"bridge", "host", "none"}  # the engine refuses aliases there
 
 
@@ -88,6 +90,8 @@ def subtract_image(container: InspectedContainer, image: Mapping[str, Any]) -> d
     config["Labels"] = subtract_labels(config.get("Labels") or {}, image.get("Labels") or {})
     subtract_command(config, image)
     subtract_health_check(config, image.get("Healthcheck") or {})
+    if container.is_podman:
+        subtract_podman_defaults(config, image)
     if config.get("Hostname") == container.short_id:
         del config["Hostname"]
     return config
@@ -274,5 +278,6 @@ def find_left_networks(container: InspectedContainer) -> Iterator[str]:
     """Yield the network of NetworkMode if the container was disconnected from it: the engine would connect it again."""
     mode = container.network_mode
     is_by_id = NETWORK_ID.fullmatch(mode)  # cannot be matched to the names of a container that never ran
-    if mode not in {"host", "none", *container.networks} and not is_by_id and read_joined(mode) is None:
+    is_users = mode.partition(":")[0] in USER_NETWORKS
+    if mode not in {"host", "none", *container.networks} and not is_users and not is_by_id and read_joined(mode) is None:
         yield mode

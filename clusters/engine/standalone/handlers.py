@@ -1,5 +1,6 @@
 """Perform single operations of a standalone plan on an engine."""
 
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 AUTO_REMOVE_SECONDS = 30.0  # the engine's own removal after a stop (AutoRemove)
 POLICY_ATTEMPTS = 10  # 0.2 s apart
+RESTART_ATTEMPTS = 20  # 0.2 s apart
 LOG_LINES = 5
 
 
@@ -59,6 +61,8 @@ class OperationHandler:
         self.image_ids: dict[str, str] = {}
         self._pulled: dict[tuple[str, str], str] = {}  # image ids by reference and platform
         self.remarks: list[str] = []
+        self._delayed: list[tuple[str, bool]] = []  # removals that Podman refuses until dependants are removed
+        self._delayed_lock = threading.Lock()
 
     def perform(self, client: "EngineClient", operation: Operation) -> None:
         """Report and perform the operation; retry while the engine is unreachable. Raises EngineError."""
@@ -175,7 +179,8 @@ class OperationHandler:
             network = operation.endpoint.get("NetworkID") or operation.network
             client.connect_network(network, self.find_id(operation.container), operation.endpoint)
         except EngineRefused as error:
-            if not (is_repeated and "already exists" in error.message):
+            is_there = "already exists" in error.message or "already connected" in error.message  # Docker's words, and Podman's
+            if not (is_repeated and is_there):
                 raise
 
     def _stop(self, client: "EngineClient", operation: Stop) -> None:
@@ -255,12 +260,57 @@ class OperationHandler:
         try:
             client.remove_container(container, volumes=operation.volumes)
         except TargetMissing:
-            return
+            pass
         except EngineRefused as error:
-            if "already in progress" in error.message:
+            if error.code == "has_dependents":
+                self._lanes.report("info", "remove", f"{operation.container} is removed after the containers that depend on it")
+                with self._delayed_lock:
+                    self._delayed.append((container, operation.volumes))
+            elif "already in progress" in error.message:
                 self._await_removal(client, operation.container, container)
+            elif error.code == "conflict" and client.libpod_version and self._is_discarded(operation):
+                self._remove_restarting(client, container, operation)
             elif not (operation.unless_running and client.inspect_container(container)["State"]["Status"] in RUNNING_STATES):
                 raise
+        self._remove_delayed(client)
+
+    def _is_discarded(self, operation: Remove) -> bool:
+        """Return whether the container is a new one that is not wanted, of this plan or of one that was not finished."""
+        temporary = names.parse_temporary_name(operation.container.name)
+        is_new = operation.container.name in self._ids or (temporary is not None and temporary.role != "old")
+        return is_new and not operation.unless_running
+
+    def _remove_restarting(self, client: "EngineClient", container: str, operation: Remove) -> None:
+        """Stop and remove a new container that Podman has restarted by its policy, although it was stopped at that moment."""
+        for attempt in range(RESTART_ATTEMPTS):
+            client.stop_container(container, 0)
+            try:
+                client.remove_container(container, volumes=operation.volumes)
+                return
+            except TargetMissing:
+                return
+            except EngineRefused as error:
+                if error.code != "conflict" or attempt == RESTART_ATTEMPTS - 1:
+                    raise
+                self._lanes.pause(0.2)
+
+    def _remove_delayed(self, client: "EngineClient") -> None:
+        """Remove the containers that others depended on, as far as these are removed by now.
+
+        Each lane calls this after each of its own removals, also after one that was refused: another lane may have removed the
+        last dependant meanwhile.
+        """
+        with self._delayed_lock:
+            waiting, self._delayed = self._delayed, []
+            for container, volumes in waiting:
+                try:
+                    client.remove_container(container, volumes=volumes)
+                except TargetMissing:
+                    continue
+                except EngineRefused as error:
+                    if error.code != "has_dependents":
+                        raise
+                    self._delayed.append((container, volumes))
 
     def _remove_volume(self, client: "EngineClient", operation: RemoveVolume) -> None:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
+from clusters.engine.connection.podman import PODMAN_KEY
 from clusters.engine.driver import Target
 from clusters.engine.errors import TargetMissing
 from clusters.engine.lifelines import find_purpose, read_inspected_exposure
@@ -75,6 +76,11 @@ class InspectedContainer:
     @property
     def health(self) -> str:
         return ((self.details["State"].get("Health") or {}).get("Status") or "").replace("none", "")
+
+    @property
+    def is_podman(self) -> bool:
+        """Return whether the engine is Podman."""
+        return PODMAN_KEY in self.details
 
     @property
     def config(self) -> dict[str, Any]:
@@ -211,10 +217,11 @@ def shorten_id(container: str) -> str:
 
 
 def make_container(details: dict[str, Any]) -> InspectedContainer | None:
-    """Return None for a container outside of applications: a Swarm task, a one-off, or one that is being removed."""
+    """Return None for a container outside of applications: a Swarm task, a one-off, a pod's own, one that is being removed."""
     name = str(details["Name"]).lstrip("/")
     place = names.find_place(name, details["Config"].get("Labels") or {})
-    if place is None or details["State"]["Status"] in GONE_STATES:
+    is_infra = (details.get(PODMAN_KEY) or {}).get("IsInfra")
+    if place is None or is_infra or details["State"]["Status"] in GONE_STATES:
         return None
     policy = details["HostConfig"].get("RestartPolicy") or {"Name": "no"}
     own = names.own_name(name, details["Config"].get("Labels") or {})

@@ -238,7 +238,9 @@ def release_old(container: InspectedContainer, old: Ref, spare: Ref | None, caus
                 Rename(container=spare, name=container.name, is_trace=True, cause=RESTORED),
             )
         operations.append(make_stop(container, old, cause, undo=back))
-    if (container.restart_policy.get("Name") or "no") != "no" and container.state != "dead":
+    # Podman starts nothing again that was stopped, and cannot change the policy of a container.
+    can_start_again = container.state != "dead" and not container.is_podman
+    if (container.restart_policy.get("Name") or "no") != "no" and can_start_again:
         undo = (SetRestartPolicy(container=old, policy=container.restart_policy, cause=RESTORED),)
         operations.append(SetRestartPolicy(container=old, policy=NO_RESTART, cause="so that it stays stopped", undo=undo))
     return operations

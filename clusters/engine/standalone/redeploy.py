@@ -15,6 +15,7 @@ from clusters.engine.standalone.dependencies import parse_depends_on, sort_conta
 from clusters.engine.standalone.joined import list_detached, refuse_restart
 from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import AwaitEnd, Change, Pull, StandalonePlan, Start, Step, Stop
+from clusters.engine.standalone.podman import is_local_build, refuse_lost_settings
 from clusters.engine.standalone.recovery import Recovered, recover
 from clusters.engine.standalone.recreate import (
     Replacement,
@@ -67,6 +68,7 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     recovery = (*recovered.operations, *elsewhere.operations)
     try:
         replaced = collect_keys([*chosen, *dependants])
+        refuse_lost_settings([*chosen, *dependants])
         refuse_unrepeatable(observed, [*chosen, *dependants], replaced)
         refuse_missing_images(observed, dependants)
         refuse_missing_binds(observed, itertools.chain.from_iterable(restarts.values()))
@@ -241,7 +243,8 @@ def decide_pull(observed: StandaloneTarget, reference: str, platform: str, polic
         return f"{reference} is not pulled: the engine has it, and its label says to pull only missing images"
     if is_digest_pinned(reference):
         return f"{reference} is not pulled: the engine has it, and a digest never changes"
-    if not known.get("RepoDigests") and reference not in observed.shared_tags:
+    is_ours_alone = not known.get("RepoDigests") and reference not in observed.shared_tags
+    if is_ours_alone or is_local_build(observed.containers, reference):
         return f"{reference} is not pulled: it exists only on this engine"
     return pull
 

@@ -25,6 +25,7 @@ from clusters.engine.standalone.plan import (
     Stop,
     put_together,
 )
+from clusters.engine.standalone.podman import refuse_lost_settings
 from clusters.engine.standalone.recovery import recover, remove_scaled_in
 from clusters.engine.standalone.recreate import (
     NOT_HEALTHY,
@@ -84,6 +85,7 @@ def plan_scale_out(
     cause: str,
 ) -> tuple[tuple[Step, ...], tuple[Change, ...]]:
     source = choose_source(running)
+    refuse_lost_settings([source])
     refuse_uncloneable(source)
     waiting = [container for container in containers if container.state == "created" and not container.running][:missing]
     lanes = [start_waiting(observed, source, container) for container in waiting]

@@ -67,6 +67,8 @@ def test_a_strange_number_counts_as_the_first(text):
         f"612 600 254:1 /var/lib/docker/containers/{ID}/hostname /etc/hostname rw,relatime - ext4 /dev/vda rw",
         f"12:memory:/docker/{ID}",
         f"0::/system.slice/docker-{ID}.scope",
+        f"612 600 254:1 /var/lib/containers/storage/overlay-containers/{ID}/userdata/hostname /etc/hostname rw - ext4 x rw",
+        f"0::/machine.slice/libpod-{ID}.scope/container",
     ],
 )
 def test_the_own_container_is_found_by_mounts_or_control_groups(text):

@@ -22,7 +22,7 @@ ANSWER_SECONDS = 0.2
 SPEC = {"TaskTemplate": {"ContainerSpec": {"Image": "app:1"}}}
 
 # The arguments to call each method with. NO_REQUESTS are the methods that send nothing themselves.
-NO_REQUESTS = {"close", "sibling", "patience", "api_version", "check_credentials", "loners"}
+NO_REQUESTS = {"close", "sibling", "patience", "api_version", "libpod_version", "check_credentials", "loners"}
 ARGUMENTS = {
     **dict.fromkeys(("version", "info", "list_containers", "list_networks", "list_images", "disk_usage"), ()),
     **dict.fromkeys(("list_services", "list_tasks", "list_nodes", "list_configs", "list_secrets"), ()),

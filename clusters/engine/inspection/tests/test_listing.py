@@ -290,6 +290,14 @@ def test_facts_are_the_engines():
     assert facts.time == datetime(2026, 11, 22, 23, 27, 23, 186256, UTC).timestamp()
 
 
+def test_podman_is_called_podman_and_its_pods_own_containers_are_hidden():
+    engine = RecordedEngine(entry("web"), {**entry("5f1c-infra"), "Podman": {"Pod": "p", "IsInfra": True}})
+    assert observe_engine(engine).facts.engine_name == "Docker"
+    engine.version_changes = {"Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}
+    found = observe_engine(engine)
+    assert (found.facts.engine_name, outline(found.applications)) == ("Podman", {"container/web/web": ["web"]})
+
+
 def test_an_unreadable_clock_is_zero():
     engine = RecordedEngine()
     engine.info_changes = {"SystemTime": "soon"}

@@ -47,6 +47,9 @@ class TestClusters:
         monkeypatch.setattr("clusters.connection_check.check_connection", answer)
         response = reader.post("/clusters/test/", self.DATA, headers=headers)
         assert "Docker <bdi>27.5.1</bdi>, API <bdi>1.47</bdi>" in text_of(response)
+        facts = EngineFacts(engine_name="Podman", engine_version="4.3.1")
+        monkeypatch.setattr("clusters.connection_check.check_connection", lambda endpoint: facts)
+        assert "Podman <bdi>4.3.1</bdi>, API" in text_of(reader.post("/clusters/test/", self.DATA, headers=headers))
         assert tried == [self.DATA["url"]]
         assert not Cluster.objects.exists()
 
@@ -112,6 +115,14 @@ class TestClusterPage:
         text = reader.get(f"/clusters/{added.uid}/").content.decode()
         assert "Reading what runs there" in text
         assert 'data-poll="1000"' in text
+
+    def test_podman_is_called_podman_and_what_it_cannot_do_is_said(self, reader):
+        podman, docker = ClusterFactory(engine_name="Podman", engine_version="4.3.1"), ClusterFactory(engine_name="Docker")
+        page, listed = text_of(reader.get(f"/clusters/{podman.uid}/")), text_of(reader.get("/clusters/"))
+        assert "<dt>Podman</dt><dd><bdi>4.3.1</bdi></dd>" in page
+        assert "these are refused and stay as they are: containers in a pod" in " ".join(page.split())
+        assert "Podman <bdi>4.3.1</bdi>" in listed
+        assert "Podman" not in text_of(reader.get(f"/clusters/{docker.uid}/"))
 
     def test_the_list_gives_the_reason_of_an_unreachable_one(self, reader):
         ClusterFactory(status=Cluster.Status.UNREACHABLE, status_reason="Connection refused.")
