@@ -5,6 +5,7 @@ import re
 import pytest
 from django.urls import clear_script_prefix, set_script_prefix
 
+from clusters.badges import render_badge, render_shape
 from console.templatetags.console import icon
 from triggers.tests.factories import TriggerCallFactory
 
@@ -18,11 +19,17 @@ def prefix(settings):
     settings.FORCE_SCRIPT_NAME = PREFIX
     settings.STATIC_URL = f"{PREFIX}/static/"
     settings.PUBLIC_URL = f"http://testserver{PREFIX}"
-    icon.cache_clear()
+    forget_addresses()
     set_script_prefix(f"{PREFIX}/")  # the test client leaves that to the WSGI handler
     yield
     clear_script_prefix()
-    icon.cache_clear()
+    forget_addresses()
+
+
+def forget_addresses():
+    """Clear what is rendered once in a process, with addresses of static files."""
+    for render in (icon, render_badge, render_shape):
+        render.cache_clear()
 
 
 def find_strays(html):

@@ -41,9 +41,10 @@ def test_a_pull_reports_whether_the_image_is_newer_or_unchanged():
 
 
 class Podman(FakeEngine):
-    """Refuses to remove a container while another one shares its network, and to start what is called `broken…`."""
+    """Refuses to remove a container while another one shares its network, and to start a new one for `broken`."""
 
     broken = ""
+    known = frozenset()  # ids of the containers that can be started all the same
     restarts = 0  # removals that find the container running again
     late = 0  # removals that are refused although no other container is there any longer
 
@@ -52,7 +53,8 @@ class Podman(FakeEngine):
         self.refused = []
 
     def start_container(self, container):
-        if self.broken and self._find(container)["Name"].startswith(self.broken):
+        found = self._find(container)
+        if self.broken and found["Name"].startswith(f"/{self.broken}") and found["Id"] not in self.known:
             raise EngineRefused("it cannot be started")
         super().start_container(container)
 
@@ -70,14 +72,14 @@ class Podman(FakeEngine):
         super().remove_container(container, force, volumes)
 
 
-@pytest.mark.parametrize(("broken", "state"), [("", "succeeded"), ("/app.windlass-new", "rolled_back")])
+@pytest.mark.parametrize(("broken", "state"), [("", "succeeded"), ("app", "rolled_back")])
 def test_a_container_is_removed_after_those_that_share_its_network(broken, state):
     engine, driver = Podman(), driver_for("container")
     engine.add_image("app:1", Cmd=["serve"])
     labels = {"windlass.update.monitor": "0s"}
     vpn = engine.run("vpn", "app:1", Labels=labels)
     engine.run("app", "app:1", Labels=labels, HostConfig={"NetworkMode": f"container:{vpn}"})
-    engine.broken = broken
+    engine.broken, engine.known = broken, frozenset(engine.containers)
     plan = driver.plan_redeploy(driver.observe(engine, Target("vpn", "container")), Intent())
     outcome = driver.execute(engine, plan, lambda *event: None, lambda: None)
     assert outcome.state == state, outcome
@@ -101,7 +103,7 @@ def test_a_new_container_that_podman_restarts_while_it_is_stopped_is_removed_by_
     engine.add_image("app:1", Cmd=["serve"])
     engine.run("web", "app:1", Labels={"windlass.update.monitor": "0s"})
     plan = driver.plan_redeploy(driver.observe(engine, Target("web", "container")), Intent())
-    engine.broken, engine.restarts = "/web.windlass-new", 3
+    engine.broken, engine.known, engine.restarts = "web", frozenset(engine.containers), 3
     assert driver.execute(engine, plan, lambda *event: None, lambda: None).state == "rolled_back"
     assert engine.names() == engine.running() == {"web"}
     assert engine.restarts == 0
