@@ -49,7 +49,7 @@ nice -n 15 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pyt
     console clusters triggers > "$repeated" 2>&1 &
 postgres=$!
 trap 'kill $postgres 2>/dev/null || true; rm -f "$findings" "$repeated"' EXIT
-.venv/bin/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder --durations=10 --ignore tests/hostile tests
+.venv/bin/python -m pytest -q -n 6 --dist loadgroup --no-loadscope-reorder --durations=10 --ignore tests/hostile tests
 wait $postgres || { cat "$repeated" >&2; exit 1; }
 tail -n 1 "$repeated"
 trap 'rm -f "$findings" "$repeated"' EXIT

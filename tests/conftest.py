@@ -49,6 +49,9 @@ LONGEST = (
     "test_recreate_networks",
     "test_engine_contract",
     "test_podman",
+    "test_proxies",
+    "test_recreate_references",
+    "test_recreate_stopped",
     "test_graceful_stop",
     "test_swarm_pages",
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from clusters.engine.operation import Operation
-from clusters.engine.standalone.observed import InspectedContainer
+from clusters.engine.standalone.inspected import InspectedContainer
 from clusters.engine.standalone.plan import Ref, Stop, Watch
 from clusters.engine.standalone.rules import read_monitor
 

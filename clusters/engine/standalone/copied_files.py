@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from clusters.engine import names
 from clusters.engine.errors import EngineRefused, EngineUnreachable, TargetMissing
 from clusters.engine.standalone.findings import CopiedFiles
-from clusters.engine.standalone.observed import InspectedContainer
+from clusters.engine.standalone.inspected import InspectedContainer
 from clusters.engine.wording import sentence
 
 if TYPE_CHECKING:

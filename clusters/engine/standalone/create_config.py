@@ -12,7 +12,7 @@ from typing import Any
 
 from clusters.engine import names
 from clusters.engine.references import is_image_id
-from clusters.engine.standalone.observed import InspectedContainer, read_joined
+from clusters.engine.standalone.inspected import InspectedContainer, read_joined
 from clusters.engine.standalone.podman import subtract_podman_defaults
 
 ONE_ENDPOINT_ONLY_BELOW = (1, 44)  # API versions that accept one network at creation and a container-wide MAC address

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from clusters.engine import names
-from clusters.engine.standalone.observed import InspectedContainer
+from clusters.engine.standalone.inspected import InspectedContainer
 
 
 def parse_depends_on(text: str) -> dict[str, bool]:

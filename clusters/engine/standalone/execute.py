@@ -15,7 +15,8 @@ from clusters.engine.operation import Operation
 from clusters.engine.retry import retry_unreachable
 from clusters.engine.standalone.final_state import FinalState
 from clusters.engine.standalone.handlers import OperationHandler
-from clusters.engine.standalone.observed import RUNNING_STATES, observe_target
+from clusters.engine.standalone.inspected import RUNNING_STATES
+from clusters.engine.standalone.observed import observe_target
 from clusters.engine.standalone.outcomes import (
     describe_act_failure,
     describe_act_success,

@@ -16,7 +16,7 @@ from clusters.engine.references import share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
 from clusters.engine.standalone.copied_files import MOST_BYTES, parse_time
 from clusters.engine.standalone.health import POLL_SECONDS, NotHealthy, Watched, watch_containers
-from clusters.engine.standalone.observed import RUNNING_STATES
+from clusters.engine.standalone.inspected import RUNNING_STATES
 from clusters.engine.standalone.plan import (
     AwaitEnd,
     Connect,

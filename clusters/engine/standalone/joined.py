@@ -11,7 +11,8 @@ from clusters.engine import names
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.dependencies import parse_conditions, parse_depends_on
 from clusters.engine.standalone.findings import Neighbour
-from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, read_joined, shorten_id
+from clusters.engine.standalone.inspected import InspectedContainer, read_joined, shorten_id
+from clusters.engine.standalone.observed import StandaloneTarget
 from clusters.engine.standalone.rules import find_exclusive
 
 WORDS = {"NetworkMode": "uses the network of", "IpcMode": "uses the IPC namespace of", "PidMode": "uses the processes of"}

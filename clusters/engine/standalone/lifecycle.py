@@ -16,15 +16,12 @@ from clusters.engine.operation import Operation
 from clusters.engine.snapshot import ContainerSnapshot
 from clusters.engine.standalone.container_operations import make_stop, make_watch, refer_to
 from clusters.engine.standalone.dependencies import parse_conditions, sort_waves
+from clusters.engine.standalone.inspected import CONTAINER_MODES, InspectedContainer, is_anonymous_volume, read_joined
 from clusters.engine.standalone.joined import refuse_restart
 from clusters.engine.standalone.observed import (
-    CONTAINER_MODES,
-    InspectedContainer,
     StandaloneTarget,
     find_dependants,
-    is_anonymous_volume,
     list_project_networks,
-    read_joined,
     read_own_name,
     read_plain_name,
 )

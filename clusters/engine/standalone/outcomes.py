@@ -7,7 +7,7 @@ from clusters.engine.names import base_name
 from clusters.engine.operation import Operation
 from clusters.engine.references import shorten_image_id
 from clusters.engine.standalone.final_state import FinalState, count_states
-from clusters.engine.standalone.observed import RUNNING_STATES
+from clusters.engine.standalone.inspected import RUNNING_STATES
 from clusters.engine.standalone.plan import (
     Change,
     Ref,

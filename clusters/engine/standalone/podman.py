@@ -5,7 +5,7 @@ from typing import Any
 
 from clusters.engine.connection.podman import PODMAN_KEY, name_signal
 from clusters.engine.errors import PlanRefused
-from clusters.engine.standalone.observed import InspectedContainer
+from clusters.engine.standalone.inspected import InspectedContainer
 
 UNIT_LABEL = "PODMAN_SYSTEMD_UNIT"
 PODMAN_COMPOSE_UNIT = "podman-compose@"  # podman-compose puts it on all its containers, whether systemd runs them or not

@@ -17,7 +17,7 @@ from clusters.engine import names
 from clusters.engine.operation import Operation
 from clusters.engine.standalone.container_operations import make_stop, refer_to_current
 from clusters.engine.standalone.create_config import ANONYMOUS_VOLUME
-from clusters.engine.standalone.observed import InspectedContainer
+from clusters.engine.standalone.inspected import InspectedContainer
 from clusters.engine.standalone.plan import Remove, RemoveVolume, Rename, SetRestartPolicy, Start
 from clusters.engine.standalone.rules import choose_order
 

@@ -7,6 +7,7 @@ from clusters.engine import names
 from clusters.engine.operation import Operation
 from clusters.engine.standalone.container_operations import make_stop, refer_to
 from clusters.engine.standalone.create_config import PLAIN_NETWORKS, CreateConfig, make_create_config
+from clusters.engine.standalone.inspected import InspectedContainer, shorten_id
 from clusters.engine.standalone.joined import (
     Reference,
     find_lost,
@@ -15,7 +16,7 @@ from clusters.engine.standalone.joined import (
     is_detached,
     list_references,
 )
-from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, shorten_id
+from clusters.engine.standalone.observed import StandaloneTarget
 from clusters.engine.standalone.plan import (
     Connect,
     CopyFiles,

@@ -12,8 +12,9 @@ from clusters.engine.platforms import differ, read_container_platform, read_plat
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
 from clusters.engine.standalone.container_operations import refer_to, refer_to_current
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
+from clusters.engine.standalone.inspected import InspectedContainer
 from clusters.engine.standalone.joined import list_detached, refuse_restart
-from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
+from clusters.engine.standalone.observed import StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import AwaitEnd, Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.podman import is_local_build, refuse_lost_settings
 from clusters.engine.standalone.recovery import Recovered, recover

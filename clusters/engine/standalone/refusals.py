@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from clusters.engine.errors import PlanRefused
+from clusters.engine.standalone.inspected import InspectedContainer
 from clusters.engine.standalone.joined import refuse_lost
-from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget
+from clusters.engine.standalone.observed import StandaloneTarget
 from clusters.engine.standalone.plan import Refuse, StandalonePlan
 from clusters.engine.wording import explain_missing_path, explain_protection
 

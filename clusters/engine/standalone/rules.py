@@ -7,7 +7,7 @@ from typing import Any, Literal
 from clusters.engine import names
 from clusters.engine.durations import MONITOR_LIMIT, parse_duration
 from clusters.engine.standalone.create_config import has_static_address
-from clusters.engine.standalone.observed import InspectedContainer, read_joined
+from clusters.engine.standalone.inspected import InspectedContainer, read_joined
 
 Order = Literal["start-first", "stop-first"]
 DEFAULT_MONITOR = 5.0  # seconds

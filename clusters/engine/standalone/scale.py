@@ -11,7 +11,8 @@ from clusters.engine.errors import PlanRefused
 from clusters.engine.operation import Operation
 from clusters.engine.standalone.container_operations import make_stop, make_watch, refer_to
 from clusters.engine.standalone.create_config import CreateConfig
-from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, find_dependants
+from clusters.engine.standalone.inspected import InspectedContainer
+from clusters.engine.standalone.observed import StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import (
     Change,
     Connect,

@@ -8,7 +8,7 @@ from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.snapshot import ContainerSnapshot
 from clusters.engine.standalone.dependencies import parse_conditions
 from clusters.engine.standalone.health import describe_container_exit
-from clusters.engine.standalone.observed import InspectedContainer
+from clusters.engine.standalone.inspected import InspectedContainer
 
 COMPLETED_CONDITION = "service_completed_successfully"  # of Compose's depends_on
 NEVER_STARTED = "0001-"  # the year of State.StartedAt

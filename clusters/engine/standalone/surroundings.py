@@ -11,14 +11,9 @@ from clusters.engine.errors import EngineRefused
 from clusters.engine.platforms import differ, join_platform, read_platform
 from clusters.engine.references import came_from_registry
 from clusters.engine.standalone.copied_files import find_copied_files, parse_time
+from clusters.engine.standalone.inspected import InspectedContainer
 from clusters.engine.standalone.joined import list_references
-from clusters.engine.standalone.observed import (
-    InspectedContainer,
-    StandaloneTarget,
-    find_dependants,
-    inspect_container,
-    observe_target,
-)
+from clusters.engine.standalone.observed import StandaloneTarget, find_dependants, inspect_container, observe_target
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient

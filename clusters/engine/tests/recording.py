@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from clusters.engine.driver import Target
-from clusters.engine.standalone.observed import InspectedContainer, StandaloneTarget, make_container
+from clusters.engine.standalone.inspected import InspectedContainer, make_container
+from clusters.engine.standalone.observed import StandaloneTarget
 
 FOLDER = Path(__file__).parent / "recorded"
 

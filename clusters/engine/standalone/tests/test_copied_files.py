@@ -9,7 +9,7 @@ from clusters.engine.errors import EngineRefused, PlanRefused
 from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.engine.standalone import copied_files
 from clusters.engine.standalone.copied_files import ChangedFile, Lifetime, find_copied_files, judge
-from clusters.engine.standalone.observed import make_container
+from clusters.engine.standalone.inspected import make_container
 
 CREATED, STARTED = 1000.25, 1010.75
 FIRST = Lifetime(CREATED, STARTED, ran_until=0, is_first_run=True)

@@ -6,7 +6,8 @@ from clusters.engine.connection.podman import PODMAN_KEY, translate_details
 from clusters.engine.driver import Target
 from clusters.engine.errors import PlanRefused
 from clusters.engine.standalone.create_config import make_create_config
-from clusters.engine.standalone.observed import StandaloneTarget, make_container
+from clusters.engine.standalone.inspected import make_container
+from clusters.engine.standalone.observed import StandaloneTarget
 from clusters.engine.standalone.plan import SetRestartPolicy
 from clusters.engine.standalone.podman import find_lost_option
 from clusters.engine.standalone.redeploy import plan_redeploy
