@@ -119,7 +119,8 @@ class TestClusterPage:
     def test_podman_is_called_podman_and_what_it_cannot_do_is_said(self, reader):
         podman, docker = ClusterFactory(engine_name="Podman", engine_version="4.3.1"), ClusterFactory(engine_name="Docker")
         page, listed = text_of(reader.get(f"/clusters/{podman.uid}/")), text_of(reader.get("/clusters/"))
-        assert "<dt><bdi>Podman</bdi></dt><dd><bdi>4.3.1</bdi></dd>" in page
+        for shown in ("<dt><bdi>Podman</bdi></dt>", "<dd><bdi>4.3.1</bdi></dd>"):
+            assert shown in page
         assert "these are refused and stay as they are: containers in a pod" in " ".join(page.split())
         assert "Podman <bdi>4.3.1</bdi>" in listed
         assert "Podman" not in text_of(reader.get(f"/clusters/{docker.uid}/"))
