@@ -34,22 +34,22 @@ unset PYTHONDONTWRITEBYTECODE
 .venv/bin/python -m pytest -q -n 2 --dist loadscope console clusters triggers
 wait $lint || { cat "$findings" >&2; exit 1; }
 
-# Run the tests that use the database again on PostgreSQL: not those of engines, registries and payloads, of a runner that dies at
-# every request, or of pages that query an engine, repeat others by role or escape names. They take what the tests with real parts
-# leave of the processor, since those mostly wait.
+# Run the tests of what asks the database on PostgreSQL too: not those of engines, registries and payloads, of a runner that dies
+# at every request, and of what pages say. They take what the tests with real parts leave of the processor.
 repeated=$(mktemp)
 nice -n 15 .venv/bin/python -m tests.harness.postgres -- .venv/bin/python -m pytest -q -n 2 --dist loadscope \
-    --ignore clusters/engine --ignore clusters/registry --ignore console/pages/tests/test_roles.py \
-    --ignore console/pages/containers/tests/test_views.py --ignore console/pages/clusters/tests/test_image_views.py --ignore console/pages/shared/logs/tests/test_views.py \
-    --ignore console/pages/shared/logs/tests/test_ansi.py --ignore triggers/payloads \
-    --ignore triggers/run/tests/test_runner_swarm.py \
-    --ignore triggers/run/tests/test_runner_acts.py \
+    --ignore clusters/engine --ignore clusters/registry --ignore triggers/payloads --ignore triggers/run/tests/test_runner_swarm.py \
+    --ignore triggers/run/tests/test_runner_acts.py --ignore triggers/pushes/tests/test_dialects.py \
+    --ignore triggers/pushes/tests/test_events.py --ignore triggers/hook/tests/test_mutated_links.py \
+    --ignore triggers/tests/test_link_repair.py --ignore console/pages/shared --ignore console/pages/containers \
+    --ignore console/pages/tests/test_roles.py --ignore console/pages/tests/test_tenancy.py \
+    --ignore console/pages/clusters/tests/test_image_views.py --ignore console/server \
     --deselect console/pages/tests/test_every_page.py::test_hostile_names_stay_text_that_is_isolated_from_what_is_around \
     --deselect console/pages/tests/test_every_page.py::test_a_page_is_refused_to_those_not_signed_in \
     console clusters triggers > "$repeated" 2>&1 &
 postgres=$!
 trap 'kill $postgres 2>/dev/null || true; rm -f "$findings" "$repeated"' EXIT
-.venv/bin/python -m pytest -q -n 6 --dist loadgroup --no-loadscope-reorder --durations=10 --ignore tests/hostile tests
+.venv/bin/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder --durations=10 --ignore tests/hostile tests
 wait $postgres || { cat "$repeated" >&2; exit 1; }
 tail -n 1 "$repeated"
 trap 'rm -f "$findings" "$repeated"' EXIT

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Error, Locator, Page, Response, expect
 
 from clusters.roles import Role
@@ -91,7 +92,8 @@ def read_body(page: Page, answer: Response) -> bytes:
     try:
         return answer.body()
     except Error:
-        return page.request.get(answer.url, headers={"HX-Request": "true"}).body()
+        cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+        return requests.get(answer.url, headers={"HX-Request": "true"}, cookies=cookies, timeout=60).content
 
 
 def search_for_secrets(visitor: Visitor, site: Site) -> tuple[list[str], int]:

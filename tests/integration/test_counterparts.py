@@ -118,7 +118,8 @@ def test_alertmanager_scales_once_for_each_occurrence(
             sent = alertmanager.count_notifications()
             if running > 1:
                 eventually(lambda: alertmanager.count_notifications() >= sent + 4, within=20, what="it is repeated")
-            assert (stage.list_states(out), stage.list_states(back)) == ({"succeeded": outs}, {"succeeded": ins} if ins else {})
+            states = ({"succeeded": outs}, {"succeeded": ins} if ins else {})
+            eventually(lambda: (stage.list_states(out), stage.list_states(back)) == states, what="the calls have succeeded")
             assert len(list_running(api)) == running
 
         first = now()
