@@ -21,6 +21,12 @@ TOO_NEW = (
 )
 
 
+@pytest.fixture(autouse=True)
+def settings_of_the_connection(monkeypatch):
+    """The preparation takes the pool out of them, which other tests of the process need."""
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", dict(connection.settings_dict["OPTIONS"]))
+
+
 def store(version, suits):
     DatabaseVersion.objects.update_or_create(pk=1, defaults={"version": version, "suits": suits})
 
