@@ -52,8 +52,8 @@ class PrivateRabbit:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
         }
-        # In a process namespace of its own, as Erlang starts daemons.
-        command = ["unshare", "--pid", "--fork", "--kill-child", PROGRAM]
+        # In a process namespace of its own, as Erlang starts daemons. What a dying node dumps stays in its folder.
+        command = ["env", "--chdir", str(self.folder), "unshare", "--pid", "--fork", "--kill-child", PROGRAM]
         assert Path(PROGRAM).exists(), "RabbitMQ is missing; install it with: apt-get install rabbitmq-server"
         self.process = start_process(command, self.folder / "rabbit.log", environment)
         eventually(lambda: is_listening(self.port), within=60, what="RabbitMQ answers")

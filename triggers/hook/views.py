@@ -87,7 +87,6 @@ class HookView(APIView):
         "The database does not answer. Nothing was recorded, unless the connection was lost while the call was being recorded. "
         "Try again later; with an Idempotency-Key no call counts twice."
     )
-
     failed = (
         "The console failed; its log says why. The call may have been recorded before that: "
         "look at Activity before you call again."
