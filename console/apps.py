@@ -8,7 +8,7 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from console import celery as celery  # makes this the current Celery application
         from console import checks as checks  # registers the system checks
-        from console.pages.users import sign_ins as sign_ins  # connects the recording of sign-ins
+        from console.pages.account import sign_ins as sign_ins  # connects the recording of sign-ins
 
 
 class ConsoleAdminConfig(AdminConfig):

@@ -60,7 +60,7 @@ class DatabaseVersion(models.Model):
 
 
 class FirstPassword(models.Model):
-    """The user's password was generated at the first start and printed. `console.pages.users.first_password` deletes the row
+    """The user's password was generated at the first start and printed. `console.pages.account.first_password` deletes the row
     when the password changes."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")

@@ -113,6 +113,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "rest_framework.authtoken",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
@@ -130,7 +135,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "console.pages.shared.page_middleware.PageUsers",
-    "console.pages.users.first_password.FirstPasswords",
+    "allauth.account.middleware.AccountMiddleware",
+    "console.pages.account.first_password.FirstPasswords",
     "console.pages.shared.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -203,8 +209,13 @@ AUTHENTICATION_BACKENDS = ["clusters.access.AllClustersBackend", "clusters.acces
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "console.pages.users.first_password.FirstPasswordEnds"},
+    {"NAME": "console.pages.account.first_password.FirstPasswordEnds"},
 ]
+ACCOUNT_ADAPTER = "console.pages.account.adapter.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*"]
+ACCOUNT_RATE_LIMITS = False  # failed sign-ins are limited for all processes together, and with the admin's
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

@@ -5,6 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
+from console.pages.account import sign_in_views
 from console.pages.applications import service_views
 from console.pages.applications import views as application_views
 from console.pages.calls import lifecycle_views
@@ -18,7 +19,7 @@ from console.pages.registries import delivery_views
 from console.pages.registries import views as registry_views
 from console.pages.shared.logs import views as log_views
 from console.pages.triggers import views as trigger_views
-from console.pages.users import audit_views, session_views
+from console.pages.users import audit_views
 from console.pages.users import views as user_views
 from console.telemetry import views as probe_views
 
@@ -112,10 +113,13 @@ urlpatterns = [
     path("grants/<int:grant_id>/delete/", user_views.grant_delete, name="grant_delete"),
     path("audit/", audit_views.audit, name="audit"),
     path("audit/export/", audit_views.audit_export, name="audit_export"),
-    path("theme/", session_views.theme, name="theme"),
-    path("login/", session_views.sign_in, name="login"),
-    path("password/", session_views.password, name="password"),
+    path("theme/", sign_in_views.theme, name="theme"),
+    path("login/", sign_in_views.sign_in, name="login"),
+    path("password/", sign_in_views.password, name="password"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("login/", sign_in_views.sign_in, name="account_login"),  # allauth's names for the same
+    path("logout/", LogoutView.as_view(), name="account_logout"),
+    path("login/inactive/", sign_in_views.inactive, name="account_inactive"),
     path("healthz", probe_views.healthz, name="healthz"),
     path("readyz", probe_views.readyz, name="readyz"),
     path("metrics", probe_views.metrics, name="metrics"),

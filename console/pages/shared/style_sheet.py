@@ -30,6 +30,7 @@ SHEETS = (
     "shared/trigger_panel/trigger_panel",
     "shared/configuration/configuration",
     "shared/logs/logs",
+    "account/account",
     "applications/applications",
     "calls/calls",
     "clusters/clusters",

@@ -57,7 +57,8 @@ SENT = {  # not pages
     "audit_export",
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
-OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need no login
+OPEN = {"login", "logout", "account_login", "account_logout", "account_inactive"}  # need no login
+OPEN |= {"healthz", "readyz", "metrics", "theme"}
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
     "search": 4,

@@ -176,6 +176,9 @@ PAGES: Table = {
     "theme": {"get": POSTED, "post": anyone(302)},
     "login": {"get": anyone(302)},
     "logout": {"get": POSTED},
+    "account_login": {"get": anyone(302)},
+    "account_logout": {"get": POSTED},
+    "account_inactive": {"get": anyone(403), "post": POSTED},
     **dict.fromkeys(("healthz", "readyz"), LIST),
     "metrics": {"get": globally(VIEWER, 200), "post": POSTED},
     "hook_trigger": {"get": anyone(400), "post": anyone(400)},  # the link's secret decides

@@ -1,1 +1,1 @@
-"""The pages of users and roles, the audit log, and the settings of the signed-in user."""
+"""The pages of users and roles, and the audit log."""

@@ -3,20 +3,14 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import BaseUserCreationForm, PasswordChangeForm, SetPasswordForm
+from django.contrib.auth.forms import BaseUserCreationForm, SetPasswordForm
 from django.contrib.auth.models import User
 
 from clusters.models import Cluster
 from clusters.roles import Role
+from console.pages.shared.password_fields import name_password_fields
 
 NO_ROLE = ("", "None")
-
-
-def name_password_fields(form: forms.BaseForm, first: str, second: str) -> None:
-    """Label both fields and say in one line what AUTH_PASSWORD_VALIDATORS require."""
-    form.fields[first].help_text = "At least 8 characters; common passwords are not accepted."
-    form.fields[second].help_text = ""
-    form.fields[second].label = f"{form.fields[first].label} again"
 
 
 class NewPasswordForm(SetPasswordForm):
@@ -24,13 +18,6 @@ class NewPasswordForm(SetPasswordForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        name_password_fields(self, "new_password1", "new_password2")
-
-
-class OwnPasswordForm(PasswordChangeForm):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["old_password"].label = "Current password"
         name_password_fields(self, "new_password1", "new_password2")
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from clusters.access.audit import record
 from clusters.access.counted_acts import counted_acts
 from clusters.callers import client_address
-from console.pages.users.first_password import CHANGE_PASSWORD, has_first_password
+from console.pages.account.first_password import CHANGE_PASSWORD, has_first_password
 from console.sessions import SIGNED_IN_AT
 
 

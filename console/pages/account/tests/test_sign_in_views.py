@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from clusters.models import Application
+from console.pages.account import sign_in_views
 from console.pages.tests.reading import text_of
-from console.pages.users import session_views
 
 
 def test_a_wrong_password_is_answered_with_one_sentence(db):
@@ -17,7 +17,7 @@ def test_of_one_address_one_password_is_checked_at_a_time(db, monkeypatch):
     form = {"username": "admin", "password": "wrong"}
     checked = []
     monkeypatch.setattr("django.contrib.auth.forms.authenticate", lambda *_, **more: checked.append(more["username"]))
-    with session_views.line.turn("192.0.2.7"):
+    with sign_in_views.line.turn("192.0.2.7"):
         response = Client(REMOTE_ADDR="192.0.2.7").post("/login/", form)
     assert (response.status_code, response["Retry-After"], checked) == (429, "5", [])
     assert "Your password was not checked; try again in a few seconds." in text_of(response)

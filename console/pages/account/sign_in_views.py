@@ -2,24 +2,26 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from clusters.access.audit import record_act
 from clusters.callers import client_address
 from clusters.waits import Line, NoPlace
+from console.pages.account.first_password import CHANGE_PASSWORD
+from console.pages.account.forms import OwnPasswordForm
 from console.pages.shared.context import THEME_COOKIE, THEMES
 from console.pages.shared.page import console_page
-from console.pages.users.first_password import CHANGE_PASSWORD
-from console.pages.users.forms import OwnPasswordForm
 
 RETRY_SECONDS = 5
 
@@ -31,6 +33,11 @@ class SignInView(LoginView):
     take all of the machine. Of each address one waits, so whoever guesses waits behind their own guesses."""
 
     redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """The password is right. What else is asked for are the stages of allauth: LOGIN_STAGES of the adapter."""
+        login = Login(form.get_user(), redirect_url=self.get_success_url())
+        return perform_password_login(self.request, {"username": form.cleaned_data["username"]}, login)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -49,6 +56,12 @@ class SignInView(LoginView):
 sign_in = SignInView.as_view()
 
 
+@require_safe
+def inactive(request: HttpRequest) -> HttpResponse:
+    """Shown to a deactivated user whose second step, or whose identity provider, was right."""
+    return render(request, "console/account/inactive.html", status=403)
+
+
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("theme", "")
@@ -65,13 +78,13 @@ class PasswordView(PasswordChangeView):
     """Change the password of the signed-in user. Their other sessions end."""
 
     form_class = OwnPasswordForm
-    template_name = "console/users/password.html"
+    template_name = "console/account/password.html"
     success_url = reverse_lazy("overview")
     extra_context = {"title": "Change password"}
 
     def get_template_names(self) -> list[str]:
         """Show the form alone until the first password is changed."""
-        return ["console/users/password_first.html" if CHANGE_PASSWORD in self.request.session else self.template_name]
+        return ["console/account/password_first.html" if CHANGE_PASSWORD in self.request.session else self.template_name]
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         with transaction.atomic():

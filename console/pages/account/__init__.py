@@ -1,0 +1,1 @@
+"""Signing in, and what users choose for themselves."""
