@@ -2,12 +2,15 @@
 Swarm a module, since also an idle one is work for the machine."""
 
 import itertools
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 
 import docker
 import pytest
 
+from tests.harness.console import PREPARED_FOLDER
 from tests.harness.engine import EngineMissing, PrivateEngine, remove_everything, require_engine_programs, run_engine
 from tests.harness.images import create_base_image
 from tests.harness.podman import (
@@ -55,6 +58,12 @@ LONGEST = (
     "test_graceful_stop",
     "test_swarm_pages",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # its processes inherit the variable
+        folder = os.environ[PREPARED_FOLDER] = tempfile.mkdtemp(prefix="windlass-prepared-")
+        config.add_cleanup(lambda: shutil.rmtree(folder))
 
 
 @pytest.hookimpl(wrapper=True)

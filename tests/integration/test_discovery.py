@@ -13,7 +13,7 @@ from clusters.tests.factories import ClusterFactory
 from tests.harness.certificates import make_authority, make_endpoint
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, HEALTHY, make_image
-from tests.harness.projects import Project, create_container, read_ids
+from tests.harness.projects import DEFAULT_BRIDGE, Project, create_container, read_ids
 from tests.harness.tls_engine import find_free_port, run_tls_engine
 
 
@@ -41,7 +41,7 @@ def test_everything_on_the_engine_is_found(cluster, api, image):
         ExposedPorts={"80/tcp": {}},
         HostConfig={"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}},
     )
-    create_container(api, "redis", app)
+    create_container(api, "redis", app, HostConfig=DEFAULT_BRIDGE)
     create_container(api, "redis-2", app, labels={"windlass.application": "redis", "windlass.service": "redis"})
     eventually(lambda: api.inspect_container("shop-web-1")["State"]["Health"]["Status"] == "healthy")
 

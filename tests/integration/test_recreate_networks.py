@@ -9,7 +9,7 @@ import pytest
 from tests.harness.driving import redeploy
 from tests.harness.engine import PrivateEngine
 from tests.harness.images import CRASH
-from tests.harness.projects import Project, create_container, list_names, run_in
+from tests.harness.projects import DEFAULT_BRIDGE, Project, create_container, list_names, run_in
 
 ImageMaker = Callable[..., str]
 MAC = "02:42:0a:00:00:99"
@@ -60,7 +60,7 @@ def test_aliases_do_not_gather_the_short_ids_of_earlier_containers(
 
 def test_container_on_the_default_bridge_is_redeployed(engine: PrivateEngine, api: docker.APIClient, image: ImageMaker) -> None:
     app = image()
-    lone = create_container(api, "lone", app)
+    lone = create_container(api, "lone", app, HostConfig=DEFAULT_BRIDGE)
     before = api.inspect_container(lone)["Id"]
     image(app)
     assert redeploy(engine, "lone", source="container").state == "succeeded"
@@ -151,7 +151,7 @@ def test_configured_mac_address_is_kept_and_a_generated_one_is_not(
 
 def test_links_are_recreated(engine: PrivateEngine, api: docker.APIClient, image: ImageMaker) -> None:
     app = image()
-    create_container(api, "store", app)
+    create_container(api, "store", app, HostConfig=DEFAULT_BRIDGE)
     lone = create_container(api, "lone", app, HostConfig={"Links": ["store:db"]})
     before = sorted(api.inspect_container(lone)["HostConfig"]["Links"])
     image(app)

@@ -16,7 +16,7 @@ from clusters.engine.errors import PlanRefused
 from tests.harness.driving import act, redeploy, scale
 from tests.harness.engine import PrivateEngine
 from tests.harness.images import CRASH
-from tests.harness.projects import Project, create_container, list_names, list_running, read_ids, run_in
+from tests.harness.projects import DEFAULT_BRIDGE, Project, create_container, list_names, list_running, read_ids, run_in
 
 ImageMaker = Callable[..., str]
 JOINED = {"com.docker.compose.depends_on": "vpn:service_started:true"}
@@ -74,7 +74,7 @@ def test_a_joined_or_linked_container_that_does_not_run_is_found_before_the_stop
     engine: PrivateEngine, api: docker.APIClient, image: ImageMaker
 ) -> None:
     app = image()
-    create_container(api, "db", app)
+    create_container(api, "db", app, HostConfig=DEFAULT_BRIDGE)
     create_container(api, "linked", app, HostConfig={"Links": ["db:database"], "Binds": ["data:/data"]})
     create_container(api, "joined", app, HostConfig={"NetworkMode": "container:db"})
     api.stop("db", timeout=1)
@@ -89,14 +89,14 @@ def test_a_link_to_a_container_that_others_replaced_is_to_the_one_that_has_its_n
     engine: PrivateEngine, api: docker.APIClient, image: ImageMaker
 ) -> None:
     app = image()
-    create_container(api, "db", app)
+    create_container(api, "db", app, HostConfig=DEFAULT_BRIDGE)
     create_container(api, "app", app, HostConfig={"Links": ["db:database"]})
     create_container(api, "writer", app, HostConfig={"Links": ["db:database"], "Binds": ["data:/data"]})
     api.remove_container("db", force=True)
     for name in ("app", "writer"):
         with pytest.raises(PlanRefused, match=f"{name} is linked to the container db, which no longer exists"):
             redeploy(engine, name, source="container")
-    create_container(api, "db", app)
+    create_container(api, "db", app, HostConfig=DEFAULT_BRIDGE)
     with EngineClient(engine.endpoint) as client:
         seen = driver_for("container").observe(client, Target("app", "container", state_only=True))
         with pytest.raises(PlanRefused, match="app is linked to the container db, which no longer exists: .* Redeploy app"):

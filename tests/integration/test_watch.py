@@ -14,7 +14,7 @@ from clusters.watch import run_watcher
 from tests.harness.engine import run_engine, start_engine, stop_engine
 from tests.harness.eventually import eventually
 from tests.harness.images import BASE, SERVE, create_base_image
-from tests.harness.projects import create_container, read_ids
+from tests.harness.projects import DEFAULT_BRIDGE, create_container, read_ids
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,7 +85,7 @@ def test_rows_follow_a_containers_events(cluster, api, watcher):
 
 
 def test_a_new_network_address_shows(cluster, api, watcher):
-    create_container(api, "redis", BASE, Cmd=SERVE)
+    create_container(api, "redis", BASE, Cmd=SERVE, HostConfig=DEFAULT_BRIDGE)
     network = api.create_network("backend")["Id"]
     watcher()
     eventually(lambda: state_of("redis") == "running")
