@@ -100,6 +100,7 @@ def call_link(trigger: dict[str, Any], **parameters: Any) -> tuple[int, dict[str
     return open_url(trigger["link"] + more)
 
 
+FIRST_START = True
 # The folder in which all processes of a test run find a prepared data folder. The first that needs it prepares it.
 PREPARED_FOLDER = "TESTS_PREPARED_FOLDER"
 PREPARE = """
@@ -128,7 +129,7 @@ def copy_prepared_folder(data_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def run_console(data_dir: Path, engine_url: str, *, first_start: bool = False, **environment: str) -> Iterator[RunningConsole]:
+def run_console(data_dir: Path, engine_url: str, first_start: bool = False, /, **environment: str) -> Iterator[RunningConsole]:
     """Start a console and yield it when it serves the login page. Stop all of it at the end. With `first_start`, it has to
     prepare its data folder itself."""
     if PREPARED_FOLDER in os.environ and not first_start and not data_dir.exists():

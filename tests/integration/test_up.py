@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from console.process.sample import start_sample_if_empty
-from tests.harness.console import BASE_DIR, RunningConsole, is_served, open_url, run_console
+from tests.harness.console import BASE_DIR, FIRST_START, RunningConsole, is_served, open_url, run_console
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
 from tests.harness.proc import find_free_port
@@ -30,7 +30,7 @@ PARTS = ("web", "worker", "watch")
 
 @pytest.fixture
 def console(tmp_path: Path, engine: PrivateEngine) -> Iterator[RunningConsole]:
-    with run_console(tmp_path / "data", engine.endpoint_url, first_start=True) as running:
+    with run_console(tmp_path / "data", engine.endpoint_url, FIRST_START) as running:
         yield running
 
 
@@ -141,7 +141,7 @@ def test_the_parts_do_not_keep_the_admin_password(quiet_console: RunningConsole)
 
 def test_a_generated_password_is_printed_at_the_first_start_alone(tmp_path: Path, engine: PrivateEngine) -> None:
     data_dir = tmp_path / "data"
-    with run_console(data_dir, engine.endpoint_url, first_start=True, WINDLASS_ADMIN_PASSWORD="") as first:
+    with run_console(data_dir, engine.endpoint_url, FIRST_START, WINDLASS_ADMIN_PASSWORD="") as first:
         password = re.search(r"^ +password +(\S+)$", first.log_file.read_text(), re.MULTILINE)
         assert_stops(first, signal.SIGINT)
     assert password
@@ -166,7 +166,7 @@ def test_an_empty_engine_gets_the_sample_application(tmp_path: Path, engine: Pri
         return sorted(name for container in api.containers() for name in container["Names"])
 
     expected = ["/hello-web-1", "/hello-web-2", "/hello-worker-1"]
-    with run_console(tmp_path / "data", engine.endpoint_url, first_start=True, WINDLASS_SAMPLE="1"):
+    with run_console(tmp_path / "data", engine.endpoint_url, FIRST_START, WINDLASS_SAMPLE="1"):
         eventually(lambda: names() == expected, within=30, what="the sample application runs")
         healthy = {"label": "com.docker.compose.service=web", "health": "healthy"}
         eventually(lambda: len(api.containers(filters=healthy)) == 2, within=30, what="both web containers are healthy")
