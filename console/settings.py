@@ -130,6 +130,7 @@ MIDDLEWARE = [
     "console.telemetry.request_log.RequestLogMiddleware",
     "console.hosts.ChosenHosts",
     "clusters.access.refusals.RecordRefusals",
+    "console.pages.shared.page_middleware.PageCaching",
     "console.pages.shared.page_middleware.PagePolicy",
     "console.pages.shared.page_middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",

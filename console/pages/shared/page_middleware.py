@@ -31,6 +31,19 @@ class PagePolicy(PagesOnly, CSPMiddleware):
     pass
 
 
+class PageCaching:
+    """Nothing that a user or a program gets is kept on its way or in a browser, unless the view says so: also answers of the
+    API and of the admin can hold secrets. Files of the pages' own are served before this."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
 class PageSessions(PagesOnly, SessionMiddleware):
     pass
 
