@@ -20,8 +20,8 @@ NOT_ONE_WORD = "Send the API token as one word: `Authorization: Bearer wl_…`."
 
 class TokenExpired(AuthenticationFailed):
     def __init__(self, token: ApiToken) -> None:
-        sentence = f"The API token {token.name} expired at {token.expiry:%Y-%m-%d %H:%M} UTC. Replace it on the page API tokens."
-        )
+        expired = f"{token.expiry:%Y-%m-%d %H:%M} UTC"
+        sentence = f"The API token {token.name} expired at {expired}. Replace it on the page API tokens."
         super().__init__({"detail": sentence, "code": "token_expired"})
         self.token = token
 

@@ -52,8 +52,8 @@ class Fleet:
         self.node = NodeFactory(cluster=self.cluster, hostname="quay", role="manager", leader=True)
         self.add_application()
         self.add_user()
-        for user in User.objects.filter(auth_token=None):
-            Token.objects.create(user=user)
+        for reader in User.objects.filter(is_superuser=True):
+            Token.objects.get_or_create(user=reader)
 
     def add_user(self) -> None:
         """Add a user with a role on the cluster and an audit entry."""
@@ -61,6 +61,7 @@ class Fleet:
         group = Group.objects.create(name=f"shift of {self.user}")
         self.user.groups.add(group)
         ClusterGrant.objects.create(cluster=self.cluster, group=group, role=Role.OPERATOR)
+        Token.objects.create(user=self.user)
         limited, _ = create_token(self.user, "pipeline", Role.OPERATOR, [self.cluster], 90)
         ApiToken.objects.filter(pk=limited.pk).update(last_used_at=timezone.now(), last_used_from="203.0.113.9")
         self.entry = record(self.user, "trigger.reveal", self.trigger, address="203.0.113.9", application="shop")

@@ -112,8 +112,8 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "audit": 5,
     "password": 6,
     "tokens": 6,
-    "token_create": 7,
-    "token_replace": 8,
+    "token_create": 6,
+    "token_replace": 7,
     "token_end": 5,
 }
 
