@@ -13,7 +13,7 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 from django.db.models import Q
-from django.db.models.signals import pre_save
+from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 from django.utils import timezone
 from knox.crypto import hash_token
@@ -33,6 +33,7 @@ TOKENS = re.compile(r"[A-Za-z0-9_]{1,128}")
 MOST = 50  # of a user
 DAYS = 90
 OLD = "old kind"
+CONSOLE = "the console"  # as an actor
 
 PASSWORD_CHANGED = "the password was changed"  # noqa: S105 - a reason
 DEACTIVATED = "the user was deactivated"
@@ -48,13 +49,20 @@ def may_be_endless(user: User) -> bool:
 
 
 def create_token(
-    user: User, name: str, role: Role, clusters: Iterable[Cluster] | None, days: int | None, instead_of: ApiToken | None = None
+    user: User,
+    name: str,
+    role: Role,
+    clusters: Iterable[Cluster] | None,
+    days: int | None,
+    instead_of: ApiToken | Token | None = None,
 ) -> tuple[ApiToken, str]:
     """Make a token and return it with its text, which cannot be read again. `clusters`: None for all that the user has. `days`:
-    None for no end. The token `instead_of` is deleted. Raises TokenRefused. Call it in a transaction."""
-    User.objects.select_for_update().get(pk=user.pk)  # two at the same time count one after the other
-    if instead_of:
-        instead_of.delete()
+    None for no end. The token `instead_of` is deleted. Raises TokenRefused. Call it in a transaction, which it undoes then."""
+    stored = User.objects.select_for_update().get(pk=user.pk)  # two at the same time count one after the other
+    if (stored.password, stored.is_active) != (user.password, True):  # it must not outlive what has just ended all others
+        raise TokenRefused("Your password was changed meanwhile, or you were deactivated. Sign in again.")
+    if instead_of and not type(instead_of)._base_manager.filter(pk=instead_of.pk).delete()[0]:
+        raise TokenRefused("The token that this one replaces has ended meanwhile.")
     mine = ApiToken.objects.filter(user=user)
     if mine.count() >= MOST:
         raise TokenRefused(f"A user can have {MOST} tokens. End one first.")
@@ -133,15 +141,23 @@ def end_all_tokens(user: User, because: str, *, by: Any = None, actor: str = "",
 def end_tokens_with_the_password(instance: User, raw: bool = False, update_fields: Any = None, **_: Any) -> None:
     """End a user's tokens with the password and with a deactivation, wherever they happen: pages, admin, `manage.py
     changepassword`. Who did it is said by the entry of that act."""
-    if raw or instance.pk is None:
-        return
     because = ""
-    if not instance.is_active and (update_fields is None or "is_active" in update_fields):
+    if raw or instance.pk is None:
+        pass
+    elif not instance.is_active and (update_fields is None or "is_active" in update_fields):
         because = DEACTIVATED
     elif (update_fields is None or "password" in update_fields) and not getattr(instance, "keeps_tokens", False):
         because = PASSWORD_CHANGED if _gets_another_password(instance) else ""
     if because:
-        end_all_tokens(instance, because, actor="the console")
+        end_all_tokens(instance, because, actor=CONSOLE)
+    instance._tokens_end_because = because  # type: ignore[attr-defined]
+
+
+@receiver(post_save, sender=User)
+def end_tokens_that_were_made_meanwhile(instance: User, **_: Any) -> None:
+    """End those of requests that had the old password. Later ones are refused (`create_token`)."""
+    if because := getattr(instance, "_tokens_end_because", ""):
+        end_all_tokens(instance, because, actor=CONSOLE)
 
 
 def _gets_another_password(user: User) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
+from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
@@ -89,6 +90,37 @@ def test_names_differ_and_a_user_has_fifty_at_most(eve):
     first = ApiToken.objects.get(user=eve, name="0")
     assert make(eve, "0", instead_of=first)[0].pk != first.pk
     assert ApiToken.objects.filter(user=eve).count() == MOST
+
+
+def test_two_replacements_of_one_token_at_the_same_time_make_one(eve):
+    for former in (make(eve)[0], Token.objects.create(user=eve)):
+        make(eve, "another", instead_of=former)
+        with pytest.raises(TokenRefused, match="has ended meanwhile"):
+            make(eve, "one more", instead_of=former)
+        ApiToken.objects.all().delete()
+
+
+@pytest.mark.parametrize("change", ["password", "is_active"])
+def test_a_request_that_began_before_the_others_ended_makes_none(eve, change):
+    before = User.objects.get(pk=eve.pk)
+    eve.set_password("another one")
+    eve.is_active = change != "is_active"
+    eve.save()
+    with pytest.raises(TokenRefused, match="Sign in again"):
+        make(before)
+
+
+def test_one_that_was_made_while_the_password_was_stored_ends_too(eve):
+    def make_meanwhile(sender, instance, **kwargs):
+        make(User.objects.get(pk=instance.pk))
+
+    pre_save.connect(make_meanwhile, sender=User)
+    try:
+        eve.set_password("another one")
+        eve.save()
+    finally:
+        pre_save.disconnect(make_meanwhile, sender=User)
+    assert not has_tokens(eve)
 
 
 def test_the_log_names_its_limits(eve):

@@ -26,9 +26,7 @@ class TokenForm(forms.Form):
         help_text="What uses it, such as a pipeline.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
     )
-    role = forms.ChoiceField(
-        label="Role at most", choices=Role.choices, help_text="The token never does more than you can at that time."
-    )
+    role = forms.ChoiceField(label="Role at most", choices=Role.choices, help_text="It never does more than you can yourself.")
     clusters = forms.ModelMultipleChoiceField(Cluster.objects.none(), required=False, widget=Boxes)
     expires = forms.ChoiceField(label="Expires", choices=SPANS, initial=DAYS)
 
@@ -43,7 +41,7 @@ class TokenForm(forms.Form):
         fields["clusters"].help_text = (
             "The one that it replaces is for chosen clusters, so choose at least one."
             if self.must_choose
-            else "None chosen: all that you have, later ones too. Chosen: nothing that is for all clusters, such as registries."
+            else "None chosen: all that you have, later ones too. With chosen ones it sees nothing else, registries included."
         )
         if may_be_endless(user):
             fields["expires"].choices = [*SPANS, (NEVER, "never")]

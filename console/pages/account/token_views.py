@@ -79,12 +79,9 @@ def _store_token(request: HttpRequest, user: User, form: TokenForm, replaced: Ap
     chosen = form.cleaned_data
     former = {"replaced": name_token(replaced)} if replaced else {}
     with transaction.atomic():
-        of_new_kind = replaced if isinstance(replaced, ApiToken) else None
         token, text = create_token(
-            user, chosen["name"], chosen["role"], chosen["clusters"], chosen["expires"], instead_of=of_new_kind
+            user, chosen["name"], chosen["role"], chosen["clusters"], chosen["expires"], instead_of=replaced
         )
-        if isinstance(replaced, Token):
-            replaced.delete()
         record_act(request, "token.replace" if replaced else "token.create", token, **describe_token(token), **former)
     return token, text
 

@@ -259,7 +259,7 @@ class TestTokens:
         admin_client.post(path, {"password1": "new horse 1", "password2": "new horse 1", "usable_password": "true"})
         assert not User.objects.get(pk=bob.pk).check_password(PASSWORD)
         assert not has_tokens(bob)
-        create_token(bob, "another", Role.VIEWER, None, 1)
+        create_token(User.objects.get(pk=bob.pk), "another", Role.VIEWER, None, 1)
         admin_client.post(path, {"usable_password": "false", "unset-password": ""})
         assert not User.objects.get(pk=bob.pk).has_usable_password()
         assert not has_tokens(bob)
