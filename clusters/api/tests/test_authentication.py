@@ -1,5 +1,6 @@
 """Tokens in requests to the API."""
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -9,9 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
 
 from clusters.access.counted_acts import counted_acts
 from clusters.access.tokens import create_token
+from clusters.api.authentication import TokenAuthentication
 from clusters.models import ApiToken, AuditEntry
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory
@@ -58,6 +62,22 @@ def test_another_text_is_answered_with_a_code_and_a_sentence(eve, header):
     assert (answer.status_code, answer.json()["code"]) == (401, "token_unknown")
     assert answer["WWW-Authenticate"] == "Bearer"
     assert "wl_a" not in answer.content.decode()
+
+
+def test_no_mutation_of_a_token_is_accepted_and_none_fails_otherwise(eve, rf):
+    key, chance = Token.objects.create(user=eve).key, random.Random(4)
+    texts = [make(eve)[1], key]
+    for number in range(1_500):
+        text = list(texts[number % 2])
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(text))
+            text[place : place + chance.randint(0, 2)] = chance.choices("0aF_ é\xff\x00%'\x7f", k=chance.randint(0, 2))
+        mutated = "".join(text)
+        if mutated.split() in ([texts[0]], [texts[1]]):
+            continue
+        request = Request(rf.get(PATH, headers={"Authorization": f"Token {mutated}"}))
+        with pytest.raises(AuthenticationFailed):
+            TokenAuthentication().authenticate(request)
 
 
 def test_a_bearer_of_a_proxy_does_not_shut_out_a_session(eve, client):
