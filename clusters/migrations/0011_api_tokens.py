@@ -5,10 +5,18 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+def forget_old_tokens_in_the_log(apps, schema_editor):
+    """The admin's own log named a token by its text."""
+    entries = apps.get_model("admin", "LogEntry").objects.using(schema_editor.connection.alias)
+    entries.filter(content_type__app_label="authtoken").update(object_repr="API token")
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
+        ('admin', '0001_initial'),
         ('clusters', '0010_engine_name'),
+        ('contenttypes', '0002_remove_content_type_name'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -23,11 +31,11 @@ class Migration(migrations.Migration):
                 ('digest', models.CharField(help_text='SHA-512 of the token, as hex digits.', max_length=128, unique=True)),
                 ('name', models.CharField(max_length=64)),
                 ('role', models.CharField(choices=[('viewer', 'Viewer'), ('operator', 'Operator'), ('deployer', 'Deployer'), ('administrator', 'Administrator')], help_text='Its role at most.', max_length=16)),
-                ('all_clusters', models.BooleanField(help_text="It is for all of the user's clusters, not for `clusters`. No chosen cluster may be left, so both are needed.")),
+                ('all_clusters', models.BooleanField(help_text="It is for all of the user's clusters. Else for `clusters`, and for none when they are deleted.")),
                 ('last_used_at', models.DateTimeField(help_text='The beginning of that minute.', null=True)),
                 ('last_used_from', models.GenericIPAddressField(null=True)),
-                ('clusters', models.ManyToManyField(blank=True, related_name='+', to='clusters.cluster')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_tokens', to=settings.AUTH_USER_MODEL)),
+                ('clusters', models.ManyToManyField(blank=True, db_constraint=False, related_name='+', to='clusters.cluster')),
+                ('user', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='api_tokens', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'ordering': ['name'],
@@ -35,4 +43,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('user', 'name'), name='token_by_name')],
             },
         ),
+        migrations.RunPython(forget_old_tokens_in_the_log, migrations.RunPython.noop),
     ]

@@ -15,13 +15,14 @@ class ApiToken(AbstractAuthToken):
 
     id = models.BigAutoField(primary_key=True)
     digest = models.CharField(max_length=128, unique=True, help_text="SHA-512 of the token, as hex digits.")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    # Without constraints: the version before deletes users and clusters without knowing of tokens. Nothing finds what it leaves.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens", db_constraint=False)
     name = models.CharField(max_length=64)
     role = models.CharField(max_length=16, choices=Role.choices, help_text="Its role at most.")
     all_clusters = models.BooleanField(
-        help_text="It is for all of the user's clusters, not for `clusters`. No chosen cluster may be left, so both are needed."
+        help_text="It is for all of the user's clusters. Else for `clusters`, and for none when they are deleted."
     )
-    clusters = models.ManyToManyField(Cluster, related_name="+", blank=True)
+    clusters = models.ManyToManyField(Cluster, related_name="+", blank=True, db_constraint=False)
     last_used_at = models.DateTimeField(null=True, help_text="The beginning of that minute.")
     last_used_from = models.GenericIPAddressField(null=True)
 
