@@ -6,17 +6,13 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
-from rest_framework.authtoken.admin import TokenAdmin
-from rest_framework.authtoken.models import TokenProxy
 
 from clusters.access import may_allow_credentials, may_choose_engines, scope, view_permission
 from clusters.access.admin_access import AuditedAdmin, ClusterFilter, ReadOnlyAdmin, ScopedAdmin
 from clusters.access.administrators import LockedOut, keep_administrators, may_manage
-from clusters.access.audit import record_act
 from clusters.badges import render_badge
 from clusters.forms import ClusterForm
 from clusters.models import Application, AuditEntry, Cluster, ClusterGrant, Container, Node, Registry, Service, Task
@@ -280,28 +276,17 @@ class AuditedUserAdmin(LockOutGuard, AuditedAdmin, UserAdmin):
         fields = super().get_readonly_fields(request, obj)
         return fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
 
-
-admin.site.unregister(TokenProxy)
-
-
-@admin.register(TokenProxy)
-class AuditedTokenAdmin(TokenAdmin):
-    """API tokens. The audit log names whose token it is: a token's own name is the token."""
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        record_act(request, "token.add", obj.user)
-        return super().log_addition(request, obj, message)
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        record_act(request, "token.change", obj.user)
-        return super().log_change(request, obj, message)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        with transaction.atomic():
-            record_act(request, "token.delete", obj.user)
-            super().delete_model(request, obj)
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the users alone: among what is deleted with them are tokens and second factors, and their names tell secrets."""
+        _, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return [str(user) for user in objs], counts, lacking, protected
 
 
 @admin.register(Group)
 class AuditedGroupAdmin(LockOutGuard, AuditedAdmin, GroupAdmin):
     audited = "group"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Let only superusers give a group single permissions: an administrator would give them to themselves."""
+        fields = super().get_readonly_fields(request, obj)
+        return fields if request.user.is_superuser else (*fields, "permissions")

@@ -14,6 +14,8 @@ class ClustersConfig(AppConfig):
     name = "clusters"
 
     def ready(self) -> None:
+        from clusters.access import tokens as tokens  # ends them with the password
+
         pass_on(settings.PASSED_VARIABLES)
         needs.lifelines = tuple(find_own_lifelines())
         post_migrate.connect(sync_roles_at_the_end, dispatch_uid="clusters.sync_roles")

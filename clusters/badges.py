@@ -91,6 +91,8 @@ BADGES: dict[str, tuple[str, str, str]] = {
     # users
     "active": ("ok", "filled", "Active"),
     "inactive": ("idle", "hollow", "Deactivated"),
+    # API tokens
+    "expired": ("warn", "cross", "Expired"),
 }
 
 

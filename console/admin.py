@@ -1,9 +1,11 @@
-"""Takes allauth's tables out of the admin. They hold the secrets of second factors, and pages of their own show the rest."""
+"""Takes the tables of allauth and of API tokens out of the admin. They hold secrets, and pages of their own show the rest."""
 
 from allauth.account import admin as account_admin
 from allauth.mfa import admin as factor_admin
 from allauth.socialaccount import admin as provider_admin
 from django.contrib import admin
+from rest_framework.authtoken import admin as token_admin  # noqa: F401 - registers it
+from rest_framework.authtoken.models import TokenProxy
 
 admin.site.unregister(
     [
@@ -12,5 +14,6 @@ admin.site.unregister(
         provider_admin.SocialApp,
         provider_admin.SocialToken,
         provider_admin.SocialAccount,
+        TokenProxy,
     ]
 )

@@ -25,9 +25,9 @@ PORT = env.read_integer("WINDLASS_PORT", 8000, 1, 65535)
 PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=True)
 # A path of the public address, under which everything is. A proxy may remove it or leave it (console/server/environ.py).
 OWN_PATHS = (
-    *("activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries", "grants"),
-    *("healthz", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries", "search"),
-    *("services", "static", "theme", "triggers", "users"),
+    *("account", "activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries"),
+    *("grants", "healthz", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries"),
+    *("search", "services", "static", "theme", "triggers", "users"),
 )
 PREFIX = env.find_prefix("WINDLASS_PUBLIC_URL", PUBLIC_URL, OWN_PATHS)
 FORCE_SCRIPT_NAME = PREFIX or None
@@ -112,7 +112,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
-    "rest_framework.authtoken",
+    "rest_framework.authtoken",  # tokens of the old kind, which are made no more
+    "knox",
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
@@ -255,9 +256,13 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+KNOX_TOKEN_MODEL = "clusters.ApiToken"  # noqa: S105 - a model
+REST_KNOX = {"TOKEN_PREFIX": "wl_", "AUTH_HEADER_PREFIX": "Bearer"}
+MIGRATION_MODULES = {"knox": None}  # its migrations would make a table that nothing uses
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "clusters.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -271,6 +276,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Redeploy and scale containers. Read clusters, applications, triggers, calls and deliveries.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",

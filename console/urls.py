@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from console.pages.account import sign_in_views
+from console.pages.account import sign_in_views, token_views
 from console.pages.applications import service_views
 from console.pages.applications import views as application_views
 from console.pages.calls import lifecycle_views
@@ -109,10 +109,15 @@ urlpatterns = [
     path("users/<int:user_id>/role/", user_views.user_role, name="user_role"),
     path("users/<int:user_id>/switch/", user_views.user_switch, name="user_switch"),
     path("users/<int:user_id>/password/", user_views.user_password, name="user_password"),
+    path("users/<int:user_id>/tokens/<str:key>/end/", user_views.user_token_end, name="user_token_end"),
     path("users/<int:user_id>/grants/", user_views.grant_create, name="grant_create"),
     path("grants/<int:grant_id>/delete/", user_views.grant_delete, name="grant_delete"),
     path("audit/", audit_views.audit, name="audit"),
     path("audit/export/", audit_views.audit_export, name="audit_export"),
+    path("account/tokens/", token_views.tokens, name="tokens"),
+    path("account/tokens/new/", token_views.token_create, name="token_create"),
+    path("account/tokens/<str:key>/replace/", token_views.token_replace, name="token_replace"),
+    path("account/tokens/<str:key>/end/", token_views.token_end, name="token_end"),
     path("theme/", sign_in_views.theme, name="theme"),
     path("login/", sign_in_views.sign_in, name="login"),
     path("password/", sign_in_views.password, name="password"),

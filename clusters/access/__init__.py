@@ -5,6 +5,9 @@ permissions), or on single clusters through a ClusterGrant to the user or to one
 `user.has_perm("triggers.add_triggercall", application)`. Narrow lists with `scope`. A row that a user may not see does not
 exist for that user (`get_visible_row`); an action on a visible row that the user may not take is refused
 (`require_permission`).
+
+A request by an API token may do less than its user. Its limit (`clusters.access.limits`) is applied where permissions are read,
+here, so it holds for all of these.
 """
 
 from collections import defaultdict
@@ -17,6 +20,7 @@ from django.db.models import Model, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.shortcuts import get_object_or_404
 
+from clusters.access.limits import find_limit
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import FOR_ALL_CLUSTERS, FOR_ONE_CLUSTER, Role
 from clusters.selectors import without_keys
@@ -47,12 +51,16 @@ class AllClustersBackend(ModelBackend):
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         if not user_obj.is_active or user_obj.is_anonymous or user_obj.is_superuser or obj is not None:
             return super().get_all_permissions(user_obj, obj)
-        known: set[str] | None = getattr(user_obj, "_permissions_for_all_clusters", None)
-        if known is None:
-            permissions = Permission.objects.order_by().values_list("content_type__app_label", "codename")
-            found = permissions.filter(user=user_obj).union(permissions.filter(group__user=user_obj))
-            known = user_obj._permissions_for_all_clusters = {f"{app}.{codename}" for app, codename in found}
-        return known
+        found, limit = permissions_for_all_clusters(user_obj), find_limit(user_obj)
+        return found & limit.for_all_clusters if limit else found
+
+    def get_user_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        found: set[str] = super().get_user_permissions(user_obj, obj)
+        return found & self.get_all_permissions(user_obj, obj) if find_limit(user_obj) else found
+
+    def get_group_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        found: set[str] = super().get_group_permissions(user_obj, obj)
+        return found & self.get_all_permissions(user_obj, obj) if find_limit(user_obj) else found
 
 
 class ClusterGrantBackend(BaseBackend):
@@ -64,14 +72,36 @@ class ClusterGrantBackend(BaseBackend):
         return user_obj.has_perm(perm) or perm in permissions_by_cluster(user_obj).get(find_cluster_id(obj), ())
 
 
+def permissions_for_all_clusters(user: Any) -> set[str]:
+    """Return the user's own permissions for all clusters, whatever the limit of the request's token. They are queried once per
+    user object, thus once per request."""
+    known: set[str] | None = getattr(user, "_permissions_for_all_clusters", None)
+    if known is None:
+        limit = find_limit(user)
+        if limit and limit.is_of_superuser:
+            known = set(FOR_ALL_CLUSTERS[Role.ADMINISTRATOR])  # no token has more
+        else:
+            permissions = Permission.objects.order_by().values_list("content_type__app_label", "codename")
+            found = permissions.filter(user=user).union(permissions.filter(group__user=user))
+            known = {f"{app}.{codename}" for app, codename in found}
+        user._permissions_for_all_clusters = known
+    return known
+
+
 def permissions_by_cluster(user: Any) -> dict[int, set[str]]:
-    """Return the permissions that grants give, by cluster id. They are queried once per user object, thus once per request."""
+    """Return the permissions on single clusters, by cluster id: those of grants, and for a token that is for chosen clusters
+    all that the user has there. They are queried once per user object, thus once per request."""
     known: dict[int, set[str]] | None = getattr(user, "_cluster_permissions", None)
     if known is None:
         known, clusters = defaultdict(set), {}
         for grant in without_keys(ClusterGrant.objects.filter(Q(user=user) | Q(group__user=user))):
             known[grant.cluster_id] |= FOR_ONE_CLUSTER[grant.role]
             clusters[grant.cluster_id] = grant.cluster
+        if limit := find_limit(user):
+            if limit.clusters is not None:
+                everywhere, clusters = permissions_for_all_clusters(user), dict(limit.clusters)
+                known = {cluster_id: known[cluster_id] | everywhere for cluster_id in clusters}
+            known = {cluster_id: found & limit.for_one_cluster for cluster_id, found in known.items()}
         user._cluster_permissions, user._granted_clusters = known, clusters
     return known
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from clusters.access import PATHS, find_cluster_id
 from clusters.access.changes import list_changes, read_values
+from clusters.access.limits import find_limit
 from clusters.batches import delete_in_batches
 from clusters.callers import client_address
 from clusters.models import AuditEntry
@@ -56,6 +57,9 @@ ACTIONS = {
     "audit.export": "Exported audit log",
     "refuse": "Was refused",
     "token.refuse": "Refused API token",
+    "token.create": "Created API token",
+    "token.replace": "Replaced API token",
+    "token.end": "Ended API token",
     "token.add": "Added API token",
     "token.change": "Changed API token",
     "token.rotate": "Rotated API token",
@@ -107,10 +111,13 @@ def name_system_user() -> str:
 def record(
     user: Any, action: str, target: Model | None = None, /, *, actor: str = "", address: str | None = None, **details: Any
 ) -> AuditEntry:
-    """Record an act of `user`, or of nobody known: then `actor` is the name to record. Empty `changes` are left out."""
+    """Record an act of `user`, or of nobody known: then `actor` is the name to record. Empty `changes` are left out. If the
+    user has come by an API token, its name is recorded as well."""
     if not details.get("changes", True):
         del details["changes"]
     known = None if user is None or isinstance(user, AnonymousUser) else user
+    if limit := find_limit(known):
+        details["token"] = limit.token
     entry = AuditEntry.objects.create(
         user=known,
         actor=(known.get_username() if known else actor)[:150],

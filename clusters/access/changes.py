@@ -13,7 +13,7 @@ from django.db.models import Field, ForeignKey, ManyToManyField, Model
 from clusters.encryption import EncryptedTextField
 
 LONGEST = 300  # characters of a value in the log
-SECRET_FIELDS = {"auth.User.password", "authtoken.Token.key"}  # besides encrypted ones
+SECRET_FIELDS = {"auth.User.password", "authtoken.Token.key", "clusters.ApiToken.digest"}  # besides encrypted ones
 PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*):[^/@\s]*@")
 
 Values = dict[str, Any]

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from clusters.access.counted_acts import counted_acts
 from clusters.callers import client_address, find_loaded_user
+
+EXPIRED_TOKEN = "expired_token"  # noqa: S105 - an attribute of a request whose token was found to have expired
 
 
 class RecordRefusals:
@@ -33,7 +36,13 @@ def record_refused_act(request: HttpRequest) -> None:
 
 
 def record_refused_token(request: HttpRequest) -> None:
-    counted_acts.count(None, "token.refuse", address=client_address(request), request=describe_request(request))
+    """Count by address. A token that has expired is known, so it is counted by user and named."""
+    named: dict[str, Any] = {}
+    if expired := getattr(request, EXPIRED_TOKEN, None):
+        named = {"user": expired.user, "kind": f"token {expired.pk}", "expired": expired.name}
+    counted_acts.count(
+        named.pop("user", None), "token.refuse", address=client_address(request), request=describe_request(request), **named
+    )
 
 
 def describe_request(request: HttpRequest) -> str:

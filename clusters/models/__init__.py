@@ -4,12 +4,14 @@ People give the settings of clusters and registries. Everything else about an en
 """
 
 from clusters.models.access import AuditEntry, ClusterGrant
+from clusters.models.api_token import ApiToken
 from clusters.models.cluster import Cluster, make_cluster_uid
 from clusters.models.inventory import Application, Container, Node, Service, Task
 from clusters.models.lease import Lease
 from clusters.models.registry import Registry, hash_hook_token, make_hook_token
 
 __all__ = [
+    "ApiToken",
     "Application",
     "AuditEntry",
     "Cluster",

@@ -9,10 +9,10 @@ from django.contrib.auth import get_user
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from clusters.api.authentication import TokenAuthentication
 from console.server.environ import LINKS_PREFIX
 from console.sessions import SessionStore
 from triggers.hook.authentication import has_proof
@@ -42,6 +42,6 @@ def is_signed_in(request: HttpRequest) -> bool:
     if get_user(request).is_authenticated:
         return True
     try:
-        return TokenAuthentication().authenticate(Request(request)) is not None
+        return TokenAuthentication(notes_use=False).authenticate(Request(request)) is not None
     except AuthenticationFailed:
         return False

@@ -14,15 +14,17 @@ from django.utils.log import CallbackFilter
 from structlog.typing import EventDict, Processor
 
 # Text that is secret anywhere in a line: the token in a registry's inbound link, a trigger's secret, a password in an address,
-# a credential in a header.
+# a credential in a header, an API token.
 SECRETS = re.compile(
     r"(/hook/registry/)[^/?\s\"']+"
     r"|([?&;\s\"'](?:secret|token|password)=)[^&\s\"'\\]+"
     r"|([a-z]://[^/\s:@]*:)[^/\s@]+(?=@)"
     r"|((?:Bearer|Basic|Token) )[A-Za-z0-9._~+/=-]{8,}"
+    r"|(wl_)[0-9a-f]{16,}"
 )
 
-MARKS = ("/hook/registry/", "secret=", "token=", "password=", "://", "Bearer ", "Basic ", "Token ")  # each secret has one
+# Each secret has one.
+MARKS = ("/hook/registry/", "secret=", "token=", "password=", "://", "Bearer ", "Basic ", "Token ", "wl_")
 CONTROLS = re.compile(r"[\x7f-\x9f\u2028\u2029]")  # control characters that JSON does not escape
 ODD = re.compile(r"[\s\"'=\\\x00-\x1f\x7f-\x9f]")
 

@@ -5,10 +5,12 @@ from datetime import timedelta
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from django.utils.functional import cached_property
+from rest_framework.authtoken.models import Token
 
 from clusters.access.audit import record
+from clusters.access.tokens import create_token
 from clusters.engine.fakes.fake_containers import make_id
-from clusters.models import Application, ClusterGrant, Container
+from clusters.models import ApiToken, Application, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import (
     ApplicationFactory,
@@ -50,6 +52,8 @@ class Fleet:
         self.node = NodeFactory(cluster=self.cluster, hostname="quay", role="manager", leader=True)
         self.add_application()
         self.add_user()
+        for reader in User.objects.filter(is_superuser=True):
+            Token.objects.get_or_create(user=reader)
 
     def add_user(self) -> None:
         """Add a user with a role on the cluster and an audit entry."""
@@ -57,6 +61,9 @@ class Fleet:
         group = Group.objects.create(name=f"shift of {self.user}")
         self.user.groups.add(group)
         ClusterGrant.objects.create(cluster=self.cluster, group=group, role=Role.OPERATOR)
+        Token.objects.create(user=self.user)
+        limited, _ = create_token(self.user, "pipeline", Role.OPERATOR, [self.cluster], 90)
+        ApiToken.objects.filter(pk=limited.pk).update(last_used_at=timezone.now(), last_used_from="203.0.113.9")
         self.entry = record(self.user, "trigger.reveal", self.trigger, address="203.0.113.9", application="shop")
 
     def add_application(self) -> None:
@@ -189,6 +196,11 @@ class Fleet:
             "user_create": "/users/new/",
             "user_switch": f"/users/{self.user.pk}/switch/",
             "user_password": f"/users/{self.user.pk}/password/",
+            "user_token_end": f"/users/{self.user.pk}/tokens/old/end/",
             "audit": "/audit/",
             "password": "/password/",
+            "tokens": "/account/tokens/",
+            "token_create": "/account/tokens/new/",
+            "token_replace": "/account/tokens/old/replace/",
+            "token_end": "/account/tokens/old/end/",
         }

@@ -7,7 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.test import Client
 from django.urls import reverse
+from rest_framework.authtoken.models import Token
 
+from clusters.access.tokens import create_token
+from clusters.roles import Role
+from clusters.tests.users import make_user
 from console.api import MOST_WAITING, SchemaView
 from tests.harness.eventually import eventually
 
@@ -17,6 +21,43 @@ GENERATOR = SchemaView.generator_class
 @pytest.fixture(autouse=True)
 def _nothing_rendered(monkeypatch):
     monkeypatch.setattr(SchemaView, "_rendered", {}, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _open_to_strangers(request, monkeypatch):
+    """Threads of a test do not share its transaction, so there the schema is for anyone."""
+    if "db" not in request.fixturenames:
+        monkeypatch.setattr(SchemaView, "authentication_classes", [])
+        monkeypatch.setattr(SchemaView, "permission_classes", [])
+
+
+@pytest.mark.parametrize("name", ["api", "api-schema"])
+def test_strangers_are_shown_neither_the_schema_nor_its_page(db, name):
+    for query in ({}, {"script": ""}, {"version": "1\n2"}):
+        answer = Client().get(reverse(name), query)
+        led = answer.status_code == 302 and answer["Location"].startswith("/login/?next=/api/")
+        assert (answer.status_code == 401) if name == "api-schema" else led
+        assert b"/api/v1/" not in answer.content
+    assert not SchemaView._rendered
+    assert Client().get(reverse("api-schema"), headers={"Authorization": "Bearer wl_unknown"}).status_code == 401
+
+
+def test_users_and_their_tokens_are(db):
+    user = make_user("eve")
+    signed_in = Client()
+    signed_in.force_login(user)
+    token = Client(headers={"Authorization": f"Bearer {create_token(user, 'docs', Role.VIEWER, [], 1)[1]}"})
+    old = Client(headers={"Authorization": f"Token {Token.objects.create(user=user).key}"})
+    for client in (signed_in, token, old):
+        for name in ("api", "api-schema"):
+            assert client.get(reverse(name)).status_code == 200
+
+
+def test_the_schema_says_how_a_token_is_brought(admin_client):
+    schema = admin_client.get(reverse("api-schema"), headers={"accept": "application/json"}).json()
+    scheme = schema["components"]["securitySchemes"]["apiToken"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert all({"apiToken": []} in operation["security"] for path in schema["paths"].values() for operation in path.values())
 
 
 def test_the_schema_is_generated_once_for_each_format(client, monkeypatch):

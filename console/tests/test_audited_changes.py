@@ -6,7 +6,6 @@ import json
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from clusters.access.counted_acts import counted_acts
@@ -172,34 +171,6 @@ class TestUsers:
         call_command("createsuperuser", "--no-input", "--username=root", "--email=", stdout=io.StringIO())
         entry = last("user.add")
         assert (entry.actor, entry.target, entry.details["superuser"]) == ("manage.py createsuperuser", "root", True)
-
-
-class TestTokens:
-    def lines(self):
-        found = AuditEntry.objects.filter(action__startswith="token.").order_by("pk")
-        assert not any(token.key in str(vars(entry)) for token in Token.objects.all() for entry in found)
-        return [(entry.action, entry.actor, entry.target) for entry in found]
-
-    def test_the_command_makes_and_rotates_one(self):
-        make_user("eve", Role.VIEWER)
-        for arguments in ([], [], ["--reset"]):
-            call_command("drf_create_token", "eve", *arguments, stdout=io.StringIO())
-        command = "manage.py drf_create_token"
-        assert self.lines() == [("token.add", command, "eve"), ("token.rotate", command, "eve")]
-
-    def test_the_admin_makes_moves_and_deletes_one(self, admin_client):
-        eve, bob = make_user("eve", Role.VIEWER), make_user("bob", Role.VIEWER)
-        path = "/admin/authtoken/tokenproxy/"
-        assert admin_client.post(f"{path}add/", {"user": eve.pk}).status_code == 302
-        key = Token.objects.get().key
-        assert admin_client.post(f"{path}{eve.pk}/change/", {"user": bob.pk}).status_code == 302
-        assert admin_client.post(f"{path}{bob.pk}/delete/", {"post": "yes"}).status_code == 302
-        assert self.lines() == [
-            ("token.add", "admin", "eve"),
-            ("token.change", "admin", "bob"),
-            ("token.delete", "admin", "bob"),
-        ]
-        assert key not in str(list(AuditEntry.objects.values()))
 
 
 class TestReading:

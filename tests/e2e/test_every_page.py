@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from clusters.tests.factories import ServiceFactory
 from tests.e2e.browsing import Visitor, open_browser
+from tests.e2e.chromium import DESKTOP, PHONE
 from tests.e2e.site import NOBODY, PAGE_NAMES, Site
 
 # A dialog has the same content as a page of its own, so these stand for all.
@@ -110,3 +111,16 @@ def test_the_boxes_of_create_trigger_are_reached_by_keyboard_in_their_order(visi
         passed.append(page.evaluate(FOCUSED))
     assert [name for name in passed if name in wanted] == wanted
     report(visitor.read_in_both_themes("#dialog") + visitor.find_what_sticks_out())
+
+
+def test_a_token_that_is_shown_once_is_accessible(visitor: Visitor, filled: Site) -> None:
+    page = visitor.visit("/account/tokens/")
+    page.get_by_role("link", name="New token").click()
+    dialog = page.get_by_role("dialog", name="New API token")
+    dialog.get_by_label("Name").fill("pipeline of the night shift")
+    dialog.get_by_label("Name").press("Enter")
+    expect(page.get_by_role("dialog", name="API token").get_by_text("wl_").first).to_be_visible()
+    report(visitor.read_in_both_themes("#dialog") + visitor.find_what_sticks_out())
+    page.set_viewport_size(PHONE)
+    report(visitor.find_what_sticks_out())
+    page.set_viewport_size(DESKTOP)

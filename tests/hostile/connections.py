@@ -92,12 +92,10 @@ def allow_files() -> int:
 
 @attack
 async def non_readers(target: Target, tally: Tally) -> None:
-    """Requests for long answers by clients that take nothing: a large file, a part of it, the API's schema, and pages in one
-    connection."""
+    """Requests for long answers by clients that take nothing: a large file, a part of it, and pages in one connection."""
     requests = (
         build_request("GET", target.bundle),
         build_request("GET", target.bundle, b"", "Range: bytes=0-"),
-        build_request("GET", "/api/schema/"),
         build_request("GET", "/login/") * 2,
     )
     clients = []

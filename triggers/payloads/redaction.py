@@ -28,7 +28,7 @@ URL = re.compile(r"""\b[a-z][a-z0-9+.-]{0,20}://[^\s"'<>\\]+""", re.IGNORECASE)
 QUERY = re.compile(r"""([?&][\w.-]{1,60})=[^\s&"'<>\\]+""")
 SCHEME = re.compile(r"\b(bearer|basic)\s{1,5}[\w.~+/=-]{6,}", re.IGNORECASE)
 KNOWN_TOKEN = re.compile(
-    r"\beyJ[\w-]{8,2000}\.[\w.-]+|\b(?:gh[pousr]_|github_pat_|glpat-|dckr_pat_|AKIA|xox[abprs]-|hvs\.)[\w-]{8,}"
+    r"\beyJ[\w-]{8,2000}\.[\w.-]+|\b(?:gh[pousr]_|github_pat_|glpat-|dckr_pat_|AKIA|xox[abprs]-|hvs\.|wl_)[\w-]{8,}"
 )
 ASSIGNMENT = re.compile(
     r"((?:secret|token|passw(?:or)?d|passphrase|pwd|signature|authorization|credential|callback|cookie|api[_-]?key"

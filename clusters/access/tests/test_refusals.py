@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.authtoken.models import Token
 
-from clusters.access.counted_acts import counted_acts
+from clusters.access.counted_acts import ENTRIES_A_SPAN, counted_acts
 from clusters.callers import find_loaded_user
 from clusters.models import AuditEntry
 from clusters.roles import Role
@@ -89,6 +89,15 @@ def test_the_token_of_a_deactivated_user_and_the_wrong_metrics_token_are_refused
     for path, header in (("/api/v1/clusters/", f"Token {token.key}"), ("/metrics", "Bearer wrong")):
         assert Client(headers={"Authorization": header}).get(path).status_code == 401
     assert [row[3] for row in refused("token.refuse")] == [2]
+
+
+def test_however_many_unknown_tokens_come_from_however_many_addresses_the_entries_are_few():
+    for number in range(3 * ENTRIES_A_SPAN):
+        client = Client(REMOTE_ADDR=f"203.0.113.{number}", headers={"Authorization": f"Bearer wl_{number:064x}"})
+        assert client.get("/api/v1/clusters/").status_code == 401
+    found = refused("token.refuse")
+    assert len(found) == ENTRIES_A_SPAN + 1
+    assert sum(row[3] for row in found) == 3 * ENTRIES_A_SPAN
 
 
 def test_a_request_without_a_token_is_no_refused_one():

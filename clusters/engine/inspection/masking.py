@@ -33,7 +33,7 @@ NAMED_VALUE = re.compile(r"(?<![\w.-])(?P<name>[\w.-]++)(?P<between>[\"']?\s{0,4
 VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"'&;,}\]]+")
 TOKENS = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*|\b(?:gh[pousr]_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|sk_live_\w{10,}"
-    r"|AKIA[0-9A-Z]{16}|eyJ[\w-]{10,}\.eyJ[\w.-]{10,}|(?:Bearer|Basic)\s+[\w+/=.~-]{8,})",
+    r"|wl_[0-9a-f]{16,}|AKIA[0-9A-Z]{16}|eyJ[\w-]{10,}\.eyJ[\w.-]{10,}|(?:Bearer|Basic)\s+[\w+/=.~-]{8,})",
     re.DOTALL,
 )
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

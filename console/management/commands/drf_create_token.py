@@ -1,17 +1,22 @@
-"""`manage.py drf_create_token`: the REST framework's, recorded in the audit log."""
+"""`manage.py drf_create_token`, which made tokens of the old kind."""
 
-from django.db import transaction
-from rest_framework.authtoken.management.commands import drf_create_token
-from rest_framework.authtoken.models import Token
+from typing import Any
 
-from clusters.access.audit import record_command
+from django.core.management.base import BaseCommand, CommandError
 
 
-class Command(drf_create_token.Command):
-    @transaction.atomic
-    def create_user_token(self, username: str, reset_token: bool) -> Token:
-        had_one = Token.objects.filter(user__username=username).exists()
-        token: Token = super().create_user_token(username, reset_token)
-        if reset_token or not had_one:
-            record_command("drf_create_token", "token.rotate" if had_one else "token.add", token.user)
-        return token
+class Command(BaseCommand):
+    help = "No longer there: use create_api_token."
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("anything", nargs="*")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Answer whatever the options are."""
+        super().run_from_argv(argv[:2])
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        raise CommandError(
+            "Tokens of this kind are no longer made: they have all rights of their user and no end. "
+            "Use `manage.py create_api_token USER NAME --role ROLE`. Existing ones still work."
+        )

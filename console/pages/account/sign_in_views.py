@@ -16,6 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from clusters.access.audit import record_act
+from clusters.access.tokens import PASSWORD_CHANGED, end_all_tokens
 from clusters.callers import client_address
 from clusters.waits import Line, NoPlace
 from console.pages.account.first_password import CHANGE_PASSWORD
@@ -87,11 +88,15 @@ class PasswordView(PasswordChangeView):
         return ["console/account/password_first.html" if CHANGE_PASSWORD in self.request.session else self.template_name]
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
+        keeps_tokens = form.cleaned_data.get("keep_tokens", False)
         with transaction.atomic():
+            if not keeps_tokens:
+                end_all_tokens(form.user, PASSWORD_CHANGED, by=form.user, address=client_address(self.request))
             response = super().form_valid(form)
             record_act(self.request, "user.change", form.user, changes={"password": "changed"})
         self.request.session.pop(CHANGE_PASSWORD, None)
-        messages.success(self.request, "Your password was changed. Your other sessions have ended.")
+        ended = "sessions have" if keeps_tokens else "sessions and your API tokens have"
+        messages.success(self.request, f"Your password was changed. Your other {ended} ended.")
         return response
 
 

@@ -104,12 +104,17 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "running_calls": 5,
     "call": 8,
     "users": 9,
-    "user": 9,
+    "user": 12,
     "user_create": 4,
     "user_switch": 5,
     "user_password": 5,
+    "user_token_end": 6,
     "audit": 5,
-    "password": 4,
+    "password": 6,
+    "tokens": 6,
+    "token_create": 6,
+    "token_replace": 7,
+    "token_end": 5,
 }
 
 

@@ -15,9 +15,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from clusters.access.administrators import ROLE_GROUPS, LockedOut, find_role, keep_administrators, may_manage, set_role
 from clusters.access.audit import record_act, record_change
 from clusters.access.changes import list_changes, read_stored_values
+from clusters.access.tokens import DEACTIVATED, PASSWORD_CHANGED, end_all_tokens
+from clusters.callers import client_address
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import Role
 from console.pages.shared.page import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
+from console.pages.shared.tokens import end_token, get_token, list_tokens, name_token
 from console.pages.users.forms import GrantForm, NewPasswordForm, RoleForm, UserForm
 
 
@@ -87,6 +90,8 @@ def user_switch(request: HttpRequest, user_id: int) -> HttpResponse:
     was_active, shown.is_active = shown.is_active, request.POST.get("active") == "1"
     try:
         with keep_administrators(request.user):
+            if not shown.is_active:
+                end_all_tokens(shown, DEACTIVATED, by=request.user, address=client_address(request))
             shown.save(update_fields=["is_active"])
             changes = list_changes({"active": was_active}, {"active": shown.is_active})
             record_act(request, "user.change", shown, changes=changes)
@@ -104,12 +109,33 @@ def user_password(request: HttpRequest, user_id: int) -> HttpResponse:
     form = NewPasswordForm(shown, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
+            end_all_tokens(shown, PASSWORD_CHANGED, by=request.user, address=client_address(request))
             form.save()
             record_act(request, "user.change", shown, changes={"password": "changed"})
-        messages.success(request, f"{shown} has a new password and is signed out everywhere.")
+        messages.success(request, f"{shown} has a new password and is signed out everywhere. API tokens have ended too.")
         return redirect_to(request, "user", shown.pk)
     context = {"title": "Set password", "shown": shown, "form": form, "crumbs": _users_crumbs(shown)}
     return render_dialog(request, "console/users/_user_password.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@console_page
+def user_token_end(request: HttpRequest, user_id: int, key: str) -> HttpResponse:
+    shown = _get_managed(request, user_id)
+    token = get_token(shown, key)
+    if request.method == "POST":
+        end_token(request, token)
+        messages.success(request, f"The token {name_token(token)} of {shown} has ended.")
+        return redirect_to(request, "user", shown.pk)
+    context = {
+        "title": "End API token",
+        "name": name_token(token),
+        "owner": shown,
+        "form_url": reverse("user_token_end", args=[shown.pk, key]),
+        "back": reverse("user", args=[shown.pk]),
+        "crumbs": _users_crumbs(shown),
+    }
+    return render_dialog(request, "console/shared/tokens/_token_end.html", context)
 
 
 @require_POST
@@ -178,6 +204,7 @@ def _render_user(
         "can_manage": may_manage(request.user, shown),
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),
+        "tokens": list_tokens(shown),
     }
     return render(request, "console/users/user.html", context)
 

@@ -1,11 +1,16 @@
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from clusters.tests.factories import RegistryFactory
+from clusters.access.tokens import create_token
+from clusters.models import ApiToken
+from clusters.roles import Role
+from clusters.tests.factories import ClusterFactory, RegistryFactory
 from console.server import admission
 from console.server.admission import has_reason, may_send_large_bodies
 from triggers.tests.calling import link_parameters
@@ -57,6 +62,11 @@ def test_whoever_is_signed_in_may(client):
     client.force_login(user)
     assert admits("/registries/", client)
     assert admits("/api/v1/triggers/", Authorization=f"Token {Token.objects.create(user=user)}")
+    _, text = create_token(user, "pipeline", Role.VIEWER, [ClusterFactory()], 1)
+    with CaptureQueriesContext(connection) as queries:
+        assert admits("/api/v1/triggers/", Authorization=f"Bearer {text}")
+    assert all(query["sql"].startswith("SELECT") for query in queries)
+    assert len(queries) <= 3
 
 
 def test_whoever_is_not_signed_in_may_not(client):
@@ -67,6 +77,10 @@ def test_whoever_is_not_signed_in_may_not(client):
     assert not admits("/registries/", client)  # the session ended with the password
     assert not admits("/registries/")
     assert not admits("/api/v1/triggers/", Authorization="Token unknown")
+    assert not admits("/api/v1/triggers/", Authorization="Bearer wl_unknown")
+    token, text = create_token(user, "pipeline", Role.VIEWER, None, 1)
+    ApiToken.objects.filter(pk=token.pk).update(expiry=timezone.now())
+    assert not admits("/api/v1/triggers/", Authorization=f"Bearer {text}")
 
 
 def test_without_a_database_nobody_is_admitted(monkeypatch):

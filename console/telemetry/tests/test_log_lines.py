@@ -104,6 +104,12 @@ class TestFormat:
         assert "s3cr3t" not in stream.getvalue()
         assert "failed" in stream.getvalue()
 
+    def test_an_api_token_is_hidden_wherever_it_is(self):
+        with lines_of() as stream:
+            log.warning("failed", error=f"no header 'X-Key: wl_{'0f' * 32}'")
+        assert "0f0f" not in stream.getvalue()
+        assert "X-Key: wl_…" in stream.getvalue()
+
 
 @pytest.mark.django_db
 class TestRequestId:

@@ -45,6 +45,7 @@ CARRIERS = [
     f"-----BEGIN RSA PRIVATE KEY-----\n{PLANTED}\n-----END RSA PRIVATE KEY-----",
     f"eyJhbGciOiJub25lIn0.{PLANTED}.x",
     f"ghp_{PLANTED}",
+    f"wl_{PLANTED}",
 ]
 
 

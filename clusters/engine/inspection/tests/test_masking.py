@@ -55,6 +55,7 @@ def test_other_names_do_not_make_a_value_secret(name):
         ('{"password": "abc", "user": "shop"}', f'{{"password": {MASK}, "user": "shop"}}'),
         ("Authorization: Bearer abcdefgh", f"Authorization: {MASK}"),
         ("x ghp_abcdefghijklmnopqrstuvwxyz0123456789 y", f"x {MASK} y"),
+        (f"x wl_{'0f' * 32} y", f"x {MASK} y"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", MASK),
         ("--password-file=/run/db --auth=false --token --verbose", "--password-file=/run/db --auth=false --token --verbose"),
         ("the password is long", "the password is long"),

@@ -4,13 +4,15 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
+from rest_framework.authtoken.models import Token
 
 from clusters.access.administrators import find_role
+from clusters.access.tokens import create_token, has_tokens
 from clusters.models import AuditEntry, ClusterGrant
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory
 from clusters.tests.users import make_user
-from console.pages.tests.reading import text_of
+from console.pages.tests.reading import text_of, words_of
 from console.pages.users.tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -189,6 +191,141 @@ class TestLockOut:
         root = User.objects.create_superuser("root")
         assert client.post(reverse("admin:auth_user_password_change", args=[root.pk]), {}).status_code == 403
         assert client.post(reverse("admin:auth_user_change", args=[root.pk]), {}).status_code == 403
+
+
+class TestTokens:
+    """What administrators see of others' API tokens, and how they end them."""
+
+    @pytest.fixture
+    def token(self, bob):
+        Token.objects.create(user=bob)
+        return create_token(bob, "nightly", Role.VIEWER, None, 30)[0]
+
+    def test_they_are_named_and_no_secret_is_shown(self, reader, bob, token):
+        words = words_of(reader.get(f"/users/{bob.pk}/"))
+        for shown in ("nightly", "Old kind", "all rights of the user"):
+            assert shown in words
+        assert Token.objects.get().key not in words
+        assert token.digest not in words
+        assert f"/users/{bob.pk}/tokens/{token.pk}/end/" in text_of(reader.get(f"/users/{bob.pk}/"))
+        assert "/account/tokens/" not in text_of(reader.get(f"/users/{bob.pk}/")).partition("<main")[2]
+
+    def test_an_administrator_ends_one(self, reader, bob, token):
+        path = f"/users/{bob.pk}/tokens/{token.pk}/end/"
+        assert "nightly" in text_of(reader.get(path))
+        assert reader.post(path)["Location"] == f"/users/{bob.pk}/"
+        assert last_act() == ("token.end", "nightly", {"user": "bob"})
+        reader.post(f"/users/{bob.pk}/tokens/old/end/")
+        assert last_act() == ("token.end", "bob", {"kind": "old kind"})
+        assert not has_tokens(bob)
+        assert reader.post(path).status_code == 404
+
+    def test_a_superusers_are_for_superusers_to_end(self, reader):
+        root = User.objects.create_superuser("root")
+        token, _ = create_token(root, "of root", Role.VIEWER, None, None)
+        assert reader.post(f"/users/{root.pk}/tokens/{token.pk}/end/").status_code == 403
+        assert has_tokens(root)
+        page = text_of(reader.get(f"/users/{root.pk}/"))
+        assert "of root" in page
+        assert f"/tokens/{token.pk}/" not in page
+
+    def test_by_the_address_of_another_user_none_is_found(self, reader, administrator, token):
+        assert reader.post(f"/users/{administrator.pk}/tokens/{token.pk}/end/").status_code == 404
+
+    def test_a_new_password_ends_all_as_the_act_of_the_administrator(self, reader, bob, token):
+        data = {"new_password1": "new horse 1", "new_password2": "new horse 1"}
+        page = reader.post(f"/users/{bob.pk}/password/", data, follow=True)
+        assert "is signed out everywhere. API tokens have ended too." in text_of(page)
+        assert not has_tokens(bob)
+        entry = AuditEntry.objects.get(action="token.end")
+        assert (entry.actor, entry.target, entry.details["tokens"]) == ("ada", "bob", ["nightly", "old kind"])
+
+    def test_so_does_a_deactivation_and_an_activation_brings_none_back(self, reader, bob, token):
+        reader.post(f"/users/{bob.pk}/switch/", {"active": "0"})
+        assert not has_tokens(bob)
+        assert AuditEntry.objects.get(action="token.end").actor == "ada"
+        reader.post(f"/users/{bob.pk}/switch/", {"active": "1"})
+        assert not has_tokens(bob)
+
+    def test_a_change_that_is_undone_ends_none(self, reader, administrator, token):
+        create_token(administrator, "own", Role.VIEWER, None, 1)
+        assert "Nothing was changed." in text_of(
+            reader.post(f"/users/{administrator.pk}/switch/", {"active": "0"}, follow=True)
+        )
+        assert has_tokens(administrator)
+
+    def test_the_admin_ends_them_too(self, admin_client, bob, token):
+        path = reverse("admin:auth_user_password_change", args=[bob.pk])
+        admin_client.post(path, {"password1": "new horse 1", "password2": "new horse 1", "usable_password": "true"})
+        assert not User.objects.get(pk=bob.pk).check_password(PASSWORD)
+        assert not has_tokens(bob)
+        create_token(User.objects.get(pk=bob.pk), "another", Role.VIEWER, None, 1)
+        admin_client.post(path, {"usable_password": "false", "unset-password": ""})
+        assert not User.objects.get(pk=bob.pk).has_usable_password()
+        assert not has_tokens(bob)
+
+
+class TestOthersTokensAreOutOfReach:
+    """An administrator is not to act in a superuser's name by way of the superuser's token."""
+
+    @pytest.fixture
+    def key(self):
+        return Token.objects.create(user=User.objects.create_superuser("root")).key
+
+    def test_no_page_of_the_admin_lists_or_makes_tokens(self, admin_client, key):
+        for path in (
+            "/admin/authtoken/tokenproxy/",
+            "/admin/authtoken/token/",
+            "/admin/clusters/apitoken/",
+            "/admin/knox/authtoken/",
+        ):
+            assert admin_client.get(path).status_code == 404
+        assert "oken" not in text_of(admin_client.get("/admin/")).partition("<main")[2]
+
+    def test_nobody_gets_permissions_on_the_new_ones(self):
+        assert not Permission.objects.filter(content_type__model__in=("apitoken", "authtoken")).exists()
+
+    @pytest.fixture
+    def staff(self, reader, administrator):
+        administrator.is_staff = True
+        administrator.save()
+        return reader
+
+    def test_an_administrator_gives_a_group_no_permission_and_finds_nothing_with_those_that_it_has(
+        self, staff, administrator, key
+    ):
+        given = Permission.objects.filter(content_type__app_label="authtoken")
+        assert given
+        data = {"name": "mine", "permissions": [permission.pk for permission in given]}
+        staff.post(reverse("admin:auth_group_add"), data)
+        group = Group.objects.get(name="mine")
+        assert not group.permissions.exists()
+        staff.post(reverse("admin:auth_group_change", args=[group.pk]), data)
+        assert not group.permissions.exists()
+        group.permissions.set(given)  # such as one that a superuser made
+        administrator.groups.add(group)
+        for path in ("/admin/", "/admin/authtoken/tokenproxy/", "/admin/auth/user/", "/users/", "/account/tokens/"):
+            assert key not in text_of(staff.get(path))
+        staff.post(reverse("admin:auth_group_change", args=[group.pk]), {"name": "renamed"})
+        assert set(group.permissions.all()) == set(given)
+
+    def test_a_superuser_still_gives_a_group_permissions(self, admin_client):
+        permission = Permission.objects.get(codename="view_logs")
+        admin_client.post(reverse("admin:auth_group_add"), {"name": "readers", "permissions": [permission.pk]})
+        assert Group.objects.get(name="readers").permissions.get() == permission
+
+    def test_the_page_that_asks_before_a_user_is_deleted_shows_no_token(self, staff, bob):
+        key = Token.objects.create(user=bob).key
+        page = staff.get(reverse("admin:auth_user_delete", args=[bob.pk]))
+        assert "bob" in text_of(page)
+        assert key not in text_of(page)
+        body = {"action": "delete_selected", "_selected_action": [bob.pk]}
+        page = staff.post(reverse("admin:auth_user_changelist"), body)
+        assert page.status_code == 200
+        assert "bob" in text_of(page)
+        assert key not in text_of(page)
+        staff.post(reverse("admin:auth_user_delete", args=[bob.pk]), {"post": "yes"})
+        assert not User.objects.filter(pk=bob.pk).exists()
 
 
 class TestOwnPassword:
