@@ -191,4 +191,5 @@ class Fleet:
             "user_password": f"/users/{self.user.pk}/password/",
             "audit": "/audit/",
             "password": "/password/",
+            "sessions": "/account/sessions/",
         }

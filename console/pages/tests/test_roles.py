@@ -5,15 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import AuditEntry, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFactory
 from clusters.tests.users import make_user
+from console.models import UserSession
 from console.tests.fleet import IMAGE_HEX
 from triggers.models import TriggerCallEvent
 from triggers.tests.factories import DeliveryFactory
@@ -173,6 +176,12 @@ PAGES: Table = {
     "audit": GLOBAL_PAGE,
     "audit_export": GLOBAL_PAGE,
     "password": {"get": anyone(200), "post": anyone(200)},
+    "sessions": LIST,
+    "session_end": {"get": POSTED, "post": anyone(404)},  # another's
+    "sessions_end": {"get": POSTED, "post": anyone(302)},
+    "sign_in_link": {"get": anyone(403), "post": anyone(403)},
+    "lock_end": {"get": POSTED, "post": everywhere(302)},
+    "user_sessions_end": {"get": POSTED, "post": everywhere(302)},
     "theme": {"get": POSTED, "post": anyone(302)},
     "login": {"get": anyone(302)},
     "logout": {"get": POSTED},
@@ -344,6 +353,9 @@ def world(fleet, published, monkeypatch):
     monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", lambda endpoint: FakeEngine())
     fleet.container = Container.objects.filter(service=fleet.service).first() or ContainerFactory(service=fleet.service)
     fleet.task = TaskFactory(service=fleet.service)
+    fleet.lock = AccessAttempt.objects.create(username="eve", ip_address="192.0.2.7", failures_since_start=5)
+    now = timezone.now()
+    fleet.session = UserSession.objects.create(user=fleet.user, session_key="another", created_at=now, used_at=now)
     fleet.event = TriggerCallEvent.objects.filter(call=fleet.call).first()
     return fleet
 
@@ -386,6 +398,8 @@ def page_path(name: str, world: Any) -> str:
         "trigger_id": world.trigger.pk,
         "call_id": world.call.pk,
         "user_id": world.user.pk,
+        "session_id": world.session.pk,
+        "lock_id": world.lock.pk,
         "grant_id": world.user.cluster_grants.get().pk,
         "cluster_id": world.cluster.pk,
         "image_id": IMAGE_HEX,
