@@ -92,12 +92,11 @@ def note_use(request: HttpRequest, user: User) -> None:
 
 
 def find_sessions(user: User, own_key: str | None = None) -> list[ListedSession]:
-    """Return the user's sessions that have not ended, at most SHOWN, the one used last first."""
+    """Return the user's sessions that have not ended, at most SHOWN: the one with `own_key`, then the one used last."""
     rows = list(UserSession.objects.filter(user=user).order_by("-used_at", "-pk")[: SHOWN * 2])
     ends = dict(_find_live(rows).values_list("session_key", "expire_date"))
-    return [ListedSession(row, ends[row.session_key], row.session_key == own_key) for row in rows if row.session_key in ends][
-        :SHOWN
-    ]
+    found = [ListedSession(row, ends[row.session_key], row.session_key == own_key) for row in rows if row.session_key in ends]
+    return sorted(found, key=lambda session: not session.is_own)[:SHOWN]
 
 
 def count_sessions(user: User) -> int:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from axes.models import AccessAttempt
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -20,6 +22,8 @@ from clusters.tests.factories import (
     TaskFactory,
 )
 from clusters.tests.users import make_user
+from console.models import UserSession
+from console.sessions import SessionStore
 from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
     DeliveryFactory,
@@ -52,11 +56,17 @@ class Fleet:
         self.add_user()
 
     def add_user(self) -> None:
-        """Add a user with a role on the cluster and an audit entry."""
+        """Add a user with a role on the cluster, a session, a lock of sign-ins and an audit entry."""
         self.user = make_user(f"user-{User.objects.count()}", Role.VIEWER, self.cluster)
         group = Group.objects.create(name=f"shift of {self.user}")
         self.user.groups.add(group)
         ClusterGrant.objects.create(cluster=self.cluster, group=group, role=Role.OPERATOR)
+        self.lock = AccessAttempt.objects.create(username=str(self.user), ip_address="203.0.113.9", failures_since_start=5)
+        stored, now = SessionStore(), timezone.now()
+        stored[SESSION_KEY] = str(self.user.pk)
+        stored.create()
+        times = {"created_at": now, "used_at": now}
+        self.session = UserSession.objects.create(user=self.user, session_key=stored.session_key, **times)
         self.entry = record(self.user, "trigger.reveal", self.trigger, address="203.0.113.9", application="shop")
 
     def add_application(self) -> None:

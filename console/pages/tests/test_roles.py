@@ -5,18 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axes.models import AccessAttempt
 from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
-from django.utils import timezone
 
 from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.models import AuditEntry, ClusterGrant, Container
 from clusters.roles import Role
 from clusters.tests.factories import ClusterFactory, ContainerFactory, TaskFactory
 from clusters.tests.users import make_user
-from console.models import UserSession
 from console.tests.fleet import IMAGE_HEX
 from triggers.models import TriggerCallEvent
 from triggers.tests.factories import DeliveryFactory
@@ -353,9 +350,6 @@ def world(fleet, published, monkeypatch):
     monkeypatch.setattr("console.pages.shared.logs.views.open_log_engine", lambda endpoint: FakeEngine())
     fleet.container = Container.objects.filter(service=fleet.service).first() or ContainerFactory(service=fleet.service)
     fleet.task = TaskFactory(service=fleet.service)
-    fleet.lock = AccessAttempt.objects.create(username="eve", ip_address="192.0.2.7", failures_since_start=5)
-    now = timezone.now()
-    fleet.session = UserSession.objects.create(user=fleet.user, session_key="another", created_at=now, used_at=now)
     fleet.event = TriggerCallEvent.objects.filter(call=fleet.call).first()
     return fleet
 

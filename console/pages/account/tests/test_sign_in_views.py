@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth import authenticate
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.test import Client
 
 from clusters.models import Application
@@ -69,6 +70,19 @@ class TestLocalLogin:
             response = Client().post("/login/", {"username": "bob", "password": password})
             assert response.status_code == 200
             assert "The user name or the password is wrong." in text_of(response)
+
+    def test_whoever_it_is_and_whatever_holds_them_back_one_password_is_hashed(self, settings, bob, monkeypatch):
+        settings.LOCAL_LOGIN = "superusers"
+        make_user("gone", password=PASSWORD, is_active=False)
+        make_user("without", password=None)
+        real, hashed = MD5PasswordHasher.encode, []
+        monkeypatch.setattr(
+            MD5PasswordHasher, "encode", lambda self, password, salt: hashed.append(password) or real(self, password, salt)
+        )
+        for name in ("bob", "gone", "without", "nobody of this name"):
+            hashed.clear()
+            Client().post("/login/", {"username": name, "password": PASSWORD})
+            assert len(hashed) == 1, name
 
     def test_nobody_is_said_and_nothing_is_checked(self, settings, bob, monkeypatch):
         settings.LOCAL_LOGIN = "nobody"
