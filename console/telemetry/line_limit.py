@@ -6,8 +6,8 @@ line every few seconds. The metrics count every request to a link.
 """
 
 import threading
-import time
 from collections import Counter
+from time import monotonic
 
 import structlog
 
@@ -27,7 +27,7 @@ class LineLimit:
 
     def admit(self, status: int) -> bool:
         """Return whether a request that was answered with `status` gets a line. If not, it is counted."""
-        second = int(time.monotonic())
+        second = int(monotonic())
         with self._lock:
             if second != self._second:
                 self._second, self._lines = second, 0

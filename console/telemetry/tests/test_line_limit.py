@@ -13,7 +13,7 @@ FLOOD = 4 * LINES_A_SECOND
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     seconds = [100.5]
-    monkeypatch.setattr(line_limit.time, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(line_limit, "monotonic", lambda: seconds[0])
     return seconds
 
 
