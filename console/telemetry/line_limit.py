@@ -1,8 +1,8 @@
 """Bounds the lines that requests of strangers write to the log: no flood fills the disk of whoever keeps it.
 
-Strangers' requests are those without a signed-in user, except accepted calls of links, of which each has a row of its own, and
-what failed in the console itself. Beyond LINES_A_SECOND of them, a process counts them by status, and writes the counts in one
-line every few seconds. The metrics count every request to a link.
+Strangers' requests are those without a signed-in user, except accepted calls of links, of which each has a row of its own.
+Beyond LINES_A_SECOND of them, a process counts them by status, and writes the counts in one line every few seconds. What failed
+in the console itself has as many lines of its own, so that no flood hides it. The metrics count every request to a link.
 """
 
 import threading
@@ -22,7 +22,7 @@ class LineLimit:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._second = 0
-        self._lines = 0  # in that second
+        self._lines: Counter[bool] = Counter()  # in that second, by whether the console failed
         self._left_out: Counter[int] = Counter()
 
     def admit(self, status: int) -> bool:
@@ -30,9 +30,9 @@ class LineLimit:
         second = int(monotonic())
         with self._lock:
             if second != self._second:
-                self._second, self._lines = second, 0
-            self._lines += 1
-            if self._lines <= LINES_A_SECOND:
+                self._second, self._lines = second, Counter()
+            self._lines[status >= 500] += 1
+            if self._lines[status >= 500] <= LINES_A_SECOND:
                 return True
             self._left_out[status] += 1
             return False
@@ -47,7 +47,7 @@ class LineLimit:
     def forget(self) -> None:
         """Begin anew, without logging anything."""
         with self._lock:
-            self._second, self._lines, self._left_out = 0, 0, Counter()
+            self._second, self._lines, self._left_out = 0, Counter(), Counter()
 
 
 line_limit = LineLimit()

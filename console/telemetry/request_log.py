@@ -51,7 +51,7 @@ def write_line(request: HttpRequest, response: HttpResponse, route: str, seconds
     user, status = find_loaded_user(request), response.status_code
     # Machines and open pages repeat these requests all the time. They are worth a line only if something is wrong.
     is_quiet = status < 400 and (route in PROBES or STATE_HEADER in request.headers)
-    is_strangers = user is None and status < 500 and not (status < 400 and (is_quiet or route in LINKS))
+    is_strangers = user is None and not (status < 400 and (is_quiet or route in LINKS))
     if is_strangers and not line_limit.admit(status):
         return
     log.log(

@@ -6,6 +6,8 @@ from structlog.testing import capture_logs
 
 from console.telemetry import line_limit
 from console.telemetry.line_limit import LINES_A_SECOND, LineLimit
+from triggers.tests.calling import link_parameters
+from triggers.tests.factories import TriggerFactory
 
 FLOOD = 4 * LINES_A_SECOND
 
@@ -56,12 +58,17 @@ def test_a_signed_in_users_requests_are_all_logged(admin_client):
 
 
 @pytest.mark.django_db
-def test_a_defect_is_logged_whoever_finds_it(monkeypatch):
-    client = Client(raise_request_exception=False)
+def test_accepted_calls_of_a_link_are_all_logged(published):
+    client, query = Client(), link_parameters(TriggerFactory())
+    assert len(request_lines(lambda: client.get("/hook/trigger", query))) == FLOOD
 
+
+@pytest.mark.django_db
+def test_a_defect_is_logged_however_many_strangers_knock(monkeypatch):
     def fail(*_, **__):
         raise RuntimeError
 
-    monkeypatch.setattr("console.telemetry.views.check_readiness", fail, raising=False)
+    client = Client(raise_request_exception=False)
+    request_lines(lambda: client.get("/nothing/"))
     monkeypatch.setattr("console.pages.account.sign_in_views.SignInView.get", fail)
-    assert len(request_lines(lambda: client.get("/login/"))) == FLOOD
+    assert [line["status"] for line in request_lines(lambda: client.get("/login/"))] == [500] * LINES_A_SECOND
