@@ -19,7 +19,7 @@ from clusters.access.audit import record_act
 from clusters.waits import NoPlace
 from console.pages.account.first_password import CHANGE_PASSWORD
 from console.pages.account.forms import OwnPasswordForm
-from console.pages.account.throttle import SignInLocked, add_end, answer_locked, check_throttle, note_failure, take_turn
+from console.pages.account.throttle import SignInLocked, add_end, answer_locked, find_refusal, note_failure, take_turn
 from console.pages.shared.context import THEME_COOKIE, THEMES
 from console.pages.shared.page import console_page
 from console.session_list import list_session
@@ -43,11 +43,9 @@ class SignInView(LoginView):
         return super().get_context_data(**more, local_login=settings.LOCAL_LOGIN)
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        try:
-            check_throttle(self.request, self._read_name())
-        except SignInLocked as locked:  # by this very failure
-            return self._refuse(429, locked)
-        return super().form_invalid(form)
+        """The password is wrong, which can be what locks."""
+        locked = find_refusal(self.request, self._read_name())
+        return self._refuse(429, locked) if locked else super().form_invalid(form)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if settings.LOCAL_LOGIN == "nobody":

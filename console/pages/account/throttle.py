@@ -44,10 +44,15 @@ class SignInLocked(Exception):
 def check_throttle(request: HttpRequest, name: str) -> None:
     """Raise SignInLocked if `name` may not sign in from the request's address now. `name`: the user name, as it was typed;
     empty if it is not known. The refusal is counted in the audit log."""
-    name = normalize_name(name)
-    if lock := sign_in_locks.find_lock(find_network(client_address(request)), name):
-        counted_acts.count(None, "sign_in.lock", actor=name, address=client_address(request))
-        raise SignInLocked(lock)
+    if locked := find_refusal(request, name):
+        counted_acts.count(None, "sign_in.lock", actor=normalize_name(name), address=client_address(request))
+        raise locked
+
+
+def find_refusal(request: HttpRequest, name: str) -> SignInLocked | None:
+    """Return what `check_throttle` would raise, or None, and count nothing."""
+    lock = sign_in_locks.find_lock(find_caller(request), normalize_name(name))
+    return SignInLocked(lock) if lock else None
 
 
 @contextmanager
@@ -56,7 +61,7 @@ def take_turn(request: HttpRequest, name: str) -> Iterator[None]:
     One is checked at a time, and one of each address is in the line, so guesses that come at once do not pass the limit
     together. Raises SignInLocked, or NoPlace at once."""
     check_throttle(request, name)
-    with line.turn(find_network(client_address(request))):
+    with line.turn(find_caller(request)):
         check_throttle(request, name)
         yield
 
@@ -64,14 +69,14 @@ def take_turn(request: HttpRequest, name: str) -> Iterator[None]:
 def note_failure(request: HttpRequest, name: str) -> None:
     """Count a wrong password or code. The lock that may begin with it is recorded in the audit log."""
     name = normalize_name(name)
-    if sign_in_locks.add_failure(find_network(client_address(request)), name):
+    if sign_in_locks.add_failure(find_caller(request), name):
         counted_acts.count(None, "sign_in.lock", actor=name, address=client_address(request))
 
 
 def note_success(request: HttpRequest, name: str) -> None:
     """Forget the failures of this name at this address. Call it when the whole sign-in has succeeded, second factor included:
     otherwise whoever knows a password could guess codes without end."""
-    sign_in_locks.forget_failures(find_network(client_address(request)), normalize_name(name))
+    sign_in_locks.forget_failures(find_caller(request), normalize_name(name))
 
 
 def answer_locked(request: HttpRequest, locked: SignInLocked) -> HttpResponse:
@@ -85,7 +90,7 @@ def add_end(response: HttpResponse, locked: SignInLocked) -> HttpResponse:
 
 
 def find_caller(request: HttpRequest) -> str:
-    """For axes: the address as it counts."""
+    """Return the caller's address as it counts."""
     return find_network(client_address(request))
 
 
