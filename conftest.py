@@ -32,7 +32,11 @@ def no_surplus_pruner(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_counted() -> None:
     """What a process counts in memory belongs to one test."""
     from clusters.access.counted_acts import counted_acts
+    from console.session_list import noted_uses
+    from console.telemetry import line_limit
     from triggers.pushes.refused_calls import refused_calls
 
     counted_acts.forget()
     refused_calls.forget()
+    noted_uses.forget()
+    line_limit.line_limit.forget()

@@ -1,5 +1,5 @@
-"""The console's own processes: the sums of what they count, and when each was last seen; who has a generated password; and
-which versions the database suits."""
+"""The console's own processes: the sums of what they count, and when each was last seen; who has a generated password; who is
+signed in where; and which versions the database suits."""
 
 from django.conf import settings
 from django.db import models
@@ -70,3 +70,23 @@ class FirstPassword(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+
+class UserSession(models.Model):
+    """Who is signed in with a session, and where. Django's own row of the session holds no user that could be looked for.
+
+    The key is not a foreign key: versions that do not know this table delete sessions too. `console.sessions` and
+    `console.session_list` are the only writers; what has no session any more is pruned with the sessions."""
+
+    session_key = models.CharField(max_length=40, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    address = models.GenericIPAddressField(null=True, help_text="Of the last use, as far as it was noted.")
+    user_agent = models.CharField(max_length=255, blank=True, default="")
+    created_at = models.DateTimeField(help_text="When the user signed in.")
+    used_at = models.DateTimeField(help_text="When it was used last, to a few minutes.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"session of {self.user}"

@@ -1,5 +1,8 @@
 """Sessions of signed-in users. They end some hours after the last use, and some days after the sign-in in any case.
 
+A sign-in can set a shorter time for its session (MAXIMUM_SECONDS). A session without a user, such as that of a sign-in that has
+not ended, is short, and there are not many: strangers can begin them.
+
 The row's own end (`expire_date`) is the idle limit, so that a look-up finds live sessions alone and a prune finds the others.
 A use moves it by one UPDATE, every few minutes at most, without writing what the session holds.
 """
@@ -9,17 +12,22 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from clusters.batches import delete_in_batches
+from clusters.batches import SurplusPruner, delete_in_batches
+from console.models import UserSession
 
 log = structlog.get_logger("windlass.session")
 
 SIGNED_IN_AT = "signed_in_at"  # session key: Unix time
+MAXIMUM_SECONDS = "maximum_seconds"  # session key: an integer; the session ends so long after the sign-in, if not before
 MOVE_EVERY = timedelta(minutes=5)
+STRANGER_SECONDS = 1800  # for which a session without a user lasts after it was stored
 
 
 class SessionStore(db.SessionStore):
@@ -38,11 +46,30 @@ class SessionStore(db.SessionStore):
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         """Return when the session ends if nobody uses it from now on."""
         now = timezone.now()
+        if SESSION_KEY not in self:
+            return now + timedelta(seconds=STRANGER_SECONDS)
         signed_in_at = self.get(SIGNED_IN_AT)
         began = datetime.fromtimestamp(signed_in_at, tz=now.tzinfo) if signed_in_at else now
-        return min(
-            now + timedelta(seconds=settings.SESSION_IDLE_SECONDS), began + timedelta(seconds=settings.SESSION_COOKIE_AGE)
-        )
+        longest = min(settings.SESSION_COOKIE_AGE, self.get(MAXIMUM_SECONDS) or settings.SESSION_COOKIE_AGE)
+        return min(now + timedelta(seconds=settings.SESSION_IDLE_SECONDS), began + timedelta(seconds=longest))
+
+    def create(self) -> None:
+        super().create()
+        if SESSION_KEY not in self:
+            surplus_pruner.note_added()
+
+    def cycle_key(self) -> None:
+        """Give the session a new key. Its entry in the list follows."""
+        former = self.session_key
+        super().cycle_key()
+        if former and SESSION_KEY in self:
+            UserSession.objects.filter(session_key=former).update(session_key=self.session_key)
+
+    def flush(self) -> None:
+        former = self.session_key
+        super().flush()
+        if former:
+            UserSession.objects.filter(session_key=former).delete()
 
     def note_use(self) -> None:
         """Move the session's end, if it was moved more than MOVE_EVERY ago. A signed-in user's request calls this."""
@@ -58,5 +85,23 @@ class SessionStore(db.SessionStore):
 
 
 def prune_sessions() -> int:
-    """Delete sessions that have ended. Returns their number."""
-    return delete_in_batches(Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date"))
+    """Delete sessions that have ended, entries of the list without a session, and strangers' sessions beyond their number.
+    Returns the number of sessions."""
+    deleted = delete_in_batches(Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date"))
+    # A sign-in stores both, maybe at this moment.
+    before = timezone.now() - MOVE_EVERY
+    existing = Session.objects.filter(session_key=OuterRef("session_key"))
+    delete_in_batches(UserSession.objects.filter(~Exists(existing), used_at__lt=before).order_by("pk"))
+    return deleted + prune_strangers_sessions()
+
+
+def prune_strangers_sessions() -> int:
+    """Delete sessions without a user beyond STRANGERS_SESSIONS, those that end first. Returns their number."""
+    listed = UserSession.objects.filter(session_key=OuterRef("session_key"))
+    soon = timezone.now() + timedelta(seconds=STRANGER_SECONDS)
+    rows = Session.objects.filter(~Exists(listed), expire_date__lte=soon).order_by("-expire_date")
+    edge = rows.values_list("expire_date", flat=True)[settings.STRANGERS_SESSIONS : settings.STRANGERS_SESSIONS + 1].first()
+    return delete_in_batches(rows.filter(expire_date__lte=edge).order_by("expire_date")) if edge else 0
+
+
+surplus_pruner = SurplusPruner("STRANGERS_SESSIONS", prune_strangers_sessions)

@@ -93,8 +93,11 @@ SESSION_COOKIE_AGE = (
     env.read_integer("WINDLASS_SESSION_DAYS", 7, 1, 365) * 24 * 3600
 )  # from the sign-in, however much it is used
 SESSION_IDLE_SECONDS = env.read_integer("WINDLASS_SESSION_IDLE_HOURS", 12, 1, 8760) * 3600
+SSO_SESSION_SECONDS = env.read_integer("WINDLASS_SSO_SESSION_HOURS", 12, 1, 8760) * 3600  # after a sign-in by a provider
+STRANGERS_SESSIONS = 10_000  # rows of sessions without a user
 # The proxy redirects to https. Rules for other subdomains are not the console's to set.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
+SILENCED_SYSTEM_CHECKS += ["axes.W002"]  # the sign-in page answers a lock itself, so links pass no further middleware
 # Other sites get no referrer. With "no-referrer" browsers would send our own forms with `Origin: null`, which CSRF refuses.
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -119,6 +122,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "allauth.mfa",
+    "axes",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
@@ -207,11 +211,26 @@ if BROKER_URL.startswith("filesystem:"):
         "control_folder": str(QUEUE_DIR / "control"),
     }
 
-AUTHENTICATION_BACKENDS = ["clusters.access.AllClustersBackend", "clusters.access.ClusterGrantBackend"]
+AUTHENTICATION_BACKENDS = [
+    "console.pages.account.throttle.ThrottleBackend",  # first: whoever is locked out costs no password check
+    "clusters.access.AllClustersBackend",
+    "clusters.access.ClusterGrantBackend",
+]
+LOCAL_LOGIN = env.read_choice("WINDLASS_LOCAL_LOGIN", ("EVERYBODY", "SUPERUSERS", "NOBODY"), "EVERYBODY").lower()
+AXES_HANDLER = "console.pages.account.throttle.FailureHandler"  # has the limits; see console/sign_in_locks.py
+AXES_CLIENT_IP_CALLABLE = "console.pages.account.throttle.find_caller"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+SIGN_IN_FAILURES = 20_000  # rows
+PASSWORD_LENGTH = 12  # of a new one, at least
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": PASSWORD_LENGTH},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "console.pages.account.first_password.FirstPasswordEnds"},
+    {"NAME": "console.pages.account.sign_ins.SessionsEnd"},
 ]
 ACCOUNT_ADAPTER = "console.pages.account.adapter.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"

@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from console.pages.account import sign_in_views, token_views
+from console.pages.account import link_views, session_views, sign_in_views, token_views
 from console.pages.applications import service_views
 from console.pages.applications import views as application_views
 from console.pages.calls import lifecycle_views
@@ -19,7 +19,7 @@ from console.pages.registries import delivery_views
 from console.pages.registries import views as registry_views
 from console.pages.shared.logs import views as log_views
 from console.pages.triggers import views as trigger_views
-from console.pages.users import audit_views
+from console.pages.users import audit_views, sign_in_state_views
 from console.pages.users import views as user_views
 from console.telemetry import views as probe_views
 
@@ -104,12 +104,14 @@ urlpatterns = [
     path("calls/<uuid:call_id>/again/", call_views.call_again, name="call_again"),
     path("calls/<uuid:call_id>/cancel/", call_views.call_cancel, name="call_cancel"),
     path("users/", user_views.users, name="users"),
+    path("users/locks/<int:lock_id>/unlock/", sign_in_state_views.lock_end, name="lock_end"),
     path("users/new/", user_views.user_create, name="user_create"),
     path("users/<int:user_id>/", user_views.user, name="user"),
     path("users/<int:user_id>/role/", user_views.user_role, name="user_role"),
     path("users/<int:user_id>/switch/", user_views.user_switch, name="user_switch"),
     path("users/<int:user_id>/password/", user_views.user_password, name="user_password"),
     path("users/<int:user_id>/tokens/<str:key>/end/", user_views.user_token_end, name="user_token_end"),
+    path("users/<int:user_id>/sessions/end/", sign_in_state_views.user_sessions_end, name="user_sessions_end"),
     path("users/<int:user_id>/grants/", user_views.grant_create, name="grant_create"),
     path("grants/<int:grant_id>/delete/", user_views.grant_delete, name="grant_delete"),
     path("audit/", audit_views.audit, name="audit"),
@@ -120,6 +122,10 @@ urlpatterns = [
     path("account/tokens/<str:key>/end/", token_views.token_end, name="token_end"),
     path("theme/", sign_in_views.theme, name="theme"),
     path("login/", sign_in_views.sign_in, name="login"),
+    path("login/link/", link_views.sign_in_link, name="sign_in_link"),
+    path("account/sessions/", session_views.sessions, name="sessions"),
+    path("account/sessions/end/", session_views.sessions_end, name="sessions_end"),
+    path("account/sessions/<int:session_id>/end/", session_views.session_end, name="session_end"),
     path("password/", sign_in_views.password, name="password"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("login/", sign_in_views.sign_in, name="account_login"),  # allauth's names for the same

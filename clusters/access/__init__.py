@@ -13,6 +13,7 @@ here, so it holds for all of these.
 from collections import defaultdict
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.contrib.auth.backends import BaseBackend, ModelBackend
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
@@ -46,7 +47,15 @@ PATHS = {
 
 
 class AllClustersBackend(ModelBackend):
-    """Django's permissions without an object. Reads those of the user and of all the user's groups in one query."""
+    """Django's passwords, as far as LOCAL_LOGIN lets them sign in, and permissions without an object. Reads those of the user
+    and of all the user's groups in one query."""
+
+    def authenticate(self, request: Any, username: str | None = None, password: str | None = None, **kwargs: Any) -> Any:
+        """Whoever may not sign in by password is answered like whoever has a wrong one, and after the same work."""
+        if settings.LOCAL_LOGIN == "nobody":
+            return None
+        user = super().authenticate(request, username, password, **kwargs)
+        return user if user and (settings.LOCAL_LOGIN == "everybody" or user.is_superuser) else None
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         if not user_obj.is_active or user_obj.is_anonymous or user_obj.is_superuser or obj is not None:

@@ -25,7 +25,11 @@ from clusters.models import AuditEntry
 ACTIONS = {
     "sign_in": "Signed in",
     "sign_in.fail": "Failed to sign in",
+    "sign_in.lock": "Locked sign-in",
+    "sign_in.unlock": "Unlocked sign-in",
+    "sign_in.link": "Made sign-in link",
     "sign_out": "Signed out",
+    "session.end": "Ended sessions",
     "call": "Requested call",
     "call.cancel": "Cancelled call",
     "trigger.create": "Created trigger",

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
 from django.contrib.staticfiles.finders import get_finders
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
@@ -135,11 +136,17 @@ def fingerprint_static_files() -> str:
 
 def create_admin() -> str | None:
     """Create the user `admin` if there are no users. Returns the text to print as the password, or None if there are users
-    already or another host creates the user at this moment. A generated password must be changed at the first sign-in."""
+    already or another host creates the user at this moment. A generated password must be changed at the first sign-in. Raises
+    PreparationError if the given one is too weak."""
     given = env.read_text("WINDLASS_ADMIN_PASSWORD")
     users = get_user_model().objects
     if users.exists():
         return None
+    if given:
+        try:
+            validate_password(given)
+        except ValidationError as error:
+            raise PreparationError(f"WINDLASS_ADMIN_PASSWORD cannot be used. {' '.join(error.messages)}") from error
     password = given or secrets.token_urlsafe(12)
     try:
         with transaction.atomic():

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from clusters.callers import client_address, find_loaded_user
 from clusters.meters import HOOK_ACK_SECONDS, HOOK_REQUESTS
 from console.pages.shared.polling import STATE_HEADER
+from console.telemetry.line_limit import line_limit
 
 log = structlog.get_logger("windlass.request")
 
@@ -40,21 +41,29 @@ class RequestLogMiddleware:
             if link := LINKS.get(route):
                 HOOK_REQUESTS.add(link, str(response.status_code))
                 HOOK_ACK_SECONDS.observe(getattr(request, "acknowledged_at", ended) - started, link)
-            # Machines and open pages repeat these requests all the time. They are worth a line only if something is wrong.
-            user = find_loaded_user(request)
-            is_quiet = response.status_code < 400 and (route in PROBES or STATE_HEADER in request.headers)
-            log.log(
-                logging.DEBUG if is_quiet else logging.WARNING if response.status_code >= 500 else logging.INFO,
-                "request",
-                method=(request.method or "")[:METHOD_LENGTH],
-                path=request.path[:PATH_LENGTH],
-                status=response.status_code,
-                ms=round((ended - started) * 1000, 1),
-                address=client_address(request),
-                **({"user": user.get_username()} if user else {}),
-            )
+            write_line(request, response, route, ended - started)
         response[REQUEST_ID_HEADER] = request_id
         return response
+
+
+def write_line(request: HttpRequest, response: HttpResponse, route: str, seconds: float) -> None:
+    """Log the request, unless strangers make so many that they are only counted."""
+    user, status = find_loaded_user(request), response.status_code
+    # Machines and open pages repeat these requests all the time. They are worth a line only if something is wrong.
+    is_quiet = status < 400 and (route in PROBES or STATE_HEADER in request.headers)
+    is_strangers = user is None and not (status < 400 and (is_quiet or route in LINKS))
+    if is_strangers and not line_limit.admit(status):
+        return
+    log.log(
+        logging.DEBUG if is_quiet else logging.WARNING if status >= 500 else logging.INFO,
+        "request",
+        method=(request.method or "")[:METHOD_LENGTH],
+        path=request.path[:PATH_LENGTH],
+        status=status,
+        ms=round(seconds * 1000, 1),
+        address=client_address(request),
+        **({"user": user.get_username()} if user else {}),
+    )
 
 
 def choose_request_id(request: HttpRequest) -> str:

@@ -26,6 +26,7 @@ from clusters.meters import Series
 from clusters.steady import pulse
 from console.database_version import explain_misfit
 from console.models import Process, Total
+from console.telemetry.line_limit import line_limit
 from console.version import VERSION
 from triggers.pushes.refused_calls import refused_calls
 
@@ -100,11 +101,13 @@ class Reporter:
             self._attempt(store_totals)
             self._attempt(counted_acts.store)
             self._attempt(refused_calls.store)
+            self._attempt(line_limit.report)
             if self._seen_at is None or timezone.now() - self._seen_at >= timedelta(seconds=SEEN_EVERY):
                 self._attempt(self.note_process)
         self._attempt(store_totals)
         self._attempt(counted_acts.store)
         self._attempt(refused_calls.store)
+        self._attempt(line_limit.report)
         self._attempt(self.forget_process)
 
     def _attempt(self, step: Callable[[], None]) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from axes.models import AccessAttempt
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -22,6 +24,8 @@ from clusters.tests.factories import (
     TaskFactory,
 )
 from clusters.tests.users import make_user
+from console.models import UserSession
+from console.sessions import SessionStore
 from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
     DeliveryFactory,
@@ -56,7 +60,7 @@ class Fleet:
             Token.objects.get_or_create(user=reader)
 
     def add_user(self) -> None:
-        """Add a user with a role on the cluster and an audit entry."""
+        """Add a user with a role on the cluster, a session, a lock of sign-ins and an audit entry."""
         self.user = make_user(f"user-{User.objects.count()}", Role.VIEWER, self.cluster)
         group = Group.objects.create(name=f"shift of {self.user}")
         self.user.groups.add(group)
@@ -64,6 +68,12 @@ class Fleet:
         Token.objects.create(user=self.user)
         limited, _ = create_token(self.user, "pipeline", Role.OPERATOR, [self.cluster], 90)
         ApiToken.objects.filter(pk=limited.pk).update(last_used_at=timezone.now(), last_used_from="203.0.113.9")
+        self.lock = AccessAttempt.objects.create(username=str(self.user), ip_address="203.0.113.9", failures_since_start=5)
+        stored, now = SessionStore(), timezone.now()
+        stored[SESSION_KEY] = str(self.user.pk)
+        stored.create()
+        times = {"created_at": now, "used_at": now}
+        self.session = UserSession.objects.create(user=self.user, session_key=stored.session_key, **times)
         self.entry = record(self.user, "trigger.reveal", self.trigger, address="203.0.113.9", application="shop")
 
     def add_application(self) -> None:
@@ -203,4 +213,5 @@ class Fleet:
             "token_create": "/account/tokens/new/",
             "token_replace": "/account/tokens/old/replace/",
             "token_end": "/account/tokens/old/end/",
+            "sessions": "/account/sessions/",
         }

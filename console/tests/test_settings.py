@@ -33,6 +33,16 @@ def test_the_database_url_can_say_otherwise(read_settings):
     assert (options["keepalives_idle"], options["sslmode"], options["pool"]["timeout"]) == (60, "verify-full", 5)
 
 
+class TestLocalLogin:
+    @pytest.mark.parametrize(("written", "read"), [("", "everybody"), ("superusers", "superusers"), ("NOBODY", "nobody")])
+    def test_who_signs_in_with_a_password_is_chosen(self, read_settings, written, read):
+        assert read_settings(WINDLASS_LOCAL_LOGIN=written)["LOCAL_LOGIN"] == read
+
+    def test_another_word_is_refused(self, read_settings):
+        with pytest.raises(ImproperlyConfigured, match="WINDLASS_LOCAL_LOGIN is 'admins'. It must be one of EVERYBODY"):
+            read_settings(WINDLASS_LOCAL_LOGIN="admins")
+
+
 class TestPrefix:
     def test_everything_is_below_the_path_of_the_public_address(self, read_settings):
         read = read_settings(WINDLASS_PUBLIC_URL="https://example.com/tools/windlass/")

@@ -174,7 +174,8 @@ async def flood(target: Target, tally: Tally) -> None:
 
 @attack
 async def guesses(target: Target, tally: Tally) -> None:
-    """Guessed passwords, by 32 clients at a time. Each guess is hashed, which takes a good part of a second."""
+    """Guessed passwords, by 32 clients at a time, each guess for another name, so that no lock holds them yet. Each guess
+    that is checked is hashed, which takes a good part of a second."""
     page = await connect(target.port)
     page.send(build_request("GET", "/login/"))
     await page.read_answer()
@@ -188,7 +189,7 @@ async def guesses(target: Target, tally: Tally) -> None:
         for number in itertools.count():
             if time.monotonic() > deadline:
                 return
-            form = f"csrfmiddlewaretoken={token}&username=admin&password=guess-{place}-{number}".encode()
+            form = f"csrfmiddlewaretoken={token}&username=user-{place}-{number}&password=guess".encode()
             headers = (f"Cookie: {name}={token}", "Content-Type: application/x-www-form-urlencoded")
             status, _ = await exchange(target.port, build_request("POST", "/login/", form, *headers))
             tally.count(status)

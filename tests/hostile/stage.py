@@ -45,8 +45,8 @@ PUSH = {"events": [{"action": "push", "target": {"repository": "team/app", "tag"
 class Figures:
     """One attack. `asked` and `answered` count the holder's requests; `bad` says what else came of them. `link`, `others` and
     `control` are seconds until the answers to the holder. Memory, files and threads are the web process's at their highest,
-    `kernel` is what the kernel held for all connections; bytes. `rows` and `lines` were added to the database and to the log,
-    without those of the holder's requests."""
+    `kernel` is what the kernel held for all connections; bytes. `rows` and `lines` were added to the database and to the log
+    in `seconds`, without those of the holder's requests."""
 
     attack: str
     tally: dict[str, Any] = field(default_factory=dict)
@@ -62,6 +62,7 @@ class Figures:
     threads: int = 0
     rows: int = 0
     lines: int = 0
+    seconds: float = 0.0
     log_bytes: int = 0
 
 
@@ -142,6 +143,7 @@ class Stage:
         figures.memory, figures.kernel, figures.files, figures.threads = peaks.memory, peaks.kernel, peaks.files, peaks.threads
         self._summarize_samples(figures, began, ended, last)
         figures.rows = self.count_rows() - rows
+        figures.seconds = time.monotonic() - began
         lines = self.read_log(log)
         figures.lines, figures.log_bytes = len(lines), sum(map(len, lines))
 

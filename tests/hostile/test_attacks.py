@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from console.telemetry.line_limit import LINES_A_SECOND
 from tests.harness.eventually import eventually
 from tests.hostile.bodies import WRONG_LINK, build_bombs
 from tests.hostile.framing import SMUGGLED
@@ -30,7 +31,7 @@ MEMORY = 450 * MEGABYTE
 KERNEL = 1000 * MEGABYTE  # for all connections of the machine, also at the attackers' end
 FILES = 12_500  # ten thousand of them for idle connections
 ROWS = 100  # in a minute
-LINES = 100  # in the log, beyond one for each request
+LINES = 100  # in the log, beyond those for each second
 LINE_LENGTH = 1500
 BOMB_SECONDS = 0.001  # of CPU
 # What docs/security.md promises: seconds in which a head must be there, a body must have begun to come, and be there.
@@ -71,6 +72,7 @@ def assert_all_is_bounded(figures: Figures, peace: Figures, link_seconds: float 
     assert figures.kernel <= KERNEL
     assert figures.files <= FILES
     assert figures.rows <= ROWS
+    assert figures.lines <= LINES_A_SECOND * (figures.seconds + 1) + LINES
 
 
 def test_peace(peace):

@@ -19,10 +19,10 @@ class Command(BaseCommand):
         """Prepare the database. Any number of hosts can do so at the same time."""
         try:
             preparation.migrate_database()
+            if not Cluster.objects.exists():
+                preparation.register_local_cluster(settings.DOCKER_HOST)
+            password = preparation.create_admin()
         except PreparationError as error:
             sys.exit(str(error))
-        if not Cluster.objects.exists():
-            preparation.register_local_cluster(settings.DOCKER_HOST)
-        password = preparation.create_admin()
         if password is not None:
             self.stdout.write(f"login     {preparation.ADMIN}\npassword  {password}")

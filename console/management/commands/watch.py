@@ -13,6 +13,7 @@ from clusters.leases import claim_leases, make_lease_owner
 from clusters.steady import pulse, run_safely
 from clusters.watch import run_watcher
 from console.sessions import prune_sessions
+from console.sign_in_locks import prune_failures
 from console.telemetry.totals import reporting
 from triggers.pushes.alerts import prune_alert_groups
 from triggers.pushes.deliveries import prune_deliveries
@@ -66,7 +67,7 @@ def keep_house(stopping: threading.Event) -> None:
 def prune_when_due() -> None:
     """Delete old rows, unless a watcher did so within the last PRUNE_SECONDS: its lease is kept until it expires."""
     if claim_leases({"prune"}, make_lease_owner(), PRUNE_SECONDS):
-        for prune in (prune_calls, prune_entries, prune_deliveries, prune_alert_groups, prune_sessions):
+        for prune in (prune_calls, prune_entries, prune_deliveries, prune_alert_groups, prune_sessions, prune_failures):
             pulse.beat("house-clock", SILENT_SECONDS)
             run_safely(prune)
 

@@ -1,8 +1,11 @@
-"""Record sign-ins, failed sign-ins and sign-outs in the audit log, and note in a session when it began."""
+"""Record sign-ins, failed sign-ins and sign-outs in the audit log, note in a session when it began, and list it. Sessions end
+when their user gets another password or is deactivated."""
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
@@ -11,6 +14,7 @@ from clusters.access.audit import record
 from clusters.access.counted_acts import counted_acts
 from clusters.callers import client_address
 from console.pages.account.first_password import CHANGE_PASSWORD, has_first_password
+from console.session_list import end_sessions, list_session
 from console.sessions import SIGNED_IN_AT
 
 
@@ -20,6 +24,7 @@ def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
     request.session[SIGNED_IN_AT] = timezone.now().timestamp()
     if has_first_password(user):
         request.session[CHANGE_PASSWORD] = True
+    list_session(request, user)
 
 
 @receiver(user_login_failed)
@@ -36,3 +41,25 @@ def record_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
     """Record a sign-out, unless the session had already ended."""
     if user is not None:
         record(user, "sign_out", address=client_address(request))
+
+
+@receiver(post_save, sender=User)
+def end_sessions_of_the_deactivated(instance: User, created: bool, **_: Any) -> None:
+    """Otherwise they would be there again once the user is activated."""
+    if not created and not instance.is_active:
+        end_sessions(instance)
+
+
+class SessionsEnd:
+    """The password validator that notices a new password, wherever it is set: all sessions of its user end. The page where
+    users change their own then gives the session there a new key."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        """Any password will do."""
+
+    def password_changed(self, password: str, user: User | None = None) -> None:
+        if user and user.pk:
+            end_sessions(user)
+
+    def get_help_text(self) -> str:
+        return "A new password ends the user's sessions."

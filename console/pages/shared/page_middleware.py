@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from console.pages.shared.polling import STATE_HEADER
+from console.session_list import note_use
 
 LINKS = {"/hook/trigger", "/hook/trigger/"}
 
@@ -61,6 +62,7 @@ def find_user(request: HttpRequest) -> Any:
     if user.is_authenticated and STATE_HEADER not in request.headers:
         session: Any = request.session
         session.note_use()
+        note_use(request, user)
     return user
 
 

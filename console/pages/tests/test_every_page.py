@@ -51,13 +51,17 @@ POSTED = {  # only accept POST
     "registry_check",
     "registry_reveal",
     "delivery_replay",
+    "session_end",
+    "sessions_end",
+    "user_sessions_end",
+    "lock_end",
 }
 SENT = {  # not pages
     "activity_export",
     "audit_export",
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
-OPEN = {"login", "logout", "account_login", "account_logout", "account_inactive"}  # need no login
+OPEN = {"login", "logout", "account_login", "account_logout", "account_inactive", "sign_in_link"}  # need no login
 OPEN |= {"healthz", "readyz", "metrics", "theme"}
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
@@ -103,7 +107,7 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "activity": 5,
     "running_calls": 5,
     "call": 8,
-    "users": 9,
+    "users": 10,
     "user": 12,
     "user_create": 4,
     "user_switch": 5,
@@ -115,6 +119,7 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "token_create": 6,
     "token_replace": 7,
     "token_end": 5,
+    "sessions": 6,
 }
 
 

@@ -22,6 +22,8 @@ from clusters.roles import Role
 from console.pages.shared.page import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
 from console.pages.shared.tokens import end_token, get_token, list_tokens, name_token
 from console.pages.users.forms import GrantForm, NewPasswordForm, RoleForm, UserForm
+from console.session_list import count_sessions
+from console.sign_in_locks import end_of, list_locks
 
 
 @require_safe
@@ -32,6 +34,8 @@ def users(request: HttpRequest) -> HttpResponse:
     rows = _with_roles().filter(username__icontains=query) if query else _with_roles()
     page = paginate(request, rows.order_by("username"))
     context = {"title": "Users and roles", "query": query, "page": page, "users": [_describe_user(user) for user in page]}
+    if request.user.has_perm("auth.change_user") and not is_partial(request, "list"):
+        context["locks"] = [(lock, end_of(lock)) for lock in list_locks()]
     return render(request, "console/users/_users.html" if is_partial(request, "list") else "console/users/users.html", context)
 
 
@@ -196,12 +200,15 @@ def _render_user(
     request: HttpRequest, shown: User, role_form: RoleForm | None = None, grant_form: GrantForm | None = None
 ) -> HttpResponse:
     described = _describe_user(shown)
+    sessions = count_sessions(shown)
     context = {
         "title": shown.username,
         "crumbs": _users_crumbs(),
         "shown": shown,
         "described": described,
         "can_manage": may_manage(request.user, shown),
+        "sessions": sessions,
+        "can_end_sessions": sessions > (shown == request.user),
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),
         "tokens": list_tokens(shown),
