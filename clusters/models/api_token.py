@@ -15,7 +15,7 @@ class ApiToken(AbstractAuthToken):
 
     id = models.BigAutoField(primary_key=True)
     digest = models.CharField(max_length=128, unique=True, help_text="SHA-512 of the token, as hex digits.")
-    # Without constraints: the version before deletes users and clusters without knowing of tokens. Nothing finds what it leaves.
+    # Without constraints: the version before deletes users and clusters and knows no tokens. Nothing finds what it leaves.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens", db_constraint=False)
     name = models.CharField(max_length=64)
     role = models.CharField(max_length=16, choices=Role.choices, help_text="Its role at most.")
