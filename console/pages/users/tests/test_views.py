@@ -233,7 +233,7 @@ class TestTokens:
         assert reader.post(f"/users/{administrator.pk}/tokens/{token.pk}/end/").status_code == 404
 
     def test_a_new_password_ends_all_as_the_act_of_the_administrator(self, reader, bob, token):
-        data = {"new_password1": "new horse 1", "new_password2": "new horse 1"}
+        data = {"new_password1": "new horse battery", "new_password2": "new horse battery"}
         page = reader.post(f"/users/{bob.pk}/password/", data, follow=True)
         assert "is signed out everywhere. API tokens have ended too." in text_of(page)
         assert not has_tokens(bob)
@@ -256,7 +256,7 @@ class TestTokens:
 
     def test_the_admin_ends_them_too(self, admin_client, bob, token):
         path = reverse("admin:auth_user_password_change", args=[bob.pk])
-        admin_client.post(path, {"password1": "new horse 1", "password2": "new horse 1", "usable_password": "true"})
+        admin_client.post(path, {"password1": "new horse battery", "password2": "new horse battery", "usable_password": "true"})
         assert not User.objects.get(pk=bob.pk).check_password(PASSWORD)
         assert not has_tokens(bob)
         create_token(User.objects.get(pk=bob.pk), "another", Role.VIEWER, None, 1)
