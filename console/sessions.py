@@ -19,6 +19,7 @@ from clusters.batches import delete_in_batches
 log = structlog.get_logger("windlass.session")
 
 SIGNED_IN_AT = "signed_in_at"  # session key: Unix time
+MAXIMUM_SECONDS = "maximum_seconds"  # session key: its own limit from the sign-in, where it is shorter than SESSION_COOKIE_AGE
 MOVE_EVERY = timedelta(minutes=5)
 
 
@@ -40,9 +41,8 @@ class SessionStore(db.SessionStore):
         now = timezone.now()
         signed_in_at = self.get(SIGNED_IN_AT)
         began = datetime.fromtimestamp(signed_in_at, tz=now.tzinfo) if signed_in_at else now
-        return min(
-            now + timedelta(seconds=settings.SESSION_IDLE_SECONDS), began + timedelta(seconds=settings.SESSION_COOKIE_AGE)
-        )
+        longest = min(settings.SESSION_COOKIE_AGE, self.get(MAXIMUM_SECONDS) or settings.SESSION_COOKIE_AGE)
+        return min(now + timedelta(seconds=settings.SESSION_IDLE_SECONDS), began + timedelta(seconds=longest))
 
     def note_use(self) -> None:
         """Move the session's end, if it was moved more than MOVE_EVERY ago. A signed-in user's request calls this."""

@@ -25,9 +25,21 @@ PORT = env.read_integer("WINDLASS_PORT", 8000, 1, 65535)
 PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=True)
 # A path of the public address, under which everything is. A proxy may remove it or leave it (console/server/environ.py).
 OWN_PATHS = (
-    *("activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries", "grants"),
+    *(
+        "account",
+        "activity",
+        "admin",
+        "api",
+        "applications",
+        "audit",
+        "calls",
+        "clusters",
+        "containers",
+        "deliveries",
+        "grants",
+    ),
     *("healthz", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries", "search"),
-    *("services", "static", "theme", "triggers", "users"),
+    *("services", "sign-in", "static", "theme", "triggers", "users"),
 )
 PREFIX = env.find_prefix("WINDLASS_PUBLIC_URL", PUBLIC_URL, OWN_PATHS)
 FORCE_SCRIPT_NAME = PREFIX or None
@@ -216,6 +228,12 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*"]
 ACCOUNT_RATE_LIMITS = False  # failed sign-ins are limited for all processes together, and with the admin's
+# Identities of providers are allauth's rows; the protocol is console.identity's. No token of a provider is stored.
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_AUTO_SIGNUP = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+OIDC = env.read_oidc()  # the provider of the environment; without an issuer there is none
+PROVIDER_SESSION_SECONDS = 12 * 3600  # of who signed in at a provider: they come again, with the groups of then
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from clusters.access.audit import record_act
 from clusters.callers import client_address
 from clusters.waits import Line, NoPlace
+from console.identity.providers import list_providers
 from console.pages.account.first_password import CHANGE_PASSWORD
 from console.pages.account.forms import OwnPasswordForm
 from console.pages.shared.context import THEME_COOKIE, THEMES
@@ -33,6 +34,9 @@ class SignInView(LoginView):
     take all of the machine. Of each address one waits, so whoever guesses waits behind their own guesses."""
 
     redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"providers": [each for each in list_providers() if each.is_enabled]}
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """The password is right. What else is asked for are the stages of allauth: LOGIN_STAGES of the adapter."""

@@ -51,6 +51,7 @@ POSTED = {  # only accept POST
     "registry_check",
     "registry_reveal",
     "delivery_replay",
+    *("identity_link", "identity_unlink", "user_unlink", "provider_test", "mapping_create", "mapping_delete"),
 }
 SENT = {  # not pages
     "activity_export",
@@ -58,7 +59,7 @@ SENT = {  # not pages
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
 OPEN = {"login", "logout", "account_login", "account_logout", "account_inactive"}  # need no login
-OPEN |= {"healthz", "readyz", "metrics", "theme"}
+OPEN |= {"healthz", "readyz", "metrics", "theme", "provider_sign_in", "provider_callback", "invitation"}
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
     "search": 4,
@@ -104,11 +105,17 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "running_calls": 5,
     "call": 8,
     "users": 9,
-    "user": 9,
+    "user": 11,
     "user_create": 4,
     "user_switch": 5,
     "user_password": 5,
+    "user_invite": 5,
     "audit": 5,
+    "sign_in_settings": 8,
+    "provider_create": 4,
+    "provider_edit": 5,
+    "provider_delete": 6,
+    "identities": 6,
     "password": 4,
 }
 
@@ -304,6 +311,7 @@ def hostile_fleet(fleet, request):
     group = Group.objects.create(name=HOSTILE)
     fleet.user.groups.add(group)
     ClusterGrant.objects.create(cluster=application.cluster, group=group, role=Role.OPERATOR)
+    fleet.add_identity(fleet.user, HOSTILE, HOSTILE)
     fleet.container = service.containers.first() or ContainerFactory(service=service, name=HOSTILE, state=HOSTILE[:16])
     fleet.cluster, fleet.application, fleet.service, fleet.trigger, fleet.call = (
         application.cluster,
