@@ -122,7 +122,7 @@ def _give_for_all(sync: Sync, given: GivenRole | None, wanted: Wanted | None) ->
     if wanted.role == Role.ADMINISTRATOR and not user.is_staff:
         user.is_staff = True
         user.save(update_fields=["is_staff"])
-    sync.record("user.change", user, changes={"role": [wanted.role.label]}, group=wanted.group)
+    sync.record("user.change", user, changes={"role": [str(wanted.role.label)]}, group=wanted.group)
 
 
 def _take_for_all(sync: Sync, given: GivenRole) -> bool:
@@ -140,7 +140,7 @@ def _take_for_all(sync: Sync, given: GivenRole) -> bool:
     if role == Role.ADMINISTRATOR and not given.was_staff and not user.is_superuser:
         user.is_staff = False
         user.save(update_fields=["is_staff"])
-    sync.record("user.change", user, changes={"role": [role.label, "none"]}, group=given.group)
+    sync.record("user.change", user, changes={"role": [str(role.label), "none"]}, group=given.group)
     return True
 
 
