@@ -32,7 +32,8 @@ Claims = Mapping[str, Any]
 @require_POST
 @never_cache
 def provider_sign_in(request: HttpRequest, provider_key: str) -> HttpResponse:
-    return lead_to_provider(request, Attempt(provider_key, SIGN_IN, next=request.POST.get("next", "")[:NEXT_LENGTH]))
+    target = request.POST.get("next", "")
+    return lead_to_provider(request, Attempt(provider_key, SIGN_IN, next=target if len(target) <= NEXT_LENGTH else ""))
 
 
 @require_GET
@@ -82,7 +83,8 @@ def _sign_in(request: HttpRequest, provider: Provider, attempt: Attempt, claims:
     if request.user.is_authenticated:
         logout(request)
     target = attempt.next
-    if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+    is_own = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    if not is_own or not target.startswith("/"):
         target = resolve_url("overview")
     record_authentication(request, user, METHOD, provider=provider.issuer, uid=claims["sub"])
     return perform_login(request, Login(user, redirect_url=target))
