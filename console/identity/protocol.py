@@ -32,13 +32,15 @@ DOCUMENT = "/.well-known/openid-configuration"
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the provider's discovery document says, as far as it is used. `names_itself`: its answers have `iss`."""
+    """What the provider's discovery document says, as far as it is used: addresses, where it takes the client's secret, and
+    whether its answers have `iss`."""
 
     authorization: str
     token: str
     userinfo: str
     keys: str
-    methods: frozenset[str]
+    takes_header: bool
+    takes_form: bool
     names_itself: bool
 
 
@@ -86,12 +88,14 @@ def discover(issuer: str, deadline: float) -> Configuration:
         if (address or name in names) and not _is_usable(address):
             raise IdentityError("bad_answer", f"The discovery document of {host} has no usable {name}.")
     methods = document.get("token_endpoint_auth_methods_supported")
+    known = methods if isinstance(methods, list) else ["client_secret_basic"]
     return Configuration(
         addresses["authorization_endpoint"],
         addresses["token_endpoint"],
         addresses["userinfo_endpoint"],
         addresses["jwks_uri"],
-        frozenset(map(str, methods)) if isinstance(methods, list) else frozenset({"client_secret_basic"}),
+        "client_secret_basic" in known,
+        "client_secret_post" in known,
         document.get("authorization_response_iss_parameter_supported") is True,
     )
 
@@ -148,19 +152,26 @@ def explain_refusal(provider: Provider, answer: Mapping[str, str]) -> IdentityEr
 def exchange_code(
     provider: Provider, configuration: Configuration, code: str, redirect_uri: str, verifier: str, deadline: float
 ) -> Claims:
+    """Return the tokens for the code. A provider that refuses the client in a header, which some read in ways of their own, is
+    asked once more with its secret in the form."""
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
-    headers, secret = {}, provider.read_secret()
-    if secret and "client_secret_basic" in configuration.methods:
-        pair = f"{quote_plus(provider.client_id)}:{quote_plus(secret)}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    else:
-        form |= {"client_id": provider.client_id} | ({"client_secret": secret} if secret else {})
-    status, tokens = request_json(configuration.token, deadline, headers, form)
-    error = str(tokens.get("error", ""))[:60]
+    secret = provider.read_secret()
+    in_form = {**form, "client_id": provider.client_id} | ({"client_secret": secret} if secret else {})
+    pair = f"{quote_plus(provider.client_id)}:{quote_plus(secret)}"
+    in_header = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    ways: list[tuple[dict[str, str], dict[str, str]]] = [(in_header, form)] if secret and configuration.takes_header else []
+    if configuration.takes_form or not ways:
+        ways.append(({}, in_form))
+    for headers, fields in ways:
+        status, tokens = request_json(configuration.token, deadline, headers, fields)
+        error = str(tokens.get("error", ""))[:60]
+        is_client_refused = status == 401 or error in {"invalid_client", "unauthorized_client"}
+        if not is_client_refused:
+            break
     if status == 200 and not error:
         return tokens
     log.warning("an identity provider refused a code", provider=provider.name, status=status, error=error)
-    if status == 401 or error in {"invalid_client", "unauthorized_client"}:
+    if is_client_refused:
         raise IdentityError(
             "client",
             f"{provider.name} does not accept the console's client ID and secret. An administrator can correct them on the "

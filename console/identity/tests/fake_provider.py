@@ -46,6 +46,7 @@ class FakeProvider:
         self.secret = SECRET
         self.failure: RegistryError | None = None
         self.token_error = ""
+        self.decode = unquote_plus  # as the specification says; not all do
         self.requests: list[str] = []
         self._codes: dict[str, dict[str, str]] = {}
 
@@ -79,8 +80,11 @@ class FakeProvider:
         pass
 
     def _exchange(self, headers: Any, form: Any) -> tuple[int, dict[str, Any]]:
-        name, _, secret = base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode().partition(":")
-        if (unquote_plus(name), unquote_plus(secret)) != (CLIENT, self.secret):
+        name, secret = form.get("client_id", ""), form.get("client_secret", "")
+        if "Authorization" in headers:
+            pair = base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode().partition(":")
+            name, secret = (self.decode(pair[0]), self.decode(pair[2]))
+        if (name, secret) != (CLIENT, self.secret):
             return 401, {"error": "invalid_client"}
         asked = self._codes.pop(form["code"], None)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()

@@ -54,7 +54,9 @@ def test_few_claims_are_kept():
 
 
 def test_what_binds_tokens_is_not_shown():
-    shown = dict(show_claims({"nonce": "n", "at_hash": "h", "sid": "s", "jti": "j", "sub": "1", "groups": ["a"], "z": "x" * 999}))
+    shown = dict(
+        show_claims({"nonce": "n", "at_hash": "h", "sid": "s", "jti": "j", "sub": "1", "groups": ["a"], "z": "x" * 999})
+    )
     assert shown.keys() == {"sub", "groups", "z"}
     assert shown["groups"] == '["a"]'
     assert len(shown["z"]) == 300

@@ -61,6 +61,19 @@ def test_a_wrong_secret(sign_in, fake_provider):
     assert refuse(sign_in) == "client"
 
 
+def test_a_provider_that_reads_the_header_in_its_own_way_gets_the_secret_in_the_form(sign_in, fake_provider):
+    fake_provider.document["token_endpoint_auth_methods_supported"] = ["client_secret_basic", "client_secret_post"]
+    fake_provider.decode = str
+    assert sign_in()["sub"] == "4711"
+    assert fake_provider.requests.count(f"POST {ISSUER}/token") == 2
+
+
+def test_a_provider_that_takes_the_form_alone(sign_in, fake_provider):
+    fake_provider.document["token_endpoint_auth_methods_supported"] = ["client_secret_post"]
+    assert sign_in()["sub"] == "4711"
+    assert fake_provider.requests.count(f"POST {ISSUER}/token") == 1
+
+
 def test_a_code_that_was_used(sign_in, fake_provider):
     fake_provider.token_error = "invalid_grant"
     assert refuse(sign_in) == "grant"
@@ -126,7 +139,7 @@ def test_a_document_that_is_refused(sign_in, fake_provider, change):
         ({"sub": ""}, "token"),
         ({"sub": "x" * 192}, "token"),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_a_token_that_is_refused(sign_in, fake_provider, own, reason):
     fake_provider.own = own

@@ -129,7 +129,9 @@ def test_whoever_may_choose_engines_but_give_no_roles_is_refused(client, provide
     client.force_login(user)
     for path in ("/sign-in/", "/sign-in/providers/new/", f"/sign-in/providers/{provider_row.pk}/edit/"):
         assert client.get(path).status_code == 403
-    assert client.post(f"/sign-in/providers/{provider_row.pk}/groups/", {"group": "a", "role": "administrator"}).status_code == 403
+    assert (
+        client.post(f"/sign-in/providers/{provider_row.pk}/groups/", {"group": "a", "role": "administrator"}).status_code == 403
+    )
 
 
 def test_a_test_shows_the_claims_and_changes_nothing(reader, arrive, fake_provider, provider_row):

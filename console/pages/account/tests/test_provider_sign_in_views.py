@@ -94,7 +94,9 @@ def test_somebody_signs_in(client, arrive, start):
     assert AuditEntry.objects.filter(action="sign_in", actor="grace").exists()
 
 
-@pytest.mark.parametrize("target", ["https://evil.example.com/", "//evil.example.com", "javascript:alert(1)", "clusters/", "/" + "x" * 5000],
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example.com/", "//evil.example.com", "javascript:alert(1)", "clusters/", "/" + "x" * 5000],
     ids=["elsewhere", "no-scheme", "script", "relative", "too-long"],
 )
 def test_nobody_is_led_elsewhere(arrive, start, target):
@@ -186,7 +188,7 @@ def test_a_cookie_that_was_changed_or_is_old(client, fake_provider, start, monke
         ({"code": "guessed"}, "took too long", "grant"),
         ({"iss": "https://evil.example.com"}, "not from Example", "issuer"),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_answers_that_end_without_a_sign_in(client, arrive, start, answer, words, reason):
     check_refused(client, arrive(start, answer=answer), words, reason)
