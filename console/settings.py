@@ -128,7 +128,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
     "allauth.mfa",
     "drf_spectacular",
     "drf_spectacular_sidecar",

@@ -56,6 +56,7 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         (
             *("user", "user_create", "user_role", "user_password", "user_switch", "user_invite", "grant_create"),
             *("sign_in_settings", "provider_create", "provider_edit", "provider_delete", "mapping_create"),
+            "provider_callback",  # the page Test
         ),
     ),
     ("Audit log", "audit", "audit", ()),

@@ -176,7 +176,7 @@ def _describe_user(shown: User) -> dict[str, Any]:
 def _render_user(
     request: HttpRequest, shown: User, role_form: RoleForm | None = None, grant_form: GrantForm | None = None
 ) -> HttpResponse:
-    described = _describe_user(shown)
+    described, given_roles = _describe_user(shown), list_given_roles(shown)
     context = {
         "title": shown.username,
         "crumbs": _users_crumbs(),
@@ -185,7 +185,8 @@ def _render_user(
         "can_manage": may_manage(request.user, shown),
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),
-        "given_roles": list_given_roles(shown),
+        "given_roles": given_roles,
+        "given_on": {given.cluster_id for given in given_roles},
         "identities": SocialAccount.objects.filter(user=shown).order_by("pk"),
         "can_invite": shown.is_active and getattr(shown, "has_provider", bool(settings.OIDC["issuer"])),
     }
