@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -114,10 +115,15 @@ def unlink(account: SocialAccount, actor: User, address: str | None) -> None:
 
 def is_last_way(account: SocialAccount) -> bool:
     """Return whether the user could not sign in without this identity."""
-    if account.user.has_usable_password():
+    if _may_use_password(account.user):
         return False
     issuers = [provider.issuer for provider in list_providers() if provider.is_enabled]
     return not SocialAccount.objects.filter(user=account.user, provider__in=issuers).exclude(pk=account.pk).exists()
+
+
+def _may_use_password(user: User) -> bool:
+    admitted = getattr(settings, "LOCAL_LOGIN", "everybody")
+    return user.has_usable_password() and (admitted == "everybody" or (admitted == "superusers" and user.is_superuser))
 
 
 def invite(user: User) -> str:

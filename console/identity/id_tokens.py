@@ -3,6 +3,7 @@
 It imports PyJWT and cryptography, so it is imported at the first sign-in.
 """
 
+import re
 import threading
 import time
 from typing import Any
@@ -116,6 +117,6 @@ def verify_id_token(provider: Provider, keys_url: str, token: str, nonce: str, d
     given = claims.get("nonce")
     if not isinstance(given, str) or not constant_time_compare(given, nonce):
         raise IdentityError("nonce", f"The answer of {provider.name} belongs to another sign-in. Begin anew.")
-    if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 191 or "\0" in claims["sub"]:
+    if not isinstance(claims["sub"], str) or not re.fullmatch(r"[ -~]{1,191}", claims["sub"]):
         raise IdentityError("token", f"{provider.name} names you in a way that cannot be kept.")
     return claims

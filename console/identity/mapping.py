@@ -5,10 +5,7 @@ from collections.abc import Iterable
 from clusters.access.given_roles import RANK, Wanted
 from clusters.models import Cluster
 from clusters.roles import Role
-from console.identity.providers import Provider
 from console.models import GroupMapping
-
-NAMES_SHOWN = 10
 
 
 def list_mappings(issuer: str) -> list[GroupMapping]:
@@ -30,12 +27,13 @@ def find_wanted(mappings: Iterable[GroupMapping], groups: Iterable[str]) -> dict
 
 
 def find_near_misses(mappings: Iterable[GroupMapping], groups: Iterable[str]) -> list[tuple[str, str]]:
-    """Return pairs of a received group and a mapped one that differ in letter case alone."""
+    """Return pairs of a received group and a mapped one that differ in letter case or in spaces around them alone."""
     known = set(groups)
-    folded = {group.casefold(): group for group in known}
+    folded = {_fold(group): group for group in sorted(known)}
     missed = {mapping.group for mapping in mappings} - known
-    return sorted((folded[group.casefold()], group) for group in missed if group.casefold() in folded)
+    return sorted((folded[_fold(group)], group) for group in missed if _fold(group) in folded)
 
 
-def count_mapped(provider: Provider) -> int:
-    return GroupMapping.objects.filter(issuer=provider.issuer).count()
+def _fold(group: str) -> str:
+    """Return the name as people read it: Keycloak's paths begin with a slash."""
+    return group.strip().strip("/").casefold()

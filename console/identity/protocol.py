@@ -9,6 +9,7 @@ Sources: OpenID Connect Core 1.0 and Discovery 1.0; RFC 6749, 7636 (PKCE), 9207 
 
 import base64
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -137,7 +138,16 @@ def fetch_claims(provider: Provider, answer: Mapping[str, str], redirect_uri: st
     claims = verify_id_token(provider, configuration.keys, str(tokens.get("id_token", "")), nonce, deadline)
     if configuration.userinfo and tokens.get("access_token") and provider.groups_claim not in claims:
         claims = {**fetch_userinfo(provider, configuration, str(tokens["access_token"]), claims["sub"], deadline), **claims}
-    return claims
+    return clean_claims(claims, provider)
+
+
+def clean_claims(claims: Claims, provider: Provider) -> Claims:
+    """Return the claims without halves of characters, which no database keeps and no page shows."""
+    try:
+        found: Claims = json.loads(json.dumps(claims, ensure_ascii=False).encode("utf-8", "replace"))
+    except RecursionError as error:
+        raise IdentityError("bad_answer", f"{provider.name} sent claims that cannot be read.") from error
+    return found
 
 
 def explain_refusal(provider: Provider, answer: Mapping[str, str]) -> IdentityError:

@@ -32,7 +32,7 @@ class Provider:
     def read_secret(self) -> str:
         if self.is_environments:
             return self.given_secret
-        return IdentityProvider.objects.values_list("client_secret", flat=True).get(pk=int(self.key))
+        return IdentityProvider.objects.values_list("client_secret", flat=True).filter(pk=int(self.key)).first() or ""
 
 
 def list_providers() -> list[Provider]:

@@ -150,7 +150,7 @@ def test_unlinking_takes_what_the_groups_gave(provider):
     assert AuditEntry.objects.filter(action="identity.unlink", details__subject="4711").exists()
 
 
-def test_the_last_way_to_sign_in(provider, provider_row):
+def test_the_last_way_to_sign_in(provider, settings):
     user = admit(provider, CLAIMS, ADDRESS)
     account = SocialAccount.objects.get()
     assert is_last_way(account)
@@ -162,6 +162,13 @@ def test_the_last_way_to_sign_in(provider, provider_row):
     user.set_password("a good password")
     user.save()
     assert not is_last_way(SocialAccount.objects.get())
+    settings.LOCAL_LOGIN = "superusers"
+    assert is_last_way(SocialAccount.objects.get())
+    user.is_superuser = True
+    user.save()
+    assert not is_last_way(SocialAccount.objects.get())
+    settings.LOCAL_LOGIN = "nobody"
+    assert is_last_way(SocialAccount.objects.get())
 
 
 def test_an_invitation_links_once(provider):

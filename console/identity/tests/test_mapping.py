@@ -31,4 +31,6 @@ def test_names_are_compared_exactly():
     mappings = list_mappings(ISSUER)
     assert find_wanted(mappings, ["ops", "Ops ", "OPS"]) == {}
     assert find_near_misses(mappings, ["ops", "else"]) == [("ops", "Ops")]
+    assert find_near_misses(mappings, ["/Ops"]) == [("/Ops", "Ops")]
+    assert find_near_misses(mappings, ["Ops "]) == [("Ops ", "Ops")]
     assert find_near_misses(mappings, ["Ops"]) == []

@@ -7,6 +7,7 @@ import pytest
 
 from clusters.registry.errors import RegistryError
 from console.identity.errors import IdentityError
+from console.identity.id_tokens import verify_id_token
 from console.identity.protocol import build_way, fetch_claims
 from console.identity.providers import find_provider
 from console.identity.tests.fake_provider import ISSUER, OTHER_KEY, write_jwk
@@ -74,6 +75,12 @@ def test_a_provider_that_takes_the_form_alone(sign_in, fake_provider):
     assert fake_provider.requests.count(f"POST {ISSUER}/token") == 1
 
 
+def test_a_client_without_a_secret(sign_in, fake_provider, provider_row):
+    provider_row.client_secret = fake_provider.secret = ""
+    provider_row.save()
+    assert sign_in()["sub"] == "4711"
+
+
 def test_a_code_that_was_used(sign_in, fake_provider):
     fake_provider.token_error = "invalid_grant"
     assert refuse(sign_in) == "grant"
@@ -138,6 +145,9 @@ def test_a_document_that_is_refused(sign_in, fake_provider, change):
         ({"sub": None}, "token"),
         ({"sub": ""}, "token"),
         ({"sub": "x" * 192}, "token"),
+        ({"sub": "\ud800"}, "token"),
+        ({"sub": "ä"}, "token"),
+        ({"sub": ["4711"]}, "token"),
     ],
     ids=str,
 )
@@ -196,6 +206,36 @@ def test_a_provider_that_is_away_says_so_and_is_not_asked_again_at_once(sign_in,
 def test_answers_that_are_no_json_objects(sign_in, fake_provider):
     fake_provider.document = ["a", "list"]
     assert refuse(sign_in) == "bad_answer"
+
+
+def test_halves_of_characters_are_replaced(sign_in, fake_provider):
+    fake_provider.person |= {"preferred_username": "gr\ud800ace", "groups": ["\udfff"]}
+    claims = sign_in()
+    assert (claims["preferred_username"], claims["groups"]) == ("gr?ace", ["?"])
+
+
+def test_mutated_tokens_are_refused_one_and_all(sign_in, fake_provider, provider_row):
+    """Each bit of the signature's and the payload's first and last characters, and cuts at many places."""
+    sign_in()
+    provider, now = find_provider(str(provider_row.pk)), time.monotonic() + 100
+    token = fake_provider.write_token(NONCE)
+    verify_id_token(provider, f"{ISSUER}/keys", token, NONCE, now)
+    changed = {
+        token[:place] + chr(ord(token[place]) ^ 1 << bit) + token[place + 1 :]
+        for place in range(0, len(token) - 1, 7)
+        for bit in range(7)
+    }
+    changed |= {token[:place] for place in range(0, len(token), 5)} | {
+        f"{token}.{token}",
+        "..",
+        "a.b.c",
+        "é",
+        "\0",
+        token * 200,
+    }
+    for each in sorted(changed):
+        with pytest.raises(IdentityError):
+            verify_id_token(provider, f"{ISSUER}/keys", each, NONCE, now)
 
 
 def test_keys_that_cannot_be_read_are_left_out(sign_in, fake_provider):

@@ -91,7 +91,7 @@ def test_somebody_signs_in(client, arrive, start):
     user = signed_in_user(client)
     assert user.username == "grace"
     assert "You have no role yet" in client.get("/").content.decode()
-    assert AuditEntry.objects.filter(action="sign_in", actor="grace").exists()
+    assert AuditEntry.objects.get(action="sign_in", actor="grace").details == {"by": "https://id.example.com/realms/main"}
 
 
 @pytest.mark.parametrize(
