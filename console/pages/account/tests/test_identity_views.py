@@ -5,7 +5,6 @@ from allauth.socialaccount.models import SocialAccount
 
 from clusters.access.counted_acts import counted_acts
 from clusters.models import AuditEntry
-from clusters.roles import Role
 from clusters.tests.users import make_user
 from console.identity.arrivals import find_invitation, invite
 from console.models import IdentityProvider
@@ -100,25 +99,3 @@ def test_an_invitation_that_was_used_meanwhile(client, bob, fake_provider, provi
     assert response.status_code == 400
     assert "was used or has expired" in response.content.decode()
     assert not SocialAccount.objects.exists()
-
-
-def test_an_administrator_invites_and_unlinks(reader, bob, provider_row):
-    assert reader.get(f"/users/{bob.pk}/").content.decode().count("/invite/") == 2
-    text = reader.post(f"/users/{bob.pk}/invite/").content.decode()
-    key = text.split("?key=")[1].split("<")[0]
-    assert find_invitation(key).user == bob
-    assert AuditEntry.objects.filter(action="identity.invite", actor="ada", target="bob").exists()
-    assert key not in str(AuditEntry.objects.values_list("details", flat=True))
-    account = SocialAccount.objects.create(user=bob, provider=provider_row.issuer, uid="1")
-    assert reader.post(f"/users/{bob.pk}/unlink/{account.pk}/").status_code == 302
-    assert not SocialAccount.objects.exists()
-
-
-def test_an_administrator_cannot_become_a_superuser_by_an_invitation(reader, admin_user):
-    assert reader.post(f"/users/{admin_user.pk}/invite/").status_code == 403
-    assert reader.get(f"/users/{admin_user.pk}/invite/").status_code == 403
-
-
-def test_other_roles_cannot_invite(client, bob):
-    client.force_login(make_user("eve", Role.DEPLOYER))
-    assert client.post(f"/users/{bob.pk}/invite/").status_code == 403
