@@ -8,6 +8,7 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from console import celery as celery  # makes this the current Celery application
         from console import checks as checks  # registers the system checks
+        from console.pages.account import provider_sessions as provider_sessions  # connects the limit of their sessions
         from console.pages.account import sign_ins as sign_ins  # connects the recording of sign-ins
 
 

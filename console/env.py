@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from console.identity.issuers import explain_issuer
+
 
 def read_text(name: str, default: str = "") -> str:
     """Return the content of the file named by `NAME_FILE`, or else the variable's value, stripped. If empty, `default`."""
@@ -88,6 +90,27 @@ def write_host(host: str) -> str:
     """Return the host as requests name it: in lower case, without a last dot, and an IPv6 address in brackets."""
     host = host.lower().strip("[]").removesuffix(".")
     return f"[{host}]" if ":" in host else host
+
+
+def read_oidc() -> dict[str, str]:
+    """Return the identity provider that WINDLASS_OIDC_* describe: the fields of console.identity.providers.Provider, and an
+    empty issuer if there is none."""
+    found = {
+        "issuer": read_text("WINDLASS_OIDC_ISSUER"),
+        "client_id": read_text("WINDLASS_OIDC_CLIENT_ID"),
+        "given_secret": read_text("WINDLASS_OIDC_CLIENT_SECRET"),
+        "name": read_text("WINDLASS_OIDC_NAME", "single sign-on")[:60],
+        "scopes": " ".join(read_text("WINDLASS_OIDC_SCOPES", "openid profile email").split()),
+        "groups_claim": read_text("WINDLASS_OIDC_GROUPS_CLAIM", "groups"),
+        "admits": read_choice("WINDLASS_OIDC_ADMITS", ("EVERYBODY", "MAPPED", "KNOWN"), "MAPPED").lower(),
+    }
+    if bool(found["issuer"]) != bool(found["client_id"]):
+        raise ImproperlyConfigured("WINDLASS_OIDC_ISSUER and WINDLASS_OIDC_CLIENT_ID must be set together, or neither.")
+    if "openid" not in found["scopes"].split():
+        raise ImproperlyConfigured("WINDLASS_OIDC_SCOPES must contain openid.")
+    if found["issuer"] and (wrong := explain_issuer(found["issuer"])):
+        raise ImproperlyConfigured(f"WINDLASS_OIDC_ISSUER is not the address of an identity provider. {wrong}")
+    return found
 
 
 def read_variable_names(name: str) -> list[str]:

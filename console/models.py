@@ -1,8 +1,12 @@
 """The console's own processes: the sums of what they count, and when each was last seen; who has a generated password; who is
-signed in where; and which versions the database suits."""
+signed in where; which versions the database suits; and who may sign in by which identity provider."""
 
 from django.conf import settings
 from django.db import models
+
+from clusters.encryption import EncryptedTextField
+from clusters.models import Cluster
+from clusters.roles import Role
 
 
 class Total(models.Model):
@@ -90,3 +94,59 @@ class UserSession(models.Model):
 
     def __str__(self) -> str:
         return f"session of {self.user}"
+
+
+class IdentityProvider(models.Model):
+    """A provider of OpenID Connect that people sign in by. `console.identity.providers` reads it; one more can be in the
+    environment. The issuer never changes: identities and given roles are kept by it."""
+
+    class Admits(models.TextChoices):
+        EVERYBODY = "everybody", "Everybody of the provider"
+        MAPPED = "mapped", "Only people with a role"
+        KNOWN = "known", "Only known users"
+
+    issuer = models.CharField(max_length=200, unique=True)
+    name = models.CharField(max_length=60)
+    client_id = models.CharField(max_length=255)
+    client_secret = EncryptedTextField(blank=True)
+    scopes = models.CharField(max_length=255, default="openid profile email")
+    groups_claim = models.CharField(max_length=255, default="groups")
+    admits = models.CharField(max_length=16, choices=Admits.choices, default=Admits.MAPPED)
+    is_enabled = models.BooleanField(default=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMapping(models.Model):
+    """The role that a provider's group gives, on one cluster or, without one, on all."""
+
+    issuer = models.CharField(max_length=200, db_index=True)
+    group = models.CharField(max_length=255, help_text="Exactly as the provider sends it.")
+    role = models.CharField(max_length=16, choices=Role.choices)
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["group", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.get_role_display()} on {self.cluster or 'all clusters'}"
+
+
+class Invitation(models.Model):
+    """A link by which somebody who signs in at a provider is linked to the user. Its key is kept as a hash. A user has one."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the key, in hex.")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.user)

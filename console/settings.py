@@ -27,7 +27,7 @@ PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=T
 OWN_PATHS = (
     *("account", "activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries"),
     *("grants", "healthz", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries"),
-    *("search", "services", "static", "theme", "triggers", "users"),
+    *("search", "services", "sign-in", "static", "theme", "triggers", "users"),
 )
 PREFIX = env.find_prefix("WINDLASS_PUBLIC_URL", PUBLIC_URL, OWN_PATHS)
 FORCE_SCRIPT_NAME = PREFIX or None
@@ -120,7 +120,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
     "allauth.mfa",
     "axes",
     "drf_spectacular",
@@ -237,6 +236,11 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*"]
 ACCOUNT_RATE_LIMITS = False  # failed sign-ins are limited for all processes together, and with the admin's
+# Identities of providers are allauth's rows; the protocol is console.identity's. No token of a provider is stored.
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_AUTO_SIGNUP = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+OIDC = env.read_oidc()  # the provider of the environment; without an issuer there is none
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

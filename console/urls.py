@@ -5,7 +5,15 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from console.pages.account import link_views, session_views, sign_in_views, token_views
+from console.pages.account import (
+    identity_views,
+    link_views,
+    provider_settings_views,
+    provider_sign_in_views,
+    session_views,
+    sign_in_views,
+    token_views,
+)
 from console.pages.applications import service_views
 from console.pages.applications import views as application_views
 from console.pages.calls import lifecycle_views
@@ -19,7 +27,7 @@ from console.pages.registries import delivery_views
 from console.pages.registries import views as registry_views
 from console.pages.shared.logs import views as log_views
 from console.pages.triggers import views as trigger_views
-from console.pages.users import audit_views, sign_in_state_views
+from console.pages.users import audit_views, identity_admin_views, sign_in_state_views
 from console.pages.users import views as user_views
 from console.telemetry import views as probe_views
 
@@ -113,6 +121,8 @@ urlpatterns = [
     path("users/<int:user_id>/tokens/<str:key>/end/", user_views.user_token_end, name="user_token_end"),
     path("users/<int:user_id>/sessions/end/", sign_in_state_views.user_sessions_end, name="user_sessions_end"),
     path("users/<int:user_id>/grants/", user_views.grant_create, name="grant_create"),
+    path("users/<int:user_id>/invite/", identity_admin_views.user_invite, name="user_invite"),
+    path("users/<int:user_id>/unlink/<int:identity_id>/", identity_admin_views.user_unlink, name="user_unlink"),
     path("grants/<int:grant_id>/delete/", user_views.grant_delete, name="grant_delete"),
     path("audit/", audit_views.audit, name="audit"),
     path("audit/export/", audit_views.audit_export, name="audit_export"),
@@ -128,6 +138,19 @@ urlpatterns = [
     path("account/sessions/<int:session_id>/end/", session_views.session_end, name="session_end"),
     path("password/", sign_in_views.password, name="password"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("login/provider/<str:provider_key>/", provider_sign_in_views.provider_sign_in, name="provider_sign_in"),
+    path("login/callback/", provider_sign_in_views.provider_callback, name="provider_callback"),
+    path("account/identities/", identity_views.identities, name="identities"),
+    path("account/identities/link/<str:provider_key>/", identity_views.identity_link, name="identity_link"),
+    path("account/identities/<int:identity_id>/unlink/", identity_views.identity_unlink, name="identity_unlink"),
+    path("account/identities/invitation/", identity_views.invitation, name="invitation"),
+    path("sign-in/", provider_settings_views.sign_in_settings, name="sign_in_settings"),
+    path("sign-in/providers/new/", provider_settings_views.provider_create, name="provider_create"),
+    path("sign-in/providers/<int:provider_id>/edit/", provider_settings_views.provider_edit, name="provider_edit"),
+    path("sign-in/providers/<int:provider_id>/delete/", provider_settings_views.provider_delete, name="provider_delete"),
+    path("sign-in/providers/<str:provider_key>/test/", provider_settings_views.provider_test, name="provider_test"),
+    path("sign-in/providers/<str:provider_key>/groups/", provider_settings_views.mapping_create, name="mapping_create"),
+    path("sign-in/groups/<int:mapping_id>/delete/", provider_settings_views.mapping_delete, name="mapping_delete"),
     path("login/", sign_in_views.sign_in, name="account_login"),  # allauth's names for the same
     path("logout/", LogoutView.as_view(), name="account_logout"),
     path("login/inactive/", sign_in_views.inactive, name="account_inactive"),

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from clusters.models import GivenRole
 from clusters.roles import Role
 
 ROLE_GROUPS = [role.label for role in Role]
@@ -50,7 +51,9 @@ def find_role(user: User) -> Role | None:
 
 
 def set_role(user: User, role: Role | None) -> None:
-    """Make `role` the user's only role for all clusters. Administrators get access to the Django admin; others lose it."""
+    """Make `role` the user's only role for all clusters, by hand: no sign-in takes it. Administrators get access to the Django
+    admin; others lose it."""
+    GivenRole.objects.filter(user=user, cluster=None).delete()
     was_administrator = find_role(user) == Role.ADMINISTRATOR
     user.groups.remove(*Group.objects.filter(name__in=ROLE_GROUPS))
     if role:

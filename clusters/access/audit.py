@@ -74,6 +74,15 @@ ACTIONS = {
     "group.add": "Added group",
     "group.change": "Changed group",
     "group.delete": "Deleted group",
+    "provider.add": "Added identity provider",
+    "provider.change": "Changed identity provider",
+    "provider.delete": "Deleted identity provider",
+    "provider.test": "Tested identity provider",
+    "mapping.add": "Added group mapping",
+    "mapping.delete": "Deleted group mapping",
+    "identity.invite": "Invited to link an identity",
+    "identity.link": "Linked identity",
+    "identity.unlink": "Unlinked identity",
 }
 
 log = structlog.get_logger("windlass.audit")

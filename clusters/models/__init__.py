@@ -3,7 +3,7 @@
 People give the settings of clusters and registries. Everything else about an engine is written by `clusters.inventory` alone.
 """
 
-from clusters.models.access import AuditEntry, ClusterGrant
+from clusters.models.access import AuditEntry, ClusterGrant, GivenRole
 from clusters.models.api_token import ApiToken
 from clusters.models.cluster import Cluster, make_cluster_uid
 from clusters.models.inventory import Application, Container, Node, Service, Task
@@ -17,6 +17,7 @@ __all__ = [
     "Cluster",
     "ClusterGrant",
     "Container",
+    "GivenRole",
     "Lease",
     "Node",
     "Registry",

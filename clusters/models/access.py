@@ -35,6 +35,38 @@ class ClusterGrant(models.Model):
             raise ValidationError("Choose either a user or a group.")
 
 
+class GivenRole(models.Model):
+    """A role that a group of an identity provider gave at a sign-in. `clusters.access.given_roles` is the only writer: it takes
+    away what these rows say was given, and nothing else."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="given_roles")
+    issuer = models.CharField(max_length=200)
+    group = models.CharField(max_length=255, help_text="As the provider names it.")
+    role = models.CharField(max_length=16, choices=Role.choices)
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.CASCADE, null=True, blank=True, related_name="+", help_text="Empty: all clusters."
+    )
+    by_hand = models.CharField(
+        max_length=16, blank=True, default="", db_default="", help_text="The role that people had given there, which stays."
+    )
+    was_staff = models.BooleanField(default=False, db_default=False, help_text="The user could use the Django admin before.")
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "issuer", "cluster"], condition=Q(cluster__isnull=False), name="one_given_role_a_cluster"
+            ),
+            models.UniqueConstraint(
+                fields=["user", "issuer"], condition=Q(cluster__isnull=True), name="one_given_role_for_all"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()} on {self.cluster or 'all clusters'}: {self.group}"
+
+
 class AuditEntry(models.Model):
     """One act in the audit log: who did what, when and from where. `clusters.access.audit` only adds rows; of refusals, which
     come by the thousand, `clusters.access.counted_acts` counts the equal ones in one row."""

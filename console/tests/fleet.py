@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from allauth.socialaccount.models import SocialAccount
 from axes.models import AccessAttempt
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group, User
@@ -12,7 +13,7 @@ from rest_framework.authtoken.models import Token
 from clusters.access.audit import record
 from clusters.access.tokens import create_token
 from clusters.engine.fakes.fake_containers import make_id
-from clusters.models import ApiToken, Application, ClusterGrant, Container
+from clusters.models import ApiToken, Application, ClusterGrant, Container, GivenRole
 from clusters.roles import Role
 from clusters.tests.factories import (
     ApplicationFactory,
@@ -24,7 +25,7 @@ from clusters.tests.factories import (
     TaskFactory,
 )
 from clusters.tests.users import make_user
-from console.models import UserSession
+from console.models import GroupMapping, IdentityProvider, UserSession
 from console.sessions import SessionStore
 from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
@@ -74,7 +75,23 @@ class Fleet:
         stored.create()
         times = {"created_at": now, "used_at": now}
         self.session = UserSession.objects.create(user=self.user, session_key=stored.session_key, **times)
+        self.add_identity(self.user)
         self.entry = record(self.user, "trigger.reveal", self.trigger, address="203.0.113.9", application="shop")
+
+    def add_identity(self, user: User, name: str = "ann", group: str = "crew") -> None:
+        """Add a provider, a mapping of it, and an identity of the user to which a group gave a role."""
+        number = IdentityProvider.objects.count()
+        self.provider = IdentityProvider.objects.create(
+            issuer=f"https://id{number}.test", name=name, client_id=name, client_secret="secret of the client"
+        )
+        self.mapping = GroupMapping.objects.create(
+            issuer=self.provider.issuer, group=group, role=Role.VIEWER, cluster=self.cluster
+        )
+        claims = {"preferred_username": name}
+        self.identity = SocialAccount.objects.create(user=user, provider=self.provider.issuer, uid=name, extra_data=claims)
+        GivenRole.objects.create(
+            user=user, issuer=self.provider.issuer, group=group, role=Role.VIEWER, cluster=self.cluster, by_hand=Role.VIEWER
+        )
 
     def add_application(self) -> None:
         if self.swarm:
@@ -207,7 +224,13 @@ class Fleet:
             "user_switch": f"/users/{self.user.pk}/switch/",
             "user_password": f"/users/{self.user.pk}/password/",
             "user_token_end": f"/users/{self.user.pk}/tokens/old/end/",
+            "user_invite": f"/users/{self.user.pk}/invite/",
             "audit": "/audit/",
+            "sign_in_settings": "/sign-in/",
+            "provider_create": "/sign-in/providers/new/",
+            "provider_edit": f"/sign-in/providers/{self.provider.pk}/edit/",
+            "provider_delete": f"/sign-in/providers/{self.provider.pk}/delete/",
+            "identities": "/account/identities/",
             "password": "/password/",
             "tokens": "/account/tokens/",
             "token_create": "/account/tokens/new/",

@@ -28,6 +28,11 @@ WRONG_VALUES = [
     ("WINDLASS_PASS_ENVIRONMENT", "VAULT_ADDR=x"),
     ("WINDLASS_PASS_ENVIRONMENT", "*"),
     ("WINDLASS_PASS_ENVIRONMENT", "VAULT_*,WINDLASS_SECRET_KEY"),
+    ("WINDLASS_OIDC_ISSUER", "https://id.example.com"),  # without a client
+    ("WINDLASS_OIDC_CLIENT_ID", "windlass"),  # without an issuer
+    ("WINDLASS_OIDC_CLIENT_SECRET_FILE", "/nowhere/secret"),
+    ("WINDLASS_OIDC_SCOPES", "profile email"),
+    ("WINDLASS_OIDC_ADMITS", "all"),
     ("WINDLASS_SESSION_IDLE_HOURS", "0"),
     ("WINDLASS_SESSION_DAYS", "366"),
     ("WINDLASS_LOG_LEVEL", "loud"),
@@ -127,3 +132,28 @@ def test_a_data_folder_that_is_a_file_is_refused(data_directory: Path) -> None:
     data_directory.write_text("")
     with pytest.raises(ImproperlyConfigured, match="cannot be read or created"):
         load_settings()
+
+
+@pytest.mark.parametrize("issuer", ["http://id.example.com", "https://user:hidden@id.example.com", "id.example.com"])
+def test_an_identity_provider_without_tls_is_refused(issuer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINDLASS_OIDC_ISSUER", issuer)
+    monkeypatch.setenv("WINDLASS_OIDC_CLIENT_ID", "windlass")
+    with pytest.raises(ImproperlyConfigured, match="WINDLASS_OIDC_ISSUER") as refused:
+        load_settings()
+    assert "hidden" not in str(refused.value)
+
+
+def test_an_identity_provider_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hidden\n")
+    monkeypatch.setenv("WINDLASS_OIDC_ISSUER", "https://id.example.com/")
+    monkeypatch.setenv("WINDLASS_OIDC_CLIENT_ID", "windlass")
+    monkeypatch.setenv("WINDLASS_OIDC_CLIENT_SECRET_FILE", str(tmp_path / "secret"))
+    assert load_settings()["OIDC"] == {
+        "issuer": "https://id.example.com/",
+        "client_id": "windlass",
+        "given_secret": "hidden",
+        "name": "single sign-on",
+        "scopes": "openid profile email",
+        "groups_claim": "groups",
+        "admits": "mapped",
+    }

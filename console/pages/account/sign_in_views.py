@@ -19,6 +19,7 @@ from clusters.access.audit import record_act
 from clusters.access.tokens import PASSWORD_CHANGED, end_all_tokens
 from clusters.callers import client_address
 from clusters.waits import NoPlace
+from console.identity.providers import list_providers
 from console.pages.account.first_password import CHANGE_PASSWORD
 from console.pages.account.forms import OwnPasswordForm
 from console.pages.account.throttle import SignInLocked, add_end, answer_locked, find_refusal, note_failure, take_turn
@@ -36,13 +37,14 @@ class SignInView(LoginView):
 
     redirect_authenticated_user = True
 
+    def get_context_data(self, **more: Any) -> dict[str, Any]:
+        offered = [provider for provider in list_providers() if provider.is_enabled]
+        return super().get_context_data(**more, providers=offered, local_login=settings.LOCAL_LOGIN)
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """The password is right. What else is asked for are the stages of allauth: LOGIN_STAGES of the adapter."""
         login = Login(form.get_user(), redirect_url=self.get_success_url())
         return perform_password_login(self.request, {"username": form.cleaned_data["username"]}, login)
-
-    def get_context_data(self, **more: Any) -> dict[str, Any]:
-        return super().get_context_data(**more, local_login=settings.LOCAL_LOGIN)
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """The password is wrong, which can be what locks."""

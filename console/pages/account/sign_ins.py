@@ -14,13 +14,14 @@ from clusters.access.audit import record
 from clusters.access.counted_acts import counted_acts
 from clusters.callers import client_address
 from console.pages.account.first_password import CHANGE_PASSWORD, has_first_password
+from console.pages.account.provider_sessions import describe_way
 from console.session_list import end_sessions, list_session
 from console.sessions import SIGNED_IN_AT
 
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
-    record(user, "sign_in", address=client_address(request))
+    record(user, "sign_in", address=client_address(request), **describe_way(request, user))
     request.session[SIGNED_IN_AT] = timezone.now().timestamp()
     if has_first_password(user):
         request.session[CHANGE_PASSWORD] = True

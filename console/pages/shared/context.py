@@ -49,7 +49,16 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete")),
     ("Activity", "activity", "activity", ("call",)),
     ("Deliveries", "deliveries", "deliveries", ("delivery",)),
-    ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),
+    (
+        "Users",
+        "users",
+        "users",
+        (
+            *("user", "user_create", "user_role", "user_password", "user_switch", "user_invite", "grant_create"),
+            *("sign_in_settings", "provider_create", "provider_edit", "provider_delete", "mapping_create"),
+            "provider_callback",  # the page Test
+        ),
+    ),
     ("Audit log", "audit", "audit", ()),
 )
 # Entries whose pages show the selected cluster alone. Their addresses name the cluster, so that they can be shared.

@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
 from clusters import access
+from clusters.callers import public_base_url
 from console.pages.shared.polling import answer_changes
 from console.pages.shared.selection import select_cluster
 
@@ -77,6 +78,11 @@ def render_dialog(request: HttpRequest, template: str, context: dict[str, Any]) 
 def redirect_to(request: HttpRequest, view_name: str, *arguments: Any, query: str = "") -> HttpResponse:
     """Redirect to a view. From a dialog, htmx makes the whole page follow."""
     return _lead_to(request, reverse(view_name, args=arguments) + query)
+
+
+def write_own_address(request: HttpRequest, view_name: str) -> str:
+    """Return the whole address of a view, as others reach it."""
+    return public_base_url(request).removesuffix(reverse("overview").rstrip("/")) + reverse(view_name)
 
 
 def return_from(request: HttpRequest, view_name: str, *arguments: Any) -> HttpResponse:

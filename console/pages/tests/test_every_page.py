@@ -55,6 +55,7 @@ POSTED = {  # only accept POST
     "sessions_end",
     "user_sessions_end",
     "lock_end",
+    *("identity_link", "identity_unlink", "user_unlink", "provider_test", "mapping_create", "mapping_delete"),
 }
 SENT = {  # not pages
     "activity_export",
@@ -62,7 +63,7 @@ SENT = {  # not pages
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
 OPEN = {"login", "logout", "account_login", "account_logout", "account_inactive", "sign_in_link"}  # need no login
-OPEN |= {"healthz", "readyz", "metrics", "theme"}
+OPEN |= {"healthz", "readyz", "metrics", "theme", "provider_sign_in", "provider_callback", "invitation"}
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
     "search": 4,
@@ -112,8 +113,14 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "user_create": 4,
     "user_switch": 5,
     "user_password": 5,
+    "user_invite": 5,
     "user_token_end": 6,
     "audit": 5,
+    "sign_in_settings": 8,
+    "provider_create": 4,
+    "provider_edit": 5,
+    "provider_delete": 6,
+    "identities": 6,
     "password": 6,
     "tokens": 6,
     "token_create": 6,
@@ -314,6 +321,7 @@ def hostile_fleet(fleet, request):
     group = Group.objects.create(name=HOSTILE)
     fleet.user.groups.add(group)
     ClusterGrant.objects.create(cluster=application.cluster, group=group, role=Role.OPERATOR)
+    fleet.add_identity(fleet.user, HOSTILE, HOSTILE)
     fleet.container = service.containers.first() or ContainerFactory(service=service, name=HOSTILE, state=HOSTILE[:16])
     fleet.cluster, fleet.application, fleet.service, fleet.trigger, fleet.call = (
         application.cluster,

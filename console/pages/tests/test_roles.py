@@ -174,6 +174,20 @@ PAGES: Table = {
     "user_token_end": {"get": everywhere(200), "post": everywhere(302)},
     "grant_create": {"get": POSTED, "post": everywhere(200)},
     "grant_delete": {"get": POSTED, "post": everywhere(302)},
+    "user_invite": {"get": everywhere(200), "post": everywhere(200)},
+    "user_unlink": {"get": POSTED, "post": everywhere(302)},
+    "sign_in_settings": GLOBAL_PAGE,
+    "provider_create": {"get": everywhere(200), "post": everywhere(200)},
+    "provider_edit": {"get": everywhere(200), "post": everywhere(200)},
+    "provider_delete": {"get": everywhere(200), "post": everywhere(302)},
+    **dict.fromkeys(("provider_test", "mapping_create"), {"get": POSTED, "post": everywhere(404)}),  # of no provider
+    "mapping_delete": {"get": POSTED, "post": everywhere(302)},
+    "identities": LIST,
+    "identity_link": {"get": POSTED, "post": anyone(400)},  # to no provider
+    "identity_unlink": {"get": POSTED, "post": anyone(404)},  # another user's
+    "invitation": {"get": anyone(404), "post": anyone(404)},  # its key decides
+    "provider_sign_in": {"get": POSTED, "post": anyone(400)},
+    "provider_callback": {"get": anyone(400), "post": POSTED},
     "audit": GLOBAL_PAGE,
     "audit_export": GLOBAL_PAGE,
     "password": {"get": anyone(200), "post": anyone(200)},
@@ -411,6 +425,10 @@ def page_path(name: str, world: Any) -> str:
         "registry_id": world.registry.pk,
         "delivery_id": world.delivery.pk,
         "key": "old",
+        "provider_id": world.provider.pk,
+        "provider_key": "0",
+        "mapping_id": world.mapping.pk,
+        "identity_id": world.identity.pk,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
     rows |= {"call": world.call, "registry": world.registry, "delivery": world.delivery}
@@ -436,7 +454,8 @@ def check(asker: str, client: Client, table: Table, path_of: Callable[[str], str
 def secrets_of(world: Any) -> set[str]:
     registry = world.registry
     kept = {registry.hook_token, registry.hook_key, registry.password, registry.signing_secret}
-    return {world.trigger.secret, world.scaling_trigger.secret} | kept | set(Token.objects.values_list("key", flat=True))
+    kept |= {world.provider.client_secret, *Token.objects.values_list("key", flat=True)}
+    return {world.trigger.secret, world.scaling_trigger.secret} | kept
 
 
 def test_pages(asker, world):

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, Prefetch, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -15,10 +17,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from clusters.access.administrators import ROLE_GROUPS, LockedOut, find_role, keep_administrators, may_manage, set_role
 from clusters.access.audit import record_act, record_change
 from clusters.access.changes import list_changes, read_stored_values
+from clusters.access.given_roles import forget_given_role
 from clusters.access.tokens import DEACTIVATED, PASSWORD_CHANGED, end_all_tokens
 from clusters.callers import client_address
-from clusters.models import Cluster, ClusterGrant
+from clusters.models import Cluster, ClusterGrant, GivenRole
 from clusters.roles import Role
+from console.models import IdentityProvider
 from console.pages.shared.page import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
 from console.pages.shared.tokens import end_token, get_token, list_tokens, name_token
 from console.pages.users.forms import GrantForm, NewPasswordForm, RoleForm, UserForm
@@ -43,7 +47,8 @@ def users(request: HttpRequest) -> HttpResponse:
 @console_page
 def user(request: HttpRequest, user_id: int) -> HttpResponse:
     require(request, "auth.view_user")
-    return _render_user(request, get_object_or_404(_with_roles(), pk=user_id))
+    has_provider = Value(True) if settings.OIDC["issuer"] else Exists(IdentityProvider.objects.all())
+    return _render_user(request, get_object_or_404(_with_roles().annotate(has_provider=has_provider), pk=user_id))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -155,6 +160,7 @@ def grant_create(request: HttpRequest, user_id: int) -> HttpResponse:
     with transaction.atomic():
         former = ClusterGrant.objects.filter(user=shown, cluster=cluster).first()
         before = read_stored_values(former, ["role"]) if former else {}
+        forget_given_role(shown, cluster.pk)
         grant, added = ClusterGrant.objects.update_or_create(user=shown, cluster=cluster, defaults={"role": role})
         record_change(request, "grant.add" if added else "grant.change", grant, before, ["role"], user=shown.username)
     messages.success(request, f"{shown} is {grant.get_role_display()} on {cluster}.")
@@ -171,6 +177,7 @@ def grant_delete(request: HttpRequest, grant_id: int) -> HttpResponse:
         raise PermissionDenied
     with transaction.atomic():
         record_act(request, "grant.delete", grant, user=grant.user.username, role=grant.role)
+        forget_given_role(grant.user, grant.cluster_id)
         grant.delete()
     messages.success(request, f"{grant.user} no longer has a role of their own on {grant.cluster}.")
     return redirect_to(request, "user", grant.user.pk)
@@ -199,7 +206,7 @@ def _describe_user(shown: User) -> dict[str, Any]:
 def _render_user(
     request: HttpRequest, shown: User, role_form: RoleForm | None = None, grant_form: GrantForm | None = None
 ) -> HttpResponse:
-    described = _describe_user(shown)
+    described, given_roles = _describe_user(shown), list_given_roles(shown)
     sessions = count_sessions(shown)
     context = {
         "title": shown.username,
@@ -212,8 +219,18 @@ def _render_user(
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),
         "tokens": list_tokens(shown),
+        "given_roles": given_roles,
+        "given_on": {given.cluster_id for given in given_roles},
+        "identities": SocialAccount.objects.filter(user=shown).order_by("pk"),
+        "can_invite": shown.is_active and getattr(shown, "has_provider", bool(settings.OIDC["issuer"])),
     }
     return render(request, "console/users/user.html", context)
+
+
+def list_given_roles(shown: User) -> list[GivenRole]:
+    """Return what the groups of identity providers gave, with the clusters."""
+    keys = (f"cluster__{name}" for name in Cluster.KEYS)
+    return list(GivenRole.objects.filter(user=shown).select_related("cluster").defer(*keys))
 
 
 def _get_managed(request: HttpRequest, user_id: int) -> User:

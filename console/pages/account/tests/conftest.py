@@ -4,6 +4,8 @@ from django.test import Client
 from clusters.models import AuditEntry
 from clusters.roles import Role
 from clusters.tests.users import make_user
+from console.identity.tests.conftest import fake_provider as fake_provider
+from console.identity.tests.conftest import provider_row as provider_row
 
 PASSWORD = "correct horse battery"
 
@@ -24,3 +26,16 @@ def reader(administrator):
 @pytest.fixture
 def bob(db):
     return make_user("bob", Role.VIEWER, password=PASSWORD)
+
+
+@pytest.fixture
+def arrive(client, fake_provider):
+    """Press the button at `path`, sign in at the provider, and return the console's answer to its redirect."""
+
+    def arrive(path, using=client, answer=None, **form):
+        way = using.post(path, form)
+        assert way.status_code == 200, way.content.decode()
+        given = fake_provider.visit(way.context["way"])
+        return using.get("/login/callback/", {**given, **(answer or {})})
+
+    return arrive
