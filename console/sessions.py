@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
@@ -60,3 +61,14 @@ class SessionStore(db.SessionStore):
 def prune_sessions() -> int:
     """Delete sessions that have ended. Returns their number."""
     return delete_in_batches(Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date"))
+
+
+def end_sessions(user: Any, keep: str | None = None) -> int:
+    """End every session of the user but the one with the key `keep`. Returns their number.
+
+    A session's user is in what it holds, so all live sessions are read: this is for acts that are rare."""
+    store = SessionStore()
+    live = Session.objects.filter(expire_date__gte=timezone.now()).exclude(session_key=keep or "")
+    found = [row.session_key for row in live.iterator() if store.decode(row.session_data).get(SESSION_KEY) == str(user.pk)]
+    Session.objects.filter(session_key__in=found).delete()
+    return len(found)

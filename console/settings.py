@@ -25,9 +25,9 @@ PORT = env.read_integer("WINDLASS_PORT", 8000, 1, 65535)
 PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=True)
 # A path of the public address, under which everything is. A proxy may remove it or leave it (console/server/environ.py).
 OWN_PATHS = (
-    *("activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries", "grants"),
+    *("account", "activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries"),
     *("healthz", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries", "search"),
-    *("services", "static", "theme", "triggers", "users"),
+    *("grants", "services", "static", "theme", "triggers", "users"),
 )
 PREFIX = env.find_prefix("WINDLASS_PUBLIC_URL", PUBLIC_URL, OWN_PATHS)
 FORCE_SCRIPT_NAME = PREFIX or None
@@ -137,6 +137,7 @@ MIDDLEWARE = [
     "console.pages.shared.page_middleware.PageUsers",
     "allauth.account.middleware.AccountMiddleware",
     "console.pages.account.first_password.FirstPasswords",
+    "console.pages.account.required_factors.RequiredFactors",
     "console.pages.shared.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -216,6 +217,12 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*"]
 ACCOUNT_RATE_LIMITS = False  # failed sign-ins are limited for all processes together, and with the admin's
+ACCOUNT_LOGIN_TIMEOUT = 600  # seconds between the password and the second factor
+MFA_ADAPTER = "console.factors.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_RECOVERY_CODE_DIGITS = 10
+# Who must have a second factor.
+SECOND_FACTOR = env.read_choice("WINDLASS_SECOND_FACTOR", ("NOBODY", "ADMINISTRATORS", "EVERYBODY"), "NOBODY").lower()
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

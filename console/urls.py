@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from console.pages.account import sign_in_views
+from console.pages.account import confirm_views, factor_sign_in_views, factor_views, passkey_views, sign_in_views
 from console.pages.applications import service_views
 from console.pages.applications import views as application_views
 from console.pages.calls import lifecycle_views
@@ -19,7 +19,7 @@ from console.pages.registries import delivery_views
 from console.pages.registries import views as registry_views
 from console.pages.shared.logs import views as log_views
 from console.pages.triggers import views as trigger_views
-from console.pages.users import audit_views
+from console.pages.users import audit_views, factor_reset_views
 from console.pages.users import views as user_views
 from console.telemetry import views as probe_views
 
@@ -109,13 +109,23 @@ urlpatterns = [
     path("users/<int:user_id>/role/", user_views.user_role, name="user_role"),
     path("users/<int:user_id>/switch/", user_views.user_switch, name="user_switch"),
     path("users/<int:user_id>/password/", user_views.user_password, name="user_password"),
+    path("users/<int:user_id>/second-factor/", factor_reset_views.user_factor_reset, name="user_factor_reset"),
     path("users/<int:user_id>/grants/", user_views.grant_create, name="grant_create"),
     path("grants/<int:grant_id>/delete/", user_views.grant_delete, name="grant_delete"),
     path("audit/", audit_views.audit, name="audit"),
     path("audit/export/", audit_views.audit_export, name="audit_export"),
     path("theme/", sign_in_views.theme, name="theme"),
     path("login/", sign_in_views.sign_in, name="login"),
+    path("login/second-factor/", factor_sign_in_views.sign_in_factor, name="sign_in_factor"),
+    path("login/passkey/", factor_sign_in_views.sign_in_passkey, name="sign_in_passkey"),
     path("password/", sign_in_views.password, name="password"),
+    path("account/second-factor/", factor_views.second_factor, name="second_factor"),
+    path("account/second-factor/app/", factor_views.app_set_up, name="app_set_up"),
+    path("account/second-factor/codes/", factor_views.recovery_codes, name="recovery_codes"),
+    path("account/second-factor/passkeys/new/", passkey_views.passkey_add, name="passkey_add"),
+    path("account/second-factor/<int:factor_id>/rename/", passkey_views.passkey_rename, name="passkey_rename"),
+    path("account/second-factor/<int:factor_id>/remove/", factor_views.factor_remove, name="factor_remove"),
+    path("account/second-factor/confirm/", confirm_views.confirm, name="confirm"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("login/", sign_in_views.sign_in, name="account_login"),  # allauth's names for the same
     path("logout/", LogoutView.as_view(), name="account_logout"),

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -20,6 +21,7 @@ from clusters.tests.factories import (
     TaskFactory,
 )
 from clusters.tests.users import make_user
+from console.factors.tests.device import store_passkey
 from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import (
     DeliveryFactory,
@@ -96,6 +98,12 @@ class Fleet:
     def container(self) -> Container:
         """A container. Next to a stack it belongs to a project on the same engine, and is made on first use."""
         return ContainerFactory(service__application__cluster=self.cluster)
+
+    @cached_property
+    def passkey(self) -> Authenticator:
+        """A passkey of the superuser who reads the pages, or of the fleet's user. It is made on first use."""
+        owner = User.objects.filter(is_superuser=True).first() or self.user
+        return Authenticator.objects.filter(user=owner).first() or store_passkey(owner)
 
     def _add_triggers(self) -> None:
         self.trigger: Trigger = TriggerFactory(application=self.application)
@@ -190,5 +198,13 @@ class Fleet:
             "user_switch": f"/users/{self.user.pk}/switch/",
             "user_password": f"/users/{self.user.pk}/password/",
             "audit": "/audit/",
+            "user_factor_reset": f"/users/{self.user.pk}/second-factor/",
             "password": "/password/",
+            "second_factor": "/account/second-factor/",
+            "app_set_up": "/account/second-factor/app/",
+            "recovery_codes": "/account/second-factor/codes/",
+            "passkey_add": "/account/second-factor/passkeys/new/",
+            "passkey_rename": f"/account/second-factor/{self.passkey.pk}/rename/",
+            "factor_remove": f"/account/second-factor/{self.passkey.pk}/remove/",
+            "confirm": "/account/second-factor/confirm/",
         }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -10,16 +11,25 @@ from django.utils import timezone
 from clusters.access.audit import record
 from clusters.access.counted_acts import counted_acts
 from clusters.callers import client_address
+from console.factors.store import NAMES
 from console.pages.account.first_password import CHANGE_PASSWORD, has_first_password
+from console.pages.account.fresh import CONFIRMED_AT
 from console.sessions import SIGNED_IN_AT
 
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
-    record(user, "sign_in", address=client_address(request))
-    request.session[SIGNED_IN_AT] = timezone.now().timestamp()
+    methods = name_methods(request, user)
+    record(user, "sign_in", address=client_address(request), **({"method": ", ".join(methods)} if methods else {}))
+    request.session[SIGNED_IN_AT] = request.session[CONFIRMED_AT] = timezone.now().timestamp()
     if has_first_password(user):
         request.session[CHANGE_PASSWORD] = True
+
+
+def name_methods(request: HttpRequest, user: Any) -> list[str]:
+    """Return how the user showed who they are, in the order of the steps, such as "password" and "authenticator app"."""
+    records = get_authentication_records(request, user)
+    return list(dict.fromkeys(NAMES.get(one.get("type", ""), one["method"]) for one in records))
 
 
 @receiver(user_login_failed)

@@ -58,6 +58,7 @@ SENT = {  # not pages
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
 OPEN = {"login", "logout", "account_login", "account_logout", "account_inactive"}  # need no login
+OPEN |= {"sign_in_factor", "sign_in_passkey"}
 OPEN |= {"healthz", "readyz", "metrics", "theme"}
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
@@ -104,12 +105,20 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "running_calls": 5,
     "call": 8,
     "users": 9,
-    "user": 9,
+    "user": 10,
     "user_create": 4,
     "user_switch": 5,
     "user_password": 5,
     "audit": 5,
+    "user_factor_reset": 5,
     "password": 4,
+    "second_factor": 5,
+    "app_set_up": 5,
+    "recovery_codes": 5,
+    "passkey_add": 5,
+    "passkey_rename": 5,
+    "factor_remove": 6,
+    "confirm": 6,
 }
 
 

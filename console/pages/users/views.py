@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -17,6 +18,7 @@ from clusters.access.audit import record_act, record_change
 from clusters.access.changes import list_changes, read_stored_values
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import Role
+from console.factors.store import describe_factors
 from console.pages.shared.page import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
 from console.pages.users.forms import GrantForm, NewPasswordForm, RoleForm, UserForm
 
@@ -175,6 +177,7 @@ def _render_user(
         "crumbs": _users_crumbs(),
         "shown": shown,
         "described": described,
+        "factors": describe_factors(list(Authenticator.objects.filter(user=shown))),
         "can_manage": may_manage(request.user, shown),
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),

@@ -1,0 +1,44 @@
+"""What a wrong code, passkey or confirming password costs: an entry in the audit log, as a failed sign-in."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from allauth.mfa.models import Authenticator
+from django.http import HttpRequest
+
+from clusters.access.counted_acts import counted_acts
+from clusters.callers import client_address
+from console.factors import passkeys
+from console.factors.passkeys import PasskeyRefused
+from console.pages.account.factor_forms import PasskeyForm
+
+Found = TypeVar("Found")
+
+
+def attempt(request: HttpRequest, name: str, what: str, check: Callable[[], Found]) -> Found:
+    """Run `check` and return what it found. Nothing (None, False or empty text) and PasskeyRefused are failures of the user
+    `name`; `what` says what was tried. This is the one place that all such attempts pass."""
+    try:
+        found = check()
+    except PasskeyRefused:
+        _note_failure(request, name, what)
+        raise
+    if not found:
+        _note_failure(request, name, what)
+    return found
+
+
+def _note_failure(request: HttpRequest, name: str, what: str) -> None:
+    counted_acts.count(None, "sign_in.fail", actor=name, address=client_address(request), kind=what, method=what)
+
+
+def use_passkey(request: HttpRequest, purpose: str, user: Any = None) -> Authenticator:
+    """Return the passkey whose answer the request's form holds (passkeys.finish_use). Raises PasskeyRefused."""
+
+    def check() -> Authenticator:
+        form = PasskeyForm(request.POST)
+        if not form.is_valid():
+            raise PasskeyRefused("The browser sent no passkey.")
+        return passkeys.finish_use(request, purpose, user=user, **form.cleaned_data)
+
+    return attempt(request, user.get_username() if user else "", "passkey", check)
