@@ -61,6 +61,7 @@ def _check(request: HttpRequest, stage: SecondFactorStage) -> tuple[CodeForm, st
 
 def _render_step(request: HttpRequest, stage: SecondFactorStage, form: CodeForm, problem: str) -> HttpResponse:
     user = stage.login.user
+    form.fields["code"].widget.attrs["autofocus"] = True
     kinds = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
     context = {
         "form": form if kinds & {codes.APP, codes.RECOVERY_CODES} else None,

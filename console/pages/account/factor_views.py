@@ -49,7 +49,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         "passkeys": [row for row in rows if row.type == PASSKEY],
         "codes_left": codes.count_recovery_codes(recovery) if recovery else None,
         "recovery": recovery,
-        "required": settings.SECOND_FACTOR,
+        "required": settings.SECOND_FACTOR if store.must_have_factor(own_user(request)) else "",
         "public_url": settings.PUBLIC_URL if is_elsewhere(request) else "",
     }
     return render(request, "console/account/second_factor.html", context)
