@@ -32,6 +32,7 @@ PASSKEY = Authenticator.Type.WEBAUTHN
 MOST_PASSKEYS = 20  # of one user
 CHALLENGE_SECONDS = 600
 SALT = "console.factors.passkeys"
+COPIED = "The passkey's count of uses did not grow: it may have been copied. Remove it and add it again."
 UNKNOWN = "The passkey is not known here, or its answer came too late."
 ALGORITHMS = (-7, -8, -257)  # ES256, EdDSA, RS256: every authenticator has one of them
 # What parsing raises for an answer that no browser made.
@@ -40,7 +41,11 @@ MALFORMED += (NotImplementedError, RecursionError, struct.error)
 
 
 class PasskeyRefused(Exception):
-    """What a passkey answered is not accepted. The message is a sentence."""
+    """What a passkey answered is not accepted. The message is a sentence; `owner` is the user name if the passkey is known."""
+
+    def __init__(self, message: str, owner: str = "") -> None:
+        super().__init__(message)
+        self.owner = owner
 
 
 def begin_adding(request: HttpRequest, user: Any) -> dict[str, Any]:
@@ -124,14 +129,14 @@ def list_passkeys(user: Any) -> list[Authenticator]:
 
 def _note_use(row: Authenticator, challenge: str, count: int) -> None:
     """Refuse an answer that was sent before, and one whose counter shows that the passkey was copied."""
-    now = time.time()
+    now, owner = time.time(), row.user.get_username()
     with transaction.atomic():
         locked = Authenticator.objects.select_for_update().filter(pk=row.pk).first()
         if locked is None or challenge in locked.data["challenges"]:
-            raise PasskeyRefused("This answer of the passkey was used before. Try again.")
+            raise PasskeyRefused("This answer of the passkey was used before. Try again.", owner)
         known = locked.data["sign_count"]
         if (known or count) and count <= known:
-            raise PasskeyRefused("The passkey's count of uses went back: it may have been copied. Remove it and add it again.")
+            raise PasskeyRefused(COPIED, owner)
         lately = {one: at for one, at in locked.data["challenges"].items() if at > now - CHALLENGE_SECONDS}
         locked.data |= {"sign_count": count, "challenges": lately | {challenge: int(now)}}
         locked.last_used_at = timezone.now()

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 from allauth.core import context
 from django.contrib.auth.models import User
@@ -29,3 +33,9 @@ def test_an_app_shows_the_console_and_the_user(rf, settings):
     with context.request_context(rf.get("/")):
         address = FactorAdapter().build_totp_url(User(username="ada:x", email="ada@example.com"), "ABC")
     assert address == "otpauth://totp/ada%3Ax?secret=ABC&issuer=Windlass%20console.example.com"
+
+
+def test_a_process_that_checks_no_factor_does_not_load_what_it_takes():
+    ask = "import sys, django; django.setup(); import console.urls; print([*{'fido2', 'qrcode'} & {*sys.modules}])"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, env=os.environ)  # noqa: S603
+    assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""`manage.py reset_second_factor`: the way back for a user who has lost their second factor."""
+"""`manage.py reset_second_factor`: for a user who has lost their second factor."""
 
 from typing import Any
 

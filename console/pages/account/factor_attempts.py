@@ -20,16 +20,17 @@ def attempt(request: HttpRequest, name: str, what: str, check: Callable[[], Foun
     `name`; `what` says what was tried. This is the one place that all such attempts pass."""
     try:
         found = check()
-    except PasskeyRefused:
-        _note_failure(request, name, what)
+    except PasskeyRefused as error:
+        _note_failure(request, name or error.owner, what, reason=str(error))
         raise
     if not found:
         _note_failure(request, name, what)
     return found
 
 
-def _note_failure(request: HttpRequest, name: str, what: str) -> None:
-    counted_acts.count(None, "sign_in.fail", actor=name, address=client_address(request), kind=what, method=what)
+def _note_failure(request: HttpRequest, name: str, what: str, **details: str) -> None:
+    kind = f"{what} {details}"
+    counted_acts.count(None, "sign_in.fail", actor=name, address=client_address(request), kind=kind, method=what, **details)
 
 
 def use_passkey(request: HttpRequest, purpose: str, user: Any = None) -> Authenticator:

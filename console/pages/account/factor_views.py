@@ -157,7 +157,8 @@ def factor_remove(request: HttpRequest, factor_id: int) -> HttpResponse:
         store.remove_factor(row)
     if is_last:
         request.session.pop(HAS_FACTOR, None)
-    messages.success(request, f"{name_factor(row)} was removed.")
+        end_sessions(own_user(request), keep=request.session.session_key)
+    messages.success(request, f"{name_factor(row)} was removed.{' Your other sessions have ended.' if is_last else ''}")
     return redirect_to(request, "second_factor")
 
 

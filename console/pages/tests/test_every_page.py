@@ -104,7 +104,7 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "activity": 5,
     "running_calls": 5,
     "call": 8,
-    "users": 9,
+    "users": 10,
     "user": 10,
     "user_create": 4,
     "user_switch": 5,

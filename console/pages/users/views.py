@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -152,7 +151,7 @@ def _with_roles() -> QuerySet[User]:
     """Return users with `groups`, their own grants and their groups' grants prefetched."""
     grants = ClusterGrant.objects.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))
     return User.objects.prefetch_related(
-        "groups", Prefetch("cluster_grants", grants), Prefetch("groups__cluster_grants", grants)
+        "groups", "authenticator_set", Prefetch("cluster_grants", grants), Prefetch("groups__cluster_grants", grants)
     )
 
 
@@ -163,6 +162,7 @@ def _describe_user(shown: User) -> dict[str, Any]:
         "user": shown,
         "role": find_role(shown),
         "groups": groups,
+        "factors": describe_factors(list(shown.authenticator_set.all())),
         "grants": shown.cluster_grants.all(),
         "group_grants": [(group, grant) for group in shown.groups.all() for grant in group.cluster_grants.all()],
     }
@@ -177,7 +177,6 @@ def _render_user(
         "crumbs": _users_crumbs(),
         "shown": shown,
         "described": described,
-        "factors": describe_factors(list(Authenticator.objects.filter(user=shown))),
         "can_manage": may_manage(request.user, shown),
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),

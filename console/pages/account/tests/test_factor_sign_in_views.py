@@ -104,8 +104,17 @@ def test_an_unknown_passkey_is_refused_with_a_sentence_and_counted(device, admin
     assert response.status_code == 403
     assert "The passkey is not known here" in text_of(response)
     assert not is_signed_in(client)
-    assert (last_entry().action, last_entry().details) == ("sign_in.fail", {"method": "passkey"})
+    assert (last_entry().action, last_entry().details["method"]) == ("sign_in.fail", "passkey")
     assert client.post(PASSKEY, {}).status_code == 403
+
+
+def test_a_copied_passkey_is_reported_under_its_owners_name(device):
+    device.count = 5
+    assert use_alone(Client(), device).status_code == 302
+    device.count -= 1
+    assert "may have been copied" in text_of(use_alone(Client(), device))
+    entry = last_entry()
+    assert (entry.action, entry.actor, entry.details["reason"][:11]) == ("sign_in.fail", "ada", "The passkey")
 
 
 def test_the_passkey_of_a_deactivated_user_signs_nobody_in(device, administrator):
