@@ -162,7 +162,7 @@ def _describe_user(shown: User) -> dict[str, Any]:
         "user": shown,
         "role": find_role(shown),
         "groups": groups,
-        "factors": describe_factors(list(shown.authenticator_set.all())),
+        "factors": describe_factors(list(shown.authenticator_set.all())),  # type: ignore[attr-defined]
         "grants": shown.cluster_grants.all(),
         "group_grants": [(group, grant) for group in shown.groups.all() for grant in group.cluster_grants.all()],
     }
