@@ -1,6 +1,10 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import generate_totp_secret
+from django.db import connections
 
 from clusters.roles import Role
 from clusters.tests.users import make_user
@@ -116,3 +120,21 @@ def test_a_right_code_forgets_the_wrong_ones(ada, secret, clock):
             codes.check_code(ada, "000")
         assert codes.check_code(ada, compute_code(secret)) == codes.APP
         clock[0] += 60
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["app", "recovery"])
+def test_of_many_who_send_one_code_at_once_one_signs_in(ada, secret, kind):
+    code = compute_code(secret) if kind == "app" else codes.make_recovery_codes(ada)[0]
+    gate = threading.Barrier(8)
+
+    def send(_):
+        gate.wait()
+        try:
+            return codes.check_code(ada, code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(send, range(8)))
+    assert len([used for used in found if used]) == 1
