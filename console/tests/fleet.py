@@ -52,6 +52,7 @@ class Fleet:
         self.node = NodeFactory(cluster=self.cluster, hostname="quay", role="manager", leader=True)
         self.add_application()
         self.add_user()
+        self._add_passkey()
 
     def add_user(self) -> None:
         """Add a user with a role on the cluster and an audit entry."""
@@ -99,11 +100,10 @@ class Fleet:
         """A container. Next to a stack it belongs to a project on the same engine, and is made on first use."""
         return ContainerFactory(service__application__cluster=self.cluster)
 
-    @cached_property
-    def passkey(self) -> Authenticator:
-        """A passkey of the superuser who reads the pages, or of the fleet's user. It is made on first use."""
+    def _add_passkey(self) -> None:
+        """Add a passkey of the superuser who reads the pages, or else of the fleet's user."""
         owner = User.objects.filter(is_superuser=True).first() or self.user
-        return Authenticator.objects.filter(user=owner).first() or store_passkey(owner)
+        self.passkey = Authenticator.objects.filter(user=owner).first() or store_passkey(owner)
 
     def _add_triggers(self) -> None:
         self.trigger: Trigger = TriggerFactory(application=self.application)

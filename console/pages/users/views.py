@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -29,7 +30,13 @@ def users(request: HttpRequest) -> HttpResponse:
     query = read_query(request, "q")
     rows = _with_roles().filter(username__icontains=query) if query else _with_roles()
     page = paginate(request, rows.order_by("username"))
-    context = {"title": "Users and roles", "query": query, "page": page, "users": [_describe_user(user) for user in page]}
+    context = {
+        "title": "Users and roles",
+        "query": query,
+        "page": page,
+        "users": [_describe_user(user) for user in page],
+        "required": settings.SECOND_FACTOR,
+    }
     return render(request, "console/users/_users.html" if is_partial(request, "list") else "console/users/users.html", context)
 
 

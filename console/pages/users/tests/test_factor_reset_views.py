@@ -52,3 +52,11 @@ def test_whoever_manages_no_users_resets_nothing(bob, administrator):
     client.force_login(bob)
     assert client.post(f"/users/{administrator.pk}/second-factor/").status_code == 403
     assert Authenticator.objects.exists()
+
+
+def test_the_list_shows_who_has_one_and_who_must(reader, administrator, settings):
+    store_passkey(administrator)
+    settings.SECOND_FACTOR = "administrators"
+    page = words_of(reader.get("/users/"))
+    assert "Whoever is an administrator must have a second factor: WINDLASS_SECOND_FACTOR is administrators" in page
+    assert "1 passkey" in page
