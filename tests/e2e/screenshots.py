@@ -77,6 +77,7 @@ PICTURES = (
     Picture("users", "/users/"),
     Picture("user", "/users/{user}/"),
     Picture("audit", "/audit/"),
+    Picture("second-factor", "/account/second-factor/"),
     Picture("palette", "/", "Control+k"),
     Picture("images", "/images/?cluster={cluster}"),  # the last: the cluster stays selected
 )

@@ -125,7 +125,8 @@ def test_whoever_must_have_a_second_factor_sets_one_up_and_signs_in_with_it(visi
     enter_code(page, compute_code(secret, 1))  # the next one: it is valid already, and for 30 s at least
     expect(page).to_have_url(re.compile(r"\d/$"))
     page.goto("/users/")
-    expect(page.get_by_role("heading", name="Users and roles")).to_be_visible()
+    expect(page.get_by_role("cell", name="authenticator app")).to_be_visible()
+    look(visitor, tmp_path, "users")
 
     sign_out(page)
     enter_password(page, "admin")
