@@ -39,8 +39,10 @@ def confirm(request: HttpRequest) -> HttpResponse:
             else:
                 password = ConfirmForm(request.POST)
                 _check_form(request, password, "password", _is_password, "The password is wrong.")
-        except (PasskeyRefused, codes.TooManyCodes) as error:
+        except PasskeyRefused as error:
             problem = str(error)
+        except codes.TooManyCodes as error:
+            problem, status = str(error), 429
         except NoPlace:
             problem, status = "Others are signing in. Your password was not checked; try again in a few seconds.", 429
         if not (problem or code.errors or password.errors):

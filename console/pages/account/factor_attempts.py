@@ -17,7 +17,8 @@ Found = TypeVar("Found")
 
 def attempt(request: HttpRequest, name: str, what: str, check: Callable[[], Found]) -> Found:
     """Run `check` and return what it found. Nothing (None, False or empty text) and PasskeyRefused are failures of the user
-    `name`; `what` says what was tried. This is the one place that all such attempts pass."""
+    `name`; `what` says what was tried. This is the one place that all such attempts pass. `check` can raise codes.TooManyCodes,
+    which every caller shows: nothing was checked then."""
     try:
         found = check()
     except PasskeyRefused as error:

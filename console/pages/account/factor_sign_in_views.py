@@ -34,7 +34,9 @@ def sign_in_factor(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             form, used = _check(request, stage)
-        except (PasskeyRefused, codes.TooManyCodes) as error:
+        except codes.TooManyCodes as error:
+            return _render_step(request, stage, form, str(error), status=429)
+        except PasskeyRefused as error:
             used, problem = "", str(error)
         if used:
             record_authentication(request, stage.login.user, "mfa", type=used)
@@ -59,7 +61,9 @@ def _check(request: HttpRequest, stage: SecondFactorStage) -> tuple[CodeForm, st
     return form, used
 
 
-def _render_step(request: HttpRequest, stage: SecondFactorStage, form: CodeForm, problem: str) -> HttpResponse:
+def _render_step(
+    request: HttpRequest, stage: SecondFactorStage, form: CodeForm, problem: str, status: int = 200
+) -> HttpResponse:
     user = stage.login.user
     form.fields["code"].widget.attrs["autofocus"] = True
     kinds = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
@@ -71,7 +75,7 @@ def _render_step(request: HttpRequest, stage: SecondFactorStage, form: CodeForm,
         "name": user.get_username() if user else "",
         "passkey": offer(passkeys.begin_use(request, SECOND, user)) if PASSKEY in kinds else None,
     }
-    return render(request, "console/account/sign_in_factor.html", context)
+    return render(request, "console/account/sign_in_factor.html", context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -84,9 +88,10 @@ def sign_in_passkey(request: HttpRequest) -> HttpResponse:
         return JsonResponse(passkeys.begin_use(request, ALONE))
     try:
         user = use_passkey(request, ALONE).user
-    except PasskeyRefused as error:
+    except (PasskeyRefused, codes.TooManyCodes) as error:
         context = {"problem": str(error), "next": request.POST.get("next", "")}
-        return render(request, "console/account/sign_in_passkey.html", context, status=403)
+        status = 403 if isinstance(error, PasskeyRefused) else 429
+        return render(request, "console/account/sign_in_passkey.html", context, status=status)
     clear_login(request)
     record_authentication(request, user, "mfa", type=PASSKEY)
     return perform_login(request, Login(user, redirect_url=read_next(request, "overview"), state={BY_PASSKEY: True}))

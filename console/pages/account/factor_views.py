@@ -15,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 from clusters.access.audit import record_act
 from console.factors import codes, store
 from console.factors.passkeys import PASSKEY
-from console.pages.account.factor_attempts import attempt
 from console.pages.account.factor_forms import CodeForm, open_secret, seal_secret
 from console.pages.account.fresh import fresh_page, own_user
 from console.pages.account.qr_code import draw_qr_code
@@ -72,9 +71,7 @@ def app_set_up(request: HttpRequest) -> HttpResponse:
     if form.is_bound and not secret:
         form, problem = CodeForm(), "The code was not checked: this page was open too long. Scan the new picture."
     elif form.is_bound and form.is_valid():
-        entered = form.cleaned_data["code"]
-        name = own_user(request).get_username()
-        if attempt(request, name, "authenticator app", lambda: _add_app(request, secret, entered)):
+        if _add_app(request, secret, form.cleaned_data["code"]):
             return finish_adding(request, "Your authenticator app is set up.")
         form.add_error("code", "The code is wrong. Enter the newest one; the clock of the device must be right.")
     secret, sealed = seal_secret(own_user(request), secret)

@@ -243,7 +243,9 @@ def test_new_sign_ins_do_not_give_new_guesses_without_end(app):
     for _ in range(codes.MOST_FAILURES):
         enter_code(enter_password(), "000")
     client = enter_password()
-    assert "Too many wrong codes" in text_of(enter_code(client, app.code()))
+    response = enter_code(client, app.code())
+    assert (response.status_code, "Too many wrong codes" in text_of(response)) == (429, True)
+    assert client.get(STEP).status_code == 200  # a passkey can still be used
     assert not is_signed_in(client)
 
 
