@@ -3,8 +3,11 @@
 import time
 
 import pytest
+from allauth.account.internal.flows.login import perform_login
+from allauth.account.models import Login
+from allauth.core import context
 from allauth.mfa.models import Authenticator
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.models import Session
 from django.test import Client
 
@@ -21,7 +24,7 @@ from console.pages.account.tests.conftest import (
     read_passkey_form,
 )
 from console.pages.tests.reading import text_of, words_of
-from console.sessions import SIGNED_IN_AT
+from console.sessions import SIGNED_IN_AT, SessionStore
 
 pytestmark = pytest.mark.django_db
 STEP = "/login/second-factor/"
@@ -255,6 +258,22 @@ def test_a_form_without_its_token_is_refused(app, device):
     assert client.post(STEP, {"code": app.code()}).status_code == 403
     assert client.post(PASSKEY, {}).status_code == 403
     assert not is_signed_in(client)
+
+
+def test_a_sign_in_by_an_identity_provider_is_asked_too(app, administrator, rf):
+    administrator.set_unusable_password()
+    administrator.save()
+    request = rf.get("/")
+    request.session, request.user = SessionStore(), AnonymousUser()
+    with context.request_context(request):
+        response = perform_login(request, Login(administrator))
+    assert response.url == STEP
+    client = Client()
+    request.session.save()
+    client.cookies["sessionid"] = request.session.session_key
+    assert not is_signed_in(client)
+    assert enter_code(client, app.code())["Location"] == "/"
+    assert is_signed_in(client)
 
 
 def test_links_tokens_and_probes_are_asked_for_nothing(app, administrator, settings):

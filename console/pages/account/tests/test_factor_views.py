@@ -115,10 +115,13 @@ def test_the_last_factor_takes_the_recovery_codes_with_it(reader, administrator,
     reader.post(f"{PAGE}{app.row.pk}/remove/")
     assert last_entry().details == {"factor": "authenticator app"}
     assert Authenticator.objects.filter(type=codes.RECOVERY_CODES).exists()
+    other = Client()
+    other.force_login(administrator)
     dialog = reader.get(f"{PAGE}{passkey.pk}/remove/", headers=DIALOG)
     assert "It is your only second factor." in text_of(dialog)
     reader.post(f"{PAGE}{passkey.pk}/remove/")
     assert last_entry().details == {"factor": "passkey", "name": "laptop"}
+    assert [is_signed_in(client) for client in (reader, other)] == [True, False]
     assert not Authenticator.objects.exists()
 
 

@@ -81,6 +81,14 @@ def test_it_is_looked_for_once_a_session(bob, settings):
     assert count_queries(client, "/triggers/") == plain
 
 
+def test_a_link_that_a_browser_opens_is_no_page_of_the_console(administrator, required):
+    client = enter_password()
+    assert client.get("/")["Location"] == PAGE
+    assert client.get("/hook/trigger").status_code == 400
+    assert client.get("/hook/calls/00000000-0000-0000-0000-000000000000/").status_code in (400, 404)
+    assert client.post("/hook/registry/x/").status_code in (400, 404)
+
+
 def test_the_sign_out_works(administrator, required):
     client = enter_password()
     client.post("/logout/")
