@@ -18,24 +18,32 @@ def make_fernet() -> "MultiFernet":
     return MultiFernet([Fernet(key) for key in (settings.ENCRYPTION_KEY, *settings.OLD_ENCRYPTION_KEYS)])
 
 
+def encrypt_text(text: str) -> str:
+    """Return a Fernet token under settings.ENCRYPTION_KEY."""
+    return make_fernet().encrypt(text.encode()).decode()
+
+
+def decrypt_text(token: str) -> str:
+    """Return what `encrypt_text` encrypted. Raises ImproperlyConfigured if none of the keys fits."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return make_fernet().decrypt(token.encode()).decode()
+    except InvalidToken as error:
+        raise ImproperlyConfigured(
+            "A stored secret cannot be decrypted: it was encrypted with a key other than WINDLASS_ENCRYPTION_KEY."
+        ) from error
+
+
 class EncryptedTextField(models.TextField):
     """Text that is plain in Python and a Fernet token in the database. Empty text stays empty. It cannot be searched."""
 
     def get_prep_value(self, value: Any) -> Any:
         text = super().get_prep_value(value)
-        return make_fernet().encrypt(text.encode()).decode() if text else text
+        return encrypt_text(text) if text else text
 
     def from_db_value(self, value: str | None, *_: Any) -> str | None:
-        if not value:
-            return value
-        from cryptography.fernet import InvalidToken
-
-        try:
-            return make_fernet().decrypt(value.encode()).decode()
-        except InvalidToken as error:
-            raise ImproperlyConfigured(
-                "A stored secret cannot be decrypted: it was encrypted with a key other than WINDLASS_ENCRYPTION_KEY."
-            ) from error
+        return decrypt_text(value) if value else value
 
 
 def reencrypt_secrets() -> int:

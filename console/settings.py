@@ -142,6 +142,7 @@ MIDDLEWARE = [
     "console.pages.shared.page_middleware.PageUsers",
     "allauth.account.middleware.AccountMiddleware",
     "console.pages.account.first_password.FirstPasswords",
+    "console.pages.account.required_factors.RequiredFactors",
     "console.pages.shared.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -241,6 +242,12 @@ SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_AUTO_SIGNUP = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 OIDC = env.read_oidc()  # the provider of the environment; without an issuer there is none
+ACCOUNT_LOGIN_TIMEOUT = 600  # seconds between the password and the second factor
+MFA_ADAPTER = "console.factors.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_RECOVERY_CODE_DIGITS = 10
+# Who must have a second factor.
+SECOND_FACTOR = env.read_choice("WINDLASS_SECOND_FACTOR", ("NOBODY", "ADMINISTRATORS", "EVERYBODY"), "NOBODY").lower()
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"

@@ -6,8 +6,12 @@ from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
 from console.pages.account import (
+    confirm_views,
+    factor_sign_in_views,
+    factor_views,
     identity_views,
     link_views,
+    passkey_views,
     provider_settings_views,
     provider_sign_in_views,
     session_views,
@@ -27,7 +31,7 @@ from console.pages.registries import delivery_views
 from console.pages.registries import views as registry_views
 from console.pages.shared.logs import views as log_views
 from console.pages.triggers import views as trigger_views
-from console.pages.users import audit_views, identity_admin_views, sign_in_state_views
+from console.pages.users import audit_views, factor_reset_views, identity_admin_views, sign_in_state_views
 from console.pages.users import views as user_views
 from console.telemetry import views as probe_views
 
@@ -120,6 +124,7 @@ urlpatterns = [
     path("users/<int:user_id>/password/", user_views.user_password, name="user_password"),
     path("users/<int:user_id>/tokens/<str:key>/end/", user_views.user_token_end, name="user_token_end"),
     path("users/<int:user_id>/sessions/end/", sign_in_state_views.user_sessions_end, name="user_sessions_end"),
+    path("users/<int:user_id>/second-factor/", factor_reset_views.user_factor_reset, name="user_factor_reset"),
     path("users/<int:user_id>/grants/", user_views.grant_create, name="grant_create"),
     path("users/<int:user_id>/invite/", identity_admin_views.user_invite, name="user_invite"),
     path("users/<int:user_id>/unlink/<int:identity_id>/", identity_admin_views.user_unlink, name="user_unlink"),
@@ -136,7 +141,16 @@ urlpatterns = [
     path("account/sessions/", session_views.sessions, name="sessions"),
     path("account/sessions/end/", session_views.sessions_end, name="sessions_end"),
     path("account/sessions/<int:session_id>/end/", session_views.session_end, name="session_end"),
+    path("login/second-factor/", factor_sign_in_views.sign_in_factor, name="sign_in_factor"),
+    path("login/passkey/", factor_sign_in_views.sign_in_passkey, name="sign_in_passkey"),
     path("password/", sign_in_views.password, name="password"),
+    path("account/second-factor/", factor_views.second_factor, name="second_factor"),
+    path("account/second-factor/app/", factor_views.app_set_up, name="app_set_up"),
+    path("account/second-factor/codes/", factor_views.recovery_codes, name="recovery_codes"),
+    path("account/second-factor/passkeys/new/", passkey_views.passkey_add, name="passkey_add"),
+    path("account/second-factor/<int:factor_id>/rename/", passkey_views.passkey_rename, name="passkey_rename"),
+    path("account/second-factor/<int:factor_id>/remove/", factor_views.factor_remove, name="factor_remove"),
+    path("account/second-factor/confirm/", confirm_views.confirm, name="confirm"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("login/provider/<str:provider_key>/", provider_sign_in_views.provider_sign_in, name="provider_sign_in"),
     path("login/callback/", provider_sign_in_views.provider_callback, name="provider_callback"),

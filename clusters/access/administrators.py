@@ -8,8 +8,9 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from clusters.access import permissions_by_cluster
 from clusters.models import GivenRole
-from clusters.roles import Role
+from clusters.roles import ADMINISTRATOR, DEPLOYER, Role
 
 ROLE_GROUPS = [role.label for role in Role]
 
@@ -21,6 +22,14 @@ class LockedOut(Exception):
 def list_administrators() -> QuerySet[User]:
     """Return the users who can sign in and have all permissions for all clusters."""
     return User.objects.filter(Q(is_superuser=True) | Q(groups__name=Role.ADMINISTRATOR.label), is_active=True).distinct()
+
+
+def is_administrator(user: Any) -> bool:
+    """Return whether the user is a superuser, or has on any cluster a right that only Administrators have."""
+    if not user.is_active or user.is_superuser:
+        return bool(user.is_superuser and user.is_active)
+    rights = user.get_all_permissions().union(*permissions_by_cluster(user).values())
+    return bool(rights & (ADMINISTRATOR - DEPLOYER))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from axes.models import AccessAttempt
 from django.contrib.auth import SESSION_KEY
@@ -25,6 +26,7 @@ from clusters.tests.factories import (
     TaskFactory,
 )
 from clusters.tests.users import make_user
+from console.factors.tests.device import store_passkey
 from console.models import GroupMapping, IdentityProvider, UserSession
 from console.sessions import SessionStore
 from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
@@ -59,6 +61,7 @@ class Fleet:
         self.add_user()
         for reader in User.objects.filter(is_superuser=True):
             Token.objects.get_or_create(user=reader)
+        self._add_passkey()
 
     def add_user(self) -> None:
         """Add a user with a role on the cluster, a session, a lock of sign-ins and an audit entry."""
@@ -130,6 +133,11 @@ class Fleet:
     def container(self) -> Container:
         """A container. Next to a stack it belongs to a project on the same engine, and is made on first use."""
         return ContainerFactory(service__application__cluster=self.cluster)
+
+    def _add_passkey(self) -> None:
+        """Add a passkey of the superuser who reads the pages, or else of the fleet's user."""
+        owner = User.objects.filter(is_superuser=True).first() or self.user
+        self.passkey = Authenticator.objects.filter(user=owner).first() or store_passkey(owner)
 
     def _add_triggers(self) -> None:
         self.trigger: Trigger = TriggerFactory(application=self.application)
@@ -237,4 +245,12 @@ class Fleet:
             "token_replace": "/account/tokens/old/replace/",
             "token_end": "/account/tokens/old/end/",
             "sessions": "/account/sessions/",
+            "user_factor_reset": f"/users/{self.user.pk}/second-factor/",
+            "second_factor": "/account/second-factor/",
+            "app_set_up": "/account/second-factor/app/",
+            "recovery_codes": "/account/second-factor/codes/",
+            "passkey_add": "/account/second-factor/passkeys/new/",
+            "passkey_rename": f"/account/second-factor/{self.passkey.pk}/rename/",
+            "factor_remove": f"/account/second-factor/{self.passkey.pk}/remove/",
+            "confirm": "/account/second-factor/confirm/",
         }

@@ -35,6 +35,7 @@ WRONG_VALUES = [
     ("WINDLASS_OIDC_ADMITS", "all"),
     ("WINDLASS_SESSION_IDLE_HOURS", "0"),
     ("WINDLASS_SESSION_DAYS", "366"),
+    ("WINDLASS_SECOND_FACTOR", "some"),
     ("WINDLASS_LOG_LEVEL", "loud"),
     ("WINDLASS_SAMPLE", "maybe"),
     ("WINDLASS_DEBUG", "2"),

@@ -63,6 +63,6 @@ def signed_in(page: Page) -> Page:
     page.goto("/")
     page.get_by_label("User name").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(re.compile(r"/$"))
     return page

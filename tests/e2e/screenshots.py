@@ -77,6 +77,7 @@ PICTURES = (
     Picture("users", "/users/"),
     Picture("user", "/users/{user}/"),
     Picture("audit", "/audit/"),
+    Picture("second-factor", "/account/second-factor/"),
     Picture("palette", "/", "Control+k"),
     Picture("images", "/images/?cluster={cluster}"),  # the last: the cluster stays selected
 )
@@ -137,7 +138,7 @@ def sign_in(page: Page) -> None:
     page.goto("/login/")
     page.get_by_label("User name").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("heading", name="Overview").wait_for()
 
 

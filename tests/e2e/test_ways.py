@@ -135,7 +135,7 @@ def test_everything_that_matters_works_without_scripts(plain: Page, filled: Site
     page.goto(fleet.pages["application"])
     page.get_by_label("User name").fill(Role.DEPLOYER)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(fleet.application.name)
 
     page.get_by_role("link", name="Create Trigger").click()
@@ -174,7 +174,7 @@ def test_pages_outside_the_shell_are_accessible(chromium: Browser, filled: Site,
         if path == "/login/":
             page.get_by_label("User name").fill("nobody I know")
             page.get_by_label("Password").fill("wrong")
-            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("button", name="Sign in", exact=True).click()
             expect(page.get_by_role("alert")).to_be_visible()
             assert visitor.read_in_both_themes() == []
         visitor.complaints.clear()  # of the status alone

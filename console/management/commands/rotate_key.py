@@ -4,8 +4,10 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from clusters.encryption import reencrypt_secrets
+from console.factors.store import reencrypt_factors
 
 
 class Command(BaseCommand):
@@ -15,7 +17,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Re-encrypt all secrets. The console can keep running, because its processes know both keys."""
         try:
-            written = reencrypt_secrets()
+            with transaction.atomic():
+                written = reencrypt_secrets() + reencrypt_factors()
         except ImproperlyConfigured as error:
             raise CommandError(f"{error} Nothing was changed. Add its key to WINDLASS_OLD_ENCRYPTION_KEYS.") from error
         rows = "1 row" if written == 1 else f"{written} rows"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import Login
 from django.conf import settings
 from django.contrib import messages
@@ -43,6 +44,7 @@ class SignInView(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """The password is right. What else is asked for are the stages of allauth: LOGIN_STAGES of the adapter."""
+        clear_login(self.request)
         login = Login(form.get_user(), redirect_url=self.get_success_url())
         return perform_password_login(self.request, {"username": form.cleaned_data["username"]}, login)
 

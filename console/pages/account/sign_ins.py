@@ -3,6 +3,7 @@ when their user gets another password or is deactivated."""
 
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save
@@ -13,7 +14,9 @@ from django.utils import timezone
 from clusters.access.audit import record
 from clusters.access.counted_acts import counted_acts
 from clusters.callers import client_address
+from console.factors.store import NAMES
 from console.pages.account.first_password import CHANGE_PASSWORD, has_first_password
+from console.pages.account.fresh import CONFIRMED_AT
 from console.pages.account.provider_sessions import describe_way
 from console.session_list import end_sessions, list_session
 from console.sessions import SIGNED_IN_AT
@@ -21,11 +24,19 @@ from console.sessions import SIGNED_IN_AT
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
-    record(user, "sign_in", address=client_address(request), **describe_way(request, user))
-    request.session[SIGNED_IN_AT] = timezone.now().timestamp()
+    methods = name_methods(request, user)
+    details = describe_way(request, user) | ({"method": ", ".join(methods)} if methods else {})
+    record(user, "sign_in", address=client_address(request), **details)
+    request.session[SIGNED_IN_AT] = request.session[CONFIRMED_AT] = timezone.now().timestamp()
     if has_first_password(user):
         request.session[CHANGE_PASSWORD] = True
     list_session(request, user)
+
+
+def name_methods(request: HttpRequest, user: Any) -> list[str]:
+    """Return how the user showed who they are, in the order of the steps, such as "password" and "authenticator app"."""
+    records = get_authentication_records(request, user)
+    return list(dict.fromkeys(NAMES.get(one.get("type", ""), one["method"]) for one in records))
 
 
 @receiver(user_login_failed)

@@ -63,7 +63,8 @@ SENT = {  # not pages
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
 OPEN = {"login", "logout", "account_login", "account_logout", "account_inactive", "sign_in_link"}  # need no login
-OPEN |= {"healthz", "readyz", "metrics", "theme", "provider_sign_in", "provider_callback", "invitation"}
+OPEN |= {"sign_in_factor", "sign_in_passkey", "provider_sign_in", "provider_callback", "invitation"}
+OPEN |= {"healthz", "readyz", "metrics", "theme"}
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
     "search": 4,
@@ -127,6 +128,14 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "token_replace": 7,
     "token_end": 5,
     "sessions": 6,
+    "user_factor_reset": 5,
+    "second_factor": 5,
+    "app_set_up": 5,
+    "recovery_codes": 5,
+    "passkey_add": 5,
+    "passkey_rename": 5,
+    "factor_remove": 6,
+    "confirm": 6,
 }
 
 

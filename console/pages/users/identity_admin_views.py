@@ -42,7 +42,7 @@ def user_unlink(request: HttpRequest, user_id: int, identity_id: int) -> HttpRes
     found = get_object_or_404(SocialAccount.objects.select_related("user"), pk=identity_id, user=shown)
     unlink(found, cast(User, request.user), client_address(request))
     messages.success(request, f"{shown} can no longer sign in by this identity. Roles that its groups gave were taken.")
-    return redirect_to(request, "user", shown.pk)
+    return redirect_to(request, "user", shown.pk, query="?tab=sign-in")
 
 
 def _get_managed(request: HttpRequest, user_id: int) -> User:

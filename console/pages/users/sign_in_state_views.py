@@ -43,4 +43,4 @@ def user_sessions_end(request: HttpRequest, user_id: int) -> HttpResponse:
         ended = end_sessions(shown, keep=request.session.session_key)
         record_act(request, "session.end", shown, sessions=ended)
     messages.success(request, f"{shown} is signed out everywhere: {ended} session{'' if ended == 1 else 's'} ended.")
-    return redirect_to(request, "user", shown.pk)
+    return redirect_to(request, "user", shown.pk, query="?tab=sign-in")

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Exists, Prefetch, QuerySet, Value
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -22,8 +22,18 @@ from clusters.access.tokens import DEACTIVATED, PASSWORD_CHANGED, end_all_tokens
 from clusters.callers import client_address
 from clusters.models import Cluster, ClusterGrant, GivenRole
 from clusters.roles import Role
+from console.factors.store import describe_factors
 from console.models import IdentityProvider
-from console.pages.shared.page import console_page, is_partial, paginate, read_query, redirect_to, render_dialog, require
+from console.pages.shared.page import (
+    console_page,
+    is_partial,
+    paginate,
+    read_query,
+    read_tab,
+    redirect_to,
+    render_dialog,
+    require,
+)
 from console.pages.shared.tokens import end_token, get_token, list_tokens, name_token
 from console.pages.users.forms import GrantForm, NewPasswordForm, RoleForm, UserForm
 from console.session_list import count_sessions
@@ -37,7 +47,13 @@ def users(request: HttpRequest) -> HttpResponse:
     query = read_query(request, "q")
     rows = _with_roles().filter(username__icontains=query) if query else _with_roles()
     page = paginate(request, rows.order_by("username"))
-    context = {"title": "Users and roles", "query": query, "page": page, "users": [_describe_user(user) for user in page]}
+    context = {
+        "title": "Users and roles",
+        "query": query,
+        "page": page,
+        "users": [_describe_user(user) for user in page],
+        "required": settings.SECOND_FACTOR,
+    }
     if request.user.has_perm("auth.change_user") and not is_partial(request, "list"):
         context["locks"] = [(lock, end_of(lock)) for lock in list_locks()]
     return render(request, "console/users/_users.html" if is_partial(request, "list") else "console/users/users.html", context)
@@ -47,8 +63,7 @@ def users(request: HttpRequest) -> HttpResponse:
 @console_page
 def user(request: HttpRequest, user_id: int) -> HttpResponse:
     require(request, "auth.view_user")
-    has_provider = Value(True) if settings.OIDC["issuer"] else Exists(IdentityProvider.objects.all())
-    return _render_user(request, get_object_or_404(_with_roles().annotate(has_provider=has_provider), pk=user_id))
+    return _render_user(request, get_object_or_404(_with_roles(), pk=user_id))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -135,7 +150,7 @@ def user_token_end(request: HttpRequest, user_id: int, key: str) -> HttpResponse
     if request.method == "POST":
         end_token(request, token)
         messages.success(request, f"The token {name_token(token)} of {shown} has ended.")
-        return redirect_to(request, "user", shown.pk)
+        return redirect_to(request, "user", shown.pk, query="?tab=sign-in")
     context = {
         "title": "End API token",
         "name": name_token(token),
@@ -187,7 +202,7 @@ def _with_roles() -> QuerySet[User]:
     """Return users with `groups`, their own grants and their groups' grants prefetched."""
     grants = ClusterGrant.objects.select_related("cluster").defer(*(f"cluster__{name}" for name in Cluster.KEYS))
     return User.objects.prefetch_related(
-        "groups", Prefetch("cluster_grants", grants), Prefetch("groups__cluster_grants", grants)
+        "groups", "authenticator_set", Prefetch("cluster_grants", grants), Prefetch("groups__cluster_grants", grants)
     )
 
 
@@ -198,6 +213,7 @@ def _describe_user(shown: User) -> dict[str, Any]:
         "user": shown,
         "role": find_role(shown),
         "groups": groups,
+        "factors": describe_factors(list(shown.authenticator_set.all())),  # type: ignore[attr-defined]
         "grants": shown.cluster_grants.all(),
         "group_grants": [(group, grant) for group in shown.groups.all() for grant in group.cluster_grants.all()],
     }
@@ -206,31 +222,37 @@ def _describe_user(shown: User) -> dict[str, Any]:
 def _render_user(
     request: HttpRequest, shown: User, role_form: RoleForm | None = None, grant_form: GrantForm | None = None
 ) -> HttpResponse:
-    described, given_roles = _describe_user(shown), list_given_roles(shown)
-    sessions = count_sessions(shown)
+    described, tab = _describe_user(shown), read_tab(request, ("roles", "sign-in"))
     context = {
         "title": shown.username,
         "crumbs": _users_crumbs(),
         "shown": shown,
         "described": described,
         "can_manage": may_manage(request.user, shown),
-        "sessions": sessions,
-        "can_end_sessions": sessions > (shown == request.user),
+        "tab": tab,
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),
-        "tokens": list_tokens(shown),
-        "given_roles": given_roles,
-        "given_on": {given.cluster_id for given in given_roles},
-        "identities": SocialAccount.objects.filter(user=shown).order_by("pk"),
-        "can_invite": shown.is_active and getattr(shown, "has_provider", bool(settings.OIDC["issuer"])),
     }
+    context |= _describe_sign_in(request, shown) if tab == "sign-in" else _describe_given_roles(shown)
     return render(request, "console/users/user.html", context)
 
 
-def list_given_roles(shown: User) -> list[GivenRole]:
+def _describe_sign_in(request: HttpRequest, shown: User) -> dict[str, Any]:
+    sessions = count_sessions(shown)
+    return {
+        "sessions": sessions,
+        "can_end_sessions": sessions > (shown == request.user),
+        "tokens": list_tokens(shown),
+        "identities": SocialAccount.objects.filter(user=shown).order_by("pk"),
+        "can_invite": shown.is_active and bool(settings.OIDC["issuer"] or IdentityProvider.objects.exists()),
+    }
+
+
+def _describe_given_roles(shown: User) -> dict[str, Any]:
     """Return what the groups of identity providers gave, with the clusters."""
     keys = (f"cluster__{name}" for name in Cluster.KEYS)
-    return list(GivenRole.objects.filter(user=shown).select_related("cluster").defer(*keys))
+    given = list(GivenRole.objects.filter(user=shown).select_related("cluster").defer(*keys))
+    return {"given_roles": given, "given_on": {each.cluster_id for each in given}}
 
 
 def _get_managed(request: HttpRequest, user_id: int) -> User:

@@ -7,6 +7,8 @@ from django.db import connection
 
 from clusters.models import Cluster, Registry
 from clusters.tests.factories import ClusterFactory, RegistryFactory
+from clusters.tests.users import make_user
+from console.factors import codes
 from triggers.models import Trigger
 from triggers.tests.factories import TriggerFactory
 
@@ -50,6 +52,26 @@ def test_a_secret_encrypted_with_an_unknown_key_is_reported_and_nothing_changes(
     TriggerFactory()
     before = read_columns()
     settings.ENCRYPTION_KEY = make_key()
+    with pytest.raises(CommandError, match="cannot be decrypted"):
+        call_command("rotate_key")
+    assert read_columns() == before
+
+
+def test_second_factors_are_rotated_with_the_rest(settings):
+    user = make_user("ada")
+    made = codes.make_recovery_codes(user)
+    settings.OLD_ENCRYPTION_KEYS, settings.ENCRYPTION_KEY = [settings.ENCRYPTION_KEY], make_key()
+    call_command("rotate_key")
+    settings.OLD_ENCRYPTION_KEYS = []
+    assert codes.check_code(user, made[0])
+
+
+def test_a_factor_that_cannot_be_read_leaves_all_secrets_as_they_were(settings):
+    TriggerFactory()
+    before = read_columns()
+    old, settings.ENCRYPTION_KEY = settings.ENCRYPTION_KEY, make_key()
+    codes.make_recovery_codes(make_user("ada"))
+    settings.OLD_ENCRYPTION_KEYS, settings.ENCRYPTION_KEY = [old], make_key()
     with pytest.raises(CommandError, match="cannot be decrypted"):
         call_command("rotate_key")
     assert read_columns() == before
