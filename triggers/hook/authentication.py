@@ -8,17 +8,18 @@ from typing import Protocol
 from django.http import HttpRequest
 from django.utils import timezone
 
+from clusters.callers import client_address
 from clusters.encryption import EncryptedTextField
 from clusters.models import Registry, hash_hook_token
 from triggers import links
 from triggers.bodies import ContradictoryParameter, Parameters
-from triggers.hook.narrowing import check_narrowing
+from triggers.hook.narrowing import SECRET_HEADER, check_narrowing
+from triggers.hook.old_secrets import old_secret_uses
 from triggers.hook_queries import find_linked_registry, find_linked_trigger
 from triggers.link_repair import explain_secret, repair_secret, repair_value
 from triggers.models import Proof, Trigger
 from triggers.refusals import CallRefused
 
-SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
 # Compared with when no trigger has the id, so that an unknown trigger and a wrong secret take the same time.
 DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 
@@ -74,7 +75,9 @@ def check_caller(request: HttpRequest, parameters: Parameters, trigger: Trigger 
     Raises IncompleteLink, UnknownLink, CredentialsTooLarge, ContradictoryParameter, and what check_narrowing raises.
     """
     caller = prove_caller(request, parameters, trigger)
-    check_narrowing(request, parameters, caller.trigger)
+    if caller.proof == Proof.OLD_SECRET:
+        old_secret_uses.note(caller.trigger, client_address(request))
+    check_narrowing(request, parameters, caller.trigger, caller.proof)
     return caller
 
 

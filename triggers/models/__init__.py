@@ -2,7 +2,17 @@
 
 from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
-from triggers.models.trigger import TRIGGER_ACTIONS, TRIGGER_CHOICES, Action, AlertState, ImageSubscription, OnFailure, Trigger
+from triggers.models.trigger import (
+    NARROWING,
+    OLD_SECRET_FIELDS,
+    TRIGGER_ACTIONS,
+    TRIGGER_CHOICES,
+    Action,
+    AlertState,
+    ImageSubscription,
+    OnFailure,
+    Trigger,
+)
 
 __all__ = [
     "ACTIVE_STATES",
@@ -14,6 +24,8 @@ __all__ = [
     "Delivery",
     "DeliveryLine",
     "ImageSubscription",
+    "NARROWING",
+    "OLD_SECRET_FIELDS",
     "OnFailure",
     "Proof",
     "TERMINAL_STATES",
