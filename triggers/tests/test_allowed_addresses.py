@@ -85,11 +85,11 @@ def test_damaged_addresses_allow_nobody_else():
         for _ in range(chance.choice([0, 1, 1, 2, 4])):
             place = chance.randrange(len(text) + 1)
             text = text[:place] + chance.choice(PIECES) + text[place + chance.choice([0, 1, 2]) :]
-        address = client_address(requests.get("/", REMOTE_ADDR=text, headers={"X-Forwarded-For": "192.0.2.7"}))
+        address = client_address(requests.get("/", REMOTE_ADDR=text))
+        assert client_address(requests.get("/", REMOTE_ADDR=text, headers={"X-Forwarded-For": "192.0.2.7"})) == address
         allowed = is_allowed(kept, address)
         found.add(allowed)
         assert not allowed or any(ip_address(address or "") in network for network in networks), text
-        assert not allowed or any(part in text for part in ("192.0.2.", "2001:db8:", "c000:2")), text
         try:
             listed = normalize_addresses(text)
         except BadAddress:
