@@ -27,8 +27,9 @@ HELP_TEXTS = {
 }
 PLAIN_TEXT = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
 PAST = "This moment lies in the past. To end the link now, disable the trigger."
-# The hours that an old secret can work on after a rotation, with the words of the dialog.
-OVERLAPS = ((0, "It ends at once"), (1, "1 hour"), (24, "24 hours"), (168, "7 days"))
+# The hours that an old secret can work on after a rotation.
+OVERLAPS = ((0, "no time"), (1, "1 hour"), (24, "24 hours"), (168, "7 days"))
+OVERLAP_CHOICES = [(hours, f"works for {words} more" if hours else "ends at once") for hours, words in OVERLAPS]
 USUAL_OVERLAP = 24
 
 
@@ -112,7 +113,7 @@ class RotateForm(forms.Form):
     """How long the old secret works on. If an earlier one still works, the reader has to agree that it ends now."""
 
     overlap = forms.TypedChoiceField(
-        label="The old secret works for", choices=OVERLAPS, coerce=int, initial=USUAL_OVERLAP, required=False
+        label="The old secret", choices=OVERLAP_CHOICES, coerce=int, initial=USUAL_OVERLAP, required=False
     )  # a form of an earlier version lacks it, and says that the old secret ends at once
     drop_old = forms.BooleanField(label="End the earlier secret now", required=False)
 

@@ -74,7 +74,7 @@ def test_an_old_secret_is_seen_and_ended(visitor: Visitor, trigger: Trigger) -> 
     expect(old).to_contain_text("from 192.0.2.8")
     page.get_by_role("link", name="Rotate secret").click()
     dialog = page.get_by_role("dialog", name="Rotate secret")
-    expect(dialog.get_by_label("The old secret works for")).to_have_value("24")
+    expect(dialog.get_by_label("The old secret")).to_have_value("24")
     dialog.get_by_role("button", name="Rotate secret").click()
     expect(dialog).to_contain_text("Agree to this, or wait until the earlier secret has ended.")
     dialog.get_by_role("link", name="Cancel").click()
