@@ -34,9 +34,11 @@ def nothing_counted() -> None:
     from clusters.access.counted_acts import counted_acts
     from console.session_list import noted_uses
     from console.telemetry import line_limit
+    from triggers.hook.old_secrets import old_secret_uses
     from triggers.pushes.refused_calls import refused_calls
 
     counted_acts.forget()
     refused_calls.forget()
     noted_uses.forget()
     line_limit.line_limit.forget()
+    old_secret_uses.forget()

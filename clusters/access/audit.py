@@ -42,6 +42,7 @@ ACTIONS = {
     "trigger.enable": "Enabled trigger",
     "trigger.disable": "Disabled trigger",
     "trigger.rotate": "Rotated secret",
+    "trigger.end_old": "Ended old secret",
     "trigger.reveal": "Revealed secret",
     "trigger.delete": "Deleted trigger",
     "application.delete": "Deleted application",

@@ -1,8 +1,18 @@
 """Triggers, their calls, and the messages that call them."""
 
-from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, TriggerCall, TriggerCallEvent
+from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
-from triggers.models.trigger import TRIGGER_ACTIONS, TRIGGER_CHOICES, Action, AlertState, ImageSubscription, OnFailure, Trigger
+from triggers.models.trigger import (
+    NARROWING,
+    OLD_SECRET_FIELDS,
+    TRIGGER_ACTIONS,
+    TRIGGER_CHOICES,
+    Action,
+    AlertState,
+    ImageSubscription,
+    OnFailure,
+    Trigger,
+)
 
 __all__ = [
     "ACTIVE_STATES",
@@ -14,7 +24,10 @@ __all__ = [
     "Delivery",
     "DeliveryLine",
     "ImageSubscription",
+    "NARROWING",
+    "OLD_SECRET_FIELDS",
     "OnFailure",
+    "Proof",
     "TERMINAL_STATES",
     "TRIGGER_ACTIONS",
     "TRIGGER_CHOICES",

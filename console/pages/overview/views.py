@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from clusters.models import Application, Cluster, Node
 from clusters.selectors import without_keys
 from console.pages.overview.call_chart import chart_calls
+from console.pages.overview.ending_triggers import list_ending_triggers, with_ending_trigger
 from console.pages.shared.cluster_rows import nodes_with_cluster, summarize_clusters
 from console.pages.shared.page import console_page, list_visible, render_page
 from console.pages.shared.selection import ClusterSelection, select_cluster
@@ -27,7 +28,8 @@ BROKEN = (CallState.FAILED, CallState.ROLLED_BACK)
 @require_safe
 @console_page
 def overview(request: HttpRequest) -> HttpResponse:
-    selection = select_cluster(request, summarize_clusters())
+    now = timezone.now()
+    selection = select_cluster(request, with_ending_trigger(summarize_clusters(), now))
     calls = list_visible_calls(request, calls_with_relations())
     context = {
         "title": "Overview",
@@ -38,9 +40,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         "lost_nodes": list_visible(request, nodes_with_cluster()).exclude(state=Node.State.READY)[:SHOWN],
         "short_applications": list_visible(request, _find_short_applications())[:SHOWN],
         "broken_calls": _find_unmended_calls(request)[:SHOWN],
+        "ending_triggers": list_ending_triggers(request, _list_clusters(selection), now),
         "clusters": _list_clusters(selection),
         "running": only_active(calls)[:SHOWN],
-        "chart": chart_calls(find_called_applications(request), timezone.now()),
+        "chart": chart_calls(find_called_applications(request), now),
         "most_called": _list_most_called(request),
     }
     return render_page(request, "console/overview/overview.html", context, target="overview")

@@ -46,7 +46,12 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "registries",
         ("registry", "registry_create", "registry_edit", "registry_test", "registry_rotate", "registry_delete"),
     ),
-    ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete")),
+    (
+        "Triggers",
+        "triggers",
+        "triggers",
+        ("trigger", "trigger_call", "trigger_edit", "trigger_narrow", "trigger_rotate", "trigger_delete"),
+    ),
     ("Activity", "activity", "activity", ("call",)),
     ("Deliveries", "deliveries", "deliveries", ("delivery",)),
     (

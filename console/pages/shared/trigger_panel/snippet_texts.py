@@ -16,9 +16,11 @@ JENKINS_RUN, GITHUB_RUN, GITLAB_RUN = "$BUILD_TAG", "$GITHUB_RUN_ID-$GITHUB_RUN_
 POST = "-X POST "  # for a trigger that does not act on GET
 
 
-def write_curl_line(link: str, *, post: bool = False) -> str:
-    """Return a line for a POSIX shell. Unquoted, the shell would cut the link off at its first `&`. `post`: not with GET."""
-    return f"curl {POST if post else ''}{shlex.quote(link)}"
+def write_curl_line(link: str, *, post: bool = False, secret: str = "") -> str:
+    """Return a line for a POSIX shell. Unquoted, the shell would cut the link off at its first `&`. `post`: not with GET.
+    `secret`: goes into a header, since the link comes without it."""
+    header = f"-H {shlex.quote(f'X-Trigger-Secret: {secret}')} " if secret else ""
+    return f"curl {POST if post else ''}{header}{shlex.quote(link)}"
 
 
 def write_pipeline_line(link: str, run: str, *, post: bool = False) -> str:
