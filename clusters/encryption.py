@@ -1,6 +1,7 @@
 """Secrets at rest: a text column encrypted with Fernet under settings.ENCRYPTION_KEY. Values encrypted under one of
 settings.OLD_ENCRYPTION_KEYS can still be read."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -13,9 +14,14 @@ if TYPE_CHECKING:
 
 
 def make_fernet() -> "MultiFernet":
+    return make_fernet_of((settings.ENCRYPTION_KEY, *settings.OLD_ENCRYPTION_KEYS))
+
+
+@lru_cache(maxsize=2)
+def make_fernet_of(keys: tuple[Any, ...]) -> "MultiFernet":
     from cryptography.fernet import Fernet, MultiFernet  # 7 MB, needed only by processes that read or write secrets
 
-    return MultiFernet([Fernet(key) for key in (settings.ENCRYPTION_KEY, *settings.OLD_ENCRYPTION_KEYS)])
+    return MultiFernet([Fernet(key) for key in keys])
 
 
 class EncryptedTextField(models.TextField):

@@ -120,6 +120,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         source_address=request.source_address,
         user_agent=request.user_agent[:255],
         delivery_id=request.delivery_id,
+        proof=request.proof or None,
         request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
         queued_at=timezone.now(),
     )

@@ -21,7 +21,7 @@ class CallRequest:
     `container` limits a stop, start, restart or delete to the container with that name. `tag` is the tag that a redeploy
     changes the image to; with `start_stopped`, it also starts what was stopped in Windlass. A scaling needs `service_id` and
     either `step` (1 to 100, negative to scale in) or `replicas` (the wanted count). `delivery_id` has at most 255 characters
-    (see triggers.calls.repetitions).
+    (see triggers.calls.repetitions). `proof` is a value of Proof for a call by the trigger's own link, and empty for any other.
     """
 
     source: TriggerCall.Source
@@ -38,6 +38,7 @@ class CallRequest:
     source_address: str | None = None
     user_agent: str = ""
     delivery_id: str = ""
+    proof: str = ""
 
 
 class InvalidParameter(CallRefused):

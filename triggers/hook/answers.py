@@ -35,6 +35,8 @@ def answer(status: int, message: str = "", call: TriggerCall | None = None, **mo
 
 def answer_refusal(refusal: CallRefused) -> Response:
     response = answer(refusal.status, refusal.message)
+    if refusal.reason:
+        response.data["reason"] = refusal.reason
     if refusal.retry_after is not None:
         response["Retry-After"] = str(refusal.retry_after)
     return response
@@ -108,7 +110,7 @@ def describe_call(request: HttpRequest, call: TriggerCall) -> dict[str, Any]:
     if call.coalesced_into_id:
         more["coalescedInto"] = str(call.coalesced_into_id)
     # The same however the caller sent its secret: the token reads this outcome alone.
-    token = make_outcome_token(call.pk, call.trigger.secret) if call.trigger_id and call.trigger else ""
+    token = make_outcome_token(call.pk, call.trigger.public_id) if call.trigger_id and call.trigger else ""
     more["statusUrl"] = build_status_url(call, public_base_url(request), token)
     return more
 

@@ -1,16 +1,21 @@
-"""Who may use a link: whoever has its secret. Nothing is looked up beyond the one trigger or registry that a link names."""
+"""Who may use a link, and by what they are proved. Nothing is looked up beyond the trigger or registry that a link names."""
 
 import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from clusters.encryption import EncryptedTextField
 from clusters.models import Registry, hash_hook_token
 from triggers import links
 from triggers.bodies import ContradictoryParameter, Parameters
+from triggers.hook.narrowing import check_narrowing
 from triggers.hook_queries import find_linked_registry, find_linked_trigger
 from triggers.link_repair import explain_secret, repair_secret, repair_value
-from triggers.models import Trigger
+from triggers.models import Proof, Trigger
 from triggers.refusals import CallRefused
 
 SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
@@ -43,20 +48,45 @@ class IncompleteLink(CallRefused):
     code = "incomplete_link"
 
 
-def authenticate_trigger(request: HttpRequest, parameters: Parameters) -> Trigger:
-    """Return the trigger that the link names, if its secret and all its fields are right.
+class Secrets(Protocol):
+    """A trigger's secrets: a Trigger of hook_queries, or an OutcomeKey."""
+
+    sealed_old_secret: str | None
+
+    @property
+    def secret(self) -> str: ...
+    @property
+    def old_secret_ends_at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True)
+class ProvedCaller:
+    """Whoever calls the link of `trigger`, and the proof that they may."""
+
+    trigger: Trigger
+    proof: Proof
+
+
+def check_caller(request: HttpRequest, parameters: Parameters, trigger: Trigger | None) -> ProvedCaller:
+    """Return the caller, if they are proved and the trigger's options let them call now. `trigger` is the one that the link
+    names; None if there is none.
+
+    Raises IncompleteLink, UnknownLink, CredentialsTooLarge, ContradictoryParameter, and what check_narrowing raises.
+    """
+    caller = prove_caller(request, parameters, trigger)
+    check_narrowing(request, parameters, caller.trigger)
+    return caller
+
+
+def prove_caller(request: HttpRequest, parameters: Parameters, trigger: Trigger | None) -> ProvedCaller:
+    """Return the caller and by what they are proved. An unknown trigger and every wrong proof take the same work.
 
     Raises IncompleteLink, UnknownLink, CredentialsTooLarge and ContradictoryParameter.
     """
-    return check_caller(request, parameters, find_named_trigger(parameters))
-
-
-def check_caller(request: HttpRequest, parameters: Parameters, trigger: Trigger | None) -> Trigger:
-    """Return the trigger that the link names, if the caller has its secret. Raises the same as `authenticate_trigger`."""
-    check_secret(trigger.secret if trigger else "", read_secret(request, parameters))
-    if trigger is None:
+    proof = prove_secret(trigger, read_secret(request, parameters))
+    if trigger is None or proof is None:
         raise UnknownLink
-    return trigger
+    return ProvedCaller(trigger, proof)
 
 
 def find_named_trigger(parameters: Parameters) -> Trigger | None:
@@ -71,8 +101,7 @@ def find_named_trigger(parameters: Parameters) -> Trigger | None:
         fields = links.decode_trigger_url(trigger_url)
     except links.MalformedLink as error:
         raise IncompleteLink(f"{error} {COPY_AGAIN}") from error
-    trigger = find_linked_trigger(fields.id)
-    return trigger if trigger and trigger.link_fields == fields else None
+    return find_linked_trigger(fields)
 
 
 def authenticate_registry(token: str) -> Registry:
@@ -90,7 +119,8 @@ def has_proof(request: HttpRequest) -> bool:
         if request.path_info.startswith(REGISTRY_PATH):
             authenticate_registry(request.path_info.removeprefix(REGISTRY_PATH).rstrip("/"))
         else:
-            authenticate_trigger(request, Parameters(request))
+            parameters = Parameters(request)
+            prove_caller(request, parameters, find_named_trigger(parameters))
     except CallRefused:
         return False
     return True
@@ -111,10 +141,26 @@ def read_secret(request: HttpRequest, parameters: Parameters) -> str:
     return secret
 
 
-def check_secret(wanted: str, secret: str) -> None:
-    """Raise UnknownLink unless the secret is the wanted one, the trigger's. `wanted` is empty for an unknown trigger: that
-    takes the same time."""
-    compared = wanted or EncryptedTextField().from_db_value(DUMMY_SECRET) or ""
+def prove_secret(known: Secrets | None, secret: str) -> Proof | None:
+    """Return which of a trigger's secrets this is; None if it is neither. `known` is None for an unknown trigger.
+
+    Whatever is wrong takes the same work: two secrets are decrypted and compared, of which a dummy stands for each that the
+    trigger lacks. The right secret proves its caller without the second.
+    """
+    if is_secret(known.secret if known else "", secret):
+        return Proof.SECRET
+    is_old = is_secret(unseal(known.sealed_old_secret if known else None), secret)
+    ends_at = known.old_secret_ends_at if known else None
+    return Proof.OLD_SECRET if is_old and ends_at and ends_at > timezone.now() else None
+
+
+def is_secret(wanted: str, secret: str) -> bool:
+    """Return whether the secret is the wanted one. Without a wanted one, it is compared with the dummy all the same."""
+    compared = wanted or unseal(DUMMY_SECRET)
     matches = hmac.compare_digest(compared.encode(), secret.encode("utf-8", "replace"))
-    if not (wanted and matches):
-        raise UnknownLink
+    return bool(wanted) and matches
+
+
+def unseal(stored: str | None) -> str:
+    """Return a secret as a column holds it, decrypted; empty for None."""
+    return EncryptedTextField().from_db_value(stored) or ""

@@ -30,11 +30,19 @@ from triggers.hook.answers import (
     answer_with_outcome,
     answer_with_state,
 )
-from triggers.hook.authentication import authenticate_registry, check_caller, check_secret, find_named_trigger, read_secret
+from triggers.hook.authentication import (
+    ProvedCaller,
+    UnknownLink,
+    authenticate_registry,
+    check_caller,
+    find_named_trigger,
+    prove_secret,
+    read_secret,
+)
 from triggers.hook.link_page import answer_visitor, is_navigation, render_answer
 from triggers.hook.outcome_tokens import TOKEN_PARAMETER, check_outcome_token
 from triggers.hook.safe_get import PostOnly, check_meant
-from triggers.hook_queries import find_call_secret
+from triggers.hook_queries import find_outcome_key
 from triggers.link_repair import repair_value
 from triggers.models import Action, Trigger, TriggerCall
 from triggers.payloads.alerts import read_notification
@@ -169,11 +177,11 @@ def answer_with_call_state(http: HttpRequest, call_id: uuid.UUID) -> Response:
     parameters = Parameters(http)
     token = repair_value(parameters.get_from_query(TOKEN_PARAMETER) or "")
     secret = "" if token else read_secret(http, parameters)
-    wanted = find_call_secret(call_id)
+    known = find_outcome_key(call_id)
     if token:
-        check_outcome_token(call_id, wanted, token)
-    else:
-        check_secret(wanted, secret)
+        check_outcome_token(call_id, known, token)
+    elif not prove_secret(known, secret):
+        raise UnknownLink
     call = TriggerCall.objects.select_related("trigger", "coalesced_into").get(pk=call_id)
     wait = parse_wait(read_query_wait(parameters) if token else parameters.get("wait"))
     if wait:
@@ -204,12 +212,13 @@ class RegistryHook(HookView):
     put = get
 
 
-def answer_trigger_link(request: HttpRequest, parameters: Parameters, trigger: Trigger) -> Response:
+def answer_trigger_link(request: HttpRequest, parameters: Parameters, caller: ProvedCaller) -> Response:
     """Decide by the body what the request is: a ping, alerts, a push of an image, or a plain call."""
+    trigger = caller.trigger
     check_body_size(request)
     parameters.check_agreement()
     if request.method == "GET" and is_navigation(request.headers):
-        return answer_visitor(make_call_request(request, parameters, trigger))
+        return answer_visitor(make_call_request(request, parameters, caller))
     if trigger.post_only and request.method == "GET":
         raise PostOnly
     if any(request.headers.get(name, "").lower() == "ping" for name in EVENT_HEADERS):
@@ -219,19 +228,20 @@ def answer_trigger_link(request: HttpRequest, parameters: Parameters, trigger: T
     if message and (notification := read_notification(message.body, message.headers)):
         if not acts_on(trigger, notification):
             return answer_with_delivery(ignore_notification(message, notification, trigger))
-        call_request = make_call_request(request, parameters, trigger)
+        call_request = make_call_request(request, parameters, caller)
         return answer_with_call(request, accept_notification(message, notification, call_request), wait)
     if message and (ignored := ignore_event(message, trigger)):
         return answer_with_delivery(ignored)
     if message and trigger.action == Action.REDEPLOY and message.concerns_images:
         # Another message of the same sender, such as a git push, is a plain call.
-        return answer_push(request, receive_message(message, trigger=trigger), wait)
-    call_request = make_call_request(request, parameters, trigger)
+        return answer_push(request, receive_message(message, trigger=trigger, proof=caller.proof), wait)
+    call_request = make_call_request(request, parameters, caller)
     return answer_with_call(request, lost_answers.find_call(call_request) or accept_call(call_request), wait)
 
 
-def make_call_request(request: HttpRequest, parameters: Parameters, trigger: Trigger) -> CallRequest:
+def make_call_request(request: HttpRequest, parameters: Parameters, caller: ProvedCaller) -> CallRequest:
     """Raises InvalidParameter."""
+    trigger = caller.trigger
     tag = read_tag(trigger, parameters)
     step = read_step(trigger, parameters)
     return CallRequest(
@@ -245,6 +255,7 @@ def make_call_request(request: HttpRequest, parameters: Parameters, trigger: Tri
         source_address=client_address(request),
         user_agent=request.headers.get("User-Agent", ""),
         delivery_id=identify_delivery(request.headers, step, tag),
+        proof=caller.proof,
     )
 
 

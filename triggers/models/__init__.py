@@ -1,6 +1,6 @@
 """Triggers, their calls, and the messages that call them."""
 
-from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, TriggerCall, TriggerCallEvent
+from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
 from triggers.models.trigger import TRIGGER_ACTIONS, TRIGGER_CHOICES, Action, AlertState, ImageSubscription, OnFailure, Trigger
 
@@ -15,6 +15,7 @@ __all__ = [
     "DeliveryLine",
     "ImageSubscription",
     "OnFailure",
+    "Proof",
     "TERMINAL_STATES",
     "TRIGGER_ACTIONS",
     "TRIGGER_CHOICES",

@@ -25,6 +25,15 @@ ACTIVE_STATES = (CallState.QUEUED, CallState.RUNNING)
 TERMINAL_STATES = tuple(state for state in CallState if state not in ACTIVE_STATES)
 
 
+class Proof(models.TextChoices):
+    """By what the caller of a trigger's link was proved."""
+
+    SECRET = "secret", _("Secret")
+    OLD_SECRET = "old_secret", _("Old secret")
+    SIGNATURE = "signature", _("Signature")
+    IDENTITY = "identity", _("Trusted job")
+
+
 class TriggerCall(models.Model):
     """One call and its outcome. The row is the queue; a Celery message is only a nudge."""
 
@@ -63,6 +72,12 @@ class TriggerCall(models.Model):
     request_id = models.CharField(
         max_length=64, blank=True, db_default="", help_text="Of the request that asked for it, as the log has it."
     )
+
+    # Both null for what did not come by the trigger's own link, and since SQLite adds such columns without copying the table.
+    proof = models.CharField(
+        max_length=12, choices=Proof.choices, null=True, blank=True, help_text="By what the link's caller was proved."
+    )
+    took_one = models.BooleanField(null=True, blank=True, help_text="It took one of the trigger's number of calls.")
 
     state = models.CharField(max_length=12, choices=CallState.choices, default=CallState.QUEUED)
     reason = models.CharField(max_length=64, blank=True, help_text="A word for machines.")

@@ -60,6 +60,8 @@ class Delivery(models.Model):
     repeated_at = models.DateTimeField(null=True, blank=True, help_text="When the last of them arrived.")
     replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replays")
 
+    proof = ""  # a value of Proof, set by triggers.pushes.receiving on what arrives at a trigger's own link
+
     class Meta:
         ordering = ["-received_at"]
         verbose_name_plural = "deliveries"

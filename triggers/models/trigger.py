@@ -1,8 +1,11 @@
 """Triggers, and the images whose pushes call them."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from clusters.encryption import EncryptedTextField
@@ -37,6 +40,9 @@ class AlertState(models.TextChoices):
 
     FIRING = "firing", _("When the alert fires")
     RESOLVED = "resolved", _("When the alert is resolved")
+
+
+OLD_SECRET_FIELDS = ("old_secret", "old_secret_ends_at", "old_secret_used_at", "old_secret_used_from")
 
 
 class Trigger(models.Model):
@@ -78,6 +84,32 @@ class Trigger(models.Model):
     post_only = models.BooleanField(
         "POST only", default=False, db_default=False, help_text="GET does nothing: whatever only looks at the link is harmless."
     )
+    # What narrows the link (triggers.hook.narrowing). Each costs nothing while it is unused.
+    allowed_addresses = models.TextField(
+        blank=True,
+        db_default="",
+        default="",
+        help_text="Addresses and networks that can call the link, one a line.",
+    )
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="From then on only people can call the trigger.")
+    calls_left = models.PositiveIntegerField(
+        null=True, blank=True, help_text="So many calls of the link are still accepted. Empty: any number."
+    )
+    calls_a_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="At most so many calls of the link are accepted in a minute. Empty: any number."
+    )
+    header_only = models.BooleanField(
+        "secret in a header only", default=False, db_default=False, help_text="A secret in the address or the body is refused."
+    )
+
+    # After a rotation the secret before it works on for a while.
+    old_secret = EncryptedTextField(null=True, blank=True, editable=False)
+    old_secret_ends_at = models.DateTimeField(null=True, blank=True, editable=False)
+    old_secret_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    old_secret_used_from = models.GenericIPAddressField(null=True, blank=True, editable=False)
+
+    sealed_old_secret: str | None = None  # set by hook_queries: `old_secret` as it is stored, not decrypted yet
+
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
     )
@@ -110,10 +142,24 @@ class Trigger(models.Model):
     def link_fields(self) -> links.LinkFields:
         return links.LinkFields(self.application.cluster.uid, self.application.name, self.action, self.public_id)
 
-    def rotate_secret(self) -> None:
-        """Give the trigger a new secret. Links with the old one stop working at once."""
-        self.secret = links.make_secret()
-        self.save(update_fields=["secret"])
+    @property
+    def has_old_secret(self) -> bool:
+        """Whether the secret before the last rotation still works."""
+        return bool(self.old_secret) and self.old_secret_ends_at is not None and self.old_secret_ends_at > timezone.now()
+
+    def rotate_secret(self, overlap: timedelta = timedelta(0)) -> None:
+        """Give the trigger a new secret. The old one works for `overlap` more; without one, and for the secret that an earlier
+        rotation left, links stop working at once."""
+        former, self.secret = self.secret, links.make_secret()
+        self.old_secret = former if overlap else None
+        self.old_secret_ends_at = timezone.now() + overlap if overlap else None
+        self.old_secret_used_at = self.old_secret_used_from = None
+        self.save(update_fields=["secret", *OLD_SECRET_FIELDS])
+
+    def end_old_secret(self) -> None:
+        """Make the secret before the last rotation stop working at once."""
+        self.old_secret = self.old_secret_ends_at = self.old_secret_used_at = self.old_secret_used_from = None
+        self.save(update_fields=OLD_SECRET_FIELDS)
 
 
 class ImageSubscription(models.Model):

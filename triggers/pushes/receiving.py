@@ -71,12 +71,15 @@ def read_query(request: HttpRequest) -> Message | None:
     return Message(headers, b"", fields, None, client_address(request), agent)
 
 
-def receive_message(message: Message, registry: Registry | None = None, trigger: Trigger | None = None) -> Receipt:
-    """Receive a message at a registry's inbound link, or at the own link of `trigger`."""
+def receive_message(
+    message: Message, registry: Registry | None = None, trigger: Trigger | None = None, proof: str = ""
+) -> Receipt:
+    """Receive a message at a registry's inbound link, or at the own link of `trigger`, with the proof of its caller."""
     if registry and message.sender and (refusal := explain_signature_refusal(message, message.sender, registry)):
         delivery = start_delivery(message, registry, trigger, EXCERPT_LENGTH)
         return store_delivery(delivery, [], Decision.SIGNATURE, refusal)
     delivery = start_delivery(message, registry, trigger)
+    delivery.proof = proof
     payload = message.payload
     if message.sender is None or payload is None:
         return store_delivery(delivery, [], Decision.UNREADABLE, "The message is not in a format of a known registry.")

@@ -208,6 +208,7 @@ def call_candidate(
         source_address=delivery.source_address,
         user_agent=delivery.user_agent,
         delivery_id=call_id,
+        proof=delivery.proof,
     )
     try:
         call = accept_call(request)

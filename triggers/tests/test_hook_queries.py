@@ -1,13 +1,17 @@
 """Each query that is written by hand gives what its queryset gives."""
 
 import uuid
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from clusters.models import Application, Registry
 from clusters.tests.factories import RegistryFactory
 from triggers import hook_queries
+from triggers.hook.authentication import unseal
 from triggers.hook_queries import (
     LOCK_APPLICATION,
     REGISTRY_FIELDS,
@@ -15,9 +19,9 @@ from triggers.hook_queries import (
     QueuedCall,
     QueueLength,
     count_queued_calls,
-    find_call_secret,
     find_linked_registry,
     find_linked_trigger,
+    find_outcome_key,
     list_queued_calls,
     lock_application,
 )
@@ -41,6 +45,9 @@ def triggers():
         scaling = ScalingTriggerFactory(application=redeploy.application, cooldown_seconds=60)
         part = TriggerFactory(application=redeploy.application, service=scaling.service, post_only=True)
         found += [redeploy, scaling, part]
+        scaling.rotate_secret(timedelta(hours=1))
+        narrow = {"expires_at": timezone.now(), "calls_left": 3, "calls_a_minute": 9, "allowed_addresses": "192.0.2.1"}
+        Trigger.objects.filter(pk=part.pk).update(**narrow, header_only=True)
         for trigger in (redeploy, scaling, part):
             for state in CallState:
                 if state != CallState.RUNNING:
@@ -55,14 +62,17 @@ def test_the_trigger_of_a_link(triggers, django_assert_num_queries):
     rows = Trigger.objects.select_related("application__cluster").only(*TRIGGER_FIELDS, *PARENT_FIELDS)
     for trigger in triggers:
         expected = rows.get(public_id=trigger.public_id)
-        found = find_linked_trigger(trigger.public_id)
+        found = find_linked_trigger(trigger.link_fields)
+        assert unseal(found.__dict__.pop("sealed_old_secret")) == (trigger.old_secret or "")
         assert columns_of(found) == columns_of(expected)
         assert columns_of(found.application) == columns_of(expected.application)
         assert columns_of(found.application.cluster) == columns_of(expected.application.cluster)
-        assert [type(found.enabled), type(found.post_only), type(found.application.protected)] == [bool] * 3
+        flags = (found.enabled, found.post_only, found.header_only, found.application.protected)
+        assert [type(flag) for flag in flags] == [bool] * 4
         with django_assert_num_queries(0):
             assert found.link_fields == expected.link_fields
-    assert find_linked_trigger("0" * 13) is None
+    for wrong in ({"id": "0" * 13}, {"application": "other"}, {"action": "stop"}, {"cluster": "other"}):
+        assert find_linked_trigger(replace(trigger.link_fields, **wrong)) is None
 
 
 def test_the_queued_calls_of_an_application(triggers):
@@ -96,12 +106,20 @@ def test_an_applications_lock(triggers, monkeypatch):
         lock_application(0)
 
 
-def test_a_calls_secret_is_its_triggers():
+def test_what_opens_an_outcome_is_the_triggers():
     call, lone = TriggerCallFactory(), TriggerCallFactory()
+    former = call.trigger.secret
+    call.trigger.rotate_secret(timedelta(hours=1))
     TriggerCall.objects.filter(pk=lone.pk).update(trigger=None)
-    assert find_call_secret(call.pk) == call.trigger.secret
-    assert find_call_secret(lone.pk) == ""
-    assert find_call_secret(uuid.uuid4()) == ""
+    found = find_outcome_key(call.pk)
+    assert (found.public_id, found.secret, unseal(found.sealed_old_secret)) == (
+        call.trigger.public_id,
+        call.trigger.secret,
+        former,
+    )
+    assert found.old_secret_ends_at == Trigger.objects.get(pk=call.trigger_id).old_secret_ends_at
+    assert find_outcome_key(lone.pk) is None
+    assert find_outcome_key(uuid.uuid4()) is None
 
 
 def test_a_registry_is_found_by_its_key():

@@ -227,7 +227,7 @@ def test_no_secret_is_in_any_line(client, settings, monkeypatch, failing_engine)
         client.get(PATH, query_params={"triggerUrl": link["triggerUrl"]}, headers={"X-Trigger-Secret": trigger.secret})
         call = TriggerCall.objects.order_by("queued_at").first()
         client.get(f"/hook/calls/{call.pk}", query_params={"secret": trigger.secret})
-        outcome_token = make_outcome_token(call.pk, trigger.secret)
+        outcome_token = make_outcome_token(call.pk, trigger.public_id)
         client.get(f"/hook/calls/{call.pk}", query_params={"token": outcome_token})
         runner.run_next_call(call.application_id)
         # Registries.

@@ -1,6 +1,10 @@
 """Only a complete link with its secret is accepted, and a refusal gives nothing away."""
 
+from datetime import timedelta
+
 import pytest
+from cryptography.fernet import MultiFernet
+from django.utils import timezone
 
 from triggers import links
 from triggers.hook import authentication
@@ -48,16 +52,49 @@ def test_unknown_trigger_wrong_secret_and_wrong_field_cannot_be_told_apart(clien
     assert not TriggerCall.objects.exists()
 
 
-def test_an_unknown_trigger_costs_the_same_comparison(client, monkeypatch, django_assert_num_queries):
-    compared = []
-    compare = authentication.hmac.compare_digest
-    monkeypatch.setattr(authentication.hmac, "compare_digest", lambda *pair: compared.append(pair) or compare(*pair))
-    trigger = TriggerFactory()
-    unknown = link_parameters(Trigger(application=trigger.application, action="redeploy"))
-    for parameters in (unknown, {**link_parameters(trigger), "secret": "0" * 64}):
+def test_whatever_is_wrong_costs_the_same_work(client, monkeypatch, django_assert_num_queries):
+    """Wrong at a trigger with and without an old secret, an old secret that has ended, another field, and an unknown trigger:
+    the same query, decryptions, comparisons and answer."""
+    work = []
+    compare, decrypt = authentication.hmac.compare_digest, MultiFernet.decrypt
+    monkeypatch.setattr(authentication.hmac, "compare_digest", lambda *pair: work.append([*map(len, pair)]) or compare(*pair))
+    monkeypatch.setattr(MultiFernet, "decrypt", lambda *given: work.append("decrypted") or decrypt(*given))
+    plain, rotated, ended = TriggerFactory(), TriggerFactory(), TriggerFactory()
+    former = ended.secret
+    rotated.rotate_secret(timedelta(hours=1))
+    ended.rotate_secret(timedelta(hours=1))
+    Trigger.objects.filter(pk=ended.pk).update(old_secret_ends_at=timezone.now())
+    unknown = Trigger(application=plain.application, action="redeploy")
+    other = Trigger(application=rotated.application, action="redeploy", public_id=plain.public_id)
+    done, answers = [], set()
+    for trigger, secret in (
+        (plain, "0" * 64),
+        (rotated, "0" * 64),
+        (ended, "0" * 64),
+        (ended, former),
+        (unknown, plain.secret),
+        (other, plain.secret),
+    ):
+        parameters = link_parameters(trigger) | {"secret": secret}
+        work.clear()
         with django_assert_num_queries(1):
-            client.get(PATH, query_params=parameters)
-    assert [(len(wanted), len(given)) for wanted, given in compared] == [(64, 64), (64, 64)]
+            answer = client.get(PATH, query_params=parameters)
+        answers.add((answer.status_code, answer.content))
+        done.append(sorted(map(str, work)))
+    assert done == [["[64, 64]"] * 2 + ["decrypted"] * 2] * 6
+    assert len(answers) == 1
+
+
+def test_the_old_secret_works_as_long_as_it_was_given_and_each_call_says_which_was_used(client):
+    trigger = TriggerFactory()
+    old = link_parameters(trigger)
+    trigger.rotate_secret(timedelta(hours=1))
+    for parameters, proof in ((old, "old_secret"), (link_parameters(trigger), "secret")):
+        answer = client.get(PATH, query_params=parameters)
+        assert answer.status_code == 200
+        assert TriggerCall.objects.get(pk=answer.json()["requestId"]).proof == proof
+    Trigger.objects.update(old_secret_ends_at=timezone.now())
+    assert client.get(PATH, query_params=old).status_code == 404
 
 
 def test_an_empty_stored_secret_never_authenticates(client):

@@ -1,10 +1,12 @@
 """The token in a statusUrl reads the outcome of one call, and nothing else."""
 
 import json
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import override_settings
+from django.utils import timezone
 
 from triggers.hook import waiting
 from triggers.hook.outcome_tokens import make_outcome_token
@@ -70,7 +72,7 @@ def test_a_token_opens_no_other_call_and_no_trigger(client):
     other = ScalingTriggerFactory()
     mine, theirs = TriggerCallFactory(trigger=trigger), TriggerCallFactory(trigger=other)
     second = TriggerCallFactory(trigger=trigger, state=CallState.FAILED)
-    token = make_outcome_token(mine.pk, trigger.secret)
+    token = make_outcome_token(mine.pk, trigger.public_id)
     assert client.get(f"/hook/calls/{mine.pk}", query_params={"token": token}).status_code == 200
     for call in (theirs, second):
         assert client.get(f"/hook/calls/{call.pk}", query_params={"token": token}).status_code == 404
@@ -84,7 +86,7 @@ def test_a_token_opens_no_other_call_and_no_trigger(client):
 
 def test_a_wrong_token_an_unknown_call_and_a_call_without_a_trigger_are_the_same_404(client):
     call, lone = TriggerCallFactory(), TriggerCallFactory()
-    right, orphan = make_outcome_token(call.pk, call.trigger.secret), make_outcome_token(lone.pk, lone.trigger.secret)
+    right, orphan = make_outcome_token(call.pk, call.trigger.public_id), make_outcome_token(lone.pk, lone.trigger.public_id)
     TriggerCall.objects.filter(pk=lone.pk).update(trigger=None)
     unknown = "00000000-0000-4000-8000-000000000000"
     pairs = [(call.pk, right[:-1]), (call.pk, right[::-1]), (call.pk, "é"), (call.pk, "\ud800"), (unknown, right)]
@@ -95,17 +97,37 @@ def test_a_wrong_token_an_unknown_call_and_a_call_without_a_trigger_are_the_same
     assert {(answer.status_code, answer.content) for answer in answers} == {(404, answers[0].content)}
 
 
-def test_a_token_ends_with_the_secret_with_the_trigger_and_with_the_secret_key(client):
+def test_a_token_outlives_a_rotation_and_ends_with_the_trigger_and_with_the_secret_key(client):
     trigger = TriggerFactory()
     path = status_path(call_with_query(client, trigger).json())
     with override_settings(SECRET_KEY="another one, which is long enough for Django"):
         assert client.get(path).status_code == 404
     assert client.get(path).status_code == 200
     trigger.rotate_secret()
-    assert client.get(path).status_code == 404
-    path = status_path(call_with_query(client, Trigger.objects.get()).json())
+    assert client.get(path).status_code == 200
     trigger.delete()
     assert client.get(path).status_code == 404
+
+
+def test_a_token_of_an_earlier_version_works_as_long_as_the_secret_that_it_was_made_with(client):
+    trigger = TriggerFactory()
+    call = TriggerCallFactory(trigger=trigger)
+    path = f"/hook/calls/{call.pk}?token={make_outcome_token(call.pk, trigger.secret)}"
+    assert client.get(path).status_code == 200
+    trigger.rotate_secret(timedelta(hours=1))
+    assert client.get(path).status_code == 200
+    Trigger.objects.update(old_secret_ends_at=timezone.now())
+    assert client.get(path).status_code == 404
+
+
+def test_the_old_secret_opens_outcomes_as_long_as_it_works(client):
+    trigger = TriggerFactory()
+    path, former = f"/hook/calls/{TriggerCallFactory(trigger=trigger).pk}", trigger.secret
+    trigger.rotate_secret(timedelta(hours=1))
+    for secret in (former, trigger.secret):
+        assert client.get(path, query_params={"secret": secret}).status_code == 200
+    trigger.end_old_secret()
+    assert client.get(path, query_params={"secret": former}).status_code == 404
 
 
 def test_the_secret_itself_is_still_accepted(client):

@@ -338,7 +338,7 @@ class TestRefused:
         def refuse(*_):
             raise DatabaseError("database is locked")
 
-        monkeypatch.setattr(views, "check_secret", refuse)
+        monkeypatch.setattr(views, "prove_secret", refuse)
         response = client.get(f"/hook/calls/{call.pk}", query_params={"secret": secret})
         assert (response.status_code, response["Retry-After"]) == (503, "5")
         assert "recorded" not in response.json()["message"]
