@@ -39,7 +39,7 @@ LOOKS_TIMED = re.compile(rb"[0-9]+:")
 class BadSignature(CallRefused):
     """The call is not signed with the trigger's key, or not in time. The answer does not say which."""
 
-    status, code = 401, "signature"
+    status, code, reason = 401, "signature", "signature"
 
     def __init__(self) -> None:
         super().__init__(

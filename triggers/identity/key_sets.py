@@ -28,7 +28,7 @@ ISSUERS_MAXIMUM = 100  # whose keys are kept; those that were asked longest ago 
 class IssuerUnavailable(CallRefused):
     """The issuer's keys are not known now, so nobody can say whether the token is right."""
 
-    status, code = 503, "issuer"
+    status, code, reason = 503, "issuer", "identity"
 
     def __init__(self, seconds: float, noted: str) -> None:
         super().__init__(

@@ -6,7 +6,6 @@ that the key is for: never none, never an HMAC, and never a key or an address th
 
 import hashlib
 import json
-import math
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 TOKEN_LENGTH = 16 * 1024  # characters; those of the known hosts have 1 to 2 thousand
 TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 LEEWAY_SECONDS = 60
+LATEST = 10**12  # seconds since 1970
 KEYS_MAXIMUM = 100  # of one issuer
 RSA_BITS = 2048
 # The algorithm of a key, by its type and curve (https://www.rfc-editor.org/rfc/rfc7518#section-6, RFC 8037).
@@ -32,7 +32,7 @@ class BadIdentity(CallRefused):
     """The token does not prove that a trusted job calls. The answer says no more; `parameter` names what did not fit, and
     `noted` says it, for the log and for the trigger's refused calls."""
 
-    status, code = 401, "identity"
+    status, code, reason = 401, "identity", "identity"
 
     def __init__(self, parameter: str, noted: str) -> None:
         super().__init__(
@@ -172,7 +172,7 @@ def check_times(claims: Mapping[str, Any], now: float) -> None:
     """Raises BadIdentity unless the token is valid at `now`, in seconds since 1970."""
     for name in ("exp", "nbf", "iat"):
         value = claims.get(name, now)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LATEST:
             raise BadIdentity(name, f"Its {name} is not a time.")
     if claims["exp"] <= now - LEEWAY_SECONDS:
         raise BadIdentity("exp", "It has expired.")
@@ -183,7 +183,7 @@ def check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def identify_token(token: UnverifiedToken, claims: Mapping[str, Any]) -> str:
     """Return the id of the token's delivery: its `jti`, or a digest of what is signed. One token makes one call of a trigger."""
-    if isinstance(jti := claims.get("jti"), str) and jti:
+    if isinstance(jti := claims.get("jti"), str) and jti and jti.isprintable():
         return f"identity {jti}"
     signed = token.text.rpartition(".")[0]
     return f"identity {hashlib.sha256(signed.encode()).hexdigest()}"

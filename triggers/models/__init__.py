@@ -2,7 +2,17 @@
 
 from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
-from triggers.models.trigger import TRIGGER_ACTIONS, TRIGGER_CHOICES, Action, AlertState, ImageSubscription, OnFailure, Trigger
+from triggers.models.trigger import (
+    TRIGGER_ACTIONS,
+    TRIGGER_CHOICES,
+    Action,
+    AlertState,
+    ImageSubscription,
+    OnFailure,
+    Signature,
+    Trigger,
+)
+from triggers.models.trusted_job import JOBS_MAXIMUM, TrustedJob
 
 __all__ = [
     "ACTIVE_STATES",
@@ -14,12 +24,15 @@ __all__ = [
     "Delivery",
     "DeliveryLine",
     "ImageSubscription",
+    "JOBS_MAXIMUM",
     "OnFailure",
     "Proof",
+    "Signature",
     "TERMINAL_STATES",
     "TRIGGER_ACTIONS",
     "TRIGGER_CHOICES",
     "Trigger",
     "TriggerCall",
     "TriggerCallEvent",
+    "TrustedJob",
 ]

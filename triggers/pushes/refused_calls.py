@@ -95,10 +95,15 @@ def make_row(key: uuid.UUID, request: HttpRequest, trigger: Trigger, refusal: Ca
         trigger_id=trigger.pk,
         decision=Decision.REFUSED,
         event=clean_line(f"{request.method} {refusal.status}", 64),
-        message=WRONG_SECRET if refusal.status == 404 else clean_line(refusal.message, MESSAGE_LENGTH),
+        message=WRONG_SECRET if refusal.status == 404 else clean_line(describe_refusal(refusal), MESSAGE_LENGTH),
         source_address=client_address(request),
         user_agent=clean_line(request.headers.get("User-Agent", ""), 255),
     )
+
+
+def describe_refusal(refusal: CallRefused) -> str:
+    """Return what the trigger's people are told. It begins with what the caller is not told."""
+    return " ".join(filter(None, (refusal.noted, refusal.message)))
 
 
 refused_calls = RefusedCalls()
