@@ -76,5 +76,6 @@ def decode_text(encoded: str) -> str | None:
 
 
 def build_link(base_url: str, fields: LinkFields, secret: str) -> str:
-    """Build the whole link. `base_url` has no trailing slash, such as `https://windlass.example.com`."""
-    return f"{base_url}{HOOK_PATH}?triggerUrl={encode_trigger_url(fields)}&secret={secret}"
+    """Build the whole link, without a secret if that is empty. `base_url` has no trailing slash, such as
+    `https://windlass.example.com`."""
+    return f"{base_url}{HOOK_PATH}?triggerUrl={encode_trigger_url(fields)}{f'&secret={secret}' if secret else ''}"
