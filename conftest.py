@@ -32,7 +32,9 @@ def no_surplus_pruner(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_counted() -> None:
     """What a process counts in memory belongs to one test."""
     from clusters.access.counted_acts import counted_acts
+    from triggers.hook.old_secrets import old_secret_uses
     from triggers.pushes.refused_calls import refused_calls
 
     counted_acts.forget()
     refused_calls.forget()
+    old_secret_uses.forget()

@@ -24,7 +24,18 @@ from triggers import audited
 from triggers.calls.cancel import AlreadyEnded
 from triggers.calls.queue import QueueFull
 from triggers.forms import TriggerWording
-from triggers.models import Action, CallState, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
+from triggers.models import (
+    NARROWING,
+    Action,
+    CallState,
+    Delivery,
+    DeliveryLine,
+    ImageSubscription,
+    Trigger,
+    TriggerCall,
+    TriggerCallEvent,
+)
+from triggers.narrowing_forms import NarrowingForm
 from triggers.pushes.subscriptions import (
     SubscriptionChanges,
     describe_subscription,
@@ -160,11 +171,18 @@ def read_repository(text: str) -> str:
         return ""
 
 
+class TriggerAdminForm(NarrowingForm, TriggerWording):
+    """A trigger's options, those that narrow its link included."""
+
+    class Meta(TriggerWording.Meta):
+        fields = (*TriggerWording.Meta.fields, *NARROWING)
+
+
 @admin.register(Trigger)
 class TriggerAdmin(ScopedAdmin):
     """Triggers, with the words of the console's dialogs. Changes go through triggers.audited, like everywhere."""
 
-    form = TriggerWording
+    form = TriggerAdminForm
 
     list_display = ("__str__", "application", "service", "action", "enabled_badge", "created_by", "created_at")
     list_filter = ("action", "enabled", ("application__cluster", ClusterFilter))
@@ -172,7 +190,12 @@ class TriggerAdmin(ScopedAdmin):
     search_fields = ("name", "public_id", "application__name", "service__name")
     autocomplete_fields = ("application", "service")
     readonly_fields = ("public_id", "created_by", "created_at")
-    fields = ("name", "application", "service", "action", "enabled", *TriggerWording.Meta.fields[1:], *readonly_fields)
+    fields = (
+        *("name", "application", "service", "action", "enabled"),
+        *TriggerWording.Meta.fields[1:],
+        *NARROWING,
+        *readonly_fields,
+    )
     actions = ("enable", "disable", "rotate")
     inlines = (SubscriptionInline,)
 

@@ -4,6 +4,7 @@ Pages, the API and the admin call these functions after they have checked the us
 """
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -17,11 +18,21 @@ from clusters.models import Application, Container, Service
 from triggers.calls import cancel
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
-from triggers.models import Action, Trigger, TriggerCall
+from triggers.models import NARROWING, Action, Trigger, TriggerCall
 from triggers.pushes.subscriptions import SubscriptionChanges
 
 # What people choose when they create a trigger, besides what it acts on.
-OPTIONS = ("name", "min_replicas", "max_replicas", "cooldown_seconds", "tag_pattern", "on_failure", "alert_state", "post_only")
+OPTIONS = (
+    "name",
+    "min_replicas",
+    "max_replicas",
+    "cooldown_seconds",
+    "tag_pattern",
+    "on_failure",
+    "alert_state",
+    "post_only",
+    *NARROWING,
+)
 
 
 def request_call(
@@ -120,10 +131,21 @@ def change_trigger(
             record_trigger_act(request, "change", trigger, changes=changes, **subscriptions.describe())
 
 
-def rotate_secret(request: HttpRequest, trigger: Trigger) -> None:
+def rotate_secret(request: HttpRequest, trigger: Trigger, overlap: timedelta = timedelta(0)) -> None:
+    """Give the trigger a new secret. The one before it works for `overlap` more."""
     with transaction.atomic():
-        trigger.rotate_secret()
-        record_trigger_act(request, "rotate", trigger)
+        trigger.rotate_secret(overlap)
+        ends = trigger.old_secret_ends_at.isoformat(timespec="seconds") if trigger.old_secret_ends_at else "at once"
+        record_trigger_act(request, "rotate", trigger, old_secret_ends=ends)
+
+
+def end_old_secret(request: HttpRequest, trigger: Trigger) -> None:
+    """Make the secret before the last rotation stop working at once. Nothing happens if there is none."""
+    if not trigger.has_old_secret:
+        return
+    with transaction.atomic():
+        trigger.end_old_secret()
+        record_trigger_act(request, "end_old", trigger)
 
 
 def reveal_secret(request: HttpRequest, trigger: Trigger) -> None:

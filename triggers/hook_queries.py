@@ -74,6 +74,13 @@ COUNT_QUEUED = """
 COUNT_QUEUED_OF_TRIGGER = COUNT_QUEUED.format(own="trigger_id = %s")
 COUNT_QUEUED_OF_PEOPLE = COUNT_QUEUED.format(own="application_id = %s AND trigger_id IS NULL")
 
+# Reads an index from its end, as far as the limit that somebody set. `proof`: only calls by the trigger's own link have one.
+FIND_NTH_NEWEST = """
+    SELECT queued_at FROM triggers_triggercall
+    WHERE trigger_id = %s AND queued_at > %s AND proof IS NOT NULL AND state <> 'rejected'
+    ORDER BY queued_at DESC LIMIT 1 OFFSET %s
+"""
+
 # 0.02 ms instead of 0.9 ms. Whoever asks may be a stranger, so their secret is judged before the rest is read.
 FIND_OUTCOME_KEY = """
     SELECT link.public_id, link.secret, link.old_secret, link.old_secret_ends_at FROM triggers_triggercall outcome
@@ -130,7 +137,7 @@ def find_linked_trigger(fields: LinkFields) -> Trigger | None:
     name, protected, cluster_id, cluster_uid, cluster_name, sealed_old_secret, sealed_signature_key, *own = row
     values = dict(zip(TRIGGER_FIELDS, own, strict=True))
     if LinkFields(cluster_uid, name, values["action"], values["public_id"]) != fields:
-        return None  # before anything is decrypted: for whoever measures, it is unknown
+        return None  # before anything is decrypted, so that it takes no longer than an unknown one
     values["secret"] = EncryptedTextField().from_db_value(values["secret"])
     for flag in ("enabled", "post_only", "header_only"):
         values[flag] = bool(values[flag])  # SQLite returns numbers
@@ -154,6 +161,15 @@ def list_trusted_jobs(trigger_id: int) -> list[TrustedJob]:
     for values in rows:
         values["conditions"] = json.loads(values["conditions"])
     return [make_instance(TrustedJob, trigger_id=trigger_id, **values) for values in rows]
+
+
+def find_nth_newest_call(trigger_id: int, since: datetime, number: int) -> datetime | None:
+    """Return when the `number`th newest call that the trigger's link has made since then was accepted; None if there are
+    fewer."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_NTH_NEWEST, [trigger_id, connection.ops.adapt_datetimefield_value(since), number - 1])
+        row = cursor.fetchone()
+    return add_zone(row[0]) if row else None
 
 
 def find_outcome_key(call_id: uuid.UUID) -> "OutcomeKey | None":

@@ -11,6 +11,12 @@ class Reason(StrEnum):
     PROTECTED = "protected"
     TAG = "tag"
     COOLDOWN = "cooldown"
+    # Of a rejected call of a registry or of polling, and of a refused call of the trigger's link.
+    EXPIRED = "expired"
+    # Of a refused call of a trigger's link: there is no row of it.
+    ADDRESS = "address"
+    RATE = "rate"
+    IN_ADDRESS = "in_address"
     # Of a rejected call that was cancelled in the queue, or of a running one that was rolled back or failed.
     CANCELLED = "cancelled"
     # Of a failed call.

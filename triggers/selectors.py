@@ -16,7 +16,7 @@ from triggers.models import ACTIVE_STATES, DeliveryLine, ImageSubscription, Trig
 
 # Columns that no list shows: long ones, and secrets, which take time to decrypt.
 KEYS = tuple(f"application__cluster__{name}" for name in Cluster.KEYS)
-SECRETS = ("trigger__secret", "trigger__signature_key", *KEYS)
+SECRETS = ("trigger__secret", "trigger__old_secret", "trigger__signature_key", *KEYS)
 UNLISTED = ("plan", "before", "after", *SECRETS)
 
 
@@ -97,7 +97,8 @@ def only_active(rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
 def triggers_with_last_call() -> QuerySet[Trigger]:
     """Return triggers annotated with `last_call_id`, `last_call_state` and `last_call_at`."""
     newest = TriggerCall.objects.filter(trigger=OuterRef("pk")).order_by("-queued_at")
-    rows = Trigger.objects.select_related("application", "application__cluster", "service", "created_by").defer(*KEYS, "signature_key")
+    rows = Trigger.objects.select_related("application", "application__cluster", "service", "created_by")
+    rows = rows.defer("old_secret", "signature_key", *KEYS)
     return rows.annotate(
         last_call_id=Subquery(newest.values("pk")[:1]),
         last_call_state=Subquery(newest.values("state")[:1]),

@@ -12,11 +12,14 @@ from clusters.engine.driver import ACTS
 from clusters.engine.swarm.lifecycle import explain_refusal
 from clusters.models import Application, Cluster, Service
 from clusters.registry.reference import BadReference, is_tag, parse_reference
+from triggers.allowed_addresses import BadAddress, normalize_addresses
 from triggers.tag_patterns import explain_bad_pattern
 
 SCALING_API_VERSION = (1, 41)
 REPLICAS_MAXIMUM = 10_000
 COOLDOWN_MAXIMUM = 86_400  # seconds: a day
+CALLS_MAXIMUM = 1_000_000  # that a link can be limited to
+RATE_MAXIMUM = 1000  # calls a minute
 TAGS_MAXIMUM = 10  # of a subscription
 POLL_MINIMUM, POLL_MAXIMUM = 60, 86_400  # seconds between two checks of a registry
 
@@ -28,7 +31,12 @@ class TriggerFields(Protocol):
     action: str
     on_failure: str
     tag_pattern: str
+    allowed_addresses: str
 
+    @property
+    def calls_left(self) -> int | None: ...
+    @property
+    def calls_a_minute(self) -> int | None: ...
     @property
     def application_id(self) -> int | None: ...
     @property
@@ -95,6 +103,7 @@ def find_problems(trigger: TriggerFields) -> dict[str, str]:
         **find_cooldown_problems(trigger),
         **find_failure_problems(trigger),
         **find_tag_problems(trigger),
+        **find_narrowing_problems(trigger),
     }
 
 
@@ -173,6 +182,20 @@ def find_tag_problems(trigger: TriggerFields) -> dict[str, str]:
         return {"tag_pattern": "Only a redeploy can change the tag."}
     problem = explain_bad_pattern(trigger.tag_pattern)
     return {"tag_pattern": problem} if problem else {}
+
+
+def find_narrowing_problems(trigger: TriggerFields) -> dict[str, str]:
+    problems = {}
+    try:
+        normalize_addresses(trigger.allowed_addresses)
+    except BadAddress as error:
+        problems["allowed_addresses"] = str(error)
+    if (trigger.calls_left or 0) > CALLS_MAXIMUM:
+        problems["calls_left"] = f"At most {CALLS_MAXIMUM}."
+    rate = trigger.calls_a_minute
+    if rate is not None and not 1 <= rate <= RATE_MAXIMUM:
+        problems["calls_a_minute"] = f"From 1 to {RATE_MAXIMUM}, or empty for any number."
+    return problems
 
 
 def validate_subscription(subscription: SubscriptionFields) -> None:

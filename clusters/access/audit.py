@@ -35,6 +35,7 @@ ACTIONS = {
     "trigger.signature": "Changed signed calls",
     "trigger.trust": "Trusted build jobs",
     "trigger.distrust": "Stopped trusting build jobs",
+    "trigger.end_old": "Ended old secret",
     "trigger.reveal": "Revealed secret",
     "trigger.delete": "Deleted trigger",
     "application.delete": "Deleted application",

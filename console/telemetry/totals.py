@@ -27,6 +27,7 @@ from clusters.steady import pulse
 from console.database_version import explain_misfit
 from console.models import Process, Total
 from console.version import VERSION
+from triggers.hook.old_secrets import old_secret_uses
 from triggers.pushes.refused_calls import refused_calls
 
 log = structlog.get_logger("windlass.process")
@@ -100,11 +101,13 @@ class Reporter:
             self._attempt(store_totals)
             self._attempt(counted_acts.store)
             self._attempt(refused_calls.store)
+            self._attempt(old_secret_uses.store)
             if self._seen_at is None or timezone.now() - self._seen_at >= timedelta(seconds=SEEN_EVERY):
                 self._attempt(self.note_process)
         self._attempt(store_totals)
         self._attempt(counted_acts.store)
         self._attempt(refused_calls.store)
+        self._attempt(old_secret_uses.store)
         self._attempt(self.forget_process)
 
     def _attempt(self, step: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """Serializers of triggers, calls and deliveries, and of requests for calls."""
 
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -10,8 +11,10 @@ from rest_framework.fields import empty
 from clusters.access import scope_visible
 from clusters.api.serializers import check_model
 from clusters.models import Application, Container, Service
+from triggers.allowed_addresses import ADDRESSES_MAXIMUM, BadAddress, normalize_addresses
 from triggers.calls.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_step, parse_tag
-from triggers.models import Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
+from triggers.models import NARROWING, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
+from triggers.narrowing_forms import OVERLAPS, explain_past
 from triggers.pushes.subscriptions import SubscriptionChanges, compare_subscriptions, explain_refusals, may_subscribe
 from triggers.selectors import build_trigger_link, public_base_url
 from triggers.validation import REPLICAS_MAXIMUM, find_problems
@@ -28,6 +31,22 @@ class SwitchField(serializers.BooleanField):
     """A boolean that can be left out. DRF would read a boolean that a form lacks as false, as for browsers' check boxes."""
 
     default_empty_html = empty
+
+
+class AddressesField(serializers.ListField):
+    """Allowed addresses as a list of texts; a row keeps them as one text."""
+
+    child = serializers.CharField(max_length=64)
+
+    def to_internal_value(self, data: Any) -> Any:
+        parts = super().to_internal_value(data)
+        try:
+            return normalize_addresses("\n".join(parts))
+        except BadAddress as error:
+            raise serializers.ValidationError(str(error)) from error
+
+    def to_representation(self, data: Any) -> list[str]:
+        return str(data).split()
 
 
 class VisibleRowField(serializers.PrimaryKeyRelatedField[Any]):
@@ -83,6 +102,10 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
     service = VisibleRowField(queryset=Service.objects.select_related("application__cluster"), allow_null=True, required=False)
     enabled = SwitchField(required=False)
     post_only = SwitchField(required=False, help_text="GET does nothing; callers must use POST or PUT.")
+    allowed_addresses = AddressesField(
+        required=False, max_length=ADDRESSES_MAXIMUM, help_text="Addresses and networks that can call the link. Empty: all."
+    )
+    header_only = SwitchField(required=False, help_text="A secret in the address or in the body is refused.")
     created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
 
     class Meta:
@@ -101,11 +124,20 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
             "alert_state",
             "post_only",
             "on_failure",
+            *NARROWING,
+            "old_secret_ends_at",
+            "old_secret_used_at",
+            "old_secret_used_from",
             "subscriptions",
             "created_by",
             "created_at",
         ]
-        read_only_fields = ["created_at"]
+        read_only_fields = ["old_secret_ends_at", "old_secret_used_at", "old_secret_used_from", "created_at"]
+
+    def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
+        if past := explain_past(expires_at, self.instance.expires_at if self.instance else None):
+            raise serializers.ValidationError(past)
+        return expires_at
 
     def validate_subscriptions(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len({fields["repository"] for fields in wanted}) < len(wanted):
@@ -152,6 +184,15 @@ class TriggerWithSecretSerializer(TriggerSerializer):
         return bool(self.context["request"].user.has_perm("triggers.reveal_trigger", trigger))
 
 
+class RotateSerializer(serializers.Serializer[Any]):
+    overlap_hours = serializers.ChoiceField(
+        choices=[hours for hours, _ in OVERLAPS], default=0, help_text="For so many hours the old secret works on."
+    )
+    drop_old_secret = serializers.BooleanField(
+        default=False, help_text="Agree that the secret which an earlier rotation left stops working now."
+    )
+
+
 class TriggerCallEventSerializer(serializers.ModelSerializer[TriggerCallEvent]):
     class Meta:
         model = TriggerCallEvent
@@ -180,6 +221,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "reason",
             "message",
             "source",
+            "proof",
             "trigger",
             "application",
             "service",

@@ -1,5 +1,6 @@
 """The API of triggers, calls and deliveries, and calls that are made through it."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -25,6 +26,7 @@ from triggers.api.serializers import (
     DeliveryDetailSerializer,
     DeliverySerializer,
     RedeploySerializer,
+    RotateSerializer,
     ScaleSerializer,
     TriggerCallSerializer,
     TriggerSerializer,
@@ -59,6 +61,7 @@ class TriggerViewSet(FilteredRows, ModelViewSet[Trigger]):
         "partial_update": "triggers.change_trigger",
         "destroy": "triggers.delete_trigger",
         "rotate": "triggers.change_trigger",
+        "end_old_secret": "triggers.change_trigger",
         "reveal": "triggers.reveal_trigger",
     }
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
@@ -86,13 +89,32 @@ class TriggerViewSet(FilteredRows, ModelViewSet[Trigger]):
     def perform_destroy(self, instance: Trigger) -> None:
         audited.delete_trigger(self.request._request, instance)
 
-    @extend_schema(request=None, responses=TriggerWithSecretSerializer)
+    @extend_schema(
+        request=RotateSerializer,
+        responses={
+            200: TriggerWithSecretSerializer,
+            409: OpenApiResponse(description="The secret of an earlier rotation still works."),
+        },
+    )
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: str) -> Response:
-        """Give the trigger a new secret. Links with the old one stop working immediately."""
+        """Give the trigger a new secret. The old one works for `overlap_hours` more; without it, links with the old one stop
+        working immediately. While the secret of an earlier rotation still works, `drop_old_secret` must agree to its end."""
         trigger = self.get_object()
-        audited.rotate_secret(request._request, trigger)
+        serializer = RotateSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        if trigger.has_old_secret and not serializer.validated_data["drop_old_secret"]:
+            raise OldSecretWorks
+        audited.rotate_secret(request._request, trigger, timedelta(hours=serializer.validated_data["overlap_hours"]))
         return Response(self._with_secret(trigger))
+
+    @extend_schema(request=None, responses=TriggerSerializer)
+    @action(detail=True, methods=["post"], url_path="end-old-secret")
+    def end_old_secret(self, request: Request, pk: str) -> Response:
+        """Make the secret before the last rotation stop working immediately."""
+        trigger = self.get_object()
+        audited.end_old_secret(request._request, trigger)
+        return Response(self.get_serializer(trigger).data)
 
     @extend_schema(request=None, responses=TriggerWithSecretSerializer)
     @action(detail=True, methods=["post"])
@@ -104,6 +126,12 @@ class TriggerViewSet(FilteredRows, ModelViewSet[Trigger]):
 
     def _with_secret(self, trigger: Trigger) -> Any:
         return TriggerWithSecretSerializer(trigger, context=self.get_serializer_context()).data
+
+
+class OldSecretWorks(APIException):
+    status_code = 409
+    default_code = "old_secret_works"
+    default_detail = "The secret of an earlier rotation still works. Send drop_old_secret to end it now, or wait until it ends."
 
 
 class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):

@@ -15,11 +15,13 @@ from clusters.engine.wording import explain_protection
 from clusters.models import Application
 from triggers.calls import nudges
 from triggers.calls.ending import count_ending, report_ending
+from triggers.calls.limits import take_from_limits
 from triggers.calls.prune import surplus
 from triggers.calls.queue import check_queue, find_covering_redeploy
 from triggers.calls.rejections import store_rejection
 from triggers.calls.repetitions import find_first_call, once_a_delivery
 from triggers.calls.requests import CallRequest
+from triggers.expiry import explain_end
 from triggers.hook_queries import lock_application
 from triggers.models import CallState, TriggerCall
 from triggers.reasons import Reason
@@ -43,7 +45,7 @@ def accept_call(request: CallRequest) -> TriggerCall:
 
     A repeated delivery id of the same trigger returns the first call (triggers.calls.repetitions). A call that is rejected
     for a cool-down has `retry_after` set; one that was only counted (triggers.calls.rejections) has the id of the row that
-    counts it. Raises QueueFull and KeyReused.
+    counts it. Raises QueueFull, KeyReused, LinkUsedUp and CalledTooOften.
     """
     with take_turn(), transaction.atomic():
         lock_application(request.application_id)
@@ -64,6 +66,8 @@ def accept_call(request: CallRequest) -> TriggerCall:
         else:
             needs_nudge = check_queue(request)
         if not rejection:
+            if request.proof and request.trigger:
+                call.took_one = take_from_limits(request.trigger, call.queued_at)
             call.save(force_insert=True)
     if needs_nudge:
         transaction.on_commit(lambda: nudges.publish_nudge(call.application_id))
@@ -131,6 +135,9 @@ def _find_rejection(request: CallRequest, now: datetime) -> Rejection | None:
     trigger = request.trigger
     if trigger and not trigger.enabled:
         return Rejection(Reason.DISABLED, "This trigger is disabled; enable it in the console.")
+    is_message = trigger and not request.proof and request.requested_by is None  # not by the link: that is narrowed already
+    if trigger and is_message and (over := explain_end(trigger.expires_at, trigger.calls_left, now)):
+        return Rejection(Reason.EXPIRED, f"{over} Only people can call it.")
     application = trigger.application if trigger else Application.objects.get(pk=request.application_id)
     if application.protected:
         return Rejection(Reason.PROTECTED, f"{explain_protection(application.name)} Nothing was done.")

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from triggers.calls.ending import report_endings
 from triggers.calls.events import add_event, clean_event_text
+from triggers.calls.limits import give_back
 from triggers.hook_queries import lock_application
 from triggers.models import CallState, TriggerCall
 from triggers.reasons import Reason
@@ -39,6 +40,8 @@ def cancel_call(call: TriggerCall, name: str) -> TriggerCall:
         message = f"Cancelled by {by} while it waited; nothing was done."
         ended = {"state": CallState.REJECTED, "reason": Reason.CANCELLED, "message": message, "completed_at": now}
         if queued.update(**requested, **ended):
+            if call.took_one and call.trigger_id:
+                give_back(call.trigger_id)
             add_event(call, "warning", "cancel", message)
             transaction.on_commit(lambda: report_endings([call.pk]), robust=True)
         elif running.filter(cancel_requested_at__isnull=True).update(**requested):

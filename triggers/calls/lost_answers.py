@@ -23,7 +23,7 @@ class LostAnswers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lost: dict[Hashable, tuple[float, uuid.UUID]] = {}  # the oldest first
+        self._lost: dict[tuple[Hashable, ...], tuple[float, uuid.UUID]] = {}  # the oldest first
 
     def note(self, call: TriggerCall) -> None:
         """Note that the caller left without an answer. Reads nothing from the database."""
@@ -33,6 +33,12 @@ class LostAnswers:
             self._lost[key] = (time.monotonic() + REPEATED_WITHIN, call.pk)
             while len(self._lost) > KEPT:
                 del self._lost[next(iter(self._lost))]
+
+    def has_any(self, trigger_id: int) -> bool:
+        """Return whether a caller of the trigger has left without an answer lately."""
+        with self._lock:
+            now = time.monotonic()
+            return any(key[0] == trigger_id and until > now for key, (until, _) in self._lost.items())
 
     def find_call(self, request: CallRequest) -> TriggerCall | None:
         """Return the call that the request repeats, if it still waits or runs."""

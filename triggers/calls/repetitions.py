@@ -35,6 +35,10 @@ class KeyReused(CallRefused):
         )
 
 
+def has_delivery_id(headers: Mapping[str, str]) -> bool:
+    return any(headers.get(name) for name in (KEY_HEADER, *EVENT_ID_HEADERS))
+
+
 def identify_delivery(headers: Mapping[str, str], step: int | None, tag: str) -> str:
     """Return the delivery id that the headers give; empty without one."""
     if key := headers.get(KEY_HEADER):

@@ -9,6 +9,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from django.utils import timezone
 
+from clusters.callers import client_address
 from clusters.encryption import EncryptedTextField
 from clusters.models import Registry, hash_hook_token
 from triggers import links
@@ -20,7 +21,8 @@ from triggers.bodies import (
     check_body_size,
     has_body,
 )
-from triggers.hook.narrowing import check_narrowing
+from triggers.hook.narrowing import SECRET_HEADER, check_address, check_narrowing
+from triggers.hook.old_secrets import old_secret_uses
 from triggers.hook.signed_calls import check_signature, has_signature
 from triggers.hook.trusted_jobs import prove_job
 from triggers.hook_queries import find_linked_registry, find_linked_trigger, list_trusted_jobs
@@ -28,7 +30,6 @@ from triggers.link_repair import explain_secret, repair_secret, repair_value
 from triggers.models import Proof, Signature, Trigger
 from triggers.refusals import CallRefused
 
-SECRET_HEADER = "X-Trigger-Secret"  # noqa: S105 - a header's name
 # Compared with when no trigger has the id, so that an unknown trigger and a wrong secret take the same time.
 DUMMY_SECRET = EncryptedTextField().get_prep_value(links.make_secret())
 
@@ -92,8 +93,11 @@ def check_caller(request: HttpRequest, parameters: Parameters, trigger: Trigger 
     """
     caller = prove_without_secret(request, parameters, trigger) or prove_caller(request, parameters, trigger)
     if caller.trigger.signature == Signature.REQUIRED and caller.proof != Proof.IDENTITY:
+        check_address(request, caller.trigger)  # before the body is looked at
         caller = replace(caller, proved_id=check_trigger_signature(request, caller.trigger))
-    check_narrowing(request, parameters, caller.trigger)
+    if caller.proof == Proof.OLD_SECRET:
+        old_secret_uses.note(caller.trigger, client_address(request))
+    check_narrowing(request, parameters, caller.trigger, caller.proof, may_repeat=bool(caller.proved_id))
     return caller
 
 

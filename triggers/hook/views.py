@@ -147,7 +147,7 @@ class TriggerHook(HookView):
             check_meant(http)
             return answer_trigger_link(http, parameters, check_caller(http, parameters, trigger))
         except CallRefused as refusal:
-            if trigger and refusal.status != 200:
+            if isinstance(refusal, UnknownLink) if trigger is None else refusal.status != 200:
                 refused_calls.note(http, trigger, refusal)
             raise
 
@@ -203,7 +203,11 @@ class RegistryHook(HookView):
     def get(self, request: Request, token: str) -> Response:
         check_meant(request._request)
         check_body_size(request._request)
-        registry = authenticate_registry(token)
+        try:
+            registry = authenticate_registry(token)
+        except UnknownLink as refusal:
+            refused_calls.note(request._request, None, refusal)
+            raise
         if request.method == "GET" and is_navigation(request.headers):
             return answer(200, f"This link receives the messages of the registry {registry.host}. To open it does nothing.")
         return answer_with_delivery(receive_delivery(request._request, registry))

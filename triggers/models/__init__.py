@@ -3,6 +3,8 @@
 from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
 from triggers.models.trigger import (
+    NARROWING,
+    OLD_SECRET_FIELDS,
     TRIGGER_ACTIONS,
     TRIGGER_CHOICES,
     Action,
@@ -25,6 +27,8 @@ __all__ = [
     "DeliveryLine",
     "ImageSubscription",
     "JOBS_MAXIMUM",
+    "NARROWING",
+    "OLD_SECRET_FIELDS",
     "OnFailure",
     "Proof",
     "Signature",

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from clusters.encryption import EncryptedTextField
 from clusters.models import Application, Service
 from triggers import links
+from triggers.allowed_addresses import normalize_addresses
 from triggers.validation import validate_subscription, validate_trigger
 
 
@@ -50,6 +51,8 @@ class Signature(models.TextChoices):
     INSTEAD = "instead", _("Instead of the secret")
 
 
+# The options that narrow a trigger's link.
+NARROWING = ("allowed_addresses", "expires_at", "calls_left", "calls_a_minute", "header_only")
 OLD_SECRET_FIELDS = ("old_secret", "old_secret_ends_at", "old_secret_used_at", "old_secret_used_from")
 
 
@@ -155,6 +158,7 @@ class Trigger(models.Model):
 
     def clean(self) -> None:
         validate_trigger(self)
+        self.allowed_addresses = normalize_addresses(self.allowed_addresses)
 
     @property
     def link_fields(self) -> links.LinkFields:
@@ -163,7 +167,7 @@ class Trigger(models.Model):
     @property
     def has_old_secret(self) -> bool:
         """Whether the secret before the last rotation still works."""
-        return bool(self.old_secret) and self.old_secret_ends_at is not None and self.old_secret_ends_at > timezone.now()
+        return self.old_secret_ends_at is not None and self.old_secret_ends_at > timezone.now()
 
     @property
     def needs_no_secret(self) -> bool:

@@ -31,6 +31,8 @@ NEEDED_FIELDS = (
     "action",
     "enabled",
     "cooldown_seconds",
+    "expires_at",
+    "calls_left",
     "tag_pattern",
     "application_id",
     "service_id",

@@ -14,6 +14,7 @@ from clusters.steady import pulse, run_safely
 from clusters.watch import run_watcher
 from console.sessions import prune_sessions
 from console.telemetry.totals import reporting
+from triggers.hook.old_secrets import forget_old_secrets
 from triggers.pushes.alerts import prune_alert_groups
 from triggers.pushes.deliveries import prune_deliveries
 from triggers.pushes.polling import poll_subscriptions
@@ -63,10 +64,13 @@ def keep_house(stopping: threading.Event) -> None:
     connection.close()
 
 
+PRUNES = (prune_calls, prune_entries, prune_deliveries, prune_alert_groups, prune_sessions, forget_old_secrets)
+
+
 def prune_when_due() -> None:
     """Delete old rows, unless a watcher did so within the last PRUNE_SECONDS: its lease is kept until it expires."""
     if claim_leases({"prune"}, make_lease_owner(), PRUNE_SECONDS):
-        for prune in (prune_calls, prune_entries, prune_deliveries, prune_alert_groups, prune_sessions):
+        for prune in PRUNES:
             pulse.beat("house-clock", SILENT_SECONDS)
             run_safely(prune)
 

@@ -19,9 +19,13 @@ from triggers.models import Decision, Delivery, DeliveryLine, Trigger
 PAGE_SIZE = 50  # rows
 SEARCHED = 20_000  # deliveries that one page searches for matches
 READABLE = 4  # the factor by which laying a body out can lengthen it at most
-SECRETS = ("registry__password", "registry__ca", "registry__hook_token", "registry__signing_secret", "trigger__secret")
-LINE_SECRETS = tuple(
-    f"trigger__{name}" for name in ("secret", *(f"application__cluster__tls_{key}" for key in ("ca", "cert", "key")))
+SECRETS = (
+    *(f"registry__{name}" for name in ("password", "ca", "hook_token", "signing_secret")),
+    *(f"trigger__{name}" for name in ("secret", "old_secret")),
+)
+LINE_SECRETS = (
+    *(f"trigger__{name}" for name in ("secret", "old_secret")),
+    *(f"trigger__application__cluster__tls_{key}" for key in ("ca", "cert", "key")),
 )
 
 
@@ -80,7 +84,7 @@ class DeliveryFilters:
 
     def find_trigger(self, user: Any) -> Trigger | None:
         """Return the trigger that the list is narrowed to, if the reader may see it."""
-        rows = access.scope_visible(Trigger.objects.defer("secret"), user)
+        rows = access.scope_visible(Trigger.objects.defer("secret", "old_secret"), user)
         return rows.filter(pk=self.trigger).first() if self.trigger else None
 
     def find_application(self, user: Any) -> Application | None:

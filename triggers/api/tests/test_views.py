@@ -318,6 +318,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "reason",
         "message",
         "source",
+        "proof",
         "trigger",
         "queued_at",
         "started_at",

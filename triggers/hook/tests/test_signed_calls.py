@@ -40,9 +40,7 @@ each_form = pytest.mark.parametrize("sign", FORMS.values(), ids=FORMS)
 
 
 def post(client, trigger, body=BODY, headers=None, *, with_secret=False, method="POST", **more):
-    query = link_parameters(trigger) | more
-    if not with_secret:
-        del query["secret"]
+    query = {"triggerUrl": link_parameters(trigger)["triggerUrl"]} | ({"secret": trigger.secret} if with_secret else {}) | more
     return client.generic(method, PATH, body, content_type="application/json", headers=headers or {}, query_params=query)
 
 

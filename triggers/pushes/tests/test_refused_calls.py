@@ -6,9 +6,9 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from triggers.models import Decision, Delivery, TriggerCall
+from triggers.models import Decision, Delivery, Trigger, TriggerCall
 from triggers.pushes import refused_calls as module
-from triggers.pushes.refused_calls import ROWS_A_MINUTE, refused_calls
+from triggers.pushes.refused_calls import REST, ROWS_A_MINUTE, SHARE_A_MINUTE, UNKNOWN, refused_calls
 from triggers.tests.calling import PATH, link_parameters
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
@@ -71,14 +71,57 @@ def test_no_secret_is_stored(client):
     assert wrong not in stored
 
 
-def test_an_unknown_link_is_not_stored(client):
+def test_unknown_links_are_stored_by_address_alone(client):
     trigger = TriggerFactory()
     parameters = link_parameters(trigger)
     trigger.delete()
     assert client.get(PATH, query_params=parameters).status_code == 404
+    assert client.get("/hook/registry/unknown").status_code == 404
+    assert client.get(PATH, query_params=parameters, REMOTE_ADDR="192.0.2.7").status_code == 404
     assert client.get(PATH, query_params={**parameters, "triggerUrl": "YWJj"}).status_code == 400
     refused_calls.store()
-    assert not Delivery.objects.exists()
+    rows = Delivery.objects.filter(decision=Decision.REFUSED, trigger=None, message=UNKNOWN)
+    assert dict(rows.values_list("source_address", "repeated")) == {"127.0.0.1": 1, "192.0.2.7": 0}
+    assert Delivery.objects.count() == 2
+
+
+def test_each_address_has_a_row_of_a_minute(client):
+    parameters = {**link_parameters(TriggerFactory()), "secret": "0" * 64}
+    for address in ("192.0.2.7", "192.0.2.8", "192.0.2.7"):
+        client.get(PATH, query_params=parameters, REMOTE_ADDR=address)
+    refused_calls.store()
+    assert dict(Delivery.objects.values_list("source_address", "repeated")) == {"192.0.2.7": 1, "192.0.2.8": 0}
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_flood_from_many_addresses_leaves_a_share_of_the_minute_and_counts_the_rest(client, is_known):
+    parameters = {**link_parameters(TriggerFactory()), "secret": "0" * 64}
+    if not is_known:
+        Trigger.objects.all().delete()
+    for number in range(SHARE_A_MINUTE + 20):
+        client.get(PATH, query_params=parameters, REMOTE_ADDR=f"192.0.2.{number}")
+    other = TriggerFactory()
+    client.get(PATH, query_params={**link_parameters(other), "secret": "0" * 64})
+    refused_calls.store()
+    assert Delivery.objects.filter(trigger=other).count() == 1
+    rows = Delivery.objects.exclude(trigger=other)
+    assert rows.count() == SHARE_A_MINUTE + 1
+    assert rows.get(message=REST).repeated == 19
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_day_has_a_bounded_number_of_rows_and_counts_the_rest(client, monkeypatch, is_known):
+    monkeypatch.setattr(module, "ROWS_A_DAY", 5)
+    parameters = {**link_parameters(TriggerFactory()), "secret": "0" * 64}
+    if not is_known:
+        Trigger.objects.all().delete()
+    for _ in range(2):
+        for number in range(8):
+            client.get(PATH, query_params=parameters, REMOTE_ADDR=f"192.0.2.{number}")
+        refused_calls.store()
+    assert Delivery.objects.count() == 6
+    assert Delivery.objects.get(message=REST).repeated == 2 + 3
+    assert sum(row.repeated + 1 for row in Delivery.objects.all()) == 16
 
 
 def test_previews_are_no_refused_calls(client):
