@@ -137,7 +137,8 @@ def read_conditions(text: str) -> dict[str, dict[str, str]]:
 
 def write_conditions(conditions: Conditions) -> str:
     return "\n".join(
-        f"{name} {'~' if PATTERN in condition else '='} {next(iter(condition.values()))}" for name, condition in conditions.items()
+        f"{name} {'~' if PATTERN in condition else '='} {next(iter(condition.values()))}"
+        for name, condition in conditions.items()
     )
 
 
@@ -156,7 +157,9 @@ def name_conditions(preset: str, repository: tuple[str, str], ref: tuple[str, st
     if not ref_text:
         return found
     if preset in (Preset.GITHUB, Preset.FORGEJO) and ref_how == EXACT and not ref_text.startswith("refs/"):
-        raise ValidationError({"ref": [f"Write refs/heads/{ref_text[:60]} for a branch, or refs/tags/{ref_text[:60]} for a tag."]})
+        raise ValidationError(
+            {"ref": [f"Write refs/heads/{ref_text[:60]} for a branch, or refs/tags/{ref_text[:60]} for a tag."]}
+        )
     if preset == Preset.GITLAB:
         start = next((each for each in REF_TYPES if ref_text.startswith(each)), "refs/heads/")
         return found | {host.ref: {ref_how: ref_text.removeprefix(start)}, REF_TYPE: {EXACT: REF_TYPES[start]}}

@@ -48,7 +48,7 @@ contactPoints:
 def write_token_request(audience: str) -> str:
     """Return a shell line that asks GitHub or Forgejo for the job's identity token. It needs no jq."""
     address = f'"$ACTIONS_ID_TOKEN_REQUEST_URL&audience={quote(audience, safe="")}"'
-    read = "sed -n 's/.*\"value\" *: *\"\\([^\"]*\\)\".*/\\1/p'"
+    read = 'sed -n \'s/.*"value" *: *"\\([^"]*\\)".*/\\1/p\''
     return f'token=$(curl -sS --fail -H "Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" {address} | {read})'
 
 
