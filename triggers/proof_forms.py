@@ -69,9 +69,9 @@ class TrustedJobForm(forms.ModelForm):
         self.fields["issuer"].required = False
         self.initial.setdefault("preset", Preset.GITHUB)
         if not instance.pk:
-            self.initial |= {"audience": audience, "preset": Preset.GITHUB}
+            self.initial.update(audience=audience, preset=Preset.GITHUB)
         elif isinstance(instance.conditions, dict):
-            self.initial |= split_conditions(instance.conditions, instance.preset)
+            self.initial.update(split_conditions(instance.conditions, instance.preset))
         for name in ("repository", "ref", "issuer", "audience"):
             self.fields[name].widget.attrs |= {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -117,7 +117,7 @@ class TrustedJobForm(forms.ModelForm):
         """Show what is wrong with the conditions above all fields: it may concern several."""
         shown = dict(errors.update_error_dict({}))
         for name in [name for name in shown if name not in self.fields]:
-            shown.setdefault("__all__", []).extend(shown.pop(name))  # type: ignore[attr-defined]
+            shown.setdefault("__all__", []).extend(shown.pop(name))
         super()._update_errors(ValidationError(shown))  # type: ignore[misc]
 
 
@@ -143,8 +143,8 @@ def write_conditions(conditions: Conditions) -> str:
 
 
 def name_conditions(preset: str, repository: tuple[str, str], ref: tuple[str, str]) -> dict[str, dict[str, str]]:
-    """Return the conditions on repository and ref in the words of the host. Each is `exact` or `pattern`, and its text; an empty
-    text makes no condition. Raises ValidationError."""
+    """Return the conditions on repository and ref in the words of the host. Each is `exact` or `pattern`, and its text; an
+    empty text makes no condition. Raises ValidationError."""
     host, found = HOSTS[Preset(preset)], {}
     (repository_how, repository_text), (ref_how, ref_text) = repository, ref
     if repository_text and len(host.repository) == 2:

@@ -80,7 +80,7 @@ class ProofActions:
     @extend_schema(request=SignatureSerializer, responses=SignatureKeySerializer)
     @action(detail=True, methods=["post"])
     def signature(self, request: Request, pk: str) -> Response:
-        """Say whether calls of the link have to be signed. A key is made where there is none, and shown in this answer alone."""
+        """Say whether calls of the link have to be signed. A key is made where there is none; only this answer shows it."""
         trigger: Trigger = self.get_object()
         wanted = SignatureSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)

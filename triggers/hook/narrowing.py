@@ -34,8 +34,8 @@ class LinkNarrowed(CallRefused):
 def check_narrowing(
     request: HttpRequest, parameters: Parameters, trigger: Trigger, proof: Proof, *, may_repeat: bool = False
 ) -> None:
-    """Refuse a caller that the trigger's options exclude, by whatever they are proved. `may_repeat`: the proof has an id, so the
-    request can repeat another one. Raises LinkNarrowed, LinkUsedUp and CalledTooOften."""
+    """Refuse a caller that the trigger's options exclude, by whatever they are proved. `may_repeat`: the proof has an id, so
+    the request can repeat another one. Raises LinkNarrowed, LinkUsedUp and CalledTooOften."""
     check_address(request, trigger)
     if trigger.expires_at is not None:
         check_expiry(trigger)

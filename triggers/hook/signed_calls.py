@@ -2,7 +2,7 @@
 
 - Standard Webhooks (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md) signs
   `id.timestamp.body` with the bytes that the key holds in base64.
-- GitHub (https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries), Gitea and Forgejo sign the body alone.
+- GitHub (https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries), Gitea and Forgejo sign the body.
 - Grafana (https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/)
   signs the body, or `timestamp:body` where a header for the time is configured.
 

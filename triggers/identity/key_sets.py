@@ -32,8 +32,8 @@ class IssuerUnavailable(CallRefused):
 
     def __init__(self, seconds: float, noted: str) -> None:
         super().__init__(
-            "The issuer of the identity token gives no keys at the moment, so the token cannot be checked. Nothing was done; try "
-            "again later.",
+            "The issuer of the identity token gives no keys at the moment, so the token cannot be checked. Nothing was done; "
+            "try again later.",
             retry_after=max(1, round(seconds)),
         )
         self.noted = noted
@@ -72,7 +72,7 @@ class KeySets:
         self._issuers: dict[str, KnownIssuer] = {}
 
     def find_key(self, issuer: str, key_id: str) -> IssuerKey:
-        """Return the issuer's key with this id. Raises BadIdentity for a key that it does not publish, and IssuerUnavailable."""
+        """Return the issuer's key with this id. Raises BadIdentity if it publishes no such key, and IssuerUnavailable."""
         for is_last in (False, True):
             key, others = self._look_up(issuer, key_id)
             if key:

@@ -67,7 +67,7 @@ def read_unverified(text: str) -> UnverifiedToken:
     header, claims = read_part(parts[0]), read_part(parts[1])
     check_spelling(parts[2])
     issuer, key_id, algorithm = claims.get("iss"), header.get("kid"), header.get("alg")
-    if algorithm not in ALGORITHMS.values():
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS.values():
         raise BadIdentity("alg", f"It is signed with another algorithm than {', '.join(ALGORITHMS.values())}.")
     if header.keys() & {"crit", "b64"}:
         raise BadIdentity("crit", "Its header asks for extensions.")
@@ -115,8 +115,8 @@ def refuse_constant(name: str) -> None:
 
 
 def read_key_set(document: Any) -> dict[str, IssuerKey]:
-    """Return the keys of a JSON Web Key Set (https://www.rfc-editor.org/rfc/rfc7517#section-5) that can sign tokens, by id. Others,
-    such as symmetric keys and weak ones, are left out."""
+    """Return the keys of a JSON Web Key Set (https://www.rfc-editor.org/rfc/rfc7517#section-5) that can sign tokens, by id.
+    Others, such as symmetric keys and weak ones, are left out."""
     listed = document.get("keys") if isinstance(document, dict) else None
     found = {}
     for described in listed[:KEYS_MAXIMUM] if isinstance(listed, list) else ():
@@ -182,7 +182,7 @@ def check_times(claims: Mapping[str, Any], now: float) -> None:
 
 
 def identify_token(token: UnverifiedToken, claims: Mapping[str, Any]) -> str:
-    """Return the id of the token's delivery: its `jti`, or a digest of what is signed. One token makes one call of a trigger."""
+    """Return the id of the token's delivery: its `jti`, or a digest of what is signed."""
     if isinstance(jti := claims.get("jti"), str) and jti and jti.isprintable():
         return f"identity {jti}"
     signed = token.text.rpartition(".")[0]

@@ -270,7 +270,8 @@ def test_what_did_not_fit_is_told_to_the_triggers_people_alone(client):
     job = TrustedJobFactory(name="our deploy")
     for changes in ({"repository": "a/b"}, {"ref": "refs/heads/x"}, {"exp": LONG_AGO}):
         message = assert_refused(call(client, job.trigger, make_token(**changes)))
-        assert "repository" not in message and "our deploy" not in message
+        assert "repository" not in message
+        assert "our deploy" not in message
     refused_calls.store()
     seen = sorted(job.trigger.deliveries.values_list("message", flat=True))
     assert [text.partition(".")[0] for text in seen] == [
@@ -308,4 +309,5 @@ def test_texts_of_a_token_are_cut_and_cleaned_before_they_are_stored(client):
     assert call(client, job.trigger, token).status_code == 200
     identity = TriggerCall.objects.get().identity
     assert (identity["actor"], len(identity["commit"])) == ("ann", 255)
-    assert "run_url" not in identity and "ref" not in identity
+    assert "run_url" not in identity
+    assert "ref" not in identity

@@ -64,7 +64,8 @@ def test_conditions_that_can_be_stored(preset, conditions):
 )
 def test_a_lone_wildcard_is_refused(pattern):
     problems = find_problems(GOOD | {"repository": {"pattern": pattern}}, Preset.GITHUB)
-    assert len(problems) == 1 and "repository" in problems[0]
+    assert len(problems) == 1
+    assert "repository" in problems[0]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,8 @@ def test_a_lone_wildcard_is_refused(pattern):
 )
 def test_conditions_that_cannot_be_stored(conditions):
     problems = find_problems(conditions, Preset.GITHUB)
-    assert problems and all(problem.endswith((".", "}.")) for problem in problems)
+    assert problems
+    assert all(problem.endswith((".", "}.")) for problem in problems)
 
 
 @pytest.mark.parametrize(
@@ -112,4 +114,5 @@ def test_conditions_that_cannot_be_stored(conditions):
 )
 def test_loose_refs_are_warned_of(ref, word):
     warning = warn_of(GOOD | {"ref": ref}, Preset.GITHUB)
-    assert word in warning and bool(word) == bool(warning)
+    assert word in warning
+    assert bool(word) == bool(warning)

@@ -73,4 +73,5 @@ def test_hostile_claims():
 
 
 def test_public_issuers_are_those_of_the_known_hosts():
-    assert len(PUBLIC_ISSUERS) == 4 and all(issuer.startswith("https://") for issuer in PUBLIC_ISSUERS)
+    assert len(PUBLIC_ISSUERS) == 4
+    assert all(issuer.startswith("https://") for issuer in PUBLIC_ISSUERS)

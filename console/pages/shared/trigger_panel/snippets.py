@@ -38,8 +38,8 @@ class Snippet:
 
 @dataclass(frozen=True)
 class TriggerSnippets:
-    """The ways to call a link that every reader sees, and the link without its secret, in two parts to elide its middle. `link` is
-    whole, and empty where it needs a secret."""
+    """The ways to call a link that every reader sees, and the link without its secret, in two parts to elide its middle.
+    `link` is whole, and empty where it needs a secret."""
 
     head: str
     tail: str
