@@ -5,14 +5,16 @@ import json
 import threading
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 AUDIENCE = "http://testserver"
+JOB_SECRET, TOKEN_PATH = "of the job alone", "/token"  # noqa: S105 - of tests
 ISSUER = "https://token.actions.githubusercontent.com"
 MAKERS = {
     "RS256": (lambda: rsa.generate_private_key(65537, 2048), RSAAlgorithm),
@@ -59,12 +61,14 @@ def make_token(key_id="rsa-1", algorithm="RS256", number=1, headers=None, **chan
 
 
 class LocalIssuer:
-    """An issuer on the loopback. `keys` is what it publishes; `asked` counts requests. While `is_away`, it fails; while it
-    `hangs`, it does not answer until it is told to."""
+    """An issuer on the loopback. `keys` is what it publishes; `asked` counts requests for it. While `is_away`, it fails; while
+    `answers` is cleared, it hangs. To a job that sends JOB_SECRET it hands out tokens, as GitHub does: `claims` and `signed_by`
+    are those of the next one."""
 
     def __init__(self):
         self.keys = [describe_key("rsa-1"), describe_key("ec-1", "ES256")]
         self.asked, self.is_away, self.claimed = 0, False, None
+        self.claims, self.signed_by = {}, {"key_id": "rsa-1"}
         self.answers = threading.Event()
         self.answers.set()
 
@@ -77,6 +81,13 @@ class LocalIssuer:
             return 200, {"issuer": self.claimed or self.address, "jwks_uri": f"{self.address}/keys"}
         return (200, {"keys": self.keys}) if path.endswith("/keys") else (404, {})
 
+    def hand_out(self, path, authorization):
+        audience = parse_qs(urlsplit(path).query).get("audience", [""])[0]
+        if authorization != f"Bearer {JOB_SECRET}":
+            return 401, {}
+        token = make_token(**self.signed_by, **{"iss": self.address, "aud": audience} | self.claims)
+        return 200, {"count": 1, "value": token}
+
 
 @contextmanager
 def serve_issuer():
@@ -84,12 +95,16 @@ def serve_issuer():
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            status, document = issuer.answer(self.path)
+            if self.path.startswith(TOKEN_PATH):
+                status, document = issuer.hand_out(self.path, self.headers.get("Authorization"))
+            else:
+                status, document = issuer.answer(self.path)
             body = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # of a reader that has given up
+                self.wfile.write(body)
 
         def log_message(self, *_):
             pass
