@@ -23,7 +23,7 @@ def find_client_address(environ: Mapping[str, Any]) -> str | None:
     `environ` is WSGI's. The address is normalised (`normalize_address`)."""
     address = environ.get("REMOTE_ADDR") or ""
     for hop in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        if not (_is_trusted_proxy(address) and hop.strip()):
+        if not (is_trusted_proxy(address) and hop.strip()):
             break
         address = hop.strip()
     return normalize_address(address) or None
@@ -74,6 +74,6 @@ def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
-def _is_trusted_proxy(text: str) -> bool:
+def is_trusted_proxy(text: str) -> bool:
     address = _parse_address(text)
     return address is not None and any(address in ip_network(proxy, strict=False) for proxy in settings.TRUSTED_PROXIES)

@@ -18,6 +18,7 @@ from console.pages.registries import delivery_views
 from console.pages.registries import views as registry_views
 from console.pages.shared.logs import views as log_views
 from console.pages.triggers import proofs as proof_views
+from console.pages.triggers import trigger_views as trigger_page_views
 from console.pages.triggers import views as trigger_views
 from console.pages.users import audit_views, session_views
 from console.pages.users import views as user_views
@@ -91,6 +92,10 @@ urlpatterns = [
     path("nodes/", node_views.nodes, name="nodes"),
     path("nodes/<int:node_id>/", node_views.node, name="node"),
     path("triggers/", trigger_views.triggers, name="triggers"),
+    path("triggers/<int:trigger_id>/", trigger_page_views.trigger, name="trigger"),
+    path("triggers/<int:trigger_id>/narrow/", trigger_page_views.trigger_narrow, name="trigger_narrow"),
+    path("triggers/<int:trigger_id>/allow/", trigger_page_views.trigger_allow, name="trigger_allow"),
+    path("triggers/<int:trigger_id>/end-old-secret/", trigger_page_views.trigger_end_old, name="trigger_end_old"),
     path("triggers/<int:trigger_id>/call/", trigger_views.trigger_call, name="trigger_call"),
     path("triggers/<int:trigger_id>/edit/", trigger_views.trigger_edit, name="trigger_edit"),
     path("triggers/<int:trigger_id>/reveal/", trigger_views.trigger_reveal, name="trigger_reveal"),

@@ -111,7 +111,9 @@ class NarrowingForm(forms.ModelForm):
 class RotateForm(forms.Form):
     """How long the old secret works on. If an earlier one still works, the reader has to agree that it ends now."""
 
-    overlap = forms.ChoiceField(label="The old secret works for", choices=OVERLAPS, initial=USUAL_OVERLAP)
+    overlap = forms.TypedChoiceField(
+        label="The old secret works for", choices=OVERLAPS, coerce=int, initial=USUAL_OVERLAP, required=False
+    )  # a form of an earlier version lacks it, and says that the old secret ends at once
     drop_old = forms.BooleanField(label="End the earlier secret now", required=False)
 
     def __init__(self, trigger: Trigger, data: Any = None) -> None:
@@ -125,5 +127,9 @@ class RotateForm(forms.Form):
         return True
 
     @property
+    def overlap_words(self) -> str:
+        return dict(OVERLAPS)[self.cleaned_data["overlap"]]
+
+    @property
     def chosen_overlap(self) -> timedelta:
-        return timedelta(hours=int(self.cleaned_data["overlap"]))
+        return timedelta(hours=self.cleaned_data["overlap"] or 0)

@@ -179,6 +179,8 @@ class Fleet:
             "deliveries": "/deliveries/",
             "delivery": f"/deliveries/{self.delivery.pk}/",
             "triggers": "/triggers/",
+            "trigger": f"/triggers/{self.trigger.pk}/",
+            "trigger_narrow": f"/triggers/{self.trigger.pk}/narrow/",
             "trigger_call": f"/triggers/{self.scaling_trigger.pk}/call/",
             "trigger_edit": f"/triggers/{self.scaling_trigger.pk}/edit/",
             "trigger_rotate": f"/triggers/{self.trigger.pk}/rotate/",

@@ -47,7 +47,12 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "registries",
         ("registry", "registry_create", "registry_edit", "registry_test", "registry_rotate", "registry_delete"),
     ),
-    ("Triggers", "triggers", "triggers", ("trigger_call", "trigger_edit", "trigger_rotate", "trigger_delete", *PROOF_PAGES)),
+    (
+        "Triggers",
+        "triggers",
+        "triggers",
+        ("trigger", "trigger_call", "trigger_edit", "trigger_narrow", "trigger_rotate", "trigger_delete", *PROOF_PAGES),
+    ),
     ("Activity", "activity", "activity", ("call",)),
     ("Deliveries", "deliveries", "deliveries", ("delivery",)),
     ("Users", "users", "users", ("user", "user_create", "user_role", "user_password", "user_switch", "grant_create")),

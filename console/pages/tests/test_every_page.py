@@ -38,6 +38,8 @@ from triggers.tests.factories import (
 POSTED = {  # only accept POST
     "trigger_switch",
     "trigger_reveal",
+    "trigger_allow",
+    "trigger_end_old",
     "call_again",
     "call_cancel",
     "cluster_test",
@@ -60,7 +62,7 @@ SENT = {  # not pages
 }
 OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need no login
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
-    "overview": 10,
+    "overview": 11,
     "search": 4,
     "applications": 7,
     "application": 10,
@@ -96,6 +98,8 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "deliveries": 8,
     "delivery": 8,
     "triggers": 8,
+    "trigger": 10,
+    "trigger_narrow": 6,
     "trigger_call": 5,
     "trigger_edit": 5,
     "trigger_rotate": 5,

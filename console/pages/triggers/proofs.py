@@ -38,7 +38,7 @@ def trigger_signature(request: HttpRequest, trigger_id: int) -> HttpResponse:
             return redirect_to(request, "trigger_signature", trigger.pk)
         if chosen != was:
             messages.success(request, SAVED[Signature(chosen)])
-        return return_to_panel(request, trigger)
+        return return_to_trigger(request, trigger)
     key = read_new_key(request, trigger)
     link_curl = write_signed_curl(request, trigger) if key else ""
     return render_proof_dialog(
@@ -75,7 +75,7 @@ def trusted_job_delete(request: HttpRequest, trigger_id: int, job_id: int) -> Ht
     if request.method == "POST":
         remove_trusted_job(request, job)
         messages.success(request, f"Jobs of {job} can no longer call {trigger}.")
-        return return_to_panel(request, trigger)
+        return return_to_trigger(request, trigger)
     return render_proof_dialog(request, trigger, "_trusted_job_delete.html", "Stop trusting these jobs", job=job)
 
 
@@ -92,7 +92,7 @@ def edit_job(request: HttpRequest, job: TrustedJob, title: str) -> HttpResponse:
         messages.success(request, f"Jobs of {job} can call {job.trigger} without a secret.")
         if warning := warn_of(job.conditions, job.preset):
             messages.warning(request, warning)
-        return return_to_panel(request, job.trigger)
+        return return_to_trigger(request, job.trigger)
     known = describe_job(request, job) if job.pk and data is None else None
     return render_proof_dialog(request, job.trigger, "_trusted_job_form.html", title, form=form, job=job, known=known)
 
@@ -111,12 +111,11 @@ def find_job(trigger: Trigger, job_id: int) -> TrustedJob:
     return job
 
 
-def return_to_panel(request: HttpRequest, trigger: Trigger) -> HttpResponse:
-    return redirect_to(request, "application", trigger.application_id, query=f"?trigger={trigger.pk}#trigger-{trigger.pk}")
+def return_to_trigger(request: HttpRequest, trigger: Trigger) -> HttpResponse:
+    return redirect_to(request, "trigger", trigger.pk)
 
 
 def render_proof_dialog(request: HttpRequest, trigger: Trigger, template: str, title: str, **extra: Any) -> HttpResponse:
-    application = trigger.application
-    crumbs = [("Applications", reverse("applications")), (application.name, reverse("application", args=[application.pk]))]
-    context = {"title": title, "trigger": trigger, "application": application, "crumbs": crumbs}
+    crumbs = [("Triggers", reverse("triggers")), (str(trigger), reverse("trigger", args=[trigger.pk]))]
+    context = {"title": title, "trigger": trigger, "application": trigger.application, "crumbs": crumbs}
     return render_dialog(request, f"console/triggers/{template}", context | extra)

@@ -35,6 +35,7 @@ from console.pages.shared.trigger_panel.sparklines import add_sparklines
 from triggers import audited
 from triggers.forms import TestCallForm, TriggerForm, TriggerOptionsForm
 from triggers.models import Action, Trigger
+from triggers.narrowing_forms import RotateForm
 from triggers.pushes.subscription_forms import SubscriptionForms
 from triggers.pushes.subscriptions import list_redeployed_services, may_subscribe
 from triggers.selectors import triggers_with_last_call
@@ -164,11 +165,13 @@ def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
 @console_page
 def trigger_rotate(request: HttpRequest, trigger_id: int) -> HttpResponse:
     trigger = _get_trigger(request, trigger_id, "triggers.change_trigger")
-    if request.method == "POST":
-        audited.rotate_secret(request, trigger)
-        messages.success(request, "The secret was rotated. Links with the old secret no longer work.")
+    form = RotateForm(trigger, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        audited.rotate_secret(request, trigger, form.chosen_overlap)
+        old = f"work for {form.overlap_words} more" if form.chosen_overlap else "no longer work"
+        messages.success(request, f"The secret was rotated. Links with the old secret {old}.")
         return _show_trigger(request, trigger)
-    return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_rotate.html", "Rotate secret")
+    return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_rotate.html", "Rotate secret", form=form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -7,23 +7,24 @@ import shlex
 from urllib.parse import quote
 
 from console.pages.shared.quoting import quote_yaml
-from console.pages.shared.trigger_panel.snippet_texts import WAIT
+from console.pages.shared.trigger_panel.snippet_texts import SECRET_VARIABLE, WAIT
 from triggers.identity.presets import Preset
 
 KEY_VARIABLE = "WINDLASS_SIGNATURE_KEY"
 TOKEN_VARIABLE = "WINDLASS_TOKEN"  # noqa: S105 - a name
 
 
-def write_signed_lines(link: str, body: str) -> str:
+def write_signed_lines(link: str, body: str, *, with_secret: bool = False) -> str:
     """Return lines for a POSIX shell with openssl that sign `body`, which is sent, as Standard Webhooks demands. The key is in
-    the environment, the whole `whsec_…`."""
+    the environment, the whole `whsec_…`; and `with_secret`, so is the link's secret."""
+    secret = f' -H "X-Trigger-Secret: ${SECRET_VARIABLE}"' if with_secret else ""
     return f"""body={shlex.quote(body)}
 id="call-$(date +%s)-$$"
 now=$(date +%s)
 key=$(printf %s "${{{KEY_VARIABLE}#whsec_}}" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')
 signature=$(printf %s "$id.$now.$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
 curl --fail-with-body -sS -X POST -H "webhook-id: $id" -H "webhook-timestamp: $now" -H "webhook-signature: v1,$signature" \\
-  -H 'Content-Type: application/json' --data-binary "$body" {shlex.quote(link)}"""
+  -H 'Content-Type: application/json'{secret} --data-binary "$body" {shlex.quote(link)}"""
 
 
 def write_signed_grafana(link: str, uid: str, *, resolved: bool = False) -> str:

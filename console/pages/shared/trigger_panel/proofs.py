@@ -69,7 +69,7 @@ def build_public_link(request: HttpRequest, trigger: Trigger) -> str:
 def write_signed_curl(request: HttpRequest, trigger: Trigger) -> str:
     """Return shell lines that make a signed call. What they ask for is in the body, which is signed; the address is not."""
     body = json.dumps(dict(parse_qsl(example_parameters(trigger)))) if example_parameters(trigger) else "{}"
-    return proof_texts.write_signed_lines(build_public_link(request, trigger), body)
+    return proof_texts.write_signed_lines(build_public_link(request, trigger), body, with_secret=not trigger.needs_no_secret)
 
 
 def example_parameters(trigger: Trigger) -> str:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
-from django.db.models.functions import JSONObject
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, JSONObject
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -31,20 +31,24 @@ class RefusedCall:
 
 
 def with_newest_refusal(triggers: QuerySet[Trigger], now: datetime) -> QuerySet[Trigger]:
-    """Annotate triggers with `newest_refusal`, which `add_refused_calls` reads: JSON, which saves a query of its own."""
+    """Annotate triggers with `newest_refusal`, which `add_refused_calls` reads: JSON, which saves a query of its own. And with
+    `refusals_today`, their number since midnight in UTC."""
     refusals = Delivery.objects.filter(trigger=OuterRef("pk"), decision=Decision.REFUSED, received_at__gte=now - SHOWN_FOR)
     newest = refusals.order_by("-received_at").values(found=JSONObject(**{name: name for name in FIELDS}))
-    return triggers.annotate(newest_refusal=Subquery(newest[:1]))
+    today = refusals.filter(received_at__gte=now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)).order_by()
+    number = today.values("trigger").annotate(number=Count("pk") + Sum("repeated")).values("number")
+    return triggers.annotate(newest_refusal=Subquery(newest[:1]), refusals_today=Coalesce(Subquery(number), 0))
 
 
 def add_refused_calls(request: HttpRequest, triggers: Iterable[Trigger]) -> list[Trigger]:
-    """Return the triggers, each with `refused`, a RefusedCall or None."""
+    """Return the triggers, each with `refused`, a RefusedCall or None, and with `refused_today`, a number."""
     shown = list(triggers)
     may_open = request.user.has_perm("triggers.view_delivery")
     for trigger in shown:
         found = trigger.newest_refusal  # type: ignore[attr-defined]
         may_see = found and request.user.has_perm("triggers.view_deliveryline", trigger)
         trigger.refused = read_refusal(found, may_open) if may_see else None  # type: ignore[attr-defined]
+        trigger.refused_today = trigger.refusals_today if may_see else 0  # type: ignore[attr-defined]
     return shown
 
 

@@ -22,9 +22,11 @@ def write_example(*, scales: bool) -> str:
     return f"&type=scale_out&step={EXAMPLE_STEP}" if scales else ""
 
 
-def write_curl_line(link: str, *, post: bool = False) -> str:
-    """Return a line for a POSIX shell. Unquoted, the shell would cut the link off at its first `&`. `post`: not with GET."""
-    return f"curl {POST if post else ''}{shlex.quote(link)}"
+def write_curl_line(link: str, *, post: bool = False, secret: str = "") -> str:
+    """Return a line for a POSIX shell. Unquoted, the shell would cut the link off at its first `&`. `post`: not with GET.
+    `secret`: goes into a header, since the link comes without it."""
+    header = f"-H {shlex.quote(f'X-Trigger-Secret: {secret}')} " if secret else ""
+    return f"curl {POST if post else ''}{header}{shlex.quote(link)}"
 
 
 def write_pipeline_line(link: str, run: str, *, post: bool = False) -> str:

@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import cached_property
 
 from console.pages.shared.trigger_panel import proof_texts, snippet_texts
 from console.pages.shared.trigger_panel.proofs import TriggerProofs, write_signed_curl
 from console.wording import parts
-from triggers.models import Action, AlertState, Trigger
+from triggers.expiry import describe_notice
+from triggers.models import Action, AlertState, Signature, Trigger
 from triggers.selectors import build_trigger_link, public_base_url
 
 MASK = "•" * 12
 TAIL = 4  # characters of the link kept visible before its secret
 SHOWN = "shown_trigger"  # the session's key
 OPEN_TAB = "curl"
+MONITORS = ("alertmanager", "grafana")  # their snippets hold the secret in the address
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,16 @@ class TriggerSecrets:
 
 
 def describe_triggers(request: HttpRequest, triggers: Iterable[Trigger], shown: int | None = None) -> list[Trigger]:
-    """Return the triggers, each with `terms`, `snippets` and `secrets`.
+    """Return the triggers, each with `terms`, `notice`, `snippets` and `secrets`.
 
     `secrets` is None except on the trigger with the id `shown`, if the reader may see them."""
-    described = list(triggers)
+    described, now = list(triggers), timezone.now()
     for trigger in described:
         secrets = None
         if trigger.pk == shown and request.user.has_perm("triggers.reveal_trigger", trigger):
             secrets = build_secrets(request, trigger)
         trigger.terms = describe_terms(trigger)  # type: ignore[attr-defined]
+        trigger.notice = describe_notice(trigger.expires_at, trigger.calls_left, now)  # type: ignore[attr-defined]
         trigger.secrets = secrets  # type: ignore[attr-defined]
         trigger.snippets = build_snippets(request, trigger, secrets)  # type: ignore[attr-defined]
         trigger.proofs = TriggerProofs(request, trigger)  # type: ignore[attr-defined]
@@ -104,10 +108,20 @@ def build_snippets(request: HttpRequest, trigger: Trigger, secrets: TriggerSecre
         head=public[: -TAIL - len("&secret=")],
         tail=public[-TAIL - len("&secret=") :],
         example=_describe_example(trigger),
-        list_ways=lambda: _list_ways(
-            trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets
+        list_ways=lambda: (
+            list_signed_ways(request, trigger, public + MASK, secrets)
+            if trigger.signature == Signature.REQUIRED
+            else _list_ways(trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets)
         ),
     )
+
+
+def list_signed_ways(request: HttpRequest, trigger: Trigger, masked: str, secrets: TriggerSecrets | None) -> list[Snippet]:
+    """Return the ways to call a link that takes a signature besides its secret: what cannot sign is left out."""
+    return [
+        Snippet("link", "Link", masked, True, secrets.link if secrets else ""),
+        Snippet("curl", "curl", write_signed_curl(request, trigger)),
+    ]
 
 
 def build_public_snippets(request: HttpRequest, trigger: Trigger) -> TriggerSnippets:
@@ -135,10 +149,13 @@ def _fill_link(trigger: Trigger, link: str, secret: str) -> TriggerSecrets:
     """Return the snippets that hold the link with its secret, or with the mask in its place."""
     example = link + _example_parameters(trigger)
     resolved = trigger.alert_state == AlertState.RESOLVED
+    if trigger.header_only:
+        link = link.removesuffix(f"&secret={secret}")
+        example = link + _example_parameters(trigger)
     return TriggerSecrets(
         secret=secret,
         link=link,
-        curl=snippet_texts.write_curl_line(example, post=trigger.post_only),
+        curl=snippet_texts.write_curl_line(example, post=trigger.post_only, secret=secret if trigger.header_only else ""),
         alertmanager=snippet_texts.write_alertmanager_receiver(example, resolved=resolved),
         grafana=snippet_texts.write_grafana_contact_point(example, trigger.public_id, resolved=resolved),
     )
@@ -148,7 +165,7 @@ def _list_ways(trigger: Trigger, address: str, masked: TriggerSecrets, secrets: 
     """Return the ways to call the trigger. `address` is the link up to its secret."""
     address += _example_parameters(trigger)
     post = trigger.post_only
-    return [
+    ways = [
         Snippet("link", "Link", masked.link, True, secrets.link if secrets else ""),
         Snippet("curl", "curl", masked.curl, True, secrets.curl if secrets else ""),
         Snippet("jenkins", "Jenkinsfile", snippet_texts.write_jenkins_stage(address, post=post)),
@@ -157,6 +174,7 @@ def _list_ways(trigger: Trigger, address: str, masked: TriggerSecrets, secrets: 
         Snippet("alertmanager", "Alertmanager", masked.alertmanager, True, secrets.alertmanager if secrets else ""),
         Snippet("grafana", "Grafana", masked.grafana, True, secrets.grafana if secrets else ""),
     ]
+    return [way for way in ways if way.key not in MONITORS] if trigger.header_only else ways
 
 
 def _describe_example(trigger: Trigger) -> str:
