@@ -41,7 +41,7 @@ class TrustedJobForm(forms.ModelForm):
     """A trusted job. Repository and ref stand in fields of their own, whatever its host calls these claims."""
 
     repository_how = forms.ChoiceField(label="Repository", choices=HOW_CHOICES, initial=EXACT)
-    repository = forms.CharField(label="Repository's name or expression", max_length=VALUE_LENGTH, required=False)
+    repository = forms.CharField(label="Name or expression", max_length=VALUE_LENGTH, required=False)
     ref_how = forms.ChoiceField(label="Ref", choices=HOW_CHOICES, initial=EXACT)
     ref = forms.CharField(label="Ref or expression", max_length=VALUE_LENGTH, required=False)
     more = forms.CharField(
@@ -116,6 +116,8 @@ class TrustedJobForm(forms.ModelForm):
     def _update_errors(self, errors: ValidationError) -> None:
         """Show what is wrong with the conditions above all fields: it may concern several."""
         shown = dict(errors.update_error_dict({}))
+        if self.errors:
+            shown.pop("conditions", None)  # they could not be read: a field says why
         for name in [name for name in shown if name not in self.fields]:
             shown.setdefault("__all__", []).extend(shown.pop(name))
         super()._update_errors(ValidationError(shown))  # type: ignore[misc]

@@ -167,7 +167,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
 
 
 class TriggerWithSecretSerializer(TriggerSerializer):
-    """`link` and `secret` are null for users who may not reveal them."""
+    """`link` and `secret` are null for users who may not reveal them, and so is the secret of a link that works without it."""
 
     link = serializers.SerializerMethodField()
     secret = serializers.SerializerMethodField()
@@ -179,7 +179,7 @@ class TriggerWithSecretSerializer(TriggerSerializer):
         return build_trigger_link(trigger, public_base_url(self.context["request"])) if self.may_see(trigger) else None
 
     def get_secret(self, trigger: Trigger) -> str | None:
-        return trigger.secret if self.may_see(trigger) else None
+        return trigger.secret if self.may_see(trigger) and not trigger.needs_no_secret else None
 
     def may_see(self, trigger: Trigger) -> bool:
         return bool(self.context["request"].user.has_perm("triggers.reveal_trigger", trigger))

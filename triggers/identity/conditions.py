@@ -54,7 +54,7 @@ def find_problems(conditions: Any, preset: str) -> list[str]:
     missing = [name for name in HOSTS[Preset(preset)].required if name not in conditions] if preset != Preset.CUSTOM else []
     if missing:
         problems.append(f"A condition on {' and '.join(missing)} is required: else the jobs of others would fit too.")
-    if not conditions:
+    if not conditions and not missing:
         problems.append("At least one condition is required: else every job of this issuer would fit.")
     if len(conditions) > CONDITIONS_MAXIMUM:
         problems.append(f"At most {CONDITIONS_MAXIMUM} conditions.")

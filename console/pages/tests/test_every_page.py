@@ -98,7 +98,7 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "deliveries": 8,
     "delivery": 8,
     "triggers": 8,
-    "trigger": 10,
+    "trigger": 11,
     "trigger_narrow": 6,
     "trigger_call": 5,
     "trigger_edit": 5,
