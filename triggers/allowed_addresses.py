@@ -38,6 +38,8 @@ def parse_network(text: str) -> Network:
     as IPv4, and so does such a network. Raises BadAddress."""
     try:
         network = ip_network(text, strict=False)
+        if "%" in text:  # a zone names an interface of one machine alone
+            raise ValueError
     except ValueError as error:
         raise BadAddress(f"'{text[:60]}' is neither an address nor a network, such as 192.0.2.1 or 192.0.2.0/24.") from error
     if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):

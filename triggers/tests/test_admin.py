@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from clusters.models import Cluster
+from clusters.models import AuditEntry, Cluster
 from clusters.tests.factories import (
     ApplicationFactory,
     ClusterFactory,
@@ -198,3 +198,20 @@ def test_the_target_and_the_action_of_a_trigger_cannot_be_changed(admin):
     admin.post(reverse("admin:triggers_trigger_change", args=[trigger.pk]), body)
     changed = Trigger.objects.get()
     assert (changed.name, changed.application, changed.action) == ("x", trigger.application, "redeploy")
+
+
+def test_what_narrows_a_link_is_changed_with_the_same_checks(admin):
+    trigger = TriggerFactory(calls_left=3)
+    address = reverse("admin:triggers_trigger_change", args=[trigger.pk])
+    form = admin.get(address).context["adminform"].form
+    shown = {name: form[name].value() for name in form.fields}
+    body = {name: "" if value is None or value is False else value for name, value in shown.items()}
+    formset = {"subscriptions-TOTAL_FORMS": "0", "subscriptions-INITIAL_FORMS": "0"}
+    refused = admin.post(address, body | formset | {"allowed_addresses": "nowhere"})
+    assert "is neither an address nor a network" in refused.content.decode()
+    changed = {"allowed_addresses": "192.0.2.9/24", "calls_a_minute": "5", "header_only": "on", "enabled": "on"}
+    assert admin.post(address, body | formset | changed).status_code == 302
+    trigger.refresh_from_db()
+    assert (trigger.allowed_addresses, trigger.calls_a_minute, trigger.header_only) == ("192.0.2.0/24", 5, True)
+    changes = AuditEntry.objects.get(action="trigger.change").details["changes"]
+    assert changes == {"allowed_addresses": ["", "192.0.2.0/24"], "calls_a_minute": [None, 5], "header_only": [False, True]}

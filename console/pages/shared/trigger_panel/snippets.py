@@ -108,20 +108,19 @@ def build_snippets(request: HttpRequest, trigger: Trigger, secrets: TriggerSecre
         head=public[: -TAIL - len("&secret=")],
         tail=public[-TAIL - len("&secret=") :],
         example=_describe_example(trigger),
-        list_ways=lambda: (
-            list_signed_ways(request, trigger, public + MASK, secrets)
-            if trigger.signature == Signature.REQUIRED
-            else _list_ways(trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets)
+        list_ways=lambda: keep_signed_ways(
+            request,
+            trigger,
+            _list_ways(trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets),
         ),
     )
 
 
-def list_signed_ways(request: HttpRequest, trigger: Trigger, masked: str, secrets: TriggerSecrets | None) -> list[Snippet]:
-    """Return the ways to call a link that takes a signature besides its secret: what cannot sign is left out."""
-    return [
-        Snippet("link", "Link", masked, True, secrets.link if secrets else ""),
-        Snippet("curl", "curl", write_signed_curl(request, trigger)),
-    ]
+def keep_signed_ways(request: HttpRequest, trigger: Trigger, ways: list[Snippet]) -> list[Snippet]:
+    """Return the ways that also sign, if the trigger demands that besides its secret: the link itself, and a shell's."""
+    if trigger.signature != Signature.REQUIRED:
+        return ways
+    return [way for way in ways if way.key == "link"] + [Snippet("curl", "curl", write_signed_curl(request, trigger))]
 
 
 def build_public_snippets(request: HttpRequest, trigger: Trigger) -> TriggerSnippets:

@@ -77,3 +77,15 @@ def test_the_terms_of_a_trigger_name_what_it_does_and_its_limits(fleet):
         f"{trigger.get_action_display()} of {trigger.service.name}, at least 0, at most 9, cool-down 60 s, "
         "acts when an alert is resolved"
     )
+
+
+def test_a_trigger_that_takes_its_secret_in_a_header_only_is_shown_without_a_secret_in_any_address(rf, fleet):
+    request, trigger = rf.get("/"), fleet.trigger
+    trigger.header_only = True
+    secrets = build_secrets(request, trigger)
+    ways = {way.key: way.revealed or way.text for way in build_snippets(request, trigger, secrets).ways}
+    assert list(ways) == ["link", "curl", "jenkins", "github", "gitlab"]
+    assert "&secret=" not in "".join(ways.values())
+    assert ways["curl"] == f"curl -H 'X-Trigger-Secret: {trigger.secret}' '{secrets.link}'"
+    masked = {way.key: way.text for way in build_snippets(request, trigger).ways}
+    assert "-H 'X-Trigger-Secret: ••••••••••••'" in masked["curl"]
