@@ -40,7 +40,7 @@ def trigger_signature(request: HttpRequest, trigger_id: int) -> HttpResponse:
             messages.success(request, SAVED[Signature(chosen)])
         return return_to_trigger(request, trigger)
     key = read_new_key(request, trigger)
-    link_curl = write_signed_curl(request, trigger) if key else ""
+    link_curl = write_signed_curl(request, trigger) if key and may_see_link(request, trigger) else ""
     return render_proof_dialog(
         request, trigger, "_trigger_signature.html", "Signed calls", form=form, new_key=key, signed_curl=link_curl
     )
@@ -93,8 +93,12 @@ def edit_job(request: HttpRequest, job: TrustedJob, title: str) -> HttpResponse:
         if warning := warn_of(job.conditions, job.preset):
             messages.warning(request, warning)
         return return_to_trigger(request, job.trigger)
-    known = describe_job(request, job) if job.pk and data is None else None
+    known = describe_job(request, job) if job.pk and data is None and may_see_link(request, job.trigger) else None
     return render_proof_dialog(request, job.trigger, "_trusted_job_form.html", title, form=form, job=job, known=known)
+
+
+def may_see_link(request: HttpRequest, trigger: Trigger) -> bool:
+    return request.user.has_perm("triggers.reveal_trigger", trigger)
 
 
 def find_changeable(request: HttpRequest, trigger_id: int) -> Trigger:
