@@ -233,7 +233,7 @@ def answer_trigger_link(request: HttpRequest, parameters: Parameters, caller: Pr
         if not acts_on(trigger, notification):
             return answer_with_delivery(ignore_notification(message, notification, trigger))
         call_request = make_call_request(request, parameters, caller)
-        return answer_with_call(request, accept_notification(message, notification, call_request), wait)
+        return answer_with_call(request, accept_notification(message, notification, call_request, caller.proved_id), wait)
     if message and (ignored := ignore_event(message, trigger)):
         return answer_with_delivery(ignored)
     if message and trigger.action == Action.REDEPLOY and message.concerns_images:

@@ -210,6 +210,16 @@ class TestRepeated:
             assert post(client, trigger, headers=headers, type="scale_out", step="1").status_code == 200
         assert sorted(TriggerCall.objects.values_list("delivery_id", flat=True)) == ["msg_1", "msg_2"]
 
+    @pytest.mark.parametrize("start", ['"startsAt": "2026-01-01T00:00:00Z"', ""], ids=["with a start", "without"])
+    def test_a_recorded_alert_makes_no_second_call(self, client, start):
+        trigger = TriggerFactory()
+        body = f'{{"status": "firing", "alerts": [{{"status": "firing", "labels": {{"alertname": "x"}}, {start}}}]}}'
+        body = body.replace(", }", "}").encode()
+        headers = sign_grafana(require_signature(trigger), body)
+        for _ in range(2):
+            assert post(client, trigger, body, headers).status_code == 200
+        assert TriggerCall.objects.count() == 1
+
     def test_a_package_that_is_sent_again_with_another_event_id_makes_no_second_call(self, client):
         trigger = TriggerFactory()
         package = {"name": "app", "owner": {"login": "team"}, "package_type": "CONTAINER"}
