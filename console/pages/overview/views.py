@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -11,12 +11,12 @@ from django.views.decorators.http import require_safe
 from clusters.models import Application, Cluster, Node
 from clusters.selectors import without_keys
 from console.pages.overview.call_chart import chart_calls
+from console.pages.overview.ending_triggers import list_ending_triggers, with_ending_trigger
 from console.pages.shared.cluster_rows import nodes_with_cluster, summarize_clusters
 from console.pages.shared.page import console_page, list_visible, render_page
 from console.pages.shared.selection import ClusterSelection, select_cluster
 from console.pages.shared.visible_calls import find_called_applications, list_visible_calls
-from triggers.expiry import NOTICE, describe_notice
-from triggers.models import CallState, Trigger, TriggerCall
+from triggers.models import CallState, TriggerCall
 from triggers.selectors import calls_with_relations, only_active
 
 SHOWN = 10  # rows of each kind
@@ -28,7 +28,8 @@ BROKEN = (CallState.FAILED, CallState.ROLLED_BACK)
 @require_safe
 @console_page
 def overview(request: HttpRequest) -> HttpResponse:
-    selection = select_cluster(request, summarize_clusters())
+    now = timezone.now()
+    selection = select_cluster(request, with_ending_trigger(summarize_clusters(), now))
     calls = list_visible_calls(request, calls_with_relations())
     context = {
         "title": "Overview",
@@ -39,10 +40,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         "lost_nodes": list_visible(request, nodes_with_cluster()).exclude(state=Node.State.READY)[:SHOWN],
         "short_applications": list_visible(request, _find_short_applications())[:SHOWN],
         "broken_calls": _find_unmended_calls(request)[:SHOWN],
-        "ending_triggers": _list_ending_triggers(request),
+        "ending_triggers": list_ending_triggers(request, _list_clusters(selection), now),
         "clusters": _list_clusters(selection),
         "running": only_active(calls)[:SHOWN],
-        "chart": chart_calls(find_called_applications(request), timezone.now()),
+        "chart": chart_calls(find_called_applications(request), now),
         "most_called": _list_most_called(request),
     }
     return render_page(request, "console/overview/overview.html", context, target="overview")
@@ -70,22 +71,6 @@ def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:
     applications = Application.objects.order_by() if seen is None else seen
     newest = applications.annotate(newest=Subquery(ended.order_by("-queued_at").values("pk")[:1])).values("newest")
     return calls_with_relations().filter(pk__in=newest, state__in=BROKEN, queued_at__gte=since)
-
-
-def _list_ending_triggers(request: HttpRequest) -> list[Trigger]:
-    """List the enabled triggers that are about to expire, or that were over lately, each with `notice`. What has been over for
-    longer is no news."""
-    now = timezone.now()
-    recent = TriggerCall.objects.filter(trigger=OuterRef("pk"), queued_at__gte=now - NOTICE)
-    dated = Q(expires_at__gt=now - NOTICE, expires_at__lte=now + NOTICE)
-    rows = Trigger.objects.filter(dated | Q(Exists(recent), calls_left=0), enabled=True).order_by("expires_at", "pk")
-    rows = rows.select_related("application").only(
-        "name", "public_id", "action", "expires_at", "calls_left", "application__name"
-    )
-    ending = list(list_visible(request, rows)[:SHOWN])
-    for trigger in ending:
-        trigger.notice = describe_notice(trigger.expires_at, trigger.calls_left, now)  # type: ignore[attr-defined]
-    return ending
 
 
 def _list_most_called(request: HttpRequest) -> list[Application]:

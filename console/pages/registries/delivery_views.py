@@ -17,7 +17,10 @@ from console.wording import describe_decision, list_senders
 from triggers.models import Decision, Delivery
 from triggers.pushes import receiving
 
-UNSHOWN = ("registry__password", "registry__ca", "registry__hook_token", "registry__signing_secret", "trigger__secret")
+UNSHOWN = (
+    *(f"registry__{name}" for name in ("password", "ca", "hook_token", "signing_secret")),
+    *(f"trigger__{name}" for name in ("secret", "old_secret")),
+)
 
 
 @require_safe

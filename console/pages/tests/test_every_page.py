@@ -62,7 +62,7 @@ SENT = {  # not pages
 }
 OPEN = {"login", "logout", "healthz", "readyz", "metrics", "theme"}  # need no login
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
-    "overview": 11,
+    "overview": 10,
     "search": 4,
     "applications": 7,
     "application": 10,

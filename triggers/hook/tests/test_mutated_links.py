@@ -6,11 +6,14 @@ WINDLASS_MUTATIONS sets how many; a hundred thousand take about eight minutes.
 import json
 import os
 import random
+from collections import Counter
+from ipaddress import ip_address, ip_network
 from urllib.parse import quote, unquote, urlencode
 
 import pytest
 from django.test import Client
 
+from clusters.callers import normalize_address
 from triggers.models import TriggerCall
 from triggers.tests.calling import PATH, link_parameters
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
@@ -68,3 +71,21 @@ def test_mutated_links_and_bodies(factory):
             assert method != "DELETE", sent
             assert method != "GET" or headers not in PREVIEWS, sent
     assert {200, 400, 404, 405} <= statuses
+
+
+def test_mutated_addresses_of_callers():
+    """A narrowed link is called from its list alone, whatever the caller's address and the proxies' header look like."""
+    networks = [ip_network("192.0.2.0/28"), ip_network("2001:db8::/64")]
+    trigger = TriggerFactory(allowed_addresses="\n".join(map(str, networks)))
+    parameters, client = link_parameters(trigger), Client(raise_request_exception=False)
+    chance, statuses = random.Random(29), Counter()
+    for _ in range(NUMBER // 4):
+        address = damage(chance.choice(["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7", "192.0.2.77"]), chance)
+        headers = {"X-Forwarded-For": damage("192.0.2.7", chance)} if chance.random() < 0.5 else {}
+        answer = client.get(PATH, query_params=parameters, headers=headers, REMOTE_ADDR=address)
+        statuses[answer.status_code] += 1
+        known = normalize_address(address)
+        on_the_list = bool(known) and any(ip_address(known) in network for network in networks)
+        assert answer.status_code == (200 if on_the_list else 403), (address, headers)
+    assert TriggerCall.objects.count() == statuses[200] > 0
+    assert set(statuses) == {200, 403}

@@ -122,7 +122,7 @@ class TestPage:
             assert part in text
         assert f'data-copy="{"sha256:" + "3" * 64}"' in text
         assert f'href="/calls/{fleet.call.pk}/"' in text
-        assert f"?trigger={fleet.trigger.pk}#trigger-{fleet.trigger.pk}" in text
+        assert f'href="/triggers/{fleet.trigger.pk}/"' in text
 
     def test_names_that_the_reader_may_not_see_are_left_out(self, fleet):
         """A reader may see deliveries but no cluster."""
@@ -170,3 +170,18 @@ class TestReplay:
         assert client.post(f"{path}replay/").status_code == status
         assert "replay/" not in client.get(path).content.decode()
         assert replayed == []
+
+
+def test_a_refused_call_shows_its_address_in_the_list_also_without_a_trigger(reader):
+    refused = {
+        "registry": None,
+        "decision": Decision.REFUSED,
+        "source": Delivery.Source.TRIGGER,
+        "sender": "",
+        "event": "GET 404",
+    }
+    row = DeliveryFactory(**refused, source_address="192.0.2.7", user_agent="curl/8", message="No trigger has this link.")
+    for address in ("/deliveries/", f"/deliveries/{row.pk}/"):
+        page = reader.get(address).content.decode()
+        assert "192.0.2.7" in page
+        assert "curl/8" in page

@@ -201,10 +201,3 @@ class TestNotice:
         Trigger.objects.filter(pk=trigger.pk).update(**over)
         for path in paths:
             assert "only people can call it" in reader.get(path).content.decode().lower(), path
-
-    @pytest.mark.parametrize(
-        "old", [{"expires_at": timezone.now() - timedelta(days=8)}, {"expires_at": timezone.now() + timedelta(days=9)}]
-    )
-    def test_what_ended_long_ago_or_ends_late_is_not_in_the_overview(self, reader, trigger, old):
-        Trigger.objects.filter(pk=trigger.pk).update(**old)
-        assert reader.get("/").context["ending_triggers"] == []
