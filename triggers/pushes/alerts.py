@@ -48,9 +48,7 @@ def ignore_notification(message: Message, notification: Notification, trigger: T
         return store_notification(message, notification, trigger, Decision.ALERT, sentence)
 
 
-def accept_notification(
-    message: Message, notification: Notification, request: CallRequest, proved_id: str = ""
-) -> TriggerCall:
+def accept_notification(message: Message, notification: Notification, request: CallRequest, proved_id: str = "") -> TriggerCall:
     """Return the call that the notification makes, or has already made. `proved_id` identifies one that is signed, where
     nothing else does. Raises QueueFull, and then stores nothing."""
     assert request.trigger

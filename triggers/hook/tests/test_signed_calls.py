@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook
 
+from triggers.hook.authentication import has_proof
 from triggers.hook.signed_calls import TOLERANCE_SECONDS, decode_key, has_signature
 from triggers.links import make_signature_key
 from triggers.models import Proof, Signature, TriggerCall
@@ -270,3 +271,18 @@ def test_what_counts_as_a_key_of_standard_webhooks():
     assert len(decode_key(make_signature_key())) == 32
     assert [decode_key(key) for key in ("whsec_", "whsec_é", "whsec_a", "whsec_!!!!")] == [b""] * 4
     assert not has_signature({"webhook-id": "1"})
+
+
+def test_a_large_body_is_read_for_whoever_has_the_secret_and_not_for_a_signature_alone(rf):
+    """What has_proof says decides whether more than 64 kB are read (console.server.admission)."""
+    trigger = TriggerFactory()
+    for mode, with_secret, expected in (
+        (Signature.REQUIRED, True, True),
+        (Signature.REQUIRED, False, False),
+        (Signature.INSTEAD, True, True),
+        (Signature.INSTEAD, False, False),
+    ):
+        key = require_signature(trigger, mode)
+        query = {"triggerUrl": link_parameters(trigger)["triggerUrl"]} | ({"secret": trigger.secret} if with_secret else {})
+        request = rf.post(PATH, query_params=query, headers=sign_github(key, BODY) | {"Authorization": "Bearer a.b.c"})
+        assert has_proof(request) is expected, (mode, with_secret)
