@@ -83,7 +83,8 @@ FIND_NTH_NEWEST = """
 
 # 0.02 ms instead of 0.9 ms. Whoever asks may be a stranger, so their secret is judged before the rest is read.
 FIND_OUTCOME_KEY = """
-    SELECT link.public_id, link.secret, link.old_secret, link.old_secret_ends_at FROM triggers_triggercall outcome
+    SELECT link.public_id, link.header_only, link.secret, link.old_secret, link.old_secret_ends_at
+    FROM triggers_triggercall outcome
     JOIN triggers_trigger link ON link.id = outcome.trigger_id
     WHERE outcome.id = %s
 """
@@ -107,6 +108,7 @@ class OutcomeKey:
     """The trigger of a call, as far as it takes to judge who reads the outcome. Secrets are decrypted when they are needed."""
 
     public_id: str
+    header_only: bool
     sealed_secret: str
     sealed_old_secret: str | None
     old_secret_ends_at: datetime | None
@@ -179,8 +181,8 @@ def find_outcome_key(call_id: uuid.UUID) -> "OutcomeKey | None":
         row = cursor.fetchone()
     if row is None:
         return None
-    public_id, sealed_secret, sealed_old_secret, ends_at = row
-    return OutcomeKey(public_id, sealed_secret, sealed_old_secret, add_zone(ends_at))
+    public_id, header_only, sealed_secret, sealed_old_secret, ends_at = row
+    return OutcomeKey(public_id, bool(header_only), sealed_secret, sealed_old_secret, add_zone(ends_at))
 
 
 def add_zone(moment: datetime | None) -> datetime | None:

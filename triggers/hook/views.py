@@ -40,6 +40,7 @@ from triggers.hook.authentication import (
     read_secret,
 )
 from triggers.hook.link_page import answer_visitor, is_navigation, render_answer
+from triggers.hook.narrowing import check_secret_place
 from triggers.hook.outcome_tokens import TOKEN_PARAMETER, check_outcome_token
 from triggers.hook.safe_get import PostOnly, check_meant
 from triggers.hook_queries import find_outcome_key
@@ -180,8 +181,12 @@ def answer_with_call_state(http: HttpRequest, call_id: uuid.UUID) -> Response:
     known = find_outcome_key(call_id)
     if token:
         check_outcome_token(call_id, known, token)
-    elif not prove_secret(known, secret):
-        raise UnknownLink
+    else:
+        proof = prove_secret(known, secret)  # an unknown call takes the same work
+        if known is None or proof is None:
+            raise UnknownLink
+        if known.header_only:
+            check_secret_place(http, parameters, proof)
     call = TriggerCall.objects.select_related("trigger", "coalesced_into").get(pk=call_id)
     wait = parse_wait(read_query_wait(parameters) if token else parameters.get("wait"))
     if wait:

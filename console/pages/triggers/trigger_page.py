@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from clusters.callers import is_trusted_proxy
 from console.pages.shared.keyset import PagePosition, continue_behind
-from triggers.allowed_addresses import is_allowed
+from triggers.allowed_addresses import BadAddress, is_allowed, normalize_addresses
 from triggers.models import Decision, Delivery, Trigger, TriggerCall
 from triggers.selectors import calls_with_relations
 
@@ -46,8 +46,9 @@ class CallPage:
     older: PagePosition | None
 
 
-def find_last_callers(trigger: Trigger) -> LastCallers:
-    """Find the addresses of the last CALLS_SHOWN calls of the link. Runs one query."""
+def find_last_callers(trigger: Trigger, listed: str) -> LastCallers:
+    """Find the addresses of the last CALLS_SHOWN calls of the link. `listed` are the allowed ones, as somebody wrote them. Runs
+    one query."""
     newest = TriggerCall.objects.filter(trigger=trigger).order_by("-queued_at")
     rows = newest.values_list("source", "proof", "source_address", "queued_at")[:CALLS_SEARCHED]
     by_link = [
@@ -57,11 +58,19 @@ def find_last_callers(trigger: Trigger) -> LastCallers:
     for address, at in by_link:
         last_at.setdefault(address, at)
     counts = Counter(address for address, _ in by_link)
-    kept = trigger.allowed_addresses
+    kept = read_list(listed)
     callers = [
         LinkCaller(address, counts[address], at, bool(kept) and is_allowed(kept, address)) for address, at in last_at.items()
     ]
     return LastCallers(callers, find_suspected_proxy(last_at))
+
+
+def read_list(listed: str) -> str:
+    """Return the list as a row keeps it; empty for one that is wrong."""
+    try:
+        return normalize_addresses(listed)
+    except BadAddress:
+        return ""
 
 
 def find_suspected_proxy(addresses: Any) -> str:

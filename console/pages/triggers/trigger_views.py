@@ -60,10 +60,15 @@ def trigger(request: HttpRequest, trigger_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
 def trigger_narrow(request: HttpRequest, trigger_id: int) -> HttpResponse:
-    """Change what narrows the link: addresses, date, number and rate of calls, and where the secret may be."""
+    """Change what narrows the link: addresses, date, number and rate of calls, and where the secret may be. `allow` adds an
+    address to those in the form, and saves nothing yet."""
     shown = _get_trigger(request, trigger_id)
-    form = NarrowingForm(request.POST if request.method == "POST" else None, instance=shown)
-    if request.method == "POST" and form.is_valid():
+    data = request.POST.copy() if request.method == "POST" else None
+    allowed = data.pop("allow", []) if data is not None else []
+    if data is not None and allowed:
+        data["allowed_addresses"] = "\n".join([data.get("allowed_addresses", ""), *allowed]).strip()
+    form = NarrowingForm(data, instance=shown)
+    if request.method == "POST" and not allowed and form.is_valid():
         if changed := form.list_changes():
             audited.change_trigger(request, shown, changed)
             messages.success(request, f"{shown} was changed. Its link stays the same.")
@@ -72,7 +77,7 @@ def trigger_narrow(request: HttpRequest, trigger_id: int) -> HttpResponse:
         "title": "Narrow the link",
         "trigger": shown,
         "form": form,
-        "last_callers": find_last_callers(shown),
+        "last_callers": find_last_callers(shown, form["allowed_addresses"].value() or ""),
         "crumbs": [("Triggers", reverse("triggers")), (str(shown), reverse("trigger", args=[shown.pk]))],
     }
     return render_dialog(request, "console/triggers/_trigger_narrow.html", context)
@@ -131,6 +136,6 @@ def _describe_state(request: HttpRequest, shown: Trigger) -> dict[str, Any]:
     return {
         "before": before,
         "call_page": find_call_page(shown, before),
-        "last_callers": find_last_callers(shown),
+        "last_callers": find_last_callers(shown, shown.allowed_addresses),
         "refused": list_refused(shown) if request.user.has_perm("triggers.view_deliveryline", shown) else [],
     }

@@ -5,6 +5,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography.fernet import MultiFernet
 from django.test import override_settings
 from django.utils import timezone
 
@@ -136,6 +137,32 @@ def test_the_secret_itself_is_still_accepted(client):
     assert client.get(path, query_params={"secret": secret}).status_code == 200
     assert client.get(path, headers={"X-Trigger-Secret": secret}).status_code == 200
     assert client.get(path).status_code == 400
+
+
+def test_a_secret_in_the_address_opens_no_outcome_where_it_is_taken_in_a_header_only(client):
+    call = TriggerCallFactory(trigger__header_only=True)
+    path, secret = f"/hook/calls/{call.pk}", call.trigger.secret
+    refused = client.get(path, query_params={"secret": secret})
+    assert (refused.status_code, refused.json()["reason"]) == (403, "in_address")
+    assert client.get(path, query_params={"secret": "0" * 64}).status_code == 404
+    assert client.get(path, headers={"X-Trigger-Secret": secret}).status_code == 200
+    token = make_outcome_token(call.pk, call.trigger.public_id)
+    assert client.get(path, query_params={"token": token}).status_code == 200
+
+
+def test_whatever_opens_no_outcome_takes_the_same_work(client, monkeypatch):
+    work = []
+    decrypt = MultiFernet.decrypt
+    monkeypatch.setattr(MultiFernet, "decrypt", lambda *given: work.append("decrypted") or decrypt(*given))
+    call, rotated = TriggerCallFactory(), TriggerCallFactory()
+    rotated.trigger.rotate_secret(timedelta(hours=1))
+    counts = set()
+    for pk in (call.pk, rotated.pk, "00000000-0000-4000-8000-000000000000"):
+        for wrong in ({"token": "0" * 32}, {"secret": "0" * 64}):
+            work.clear()
+            assert client.get(f"/hook/calls/{pk}", query_params=wrong).status_code == 404
+            counts.add(len(work))
+    assert counts == {2}
 
 
 def test_the_log_holds_no_token(client, caplog):

@@ -150,6 +150,16 @@ class TestNarrowing:
         changes = AuditEntry.objects.get(action="trigger.change").details["changes"]
         assert changes == {"allowed_addresses": ["", "192.0.2.7"], "calls_left": [None, 1], "header_only": [False, True]}
 
+    def test_allow_adds_a_caller_to_the_form_and_saves_nothing_yet(self, reader, trigger):
+        TriggerCallFactory(trigger=trigger, source_address="192.0.2.7")
+        body = {"allowed_addresses": "198.51.100.1", "calls_left": "5", "allow": "192.0.2.7"}
+        page = reader.post(page_of(trigger, "narrow/"), body)
+        assert page.context["form"]["allowed_addresses"].value() == "198.51.100.1\n192.0.2.7"
+        assert 'value="5"' in page.content.decode()
+        assert [caller.is_allowed for caller in page.context["last_callers"].callers] == [True]
+        trigger.refresh_from_db()
+        assert (trigger.allowed_addresses, trigger.calls_left) == ("", None)
+
     def test_a_wrong_value_changes_nothing(self, reader, trigger):
         answer = reader.post(page_of(trigger, "narrow/"), {"allowed_addresses": "nowhere", "calls_left": "1"})
         assert answer.status_code == 200
