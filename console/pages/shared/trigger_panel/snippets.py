@@ -97,6 +97,8 @@ def describe_terms(trigger: Trigger) -> str:
         terms.append("acts when an alert is resolved")
     if trigger.post_only:
         terms.append("POST only")
+    if trigger.signature != Signature.OFF:
+        terms.append("signed calls only")
     return ", ".join(terms)
 
 
