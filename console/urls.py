@@ -30,6 +30,7 @@ from console.pages.overview import views as overview_views
 from console.pages.registries import delivery_views
 from console.pages.registries import views as registry_views
 from console.pages.shared.logs import views as log_views
+from console.pages.triggers import proofs as proof_views
 from console.pages.triggers import trigger_views as trigger_page_views
 from console.pages.triggers import views as trigger_views
 from console.pages.users import audit_views, factor_reset_views, identity_admin_views, sign_in_state_views
@@ -111,6 +112,10 @@ urlpatterns = [
     path("triggers/<int:trigger_id>/call/", trigger_views.trigger_call, name="trigger_call"),
     path("triggers/<int:trigger_id>/edit/", trigger_views.trigger_edit, name="trigger_edit"),
     path("triggers/<int:trigger_id>/reveal/", trigger_views.trigger_reveal, name="trigger_reveal"),
+    path("triggers/<int:trigger_id>/signature/", proof_views.trigger_signature, name="trigger_signature"),
+    path("triggers/<int:trigger_id>/jobs/new/", proof_views.trusted_job_create, name="trusted_job_create"),
+    path("triggers/<int:trigger_id>/jobs/<int:job_id>/edit/", proof_views.trusted_job_edit, name="trusted_job_edit"),
+    path("triggers/<int:trigger_id>/jobs/<int:job_id>/delete/", proof_views.trusted_job_delete, name="trusted_job_delete"),
     path("triggers/<int:trigger_id>/rotate/", trigger_views.trigger_rotate, name="trigger_rotate"),
     path("triggers/<int:trigger_id>/switch/", trigger_views.trigger_switch, name="trigger_switch"),
     path("triggers/<int:trigger_id>/delete/", trigger_views.trigger_delete, name="trigger_delete"),

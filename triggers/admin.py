@@ -189,7 +189,7 @@ class TriggerAdmin(ScopedAdmin):
     list_select_related = ("application", "service", "created_by")
     search_fields = ("name", "public_id", "application__name", "service__name")
     autocomplete_fields = ("application", "service")
-    readonly_fields = ("public_id", "created_by", "created_at")
+    readonly_fields = ("public_id", "signature", "jobs", "created_by", "created_at")
     fields = (
         *("name", "application", "service", "action", "enabled"),
         *TriggerWording.Meta.fields[1:],
@@ -261,6 +261,11 @@ class TriggerAdmin(ScopedAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Trigger]) -> None:
         for trigger in queryset:
             audited.delete_trigger(request, trigger)
+
+    @admin.display(description="Trusted jobs")
+    def jobs(self, trigger: Trigger) -> str:
+        """They are changed in the console, which checks who may enter an issuer."""
+        return "; ".join(f"{job} of {job.issuer}" for job in trigger.trusted_jobs.all()) if trigger.pk else ""
 
     @admin.display(description="State", ordering="enabled")
     def enabled_badge(self, trigger: Trigger) -> SafeString:

@@ -4,6 +4,7 @@ Django needs many times as long to build one from a queryset as the database nee
 its time with SQLite on one core, against that of the queryset that it replaces. Tests hold the two equal.
 """
 
+import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from django.utils.functional import cached_property
 from clusters.encryption import EncryptedTextField
 from clusters.models import Application, Cluster, Registry
 from triggers.links import LinkFields
-from triggers.models import Trigger, TriggerCall
+from triggers.models import Trigger, TriggerCall, TrustedJob
 
 Row = TypeVar("Row", bound=Model)
 
@@ -39,16 +40,21 @@ TRIGGER_FIELDS = (
     "calls_a_minute",
     "header_only",
     "old_secret_ends_at",
+    "signature",
 )
 # 0.08 ms instead of 0.54 ms.
 FIND_TRIGGER = f"""
     SELECT application.name, application.protected, cluster.id, cluster.uid, cluster.name,
-           link.old_secret, {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)}
+           link.old_secret, link.signature_key, {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)}
     FROM triggers_trigger link
     JOIN clusters_application application ON application.id = link.application_id
     JOIN clusters_cluster cluster ON cluster.id = application.cluster_id
     WHERE link.public_id = %s
 """  # noqa: S608 - the names of columns
+
+# 0.03 ms instead of 0.3 ms. Only a caller with an identity token and without a secret takes it.
+JOB_FIELDS = ("name", "preset", "issuer", "audience", "conditions")
+LIST_JOBS = f"SELECT {', '.join(JOB_FIELDS)} FROM triggers_trustedjob WHERE trigger_id = %s ORDER BY id"  # noqa: S608 - columns
 
 # 0.01 ms instead of 0.13 ms.
 LOCK_APPLICATION = "SELECT id FROM clusters_application WHERE id = %s FOR UPDATE"
@@ -130,7 +136,7 @@ def find_linked_trigger(fields: LinkFields) -> Trigger | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    name, protected, cluster_id, cluster_uid, cluster_name, sealed_old_secret, *own = row
+    name, protected, cluster_id, cluster_uid, cluster_name, sealed_old_secret, sealed_signature_key, *own = row
     values = dict(zip(TRIGGER_FIELDS, own, strict=True))
     if LinkFields(cluster_uid, name, values["action"], values["public_id"]) != fields:
         return None  # before anything is decrypted, so that it takes no longer than an unknown one
@@ -141,12 +147,22 @@ def find_linked_trigger(fields: LinkFields) -> Trigger | None:
         values[moment] = add_zone(values[moment])
     application_id = values["application_id"]
     trigger = make_instance(Trigger, **values)
-    trigger.sealed_old_secret = sealed_old_secret
+    trigger.sealed_old_secret, trigger.sealed_signature_key = sealed_old_secret, sealed_signature_key
     trigger.application = make_instance(
         Application, id=application_id, cluster_id=cluster_id, name=name, protected=bool(protected)
     )
     trigger.application.cluster = make_instance(Cluster, id=cluster_id, uid=cluster_uid, name=cluster_name)
     return trigger
+
+
+def list_trusted_jobs(trigger_id: int) -> list[TrustedJob]:
+    """Return the jobs that can call the trigger, with as many of their columns as it takes to judge one."""
+    with connection.cursor() as cursor:
+        cursor.execute(LIST_JOBS, [trigger_id])
+        rows = [dict(zip(JOB_FIELDS, row, strict=True)) for row in cursor.fetchall()]
+    for values in rows:
+        values["conditions"] = json.loads(values["conditions"])
+    return [make_instance(TrustedJob, trigger_id=trigger_id, **values) for values in rows]
 
 
 def find_nth_newest_call(trigger_id: int, since: datetime, number: int) -> datetime | None:

@@ -13,6 +13,8 @@ from triggers.link_repair import explain_trigger_url, repair_base64
 ID_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 ID_LENGTH = 13
 HOOK_PATH = "/hook/trigger"
+SIGNATURE_KEY_PREFIX = "whsec_"
+SIGNATURE_KEY_BYTES = 32
 
 
 def make_public_id() -> str:
@@ -23,6 +25,11 @@ def make_public_id() -> str:
 def make_secret() -> str:
     """Return 64 hex digits."""
     return secrets.token_hex(32)
+
+
+def make_signature_key() -> str:
+    """Return a key for signed calls, `whsec_` and base64, as Standard Webhooks writes it."""
+    return SIGNATURE_KEY_PREFIX + base64.b64encode(secrets.token_bytes(SIGNATURE_KEY_BYTES)).decode()
 
 
 @dataclass(frozen=True)
@@ -69,5 +76,6 @@ def decode_text(encoded: str) -> str | None:
 
 
 def build_link(base_url: str, fields: LinkFields, secret: str) -> str:
-    """Build the whole link. `base_url` has no trailing slash, such as `https://windlass.example.com`."""
-    return f"{base_url}{HOOK_PATH}?triggerUrl={encode_trigger_url(fields)}&secret={secret}"
+    """Build the whole link, without a secret if that is empty. `base_url` has no trailing slash, such as
+    `https://windlass.example.com`."""
+    return f"{base_url}{HOOK_PATH}?triggerUrl={encode_trigger_url(fields)}{f'&secret={secret}' if secret else ''}"

@@ -7,12 +7,13 @@ class CallRefused(Exception):
     `message` is a sentence for people, `status` the HTTP status and `code` a word for machines. `retry_after` is the number of
     seconds after which a retry makes sense; None where a retry of the same request changes nothing. `allow` lists the methods
     that are accepted, where the method is what was refused. `reason` is the word that the answer has, as for a rejected call;
-    most refusals have none.
+    most refusals have none. `noted` says more, to those who may see the trigger and never to the caller.
     """
 
     status = 400
     code = "refused"
     reason = ""
+    noted = ""
     allow = ""
 
     def __init__(

@@ -16,12 +16,13 @@ from triggers.models import ACTIVE_STATES, DeliveryLine, ImageSubscription, Trig
 
 # Columns that no list shows: long ones, and secrets, which take time to decrypt.
 KEYS = tuple(f"application__cluster__{name}" for name in Cluster.KEYS)
-SECRETS = ("trigger__secret", "trigger__old_secret", *KEYS)
+SECRETS = ("trigger__secret", "trigger__old_secret", "trigger__signature_key", *KEYS)
 UNLISTED = ("plan", "before", "after", *SECRETS)
 
 
 def build_trigger_link(trigger: Trigger, base_url: str) -> str:
-    return links.build_link(base_url, trigger.link_fields, trigger.secret)
+    """Return the trigger's link. Where each call is signed instead, it holds no secret."""
+    return links.build_link(base_url, trigger.link_fields, "" if trigger.needs_no_secret else trigger.secret)
 
 
 def build_status_url(call: TriggerCall, base_url: str, token: str = "") -> str:
@@ -97,7 +98,7 @@ def triggers_with_last_call() -> QuerySet[Trigger]:
     """Return triggers annotated with `last_call_id`, `last_call_state` and `last_call_at`."""
     newest = TriggerCall.objects.filter(trigger=OuterRef("pk")).order_by("-queued_at")
     rows = Trigger.objects.select_related("application", "application__cluster", "service", "created_by")
-    rows = rows.defer("old_secret", *KEYS)
+    rows = rows.defer("old_secret", "signature_key", *KEYS)
     return rows.annotate(
         last_call_id=Subquery(newest.values("pk")[:1]),
         last_call_state=Subquery(newest.values("state")[:1]),

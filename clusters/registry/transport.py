@@ -97,17 +97,19 @@ class HeldHTTPSPool(urllib3.HTTPSConnectionPool):
 class RegistryAdapter(HTTPAdapter):
     """Verifies certificates by the context alone, and makes connections that a Lifeline can cut."""
 
+    pools: Mapping[str, type[urllib3.HTTPConnectionPool]] = {"http": HeldHTTPPool, "https": HeldHTTPSPool}
+
     def __init__(self, context: ssl.SSLContext) -> None:
         self.context = context
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self.context, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": HeldHTTPPool, "https": HeldHTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = self.pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         manager = super().proxy_manager_for(proxy, ssl_context=self.context, **options)
-        manager.pool_classes_by_scheme = {"http": HeldHTTPPool, "https": HeldHTTPSPool}
+        manager.pool_classes_by_scheme = self.pools
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
@@ -134,6 +136,9 @@ def make_context(ca: str) -> ssl.SSLContext:
 class RegistryTransport:
     """Sends requests, for one thread at a time, through the proxies that the environment names."""
 
+    adapter: type[RegistryAdapter] = RegistryAdapter
+    body_limit = BODY_LIMIT
+
     def __init__(self, ca: str = "") -> None:
         """Raises RegistryError (`tls`) for a CA that cannot be read."""
         self._context = make_context(ca)
@@ -144,7 +149,7 @@ class RegistryTransport:
         self._session.trust_env = False
         self._session.cookies.set_policy(NoCookies())
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, RegistryAdapter(self._context))
+            self._session.mount(scheme, self.adapter(self._context))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="registry")
 
     def close(self) -> None:
@@ -166,7 +171,7 @@ class RegistryTransport:
         """
         headers = {"Accept-Encoding": "identity", "User-Agent": "Windlass", **headers}
         for _ in range(REDIRECT_LIMIT + 1):
-            answer = self._exchange(method, url, headers, deadline, form)
+            answer = self.exchange(method, url, headers, deadline, form)
             if answer.status not in REDIRECTS:
                 return answer
             target = choose_redirect(method, answer)
@@ -175,10 +180,11 @@ class RegistryTransport:
             url = target
         raise RegistryError(f"{name_host(url)} redirects too often.", "bad_answer")
 
-    def _exchange(
+    def exchange(
         self, method: str, url: str, headers: Mapping[str, str], deadline: float, form: Mapping[str, str] | None
     ) -> Answer:
-        """Send one request in a thread, so that the caller never waits past the deadline, not even for name resolution."""
+        """Send one request in a thread, so that the caller never waits past the deadline, not even for name resolution. Raises
+        the same as `send`."""
         patience = deadline - time.monotonic()
         place = name_host(url)
         if patience <= 0:
@@ -210,9 +216,12 @@ class RegistryTransport:
             timeout=patience,
             allow_redirects=False,
             stream=True,
-            proxies=get_environ_proxies(url),
+            proxies=self.find_proxies(url),
         ) as response:
-            return Answer(response.status_code, response.headers, read_answer_body(response), url)
+            return Answer(response.status_code, response.headers, read_answer_body(response, self.body_limit), url)
+
+    def find_proxies(self, url: str) -> dict[str, str]:
+        return get_environ_proxies(url)
 
 
 class NoCookies(http.cookiejar.DefaultCookiePolicy):
@@ -228,16 +237,14 @@ def run_with_lifeline(lifeline: Lifeline, work: Callable[[], Answer]) -> Callabl
     return run
 
 
-def read_answer_body(response: requests.Response) -> bytes:
-    """Return the bytes as sent, undecoded, because digests are of these bytes. Raises RegistryError beyond BODY_LIMIT."""
+def read_answer_body(response: requests.Response, limit: int = BODY_LIMIT) -> bytes:
+    """Return the bytes as sent, undecoded, because digests are of these bytes. Raises RegistryError beyond `limit` bytes."""
     body = bytearray()
     while chunk := response.raw.read(1 << 16, decode_content=False):
         body += chunk
-        if len(body) > BODY_LIMIT:
+        if len(body) > limit:
             place = name_host(response.url)
-            raise RegistryError(
-                f"{place} answered with more than {BODY_LIMIT >> 20} MB. Check that it is a registry.", "bad_answer"
-            )
+            raise RegistryError(f"{place} answered with more than {limit >> 10} kB. Check that it is a registry.", "bad_answer")
     return bytes(body)
 
 

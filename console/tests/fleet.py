@@ -37,6 +37,7 @@ from triggers.tests.factories import (
     ScalingTriggerFactory,
     TriggerCallFactory,
     TriggerFactory,
+    TrustedJobFactory,
 )
 
 IMAGE_HEX = make_id("image", 1)  # the first image of a fake engine
@@ -173,6 +174,7 @@ class Fleet:
         self.subscription = ImageSubscriptionFactory(
             trigger=self.trigger, repository=image, poll_seconds=300, polled_at=now, poll_due_at=now + timedelta(minutes=5)
         )
+        self.job = TrustedJobFactory(trigger=self.trigger)
         self.delivery = DeliveryFactory(registry=self.registry, message="Called 1 trigger.", source_address="203.0.113.7")
         told = {"delivery": self.delivery, "image": image}
         DeliveryLineFactory(trigger=self.trigger, call=self.call, message="The tag 1.2 runs here.", **told)
@@ -224,6 +226,10 @@ class Fleet:
             "trigger_call": f"/triggers/{self.scaling_trigger.pk}/call/",
             "trigger_edit": f"/triggers/{self.scaling_trigger.pk}/edit/",
             "trigger_rotate": f"/triggers/{self.trigger.pk}/rotate/",
+            "trigger_signature": f"/triggers/{self.trigger.pk}/signature/",
+            "trusted_job_create": f"/triggers/{self.trigger.pk}/jobs/new/",
+            "trusted_job_edit": f"/triggers/{self.trigger.pk}/jobs/{self.job.pk}/edit/",
+            "trusted_job_delete": f"/triggers/{self.trigger.pk}/jobs/{self.job.pk}/delete/",
             "trigger_delete": f"/triggers/{self.trigger.pk}/delete/",
             "activity": "/activity/",
             "running_calls": "/calls/running/",

@@ -52,8 +52,9 @@ class RunningConsole:
     def forget_triggers(self) -> None:
         """Delete all triggers with their calls, and the audit log. Works with SQLite only, while no call runs."""
         with contextlib.closing(sqlite3.connect(self.data_dir / "windlass.sqlite3", timeout=30)) as database, database:
-            for table in ("triggers_triggercallevent", "triggers_triggercall", "triggers_trigger", "clusters_auditentry"):
-                database.execute(f"DELETE FROM {table}")
+            for table in ("triggercallevent", "triggercall", "trustedjob", "trigger"):
+                database.execute(f"DELETE FROM triggers_{table}")
+            database.execute("DELETE FROM clusters_auditentry")
 
     def create_trigger(self, application: str, action: str, service: str = "", **more: Any) -> dict[str, Any]:
         """Create a trigger through the API, once discovery has found the application."""

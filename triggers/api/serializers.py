@@ -125,6 +125,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
             "post_only",
             "on_failure",
             *NARROWING,
+            "signature",
             "old_secret_ends_at",
             "old_secret_used_at",
             "old_secret_used_from",
@@ -132,7 +133,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
             "created_by",
             "created_at",
         ]
-        read_only_fields = ["old_secret_ends_at", "old_secret_used_at", "old_secret_used_from", "created_at"]
+        read_only_fields = ["signature", "old_secret_ends_at", "old_secret_used_at", "old_secret_used_from", "created_at"]
 
     def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
         if past := explain_past(expires_at, self.instance.expires_at if self.instance else None):
@@ -166,7 +167,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
 
 
 class TriggerWithSecretSerializer(TriggerSerializer):
-    """`link` and `secret` are null for users who may not reveal them."""
+    """`link` and `secret` are null for users who may not reveal them, and so is the secret of a link that works without it."""
 
     link = serializers.SerializerMethodField()
     secret = serializers.SerializerMethodField()
@@ -178,7 +179,7 @@ class TriggerWithSecretSerializer(TriggerSerializer):
         return build_trigger_link(trigger, public_base_url(self.context["request"])) if self.may_see(trigger) else None
 
     def get_secret(self, trigger: Trigger) -> str | None:
-        return trigger.secret if self.may_see(trigger) else None
+        return trigger.secret if self.may_see(trigger) and not trigger.needs_no_secret else None
 
     def may_see(self, trigger: Trigger) -> bool:
         return bool(self.context["request"].user.has_perm("triggers.reveal_trigger", trigger))
@@ -210,6 +211,12 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
     repeated = serializers.SerializerMethodField(
         help_text="How many more calls were rejected for the same reason in its minute."
     )
+    identity = serializers.DictField(
+        child=serializers.CharField(),
+        read_only=True,
+        allow_null=True,
+        help_text="Of a trusted job that called: its repository, ref, commit, run and actor, as its token says.",
+    )
     before = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call was claimed.")
     after = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call ended.")
 
@@ -222,6 +229,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "message",
             "source",
             "proof",
+            "identity",
             "trigger",
             "application",
             "service",

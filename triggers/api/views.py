@@ -21,6 +21,7 @@ from clusters.api.parameters import read_id_parameter
 from clusters.models import Application, Service
 from triggers import audited
 from triggers.api.paging import CallPagination, DeliveryPagination
+from triggers.api.proofs import ProofActions
 from triggers.api.serializers import (
     ActSerializer,
     DeliveryDetailSerializer,
@@ -45,7 +46,7 @@ from triggers.validation import explain_act_refusal, explain_service_refusal
         parameters=[OpenApiParameter("application", int, description="Return only triggers of this application (id).")]
     )
 )
-class TriggerViewSet(FilteredRows, ModelViewSet[Trigger]):
+class TriggerViewSet(ProofActions, FilteredRows, ModelViewSet[Trigger]):
     """Secret links that redeploy an application or scale a service. Lists do not contain link and secret. The answers to
     creating and to rotating a trigger do, and so does `reveal`, which the audit log records."""
 
@@ -61,6 +62,8 @@ class TriggerViewSet(FilteredRows, ModelViewSet[Trigger]):
         "partial_update": "triggers.change_trigger",
         "destroy": "triggers.delete_trigger",
         "rotate": "triggers.change_trigger",
+        "signature": "triggers.change_trigger",
+        "job": "triggers.change_trigger",
         "end_old_secret": "triggers.change_trigger",
         "reveal": "triggers.reveal_trigger",
     }

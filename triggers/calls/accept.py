@@ -125,6 +125,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         user_agent=request.user_agent[:255],
         delivery_id=request.delivery_id,
         proof=request.proof or None,
+        identity=request.identity,
         request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
         queued_at=timezone.now(),
     )

@@ -22,6 +22,7 @@ class CallRequest:
     changes the image to; with `start_stopped`, it also starts what was stopped in Windlass. A scaling needs `service_id` and
     either `step` (1 to 100, negative to scale in) or `replicas` (the wanted count). `delivery_id` has at most 255 characters
     (see triggers.calls.repetitions). `proof` is a value of Proof for a call by the trigger's own link, and empty for any other.
+    `identity` describes the trusted job that calls (triggers.identity.presets.describe_job).
     """
 
     source: TriggerCall.Source
@@ -39,6 +40,7 @@ class CallRequest:
     user_agent: str = ""
     delivery_id: str = ""
     proof: str = ""
+    identity: dict[str, str] | None = None
 
 
 class InvalidParameter(CallRefused):

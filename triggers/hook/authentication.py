@@ -1,10 +1,11 @@
 """Who may use a link, and by what they are proved. Nothing is looked up beyond the trigger or registry that a link names."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -12,12 +13,21 @@ from clusters.callers import client_address
 from clusters.encryption import EncryptedTextField
 from clusters.models import Registry, hash_hook_token
 from triggers import links
-from triggers.bodies import ContradictoryParameter, Parameters
-from triggers.hook.narrowing import SECRET_HEADER, check_narrowing
+from triggers.bodies import (
+    BodyTooLarge,
+    ContradictoryParameter,
+    CredentialsTooLarge,
+    Parameters,
+    check_body_size,
+    has_body,
+)
+from triggers.hook.narrowing import SECRET_HEADER, check_address, check_narrowing
 from triggers.hook.old_secrets import old_secret_uses
-from triggers.hook_queries import find_linked_registry, find_linked_trigger
+from triggers.hook.signed_calls import check_signature, has_signature
+from triggers.hook.trusted_jobs import prove_job
+from triggers.hook_queries import find_linked_registry, find_linked_trigger, list_trusted_jobs
 from triggers.link_repair import explain_secret, repair_secret, repair_value
-from triggers.models import Proof, Trigger
+from triggers.models import Proof, Signature, Trigger
 from triggers.refusals import CallRefused
 
 # Compared with when no trigger has the id, so that an unknown trigger and a wrong secret take the same time.
@@ -66,18 +76,28 @@ class ProvedCaller:
 
     trigger: Trigger
     proof: Proof
+    # What nobody can change who repeats the request: of a signed call or of an identity token. Empty for a secret alone.
+    proved_id: str = ""
+    identity: dict[str, str] | None = None  # of a trusted job
+
+    def describe(self) -> dict[str, Any]:
+        return {"proof": self.proof, "proved_id": self.proved_id, "identity": self.identity}
 
 
 def check_caller(request: HttpRequest, parameters: Parameters, trigger: Trigger | None) -> ProvedCaller:
     """Return the caller, if they are proved and the trigger's options let them call now. `trigger` is the one that the link
     names; None if there is none.
 
-    Raises IncompleteLink, UnknownLink, CredentialsTooLarge, ContradictoryParameter, and what check_narrowing raises.
+    Raises IncompleteLink, UnknownLink, CredentialsTooLarge, ContradictoryParameter, BadSignature, BadIdentity,
+    IssuerUnavailable, BodyTooLarge, and what check_narrowing raises.
     """
-    caller = prove_caller(request, parameters, trigger)
+    caller = prove_without_secret(request, parameters, trigger) or prove_caller(request, parameters, trigger)
+    if caller.trigger.signature == Signature.REQUIRED and caller.proof != Proof.IDENTITY:
+        check_address(request, caller.trigger)  # before the body is looked at
+        caller = replace(caller, proved_id=check_trigger_signature(request, caller.trigger))
     if caller.proof == Proof.OLD_SECRET:
         old_secret_uses.note(caller.trigger, client_address(request))
-    check_narrowing(request, parameters, caller.trigger, caller.proof)
+    check_narrowing(request, parameters, caller.trigger, caller.proof, may_repeat=bool(caller.proved_id))
     return caller
 
 
@@ -90,6 +110,51 @@ def prove_caller(request: HttpRequest, parameters: Parameters, trigger: Trigger 
     if trigger is None or proof is None:
         raise UnknownLink
     return ProvedCaller(trigger, proof)
+
+
+def prove_without_secret(request: HttpRequest, parameters: Parameters, trigger: Trigger | None) -> ProvedCaller | None:
+    """Return the caller whom a signature or an identity token proves instead of the secret; None where the secret counts.
+
+    Trusted jobs are looked up only for whoever sends a bearer token and no secret. Raises BadSignature, BadIdentity and
+    IssuerUnavailable."""
+    if trigger is None:
+        return None
+    is_signed = trigger.needs_no_secret and has_signature(request.headers)
+    token = "" if is_signed or sends_secret(request, parameters) else read_bearer_token(request)
+    if token and (jobs := list_trusted_jobs(trigger.pk)):
+        proved_id, identity = prove_job(token, jobs)
+        return ProvedCaller(trigger, Proof.IDENTITY, proved_id, identity)
+    if not trigger.needs_no_secret:
+        return None
+    return ProvedCaller(trigger, Proof.SIGNATURE, check_trigger_signature(request, trigger))
+
+
+def check_trigger_signature(request: HttpRequest, trigger: Trigger) -> str:
+    """Return the id of the delivery, which is signed. The body counts as it was sent, before anything of it is unpacked.
+
+    Raises BadSignature and BodyTooLarge."""
+    check_body_size(request)
+    try:
+        raw = request.body if has_body(request) else b""
+    except RequestDataTooBig as error:
+        raise BodyTooLarge from error
+    return check_signature(request.headers, raw, unseal(trigger.sealed_signature_key))
+
+
+def sends_secret(request: HttpRequest, parameters: Parameters) -> bool:
+    """Raises ContradictoryParameter."""
+    if request.headers.get(SECRET_HEADER, "").strip() or parameters.get_from_query("secret"):
+        return True
+    try:
+        return bool(parameters.get_credential("secret"))
+    except CredentialsTooLarge:  # nobody looks for a secret there
+        return False
+
+
+def read_bearer_token(request: HttpRequest) -> str:
+    """Return what `Authorization: Bearer …` brings (https://www.rfc-editor.org/rfc/rfc6750#section-2.1); empty without it."""
+    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def find_named_trigger(parameters: Parameters) -> Trigger | None:

@@ -31,20 +31,23 @@ class LinkNarrowed(CallRefused):
         self.reason = reason
 
 
-def check_narrowing(request: HttpRequest, parameters: Parameters, trigger: Trigger, proof: Proof) -> None:
-    """Refuse a caller that the trigger's options exclude, by whatever they are proved. Raises LinkNarrowed, LinkUsedUp and
-    CalledTooOften."""
-    if trigger.allowed_addresses:
-        check_address(request, trigger)
+def check_narrowing(
+    request: HttpRequest, parameters: Parameters, trigger: Trigger, proof: Proof, *, may_repeat: bool = False
+) -> None:
+    """Refuse a caller that the trigger's options exclude, by whatever they are proved. `may_repeat`: the proof has an id, so
+    the request can repeat another one. Raises LinkNarrowed, LinkUsedUp and CalledTooOften."""
+    check_address(request, trigger)
     if trigger.expires_at is not None:
         check_expiry(trigger)
-    if (trigger.calls_left == 0 or trigger.calls_a_minute) and not can_be_repetition(request, trigger):
+    if (trigger.calls_left == 0 or trigger.calls_a_minute) and not (may_repeat or can_be_repetition(request, trigger)):
         check_limits(trigger, timezone.now())
     if trigger.header_only:
         check_secret_place(request, parameters, proof)
 
 
 def check_address(request: HttpRequest, trigger: Trigger) -> None:
+    if not trigger.allowed_addresses:
+        return
     address = client_address(request)
     if not is_allowed(trigger.allowed_addresses, address):
         seen = f"the call comes from {address}" if address else "the call comes from an address that cannot be read"

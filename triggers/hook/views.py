@@ -238,12 +238,12 @@ def answer_trigger_link(request: HttpRequest, parameters: Parameters, caller: Pr
         if not acts_on(trigger, notification):
             return answer_with_delivery(ignore_notification(message, notification, trigger))
         call_request = make_call_request(request, parameters, caller)
-        return answer_with_call(request, accept_notification(message, notification, call_request), wait)
+        return answer_with_call(request, accept_notification(message, notification, call_request, caller.proved_id), wait)
     if message and (ignored := ignore_event(message, trigger)):
         return answer_with_delivery(ignored)
     if message and trigger.action == Action.REDEPLOY and message.concerns_images:
         # Another message of the same sender, such as a git push, is a plain call.
-        return answer_push(request, receive_message(message, trigger=trigger, proof=caller.proof), wait)
+        return answer_push(request, receive_message(message, trigger=trigger, **caller.describe()), wait)
     call_request = make_call_request(request, parameters, caller)
     return answer_with_call(request, lost_answers.find_call(call_request) or accept_call(call_request), wait)
 
@@ -263,8 +263,9 @@ def make_call_request(request: HttpRequest, parameters: Parameters, caller: Prov
         step=step,
         source_address=client_address(request),
         user_agent=request.headers.get("User-Agent", ""),
-        delivery_id=identify_delivery(request.headers, step, tag),
+        delivery_id=caller.proved_id or identify_delivery(request.headers, step, tag),
         proof=caller.proof,
+        identity=caller.identity,
     )
 
 

@@ -11,8 +11,10 @@ from triggers.models.trigger import (
     AlertState,
     ImageSubscription,
     OnFailure,
+    Signature,
     Trigger,
 )
+from triggers.models.trusted_job import JOBS_MAXIMUM, TrustedJob
 
 __all__ = [
     "ACTIVE_STATES",
@@ -24,14 +26,17 @@ __all__ = [
     "Delivery",
     "DeliveryLine",
     "ImageSubscription",
+    "JOBS_MAXIMUM",
     "NARROWING",
     "OLD_SECRET_FIELDS",
     "OnFailure",
     "Proof",
+    "Signature",
     "TERMINAL_STATES",
     "TRIGGER_ACTIONS",
     "TRIGGER_CHOICES",
     "Trigger",
     "TriggerCall",
     "TriggerCallEvent",
+    "TrustedJob",
 ]

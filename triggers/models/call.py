@@ -79,6 +79,13 @@ class TriggerCall(models.Model):
     )
     took_one = models.BooleanField(null=True, blank=True, help_text="It took one of the trigger's number of calls.")
 
+    # Null for the same reasons.
+    identity = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Of a trusted job: its repository, ref, commit, run and actor. The texts are the job's.",
+    )
+
     state = models.CharField(max_length=12, choices=CallState.choices, default=CallState.QUEUED)
     reason = models.CharField(max_length=64, blank=True, help_text="A word for machines.")
     message = models.TextField(blank=True, help_text="A sentence for people.")

@@ -61,6 +61,7 @@ class Delivery(models.Model):
     replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replays")
 
     proof = ""  # a value of Proof, set by triggers.pushes.receiving on what arrives at a trigger's own link
+    identity: dict[str, str] | None = None  # of the trusted job that sent it
 
     class Meta:
         ordering = ["-received_at"]

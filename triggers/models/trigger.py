@@ -43,6 +43,14 @@ class AlertState(models.TextChoices):
     RESOLVED = "resolved", _("When the alert is resolved")
 
 
+class Signature(models.TextChoices):
+    """Whether calls of a link have to be signed (triggers.hook.signed_calls)."""
+
+    OFF = "off", _("Off")
+    REQUIRED = "required", _("Required, besides the secret")
+    INSTEAD = "instead", _("Instead of the secret")
+
+
 # The options that narrow a trigger's link.
 NARROWING = ("allowed_addresses", "expires_at", "calls_left", "calls_a_minute", "header_only")
 OLD_SECRET_FIELDS = ("old_secret", "old_secret_ends_at", "old_secret_used_at", "old_secret_used_from")
@@ -105,6 +113,15 @@ class Trigger(models.Model):
         "secret in a header only", default=False, db_default=False, help_text="A secret in the address or the body is refused."
     )
 
+    signature = models.CharField(
+        max_length=8,
+        choices=Signature.choices,
+        default=Signature.OFF,
+        db_default=Signature.OFF,
+        help_text="Whether calls of the link have to be signed with the trigger's key.",
+    )
+    signature_key = EncryptedTextField(null=True, blank=True, editable=False)
+
     # After a rotation the secret before it works on for a while.
     old_secret = EncryptedTextField(null=True, blank=True, editable=False)
     old_secret_ends_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -112,6 +129,7 @@ class Trigger(models.Model):
     old_secret_used_from = models.GenericIPAddressField(null=True, blank=True, editable=False)
 
     sealed_old_secret: str | None = None  # set by hook_queries: `old_secret` as it is stored, not decrypted yet
+    sealed_signature_key: str | None = None  # the same of `signature_key`
 
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
@@ -150,6 +168,11 @@ class Trigger(models.Model):
     def has_old_secret(self) -> bool:
         """Whether the secret before the last rotation still works."""
         return self.old_secret_ends_at is not None and self.old_secret_ends_at > timezone.now()
+
+    @property
+    def needs_no_secret(self) -> bool:
+        """Whether the link works without its secret, because each call is signed."""
+        return self.signature == Signature.INSTEAD
 
     def rotate_secret(self, overlap: timedelta = timedelta(0)) -> None:
         """Give the trigger a new secret. The old one works for `overlap` more; without one, and for the secret that an earlier

@@ -48,13 +48,14 @@ def ignore_notification(message: Message, notification: Notification, trigger: T
         return store_notification(message, notification, trigger, Decision.ALERT, sentence)
 
 
-def accept_notification(message: Message, notification: Notification, request: CallRequest) -> TriggerCall:
-    """Return the call that the notification makes, or has already made. Raises QueueFull, and then stores nothing."""
+def accept_notification(message: Message, notification: Notification, request: CallRequest, proved_id: str = "") -> TriggerCall:
+    """Return the call that the notification makes, or has already made. `proved_id` identifies one that is signed, where
+    nothing else does. Raises QueueFull, and then stores nothing."""
     assert request.trigger
     with transaction.atomic():
         lock_application(request.application_id)  # of two notifications at once, the second sees what the first one did
         group = recall_group(notification, request)
-        call = accept_call(replace(request, delivery_id=group.delivery_id if group else ""))
+        call = accept_call(replace(request, delivery_id=group.delivery_id if group else proved_id))
         if group and (call.state != CallState.REJECTED or call.is_repetition):  # else the notification has not counted
             group.save()
         store_notification(message, notification, request.trigger, *describe_result(notification, call), call)

@@ -72,19 +72,25 @@ def read_query(request: HttpRequest) -> Message | None:
 
 
 def receive_message(
-    message: Message, registry: Registry | None = None, trigger: Trigger | None = None, proof: str = ""
+    message: Message,
+    registry: Registry | None = None,
+    trigger: Trigger | None = None,
+    proof: str = "",
+    proved_id: str = "",
+    identity: dict[str, str] | None = None,
 ) -> Receipt:
-    """Receive a message at a registry's inbound link, or at the own link of `trigger`, with the proof of its caller."""
+    """Receive a message at a registry's inbound link, or at the own link of `trigger`, with the proof of its caller.
+    `proved_id` is an id of the delivery that nobody can change; it counts instead of the one that the message names."""
     if registry and message.sender and (refusal := explain_signature_refusal(message, message.sender, registry)):
         delivery = start_delivery(message, registry, trigger, EXCERPT_LENGTH)
         return store_delivery(delivery, [], Decision.SIGNATURE, refusal)
     delivery = start_delivery(message, registry, trigger)
-    delivery.proof = proof
+    delivery.proof, delivery.identity = proof, identity
     payload = message.payload
     if message.sender is None or payload is None:
         return store_delivery(delivery, [], Decision.UNREADABLE, "The message is not in a format of a known registry.")
     delivery.event = clean_line(payload.event, 64)
-    delivery.delivery_id = clean_line(payload.delivery_id, 255)
+    delivery.delivery_id = clean_line(proved_id or payload.delivery_id, 255)
     return settle_pushes(delivery, payload, registry, trigger, relayed=message.sender.RELAYS, is_signed=message.is_signed)
 
 

@@ -156,9 +156,14 @@ def make_row(key: uuid.UUID, request: HttpRequest, trigger: Trigger | None, refu
 
 
 def describe_refusal(trigger: Trigger | None, refusal: CallRefused) -> str:
+    """Return what the trigger's people see. It begins with what the caller is not told."""
     if trigger is None:
         return UNKNOWN
-    return WRONG_SECRET if refusal.status == 404 else clean_line(refusal.message, MESSAGE_LENGTH)
+    return (
+        WRONG_SECRET
+        if refusal.status == 404
+        else clean_line(" ".join(filter(None, (refusal.noted, refusal.message))), MESSAGE_LENGTH)
+    )
 
 
 refused_calls = RefusedCalls()

@@ -209,6 +209,7 @@ def call_candidate(
         user_agent=delivery.user_agent,
         delivery_id=call_id,
         proof=delivery.proof,
+        identity=delivery.identity,
     )
     try:
         call = accept_call(request)

@@ -4,7 +4,8 @@ import factory
 from django.utils import timezone
 
 from clusters.tests.factories import ApplicationFactory, RegistryFactory, ServiceFactory
-from triggers.models import Action, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
+from triggers.identity.presets import HOSTS, Preset
+from triggers.models import Action, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TrustedJob
 
 
 class TriggerFactory(factory.django.DjangoModelFactory):
@@ -67,3 +68,19 @@ class DeliveryLineFactory(factory.django.DjangoModelFactory):
     tag = "1.2"
     digest = "sha256:" + "3" * 64
     decision = Decision.TRIGGERED
+
+
+class TrustedJobFactory(factory.django.DjangoModelFactory):
+    """Jobs of one branch of a repository on GitHub."""
+
+    class Meta:
+        model = TrustedJob
+
+    trigger = factory.SubFactory(TriggerFactory)
+    name = "deploy"
+    preset = Preset.GITHUB
+    issuer = HOSTS[Preset.GITHUB].issuer
+    audience = "http://testserver"
+    conditions = factory.LazyFunction(
+        lambda: {"repository": {"exact": "team/app"}, "ref": {"pattern": "refs/(heads/main|tags/v.+)"}}
+    )

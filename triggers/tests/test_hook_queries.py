@@ -64,6 +64,7 @@ def test_the_trigger_of_a_link(triggers, django_assert_num_queries):
         expected = rows.get(public_id=trigger.public_id)
         found = find_linked_trigger(trigger.link_fields)
         assert unseal(found.__dict__.pop("sealed_old_secret")) == (trigger.old_secret or "")
+        assert unseal(found.__dict__.pop("sealed_signature_key")) == (trigger.signature_key or "")
         assert columns_of(found) == columns_of(expected)
         assert columns_of(found.application) == columns_of(expected.application)
         assert columns_of(found.application.cluster) == columns_of(expected.application.cluster)

@@ -13,6 +13,7 @@ from triggers.selectors import only_active
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "windlass_theme"
 
+PROOF_PAGES = ("trigger_signature", "trusted_job_create", "trusted_job_edit", "trusted_job_delete")
 # Label, icon and URL name of each entry, and the URL names of the pages below it.
 NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Overview", "overview", "overview", ()),
@@ -50,7 +51,7 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "Triggers",
         "triggers",
         "triggers",
-        ("trigger", "trigger_call", "trigger_edit", "trigger_narrow", "trigger_rotate", "trigger_delete"),
+        ("trigger", "trigger_call", "trigger_edit", "trigger_narrow", "trigger_rotate", "trigger_delete", *PROOF_PAGES),
     ),
     ("Activity", "activity", "activity", ("call",)),
     ("Deliveries", "deliveries", "deliveries", ("delivery",)),

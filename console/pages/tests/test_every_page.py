@@ -32,6 +32,7 @@ from triggers.tests.factories import (
     ImageSubscriptionFactory,
     TriggerCallFactory,
     TriggerFactory,
+    TrustedJobFactory,
 )
 
 POSTED = {  # only accept POST
@@ -104,11 +105,15 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "deliveries": 8,
     "delivery": 8,
     "triggers": 8,
-    "trigger": 10,
+    "trigger": 11,
     "trigger_narrow": 6,
     "trigger_call": 5,
     "trigger_edit": 5,
     "trigger_rotate": 5,
+    "trigger_signature": 5,
+    "trusted_job_create": 5,
+    "trusted_job_edit": 6,
+    "trusted_job_delete": 6,
     "trigger_delete": 5,
     "activity": 5,
     "running_calls": 5,
@@ -310,8 +315,12 @@ def hostile_fleet(fleet, request):
     trigger = TriggerFactory(application=application, name=HOSTILE[:64], service=service)
     tasks = [{"name": HOSTILE, "node": HOSTILE, "state": HOSTILE}]
     snapshot = {"services": {HOSTILE: {"running": 1, "image": HOSTILE, "images": {HOSTILE: 1}, "containers": tasks}}}
+    fleet.job = TrustedJobFactory(
+        trigger=trigger, name=HOSTILE[:64], issuer=HOSTILE, audience=HOSTILE, conditions={HOSTILE: {"exact": HOSTILE}}
+    )
     call = TriggerCallFactory(
         trigger=trigger,
+        identity=dict.fromkeys(("job", "issuer", "repository", "ref", "commit", "run", "actor"), HOSTILE),
         state=CallState.FAILED,
         message=HOSTILE,
         reason=HOSTILE[:64],

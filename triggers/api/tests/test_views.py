@@ -319,6 +319,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "message",
         "source",
         "proof",
+        "identity",
         "trigger",
         "queued_at",
         "started_at",

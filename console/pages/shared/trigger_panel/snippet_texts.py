@@ -10,10 +10,16 @@ from console.pages.shared.quoting import quote_groovy, quote_yaml, write_yaml_bl
 
 SECRET_VARIABLE = "WINDLASS_SECRET"  # noqa: S105 - a name
 SECRET_CREDENTIAL = "windlass-secret"  # noqa: S105 - a name
+EXAMPLE_STEP = 5  # containers
 WAIT = 300  # seconds that a pipeline waits for the outcome
 # What each tool calls one run of a job. A retry by a person is another run.
 JENKINS_RUN, GITHUB_RUN, GITLAB_RUN = "$BUILD_TAG", "$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT", "$CI_JOB_ID"
 POST = "-X POST "  # for a trigger that does not act on GET
+
+
+def write_example(*, scales: bool) -> str:
+    """Return the parameters that an example adds to a link; a link that redeploys needs none."""
+    return f"&type=scale_out&step={EXAMPLE_STEP}" if scales else ""
 
 
 def write_curl_line(link: str, *, post: bool = False, secret: str = "") -> str:

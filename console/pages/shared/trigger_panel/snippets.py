@@ -10,13 +10,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from console.pages.shared.trigger_panel import snippet_texts
+from console.pages.shared.trigger_panel import proof_texts, snippet_texts
+from console.pages.shared.trigger_panel.proofs import TriggerProofs, write_signed_curl
 from console.wording import parts
 from triggers.expiry import describe_notice
-from triggers.models import Action, AlertState, Trigger
+from triggers.models import Action, AlertState, Signature, Trigger
 from triggers.selectors import build_trigger_link, public_base_url
 
-EXAMPLE_STEP = 5  # containers
 MASK = "•" * 12
 TAIL = 4  # characters of the link kept visible before its secret
 SHOWN = "shown_trigger"  # the session's key
@@ -41,12 +41,14 @@ class Snippet:
 
 @dataclass(frozen=True)
 class TriggerSnippets:
-    """The ways to call a link that every reader sees, and the link without its secret, in two parts to elide its middle."""
+    """The ways to call a link that every reader sees, and the link without its secret, in two parts to elide its middle.
+    `link` is whole, and empty where it needs a secret."""
 
     head: str
     tail: str
     example: str
     list_ways: Callable[[], list[Snippet]]
+    link: str = ""
 
     @cached_property
     def ways(self) -> list[Snippet]:
@@ -78,6 +80,7 @@ def describe_triggers(request: HttpRequest, triggers: Iterable[Trigger], shown: 
         trigger.notice = describe_notice(trigger.expires_at, trigger.calls_left, now)  # type: ignore[attr-defined]
         trigger.secrets = secrets  # type: ignore[attr-defined]
         trigger.snippets = build_snippets(request, trigger, secrets)  # type: ignore[attr-defined]
+        trigger.proofs = TriggerProofs(request, trigger)  # type: ignore[attr-defined]
     return described
 
 
@@ -94,18 +97,48 @@ def describe_terms(trigger: Trigger) -> str:
         terms.append("acts when an alert is resolved")
     if trigger.post_only:
         terms.append("POST only")
+    if trigger.signature != Signature.OFF:
+        terms.append("signed calls only")
     return ", ".join(terms)
 
 
 def build_snippets(request: HttpRequest, trigger: Trigger, secrets: TriggerSecrets | None = None) -> TriggerSnippets:
+    if trigger.needs_no_secret:
+        return build_public_snippets(request, trigger)
     public = build_trigger_link(trigger, public_base_url(request)).removesuffix(trigger.secret)
     return TriggerSnippets(
         head=public[: -TAIL - len("&secret=")],
         tail=public[-TAIL - len("&secret=") :],
         example=_describe_example(trigger),
-        list_ways=lambda: _list_ways(
-            trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets
+        list_ways=lambda: keep_signed_ways(
+            request,
+            trigger,
+            _list_ways(trigger, public.removesuffix("&secret="), _fill_link(trigger, public + MASK, MASK), secrets),
         ),
+    )
+
+
+def keep_signed_ways(request: HttpRequest, trigger: Trigger, ways: list[Snippet]) -> list[Snippet]:
+    """Return the ways that also sign, if the trigger demands that besides its secret: the link itself, and a shell's."""
+    if trigger.signature != Signature.REQUIRED:
+        return ways
+    return [way for way in ways if way.key == "link"] + [Snippet("curl", "curl", write_signed_curl(request, trigger))]
+
+
+def build_public_snippets(request: HttpRequest, trigger: Trigger) -> TriggerSnippets:
+    """Return the same for a link without a secret, each of whose calls is signed."""
+    link = build_trigger_link(trigger, public_base_url(request))
+    example, resolved = link + _example_parameters(trigger), trigger.alert_state == AlertState.RESOLVED
+    return TriggerSnippets(
+        head=link[:-TAIL],
+        tail=link[-TAIL:],
+        example=_describe_example(trigger),
+        link=link,
+        list_ways=lambda: [
+            Snippet("link", "Link", link),
+            Snippet("curl", "curl", write_signed_curl(request, trigger)),
+            Snippet("grafana", "Grafana", proof_texts.write_signed_grafana(example, trigger.public_id, resolved=resolved)),
+        ],
     )
 
 
@@ -148,11 +181,11 @@ def _list_ways(trigger: Trigger, address: str, masked: TriggerSecrets, secrets: 
 def _describe_example(trigger: Trigger) -> str:
     if trigger.action != Action.SCALING:
         return ""
-    return f"adds {EXAMPLE_STEP} {parts(trigger.application)} to {trigger.service}"
+    return f"adds {snippet_texts.EXAMPLE_STEP} {parts(trigger.application)} to {trigger.service}"
 
 
 def _example_parameters(trigger: Trigger) -> str:
-    return f"&type=scale_out&step={EXAMPLE_STEP}" if trigger.action == Action.SCALING else ""
+    return snippet_texts.write_example(scales=trigger.action == Action.SCALING)
 
 
 def remember_shown_trigger(request: HttpRequest, trigger: Trigger) -> None:
