@@ -101,8 +101,8 @@ def discover(issuer: str, deadline: float) -> Configuration:
     )
 
 
-def build_way(provider: Provider, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
-    """Return the address at the provider to which the browser goes. Raises IdentityError."""
+def build_way(provider: Provider, redirect_uri: str, attempt: str, nonce: str, verifier: str) -> str:
+    """Return the address at the provider to which the browser goes. `attempt` is the protocol's state. Raises IdentityError."""
     configuration = discoveries.find(provider.issuer, time.monotonic() + SECONDS)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
@@ -110,7 +110,7 @@ def build_way(provider: Provider, redirect_uri: str, state: str, nonce: str, ver
         "client_id": provider.client_id,
         "redirect_uri": redirect_uri,
         "scope": provider.scopes,
-        "state": state,
+        "state": attempt,
         "nonce": nonce,
         "code_challenge": challenge,
         "code_challenge_method": "S256",

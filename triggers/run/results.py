@@ -45,7 +45,8 @@ def hand_over_call(call: TriggerCall, owner: str, rest: float = 0.0) -> None:
     """
     with transaction.atomic():
         kept = TriggerCall.objects.filter(pk=call.pk, state=CallState.RUNNING, lease_owner=owner)
-        if not kept.update(lease_owner="", lease_expires_at=Now() + timedelta(seconds=rest)):
+        # Without a rest nothing is added: SQLite compares texts, and a sum has more digits than Now() of the same moment.
+        if not kept.update(lease_owner="", lease_expires_at=Now() + timedelta(seconds=rest) if rest else Now()):
             raise LeaseLost
         if rest:
             return

@@ -17,7 +17,7 @@ from clusters.callers import client_address
 from console.factors.store import NAMES
 from console.pages.account.first_password import CHANGE_PASSWORD, has_first_password
 from console.pages.account.fresh import CONFIRMED_AT
-from console.pages.account.provider_sessions import describe_way
+from console.pages.account.provider_sessions import METHOD, describe_way
 from console.session_list import end_sessions, list_session
 from console.sessions import SIGNED_IN_AT
 
@@ -36,7 +36,8 @@ def record_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
 def name_methods(request: HttpRequest, user: Any) -> list[str]:
     """Return how the user showed who they are, in the order of the steps, such as "password" and "authenticator app"."""
     records = get_authentication_records(request, user)
-    return list(dict.fromkeys(NAMES.get(one.get("type", ""), one["method"]) for one in records))
+    methods = (NAMES.get(one.get("type", ""), one["method"]) for one in records)
+    return list(dict.fromkeys("identity provider" if method == METHOD else method for method in methods))
 
 
 @receiver(user_login_failed)

@@ -31,5 +31,5 @@ def user_factor_reset(request: HttpRequest, user_id: int) -> HttpResponse:
     with transaction.atomic():
         removed = reset_factors(shown)
         record_act(request, "factor.reset", shown, removed=removed or "nothing")
-    messages.success(request, f"{shown} has no second factor now and is signed out everywhere.")
+    messages.success(request, f"{shown} has no second factor now, and their sessions have ended.")
     return redirect_to(request, "user", shown.pk, query="?tab=sign-in")

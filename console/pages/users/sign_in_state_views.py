@@ -42,5 +42,7 @@ def user_sessions_end(request: HttpRequest, user_id: int) -> HttpResponse:
     with transaction.atomic():
         ended = end_sessions(shown, keep=request.session.session_key)
         record_act(request, "session.end", shown, sessions=ended)
-    messages.success(request, f"{shown} is signed out everywhere: {ended} session{'' if ended == 1 else 's'} ended.")
+    messages.success(
+        request, f"{ended} session{'' if ended == 1 else 's'} of {shown} ended. API tokens go on until you end them below."
+    )
     return redirect_to(request, "user", shown.pk, query="?tab=sign-in")

@@ -42,6 +42,7 @@ def read(stream):
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("path", "headers"),
     [

@@ -26,7 +26,7 @@ def test_polling_continues_after_the_database_failed(monkeypatch):
 @pytest.mark.django_db
 def test_one_of_several_watchers_prunes_and_again_an_hour_later(monkeypatch):
     prunes = []
-    monkeypatch.setattr(watch, "prune_calls", lambda: prunes.append(1))
+    monkeypatch.setattr(watch, "PRUNES", (lambda: prunes.append(1),))
     for _ in range(3):
         watch.prune_when_due()
     assert len(prunes) == 1

@@ -5,9 +5,9 @@ from clusters.models import AuditEntry
 from clusters.roles import Role
 from clusters.tests.users import make_user
 from console.factors import codes
-from console.pages.account import confirm_views
 from console.pages.account.fresh import is_fresh
 from console.pages.account.tests.conftest import PASSWORD, answer_form, grow_old
+from console.pages.account.throttle import line
 from console.pages.tests.reading import text_of
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def test_anything_else_does_not(old, app, device, form):
 
 
 def test_a_passwords_turn_is_waited_for_as_at_the_sign_in(old):
-    with confirm_views.line.turn("127.0.0.1"):
+    with line.turn("127.0.0.1"):
         response = old.post(CONFIRM, {"password": PASSWORD})
     assert (response.status_code, response["Retry-After"]) == (429, "5")
     assert not is_confirmed(old)

@@ -50,7 +50,7 @@ def test_the_sign_in_page_has_a_button_for_each_enabled_provider(client, provide
     IdentityProvider.objects.create(issuer="https://off.test", name="Hidden", client_id="x", is_enabled=False)
     text = client.get("/login/?next=/clusters/").content.decode()
     assert f'action="{start}"' in text
-    assert text.count('name="next" value="/clusters/"') == 2
+    assert text.count('name="next" value="/clusters/"') == 3  # a password's form, and a passkey's
     assert "Hidden" not in text
     assert text.index(start) < text.index("id_password")
 
@@ -97,7 +97,8 @@ def test_somebody_signs_in(client, arrive, start):
     user = signed_in_user(client)
     assert user.username == "grace"
     assert "You have no role yet" in client.get("/").content.decode()
-    assert AuditEntry.objects.get(action="sign_in", actor="grace").details == {"by": "https://id.example.com/realms/main"}
+    entry = AuditEntry.objects.get(action="sign_in", actor="grace")
+    assert entry.details == {"by": "https://id.example.com/realms/main", "method": "identity provider"}
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,9 @@ def test_anothers_session_does_not_exist_here(here, administrator):
 
 class TestAdministrators:
     def test_they_end_all_sessions_of_a_user(self, here, phone, reader, bob):
-        assert "2 sessions" in text_of(reader.get(f"/users/{bob.pk}/"))
+        assert "2 sessions" in text_of(reader.get(f"/users/{bob.pk}/?tab=sign-in"))
         page = text_of(reader.post(f"/users/{bob.pk}/sessions/end/", follow=True))
-        assert "bob is signed out everywhere: 2 sessions ended." in page
+        assert "2 sessions of bob ended. API tokens go on until you end them below." in page
         assert (here.get("/").status_code, phone.get("/").status_code) == (302, 302)
         entry = AuditEntry.objects.get(action="session.end")
         assert (entry.actor, entry.target, entry.details["sessions"]) == ("ada", "bob", 2)

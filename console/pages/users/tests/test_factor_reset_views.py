@@ -14,16 +14,16 @@ def test_an_administrator_resets_anothers_factor_and_their_sessions_end(reader, 
     store_passkey(bob)
     theirs = Client()
     theirs.force_login(bob)
-    assert "Second factor 1 passkey" in words_of(reader.get(f"/users/{bob.pk}/"))
+    assert "Second factor 1 passkey" in words_of(reader.get(f"/users/{bob.pk}/?tab=sign-in"))
     path = f"/users/{bob.pk}/second-factor/"
-    assert "signed out everywhere" in text_of(reader.get(path, headers=DIALOG))
+    assert "Their sessions end" in text_of(reader.get(path, headers=DIALOG))
     assert Authenticator.objects.exists()
-    assert reader.post(path)["Location"] == f"/users/{bob.pk}/"
+    assert reader.post(path)["Location"] == f"/users/{bob.pk}/?tab=sign-in"
     assert not Authenticator.objects.exists()
     assert theirs.get("/password/").status_code == 302
     entry = AuditEntry.objects.get(action="factor.reset")
     assert (entry.actor, entry.target, entry.details) == ("ada", "bob", {"removed": "1 passkey"})
-    page = words_of(reader.get(f"/users/{bob.pk}/"))
+    page = words_of(reader.get(f"/users/{bob.pk}/?tab=sign-in"))
     assert "Second factor none" in page
     assert "Reset second factor" not in page
 
@@ -31,7 +31,7 @@ def test_an_administrator_resets_anothers_factor_and_their_sessions_end(reader, 
 def test_nobody_resets_their_own(reader, administrator):
     store_passkey(administrator)
     assert reader.post(f"/users/{administrator.pk}/second-factor/").status_code == 403
-    assert "Reset second factor" not in text_of(reader.get(f"/users/{administrator.pk}/"))
+    assert "Reset second factor" not in text_of(reader.get(f"/users/{administrator.pk}/?tab=sign-in"))
     assert Authenticator.objects.exists()
 
 

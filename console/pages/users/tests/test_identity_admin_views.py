@@ -24,7 +24,7 @@ def given(bob, provider_row):
 
 
 def test_an_administrator_invites_and_unlinks(reader, bob, provider_row):
-    assert reader.get(f"/users/{bob.pk}/").content.decode().count("/invite/") == 2
+    assert reader.get(f"/users/{bob.pk}/?tab=sign-in").content.decode().count("/invite/") == 2
     text = reader.post(f"/users/{bob.pk}/invite/").content.decode()
     key = text.split("?key=")[1].split("<")[0]
     assert find_invitation(key).user == bob

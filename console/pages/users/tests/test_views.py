@@ -2,7 +2,9 @@
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from rest_framework.authtoken.models import Token
 
@@ -202,18 +204,18 @@ class TestTokens:
         return create_token(bob, "nightly", Role.VIEWER, None, 30)[0]
 
     def test_they_are_named_and_no_secret_is_shown(self, reader, bob, token):
-        words = words_of(reader.get(f"/users/{bob.pk}/"))
+        words = words_of(reader.get(f"/users/{bob.pk}/?tab=sign-in"))
         for shown in ("nightly", "Old kind", "all rights of the user"):
             assert shown in words
         assert Token.objects.get().key not in words
         assert token.digest not in words
-        assert f"/users/{bob.pk}/tokens/{token.pk}/end/" in text_of(reader.get(f"/users/{bob.pk}/"))
-        assert "/account/tokens/" not in text_of(reader.get(f"/users/{bob.pk}/")).partition("<main")[2]
+        assert f"/users/{bob.pk}/tokens/{token.pk}/end/" in text_of(reader.get(f"/users/{bob.pk}/?tab=sign-in"))
+        assert "/account/tokens/" not in text_of(reader.get(f"/users/{bob.pk}/?tab=sign-in")).partition("<main")[2]
 
     def test_an_administrator_ends_one(self, reader, bob, token):
         path = f"/users/{bob.pk}/tokens/{token.pk}/end/"
         assert "nightly" in text_of(reader.get(path))
-        assert reader.post(path)["Location"] == f"/users/{bob.pk}/"
+        assert reader.post(path)["Location"] == f"/users/{bob.pk}/?tab=sign-in"
         assert last_act() == ("token.end", "nightly", {"user": "bob"})
         reader.post(f"/users/{bob.pk}/tokens/old/end/")
         assert last_act() == ("token.end", "bob", {"kind": "old kind"})
@@ -225,7 +227,7 @@ class TestTokens:
         token, _ = create_token(root, "of root", Role.VIEWER, None, None)
         assert reader.post(f"/users/{root.pk}/tokens/{token.pk}/end/").status_code == 403
         assert has_tokens(root)
-        page = text_of(reader.get(f"/users/{root.pk}/"))
+        page = text_of(reader.get(f"/users/{root.pk}/?tab=sign-in"))
         assert "of root" in page
         assert f"/tokens/{token.pk}/" not in page
 
@@ -347,3 +349,11 @@ class TestOwnPassword:
 
     def test_the_admins_own_page_leads_here(self, admin_client):
         assert admin_client.get("/admin/password_change/")["Location"] == "/password/"
+
+
+def test_how_somebody_signs_in_shows_at_few_queries(reader, bob):
+    Token.objects.create(user=bob)
+    create_token(bob, "nightly", Role.VIEWER, None, 30)
+    with CaptureQueriesContext(connection) as queries:
+        assert "nightly" in text_of(reader.get(f"/users/{bob.pk}/?tab=sign-in"))
+    assert len(queries) <= 12, [query["sql"] for query in queries]
