@@ -37,7 +37,8 @@ class ShownToken:
 
 def list_tokens(user: User) -> list[ShownToken]:
     """Return the user's tokens by name, one of the old kind first. Takes two queries, and one more if there are tokens."""
-    old = [ShownToken(OLD_KEY, OLD, "active", token.created) for token in Token.objects.filter(user=user)]
+    kept: Token | None = getattr(user, "auth_token", None)
+    old = [ShownToken(OLD_KEY, OLD, "active", kept.created)] if kept else []
     return old + [_show_token(token) for token in ApiToken.objects.filter(user=user).prefetch_related("clusters")]
 
 

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, Prefetch, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -39,6 +39,9 @@ from console.pages.users.forms import GrantForm, NewPasswordForm, RoleForm, User
 from console.session_list import count_sessions
 from console.sign_in_locks import end_of, list_locks
 
+# The tabs of a user's page.
+ROLES, SIGN_IN = "roles", "sign-in"
+
 
 @require_safe
 @console_page
@@ -63,7 +66,8 @@ def users(request: HttpRequest) -> HttpResponse:
 @console_page
 def user(request: HttpRequest, user_id: int) -> HttpResponse:
     require(request, "auth.view_user")
-    return _render_user(request, get_object_or_404(_with_roles(), pk=user_id))
+    known = _with_ways_in() if _read_tab(request) == SIGN_IN else _with_roles()
+    return _render_user(request, get_object_or_404(known, pk=user_id))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -206,14 +210,30 @@ def _with_roles() -> QuerySet[User]:
     )
 
 
-def _describe_user(shown: User) -> dict[str, Any]:
-    """Return what a row and the page show of a user."""
+def _with_ways_in() -> QuerySet[User]:
+    """Return users with their groups, factors and old API token, and with `has_provider`: there is an identity provider."""
+    providers = Value(True) if settings.OIDC["issuer"] else Exists(IdentityProvider.objects.all())
+    users = User.objects.select_related("auth_token").annotate(has_provider=providers)
+    return users.prefetch_related("groups", "authenticator_set")
+
+
+def _read_tab(request: HttpRequest) -> str:
+    return read_tab(request, (ROLES, SIGN_IN))
+
+
+def _describe_user(shown: User, has_grants: bool = True) -> dict[str, Any]:
+    """Return what a row and the page show of a user; without `has_grants`, nothing of single clusters."""
     groups = [group for group in shown.groups.all() if group.name not in ROLE_GROUPS]
     return {
         "user": shown,
         "role": find_role(shown),
         "groups": groups,
         "factors": describe_factors(list(shown.authenticator_set.all())),  # type: ignore[attr-defined]
+    } | (_describe_grants(shown) if has_grants else {})
+
+
+def _describe_grants(shown: User) -> dict[str, Any]:
+    return {
         "grants": shown.cluster_grants.all(),
         "group_grants": [(group, grant) for group in shown.groups.all() for grant in group.cluster_grants.all()],
     }
@@ -222,7 +242,8 @@ def _describe_user(shown: User) -> dict[str, Any]:
 def _render_user(
     request: HttpRequest, shown: User, role_form: RoleForm | None = None, grant_form: GrantForm | None = None
 ) -> HttpResponse:
-    described, tab = _describe_user(shown), read_tab(request, ("roles", "sign-in"))
+    tab = ROLES if role_form or grant_form else _read_tab(request)
+    described = _describe_user(shown, has_grants=tab != SIGN_IN)
     context = {
         "title": shown.username,
         "crumbs": _users_crumbs(),
@@ -233,7 +254,7 @@ def _render_user(
         "role_form": role_form or RoleForm(initial={"role": described["role"] or ""}),
         "grant_form": grant_form or GrantForm(),
     }
-    context |= _describe_sign_in(request, shown) if tab == "sign-in" else _describe_given_roles(shown)
+    context |= _describe_sign_in(request, shown) if tab == SIGN_IN else _describe_given_roles(shown)
     return render(request, "console/users/user.html", context)
 
 
@@ -244,7 +265,7 @@ def _describe_sign_in(request: HttpRequest, shown: User) -> dict[str, Any]:
         "can_end_sessions": sessions > (shown == request.user),
         "tokens": list_tokens(shown),
         "identities": SocialAccount.objects.filter(user=shown).order_by("pk"),
-        "can_invite": shown.is_active and bool(settings.OIDC["issuer"] or IdentityProvider.objects.exists()),
+        "can_invite": shown.is_active and shown.has_provider,  # type: ignore[attr-defined]
     }
 
 
