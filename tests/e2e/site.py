@@ -3,6 +3,7 @@
 For scenarios about pages alone. The browser's event loop runs in the test's thread, where Django refuses its database: what
 a test does with rows goes through `Site.do`."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,9 @@ from clusters.models import Container
 from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.users import make_user
+from console.pages.account.fresh import CONFIRMED_AT
 from console.pages.tests.test_every_page import OPEN, POSTED, SENT, console_url_names
+from console.sessions import SessionStore
 from console.tests.fleet import Fleet
 
 Result = TypeVar("Result")
@@ -101,7 +104,15 @@ class Site:
         return list(dict.fromkeys(self.do(lambda: [fleet.pages[name] for fleet in self.fleets])))
 
     def cookies(self, reader: str) -> list[Any]:
+        """Return the cookie of the reader's session, who has just confirmed who they are."""
+        self.do(lambda: self._confirm(self.sessions[reader]))
         return [{"name": settings.SESSION_COOKIE_NAME, "value": self.sessions[reader], "url": self.url}]
+
+    @staticmethod
+    def _confirm(key: str) -> None:
+        session = SessionStore(key)
+        session[CONFIRMED_AT] = time.time()
+        session.save()
 
     def secrets(self) -> set[str]:
         """Return what only some readers may see: the secrets of triggers and of containers' environments."""

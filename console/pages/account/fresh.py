@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 
 from console.pages.shared.page import redirect_to
 
@@ -31,7 +30,8 @@ def note_confirmed(request: HttpRequest) -> None:
 
 
 def fresh_page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Lead to the form that confirms, and from there back to this page. What was posted too late is not done."""
+    """Lead to the form that confirms, and from there back to this page, or to the one that opened it as a dialog. What was
+    posted too late is not done."""
 
     @wraps(view)
     def confirmed_view(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponseBase:
@@ -41,5 +41,5 @@ def fresh_page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespo
 
 
 def lead_to_confirm(request: HttpRequest, path: str) -> HttpResponse:
-    page = reverse("second_factor") if request.htmx else path  # type: ignore[attr-defined]
+    page = request.htmx.current_url_abs_path or path  # type: ignore[attr-defined]
     return redirect_to(request, "confirm", query=f"?{urlencode({'next': page})}")

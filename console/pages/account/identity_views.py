@@ -5,6 +5,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -12,6 +13,7 @@ from clusters.callers import client_address
 from console.identity.arrivals import find_invitation, is_last_way, unlink
 from console.identity.attempts import INVITED, LINK, Attempt
 from console.identity.providers import list_providers
+from console.pages.account.fresh import is_fresh, lead_to_confirm
 from console.pages.account.provider_ways import lead_to_provider
 from console.pages.shared.page import console_page, redirect_to
 
@@ -32,6 +34,8 @@ def identities(request: HttpRequest) -> HttpResponse:
 @require_POST
 @console_page
 def identity_link(request: HttpRequest, provider_key: str) -> HttpResponse:
+    if not is_fresh(request):  # otherwise whoever finds a session open has a way in for good
+        return lead_to_confirm(request, reverse("identities"))
     return lead_to_provider(request, Attempt(provider_key, LINK, user_id=request.user.pk))
 
 

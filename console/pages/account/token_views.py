@@ -17,6 +17,7 @@ from clusters.access.audit import record_act
 from clusters.access.tokens import TokenRefused, create_token, describe_token
 from clusters.callers import public_base_url
 from clusters.models import ApiToken
+from console.pages.account.fresh import fresh_page
 from console.pages.account.token_forms import TokenForm
 from console.pages.shared.page import console_page, redirect_to, render_dialog
 from console.pages.shared.tokens import end_token, get_token, list_tokens, name_token
@@ -31,12 +32,14 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
+@fresh_page
 def token_create(request: HttpRequest) -> HttpResponse:
     return _make_token(request, None, {"title": "New API token", "act": "Create token", "form_url": reverse("token_create")})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @console_page
+@fresh_page
 def token_replace(request: HttpRequest, key: str) -> HttpResponse:
     """Make a token in the place of another one, which ends at once."""
     replaced = get_token(_get_user(request), key)

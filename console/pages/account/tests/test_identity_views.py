@@ -8,6 +8,7 @@ from clusters.models import AuditEntry
 from clusters.tests.users import make_user
 from console.identity.arrivals import find_invitation, invite
 from console.models import IdentityProvider
+from console.pages.account.tests.conftest import grow_old
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +42,12 @@ def test_a_user_links_and_unlinks(bobs, bob, arrive, provider_row):
         "identity.unlink",
         "identity.link",
     ]
+
+
+def test_a_session_that_somebody_finds_open_links_nothing(bobs, provider_row):
+    grow_old(bobs)
+    response = bobs.post(f"/account/identities/link/{provider_row.pk}/")
+    assert response["Location"] == "/account/second-factor/confirm/?next=%2Faccount%2Fidentities%2F"
 
 
 def test_an_identity_of_another_user_is_not_linked(bobs, arrive, provider_row):

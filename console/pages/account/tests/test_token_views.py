@@ -15,6 +15,7 @@ from clusters.models import ApiToken, AuditEntry
 from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory
 from clusters.tests.users import make_user
+from console.pages.account.fresh import CONFIRMED_AT, FRESH_SECONDS
 from console.pages.account.tests.conftest import PASSWORD
 from console.pages.tests.reading import DIALOG, text_of, words_of
 
@@ -250,3 +251,12 @@ def test_somebody_without_a_role_has_the_pages_too(db):
     assert "New token" in text_of(client.get("/account/tokens/"))
     assert "text" in post(client).context
     assert ApiToken.objects.aggregate(most=Max("pk"))["most"]
+
+
+def test_a_session_that_somebody_finds_open_makes_no_token(reader):
+    session = reader.session
+    session[CONFIRMED_AT] -= FRESH_SECONDS
+    session.save()
+    for path in ("/account/tokens/new/", "/account/tokens/old/replace/"):
+        assert reader.post(path, {"name": "mine"})["Location"].startswith("/account/second-factor/confirm/?next=%2Faccount")
+    assert not ApiToken.objects.exists()
