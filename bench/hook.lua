@@ -1,10 +1,23 @@
--- For wrk: calls the addresses in the file that PATHS names, one after the other, and prints the result as JSON.
-local paths, position = {}, 0
-for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
+-- For wrk: sends the requests in the file that PATHS names, one after the other, and prints the result as JSON. A line is an
+-- address for a GET; or an address, a body of JSON and a header of a POST, with tabs between them. The header can be empty.
+local requests, position = {}, 0
+
+function init() -- when the host is known
+    for line in io.lines(os.getenv("PATHS")) do
+        local path, body, name, value = line:match("^([^\t]*)\t([^\t]*)\t([^:]*):? ?(.*)$")
+        if path then
+            local headers = { ["Content-Type"] = "application/json", ["Host"] = wrk.headers["Host"] }
+            if name ~= "" then headers[name] = value end
+            requests[#requests + 1] = wrk.format("POST", path, headers, body)
+        else
+            requests[#requests + 1] = wrk.format("GET", line)
+        end
+    end
+end
 
 function request()
-    position = position % #paths + 1
-    return wrk.format("GET", paths[position])
+    position = position % #requests + 1
+    return requests[position]
 end
 
 function done(summary, latency)

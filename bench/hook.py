@@ -173,8 +173,8 @@ def make_triggers(url: str, number: int, action: Action) -> list[Trigger]:
 
 
 @contextmanager
-def serve(folder: Path, part: str, name: str, environment: dict[str, str]) -> Iterator[Server]:
-    """Run one part of the console, with this process's database and queue."""
+def serve(folder: Path, part: str, name: str, environment: dict[str, str], tree: Path = BASE_DIR) -> Iterator[Server]:
+    """Run one part of the console in `tree`, with this process's database and queue."""
     port = find_free_port()
     variables = {
         "DJANGO_SETTINGS_MODULE": "console.settings",
@@ -185,7 +185,7 @@ def serve(folder: Path, part: str, name: str, environment: dict[str, str]) -> It
         "MALLOC_ARENA_MAX": "2",
         **environment,
     }
-    command = [sys.executable, str(BASE_DIR / "manage.py"), part]
+    command = [sys.executable, str(tree / "manage.py"), part]
     with kept(name, start_process(command, folder / f"{name}.log", variables), port, part == "web") as server:
         yield server
 
@@ -211,9 +211,14 @@ def kept(name: str, process: "subprocess.Popen[bytes]", port: int, serves: bool 
 
 
 def call_once(server: Server, paths: Path) -> None:
+    """Send the first request of a file for hook.lua. Raises AssertionError unless it is answered 200."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request("GET", paths.read_text().splitlines()[0])
-    assert connection.getresponse().status == 200, server.name
+    path, _, rest = paths.read_text().splitlines()[0].partition("\t")
+    body, _, header = rest.partition("\t")
+    name, _, value = header.partition(": ")
+    connection.request(*(("POST", path, body, {name: value} if name else {}) if body else ("GET", path)))
+    answer = connection.getresponse()
+    assert answer.status == 200, f"{server.name}: {answer.read()!r} to {path}"
     connection.close()
 
 

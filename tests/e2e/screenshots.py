@@ -60,6 +60,7 @@ PICTURES = (
     Picture("container", "/containers/{container}/", phone=True),
     Picture("stack", "/applications/{checkout}/?tab=tasks"),
     Picture("triggers", "/triggers/", phone=True),
+    Picture("trigger", "/triggers/{trigger}/", phone=True),
     Picture("call-running", "/calls/{running}/"),
     Picture("call-succeeded", "/calls/{succeeded}/", phone=True),
     Picture("call-rolled-back", "/calls/{rolled_back}/"),
@@ -78,6 +79,9 @@ PICTURES = (
     Picture("user", "/users/{user}/"),
     Picture("audit", "/audit/"),
     Picture("second-factor", "/account/second-factor/"),
+    Picture("api-tokens", "/account/tokens/"),
+    Picture("sessions", "/account/sessions/"),
+    Picture("sign-in", "/sign-in/"),
     Picture("palette", "/", "Control+k"),
     Picture("images", "/images/?cluster={cluster}"),  # the last: the cluster stays selected
 )

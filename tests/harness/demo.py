@@ -107,6 +107,7 @@ def run_demo(folder: Path) -> Iterator[Demo]:
         demo.fill_rows(f"add_people_and_swarm({swarm.endpoint_url!r})")
         make_calls(demo)
         demo.fill_rows("copy_calls_to_days_before()")
+        demo.fill_rows("add_trust()")
         yield demo
 
 

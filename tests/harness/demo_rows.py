@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import Group, User
+from django.utils import timezone
 
 from clusters.models import Cluster, ClusterGrant
 from clusters.roles import Role
 from triggers.models import CallState, TriggerCall, TriggerCallEvent
 
+TRUSTED = "GitHub Actions"  # the trigger whose own page is shown
 DAYS = 7
 
 
@@ -49,10 +51,37 @@ def copy_call(call: TriggerCall, age: timedelta, dice: random.Random) -> None:
     )
 
 
+def add_trust() -> dict[str, Any]:
+    """Narrow a link, trust a build host's jobs, and make API tokens of admin."""
+    from clusters.access.tokens import create_token
+    from triggers.models import Trigger, TrustedJob
+
+    narrowed = {
+        "allowed_addresses": "10.0.4.0/24\n192.0.2.17",
+        "calls_a_minute": 6,
+        "expires_at": timezone.now() + timedelta(days=20),
+        "old_secret": "0" * 64,
+        "old_secret_ends_at": timezone.now() + timedelta(hours=20),
+    }
+    Trigger.objects.filter(name=TRUSTED).update(**narrowed)
+    TrustedJob.objects.create(
+        trigger=Trigger.objects.get(name=TRUSTED),
+        name="Releases",
+        preset="github",
+        issuer="https://token.actions.githubusercontent.com",
+        audience="https://windlass.example.com",
+        conditions={"repository": {"exact": "acme/blog"}, "ref": {"pattern": "refs/tags/v[0-9.]+"}},
+    )
+    admin = User.objects.get(username="admin")
+    create_token(admin, "Inventory", Role.VIEWER, None, 90)
+    create_token(admin, "Checkout releases", Role.DEPLOYER, [Cluster.objects.get(name="checkout-swarm")], 30)
+    return {}
+
+
 def find_rows() -> dict[str, Any]:
     """Return the names and ids that the addresses of the pictures contain."""
     from clusters.models import Application, Container, Node, Registry, Service
-    from triggers.models import Delivery
+    from triggers.models import Delivery, Trigger
 
     def find_call(**which: Any) -> str:
         return str(TriggerCall.objects.filter(**which).latest("queued_at").pk)
@@ -66,6 +95,7 @@ def find_rows() -> dict[str, Any]:
         "cluster": Cluster.objects.get(name="production").uid,
         "swarm": Cluster.objects.get(name="checkout-swarm").uid,
         "node": Node.objects.filter(role="manager").first().pk,
+        "trigger": Trigger.objects.get(name=TRUSTED).pk,
         "user": User.objects.get(username="tomas").pk,
         "succeeded": find_call(state="succeeded", action="redeploy", application__name="shop"),
         "rolled_back": find_call(state="rolled_back"),

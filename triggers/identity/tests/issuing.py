@@ -67,6 +67,7 @@ class LocalIssuer:
 
     def __init__(self):
         self.keys = [describe_key("rsa-1"), describe_key("ec-1", "ES256")]
+        self.address = ""  # from when it is served
         self.asked, self.is_away, self.claimed = 0, False, None
         self.claims, self.signed_by = {}, {"key_id": "rsa-1"}
         self.answers = threading.Event()
