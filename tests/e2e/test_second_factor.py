@@ -82,7 +82,7 @@ def sign_out(page: Page) -> None:
 
 def enter_code(page: Page, code: str) -> None:
     page.get_by_label("Code").fill(code)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def test_whoever_must_have_a_second_factor_sets_one_up_and_signs_in_with_it(visitor: Visitor, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def deployer(chromium: Browser, site: Site) -> Iterator[Visitor]:
 def sign_in(page: Page, name: str, password: str) -> None:
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def check(visitor: Visitor) -> None:
@@ -60,7 +60,7 @@ def test_a_link_signs_in_once(stranger: Visitor, site: Site) -> None:
     token = site.do(lambda: make_token(User.objects.get(username="operator")))
     page = stranger.visit(f"/login/link/?token={token}")
     check(stranger)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(f"{site.url}/")
     expect(page.get_by_role("button", name="Account: operator")).to_be_visible()
     stranger.visit(f"/login/link/?token={token}")

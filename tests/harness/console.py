@@ -105,6 +105,8 @@ FIRST_START = True
 # The folder in which all processes of a test run find a prepared data folder. The first that needs it prepares it.
 PREPARED_FOLDER = "TESTS_PREPARED_FOLDER"
 PREPARE = """
+import os
+os.umask(0o077)  # as `manage.py up` has it
 import django
 django.setup()
 from console.process import preparation
