@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
+from django.urls import resolve
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.e2e.chromium import DESKTOP, PHONE, is_complaint
@@ -98,11 +100,13 @@ class Visitor:
         self.page.evaluate("path => htmx.ajax('GET', path, '#dialog')", path)
         self.page.locator("#dialog[open]").wait_for()
 
-    def find_tabs(self) -> list[str]:
-        """Return the paths of the page's tabs, except the open one."""
+    def find_tabs(self, name: str = "") -> list[str]:
+        """Return the paths of the page's tabs, except the open one. With the page's URL `name`, those that are pages with
+        another name are left out: they have their own turn."""
         links = self.page.locator("nav.tabs a:not([aria-current])")
         addresses = [str(link) for link in links.evaluate_all("links => links.map((link) => link.href)")]
-        return [address.removeprefix(self.site.url) for address in addresses]
+        paths = [address.removeprefix(self.site.url) for address in addresses]
+        return [path for path in paths if not name or resolve(urlsplit(path).path).url_name in {name, None}]
 
     def read_with_axe(self, where: str = "", rules: dict[str, Any] = RULES) -> list[str]:
         """Return axe-core's findings on the current page, or in the element that `where` selects."""

@@ -99,9 +99,11 @@ class Site:
             self.engine.write_log(name, *logs)
             Container.objects.filter(pk=container.pk).update(container_id=known)
 
-    def list_paths(self, name: str) -> list[str]:
-        """Return the paths of the page `name` for an object of each fleet."""
-        return list(dict.fromkeys(self.do(lambda: [fleet.pages[name] for fleet in self.fleets])))
+    def list_paths(self, name: str, alike: tuple[str, ...] = ()) -> list[str]:
+        """Return the paths of the page `name` for an object of each fleet; of the first alone if the name begins like one of
+        `alike`."""
+        fleets = self.fleets[:1] if name.startswith(alike) else self.fleets
+        return list(dict.fromkeys(self.do(lambda: [fleet.pages[name] for fleet in fleets])))
 
     def cookies(self, reader: str) -> list[Any]:
         """Return the cookie of the reader's session, who has just confirmed who they are."""

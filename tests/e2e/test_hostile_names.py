@@ -43,7 +43,7 @@ def test_hostile_names_are_inert_on_a_page(visitor: Visitor, hostile: Site, name
     for path in hostile.list_paths(name):
         page = visitor.visit(path)
         found += look_at(visitor)
-        tabs = visitor.find_tabs()
+        tabs = visitor.find_tabs(name)
         for tab in tabs:
             visitor.visit(tab)
             found += look_at(visitor)
