@@ -14,6 +14,7 @@ import structlog
 log = structlog.get_logger("windlass.request")
 
 LINES_A_SECOND = 50
+REASONS_A_SECOND = 5  # lines of Django's that say why a request was refused, besides the request's own
 
 
 class LineLimit:
@@ -24,13 +25,24 @@ class LineLimit:
         self._second = 0
         self._lines: Counter[bool] = Counter()  # in that second, by whether the console failed
         self._left_out: Counter[int] = Counter()
+        self._reasons = 0
+
+    def admit_reason(self) -> bool:
+        """Return whether a line that says why a request was refused is written."""
+        with self._lock:
+            self._begin_second()
+            self._reasons += 1
+            return self._reasons <= REASONS_A_SECOND
+
+    def _begin_second(self) -> None:
+        second = int(monotonic())
+        if second != self._second:
+            self._second, self._lines, self._reasons = second, Counter(), 0
 
     def admit(self, status: int) -> bool:
         """Return whether a request that was answered with `status` gets a line. If not, it is counted."""
-        second = int(monotonic())
         with self._lock:
-            if second != self._second:
-                self._second, self._lines = second, Counter()
+            self._begin_second()
             self._lines[status >= 500] += 1
             if self._lines[status >= 500] <= LINES_A_SECOND:
                 return True
@@ -47,7 +59,7 @@ class LineLimit:
     def forget(self) -> None:
         """Begin anew, without logging anything."""
         with self._lock:
-            self._second, self._lines, self._left_out = 0, Counter(), Counter()
+            self._second, self._lines, self._left_out, self._reasons = 0, Counter(), Counter(), 0
 
 
 line_limit = LineLimit()

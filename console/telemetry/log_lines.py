@@ -13,6 +13,8 @@ import structlog
 from django.utils.log import CallbackFilter
 from structlog.typing import EventDict, Processor
 
+from console.telemetry.line_limit import line_limit
+
 # Text that is secret anywhere in a line: the token in a registry's inbound link, a trigger's secret, a password in an address,
 # a credential in a header, an API token.
 SECRETS = re.compile(
@@ -55,6 +57,11 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
+
+
+def is_admitted(record: logging.LogRecord) -> bool:
+    """Bound the lines that say why Django refused a request: strangers cause them."""
+    return not record.name.startswith("django.security.") or line_limit.admit_reason()
 
 
 def shorten_bad_request(logger: Any, method: str, event: EventDict) -> EventDict:
@@ -116,8 +123,11 @@ def build_logging(level: str, line_format: str) -> dict[str, Any]:
                 ],
             }
         },
-        "filters": {"defects": {"()": CallbackFilter, "callback": is_defect}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {
+            "defects": {"()": CallbackFilter, "callback": is_defect},
+            "reasons": {"()": CallbackFilter, "callback": is_admitted},
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["reasons"]}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # console.telemetry.request_log writes a line for each request. Django's own line would contain the query, and so

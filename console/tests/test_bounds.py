@@ -44,7 +44,7 @@ def write(number):
         ("entries of the audit log", [counted_acts.ENTRIES_A_SPAN + 1, counted_acts.SPAN_SECONDS / MINUTE]),
         ("rows of sessions", [settings.STRANGERS_SESSIONS, sessions.STRANGER_SECONDS / MINUTE]),
         ("rows of deliveries and calls", [refused_calls.ROWS_A_MINUTE]),
-        ("lines of the log", [line_limit.LINES_A_SECOND, totals.STORE_SECONDS]),
+        ("lines of the log", [line_limit.LINES_A_SECOND, line_limit.REASONS_A_SECOND, totals.STORE_SECONDS]),
         (
             "memory",
             [

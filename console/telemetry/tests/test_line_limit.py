@@ -1,11 +1,14 @@
 """A flood of strangers' requests writes a bounded number of lines, and what matters is logged all the same."""
 
+import logging
+
 import pytest
 from django.test import Client
 from structlog.testing import capture_logs
 
 from console.telemetry import line_limit
-from console.telemetry.line_limit import LINES_A_SECOND, LineLimit
+from console.telemetry.line_limit import LINES_A_SECOND, REASONS_A_SECOND, LineLimit
+from console.telemetry.log_lines import is_admitted
 from triggers.tests.calling import link_parameters
 from triggers.tests.factories import TriggerFactory
 
@@ -72,3 +75,11 @@ def test_a_defect_is_logged_however_many_strangers_knock(monkeypatch):
     request_lines(lambda: client.get("/nothing/"))
     monkeypatch.setattr("console.pages.account.sign_in_views.SignInView.get", fail)
     assert [line["status"] for line in request_lines(lambda: client.get("/login/"))] == [500] * LINES_A_SECOND
+
+
+def test_each_second_has_a_few_lines_that_say_why(clock):
+    record = logging.makeLogRecord({"name": "django.security.csrf"})
+    assert sum(is_admitted(record) for _ in range(FLOOD)) == REASONS_A_SECOND
+    assert is_admitted(logging.makeLogRecord({"name": "django.request"}))
+    clock[0] += 1
+    assert is_admitted(record)
