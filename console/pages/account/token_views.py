@@ -92,7 +92,16 @@ def _show_once(request: HttpRequest, token: ApiToken, text: str) -> HttpResponse
         "crumbs": _crumbs(),
         "token": token,
         "text": text,
-        "curl": shlex.join(["curl", "-H", f"Authorization: Bearer {text}", f"{public_base_url(request)}/api/v1/applications/"]),
+        "curl": shlex.join(
+            [
+                "curl",
+                "--fail-with-body",
+                "-sS",
+                "-H",
+                f"Authorization: Bearer {text}",
+                f"{public_base_url(request)}/api/v1/applications/",
+            ]
+        ),
         "tokens": list_tokens(token.user),
     }
     return render_dialog(request, "console/account/_token_shown.html", context)

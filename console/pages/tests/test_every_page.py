@@ -62,6 +62,7 @@ POSTED = {  # only accept POST
 }
 SENT = {  # not pages
     "activity_export",
+    "help_picture",
     "audit_export",
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
@@ -71,6 +72,9 @@ OPEN |= {"healthz", "readyz", "metrics", "theme"}
 QUERIES = {  # session, user, and the frame's clusters and running calls, and the page's own
     "overview": 10,
     "search": 4,
+    "help": 4,
+    "help_page": 4,
+    "help_keys": 4,
     "applications": 7,
     "application": 10,
     "application_redeploy": 6,
