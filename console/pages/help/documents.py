@@ -1,7 +1,7 @@
 """The project's documents (docs/*.md) as pages of the console: rendered once per process, when somebody first opens the help.
 
-Of HTML in a document only `<picture>` and `<img>` are understood; anything else is shown as text. So a document cannot bring a
-script, and its pictures are those of its own folder.
+Of HTML in a document only blocks of `<picture>` and `<img>` are understood; anything else is shown as text. So no document can
+bring a script, and its pictures are those of its own folder.
 """
 
 import html
@@ -83,24 +83,25 @@ def render_document(name: str, text: str, names: Iterable[str]) -> Document:
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     tokens = _without_contents(parser.parse(text))
     sections, pictures = _mark_headings(tokens), set[str]()
+    _mark_table_heads(tokens)
     for token in _walk(tokens):
         if token.type == "link_open":
             _lead_link(token, frozenset(names))
-        elif token.type in ("html_block", "html_inline"):
+        elif token.type == "html_block":
             token.content = _render_html(token.content, pictures)
+        elif token.type == "html_inline":
+            token.content = html.escape(token.content)
         elif token.type == "table_open":
             token.type, token.meta = "html_block", {}
             token.content = '<div class="help-table" tabindex="0" role="group" aria-label="Table"><table class="table">'
         elif token.type == "table_close":
             token.type, token.content = "html_block", "</table></div>\n"
-        elif token.type == "th_open":
-            token.attrSet("scope", "col")
     parser.add_render_rule("fence", _render_code)
     parser.add_render_rule("code_block", _render_code)
     head = next((index + 3 for index, token in enumerate(tokens) if token.type == "heading_open" and token.tag == "h1"), 0)
     body = parser.renderer.render(tokens[head:], parser.options, {})
     title = sections[0].heading if sections else name
-    lead = next((_read_text(token) for token in tokens[head:] if token.type == "inline"), "")
+    lead = next((_read_text(token) for token in tokens[head:] if token.type == "inline"), "")  # the first paragraph
     safe = mark_safe(body)  # noqa: S308 - text is escaped by the renderer, HTML by _render_html
     return Document(name, title, lead, safe, tuple(sections), frozenset(pictures))
 
@@ -112,22 +113,30 @@ def _walk(tokens: Iterable[Any]) -> Iterable[Any]:
 
 
 def _without_contents(tokens: list[Any]) -> list[Any]:
-    """Leave out a section named Contents, and paragraphs before the first section that begin with a link within the page."""
+    """Leave out a section named Contents, and what begins with a link within the page before the first section."""
     kept: list[Any] = []
-    in_contents, level, index = False, 0, 0
-    while index < len(tokens):
-        token = tokens[index]
-        if token.type == "heading_open" and token.level == 0:
-            level = int(token.tag[1])
-            in_contents = level == 2 and _read_text(tokens[index + 1]).lower() == CONTENTS
-        listed = level == 1 and token.type == "paragraph_open" and tokens[index + 1].content.startswith("[")
-        if listed and "](#" in tokens[index + 1].content:
-            index += 3
-            continue
-        if not in_contents:
-            kept.append(token)
-        index += 1
+    level, in_contents = 0, False
+    for block in _split_blocks(tokens):
+        first, words = block[0], next((token.content for token in block if token.type == "inline"), "")
+        if first.type == "heading_open":
+            level = int(first.tag[1])
+            in_contents = level == 2 and words.lower() == CONTENTS
+        listed = level == 1 and first.type != "heading_open" and words.startswith("[") and "](#" in words
+        if not in_contents and not listed:
+            kept += block
     return kept
+
+
+def _split_blocks(tokens: list[Any]) -> Iterable[list[Any]]:
+    """Yield the tokens of each block of the page: a heading, a paragraph, a list, a table and so on."""
+    block: list[Any] = []
+    depth = 0
+    for token in tokens:
+        block.append(token)
+        depth += token.nesting
+        if depth == 0:
+            yield block
+            block = []
 
 
 def _mark_headings(tokens: list[Any]) -> list[Section]:
@@ -148,6 +157,15 @@ def _mark_headings(tokens: list[Any]) -> list[Section]:
             if not is_heading:
                 sections[-1].texts.append(_read_text(token))
     return sections
+
+
+def _mark_table_heads(tokens: list[Any]) -> None:
+    """Say which cells are the heads of columns. An empty one is none."""
+    for opening, content, closing in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if opening.type == "th_open" and content.content:
+            opening.attrSet("scope", "col")
+        elif opening.type == "th_open":
+            opening.tag = closing.tag = "td"
 
 
 def make_slug(heading: str) -> str:

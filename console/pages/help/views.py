@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from console.pages.help.documents import PICTURES, find_picture, read_documents
 from console.pages.help.search import search_documents
-from console.pages.shared.page import console_page, read_query, render_dialog, render_page
+from console.pages.shared.page import console_page, is_partial, read_query, render_page
 
 KEPT = 3600  # seconds for which a browser keeps a picture
 
@@ -51,7 +51,9 @@ def help_page(request: HttpRequest, page: str) -> HttpResponse:
 def help_keys(request: HttpRequest) -> HttpResponse:
     """Show the keys of the pages, in a dialog or as a page."""
     context = {"title": "Keys", "crumbs": [("Help", reverse("help"))], "back": reverse("help")}
-    return render_dialog(request, "console/help/_help_keys.html", context)
+    if is_partial(request, "dialog"):
+        return render(request, "console/help/_help_keys.html", context | {"in_dialog": True})
+    return render(request, "console/help/help_keys.html", context)
 
 
 @require_safe

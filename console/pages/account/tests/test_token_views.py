@@ -49,7 +49,7 @@ class TestNew:
         text = secret_of(shown)
         command, *flags, option, header, address = shlex.split(shown.context["curl"])
         assert (command, flags, option) == ("curl", ["--fail-with-body", "-sS"], "-H")
-        assert (address,) == ("https://windlass.example.com/api/v1/applications/")
+        assert address == "https://windlass.example.com/api/v1/applications/"
         assert text in text_of(shown)
         name, _, value = header.partition(": ")
         answer = Client().get("/api/v1/applications/", headers={name: value})

@@ -69,7 +69,7 @@ def test_every_picture_of_the_documents_is_there_in_light_and_dark(documents):
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../triggers.md", "..\\triggers.md", "login.png", "/etc/passwd", "a\0.png"], ids=repr
+    "name", ["", ".", "..", "../triggers.md", "..\\triggers.md", "login.png", "/etc/passwd", "a\0.png"], ids=ascii
 )
 def test_no_other_file_is_found(name):
     assert find_picture(name) is None
