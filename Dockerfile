@@ -14,6 +14,7 @@ COPY clusters /app/clusters
 COPY triggers /app/triggers
 COPY console /app/console
 COPY templates /app/templates
+COPY docs /app/docs
 # The settings create keys; here they are in a temporary folder.
 RUN WINDLASS_DATA_DIR=/tmp/build WINDLASS_STATIC_DIR=/app/static \
     /opt/windlass/bin/python /app/manage.py collectstatic --no-input --verbosity 0 --ignore rest_framework --ignore redoc \

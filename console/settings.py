@@ -18,6 +18,7 @@ from console.broker_tls import split_tls
 from console.telemetry.log_lines import build_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+DOCUMENTS = BASE_DIR / "docs"  # what the help shows
 DATA_DIR = Path(env.read_text("WINDLASS_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 
 HOST = env.read_text("WINDLASS_HOST", "127.0.0.1")
@@ -26,7 +27,7 @@ PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=T
 # A path of the public address, under which everything is. A proxy may remove it or leave it (console/server/environ.py).
 OWN_PATHS = (
     *("account", "activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries"),
-    *("grants", "healthz", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries"),
+    *("grants", "healthz", "help", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries"),
     *("search", "services", "sign-in", "static", "theme", "triggers", "users"),
 )
 PREFIX = env.find_prefix("WINDLASS_PUBLIC_URL", PUBLIC_URL, OWN_PATHS)

@@ -25,6 +25,7 @@ from console.pages.calls import views as call_views
 from console.pages.clusters import image_views, node_views
 from console.pages.clusters import views as cluster_views
 from console.pages.containers import views as container_views
+from console.pages.help import views as help_views
 from console.pages.overview import search_views
 from console.pages.overview import views as overview_views
 from console.pages.registries import delivery_views
@@ -49,6 +50,10 @@ urlpatterns = [
     path("hook/", include("triggers.urls")),  # first, since it gets most requests
     path("", overview_views.overview, name="overview"),
     path("search/", search_views.search, name="search"),
+    path("help/", help_views.help_index, name="help"),
+    path("help/keys/", help_views.help_keys, name="help_keys"),
+    path("help/images/<str:name>", help_views.help_picture, name="help_picture"),
+    path("help/<slug:page>/", help_views.help_page, name="help_page"),
     path("applications/", application_views.applications, name="applications"),
     path("applications/<int:application_id>/", application_views.application, name="application"),
     path("applications/<int:application_id>/logs/", log_views.application_logs, name="application_logs"),

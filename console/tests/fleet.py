@@ -187,6 +187,9 @@ class Fleet:
         return {
             "overview": "/",
             "search": "/search/",
+            "help": "/help/",
+            "help_page": "/help/triggers/",
+            "help_keys": "/help/keys/",
             "applications": "/applications/",
             "application": f"/applications/{application}/",
             "application_redeploy": f"/applications/{application}/redeploy/",

@@ -42,6 +42,12 @@ def test_every_variable_is_documented_for_operators():
     assert [name for name in sorted(known_settings()) if f"`{name}`" not in told] == []
 
 
+def test_the_image_holds_the_documents_that_the_help_shows():
+    assert "COPY docs /app/docs" in read_dockerfile().splitlines()
+    assert "!docs" in (settings.BASE_DIR / ".dockerignore").read_text().splitlines()
+    assert settings.DOCUMENTS == settings.BASE_DIR / "docs"
+
+
 def test_the_parts_run_commands_that_exist(compose):
     commands = {service: compose["services"][service]["command"] for service in PARTS}
     commands["image"] = re.findall(r'^CMD \["(\w+)"\]$', read_dockerfile(), re.MULTILINE)

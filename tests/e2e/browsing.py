@@ -52,7 +52,8 @@ WATCH = """
 FIND_HARM = """(ours) => {
   const found = [...window.refused];
   if ("pwned" in window) found.push(`ran ${window.pwned}`);
-  for (const element of document.querySelectorAll("img:not([src^='/static/']), iframe, object, embed, base, script:not([src])"))
+  const own = "[src^='/static/'], [src^='/help/images/']";
+  for (const element of document.querySelectorAll(`img:not(${own}), iframe, object, embed, base, script:not([src])`))
     found.push(element.outerHTML.slice(0, 200));
   const isAddress = (name) => /href|src|action|^hx-(get|post)/.test(name);
   for (const element of document.querySelectorAll("*"))

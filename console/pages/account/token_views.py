@@ -95,7 +95,7 @@ def _show_once(request: HttpRequest, token: ApiToken, text: str) -> HttpResponse
         "crumbs": _crumbs(),
         "token": token,
         "text": text,
-        "curl": shlex.join(["curl", "-H", f"Authorization: Bearer {text}", f"{public_base_url(request)}/api/v1/applications/"]),
+        "curl": _write_curl_line(text, public_base_url(request)),
         "tokens": list_tokens(token.user),
     }
     return render_dialog(request, "console/account/_token_shown.html", context)
@@ -107,3 +107,8 @@ def _get_user(request: HttpRequest) -> User:
 
 def _crumbs() -> list[tuple[str, str]]:
     return [("API tokens", reverse("tokens"))]
+
+
+def _write_curl_line(token: str, console: str) -> str:
+    words = ["curl", "--fail-with-body", "-sS", "-H", f"Authorization: Bearer {token}", f"{console}/api/v1/applications/"]
+    return shlex.join(words)

@@ -168,6 +168,7 @@ def find_pages(request: HttpRequest, words: Sequence[str]) -> list[Entry]:
     pages = [Entry(item["label"], item["url"], item["icon"]) for item in list_navigation_items(request)]
     pages.append(Entry("Your account", reverse("password"), "key"))
     pages.append(Entry("API tokens", reverse("tokens"), "key"))
+    pages.append(Entry("Help", reverse("help"), "help"))
     found = [page for page in pages if has_words(page.name, words)]
     return found[:LIMIT] if words else found
 

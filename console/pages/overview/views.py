@@ -16,7 +16,7 @@ from console.pages.shared.cluster_rows import nodes_with_cluster, summarize_clus
 from console.pages.shared.page import console_page, list_visible, render_page
 from console.pages.shared.selection import ClusterSelection, select_cluster
 from console.pages.shared.visible_calls import find_called_applications, list_visible_calls
-from triggers.models import CallState, TriggerCall
+from triggers.models import CallState, Trigger, TriggerCall
 from triggers.selectors import calls_with_relations, only_active
 
 SHOWN = 10  # rows of each kind
@@ -31,6 +31,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     selection = select_cluster(request, with_ending_trigger(summarize_clusters(), now))
     calls = list_visible_calls(request, calls_with_relations())
+    chart = chart_calls(find_called_applications(request), now)
     context = {
         "title": "Overview",
         "cluster_filter": True,
@@ -43,7 +44,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "ending_triggers": list_ending_triggers(request, _list_clusters(selection), now),
         "clusters": _list_clusters(selection),
         "running": only_active(calls)[:SHOWN],
-        "chart": chart_calls(find_called_applications(request), now),
+        "chart": chart,
+        "is_new": not chart.total and not list_visible(request, Trigger.objects.all()).exists(),
         "most_called": _list_most_called(request),
     }
     return render_page(request, "console/overview/overview.html", context, target="overview")

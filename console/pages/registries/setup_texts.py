@@ -101,7 +101,7 @@ def write_curl(registry: Registry, link: str) -> str:
     """Return a shell line. Where the registry has a signing secret, the line signs as GitHub does, with the secret from
     WINDLASS_SIGNING_SECRET in the environment."""
     body = shlex.quote(json.dumps({"image": f"{registry.host}/{EXAMPLE_IMAGE}", "tag": "1.2", "digest": EXAMPLE_DIGEST}))
-    call = "curl -fsS -H 'Content-Type: application/json'"
+    call = "curl --fail-with-body -sS -H 'Content-Type: application/json'"
     if not registry.signing_secret:
         return f"{call} \\\n  -d {body} \\\n  {shlex.quote(link)}"
     return f"""BODY={body}

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from clusters.access import has_no_role, scope_visible
+from console.pages.shared.help_links import find_help
 from console.pages.shared.selection import select_cluster
 from triggers.models import TriggerCall
 from triggers.selectors import only_active
@@ -95,6 +96,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "has_no_role": has_no_role(user),
         "active_calls": count_active_calls(user),
         "navigation_items": list_navigation_items(request),
+        "help_place": find_help(_read_url_name(request)),
     }
 
 
@@ -102,9 +104,14 @@ def count_active_calls(user: Any) -> int:
     return scope_visible(only_active(TriggerCall.objects.all()), user).count()
 
 
-def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
+def _read_url_name(request: HttpRequest) -> str:
+    """Return the URL name of a page of the console; empty for the admin's and the API's."""
     match = request.resolver_match
-    name = match.url_name if match and not match.namespaces else ""
+    return (match.url_name or "") if match and not match.namespaces else ""
+
+
+def list_navigation_items(request: HttpRequest) -> list[dict[str, Any]]:
+    match, name = request.resolver_match, _read_url_name(request)
     selected = select_cluster(request).selected
     query = f"?cluster={selected.uid}" if selected else ""
     items = [

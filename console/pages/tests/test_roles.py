@@ -133,7 +133,7 @@ PAGES: Table = {
     "image_remove": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
     "cluster_local": {"get": POSTED, "post": everywhere(302)},
     "activity_export": LIST,
-    **dict.fromkeys(("running_calls", "search"), LIST),
+    **dict.fromkeys(("running_calls", "search", "help", "help_page", "help_keys", "help_picture"), LIST),
     **dict.fromkeys((f"{kind}_logs" for kind in ("application", "service", "container")), LOGS),
     **dict.fromkeys((f"{kind}_logs_download" for kind in ("application", "service", "container")), LOGS),
     **dict.fromkeys(("application_redeploy", "application_act", "container_act"), CALLS),
@@ -416,7 +416,7 @@ def ask(client: Client, method: str, path: str) -> tuple[int, str]:
     with transaction.atomic():
         body = {} if method in ("get", "post") else {"data": "{}", "content_type": "application/json"}
         response = getattr(client, method)(path, **body)
-        text = b"".join(response).decode()  # to its end, also that of a download
+        text = b"".join(response).decode(errors="replace")  # to its end, also that of a download
         transaction.set_rollback(True)
     return response.status_code, text
 
@@ -444,6 +444,8 @@ def page_path(name: str, world: Any) -> str:
         "registry_id": world.registry.pk,
         "delivery_id": world.delivery.pk,
         "key": "old",
+        "page": "triggers",
+        "name": "create-trigger.png",
         "provider_id": world.provider.pk,
         "provider_key": "0",
         "mapping_id": world.mapping.pk,

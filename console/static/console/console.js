@@ -294,6 +294,39 @@
     opener?.focus();
   }, true);
 
+  // Single keys: `?` lists all keys, `/` searches. They do nothing while somebody types, in a dialog, or where they are turned off.
+
+  const KEYS_OFF = "windlass-keys-off";
+  const TYPED_IN = "input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]";
+
+  const singleKeys = {
+    "?": () => document.querySelector("[data-keys-open]")?.click(),
+    "/": () => {
+      const field = document.querySelector("main input[type=search]");
+      if (field?.checkVisibility()) field.select();
+      if (document.activeElement !== field) openPalette();
+    },
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (!Object.hasOwn(singleKeys, event.key) || event.defaultPrevented || event.isComposing || event.repeat) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest(TYPED_IN)) return;
+    if (document.querySelector("dialog[open]") || localStorage.getItem(KEYS_OFF)) return;
+    event.preventDefault();
+    singleKeys[event.key]();
+  });
+
+  const showKeysSwitch = () => {
+    for (const box of document.querySelectorAll("[data-keys-switch]")) box.checked = !localStorage.getItem(KEYS_OFF);
+  };
+  showKeysSwitch();
+  document.addEventListener("htmx:afterSettle", showKeysSwitch);
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches("[data-keys-switch]")) return;
+    if (target.checked) localStorage.removeItem(KEYS_OFF);
+    else localStorage.setItem(KEYS_OFF, "1");
+  });
+
   // A session that ended answers with the login page: show it whole instead of swapping it into a corner.
 
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -304,13 +337,16 @@
     }
   });
 
-  // One lost request is nothing; two in a row are said, until one gets through.
+  // One lost request is nothing; two in a row are said, until one gets through. A poll that has no answer in time is said at once:
+  // a console that hangs loses no request. What a person sends has no end, since breaking it off would leave open what it did.
 
+  const PATIENCE = 7000; // milliseconds, more than a page waits for an engine
   let lost = 0;
-  const countLost = () => {
-    lost += 1;
+  const countLost = ({ type }) => {
+    lost += type === "htmx:timeout" ? 2 : 1;
     document.body.classList.toggle("offline", lost > 1);
   };
+  document.addEventListener("htmx:timeout", countLost);
   document.addEventListener("htmx:sendError", countLost);
   document.addEventListener("htmx:responseError", countLost);
   document.addEventListener("htmx:afterOnLoad", () => {
@@ -379,7 +415,9 @@
   }
 
   document.addEventListener("htmx:configRequest", ({ detail }) => { // the header also says that nobody made this request
-    if (isPoll(detail)) detail.headers[STATE] = states.get(detail.target) ?? "";
+    if (!isPoll(detail)) return;
+    detail.headers[STATE] = states.get(detail.target) ?? "";
+    detail.timeout = PATIENCE;
   });
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (!isPoll(detail)) awaited.set(detail.target, detail.xhr);

@@ -48,8 +48,9 @@ class TestNew:
         application = ApplicationFactory()
         shown = post(reader)
         text = secret_of(shown)
-        command, option, header, address = shlex.split(shown.context["curl"])
-        assert (command, option, address) == ("curl", "-H", "https://windlass.example.com/api/v1/applications/")
+        command, *flags, option, header, address = shlex.split(shown.context["curl"])
+        assert (command, flags, option) == ("curl", ["--fail-with-body", "-sS"], "-H")
+        assert address == "https://windlass.example.com/api/v1/applications/"
         assert text in text_of(shown)
         name, _, value = header.partition(": ")
         answer = Client().get("/api/v1/applications/", headers={name: value})

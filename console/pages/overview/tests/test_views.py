@@ -1,6 +1,14 @@
 """The overview."""
 
+import pytest
+
+from clusters.roles import Role
+from clusters.tests.factories import ApplicationFactory
+from clusters.tests.users import make_user
 from triggers.models import CallState, TriggerCall
+from triggers.tests.factories import TriggerFactory
+
+TOUR = "A first trigger"
 
 
 def test_a_failure_followed_by_a_success_needs_no_attention(reader, fleet):
@@ -13,3 +21,21 @@ def test_a_failure_followed_by_a_success_needs_no_attention(reader, fleet):
         queued_at=fleet.call.completed_at,
     )
     assert list(reader.get("/").context["broken_calls"]) == []
+
+
+def test_a_tour_is_shown_until_the_first_trigger_exists(reader, db):
+    application = ApplicationFactory()
+    page = reader.get("/").content.decode()
+    assert TOUR in page
+    assert "Open an application and create a trigger" not in page  # said once
+    TriggerFactory(application=application)
+    page = reader.get("/").content.decode()
+    assert TOUR not in page
+    assert "Open an application and create a trigger" in page
+
+
+@pytest.mark.parametrize(("role", "shown"), [(Role.OPERATOR, False), (Role.DEPLOYER, True)])
+def test_the_tour_is_for_those_who_may_create_a_trigger(client, db, role, shown):
+    ApplicationFactory()
+    client.force_login(make_user("newcomer", role))
+    assert (TOUR in client.get("/").content.decode()) == shown

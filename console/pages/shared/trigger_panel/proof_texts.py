@@ -7,7 +7,7 @@ import shlex
 from urllib.parse import quote
 
 from console.pages.shared.quoting import quote_yaml
-from console.pages.shared.trigger_panel.snippet_texts import SECRET_VARIABLE, WAIT
+from console.pages.shared.trigger_panel.snippet_texts import CURL, SECRET_VARIABLE, WAIT
 from triggers.identity.presets import Preset
 
 KEY_VARIABLE = "WINDLASS_SIGNATURE_KEY"
@@ -23,7 +23,7 @@ id="call-$(date +%s)-$$"
 now=$(date +%s)
 key=$(printf %s "${{{KEY_VARIABLE}#whsec_}}" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')
 signature=$(printf %s "$id.$now.$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
-curl --fail-with-body -sS -X POST -H "webhook-id: $id" -H "webhook-timestamp: $now" -H "webhook-signature: v1,$signature" \\
+{CURL} -X POST -H "webhook-id: $id" -H "webhook-timestamp: $now" -H "webhook-signature: v1,$signature" \\
   -H 'Content-Type: application/json'{secret} --data-binary "$body" {shlex.quote(link)}"""
 
 
@@ -50,13 +50,13 @@ def write_token_request(audience: str) -> str:
     """Return a shell line that asks GitHub or Forgejo for the job's identity token. It needs no jq."""
     address = f'"$ACTIONS_ID_TOKEN_REQUEST_URL&audience={quote(audience, safe="")}"'
     read = 'sed -n \'s/.*"value" *: *"\\([^"]*\\)".*/\\1/p\''
-    return f'token=$(curl -sS --fail -H "Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" {address} | {read})'
+    return f'token=$({CURL} -H "Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" {address} | {read})'
 
 
 def write_job_call(link: str, token: str) -> str:
     """Return a shell line that calls the link with an identity token, and fails if the call fails. `token` is shell text."""
     address = shlex.quote(f"{link}&wait={WAIT}")
-    return f'curl --fail-with-body -sS -X POST -H "Authorization: Bearer {token}" {address}'
+    return f'{CURL} -X POST -H "Authorization: Bearer {token}" {address}'
 
 
 def write_actions_step(link: str, audience: str) -> str:

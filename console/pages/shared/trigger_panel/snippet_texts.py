@@ -14,6 +14,7 @@ EXAMPLE_STEP = 5  # containers
 WAIT = 300  # seconds that a pipeline waits for the outcome
 # What each tool calls one run of a job. A retry by a person is another run.
 JENKINS_RUN, GITHUB_RUN, GITLAB_RUN = "$BUILD_TAG", "$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT", "$CI_JOB_ID"
+CURL = "curl --fail-with-body -sS"  # a refusal is a failure, and its reason is printed; needs curl 7.76 (2021)
 POST = "-X POST "  # for a trigger that does not act on GET
 
 
@@ -23,19 +24,19 @@ def write_example(*, scales: bool) -> str:
 
 
 def write_curl_line(link: str, *, post: bool = False, secret: str = "") -> str:
-    """Return a line for a POSIX shell. Unquoted, the shell would cut the link off at its first `&`. `post`: not with GET.
-    `secret`: goes into a header, since the link comes without it."""
+    """Return a line for a POSIX shell, which fails if the call is refused. Unquoted, the shell would cut the link off at its
+    first `&`. `post`: not with GET. `secret`: goes into a header, since the link comes without it."""
     header = f"-H {shlex.quote(f'X-Trigger-Secret: {secret}')} " if secret else ""
-    return f"curl {POST if post else ''}{header}{shlex.quote(link)}"
+    return f"{CURL} {POST if post else ''}{header}{shlex.quote(link)}"
 
 
 def write_pipeline_line(link: str, run: str, *, post: bool = False) -> str:
     """Return a shell line that fails, with the answer, if the call fails.
 
     `link` comes without its secret, which is in the environment. `run` is shell text that names the pipeline's run, so that no
-    retry counts twice. `--fail-with-body` needs curl 7.76 (2021)."""
+    retry counts twice."""
     headers = f'-H "X-Trigger-Secret: ${SECRET_VARIABLE}" -H "Idempotency-Key: {run}"'
-    return f"curl --fail-with-body -sS {POST if post else ''}{headers} {shlex.quote(f'{link}&wait={WAIT}')}"
+    return f"{CURL} {POST if post else ''}{headers} {shlex.quote(f'{link}&wait={WAIT}')}"
 
 
 def write_jenkins_stage(link: str, *, post: bool = False) -> str:

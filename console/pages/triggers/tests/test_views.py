@@ -36,7 +36,7 @@ class TestCreateTriggerDialog:
         assert (trigger.service, trigger.application) == (None, fleet.application)
         assert response.request["PATH_INFO"] == f"/applications/{fleet.application.pk}/"
         link = f"http://testserver/hook/trigger?triggerUrl={encoded(trigger)}&secret={trigger.secret}"
-        assert escape(f"curl '{link}'") in text_of(response)
+        assert escape(f"curl --fail-with-body -sS '{link}'") in text_of(response)
 
     def test_in_the_dialog_htmx_is_told_where_to_go(self, reader, fleet):
         response = reader.post(new_trigger_url(fleet.application), {"action": "redeploy", "name": "Jenkins"}, headers=DIALOG)
@@ -49,8 +49,8 @@ class TestCreateTriggerDialog:
         trigger = Trigger.objects.get(cooldown_seconds=30)
         assert (trigger.service, trigger.min_replicas, trigger.max_replicas) == (fleet.service, 1, 9)
         line = next(found.secrets.curl for found in response.context["triggers"] if found.pk == trigger.pk)
-        command, link = shlex.split(line)
-        assert command == "curl"
+        *command, link = shlex.split(line)
+        assert command == ["curl", "--fail-with-body", "-sS"]
         assert link.endswith(f"&secret={trigger.secret}&type=scale_out&step=5")
 
     def test_allowed_tags_are_a_redeploys_alone(self, reader, fleet):
@@ -236,7 +236,7 @@ class TestEditTrigger:
         reader.post(f"/triggers/{trigger.pk}/edit/", {"name": "n", "post_only": "True"})
         page = text_of(reader.get(f"/applications/{fleet.application.pk}/?trigger={trigger.pk}"))
         assert "GET does nothing" in page
-        assert "curl -X POST " in page
+        assert "curl --fail-with-body -sS -X POST " in page
 
     def test_on_a_swarm_what_becomes_of_a_failure_can_be_chosen(self, reader, swarm_fleet):
         reader.post(f"/triggers/{swarm_fleet.trigger.pk}/edit/", {"name": "n", "on_failure": "pause"})
@@ -274,7 +274,7 @@ class TestReveal:
         body = response.json()
         assert body.keys() == {"secret", "link", "curl", "alertmanager", "grafana"}
         assert body["secret"] == fleet.scaling_trigger.secret
-        assert shlex.split(body["curl"]) == ["curl", f"{body['link']}&type=scale_out&step=5"]
+        assert shlex.split(body["curl"]) == ["curl", "--fail-with-body", "-sS", f"{body['link']}&type=scale_out&step=5"]
         assert "no-store" in response["Cache-Control"]
         assert body["secret"] not in text_of(reader.get(f"/applications/{fleet.application.pk}/"))
 

@@ -46,9 +46,9 @@ def read_command(write, text):
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("name", HOSTILE)
 class TestQuoting:
-    def test_the_curl_line_is_two_shell_words(self, base, name):
+    def test_the_link_is_one_shell_word_of_the_curl_line(self, base, name):
         link = build_link(base, name) + "&type=scale_out&step=5"
-        assert shlex.split(snippet_texts.write_curl_line(link)) == ["curl", link]
+        assert shlex.split(snippet_texts.write_curl_line(link)) == ["curl", "--fail-with-body", "-sS", link]
 
     @pytest.mark.parametrize("write", PIPELINES)
     def test_a_pipeline_runs_curl_with_the_address_as_one_word_and_the_secret_in_a_header(self, base, name, write):

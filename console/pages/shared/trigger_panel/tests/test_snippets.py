@@ -86,6 +86,6 @@ def test_a_trigger_that_takes_its_secret_in_a_header_only_is_shown_without_a_sec
     ways = {way.key: way.revealed or way.text for way in build_snippets(request, trigger, secrets).ways}
     assert list(ways) == ["link", "curl", "jenkins", "github", "gitlab"]
     assert "&secret=" not in "".join(ways.values())
-    assert ways["curl"] == f"curl -H 'X-Trigger-Secret: {trigger.secret}' '{secrets.link}'"
+    assert ways["curl"] == f"curl --fail-with-body -sS -H 'X-Trigger-Secret: {trigger.secret}' '{secrets.link}'"
     masked = {way.key: way.text for way in build_snippets(request, trigger).ways}
     assert "-H 'X-Trigger-Secret: ••••••••••••'" in masked["curl"]
