@@ -130,6 +130,21 @@ def refuse_unsteady(watched: Watched, details: Mapping[str, Any]) -> None:
         raise NotHealthy(f"{watched.name} did not keep running{describe_container_exit(state)}.", code="exited")
 
 
+def describe_failed(client: "EngineClient", watched: Watched) -> str:
+    """Say how a watched container has failed; empty if it has not, as far as the engine says."""
+    try:
+        details = client.inspect_container(watched.container_id)
+        refuse_unsteady(watched, details)
+    except NotHealthy as error:
+        return "" if watched.has_ended or has_completed(details) else error.message
+    except EngineError:
+        return ""
+    state = details["State"]
+    if (state.get("Health") or {}).get("Status") == "unhealthy":
+        return f"{watched.name} is unhealthy: {describe_last_probe(state)}"
+    return ""
+
+
 def describe_container_exit(state: Mapping[str, Any]) -> str:
     if state.get("OOMKilled"):
         return ": it ran out of memory"
