@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 LINES = 200  # of a container
 BYTES = 64_000  # of a container's lines together, in UTF-8
 CONTAINERS = 10  # whose output is read in one execution
-READ_SECONDS = 20.0  # for all reading of one execution
+READ_SECONDS = 10.0  # for all reading of one execution
 LIMITS = LogLimits(lines=LINES + 1, bytes=4 * BYTES, short_tail=LINES + 1, long_tail=LINES + 1)
 TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])|\x9b[0-?]*[ -/]*[@-~]")
 KEY_BEGINS, KEY_ENDS = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"), re.compile(r"-----END [A-Z ]{0,40}PRIVATE KEY")
+KEY_BODY = re.compile(r"[A-Za-z0-9+/=]{16,}")
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,25 @@ class EvidenceReader:
 
 
 def read_output(client: "EngineClient", source: LogSource) -> LogReading:
-    """Read the end of one log over a connection of its own, so that an engine that hangs holds nothing up for long."""
+    """Read the end of one log in a thread and over a connection of its own, so that an engine that hangs holds nothing up for
+    long. Whatever goes wrong becomes the reading's problem, except for what ends the process."""
     deadline = Deadline()
     lanes = LogLanes([source], lambda lane, log: read_end(lane, log, LINES + 1, LIMITS, deadline), deadline)
-    thread = threading.Thread(target=lanes.work, args=(client,), name="evidence", daemon=True)
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            lanes.work(client)
+        except BaseException as error:  # noqa: BLE001 - becomes the problem, or is raised again below
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="evidence", daemon=True)
     thread.start()
     thread.join(deadline.left)
+    for error in errors:
+        if not isinstance(error, Exception):
+            raise error
+        lanes.problem = f"it could not be understood ({type(error).__name__})."
     return lanes.results.get(0) or LogReading(problem=lanes.problem or OutOfTime().message)
 
 
@@ -172,11 +186,22 @@ def make_masker(environment: Iterable[str]) -> Masker:
 
 
 def mask_lines(masker: Masker, texts: Iterable[str]) -> list[str]:
-    """Return the lines without terminal sequences and with their secrets masked, also a private key over several lines."""
-    shown, is_key = [], False
+    """Return the lines without terminal sequences and with their secrets masked, also a private key over several lines, whose
+    beginning may have been cut off."""
+    shown, is_key = list[str](), False
     for text in texts:
         plain = TERMINAL.sub("", text)
-        begins = KEY_BEGINS.search(plain)
+        begins, ends = KEY_BEGINS.search(plain), KEY_ENDS.search(plain)
+        if ends and not (is_key or begins):
+            mask_key_body(shown)
         shown.append(MASK if is_key else " ".join(masker.read_text(plain).splitlines()))
-        is_key = (is_key or begins is not None) and not KEY_ENDS.search(plain)
+        is_key = (is_key or begins is not None) and not ends
     return shown
+
+
+def mask_key_body(lines: list[str]) -> None:
+    """Mask the lines at the end that can be the body of a key."""
+    for place in reversed(range(len(lines))):
+        if not KEY_BODY.fullmatch(lines[place].strip()):
+            return
+        lines[place] = MASK

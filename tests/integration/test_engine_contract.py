@@ -237,7 +237,6 @@ def test_api_version_is_at_least_what_scaling_needs(bench: Bench) -> None:
         lambda c: c.update_restart_policy("missing", {"Name": "no"}),
         lambda c: c.connect_network("missing", "missing", {}),
         lambda c: c.create_container("fresh", {"Image": "missing:1"}),
-        lambda c: c.container_logs("missing"),
         lambda c: c.container_stats("missing"),
     ],
 )

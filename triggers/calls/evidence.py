@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from django.db import transaction
+
 from clusters.engine.evidence import CONTAINERS, Evidence
 from clusters.engine.references import shorten_image_id
 from triggers.calls.events import clean_event_text
+from triggers.calls.prune import evidence_surplus
 from triggers.models import CallEvidence, TriggerCall
 from triggers.payloads.redaction import redact_output
 
@@ -12,10 +15,18 @@ from triggers.payloads.redaction import redact_output
 def keep_evidence(call: TriggerCall, evidence: Evidence) -> None:
     """Store the evidence with the call, and in `call.failure` what failed first. The first CONTAINERS are kept, and others
     are only counted. An earlier attempt at the call may have kept the same already."""
+    with transaction.atomic():
+        failure = add_evidence(call, evidence)
+    call.failure = failure
+
+
+def add_evidence(call: TriggerCall, evidence: Evidence) -> dict[str, Any] | None:
+    """Return the call's failure with this evidence."""
     rows = CallEvidence.objects.filter(call=call)
     if rows.filter(part_id=evidence.id[:64]).exists():
-        return
-    failure = {**(call.failure or describe_failure(evidence)), "failed": (call.failure or {}).get("failed", 0) + 1}
+        return call.failure
+    known: dict[str, Any] = call.failure or describe_failure(evidence)
+    failure = known | {"failed": known.get("failed", 0) + 1}
     if not evidence.is_left_out and rows.count() < CONTAINERS:
         CallEvidence.objects.create(
             call=call,
@@ -30,8 +41,9 @@ def keep_evidence(call: TriggerCall, evidence: Evidence) -> None:
             is_cut=evidence.is_cut,
             problem=redact_output(clean_event_text(evidence.problem)),
         )
+        evidence_surplus.note_added()
     TriggerCall.objects.filter(pk=call.pk).update(failure=failure)
-    call.failure = failure
+    return failure
 
 
 def clean(text: str, length: int) -> str:

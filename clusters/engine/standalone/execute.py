@@ -123,6 +123,7 @@ class StandaloneExecution:
             final.refuse_ended(self._handler.healthy)
         except NotHealthy as error:
             cause = error.message
+            self._check.interruptible = False
             self._lanes.run([lambda client: self._handler.keep_ended(client, final, cause)])
             raise
 

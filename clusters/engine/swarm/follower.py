@@ -167,7 +167,7 @@ class Follower:
                 cause=describe_end(look, task),
             )
             environment = (task.spec.get("ContainerSpec") or {}).get("Env") or ()
-            silence = "" if task.container_id else "it never ran."
+            silence = "it never ran." if task.state == "rejected" or not task.container_id else ""
             silence = silence if look.is_reachable(task) else "its node is down."
             if evidence := self._evidence.read_task(self._manager.client, found, environment, silence):
                 if evidence.first_error:

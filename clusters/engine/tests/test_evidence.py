@@ -1,7 +1,7 @@
 import pytest
 
 from clusters.engine.errors import EngineRefused
-from clusters.engine.evidence import BYTES, CONTAINERS, LINES, EvidenceReader, make_masker, mask_lines
+from clusters.engine.evidence import BYTES, CONTAINERS, LINES, Evidence, EvidenceReader, make_masker, mask_lines
 from clusters.engine.fakes.fake_engine import FakeEngine
 from clusters.engine.masking import MASK
 
@@ -58,6 +58,11 @@ def test_a_private_key_over_several_lines_is_masked():
     assert mask_lines(make_masker([]), lines) == ["loading", MASK, MASK, MASK, "ready"]
 
 
+def test_a_private_key_whose_beginning_was_cut_off_is_masked():
+    lines = ["ready", "MIIEowIBAAKCAQEA0123", "abcdefghijklmnop/+==", "-----END RSA PRIVATE KEY-----", "bye"]
+    assert mask_lines(make_masker([]), lines) == ["ready", MASK, MASK, "-----END RSA PRIVATE KEY-----", "bye"]
+
+
 def test_each_line_of_a_secret_is_masked():
     masker = make_masker(["TLS_PRIVATE_KEY=first line\nsecond line"])
     assert mask_lines(masker, ["bad: second line."]) == [f"bad: {MASK}."]
@@ -77,6 +82,18 @@ def test_output_that_cannot_be_read_is_said_and_nothing_is_raised(engine, monkey
 def test_a_container_that_is_gone_leaves_its_name(engine):
     found = EvidenceReader().read_container(engine, "f" * 64, "web", "web exited and was removed.")
     assert (found.name, found.lines, found.problem) == ("web", (), "it no longer exists on the engine.")
+
+
+def test_a_task_that_never_ran_is_not_asked_for_its_log(engine):
+    found = EvidenceReader().read_task(engine, Evidence("t1", "web.1", cause="no such image"), [], "it never ran.")
+    assert (found.problem, found.lines) == ("it never ran.", ())
+    assert "open_logs" not in engine.requests
+
+
+def test_a_log_that_nobody_understands_becomes_a_problem(engine, monkeypatch):
+    take = read(engine)
+    monkeypatch.setattr(engine, "open_logs", lambda *arguments: 1 // 0)
+    assert take().problem == "it could not be understood (ZeroDivisionError)."
 
 
 def test_each_container_is_read_once_and_too_many_are_only_counted(engine):

@@ -45,7 +45,8 @@ def describe_evidence(request: HttpRequest, call: TriggerCall) -> dict[str, Any]
         "may_read": may_read,
         "query": text,
         "shown": [show_evidence(row, text) if may_read else EvidenceShown(row, [], 0) for row in rows],
-        "left_out": max(call.failure.get("failed", 0) - len(rows), 0),
+        "failed": call.failure["failed"],
+        "left_out": max(call.failure["failed"] - len(rows), 0),
         "most": LINES,
     }
 

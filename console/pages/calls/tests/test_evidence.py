@@ -1,6 +1,8 @@
 import pytest
 
 from clusters.models import AuditEntry
+from clusters.roles import Role
+from clusters.tests.users import make_user
 from triggers.models import CallEvidence
 from triggers.tests.factories import TriggerCallFactory
 
@@ -39,7 +41,7 @@ def test_the_page_shows_the_last_lines_of_what_failed_and_hostile_text_is_inert(
     assert "<script>alert" not in page
     assert "shop:2" in page
     assert "The last 2 lines. Earlier ones were not kept." in page
-    assert "2 more failed. Their output was not kept." in page
+    assert "Of 2 more, no output is kept." in page
 
 
 def test_lines_can_be_searched_without_a_script(reader, failed):
@@ -47,6 +49,25 @@ def test_lines_can_be_searched_without_a_script(reader, failed):
     assert "1 of 2 lines match." in page
     assert "error: &lt;script&gt;" not in page
     assert "No line matches." in reader.get(f"/calls/{failed.pk}/", {"q": "zzz"}).content.decode()
+
+
+def test_whoever_may_not_read_logs_sees_that_there_is_evidence_and_no_lines(client, failed):
+    client.force_login(make_user("ann", Role.VIEWER))
+    page = client.get(f"/calls/{failed.pk}/").content.decode()
+    assert "What failed" in page
+    assert "Reading it needs the permission to read logs." in page
+    assert "10:00:00.000" not in page
+    assert "/evidence/" not in page
+    assert "lines match" not in client.get(f"/calls/{failed.pk}/", {"q": "starting"}).content.decode()
+    assert client.get(f"/calls/{failed.pk}/evidence/").status_code == 403
+    assert client.get(f"/api/v1/calls/{failed.pk}/evidence/").status_code == 403
+
+
+def test_pruned_evidence_is_said(reader, failed):
+    failed.evidence.all().delete()
+    page = reader.get(f"/calls/{failed.pk}/").content.decode()
+    assert "Of 3, no output is kept." in page
+    assert "Search these lines" not in page
 
 
 def test_a_call_in_which_nothing_failed_has_no_such_part(reader):
