@@ -20,6 +20,7 @@ from console.pages.account import (
 )
 from console.pages.applications import service_views
 from console.pages.applications import views as application_views
+from console.pages.calls import evidence as call_evidence_views
 from console.pages.calls import lifecycle_views
 from console.pages.calls import views as call_views
 from console.pages.clusters import image_views, node_views
@@ -128,6 +129,7 @@ urlpatterns = [
     path("activity/export/", call_views.activity_export, name="activity_export"),
     path("calls/running/", call_views.running_calls, name="running_calls"),
     path("calls/<uuid:call_id>/", call_views.call, name="call"),
+    path("calls/<uuid:call_id>/evidence/", call_evidence_views.call_evidence, name="call_evidence"),
     path("calls/<uuid:call_id>/again/", call_views.call_again, name="call_again"),
     path("calls/<uuid:call_id>/cancel/", call_views.call_cancel, name="call_cancel"),
     path("users/", user_views.users, name="users"),

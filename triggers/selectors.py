@@ -17,7 +17,7 @@ from triggers.models import ACTIVE_STATES, DeliveryLine, ImageSubscription, Trig
 # Columns that no list shows: long ones, and secrets, which take time to decrypt.
 KEYS = tuple(f"application__cluster__{name}" for name in Cluster.KEYS)
 SECRETS = ("trigger__secret", "trigger__old_secret", "trigger__signature_key", *KEYS)
-UNLISTED = ("plan", "before", "after", *SECRETS)
+UNLISTED = ("plan", "failure", "before", "after", *SECRETS)
 
 
 def build_trigger_link(trigger: Trigger, base_url: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
+from clusters.engine.evidence import Keep, drop_evidence
 from clusters.engine.snapshot import ContainerSnapshot, Snapshot
 
 if TYPE_CHECKING:
@@ -168,9 +169,19 @@ class EngineDriver(Protocol[OwnObservation, OwnPlan]):
         """
 
     def execute(
-        self, client: "EngineClient", plan: OwnPlan, report: Report, check: Check, progress: Progress = ignore_progress, /
+        self,
+        client: "EngineClient",
+        plan: OwnPlan,
+        report: Report,
+        check: Check,
+        progress: Progress = ignore_progress,
+        keep: Keep = drop_evidence,
+        /,
     ) -> Outcome:
         """Execute the plan. If it stops half way through a step, a later observe and plan can continue from there.
+
+        `keep` receives what each failed container or task leaves behind, before it is removed. Reading that never changes the
+        outcome.
 
         An engine's error becomes a `failed` or `rolled_back` outcome, and so does Cancelled. Raises only what else `check`
         raises, and EngineUnreachable when the target's state cannot be known.

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine.driver import Check, Level, Report
@@ -30,7 +31,7 @@ class Round:
     """The state that the threads of one `run` share. Threads that were left behind cannot disturb a later run."""
 
     def __init__(self) -> None:
-        self.events: queue.SimpleQueue[tuple[Level, str, str] | None] = queue.SimpleQueue()  # None: a thread ended
+        self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()  # None: a thread ended
         self.stop = threading.Event()
 
 
@@ -46,7 +47,11 @@ class LaneRunner:
         self._own = threading.local()  # `round`: the Round of a job's thread
 
     def report(self, level: Level, operation: str, text: str) -> None:
-        self._own.round.events.put((level, operation, text))
+        self.hand_over(partial(self._report, level, operation, text))
+
+    def hand_over(self, work: Callable[[], None]) -> None:
+        """Have `work` done in the caller's thread, in the order of the reports."""
+        self._own.round.events.put(work)
 
     def pause(self, seconds: float) -> None:
         """Wait. Raises Abandoned when the lane must stop."""
@@ -90,7 +95,7 @@ class LaneRunner:
         while running:
             with suppress(queue.Empty):
                 if event := shared.events.get(timeout=BEAT_SECONDS):
-                    self._report(*event)
+                    event()
                 else:
                     running -= 1
             if running and time.monotonic() - checked_at >= BEAT_SECONDS:

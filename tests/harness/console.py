@@ -52,7 +52,7 @@ class RunningConsole:
     def forget_triggers(self) -> None:
         """Delete all triggers with their calls, and the audit log. Works with SQLite only, while no call runs."""
         with contextlib.closing(sqlite3.connect(self.data_dir / "windlass.sqlite3", timeout=30)) as database, database:
-            for table in ("triggercallevent", "triggercall", "trustedjob", "trigger"):
+            for table in ("callevidence", "triggercallevent", "triggercall", "trustedjob", "trigger"):
                 database.execute(f"DELETE FROM triggers_{table}")
             database.execute("DELETE FROM clusters_auditentry")
 

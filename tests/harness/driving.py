@@ -12,6 +12,7 @@ from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.driver import FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineUnreachable
+from clusters.engine.evidence import Evidence
 from clusters.engine.snapshot import Snapshot
 from tests.harness.engine import PrivateEngine
 from tests.harness.swarm import PrivateSwarm
@@ -20,12 +21,13 @@ from tests.harness.swarm import PrivateSwarm
 @dataclass
 class Drive:
     """What came of it: the plan's text, the events as (level, operation, text), the progress as (service, done, wanted),
-    the outcome.
+    the evidence that was kept, the outcome.
     """
 
     plan: str = ""
     events: list[tuple[str, str, str]] = field(default_factory=list)
     progress: list[tuple[str, int, int]] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
     outcome: Outcome | None = None
 
     def report(self, level: str, operation: str, text: str) -> None:
@@ -56,7 +58,7 @@ def observe(client: Any, application: str = "shop", service: str = "", source: s
 
 def execute(client: Any, plan: Plan, source: str, check: Callable[[], None]) -> Drive:
     drive = Drive(plan=plan.as_text())
-    drive.outcome = driver_for(source).execute(client, plan, drive.report, check, drive.note_progress)
+    drive.outcome = driver_for(source).execute(client, plan, drive.report, check, drive.note_progress, drive.evidence.append)
     return drive
 
 

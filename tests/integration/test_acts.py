@@ -94,7 +94,7 @@ def test_an_anonymous_volume_that_is_attached_by_its_name_goes_too(
 def test_what_falls_over_at_its_start_fails_with_its_last_words(
     engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
 ) -> None:
-    good, bad = image(), image(Cmd=["/bin/sh", "-c", "echo no disk; exit 3"])
+    good, bad = image(), image(Cmd=["/bin/sh", "-c", "echo mounting; echo no disk >&2; exit 3"])
     project.add("db", good, start=False)
     project.add("web", bad, start=False)
     drive = act(engine, "start")
@@ -103,7 +103,11 @@ def test_what_falls_over_at_its_start_fails_with_its_last_words(
     assert drive.outcome.message == (
         "shop-web-1 did not keep running (exit code 3). Of 2 containers of shop, 1 is running and 1 is stopped."
     )
-    assert "the last output of shop-web-1: no disk" in drive.texts("warning")
+    assert "shop-web-1 printed: no disk" in drive.texts("warning")
+    (evidence,) = drive.evidence
+    assert sorted((line.stream, line.text) for line in evidence.lines) == [("stderr", "no disk"), ("stdout", "mounting")]
+    assert (evidence.service, evidence.image, evidence.exit_code) == ("web", bad, 3)
+    assert evidence.image_id.startswith("sha256:")
 
 
 def test_what_would_not_start_is_named(

@@ -85,7 +85,7 @@ def test_a_link_adds_five_containers_and_removes_three(console, api, app, name):
 def test_a_crashing_image_is_rolled_back_and_the_caller_gets_a_failure(console, api, app, name, image):
     trigger = console.create_trigger(name, "redeploy", "web")
     before = read_ids(api)
-    image(f"{name}:1", Cmd=["false"])
+    image(f"{name}:1", Cmd=["/bin/sh", "-c", "echo mounting; echo fatal: no disk >&2; exit 3"])
     status, answer = call_link(trigger, wait=120)
     assert (status, answer["state"]) == (500, "rolled_back"), answer
     assert read_ids(api) == before
@@ -95,6 +95,13 @@ def test_a_crashing_image_is_rolled_back_and_the_caller_gets_a_failure(console, 
     assert call["plan"]
     assert call["events"]
     assert call["message"] == answer["message"]
+    assert answer["message"].endswith("printed: fatal: no disk")
+    failure = answer["failure"]
+    assert (failure["image"], failure["firstErrorLine"], failure["failed"]) == (f"{name}:1", "fatal: no disk", 1)
+    (evidence,) = console.request("GET", f"/api/v1/calls/{answer['requestId']}/evidence/")[1]
+    assert (evidence["name"], evidence["service"], evidence["exit_code"]) == (failure["container"], "web", 3)
+    lines = {(line["stream"], line["text"]) for line in evidence["lines"]}
+    assert lines == {("stdout", "mounting"), ("stderr", "fatal: no disk")}
 
 
 def test_a_link_brings_up_what_has_crashed_and_leaves_what_was_stopped_here(console, api, app, name, image):

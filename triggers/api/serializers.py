@@ -13,7 +13,16 @@ from clusters.api.serializers import check_model
 from clusters.models import Application, Container, Service
 from triggers.allowed_addresses import ADDRESSES_MAXIMUM, BadAddress, normalize_addresses
 from triggers.calls.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_step, parse_tag
-from triggers.models import NARROWING, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TriggerCallEvent
+from triggers.models import (
+    NARROWING,
+    CallEvidence,
+    Delivery,
+    DeliveryLine,
+    ImageSubscription,
+    Trigger,
+    TriggerCall,
+    TriggerCallEvent,
+)
 from triggers.narrowing_forms import OVERLAPS, explain_past
 from triggers.pushes.subscriptions import SubscriptionChanges, compare_subscriptions, explain_refusals, may_subscribe
 from triggers.selectors import build_trigger_link, public_base_url
@@ -201,6 +210,18 @@ class TriggerCallEventSerializer(serializers.ModelSerializer[TriggerCallEvent]):
         read_only_fields = fields
 
 
+class CallEvidenceSerializer(serializers.ModelSerializer[CallEvidence]):
+    lines = serializers.SerializerMethodField(help_text="The last lines, oldest first: time, stream and text.")
+
+    class Meta:
+        model = CallEvidence
+        fields = ["name", "service", "image", "image_id", "exit_code", "cause", "lines", "is_cut", "problem"]
+        read_only_fields = fields
+
+    def get_lines(self, evidence: CallEvidence) -> list[dict[str, str]]:
+        return [{"time": time, "stream": stream, "text": text} for time, stream, text in evidence.lines]
+
+
 class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
     events = TriggerCallEventSerializer(many=True, read_only=True)
     progress = serializers.DictField(
@@ -216,6 +237,9 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
         read_only=True,
         allow_null=True,
         help_text="Of a trusted job that called: its repository, ref, commit, run and actor, as its token says.",
+    )
+    failure = serializers.JSONField(
+        read_only=True, allow_null=True, help_text="What failed first: container, image, imageId, firstErrorLine and failed."
     )
     before = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call was claimed.")
     after = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call ended.")
@@ -251,6 +275,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "plan",
             "progress",
             "events",
+            "failure",
             "before",
             "after",
         ]

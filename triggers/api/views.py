@@ -24,6 +24,7 @@ from triggers.api.paging import CallPagination, DeliveryPagination
 from triggers.api.proofs import ProofActions
 from triggers.api.serializers import (
     ActSerializer,
+    CallEvidenceSerializer,
     DeliveryDetailSerializer,
     DeliverySerializer,
     RedeploySerializer,
@@ -145,7 +146,7 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
     pagination_class = CallPagination
     id_filters = ("application", "trigger")
     word_filters = {"state": CallState.values}
-    permissions = {"cancel": "triggers.add_triggercall"}
+    permissions = {"cancel": "triggers.add_triggercall", "evidence": "clusters.view_logs"}
 
     def get_queryset(self) -> QuerySet[TriggerCall]:
         return scope_calls(self.queryset.all(), self.request.user)
@@ -175,6 +176,15 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
         except AlreadyEnded:
             return Response(TriggerCallSerializer(self.get_queryset().get(pk=call.pk)).data, status=409)
         return Response(TriggerCallSerializer(cancelled).data, status=202)
+
+    @extend_schema(responses=CallEvidenceSerializer(many=True))
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def evidence(self, request: Request, pk: str) -> Response:
+        """Return the last output of each container or task that failed in the call, with secrets masked. Scaling calls that
+        ran as one change have it together."""
+        call = self.get_object()
+        rows = (call.merged_into or call).evidence.all()
+        return Response(CallEvidenceSerializer(rows, many=True).data)
 
 
 class DeliveryViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):

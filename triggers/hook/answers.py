@@ -20,6 +20,7 @@ from triggers.selectors import build_status_url, outcome_of, public_base_url
 
 log = structlog.get_logger("windlass.hook")
 
+SPOILED = (CallState.FAILED, CallState.ROLLED_BACK)
 CONTINUES = "The call continues; get its outcome from statusUrl."
 
 
@@ -95,6 +96,8 @@ def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -
         return answer(504, message, call, **describe_call(request, call))
     call, outcome = ended, outcome_of(ended)
     described = {**describe_call(request, call), "state": outcome.state, "reason": outcome.reason}
+    if outcome.state in SPOILED and outcome.failure:
+        described["failure"] = outcome.failure
     if outcome.state == CallState.SUCCEEDED:
         return answer(200, outcome.message, call, **described)
     if outcome.is_active:
@@ -109,6 +112,8 @@ def describe_call(request: HttpRequest, call: TriggerCall) -> dict[str, Any]:
         more["reason"] = call.reason
     if call.coalesced_into_id:
         more["coalescedInto"] = str(call.coalesced_into_id)
+    if call.state in SPOILED and call.failure:
+        more["failure"] = call.failure
     # The same however the caller sent its secret: the token reads this outcome alone.
     token = make_outcome_token(call.pk, call.trigger.public_id) if call.trigger_id and call.trigger else ""
     more["statusUrl"] = build_status_url(call, public_base_url(request), token)

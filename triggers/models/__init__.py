@@ -2,6 +2,7 @@
 
 from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
+from triggers.models.evidence import CallEvidence
 from triggers.models.trigger import (
     NARROWING,
     OLD_SECRET_FIELDS,
@@ -21,6 +22,7 @@ __all__ = [
     "Action",
     "AlertGroup",
     "AlertState",
+    "CallEvidence",
     "CallState",
     "Decision",
     "Delivery",

@@ -120,6 +120,12 @@ class TriggerCall(models.Model):
     progress = models.JSONField(
         default=dict, help_text='How far it has come, by service: `{"web": [2, 5]}`, two of five tasks run as planned.'
     )
+    failure = models.JSONField(  # null, since SQLite adds such a column without copying the table
+        null=True,
+        blank=True,
+        help_text='Of what failed first: `{"container": …, "image": …, "imageId": …, "firstErrorLine": …}`, and `failed`: how '
+        "many containers or tasks have failed.",
+    )
     before = models.JSONField(null=True, blank=True)  # clusters.engine.snapshot.Snapshot, like `after`
     after = models.JSONField(null=True, blank=True)
 

@@ -81,6 +81,8 @@ def finish_call(
         members = list(TriggerCall.objects.filter(merged_into=call, state=CallState.RUNNING).values_list("pk", flat=True))
         for member_id in members:
             text = (member_messages or {}).get(member_id, message)
-            TriggerCall.objects.filter(pk=member_id).update(**ending, before=call.before, message=clean_event_text(text))
+            TriggerCall.objects.filter(pk=member_id).update(
+                **ending, before=call.before, failure=call.failure, message=clean_event_text(text)
+            )
         transaction.on_commit(lambda: nudge_next_applications(call.application))
         transaction.on_commit(lambda: report_endings([call.pk, *members]), robust=True)

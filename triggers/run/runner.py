@@ -24,12 +24,14 @@ from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Observation, Outcome, Plan, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, HandOver, PlanRefused
+from clusters.engine.evidence import Evidence
 from clusters.engine.snapshot import Snapshot
 from clusters.leases import make_lease_owner
 from clusters.waits import release_connection
 from triggers.calls import nudges
 from triggers.calls.cancel import read_cancellation
 from triggers.calls.events import add_event, clean_event_text
+from triggers.calls.evidence import add_first_error, keep_evidence
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, OnFailure, TriggerCall
 from triggers.reasons import Reason
 from triggers.run.claim import MAXIMUM_ATTEMPTS, claim_call, list_merged_calls
@@ -224,7 +226,7 @@ class CallRun:
         if plan.is_empty():
             return self._conclude_unchanged(observation), observation.snapshot()
         release_connection()
-        outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress)
+        outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress, self.keep)
         return outcome, self._observe_after(driver, client)
 
     def _find_cause_to_withdraw(self) -> Cancelled | None:
@@ -257,7 +259,7 @@ class CallRun:
         except PlanRefused:
             plan = driver.plan_repair(observation)
         release_connection()
-        outcome = driver.execute(client, plan, self.report, check, self.show_progress)
+        outcome = driver.execute(client, plan, self.report, check, self.show_progress, self.keep)
         after = self._observe_after(driver, client)
         return outcome if driver.takes_back_earlier else self._conclude_withdrawal(outcome, after, cause), after
 
@@ -361,6 +363,10 @@ class CallRun:
         release_connection()
         log.log(LOG_LEVELS[level], "operation", operation=operation, text=text)
 
+    def keep(self, evidence: Evidence) -> None:
+        keep_evidence(self.call, evidence)
+        release_connection()
+
     def show_progress(self, service: str, done: int, wanted: int) -> None:
         if self.call.progress.get(service) != [done, wanted]:
             save_progress(self.call, self.owner, progress={**self.call.progress, service: [done, wanted]})
@@ -377,6 +383,8 @@ class CallRun:
         state = CallState(outcome.state)
         if state == CallState.SUCCEEDED and read_cancellation(self.call.pk) is not None:
             outcome = replace(outcome, message=f"{outcome.message} It was too late to cancel it.")
+        if state != CallState.SUCCEEDED:
+            outcome = replace(outcome, message=add_first_error(outcome.message, self.call.failure))
         own = {step.call.pk: f"{describe_step(step)} {outcome.message}" for step in self.steps} if len(self.steps) > 1 else {}
         self.report("info" if state == CallState.SUCCEEDED else "error", "end", outcome.message)
         finish_call(self.call, self.owner, state, outcome.reason, own.get(self.call.pk, outcome.message), after, own)

@@ -40,6 +40,7 @@ class ScriptedDriver:
         self.during = lambda check: None
         self.done = []
         self.intents = []
+        self.evidence = []  # kept at the beginning of the work
         self.progress = []  # reported in the middle of the work
 
     def observe(self, client, target):
@@ -56,8 +57,10 @@ class ScriptedDriver:
     def plan_scale(self, observation, service, replicas, intent):
         return ScriptedPlan(f"scale {service} {observation.running} -> {replicas}", observation.running == replicas)
 
-    def execute(self, client, plan, report, check, progress):
+    def execute(self, client, plan, report, check, progress, keep):
         check()
+        for evidence in self.evidence:
+            keep(evidence)
         report("info", "create", "web_4 created")
         for step in self.progress:
             progress(*step)

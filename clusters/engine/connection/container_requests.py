@@ -66,12 +66,6 @@ class ContainerRequests(EngineRequester):
             raise EngineRefused("Podman gives no figures for this container at the moment.")
         return stats
 
-    def container_logs(self, container: str, tail: int = 20) -> str:
-        """Return the last lines of the container's output. Raises EngineRefused where the logging driver cannot be read."""
-        with self._translated():
-            output: bytes = self.api.logs(container, tail=tail, stdout=True, stderr=True)
-            return output.decode(errors="replace")
-
     @contextmanager
     def open_logs(
         self, kind: Literal["containers", "tasks"], name: str, tail: int | None, since: int = 0

@@ -36,11 +36,6 @@ class FakeContainerRequests(FakeContainerLifecycle):
             before = new_stats(found, self._samples - 1)["cpu_stats"] if wait else {}
             return new_stats(found, self._samples) | {"read": self._now(), "precpu_stats": before}
 
-    def container_logs(self, container: str, tail: int = 20) -> str:
-        with self._request("container_logs"):
-            lines = self.logs.get(str(self._find(container)["Id"]), [])
-            return b"".join(line.text for line in lines[-tail:]).decode(errors="replace")
-
     @contextmanager
     def open_logs(
         self, kind: Literal["containers", "tasks"], name: str, tail: int | None, since: int = 0

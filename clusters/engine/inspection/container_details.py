@@ -22,7 +22,7 @@ from clusters.engine.inspection.json_values import (
     texts_of,
     time_of,
 )
-from clusters.engine.inspection.masking import READ_LENGTH, Masker, Setting
+from clusters.engine.masking import READ_LENGTH, Masker, Setting
 
 Item = TypeVar("Item")
 

@@ -31,7 +31,7 @@ from clusters.engine.inspection.json_values import (
     text_of,
     texts_of,
 )
-from clusters.engine.inspection.masking import Masker, Setting
+from clusters.engine.masking import Masker, Setting
 
 
 def read_service_configuration(

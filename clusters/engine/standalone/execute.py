@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from clusters.engine import names
 from clusters.engine.driver import ACTS, Check, Outcome, Progress, Report, ignore_progress
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, TargetMissing
+from clusters.engine.evidence import Keep, drop_evidence
 from clusters.engine.interruption import InterruptibleCheck
 from clusters.engine.lanes import Abandoned, Job, LaneRunner
 from clusters.engine.operation import Operation
 from clusters.engine.retry import retry_unreachable
 from clusters.engine.standalone.final_state import FinalState
 from clusters.engine.standalone.handlers import OperationHandler
+from clusters.engine.standalone.health import NotHealthy
 from clusters.engine.standalone.inspected import RUNNING_STATES
 from clusters.engine.standalone.observed import observe_target
 from clusters.engine.standalone.outcomes import (
@@ -53,22 +55,27 @@ class Journal:
 
 
 def execute_plan(
-    client: "EngineClient", plan: StandalonePlan, report: Report, check: Check, progress: Progress = ignore_progress
+    client: "EngineClient",
+    plan: StandalonePlan,
+    report: Report,
+    check: Check,
+    progress: Progress = ignore_progress,
+    keep: Keep = drop_evidence,
 ) -> Outcome:
     """See driver.EngineDriver.execute. The events already show the progress, so that `progress` is not called."""
-    return StandaloneExecution(client, plan, report, check).run()
+    return StandaloneExecution(client, plan, report, check, keep).run()
 
 
 class StandaloneExecution:
     """One run of a plan: the order of its operations, the rollback and the outcome."""
 
-    def __init__(self, client: "EngineClient", plan: StandalonePlan, report: Report, check: Check) -> None:
+    def __init__(self, client: "EngineClient", plan: StandalonePlan, report: Report, check: Check, keep: Keep) -> None:
         self.plan = plan
         self.client = client
         self._check = InterruptibleCheck(check, interruptible=False)
         self._lanes = LaneRunner(client, report, self._check)
         self._report = report
-        self._handler = OperationHandler(self._lanes)
+        self._handler = OperationHandler(self._lanes, keep)
         self._journal = Journal()
         self._is_disturbed = False  # somebody else has started what is to be removed
         self._failed: Operation | None = None  # the first that failed, by the engine's or the container's fault
@@ -93,7 +100,7 @@ class StandaloneExecution:
                 self._journal.begin_step()
                 self._run_all(step.operations)
             final = self._read_final_state()
-            final.refuse_ended(self._handler.healthy)
+            self._refuse_ended(final)
         except EngineUnreachable:
             raise
         except EngineError as error:
@@ -109,6 +116,16 @@ class StandaloneExecution:
         if self.plan.action in ACTS:
             return Outcome("succeeded", "", describe_act_success(self.plan, remarks))
         return Outcome("succeeded", "", describe_success(self.plan, final, self._handler.find_known_id, remarks))
+
+    def _refuse_ended(self, final: FinalState) -> None:
+        """Raise NotHealthy if a container that was healthy does not run any more, and keep its evidence."""
+        try:
+            final.refuse_ended(self._handler.healthy)
+        except NotHealthy as error:
+            cause = error.message
+            self._check.interruptible = False
+            self._lanes.run([lambda client: self._handler.keep_ended(client, final, cause)])
+            raise
 
     def _wait_for_ends(self) -> None:
         """A cancelled call waits no longer: its recovery stops what was started."""

@@ -2,20 +2,23 @@
 
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
 from clusters.engine.errors import EngineError, EngineRefused, PlanRefused, PullFailed, TargetMissing
+from clusters.engine.evidence import EvidenceReader, Keep
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.operation import Operation
 from clusters.engine.platforms import differ, read_platform
 from clusters.engine.references import share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
 from clusters.engine.standalone.copied_files import MOST_BYTES, parse_time
-from clusters.engine.standalone.health import POLL_SECONDS, NotHealthy, Watched, watch_containers
+from clusters.engine.standalone.final_state import FinalState
+from clusters.engine.standalone.health import POLL_SECONDS, NotHealthy, Watched, describe_failed, watch_containers
 from clusters.engine.standalone.inspected import RUNNING_STATES
 from clusters.engine.standalone.plan import (
     AwaitEnd,
@@ -44,7 +47,6 @@ if TYPE_CHECKING:
 AUTO_REMOVE_SECONDS = 30.0  # the engine's own removal after a stop (AutoRemove)
 POLICY_ATTEMPTS = 10  # 0.2 s apart
 RESTART_ATTEMPTS = 20  # 0.2 s apart
-LOG_LINES = 5
 
 
 class OperationHandler:
@@ -54,8 +56,9 @@ class OperationHandler:
     about containers that ended with success.
     """
 
-    def __init__(self, lanes: LaneRunner) -> None:
-        self._lanes = lanes
+    def __init__(self, lanes: LaneRunner, keep: Keep) -> None:
+        self._lanes, self._keep = lanes, keep
+        self._evidence = EvidenceReader()
         self._ids: dict[str, str] = {}  # of the created containers, by the names under which they were created
         self.healthy: dict[str, str] = {}
         self.image_ids: dict[str, str] = {}
@@ -108,12 +111,14 @@ class OperationHandler:
             case CopyFiles():
                 copy_files(client, operation, self.find_id(operation.source), self.find_id(operation.container))
             case Start():
-                client.start_container(self.find_id(operation.container))
+                with self._keep_refused(client, operation.container):
+                    client.start_container(self.find_id(operation.container))
             case Stop():
                 self._stop(client, operation)
             case Restart():
                 check_paths(client, operation, self.find_id(operation.container))
-                client.restart_container(self.find_id(operation.container), operation.grace)
+                with self._keep_refused(client, operation.container):
+                    client.restart_container(self.find_id(operation.container), operation.grace)
             case Watch():
                 self._watch(client, operation)
             case AwaitEnd():
@@ -208,7 +213,12 @@ class OperationHandler:
         try:
             watch_containers(client, watched, operation.monitor, self._lanes.pause, self._announce)
         except NotHealthy as error:
-            self._report_logs(client, [item for item in watched if error.message.startswith(f"{item.name} ")])
+            for item in watched:
+                if error.message.startswith(f"{item.name} "):
+                    self._keep_evidence(client, item.container_id, item.name, error.message)
+            for item in watched:
+                if cause := describe_failed(client, item):
+                    self._keep_evidence(client, item.container_id, item.name, cause)
             raise
         for item in watched:
             if item.has_ended:
@@ -226,12 +236,28 @@ class OperationHandler:
     def _announce(self, text: str) -> None:
         self._lanes.report("info", "wait", text)
 
-    def _report_logs(self, client: "EngineClient", failed: Sequence[Watched]) -> None:
-        """Report the container's own last output. Not every logging driver can be read."""
-        for item in failed[:1]:
-            with suppress(EngineError):
-                if text := client.container_logs(item.container_id, tail=LOG_LINES).strip():
-                    self._lanes.report("warning", "watch", f"the last output of {item.name}: {cut(text)}")
+    @contextmanager
+    def _keep_refused(self, client: "EngineClient", container: Ref) -> Iterator[None]:
+        """Keep the evidence of a container that the engine does not start."""
+        try:
+            yield
+        except EngineRefused as error:
+            self._keep_evidence(client, self.find_id(container), names.base_name(container.name), error.message)
+            raise
+
+    def keep_ended(self, client: "EngineClient", final: FinalState, cause: str) -> None:
+        """Keep the evidence of the containers that were healthy and do not run any more."""
+        for container_id, name in self.healthy.items():
+            if final.state_of(container_id) not in {"running", "gone"}:
+                self._keep_evidence(client, container_id, name, cause)
+
+    def _keep_evidence(self, client: "EngineClient", container_id: str, name: str, cause: str) -> None:
+        found = self._evidence.read_container(client, container_id, name, cause)
+        if found is None:
+            return
+        if found.first_error:
+            self._lanes.report("warning", "watch", f"{name} printed: {found.first_error}")
+        self._lanes.hand_over(partial(self._keep, found))
 
     def _rename(self, client: "EngineClient", operation: Rename) -> None:
         """Retry while the container's process ends at this very moment: its network is missing then."""

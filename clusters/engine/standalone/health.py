@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.engine.durations import NANOSECONDS
 from clusters.engine.errors import EngineError, TargetMissing
+from clusters.engine.evidence import make_masker, mask_lines
 from clusters.engine.wording import cut, describe_moment
 
 if TYPE_CHECKING:
@@ -84,12 +85,12 @@ def check_container(
     refuse_unsteady(watched, details)
     health = (state.get("Health") or {}).get("Status") or "none"
     if health == "unhealthy":
-        raise NotHealthy(f"{watched.name} is unhealthy: {describe_last_probe(state)}", code="unhealthy")
+        raise NotHealthy(f"{watched.name} is unhealthy: {describe_last_probe(details)}", code="unhealthy")
     if health != "starting":
         return health == "healthy" or now - watched.seen_since >= monitor
     limit = compute_health_deadline((details.get("Config") or {}).get("Healthcheck") or {})
     if now - watched.seen_since > limit:
-        message = f"{watched.name} did not become healthy within {limit:.0f} s: {describe_last_probe(state)}"
+        message = f"{watched.name} did not become healthy within {limit:.0f} s: {describe_last_probe(details)}"
         raise NotHealthy(message, code="not_healthy_in_time")
     until = describe_moment(limit - (now - watched.seen_since))
     announce_once(watched, announce, f"Waiting until {until} at the latest for the health check of {watched.name}.")
@@ -130,6 +131,21 @@ def refuse_unsteady(watched: Watched, details: Mapping[str, Any]) -> None:
         raise NotHealthy(f"{watched.name} did not keep running{describe_container_exit(state)}.", code="exited")
 
 
+def describe_failed(client: "EngineClient", watched: Watched) -> str:
+    """Say how a watched container has failed; empty if it has not, as far as the engine says."""
+    try:
+        details = client.inspect_container(watched.container_id)
+        refuse_unsteady(watched, details)
+    except NotHealthy as error:
+        return "" if watched.has_ended or has_completed(details) else error.message
+    except EngineError:
+        return ""
+    state = details["State"]
+    if (state.get("Health") or {}).get("Status") == "unhealthy":
+        return f"{watched.name} is unhealthy: {describe_last_probe(details)}"
+    return ""
+
+
 def describe_container_exit(state: Mapping[str, Any]) -> str:
     if state.get("OOMKilled"):
         return ": it ran out of memory"
@@ -138,11 +154,13 @@ def describe_container_exit(state: Mapping[str, Any]) -> str:
     return f" (exit code {state['ExitCode']})" if isinstance(state.get("ExitCode"), int) else ""
 
 
-def describe_last_probe(state: Mapping[str, Any]) -> str:
-    log = (state.get("Health") or {}).get("Log") or []
+def describe_last_probe(details: Mapping[str, Any]) -> str:
+    """Return what the last health check printed, with the container's secrets masked."""
+    log = (details["State"].get("Health") or {}).get("Log") or []
     if not log:
         return "its health check has not reported a result yet."
-    output = cut(log[-1].get("Output") or "")
+    environment = (details.get("Config") or {}).get("Env") or ()
+    output = cut(" ".join(mask_lines(make_masker(environment), (log[-1].get("Output") or "").splitlines())))
     return f"{output or 'its health check printed nothing'} (exit code {log[-1].get('ExitCode')})."
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from clusters.engine.driver import Check, Outcome, Progress, Report, ignore_progress
+from clusters.engine.evidence import Keep, drop_evidence
 from clusters.engine.swarm.delete_execution import SwarmDeleteExecution
 from clusters.engine.swarm.outcomes import add_withheld
 from clusters.engine.swarm.plan import SwarmPlan
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def execute_plan(
-    client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress = ignore_progress
+    client: "EngineClient",
+    plan: SwarmPlan,
+    report: Report,
+    check: Check,
+    progress: Progress = ignore_progress,
+    keep: Keep = drop_evidence,
 ) -> Outcome:
     """See driver.EngineDriver.execute."""
     for note in plan.notes:
@@ -25,7 +31,7 @@ def execute_plan(
         case "delete":
             return SwarmDeleteExecution(client, plan, report, check).run()
         case "scale":
-            outcome = SwarmScaleExecution(client, plan, report, check, progress).run()
+            outcome = SwarmScaleExecution(client, plan, report, check, progress, keep).run()
         case "redeploy" | "restart":
-            outcome = SwarmRedeployExecution(client, plan, report, check, progress).run()
+            outcome = SwarmRedeployExecution(client, plan, report, check, progress, keep).run()
     return add_withheld(outcome, client.withheld)

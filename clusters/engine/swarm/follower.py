@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 
 from clusters.engine.driver import Progress
 from clusters.engine.errors import TargetMissing
+from clusters.engine.evidence import Evidence, EvidenceReader, Keep
 from clusters.engine.swarm.goals import AnyGoal
+from clusters.engine.swarm.image_references import digest_of
 from clusters.engine.swarm.manager import SwarmManager
 from clusters.engine.swarm.objects import SwarmNode, SwarmService, SwarmTask, make_swarm_service
 from clusters.engine.swarm.observed import ServiceLook, list_service_tasks, list_swarm_nodes
 from clusters.engine.swarm.plan import PlannedService
 from clusters.engine.swarm.progress import Judgement, Seen, judge
 from clusters.engine.swarm.rules import FollowLimits
-from clusters.engine.swarm.task_wording import describe_running
+from clusters.engine.swarm.task_wording import describe_end, describe_running
 from clusters.engine.wording import describe_moment
 
 POLL_SECONDS = 0.2
@@ -88,10 +90,12 @@ class Follower:
         self,
         manager: SwarmManager,
         progress: Progress,
+        keep: Keep,
         on_rollback: Callable[[ServiceRun], None],
         on_hang: Callable[[ServiceRun], None],
     ) -> None:
-        self._manager, self._progress = manager, progress
+        self._manager, self._progress, self._keep = manager, progress, keep
+        self._evidence = EvidenceReader()
         self._on_rollback, self._on_hang = on_rollback, on_hang
 
     def follow(self, runs: Sequence[ServiceRun], until: Callable[[], bool]) -> None:
@@ -131,6 +135,7 @@ class Follower:
         judgement = judge(run.goal, run.seen, run.look, self._manager.now())
         for text in judgement.news:
             self._manager.report("warning", "follow", f"{text}.")
+        self._keep_evidence(run.look, run.seen.take_failed())
         if judgement.state in {"moving", "done"} and run.shown != (judgement.done, judgement.wanted):
             run.shown = (judgement.done, judgement.wanted)
             self._progress(run.planned.name, *run.shown)
@@ -148,6 +153,26 @@ class Follower:
             run.wakings += 1
             self._on_hang(run)
         return judgement
+
+    def _keep_evidence(self, look: ServiceLook, failed: Sequence[SwarmTask]) -> None:
+        """Keep what failed tasks leave behind. Swarm removes their containers some time after their successors have begun."""
+        for task in failed:
+            found = Evidence(
+                task.id,
+                look.name_task(task),
+                service=look.service.name if look.service else "",
+                image=task.image.partition("@")[0],
+                image_id=digest_of(task.image),
+                exit_code=task.exit_code,
+                cause=describe_end(look, task),
+            )
+            environment = (task.spec.get("ContainerSpec") or {}).get("Env") or ()
+            silence = "it never ran." if task.state == "rejected" or not task.container_id else ""
+            silence = silence if look.is_reachable(task) else "its node is down."
+            if evidence := self._evidence.read_task(self._manager.client, found, environment, silence):
+                if evidence.first_error:
+                    self._manager.report("warning", "follow", f"{look.name_task(task)} printed: {evidence.first_error}")
+                self._keep(evidence)
 
     def _announce(self, run: ServiceRun, now: float) -> None:
         """Report, once after each change, for what is waited and until when."""

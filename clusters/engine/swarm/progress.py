@@ -58,6 +58,7 @@ class Seen:
     failures: dict[int | str, set[str]] = field(default_factory=dict)
     last_failure: str = ""
     last_failure_at: str = ""
+    _failed: list[SwarmTask] = field(default_factory=list)
     _judged: set[str] = field(default_factory=set)
     _dismissed: set[str] = field(default_factory=set)
 
@@ -89,10 +90,16 @@ class Seen:
 
     def _take_failure(self, look: ServiceLook, task: SwarmTask) -> str:
         self.failures.setdefault(look.place_of(task), set()).add(task.id)
+        self._failed.append(task)
         sentence = describe_end(look, task)
         if task.changed_at >= self.last_failure_at:
             self.last_failure, self.last_failure_at = sentence, task.changed_at
         return sentence
+
+    def take_failed(self) -> list[SwarmTask]:
+        """Return the tasks that were noted as failed since the last call of this."""
+        taken, self._failed = self._failed, []
+        return taken
 
     @property
     def worst(self) -> int:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from clusters.engine.driver import Check, Outcome, Progress, Report
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable
+from clusters.engine.evidence import Keep
 from clusters.engine.interruption import InterruptibleCheck
 from clusters.engine.swarm import outcomes
 from clusters.engine.swarm.digests import DigestResolver, Unresolved
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
 
 class SwarmRedeployExecution:
-    def __init__(self, client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress) -> None:
+    def __init__(
+        self, client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress, keep: Keep
+    ) -> None:
         self.plan = plan
         self._report = report
         self._check = InterruptibleCheck(check, interruptible=True)
         manager = SwarmManager(client, report, self._check)
         self._digests = DigestResolver(manager)
         self._requests = ServiceRequests(manager)
-        self._follower = Follower(manager, progress, on_rollback=self._aim_at_rollback, on_hang=self._requests.wake_up)
+        self._follower = Follower(manager, progress, keep, on_rollback=self._aim_at_rollback, on_hang=self._requests.wake_up)
         self._runs: dict[str, ServiceRun] = {}  # by name, in the order of the plan
         self._updates = [operation.service for operation in plan.operations if isinstance(operation, Update)]
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from clusters.engine.driver import Check, Outcome, Progress, Report
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable
+from clusters.engine.evidence import Keep
 from clusters.engine.interruption import InterruptibleCheck
 from clusters.engine.swarm import outcomes
 from clusters.engine.swarm.follower import Follower, ServiceRun
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
 
 
 class SwarmScaleExecution:
-    def __init__(self, client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress) -> None:
+    def __init__(
+        self, client: "EngineClient", plan: SwarmPlan, report: Report, check: Check, progress: Progress, keep: Keep
+    ) -> None:
         self.plan = plan
         self._report = report
         self._check = InterruptibleCheck(check, interruptible=True)
         manager = SwarmManager(client, report, self._check)
         self._requests = ServiceRequests(manager)
         # Swarm does not roll a scaling back.
-        self._follower = Follower(manager, progress, on_rollback=lambda run: None, on_hang=self._requests.wake_up)
+        self._follower = Follower(manager, progress, keep, on_rollback=lambda run: None, on_hang=self._requests.wake_up)
 
     def run(self) -> Outcome:
         (goal,) = (operation for operation in self.plan.operations if isinstance(operation, FollowScale))

@@ -14,6 +14,7 @@ from clusters.access.audit import record_act
 from clusters.engine.snapshot import Snapshot
 from console.pages.calls.activity import RANGES, ActivityFilters, find_activity_page, read_all, search_calls
 from console.pages.calls.cause import find_causing_delivery
+from console.pages.calls.evidence import describe_evidence
 from console.pages.calls.summary import describe_cancellation, list_parameters, read_progress, summarize_call
 from console.pages.calls.timeline import build_timeline, compare_snapshots, measure_run, measure_wait
 from console.pages.shared.context import count_active_calls
@@ -99,6 +100,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "ran": measure_run(shown),
         "parameters": list_parameters(shown),
         "cancellation": describe_cancellation(shown),
+        "evidence": describe_evidence(request, worked),
         "timeline": build_timeline(worked),
         "plan": worked.plan,
         "progress": read_progress(worked),

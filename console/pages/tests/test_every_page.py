@@ -64,6 +64,7 @@ SENT = {  # not pages
     "activity_export",
     "help_picture",
     "audit_export",
+    "call_evidence",
     *(f"{kind}_logs{end}" for kind in ("application", "service", "container") for end in ("", "_download")),
 }
 OPEN = {"login", "logout", "account_login", "account_logout", "account_inactive", "sign_in_link"}  # need no login

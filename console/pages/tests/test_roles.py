@@ -136,6 +136,7 @@ PAGES: Table = {
     **dict.fromkeys(("running_calls", "search", "help", "help_page", "help_keys", "help_picture"), LIST),
     **dict.fromkeys((f"{kind}_logs" for kind in ("application", "service", "container")), LOGS),
     **dict.fromkeys((f"{kind}_logs_download" for kind in ("application", "service", "container")), LOGS),
+    "call_evidence": LOGS,
     **dict.fromkeys(("application_redeploy", "application_act", "container_act"), CALLS),
     "service_scale": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
     "trigger_call": CALLS,
@@ -273,6 +274,7 @@ API: Table = {
     "api-delivery-detail": {"get": of_all(VIEWER, 200), "post": POSTED},
     "api-call-list": LIST,
     "api-call-detail": SHOWN,
+    "api-call-evidence": {"get": here(OPERATOR, 200), "post": POSTED},
     "api-call-cancel": {"get": POSTED, "post": here(OPERATOR, 409)},
 }
 

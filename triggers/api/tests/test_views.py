@@ -331,6 +331,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "plan",
         "progress",
         "events",
+        "failure",
         "before",
         "after",
         "application",

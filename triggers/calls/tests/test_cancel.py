@@ -165,7 +165,7 @@ class TestTakenOver:
         leave_half_done(call, 3)
         raised = []
 
-        def execute(client, plan, report, check, progress):
+        def execute(client, plan, report, check, progress, keep):
             with pytest.raises(Cancelled) as caught:
                 check()
             raised.append(caught.value.message)

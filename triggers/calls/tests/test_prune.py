@@ -5,8 +5,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from triggers.calls.prune import prune_calls
-from triggers.models import CallState, TriggerCall, TriggerCallEvent
+from triggers.calls.prune import prune_calls, prune_evidence
+from triggers.models import CallEvidence, CallState, TriggerCall, TriggerCallEvent
 from triggers.tests.factories import TriggerCallFactory
 
 pytestmark = pytest.mark.django_db
@@ -54,3 +54,14 @@ def test_the_count_is_kept_by_dropping_the_oldest(settings):
     ]
     assert prune_calls() == 2
     assert set(TriggerCall.objects.values_list("pk", flat=True)) == {ended[0].pk, ended[1].pk}
+
+
+def test_the_oldest_evidence_goes_first_and_its_call_stays(settings):
+    settings.EVIDENCE_RETENTION_COUNT = 2
+    call = TriggerCallFactory(state=CallState.FAILED)
+    for number in range(4):
+        CallEvidence.objects.create(call=call, part_id=str(number), name=f"web-{number}")
+    assert prune_evidence() == 2
+    assert list(call.evidence.values_list("name", flat=True)) == ["web-2", "web-3"]
+    assert prune_evidence() == 0
+    assert TriggerCall.objects.count() == 1

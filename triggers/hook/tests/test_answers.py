@@ -105,3 +105,23 @@ def test_more_waiters_than_threads_are_not_held(client, monkeypatch):
     response = client.get(PATH, query_params={**link_parameters(TriggerFactory()), "wait": "60"})
     assert response.status_code == 504
     assert "statusUrl" in response.json()
+
+
+FAILURE = {"container": "shop-web-1", "image": "shop:2", "imageId": "", "firstErrorLine": "fatal: no disk", "failed": 1}
+
+
+def test_what_failed_first_is_in_the_answer_of_a_waiting_caller_and_at_the_status_url(client, monkeypatch):
+    call = TriggerCallFactory(state=CallState.ROLLED_BACK, failure=FAILURE)
+    monkeypatch.setattr(waiting.waiters, "wait_for_end", lambda *_, **__: None)
+    parameters = {"secret": call.trigger.secret}
+    assert client.get(f"/hook/calls/{call.pk}", query_params=parameters).json()["failure"] == FAILURE
+    response = client.get(f"/hook/calls/{call.pk}", query_params={**parameters, "wait": "5"})
+    assert (response.status_code, response.json()["failure"]) == (500, FAILURE)
+    covered = TriggerCallFactory(trigger=call.trigger, state=CallState.COALESCED, coalesced_into=call)
+    response = client.get(f"/hook/calls/{covered.pk}", query_params={**parameters, "wait": "5"})
+    assert response.json()["failure"] == FAILURE
+
+
+def test_a_failure_that_a_call_survived_is_not_in_its_answer(client):
+    call = TriggerCallFactory(state=CallState.SUCCEEDED, failure=FAILURE)
+    assert "failure" not in client.get(f"/hook/calls/{call.pk}", query_params={"secret": call.trigger.secret}).json()

@@ -189,18 +189,23 @@ class TestFailure:
         call = shop.call("start")
         assert (call.state, call.reason) == (CallState.FAILED, "engine_refused")
         assert call.message.startswith("shop-db-1 did not start: OCI runtime create failed")
-        assert call.message.endswith("Of 3 containers of shop, 3 are stopped.")
+        assert "Of 3 containers of shop, 3 are stopped. The image that was tried: " in call.message
         assert shop.fake.running() == {"watch"}
 
-    def test_a_container_that_exits_is_a_failure_with_its_last_log_lines(self, shop, monkeypatch):
-        monkeypatch.setattr(shop.fake, "container_logs", lambda container, tail: "cannot read /srv: permission denied")
+    def test_a_container_that_exits_is_a_failure_with_its_last_log_lines(self, shop):
+        shop.fake.write_log("shop-web-2", "fatal: cannot read /srv", stream="stderr")
         shop.set_command("shop-web-2", CRASHES)
         call = shop.call("restart")
         assert (call.state, call.reason) == (CallState.FAILED, "exited")
-        assert call.message == (
-            "shop-web-2 did not keep running (exit code 1). Of 3 containers of shop, 2 are running and 1 is stopped."
+        assert call.message.startswith(
+            "shop-web-2 did not keep running (exit code 1). Of 3 containers of shop, 2 are running and 1 is stopped. "
         )
-        assert "the last output of shop-web-2: cannot read /srv: permission denied" in events_of(call)
+        assert call.message.endswith(" printed: fatal: cannot read /srv")
+        assert "shop-web-2 printed: fatal: cannot read /srv" in events_of(call)
+        (evidence,) = call.evidence.all()
+        assert (evidence.name, evidence.service, evidence.exit_code) == ("shop-web-2", "web", 1)
+        assert [line[1:] for line in evidence.lines] == [["stderr", "fatal: cannot read /srv"]]
+        assert call.failure["firstErrorLine"] == "fatal: cannot read /srv"
 
     def test_the_others_are_left_alone_once_one_does_not_come_back(self, shop):
         shop.set_command("shop-db-1", CRASHES)

@@ -26,9 +26,7 @@ NO_REQUESTS = {"close", "sibling", "patience", "api_version", "libpod_version", 
 ARGUMENTS = {
     **dict.fromkeys(("version", "info", "list_containers", "list_networks", "list_images", "disk_usage"), ()),
     **dict.fromkeys(("list_services", "list_tasks", "list_nodes", "list_configs", "list_secrets"), ()),
-    **dict.fromkeys(
-        ("inspect_container", "list_changes", "inspect_image", "inspect_service", "container_logs", "container_stats"), ("x",)
-    ),
+    **dict.fromkeys(("inspect_container", "list_changes", "inspect_image", "inspect_service", "container_stats"), ("x",)),
     **dict.fromkeys(("remove_service", "remove_config", "remove_secret", "remove_network", "remove_volume"), ("x",)),
     **dict.fromkeys(("start_container", "kill_container", "remove_container", "remove_image", "resolve_digest"), ("x",)),
     **dict.fromkeys(("stop_container", "restart_container"), ("x", 0)),

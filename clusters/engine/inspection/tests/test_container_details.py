@@ -17,8 +17,8 @@ from clusters.engine.inspection.container_details import (
     Setting,
     read_container_details,
 )
-from clusters.engine.inspection.masking import MASK
 from clusters.engine.inspection.swarm_details import read_service_configuration
+from clusters.engine.masking import MASK
 from clusters.engine.tests.recording import load
 
 RTL = "\u202egnp.exe"

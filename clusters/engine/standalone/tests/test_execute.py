@@ -9,6 +9,7 @@ from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineRefused, EngineUnreachable, HandOver, TargetMissing
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
+from clusters.engine.fakes.fake_logs import cut_pieces
 from clusters.engine.snapshot import Snapshot
 from clusters.engine.standalone.execute import SETTLE_ATTEMPTS
 from clusters.registry.errors import RegistryError
@@ -40,6 +41,12 @@ def execute(fake, planned, check=lambda: None):
     events = []
     outcome = driver_for("compose").execute(fake, planned, lambda *event: events.append(event), check)
     return outcome, events
+
+
+def keep(fake, planned):
+    kept = []
+    outcome = driver_for("compose").execute(fake, planned, lambda *e: None, lambda: None, lambda *p: None, kept.append)
+    return outcome, kept
 
 
 def fail_once(fake, method, error, times=1):
@@ -316,3 +323,31 @@ def test_a_worker_that_shuts_down_stops_after_the_current_operation(fake, quick_
         execute(fake, plan(fake), AtRequest(fake, 4, HandOver()))
     assert redeploy(fake, Intent(before=Snapshot())).state == "succeeded"
     assert fake.running() == fake.names() == {"shop-web-1"}
+
+
+def test_what_a_crashed_container_printed_is_kept_before_it_is_removed(fake):
+    fake.add_image("app:1", Cmd=CRASHES)
+    planned = plan(fake)
+
+    def print_once(method):
+        if method == "start_container" and not any(fake.logs.values()):
+            newest = list(fake.containers)[-1]
+            fake.logs[newest] = cut_pieces(1, "stderr", b"error: no disk\n")
+
+    fake.before_request = print_once
+    outcome, kept = keep(fake, planned)
+    assert outcome.state == "rolled_back"
+    (evidence,) = kept
+    assert (evidence.name, evidence.service, evidence.image) == ("shop-web-1", "web", "app:1")
+    assert evidence.cause == "shop-web-1 did not keep running (exit code 1)."
+    assert evidence.first_error == "error: no disk"
+    assert evidence.image_id != fake.inspect_container("shop-web-1")["Image"]
+
+
+def test_a_log_that_cannot_be_read_changes_no_outcome(fake):
+    fake.add_image("app:1", Cmd=CRASHES)
+    planned = plan(fake)
+    fail_once(fake, "open_logs", EngineRefused("broken"), times=9)
+    outcome, (evidence,) = keep(fake, planned)
+    assert (outcome.state, outcome.reason) == ("rolled_back", "exited")
+    assert evidence.problem == "the engine reports: broken"

@@ -52,7 +52,7 @@ def test_a_health_check_is_waited_for_and_decides():
             "web_1 crashed and was restarted (exit code 1).",
         ),
         ([{}, None], "exited", "web_1 exited and was removed."),
-        ([health("unhealthy", "no\x1b[31m database\n")], "unhealthy", "web_1 is unhealthy: no [31m database (exit code 1)."),
+        ([health("unhealthy", "no\x1b[31m database\n")], "unhealthy", "web_1 is unhealthy: no database (exit code 1)."),
     ],
 )
 def test_an_unhealthy_container_is_reported_with_the_reason(states, code, message):

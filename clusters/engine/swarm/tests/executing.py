@@ -13,8 +13,8 @@ WEB = Target("shop", "stack", "web")
 
 
 class Drive:
-    def __init__(self, outcome, events, progress):
-        self.outcome, self.events, self.progress = outcome, events, progress
+    def __init__(self, outcome, events, progress, evidence):
+        self.outcome, self.events, self.progress, self.evidence = outcome, events, progress, evidence
 
 
 def add_service(engine, name, *, image="", labels=None, replicas=2, mode=None, **config):
@@ -51,15 +51,16 @@ def snapshot(fake, target=STACK):
 
 
 def run(fake, target=STACK, *, replicas=None, intent=None, check=lambda: None):
-    driver, events, progress = driver_for(target.source), [], []
+    driver, events, progress, evidence = driver_for(target.source), [], [], []
     observation, intent = driver.observe(fake, target), intent or Intent()
     plan = (
         driver.plan_redeploy(observation, intent)
         if replicas is None
         else driver.plan_scale(observation, target.service, replicas, intent)
     )
-    outcome = driver.execute(fake, plan, lambda *event: events.append(event), check, lambda *shown: progress.append(shown))
-    return Drive(outcome, events, progress)
+    report, show = (lambda *event: events.append(event)), (lambda *shown: progress.append(shown))
+    outcome = driver.execute(fake, plan, report, check, show, evidence.append)
+    return Drive(outcome, events, progress, evidence)
 
 
 def fail(fake, method, error, times=1):

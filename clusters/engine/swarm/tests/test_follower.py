@@ -1,6 +1,8 @@
 import re
 
 from clusters.engine.driver import Target
+from clusters.engine.fakes.fake_engine import CRASHES
+from clusters.engine.fakes.fake_logs import cut_pieces
 from clusters.engine.swarm import follower, manager
 from clusters.engine.swarm.tests.executing import run
 
@@ -54,3 +56,22 @@ def test_when_nothing_changes_the_call_says_for_what_it_waits_and_until_when(fak
     form = rf"Waiting for shop_web: 0 of 2 tasks are ready. Without a change the call gives up at {moment} at the latest\."
     assert [text for text in waits if not re.fullmatch(form, text)] == []
     assert len(waits) < 4
+
+
+def test_what_a_failed_task_printed_is_kept_with_the_image_that_was_tried(fake):
+    image_id = fake.publish("web:1", Cmd=CRASHES)
+
+    def print_first(method):
+        if method == "open_logs":
+            for task in fake.swarm.tasks:
+                if task.state == "failed" and task.id not in fake.logs:
+                    fake.logs[task.id] = cut_pieces(1, "stderr", b"error: no disk\n")
+
+    fake.before_request = print_first
+    drive = run(fake, Target("shop", "stack", "web"))
+    assert drive.outcome.state != "succeeded"
+    evidence = drive.evidence[0]
+    assert evidence.name.startswith("web.")
+    assert (evidence.service, evidence.image, evidence.image_id) == ("web", "web:1", fake.digest_of(image_id))
+    assert evidence.first_error == "error: no disk"
+    assert len({found.id for found in drive.evidence}) == len(drive.evidence)

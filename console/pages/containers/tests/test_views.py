@@ -6,7 +6,7 @@ from django.test import Client
 
 from clusters.engine.errors import EngineRefused
 from clusters.engine.fakes.fake_engine import CRASHES, HEALTHY, UNHEALTHY
-from clusters.engine.inspection.masking import MASK
+from clusters.engine.masking import MASK
 from clusters.models import Application, AuditEntry, Cluster, Container
 from clusters.roles import Role
 from clusters.tests.factories import ApplicationFactory, ClusterFactory, ContainerFactory, ServiceFactory

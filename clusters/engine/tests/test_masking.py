@@ -1,6 +1,6 @@
 import pytest
 
-from clusters.engine.inspection.masking import MASK, Masker, Setting, is_secret_setting, mask_text
+from clusters.engine.masking import MASK, Masker, Setting, is_secret_setting, mask_text
 
 
 @pytest.mark.parametrize(
