@@ -85,7 +85,7 @@ def test_a_link_made_in_the_dialog_redeploys_and_scales_from_a_shell(
     expect(page.get_by_role("row", name="web").filter(has_text="7 of 7 running")).to_be_visible()
 
     # The same link in a browser's address bar does nothing before the button is pressed.
-    page.goto(shlex.split(line)[1].replace("scale_out", "scale_in"))
+    page.goto(shlex.split(line)[-1].replace("scale_out", "scale_in"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Nothing has been done yet")
     page.get_by_role("button", name="Remove 5 containers").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("The call is queued")
