@@ -57,7 +57,7 @@ def test_a_stack_is_redeployed_followed_and_scaled_to_nothing(signed_in: Page, s
     expect(former).to_be_visible()  # a list that refreshes itself folds nothing up
 
     page.get_by_role("link", name="web.1").first.click()
-    page.get_by_role("link", name="Scale").click()
+    page.get_by_role("link", name="Scale", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("How").select_option(label="Scale to")
     dialog.get_by_label("Tasks").fill("0")
