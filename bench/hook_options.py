@@ -160,7 +160,7 @@ def write_identities(issuer: LocalIssuer) -> list[str]:
         for trigger in triggers
     )
     claims = make_claims(iss=issuer.address, exp=int(time.time()) + 3600)
-    key = make_private_key()
+    key = make_private_key("RS256", 1)  # the one that the issuer publishes
     lines = []
     for trigger in itertools.islice(itertools.cycle(triggers), TOKENS):
         token = jwt.encode(claims | {"jti": str(uuid.uuid4())}, key, "RS256", headers={"kid": "rsa-1"})
