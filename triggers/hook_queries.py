@@ -65,6 +65,13 @@ LIST_QUEUED = """
     WHERE application_id = %s AND state = 'queued' AND action <> 'scaling' ORDER BY queued_at, id
 """
 
+# 0.02 ms instead of 0.5 ms. It repeats the condition of `one_call_a_delivery` word for word: otherwise SQLite reads every call
+# of the trigger.
+FIND_DELIVERY = """
+    SELECT id FROM triggers_triggercall
+    WHERE trigger_id = %s AND delivery_id = %s AND NOT (triggers_triggercall.delivery_id = '')
+"""
+
 # 0.02 ms instead of 0.56 ms for the three querysets.
 COUNT_QUEUED = """
     SELECT (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued'),
@@ -221,13 +228,26 @@ def lock_application(application_id: int) -> None:
             raise Application.DoesNotExist
 
 
+def find_call_id(trigger_id: int, delivery_id: str) -> uuid.UUID | None:
+    """Return the id of the trigger's call with this delivery id; None for a new delivery."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_DELIVERY, [trigger_id, delivery_id])
+        row = cursor.fetchone()
+    return read_uuid(row[0]) if row else None
+
+
+def read_uuid(stored: uuid.UUID | str) -> uuid.UUID:
+    """Return the id that a column holds: SQLite returns it as text."""
+    return uuid.UUID(stored) if isinstance(stored, str) else stored
+
+
 def list_queued_calls(application_id: int) -> list[QueuedCall]:
     """Return the application's queued calls other than scalings, the oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(LIST_QUEUED, [application_id])
         return [
-            QueuedCall(uuid.UUID(pk) if isinstance(pk, str) else pk, action, service_id, tag, bool(start_stopped))
-            for pk, action, service_id, tag, start_stopped in cursor.fetchall()  # SQLite returns the id as text
+            QueuedCall(read_uuid(pk), action, service_id, tag, bool(start_stopped))
+            for pk, action, service_id, tag, start_stopped in cursor.fetchall()
         ]
 
 

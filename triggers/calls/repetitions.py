@@ -11,6 +11,7 @@ from functools import wraps
 from django.db import IntegrityError
 
 from triggers.calls.requests import CallRequest
+from triggers.hook_queries import find_call_id
 from triggers.models import CallState, Trigger, TriggerCall
 from triggers.reasons import Reason
 from triggers.refusals import CallRefused
@@ -75,9 +76,8 @@ def find_first_call(request: CallRequest) -> TriggerCall | None:
 def find_call_of_delivery(trigger: Trigger | None, delivery_id: str) -> TriggerCall | None:
     if not (trigger and delivery_id):
         return None
-    # Repeats the condition of `one_call_a_delivery` word for word: otherwise SQLite reads every call of the trigger.
-    rows = TriggerCall.objects.order_by().extra(where=["NOT (triggers_triggercall.delivery_id = '')"])
-    known = rows.filter(trigger=trigger, delivery_id=delivery_id).first()
+    call_id = find_call_id(trigger.pk, delivery_id)
+    known = TriggerCall.objects.filter(pk=call_id).first() if call_id else None
     if known:
         known.trigger = trigger  # loaded already
     return known

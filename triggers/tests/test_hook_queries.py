@@ -128,3 +128,16 @@ def test_a_registry_is_found_by_its_key():
     wanted = Registry.objects.only(*REGISTRY_FIELDS).get(pk=registry.pk)
     assert columns_of(find_linked_registry(registry.hook_key)) == columns_of(wanted)
     assert find_linked_registry("unknown") is None
+
+
+def test_a_repeated_delivery_is_found_by_its_index():
+    call = TriggerCallFactory(trigger=TriggerFactory(), delivery_id="once")
+    TriggerCallFactory(trigger=call.trigger, delivery_id="")
+    assert hook_queries.find_call_id(call.trigger_id, "once") == call.pk
+    assert hook_queries.find_call_id(call.trigger_id, "twice") is None
+    assert hook_queries.find_call_id(call.trigger_id, "") is None
+    assert hook_queries.find_call_id(TriggerFactory().pk, "once") is None
+    if connection.vendor == "sqlite":  # PostgreSQL reads a table of few rows whole
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {hook_queries.FIND_DELIVERY}", [call.trigger_id, "once"])
+            assert "one_call_a_delivery" in str(cursor.fetchall())

@@ -7,33 +7,15 @@ from django.test import Client
 
 from clusters.encryption import encrypt_text
 from clusters.models import AuditEntry
-from clusters.roles import Role
-from clusters.tests.users import make_user
 from console.factors.codes import APP
 from console.factors.tests.device import Device, compute_code, store_passkey
 from console.identity.tests.conftest import fake_provider as fake_provider
 from console.identity.tests.conftest import provider_row as provider_row
 from console.pages.tests.reading import text_of
-
-PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def administrator(db):
-    return make_user("ada", Role.ADMINISTRATOR, password=PASSWORD)
-
-
-@pytest.fixture
-def reader(administrator):
-    client = Client()
-    client.force_login(administrator)
-    AuditEntry.objects.all().delete()
-    return client
-
-
-@pytest.fixture
-def bob(db):
-    return make_user("bob", Role.VIEWER, password=PASSWORD)
+from console.pages.users.tests.conftest import PASSWORD
+from console.pages.users.tests.conftest import administrator as administrator
+from console.pages.users.tests.conftest import bob as bob
+from console.pages.users.tests.conftest import reader as reader
 
 
 @pytest.fixture
