@@ -22,7 +22,7 @@ from triggers.calls.rejections import store_rejection
 from triggers.calls.repetitions import find_first_call, once_a_delivery
 from triggers.calls.requests import CallRequest
 from triggers.expiry import explain_end
-from triggers.hook_queries import lock_application
+from triggers.hook_queries import insert_call, lock_application
 from triggers.models import CallState, TriggerCall
 from triggers.reasons import Reason
 from triggers.tag_patterns import explain_tag_refusal
@@ -68,7 +68,7 @@ def accept_call(request: CallRequest) -> TriggerCall:
         if not rejection:
             if request.proof and request.trigger:
                 call.took_one = take_from_limits(request.trigger, call.queued_at)
-            call.save(force_insert=True)
+            insert_call(call)
     if needs_nudge:
         transaction.on_commit(lambda: nudges.publish_nudge(call.application_id))
     if is_stored:

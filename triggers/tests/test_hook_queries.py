@@ -22,6 +22,7 @@ from triggers.hook_queries import (
     find_linked_registry,
     find_linked_trigger,
     find_outcome_key,
+    insert_call,
     list_queued_calls,
     lock_application,
 )
@@ -74,6 +75,37 @@ def test_the_trigger_of_a_link(triggers, django_assert_num_queries):
             assert found.link_fields == expected.link_fields
     for wrong in ({"id": "0" * 13}, {"application": "other"}, {"action": "stop"}, {"cluster": "other"}):
         assert find_linked_trigger(replace(trigger.link_fields, **wrong)) is None
+
+
+FULL = {
+    "source_address": "2001:db8::1",
+    "proof": "identity",
+    "identity": {"repository": "team/app"},
+    "took_one": True,
+    "completed_at": timezone.now(),
+    "message": "50 % of “it”",
+    "request_id": "abc",
+}
+
+
+@pytest.mark.parametrize("values", [{}, FULL], ids=["short", "full"])
+def test_a_stored_call_is_the_one_that_save_stores(triggers, values, django_assert_num_queries):
+    trigger = triggers[1]
+    own = {"trigger": trigger, "application_id": trigger.application_id, "service_id": trigger.service_id, "step": -3}
+    ours, theirs = (
+        TriggerCall(**own, action=Action.SCALING, source="hook", queued_at=timezone.now(), delivery_id=name, **values)
+        for name in ("ours", "theirs")
+    )
+    with django_assert_num_queries(1):
+        insert_call(ours)
+    theirs.save(force_insert=True)
+    ours.message += " Changed."
+    ours.save(update_fields=["message"])  # it is known as stored
+    stored = [columns_of(TriggerCall.objects.get(pk=call.pk)) for call in (ours, theirs)]
+    own_columns = ("id", "queued_at", "delivery_id", "message")
+    assert [stored[0].pop(name) for name in own_columns] == [ours.pk, ours.queued_at, "ours", ours.message]
+    assert [stored[1].pop(name) for name in own_columns] == [theirs.pk, theirs.queued_at, "theirs", theirs.message]
+    assert stored[0] == stored[1]
 
 
 def test_the_queued_calls_of_an_application(triggers):
