@@ -141,7 +141,7 @@ def raise_storm(parts: Parts, link: str, calls: int, threads: int = 16) -> list[
     return answers
 
 
-@pytest.mark.parametrize(("place", "storm"), [("servers", 1000), ("embedded", 200)])
+@pytest.mark.parametrize(("place", "storm"), [("servers", 400), ("embedded", 200)])
 def test_a_storm_over_two_webs_costs_two_redeploys(request, place, storm, api, name, image, gate):
     made = request.getfixturevalue(place)
     parts: Parts = made.parts if isinstance(made, Servers) else made
