@@ -181,11 +181,9 @@ class Parameters:
     def get_from_query(self, name: str) -> str | None:
         """Raises ContradictoryParameter for different values of one name."""
         values = self._query.getlist(name)
-        if not values:
-            return None
-        if len({repair_value(value) for value in values}) > 1:
+        if len(values) > 1 and len({repair_value(value) for value in values}) > 1:
             raise ContradictoryParameter(name)
-        return values[0]
+        return values[0] if values else None
 
     def get_own(self, name: str) -> Any:
         """Return the same as `get`, but ignore a body with more than a link's parameters: registries use the name too."""
