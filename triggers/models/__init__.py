@@ -3,6 +3,17 @@
 from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
 from triggers.models.evidence import CallEvidence
+from triggers.models.notification import (
+    DEFAULT_NEWS,
+    RULE_NEWS,
+    ChannelKind,
+    DeliveryStatus,
+    News,
+    Notification,
+    NotificationChannel,
+    NotificationDelivery,
+    NotificationRule,
+)
 from triggers.models.trigger import (
     NARROWING,
     OLD_SECRET_FIELDS,
@@ -24,15 +35,24 @@ __all__ = [
     "AlertState",
     "CallEvidence",
     "CallState",
+    "ChannelKind",
+    "DEFAULT_NEWS",
     "Decision",
     "Delivery",
     "DeliveryLine",
+    "DeliveryStatus",
     "ImageSubscription",
     "JOBS_MAXIMUM",
     "NARROWING",
+    "News",
+    "Notification",
+    "NotificationChannel",
+    "NotificationDelivery",
+    "NotificationRule",
     "OLD_SECRET_FIELDS",
     "OnFailure",
     "Proof",
+    "RULE_NEWS",
     "Signature",
     "TERMINAL_STATES",
     "TRIGGER_ACTIONS",
