@@ -348,6 +348,9 @@ DELIVERY_RETENTION_DAYS = env.read_integer("WINDLASS_DELIVERY_RETENTION_DAYS", 3
 DELIVERY_RETENTION_COUNT = env.read_integer("WINDLASS_DELIVERY_RETENTION_COUNT", 10_000, 100, 10_000_000)
 EVIDENCE_RETENTION_COUNT = env.read_integer("WINDLASS_EVIDENCE_RETENTION_COUNT", 5_000, 10, 1_000_000)  # up to 64 kB each
 CALL_RETENTION_COUNT = env.read_integer("WINDLASS_CALL_RETENTION_COUNT", 1_000_000, 100, 100_000_000)
+NOTIFICATION_RETENTION_DAYS = env.read_integer("WINDLASS_NOTIFICATION_RETENTION_DAYS", 30, 1, 3650)
+NOTIFICATION_RETENTION_COUNT = env.read_integer("WINDLASS_NOTIFICATION_RETENTION_COUNT", 10_000, 100, 10_000_000)
+NOTIFY_PRIVATE_NETWORKS = env.read_boolean("WINDLASS_NOTIFY_PRIVATE_NETWORKS", True)  # whether messages may go there
 STOP_GRACE_SECONDS = env.read_integer("WINDLASS_STOP_GRACE_SECONDS", 10, 0, 3600)  # console/process/supervisor.py reads it too
 WORKER_THREADS = env.read_integer("WINDLASS_WORKER_THREADS", 16, 1, 256)
 # Calls of one cluster that run at a time, over all workers: an engine that hangs must not take every thread.

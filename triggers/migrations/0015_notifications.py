@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                 ('count', models.PositiveIntegerField(default=1, help_text='So many news are in this message.')),
                 ('is_digest', models.BooleanField(default=False, help_text='The news in this message are not equal.')),
                 ('created_at', models.DateTimeField()),
-                ('first_attempt_at', models.DateTimeField(blank=True, null=True)),
+                ('first_attempt_at', models.DateTimeField(blank=True, help_text='When it became a message, or was joined into one.', null=True)),
                 ('last_attempt_at', models.DateTimeField(blank=True, null=True)),
                 ('next_attempt_at', models.DateTimeField(blank=True, help_text='While it waits.', null=True)),
                 ('attempts', models.PositiveIntegerField(default=0)),

@@ -172,7 +172,9 @@ class NotificationDelivery(models.Model):
     count = models.PositiveIntegerField(default=1, help_text="So many news are in this message.")
     is_digest = models.BooleanField(default=False, help_text="The news in this message are not equal.")
     created_at = models.DateTimeField()
-    first_attempt_at = models.DateTimeField(null=True, blank=True)
+    first_attempt_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it became a message, or was joined into one."
+    )
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     next_attempt_at = models.DateTimeField(null=True, blank=True, help_text="While it waits.")
     attempts = models.PositiveIntegerField(default=0)

@@ -11,6 +11,8 @@ from clusters.engine.snapshot import Snapshot
 from clusters.models import Application, Cluster
 from triggers.models import TriggerCall
 
+TEXT_LENGTH = 4000  # characters of a text
+
 
 def describe_place(cluster: Cluster | None, application: Application | None) -> dict[str, Any]:
     return {
@@ -47,3 +49,12 @@ def name_images(stored: Any) -> str | None:
     snapshot = Snapshot.from_json(stored)
     found = [service.image for service in snapshot.services.values() if service.image] if snapshot else []
     return ", ".join(dict.fromkeys(found))[:1000] or None
+
+
+def clean_facts(value: Any) -> Any:
+    """Return the facts with every text as a database can keep it: cut, and without NUL and lone surrogates."""
+    if isinstance(value, dict):
+        return {str(name): clean_facts(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean_facts(each) for each in value]
+    return value.replace("\0", "").encode("utf-8", "replace").decode()[:TEXT_LENGTH] if isinstance(value, str) else value

@@ -21,7 +21,8 @@ from triggers.models import (
     NotificationRule,
     TriggerCall,
 )
-from triggers.notifications.news import describe_call, describe_place
+from triggers.notifications.news import clean_facts, describe_call, describe_place
+from triggers.notifications.prune import surplus
 
 
 class ChannelOff(Exception):
@@ -45,17 +46,18 @@ def record_news(
     nobody wants it."""
     application = application or (call.application if call else None)
     cluster = cluster or (application.cluster if application else None)
-    channels = find_channels([news], cluster, application).get(news, set())
+    places = (cluster.pk if cluster else None, application.pk if application else None)
+    channels = find_channels([news], *places).get(news, set())
     return write_news(news, channels, cluster, application, call, subject, facts) if channels else None
 
 
-def find_channels(news: Collection[News], cluster: Cluster | None, application: Application | None) -> dict[str, set[int]]:
+def find_channels(news: Collection[News], cluster_id: int | None, application_id: int | None) -> dict[str, set[int]]:
     """Return the ids of the channels that are on and whose rules want it, by news. One query."""
     place = Q(cluster__isnull=True, application__isnull=True)
-    if cluster:
-        place |= Q(cluster=cluster)
-    if application:
-        place |= Q(application=application)
+    if cluster_id:
+        place |= Q(cluster=cluster_id)
+    if application_id:
+        place |= Q(application=application_id)
     wanted: dict[str, set[int]] = {}
     rules = NotificationRule.objects.order_by().filter(place, news__in=list(news), channel__enabled=True)
     for name, channel_id in rules.values_list("news", "channel_id"):
@@ -76,6 +78,8 @@ def write_news(
     now = timezone.now()
     described = {"type": str(news), "time": now.isoformat(timespec="milliseconds")}
     described |= describe_place(cluster, application) | (describe_call(call) if call else {})
+    if subject and news != News.TEST:
+        described["subject"] = subject
     with transaction.atomic():
         notification = Notification.objects.create(
             news=news,
@@ -84,12 +88,13 @@ def write_news(
             application=application,
             call=call,
             group=make_group(news, cluster, application, subject),
-            facts=described | dict(facts or {}),
+            facts=clean_facts(described | dict(facts or {})),
         )
         NotificationDelivery.objects.bulk_create(
             NotificationDelivery(channel_id=pk, notification=notification, created_at=now, next_attempt_at=now)
             for pk in sorted(channels)
         )
+    surplus.note_added()
     return notification
 
 

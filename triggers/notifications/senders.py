@@ -1,0 +1,20 @@
+"""By what a message of each kind of channel is sent."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from triggers.models import ChannelKind
+from triggers.notifications.chats import PLUGINS, send_chat
+from triggers.notifications.mail import send_mail
+from triggers.notifications.messages import Message
+from triggers.notifications.outcomes import Receipt
+from triggers.notifications.webhook import send_webhook
+
+Sender = Callable[[dict[str, Any], Message], Receipt]  # takes the channel's configuration; raises NotSent
+
+SENDERS: dict[str, Sender] = {
+    ChannelKind.MAIL: send_mail,
+    ChannelKind.WEBHOOK: send_webhook,
+    **{kind: partial(send_chat, kind) for kind in PLUGINS},
+}
