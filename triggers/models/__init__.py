@@ -2,8 +2,10 @@
 
 from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
+from triggers.models.episode import Episode
 from triggers.models.evidence import CallEvidence
 from triggers.models.notification import (
+    ALONE,
     DEFAULT_NEWS,
     RULE_NEWS,
     ChannelKind,
@@ -30,6 +32,7 @@ from triggers.models.trusted_job import JOBS_MAXIMUM, TrustedJob
 
 __all__ = [
     "ACTIVE_STATES",
+    "ALONE",
     "Action",
     "AlertGroup",
     "AlertState",
@@ -41,6 +44,7 @@ __all__ = [
     "Delivery",
     "DeliveryLine",
     "DeliveryStatus",
+    "Episode",
     "ImageSubscription",
     "JOBS_MAXIMUM",
     "NARROWING",

@@ -42,10 +42,12 @@ class News(models.TextChoices):
     REGISTRY_AWAY = "registry_away", _("Registry cannot be polled")
     LINK_EXPIRES = "link_expires", _("Link about to expire")
     SIGN_IN_LOCK = "sign_in_lock", _("Sign-in locked")
+    COMMIT_STATUS = "commit_status", _("Commit status")
     TEST = "test", _("Test")
 
 
-RULE_NEWS = tuple(news for news in News if news != News.TEST)
+ALONE = (News.COMMIT_STATUS, News.TEST)  # for one channel without a rule, and never joined with others
+RULE_NEWS = tuple(news for news in News if news not in ALONE)
 DEFAULT_NEWS = (News.FAILED, News.WORKS_AGAIN)  # of a new channel
 
 

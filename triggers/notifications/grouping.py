@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from triggers.models import News
+from triggers.models import ALONE, News
 
 WINDOW = timedelta(minutes=15)
 MINUTE = timedelta(minutes=1)
@@ -68,7 +68,7 @@ def decide(waiting: Iterable[Waiting], sent: Sent, now: datetime) -> Decision:
     decision = Decision()
     groups: dict[str, list[Waiting]] = {}
     for each in sorted(waiting, key=lambda found: found.pk):
-        if each.news == News.TEST:
+        if each.news in ALONE:
             decision.messages.append(Group(each.pk))
         else:
             groups.setdefault(each.group, []).append(each)

@@ -16,6 +16,8 @@ LENGTH = 1000  # characters of a value
 PEM_LENGTH = 64_000
 RECIPIENTS_MAXIMUM = 50
 
+FORGES = (("github", "GitHub"), ("gitlab", "GitLab"), ("gitea", "Gitea"), ("forgejo", "Forgejo"))
+REPOSITORIES = re.compile(r"[A-Za-z0-9_.*-]+(?:/[A-Za-z0-9_.*-]+){1,20}")
 TLS_MODES = (("starttls", "STARTTLS"), ("tls", "TLS from the start"), ("none", "None"))
 ADDRESS = re.compile(r"[!-~]+")
 TOPIC = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -82,6 +84,18 @@ FIELDS: dict[str, tuple[ChannelField, ...]] = {
     ChannelKind.GOTIFY: (
         ChannelField("server", "server", "Such as https://gotify.example.com.", leads=True),
         ChannelField("token", "application token", form="secret"),
+        CA,
+    ),
+    ChannelKind.COMMIT: (
+        ChannelField("forge", "forge", form="choice", choices=FORGES, default="github", leads=True),
+        ChannelField("server", "server", "Such as https://github.com or https://git.example.com.", leads=True),
+        ChannelField("token", "access token", "It needs the right to set statuses of commits, and no other.", form="secret"),
+        ChannelField(
+            "repository",
+            "repositories",
+            "owner/name, or with a * for any text, as owner/*. Empty: each that a call names. A single one need not be named.",
+            is_required=False,
+        ),
         CA,
     ),
     ChannelKind.WEBHOOK: (
@@ -218,6 +232,10 @@ def _check_topic(kind: str, value: str, values: Mapping[str, Any]) -> str:
     return "" if TOPIC.fullmatch(value) else "A topic has up to 64 letters, digits, hyphens and underscores."
 
 
+def _check_repository(kind: str, value: str, values: Mapping[str, Any]) -> str:
+    return "" if REPOSITORIES.fullmatch(value) else "This is not owner/name, or owner/* for all of an owner."
+
+
 def _check_ca(kind: str, value: str, values: Mapping[str, Any]) -> str:
     return "" if "-----BEGIN CERTIFICATE-----" in value else "This is not a certificate in PEM."
 
@@ -233,6 +251,7 @@ CHECKS = {
     "token": _check_token,
     "chat": _check_chat,
     "topic": _check_topic,
+    "repository": _check_repository,
     "ca": _check_ca,
 }
 
@@ -257,5 +276,7 @@ def describe_target(kind: str, values: Mapping[str, Any]) -> str:
         return f"{found[0] if found else 'nobody'}{more} by {values.get('host', '')}"
     if kind == ChannelKind.TELEGRAM:
         return f"chat {values.get('chat', '')}"
+    if kind == ChannelKind.COMMIT:
+        return f"{values.get('repository') or 'any repository'} at {urlsplit(str(values.get('server', ''))).netloc}"
     host = urlsplit(str(values.get("server") or values.get("url") or "")).netloc.rpartition("@")[2]
     return f"{values['topic']} at {host}" if kind == ChannelKind.NTFY and values.get("topic") else host

@@ -18,7 +18,7 @@ TITLE_LENGTH = 150  # characters
 LINE_LENGTH = 400
 
 GOOD = {News.WORKS_AGAIN, News.SUCCEEDED, News.CLUSTER_BACK}
-NEUTRAL = {News.TEST, News.LINK_EXPIRES}
+NEUTRAL = {News.TEST, News.LINK_EXPIRES, News.COMMIT_STATUS}
 TITLES = {
     News.WORKS_AGAIN: "{name} works again",
     News.OVER_MOST: "{name} wants more than the most",
@@ -29,6 +29,7 @@ TITLES = {
     News.REGISTRY_AWAY: "{name} cannot be polled",
     News.LINK_EXPIRES: "A link of {name} is about to expire",
     News.SIGN_IN_LOCK: "Sign-in is locked",
+    News.COMMIT_STATUS: "Status of a commit of {name}",
     News.TEST: "Test of a channel",
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from triggers.models import ChannelKind
 from triggers.notifications.chats import PLUGINS, send_chat
+from triggers.notifications.forges import send_commit_status
 from triggers.notifications.mail import send_mail
 from triggers.notifications.messages import Message
 from triggers.notifications.outcomes import Receipt
@@ -16,5 +17,6 @@ Sender = Callable[[dict[str, Any], Message], Receipt]  # takes the channel's con
 SENDERS: dict[str, Sender] = {
     ChannelKind.MAIL: send_mail,
     ChannelKind.WEBHOOK: send_webhook,
+    ChannelKind.COMMIT: send_commit_status,
     **{kind: partial(send_chat, kind) for kind in PLUGINS},
 }

@@ -21,7 +21,7 @@ from clusters import meters
 from clusters.leases import make_lease_owner
 from clusters.steady import run_safely
 from clusters.waits import release_connection
-from triggers.models import DeliveryStatus, News, NotificationChannel, NotificationDelivery
+from triggers.models import ALONE, DeliveryStatus, News, NotificationChannel, NotificationDelivery
 from triggers.notifications.grouping import MINUTE, WINDOW, Decision, Sent, Waiting, decide
 from triggers.notifications.messages import compose_message
 from triggers.notifications.outbox import turn_off
@@ -142,7 +142,7 @@ def list_unsent(channel: NotificationChannel) -> list[Waiting]:
 def find_sent(channel: NotificationChannel, now: datetime) -> Sent:
     since = now - max(WINDOW, MINUTE)
     rows = NotificationDelivery.objects.filter(channel=channel, first_attempt_at__gt=since).order_by()
-    rows = rows.exclude(notification__news=News.TEST)
+    rows = rows.exclude(notification__news__in=ALONE)
     groups = dict(rows.values_list("notification__group").annotate(last=Max("first_attempt_at")))
     messages = rows.exclude(status=DeliveryStatus.JOINED)
     number = Count("pk", filter=Q(first_attempt_at__gt=now - MINUTE))

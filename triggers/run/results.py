@@ -14,6 +14,7 @@ from triggers.calls import nudges
 from triggers.calls.ending import report_endings
 from triggers.calls.events import add_event, clean_event_text
 from triggers.models import CallState, News, TriggerCall
+from triggers.notifications.commit_status import record_commit_status
 from triggers.notifications.endings import record_ending
 from triggers.notifications.outbox import record_news
 from triggers.run.lease import LeaseLost
@@ -90,5 +91,6 @@ def finish_call(
                 **ending, before=call.before, failure=call.failure, message=clean_event_text(text)
             )
         record_ending(call, state)
+        record_commit_status(call, state, reason)
         transaction.on_commit(lambda: nudge_next_applications(call.application))
         transaction.on_commit(lambda: report_endings([call.pk, *members]), robust=True)

@@ -16,6 +16,7 @@ from clusters.watch import run_watcher
 from console.sessions import prune_sessions
 from console.sign_in_locks import prune_failures
 from console.telemetry.totals import reporting
+from triggers.episodes.sweep import follow_conditions
 from triggers.hook.old_secrets import forget_old_secrets
 from triggers.notifications.prune import prune_notifications
 from triggers.notifications.sending import Courier
@@ -66,6 +67,7 @@ def keep_house(stopping: threading.Event) -> None:
         pulse.beat("house-clock", SILENT_SECONDS)
         close_old_connections()
         run_safely(sweep_calls)
+        run_safely(follow_conditions)
         if time.monotonic() >= check_at:
             run_safely(prune_when_due)
             check_at = time.monotonic() + PRUNE_CHECK_SECONDS
