@@ -15,7 +15,7 @@ Address = IPv4Address | IPv6Address
 # Where clouds serve credentials or configure machines, besides the link-local addresses: AWS and Google by IPv6, Alibaba,
 # Oracle, Azure.
 METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")))
-THIS_NETWORK = ip_network("0.0.0.0/8")
+NOBODY, THIS_NETWORK = ip_network("240.0.0.0/4"), ip_network("0.0.0.0/8")
 NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215: the last 32 bits are an IPv4 address
 DISCARD_PORT = 9  # connecting a datagram socket to it sends nothing
 PORTS = {"http": 80, "https": 443}
@@ -30,7 +30,7 @@ def explain_forbidden(address: Address, port: int) -> str:
     address = unwrap(address)
     if address.is_link_local or address in METADATA:
         return "is an address where clouds serve credentials"
-    if address.is_unspecified or address.is_multicast or address.is_reserved or address in THIS_NETWORK:
+    if address.is_unspecified or address.is_multicast or address in NOBODY or address in THIS_NETWORK:
         return "is not the address of one machine"
     if port == settings.PORT and (address.is_loopback or is_own_address(address)):
         return "is the console's own address"

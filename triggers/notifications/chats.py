@@ -6,6 +6,7 @@ redirects, cookies, .netrc or files.
 """
 
 import importlib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from triggers.notifications.transport import exchange, open_transport, start_dea
 
 KNOWN_HOSTS = {ChannelKind.SLACK, ChannelKind.TEAMS, ChannelKind.DISCORD, ChannelKind.TELEGRAM}  # not an operator's choice
 GAP = "\u200b"  # a space without width
+MARKS = re.compile(r"[\\`*_\[\]#~]")
 PLUGINS = {
     ChannelKind.SLACK: ("slack", "NotifySlack"),
     ChannelKind.TEAMS: ("workflows", "NotifyWorkflows"),
@@ -211,11 +213,12 @@ def send_chat(kind: str, values: dict[str, Any], message: Message) -> Receipt:
     try:
         plugin = plugin_class(asset=make_asset(), **{name: value for name, value in options.items() if value is not None})
         with checked_requests.sending(str(values.get("ca", "")), kind in KNOWN_HOSTS) as receipts:
+            is_teams = kind == ChannelKind.TEAMS
             was_taken = plugin.notify(
-                body=defuse(message.text),
+                body=mark_down(message) if is_teams else defuse(message.text),
                 title=defuse(message.title),
                 notify_type=NotifyType(message.level),
-                body_format=NotifyFormat.TEXT,
+                body_format=NotifyFormat.MARKDOWN if is_teams else NotifyFormat.TEXT,
                 overflow=OverflowMode.TRUNCATE,
             )
     except (AppriseException, TypeError) as error:
@@ -232,3 +235,9 @@ def defuse(text: str) -> str:
     for mark in ("@", "<"):
         text = text.replace(mark, mark + GAP)
     return text.replace("](", f"]{GAP}(")
+
+
+def mark_down(message: Message) -> str:
+    """Return the text as Teams reads it. apprise would put marks into our address too, which is no link then."""
+    lines = message.text.split("\n")
+    return "\n\n".join(line if line == message.url else MARKS.sub(r"\\\g<0>", defuse(line)) for line in lines)

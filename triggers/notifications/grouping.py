@@ -1,8 +1,9 @@
 """Which news become messages now, which wait, and which are joined: decided from values, without a database.
 
 Equal news within a window are one message with a count: the first is sent at once, and what comes until the window ends is
-sent together then. What a channel gets in a minute is limited; beyond that, everything that waits becomes one digest, and the
-next digest comes after a pause. `Works again` says all that the failures before it could, so these join it.
+sent together then. What a channel gets in a minute is limited; beyond that, everything that waits becomes one digest. Then the
+channel is flooded, until no digest was needed for a while: whatever comes is sent together, with a pause after each message.
+`Works again` says all that the failures before it could, so these join it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,8 @@ from triggers.models import ALONE, News
 WINDOW = timedelta(minutes=15)
 MINUTE = timedelta(minutes=1)
 MOST = 10  # messages over a channel in a minute
-PAUSE = timedelta(minutes=5)  # after a digest, until the next one
+PAUSE = timedelta(minutes=5)  # between two messages over a flooded channel
+FLOOD = WINDOW  # for which a channel is flooded after a digest
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Sent:
-    """What was sent over the channel: when each group was last sent within WINDOW, how many messages within MINUTE and when the
-    last of these, and when the last digest."""
+    """What was sent over the channel within WINDOW: when each group, the last message and the last digest; and how many
+    messages within MINUTE."""
 
     groups: Mapping[str, datetime] = field(default_factory=dict)
     messages: int = 0
@@ -93,11 +95,11 @@ def find_end(name: str, sent: Sent, now: datetime) -> datetime:
 def absorb_failures(groups: dict[str, list[Waiting]], sent: Sent, now: datetime) -> None:
     """Move failures into the news that their application works again, where those came later and are sent now."""
     for name, group in groups.items():
-        last = group[-1]
-        if last.news != News.WORKS_AGAIN or find_end(name, sent, now) > now:
+        last = group[-1] if group else None
+        if not last or last.news != News.WORKS_AGAIN or find_end(name, sent, now) > now:
             continue
         for other in groups.values():
-            if other[0].news == News.FAILED and other[0].application_id == last.application_id:
+            if other and other[-1].news == News.FAILED and other[-1].application_id == last.application_id:
                 group[:0] = [each for each in other if each.pk < last.pk]
                 other[:] = [each for each in other if each.pk > last.pk]
     for name in [name for name, group in groups.items() if not group]:
@@ -108,12 +110,20 @@ def limit(ready: list[list[Waiting]], sent: Sent, now: datetime, decision: Decis
     """Send what a minute has room for, or everything as a digest."""
     if not ready:
         return
-    if sent.digest_at and sent.digest_at <= now < sent.digest_at + PAUSE:
-        decision.hold(ready, sent.digest_at + PAUSE)
-    elif not sent.messages and len(ready) > MOST:
-        pks = sorted(each.pk for group in ready for each in group)
-        decision.messages.append(Group(pks[-1], tuple(pks[:-1]), is_digest=True))
+    if sent.digest_at and sent.digest_at <= now < sent.digest_at + FLOOD:
+        until = (sent.last_at or sent.digest_at) + PAUSE
+        if now < until:
+            decision.hold(ready, until)
+        else:
+            decision.messages.append(join(ready))
+    elif len(ready) <= MOST - sent.messages:
+        decision.messages += [join([group]) for group in ready]
+    elif sent.messages:
+        decision.hold(ready, (sent.last_at or now) + MINUTE)
     else:
-        room = max(MOST - sent.messages, 0)
-        decision.messages += [Group(group[-1].pk, tuple(each.pk for each in group[:-1])) for group in ready[:room]]
-        decision.hold(ready[room:], (now if room else sent.last_at or now) + MINUTE)
+        decision.messages.append(join(ready))
+
+
+def join(groups: list[list[Waiting]]) -> Group:
+    pks = sorted(each.pk for group in groups for each in group)
+    return Group(pks[-1], tuple(pks[:-1]), is_digest=len(groups) > 1)

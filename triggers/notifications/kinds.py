@@ -188,6 +188,8 @@ def explain_bad_url(value: str) -> str:
 def _check_server(kind: str, value: str, values: Mapping[str, Any]) -> str:
     if problem := explain_bad_url(value):
         return problem
+    if kind == ChannelKind.NTFY and urlsplit(value).path.strip("/"):
+        return "A server of ntfy is not below a path."
     return "Leave out what follows the ?." if "?" in value else ""
 
 

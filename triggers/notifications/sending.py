@@ -140,8 +140,7 @@ def list_unsent(channel: NotificationChannel) -> list[Waiting]:
 
 
 def find_sent(channel: NotificationChannel, now: datetime) -> Sent:
-    since = now - max(WINDOW, MINUTE)
-    rows = NotificationDelivery.objects.filter(channel=channel, first_attempt_at__gt=since).order_by()
+    rows = NotificationDelivery.objects.filter(channel=channel, first_attempt_at__gt=now - WINDOW).order_by()
     rows = rows.exclude(notification__news__in=ALONE)
     groups = dict(rows.values_list("notification__group").annotate(last=Max("first_attempt_at")))
     messages = rows.exclude(status=DeliveryStatus.JOINED)
