@@ -81,7 +81,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     # notifications sent
     "sent-waiting": ("busy", "ring", "Waiting"),
     "sent-delivered": ("ok", "filled", "Delivered"),
-    "sent-joined": ("idle", "half", "Joined with another"),
+    "sent-joined": ("idle", "half", "Joined"),
     "sent-failed": ("bad", "triangle", "Failed"),
     "sent-dropped": ("idle", "cross", "Not sent"),
     # channels

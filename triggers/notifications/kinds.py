@@ -88,7 +88,7 @@ FIELDS: dict[str, tuple[ChannelField, ...]] = {
     ),
     ChannelKind.COMMIT: (
         ChannelField("forge", "forge", form="choice", choices=FORGES, default="github", leads=True),
-        ChannelField("server", "server", "Such as https://github.com or https://git.example.com.", leads=True),
+        ChannelField("server", "server", "Its address in a browser.", default="https://github.com", leads=True),
         ChannelField("token", "access token", "It needs the right to set statuses of commits, and no other.", form="secret"),
         ChannelField(
             "repository",

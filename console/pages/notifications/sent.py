@@ -1,5 +1,6 @@
 """What was sent over channels, and what became of it: the list, one message, and sending it again."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -28,7 +29,18 @@ def sent_with_relations() -> QuerySet[NotificationDelivery]:
 
 
 def list_newest(channel: NotificationChannel, number: int) -> list[NotificationDelivery]:
-    return list(sent_with_relations().filter(channel=channel)[:number])
+    return name_rows(sent_with_relations().filter(channel=channel)[:number])
+
+
+def name_rows(rows: Iterable[NotificationDelivery]) -> list[NotificationDelivery]:
+    """Return the rows, each with `about`: the name of what its news are about; empty where they are about nothing by name."""
+    named = list(rows)
+    for row in named:
+        facts = row.notification.facts if isinstance(row.notification.facts, dict) else {}
+        places = [facts.get(place) for place in ("application", "cluster")]
+        names = [str(place.get("name", "")) for place in places if isinstance(place, dict)]
+        row.about = next(filter(None, [*names, str(facts.get("subject") or "")]), "")  # type: ignore[attr-defined]
+    return named
 
 
 @require_safe
@@ -46,7 +58,7 @@ def notifications_sent(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(status=status)
     if before:
         rows = rows.filter(pk__lt=before)
-    found = list(rows[: PAGE_SIZE + 1])
+    found = name_rows(rows[: PAGE_SIZE + 1])
     context: dict[str, Any] = {
         "title": "Notifications sent",
         "crumbs": _crumbs()[:1],
@@ -73,9 +85,9 @@ def notification_sent(request: HttpRequest, delivery_id: int) -> HttpResponse:
     context = {
         "title": f"{shown.notification.get_news_display()} over {shown.channel}",
         "crumbs": _crumbs(),
-        "delivery": shown,
+        "delivery": name_rows([shown])[0],
         "facts": facts if isinstance(facts, dict) else {},
-        "joined": list(joined.order_by("-pk")[:JOINED_SHOWN]),
+        "joined": name_rows(joined.order_by("-pk")[:JOINED_SHOWN]),
         "is_waiting": shown.status == DeliveryStatus.WAITING,
         "can_see_call": shown.notification.call_id and request.user.has_perm("triggers.view_triggercall"),
     }

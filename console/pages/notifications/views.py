@@ -24,7 +24,7 @@ from console.pages.shared.page import (
     require,
     return_from,
 )
-from triggers.models import ChannelKind, NotificationChannel, NotificationDelivery, NotificationRule
+from triggers.models import ChannelKind, DeliveryStatus, NotificationChannel, NotificationDelivery, NotificationRule
 from triggers.notifications import audited
 from triggers.notifications.kinds import describe_target
 
@@ -162,7 +162,8 @@ def _get_channel(request: HttpRequest, channel_id: int, permission: str) -> Noti
 
 def _with_last_delivery() -> QuerySet[NotificationChannel]:
     """Return channels with `rule_count`, and `last_status`, `last_at` and `last_problem` of the newest message."""
-    newest = NotificationDelivery.objects.filter(channel=OuterRef("pk")).order_by("-pk")
+    sent = NotificationDelivery.objects.exclude(status=DeliveryStatus.JOINED)
+    newest = sent.filter(channel=OuterRef("pk")).order_by("-pk")
     rules = NotificationRule.objects.filter(channel=OuterRef("pk")).order_by().values("channel").annotate(number=Count("pk"))
     return NotificationChannel.objects.annotate(
         rule_count=Coalesce(Subquery(rules.values("number")), 0),

@@ -144,9 +144,9 @@ class TestSwitching:
         assert last("channel.off").target == last("channel.on").target == "duty"
 
     def test_why_it_was_turned_off_is_said_until_it_is_on_again(self, reader, channel):
-        NotificationChannel.objects.update(enabled=False, off_reason="The server said that it is gone.")
+        NotificationChannel.objects.update(enabled=False, off_reason="It wants no more messages.")
         for page in ("/notifications/", f"/notifications/channels/{channel.pk}/"):
-            assert "The server said that it is gone." in text_of(reader.get(page))
+            assert "It wants no more messages." in text_of(reader.get(page))
         reader.post(f"/notifications/channels/{channel.pk}/switch/", {"enabled": "1"})
         channel.refresh_from_db()
         assert (channel.enabled, channel.off_reason) == (True, "")
