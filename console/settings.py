@@ -330,6 +330,8 @@ SPECTACULAR_SETTINGS = {
         "ApplicationStatusEnum": "clusters.models.Application.Status",
         "ApplicationSourceEnum": "clusters.models.Application.Source",
         "TriggerCallSourceEnum": "triggers.models.TriggerCall.Source",
+        "ChannelKindEnum": "triggers.models.ChannelKind",
+        "KindEnum": "clusters.models.Registry.Kind",
         "DeliverySourceEnum": "triggers.models.Delivery.Source",
         "TriggerActionEnum": "triggers.models.TRIGGER_CHOICES",
         "TriggerCallActionEnum": "triggers.models.Action",
