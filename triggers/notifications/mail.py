@@ -22,13 +22,19 @@ PERMANENT = 500  # a reply from here on is final (RFC 5321, 4.2.1)
 
 
 class JudgedSMTP(smtplib.SMTP):
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return connect(host, port, timeout)
+    """A client whose lifeline holds the socket from the beginning: the greeting is read within the constructor. With a context
+    it begins with TLS."""
 
+    def __init__(self, lifeline: Lifeline, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self.lifeline, self.context = lifeline, context
+        super().__init__(host, port, DNS_NAME.get_fqdn(), timeout=SECONDS)
 
-class JudgedSMTPS(smtplib.SMTP_SSL):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return self.context.wrap_socket(connect(host, port, timeout), server_hostname=host)
+        connected = connect(host, port, timeout)
+        if self.context:
+            connected = self.context.wrap_socket(connected, server_hostname=host)
+        self.lifeline.hold(connected)
+        return connected
 
 
 def send_mail(values: dict[str, Any], message: Message) -> Receipt:
@@ -72,9 +78,8 @@ def deliver(values: dict[str, Any], mail: EmailMessage, lifeline: Lifeline) -> R
     except RegistryError as error:
         raise NotSent(error.message, is_final=True) from error
     host, port, tls = str(values["host"]), int(values["port"]), values.get("tls", "starttls")
-    client = open_client(host, port, context if tls == "tls" else None)
+    client = JudgedSMTP(lifeline, host, port, context if tls == "tls" else None)
     try:
-        lifeline.hold(client.sock)
         if tls == "starttls":
             client.starttls(context=context)
             lifeline.hold(client.sock)
@@ -92,10 +97,3 @@ def deliver(values: dict[str, Any], mail: EmailMessage, lifeline: Lifeline) -> R
         client.close()
     note = f"{len(refused)} recipients were refused: {', '.join(refused)[:300]}." if refused else ""
     return Receipt(250, note=note)
-
-
-def open_client(host: str, port: int, context: ssl.SSLContext | None) -> smtplib.SMTP:
-    name = DNS_NAME.get_fqdn()
-    if context:
-        return JudgedSMTPS(host, port, name, timeout=SECONDS, context=context)
-    return JudgedSMTP(host, port, name, timeout=SECONDS)

@@ -83,7 +83,7 @@ def compose_digest(delivery: NotificationDelivery) -> Message:
     shown = lines[:DIGEST_LINES]
     if delivery.count > len(found) or len(lines) > len(shown):
         shown.append("… and more.")
-    url = f"{settings.PUBLIC_URL}/calls/" if settings.PUBLIC_URL else None
+    url = f"{settings.PUBLIC_URL}/activity/" if settings.PUBLIC_URL else None
     payload = {
         "type": "digest",
         "time": delivery.notification.facts.get("time"),
@@ -144,10 +144,10 @@ def list_lines(facts: dict[str, Any], news: str) -> list[str]:
     if error and error not in lines[0]:
         lines.append(f"First error line: {error}")
     before, after = facts.get("image_before"), facts.get("image_after")
-    if before and after and before != after:
-        lines.append(clean_line(f"Image: {before}, then {after}", LINE_LENGTH))
-    elif after or before:
-        lines.append(clean_line(f"Image: {after or before}", LINE_LENGTH))
+    if after or before:
+        label = "Image tried" if news == News.FAILED else "Image"
+        earlier = f" (before: {before})" if before and after and before != after else ""
+        lines.append(clean_line(f"{label}: {after or before}{earlier}", LINE_LENGTH))
     lines.append(f"Time: {write_time(facts.get('time'))}")
     return [line for line in lines if line]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from clusters.engine.snapshot import Snapshot
 from clusters.models import Application, Cluster
-from triggers.models import TriggerCall
+from triggers.models import CallState, TriggerCall
 
 TEXT_LENGTH = 4000  # characters of a text
 
@@ -39,7 +39,7 @@ def describe_call(call: TriggerCall) -> dict[str, Any]:
             "first_error": str(failure.get("firstErrorLine", "")) or None,
         },
         "image_before": name_images(call.before),
-        "image_after": str(failure.get("image", "")) or name_images(call.after),
+        "image_after": (call.state != CallState.SUCCEEDED and str(failure.get("image", ""))) or name_images(call.after),
         "sentence": call.message,
     }
 

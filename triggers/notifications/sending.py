@@ -7,7 +7,6 @@ then, with the same id. While a receiver is waited for, nothing is held, neither
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,35 +46,41 @@ class Courier:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._busy: set[int] = set()
-        self._pool = ThreadPoolExecutor(CHANNELS_AT_ONCE, thread_name_prefix="courier")
+        self._turns: dict[int, threading.Thread] = {}
+        self._is_over = threading.Event()
 
     def look(self) -> int:
         """Begin a turn of each channel for which something is due. Return their number. Raises DatabaseError."""
         begun = 0
         for channel_id in list_due_channels():
             with self._lock:
-                if channel_id in self._busy or len(self._busy) >= CHANNELS_AT_ONCE:
+                if channel_id in self._turns or len(self._turns) >= CHANNELS_AT_ONCE:
                     continue
-                self._busy.add(channel_id)
-            self._pool.submit(self._take_turn, channel_id)
+                turn = threading.Thread(target=self._take_turn, args=(channel_id,), name=f"courier-{channel_id}", daemon=True)
+                self._turns[channel_id] = turn
+            turn.start()
             begun += 1
         return begun
 
-    def stop(self) -> None:
-        """Begin nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def finish(self, seconds: float) -> None:
+        """Begin no further message, and wait so long for those under way. What is cut off is sent again by another process."""
+        self._is_over.set()
+        with self._lock:
+            turns = list(self._turns.values())
+        end = time.monotonic() + seconds
+        for turn in turns:
+            turn.join(max(end - time.monotonic(), 0))
 
     def _take_turn(self, channel_id: int) -> None:
         def send_over_channel() -> None:
-            take_turn(channel_id)
+            take_turn(channel_id, self._is_over)
 
         try:
             run_safely(send_over_channel)
         finally:
             connection.close()
             with self._lock:
-                self._busy.discard(channel_id)
+                del self._turns[channel_id]
 
 
 def send_due() -> int:
@@ -93,8 +98,9 @@ def list_due_channels() -> list[int]:
     return list(due.order_by().values_list("channel_id", flat=True).distinct())
 
 
-def take_turn(channel_id: int) -> int:
-    """Send what is due over the channel, unless another process does. Return how many messages were tried."""
+def take_turn(channel_id: int, is_over: threading.Event | None = None) -> int:
+    """Send what is due over the channel, unless another process does; once `is_over` is set, no further message. Return
+    how many messages were tried."""
     owner = make_lease_owner()
     if not claim_channel(channel_id, owner):
         return 0
@@ -104,7 +110,7 @@ def take_turn(channel_id: int) -> int:
         drop_unwanted(channel)
         join_waiting(channel, timezone.now())
         for delivery_id in list_messages(channel):
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or (is_over and is_over.is_set()):
                 break
             tried += send_one(channel, delivery_id)
     finally:

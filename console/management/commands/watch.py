@@ -31,7 +31,7 @@ PRUNE_CHECK_SECONDS = 60.0  # between two checks whether one is due
 POLL_SECONDS = 5.0
 NOTIFY_SECONDS = 2.0  # between two looks for notifications that are due
 SILENT_SECONDS = 900.0  # a chore that takes longer has hung: each of its requests and statements has a time limit
-STOP_SECONDS = 3.0  # for which a stop waits for a registry's answer
+STOP_SECONDS = 3.0  # for which a stop waits for the answer of a registry or a receiver
 
 
 class Command(BaseCommand):
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             run_watcher(stopping)
             clock.join()
             poller.join(STOP_SECONDS)
-            notifier.join(STOP_SECONDS)
+            notifier.join(STOP_SECONDS + 1)
 
 
 def keep_house(stopping: threading.Event) -> None:
@@ -110,5 +110,5 @@ def send_notifications(stopping: threading.Event) -> None:
         pulse.beat("notifier", SILENT_SECONDS)
         close_old_connections()
         run_safely(courier.look)
-    courier.stop()
+    courier.finish(STOP_SECONDS)
     connection.close()

@@ -1,5 +1,7 @@
 import socket
 import ssl
+import threading
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from email import message_from_bytes
@@ -140,6 +142,30 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch):
         values = {"host": "127.0.0.1", "port": port, "sender": "a@example.com", "recipients": "b@example.com"}
         with pytest.raises(NotSent, match="did not answer in time"):
             send_mail(values, MESSAGE)
+
+
+def test_a_server_whose_greeting_never_ends_is_cut_off(monkeypatch):
+    """Each byte is within the time that a socket may be silent."""
+    monkeypatch.setattr("triggers.notifications.mail.SECONDS", 0.3)
+    is_cut = threading.Event()
+
+    def drip(listener):
+        connected, _ = listener.accept()
+        with connected:
+            try:
+                while True:
+                    connected.sendall(b"2")
+                    time.sleep(0.02)
+            except OSError:
+                is_cut.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        port = listener.getsockname()[1]
+        values = {"host": "127.0.0.1", "port": port, "sender": "a@example.com", "recipients": "b@example.com"}
+        with pytest.raises(NotSent, match="did not answer in time"):
+            send_mail(values, MESSAGE)
+        assert is_cut.wait(10)
 
 
 def test_a_forbidden_address_is_not_connected_to():

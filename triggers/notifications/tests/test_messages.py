@@ -32,10 +32,26 @@ def test_a_message_about_a_call_for_people(application, settings):
     message = compose(record_news(News.FAILED, call=call))
     assert message.title == "shop on prod: redeploy failed"
     *lines, time, url = message.text.splitlines()
-    assert lines == ["It crashed.", "First error line: no such table x", "Image: shop:1, then shop:2"]
+    assert lines == ["It crashed.", "First error line: no such table x", "Image tried: shop:2 (before: shop:1)"]
     assert time == f"Time: {timezone.now():%Y-%m-%d %H:%M}{time[-7:]}"
     assert url == f"https://console.example.com{reverse('call', args=[call.pk])}"
     assert (message.level, message.url) == ("failure", url)
+
+
+def test_a_digest_counts_equal_news_and_leads_to_the_activity(application, settings):
+    settings.PUBLIC_URL = "https://console.example.com"
+    crashed = [record_news(News.FAILED, call=make_call(application)) for _ in range(3)]
+    last = record_news(News.FAILED, call=make_call(ApplicationFactory(name="blog", cluster=application.cluster)))
+    lead = NotificationDelivery.objects.get(notification=last)
+    NotificationDelivery.objects.filter(notification__in=crashed).update(joined_into=lead, status="joined")
+    lead.count, lead.is_digest = 4, True
+    message = compose_message(lead)
+    assert message.title == "4 news"
+    first, *lines, url = message.text.splitlines()
+    assert first.startswith("Since ")
+    assert lines == ["blog on prod: redeploy failed", "shop on prod: redeploy failed (3 times)"]
+    assert url == f"https://console.example.com{reverse('activity')}"
+    assert [each["url"] is not None for each in message.payload["news"]] == [True] * 4
 
 
 def test_without_a_public_address_there_is_no_link(application):

@@ -262,7 +262,7 @@ def test_nothing_is_held_while_a_receiver_is_waited_for(channel, application, mo
 
 @pytest.mark.django_db(transaction=True)
 def test_a_slow_channel_holds_up_no_other(channel, application, monkeypatch):
-    quick = NotificationRuleFactory().channel
+    NotificationRuleFactory()
     sent, go_on = threading.Event(), threading.Event()
 
     def send(values, message):
@@ -277,12 +277,31 @@ def test_a_slow_channel_holds_up_no_other(channel, application, monkeypatch):
     courier = Courier()
     assert courier.look() == 2
     assert sent.wait(30)
-    quick_again = send_test(quick, "ann")
     go_on.set()
-    courier._pool.shutdown(wait=True)
-    assert courier._busy == set()
-    assert quick_again.pk
-    assert set(NotificationDelivery.objects.exclude(pk=quick_again.pk).values_list("status", flat=True)) == {"delivered"}
+    courier.finish(30)
+    assert courier._turns == {}
+    assert set(NotificationDelivery.objects.values_list("status", flat=True)) == {"delivered"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_ends_begins_no_further_message(channel, application, monkeypatch):
+    entered, go_on = threading.Event(), threading.Event()
+
+    def send(values, message):
+        entered.set()
+        assert go_on.wait(30)
+        return Receipt(200)
+
+    monkeypatch.setitem(sending.SENDERS, "webhook", send)
+    fail(application)
+    fail(TriggerFactory().application)
+    courier = Courier()
+    courier.look()
+    assert entered.wait(30)
+    courier.finish(0)
+    go_on.set()
+    courier.finish(30)
+    assert sorted(NotificationDelivery.objects.values_list("status", flat=True)) == ["delivered", "waiting"]
 
 
 MOMENTS = ("before the end", "in its transaction", "after it", "in the decision", "before the attempt", "sent", "recorded")
