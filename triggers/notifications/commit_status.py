@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Q
 
 from triggers.commits import is_commit, is_repository
 from triggers.models import CallState, ChannelKind, News, NotificationChannel, TriggerCall
 from triggers.notifications.outbox import write_news
+
+log = structlog.get_logger("windlass.notifications")
 
 PENDING, SUCCESS, FAILURE = "pending", "success", "failure"
 STATUSES = {
@@ -36,8 +40,7 @@ def record_commit_status(call: TriggerCall, state: CallState, reason: str = "") 
     cluster are loaded. Costs one query where there is no such channel.
 
     Statuses of public repositories are public, so they name the reason by its code, and not what the engine said."""
-    channels = list(NotificationChannel.objects.filter(kind=ChannelKind.COMMIT, enabled=True).order_by("pk"))
-    if not channels:
+    if not (channels := _list_channels()):
         return
     named = Q(built_from__isnull=False) | Q(identity__isnull=False)
     rows = TriggerCall.objects.filter(named, Q(pk=call.pk) | Q(merged_into=call.pk) | Q(coalesced_into=call.pk))
@@ -46,6 +49,15 @@ def record_commit_status(call: TriggerCall, state: CallState, reason: str = "") 
         for channel in channels:
             if commit := find_commit(each, channel.values):
                 _write_status(each, channel, state, reason, commit)
+
+
+def _list_channels() -> list[NotificationChannel]:
+    """Return the channels that are on. A configuration that cannot be decrypted keeps no call from its end."""
+    try:
+        return list(NotificationChannel.objects.filter(kind=ChannelKind.COMMIT, enabled=True).order_by("pk"))
+    except ImproperlyConfigured as error:
+        log.warning("commits get no status", error=str(error))
+        return []
 
 
 def _write_status(

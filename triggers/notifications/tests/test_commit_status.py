@@ -1,6 +1,7 @@
 """Which commits get a status: those of verified jobs, and those that calls name, at the channels that are for them."""
 
 import pytest
+from django.db import connection
 
 from triggers.calls.accept import accept_call
 from triggers.models import CallState, Notification, NotificationChannel, NotificationDelivery, TriggerCall
@@ -117,3 +118,15 @@ def test_it_costs_one_query_without_such_a_channel(django_assert_num_queries):
     call = TriggerCallFactory()
     with django_assert_num_queries(1):
         record_commit_status(call, CallState.RUNNING)
+
+
+def test_a_configuration_that_cannot_be_decrypted_keeps_no_call_from_its_end(github, published):
+    trigger = TriggerFactory()
+    accept_call(request_of(trigger, identity=JOB))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE triggers_notificationchannel SET configuration = 'gAAAAA of another key'")
+    call = claim_call(trigger.application_id, "a")
+    finish_call(call, "a", CallState.SUCCEEDED, "", "It runs.")
+    call.refresh_from_db()
+    assert call.state == CallState.SUCCEEDED
+    assert not Notification.objects.exists()
