@@ -90,8 +90,11 @@ class NotificationChannel(models.Model):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The configuration, secrets included, by the names of the fields."""
-        found = json.loads(self.configuration or "{}")
+        """The configuration, secrets included, by the names of the fields. Empty if what is stored is none."""
+        try:
+            found = json.loads(self.configuration or "{}")
+        except ValueError:
+            return {}
         return found if isinstance(found, dict) else {}
 
     @values.setter

@@ -162,7 +162,7 @@ def test_apprise_keeps_nothing_and_loads_nothing_else():
 
 def test_only_the_fields_of_a_kind_are_ever_sent_to_apprise():
     """No kind takes an address of apprise's own, with which it could be told to read files or to reach other services."""
-    assert set(PLUGINS) | {ChannelKind.MAIL, ChannelKind.WEBHOOK} == set(FIELDS)
+    assert set(PLUGINS) | {ChannelKind.MAIL, ChannelKind.WEBHOOK, ChannelKind.COMMIT} == set(FIELDS)
 
 
 def test_a_request_outside_of_sending_goes_nowhere():

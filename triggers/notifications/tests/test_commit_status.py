@@ -6,6 +6,7 @@ from django.db import connection
 from triggers.calls.accept import accept_call
 from triggers.models import CallState, Notification, NotificationChannel, NotificationDelivery, TriggerCall
 from triggers.notifications.commit_status import find_commit, record_commit_status
+from triggers.notifications.sending import send_due
 from triggers.run.claim import claim_call
 from triggers.run.results import finish_call
 from triggers.tests.calling import request_of
@@ -130,3 +131,20 @@ def test_a_configuration_that_cannot_be_decrypted_keeps_no_call_from_its_end(git
     call.refresh_from_db()
     assert call.state == CallState.SUCCEEDED
     assert not Notification.objects.exists()
+
+
+def test_both_statuses_of_a_call_are_sent_at_once_and_not_joined(github, published, sink):
+    sink.answers = [(201, {}, b"{}")]
+    github.values = GITHUB | {"forge": "gitea", "server": sink.address}
+    github.save()
+    trigger = TriggerFactory()
+    for number in range(12):  # more than another channel gets in a minute
+        commit = {"commit": f"{number:040x}", "repository": "team/app"}
+        accept_call(request_of(trigger, built_from=commit))
+        call = claim_call(trigger.application_id, "a")
+        send_due()
+        finish_call(call, "a", CallState.SUCCEEDED, "", "It runs.")
+        send_due()
+    sent = [(got.path.rpartition("/")[2], got.json["state"]) for got in sink.received]
+    assert sent == [(f"{number:040x}", state) for number in range(12) for state in ("pending", "success")]
+    assert set(NotificationDelivery.objects.values_list("status", "answer_status")) == {("delivered", 201)}

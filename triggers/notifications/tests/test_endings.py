@@ -87,7 +87,7 @@ def test_without_a_rule_nothing_is_written_for_one_query(trigger):
     call = claim_call(trigger.application_id, "a")
     with CaptureQueriesContext(connection) as queries:
         finish_call(call, "a", CallState.FAILED, "", "It failed.")
-    assert len([query for query in queries if "notification" in query["sql"]]) == 1
+    assert len([query for query in queries if "notificationrule" in query["sql"]]) == 1
     assert told() == []
 
 

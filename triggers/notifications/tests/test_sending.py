@@ -22,6 +22,7 @@ from triggers.notifications import grouping, sending
 from triggers.notifications.endings import record_ending
 from triggers.notifications.outbox import make_group, record_news, send_again, send_test, turn_off
 from triggers.notifications.outcomes import Receipt
+from triggers.notifications.senders import SENDERS
 from triggers.notifications.sending import ATTEMPTS, DELAYS, LEASE, Courier, claim_channel, send_due
 from triggers.run import results
 from triggers.run.results import finish_call
@@ -238,12 +239,21 @@ def test_a_defect_costs_an_attempt_and_not_the_thread(channel, application, monk
     def break_down(values, message):
         raise KeyError("oops")
 
-    monkeypatch.setitem(sending.SENDERS, "webhook", break_down)
+    monkeypatch.setitem(SENDERS, "webhook", break_down)
     fail(application)
     send_due()
     delivery = NotificationDelivery.objects.get()
     assert (delivery.status, delivery.attempts) == ("waiting", 1)
     assert delivery.problem == "Windlass has a defect (KeyError); its log has the details."
+
+
+def test_a_configuration_that_is_wrong_sends_nothing(channel, sink, application):
+    NotificationChannel.objects.update(configuration="no JSON")
+    fail(application)
+    send_due()
+    delivery = NotificationDelivery.objects.get()
+    assert (delivery.status, delivery.problem) == ("failed", "The channel's configuration is wrong at url. Enter the address.")
+    assert sink.received == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -254,7 +264,7 @@ def test_nothing_is_held_while_a_receiver_is_waited_for(channel, application, mo
         held.append((connection.in_atomic_block, pooled()))
         return Receipt(200)
 
-    monkeypatch.setitem(sending.SENDERS, "webhook", send)
+    monkeypatch.setitem(SENDERS, "webhook", send)
     fail(application)
     send_due()
     assert held == [(False, False)]
@@ -272,7 +282,7 @@ def test_a_slow_channel_holds_up_no_other(channel, application, monkeypatch):
             sent.set()
         return Receipt(200)
 
-    monkeypatch.setitem(sending.SENDERS, "webhook", send)
+    monkeypatch.setitem(SENDERS, "webhook", send)
     fail(application)
     courier = Courier()
     assert courier.look() == 2
@@ -292,7 +302,7 @@ def test_a_process_that_ends_begins_no_further_message(channel, application, mon
         assert go_on.wait(30)
         return Receipt(200)
 
-    monkeypatch.setitem(sending.SENDERS, "webhook", send)
+    monkeypatch.setitem(SENDERS, "webhook", send)
     fail(application)
     fail(TriggerFactory().application)
     courier = Courier()
