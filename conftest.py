@@ -35,6 +35,7 @@ def nothing_counted() -> None:
     from console.session_list import noted_uses
     from console.telemetry import line_limit
     from triggers.hook.old_secrets import old_secret_uses
+    from triggers.notifications.full_queues import full_queues
     from triggers.pushes.refused_calls import refused_calls
 
     counted_acts.forget()
@@ -42,3 +43,4 @@ def nothing_counted() -> None:
     noted_uses.forget()
     line_limit.line_limit.forget()
     old_secret_uses.forget()
+    full_queues.forget()

@@ -78,6 +78,16 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "delivery-unreadable": ("warn", "half", "Not understood"),
     "delivery-bad_signature": ("bad", "triangle", "Bad signature"),
     "delivery-refused": ("warn", "cross", "Refused call"),
+    # notifications sent
+    "sent-waiting": ("busy", "ring", "Waiting"),
+    "sent-delivered": ("ok", "filled", "Delivered"),
+    "sent-joined": ("idle", "half", "Joined"),
+    "sent-failed": ("bad", "triangle", "Failed"),
+    "sent-dropped": ("idle", "cross", "Not sent"),
+    # channels
+    "channel-on": ("ok", "filled", "On"),
+    "channel-off": ("idle", "hollow", "Off"),
+    "channel-problem": ("bad", "triangle", "Turned off"),
     # registries
     "registry-ok": ("ok", "filled", "Answers"),
     "registry-problem": ("bad", "triangle", "Problem"),
@@ -100,7 +110,8 @@ BADGES: dict[str, tuple[str, str, str]] = {
 def render_badge(state: str, kind: str = "") -> SafeString:
     """Render a status as shape and word. A state without a badge of its own is shown as the engine spells it.
 
-    `kind` tells apart states that share a word: "call", "task", "node", "update", "delivery" or "registry".
+    `kind` tells apart states that share a word: "call", "task", "node", "update", "delivery", "sent", "channel" or
+    "registry".
     """
     tone, _, word = find_badge(state, kind)
     shown = format_html("<bdi>{}</bdi>", word) if word == state else word

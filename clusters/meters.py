@@ -90,6 +90,11 @@ HOOK_ACK_SECONDS = Histogram(
     SECONDS_OF_AN_ANSWER,
 )
 ENGINE_REQUESTS = Counter("windlass_engine_requests_total", "Requests to engines, by outcome.", ("cluster", "outcome"))
+NOTIFICATIONS = Counter(
+    "windlass_notification_attempts_total",
+    "Attempts to send a notification, by kind of channel and outcome.",
+    ("kind", "outcome"),
+)
 METERS: tuple[Counter | Histogram, ...] = (
     CALLS_ENDED,
     CALL_WAIT_SECONDS,
@@ -98,6 +103,7 @@ METERS: tuple[Counter | Histogram, ...] = (
     HOOK_ACK_SECONDS,
     ENGINE_REQUESTS,
     REQUESTS_TURNED_AWAY,
+    NOTIFICATIONS,
 )
 
 

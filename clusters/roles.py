@@ -41,10 +41,11 @@ CLUSTER_ADMINISTRATOR = DEPLOYER | {
 }
 # Registries belong to no cluster: only a role for all clusters includes them and their deliveries.
 REGISTRIES = frozenset({"clusters.view_registry", "triggers.view_delivery"})
-# For all clusters: also adds clusters and registries, manages users and their roles, and reads the audit log.
+# For all clusters: also adds clusters, registries and channels, manages users and their roles, and reads the audit log.
 ADMINISTRATOR = CLUSTER_ADMINISTRATOR | {
     "clusters.add_cluster",
     "clusters.view_auditentry",
+    *(f"triggers.{verb}_notificationchannel" for verb in ("view", "add", "change", "delete")),
     *(f"clusters.{verb}_registry" for verb in ("add", "change", "delete", "reveal")),
     *(f"clusters.{verb}_clustergrant" for verb in ("view", "add", "change", "delete")),
     *(f"auth.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in ("user", "group")),

@@ -27,8 +27,21 @@ PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=T
 # A path of the public address, under which everything is. A proxy may remove it or leave it (console/server/environ.py).
 OWN_PATHS = (
     *("account", "activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries"),
-    *("grants", "healthz", "help", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries"),
-    *("search", "services", "sign-in", "static", "theme", "triggers", "users"),
+    *(
+        "grants",
+        "healthz",
+        "help",
+        "hook",
+        "images",
+        "login",
+        "logout",
+        "metrics",
+        "nodes",
+        "notifications",
+        "password",
+        "readyz",
+    ),
+    *("registries", "search", "services", "sign-in", "static", "theme", "triggers", "users"),
 )
 PREFIX = env.find_prefix("WINDLASS_PUBLIC_URL", PUBLIC_URL, OWN_PATHS)
 FORCE_SCRIPT_NAME = PREFIX or None
@@ -317,6 +330,8 @@ SPECTACULAR_SETTINGS = {
         "ApplicationStatusEnum": "clusters.models.Application.Status",
         "ApplicationSourceEnum": "clusters.models.Application.Source",
         "TriggerCallSourceEnum": "triggers.models.TriggerCall.Source",
+        "ChannelKindEnum": "triggers.models.ChannelKind",
+        "KindEnum": "clusters.models.Registry.Kind",
         "DeliverySourceEnum": "triggers.models.Delivery.Source",
         "TriggerActionEnum": "triggers.models.TRIGGER_CHOICES",
         "TriggerCallActionEnum": "triggers.models.Action",
@@ -348,6 +363,9 @@ DELIVERY_RETENTION_DAYS = env.read_integer("WINDLASS_DELIVERY_RETENTION_DAYS", 3
 DELIVERY_RETENTION_COUNT = env.read_integer("WINDLASS_DELIVERY_RETENTION_COUNT", 10_000, 100, 10_000_000)
 EVIDENCE_RETENTION_COUNT = env.read_integer("WINDLASS_EVIDENCE_RETENTION_COUNT", 5_000, 10, 1_000_000)  # up to 64 kB each
 CALL_RETENTION_COUNT = env.read_integer("WINDLASS_CALL_RETENTION_COUNT", 1_000_000, 100, 100_000_000)
+NOTIFICATION_RETENTION_DAYS = env.read_integer("WINDLASS_NOTIFICATION_RETENTION_DAYS", 30, 1, 3650)
+NOTIFICATION_RETENTION_COUNT = env.read_integer("WINDLASS_NOTIFICATION_RETENTION_COUNT", 10_000, 100, 10_000_000)
+NOTIFY_PRIVATE_NETWORKS = env.read_boolean("WINDLASS_NOTIFY_PRIVATE_NETWORKS", True)  # whether messages may go there
 STOP_GRACE_SECONDS = env.read_integer("WINDLASS_STOP_GRACE_SECONDS", 10, 0, 3600)  # console/process/supervisor.py reads it too
 WORKER_THREADS = env.read_integer("WINDLASS_WORKER_THREADS", 16, 1, 256)
 # Calls of one cluster that run at a time, over all workers: an engine that hangs must not take every thread.

@@ -27,6 +27,9 @@ from console.pages.clusters import image_views, node_views
 from console.pages.clusters import views as cluster_views
 from console.pages.containers import views as container_views
 from console.pages.help import views as help_views
+from console.pages.notifications import rules as notification_rules
+from console.pages.notifications import sent as notification_sent_views
+from console.pages.notifications import views as notification_views
 from console.pages.overview import search_views
 from console.pages.overview import views as overview_views
 from console.pages.registries import delivery_views
@@ -108,6 +111,18 @@ urlpatterns = [
     path("deliveries/", delivery_views.deliveries, name="deliveries"),
     path("deliveries/<uuid:delivery_id>/", delivery_views.delivery, name="delivery"),
     path("deliveries/<uuid:delivery_id>/replay/", delivery_views.delivery_replay, name="delivery_replay"),
+    path("notifications/", notification_views.notifications, name="notifications"),
+    path("notifications/channels/new/", notification_views.channel_create, name="channel_create"),
+    path("notifications/channels/<int:channel_id>/", notification_views.channel, name="channel"),
+    path("notifications/channels/<int:channel_id>/edit/", notification_views.channel_edit, name="channel_edit"),
+    path("notifications/channels/<int:channel_id>/rules/", notification_rules.channel_rules, name="channel_rules"),
+    path("notifications/channels/<int:channel_id>/test/", notification_views.channel_test, name="channel_test"),
+    path("notifications/channels/<int:channel_id>/switch/", notification_views.channel_switch, name="channel_switch"),
+    path("notifications/channels/<int:channel_id>/key/", notification_views.channel_key, name="channel_key"),
+    path("notifications/channels/<int:channel_id>/delete/", notification_views.channel_delete, name="channel_delete"),
+    path("notifications/sent/", notification_sent_views.notifications_sent, name="notifications_sent"),
+    path("notifications/sent/<int:delivery_id>/", notification_sent_views.notification_sent, name="notification_sent"),
+    path("notifications/sent/<int:delivery_id>/again/", notification_sent_views.notification_again, name="notification_again"),
     path("nodes/", node_views.nodes, name="nodes"),
     path("nodes/<int:node_id>/", node_views.node, name="node"),
     path("triggers/", trigger_views.triggers, name="triggers"),

@@ -25,6 +25,8 @@ from triggers.refusals import CallRefused
 
 # Every parameter of a trigger's link. A body with any other field is a message in the sender's own format.
 PARAMETERS = frozenset({"triggerUrl", "secret", "type", "step", "wait", "tag"})
+# Those that count in the address alone, since senders use the names for other things in a body.
+ADDRESS_PARAMETERS = PARAMETERS | {"commit", "repository"}
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 # Of a body that is read before the secret is known: 0.5 ms, whatever is in it.

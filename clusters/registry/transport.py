@@ -162,7 +162,7 @@ class RegistryTransport:
         url: str,
         headers: Mapping[str, str],
         deadline: float,
-        form: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | bytes | None = None,
     ) -> Answer:
         """Send a request and return the answer, after the redirects of a GET or HEAD. `deadline` is a time.monotonic().
 
@@ -181,7 +181,7 @@ class RegistryTransport:
         raise RegistryError(f"{name_host(url)} redirects too often.", "bad_answer")
 
     def exchange(
-        self, method: str, url: str, headers: Mapping[str, str], deadline: float, form: Mapping[str, str] | None
+        self, method: str, url: str, headers: Mapping[str, str], deadline: float, form: Mapping[str, str] | bytes | None
     ) -> Answer:
         """Send one request in a thread, so that the caller never waits past the deadline, not even for name resolution. Raises
         the same as `send`."""
@@ -206,7 +206,7 @@ class RegistryTransport:
         self._open()
 
     def _request(
-        self, method: str, url: str, headers: Mapping[str, str], patience: float, form: Mapping[str, str] | None
+        self, method: str, url: str, headers: Mapping[str, str], patience: float, form: Mapping[str, str] | bytes | None
     ) -> Answer:
         with self._session.request(
             method,

@@ -140,6 +140,7 @@ def build_logging(level: str, line_format: str) -> dict[str, Any]:
             "amqp": {"level": "WARNING"},
             "celery": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
+            "apprise": {"level": "CRITICAL"},  # its warnings repeat addresses, which are secrets of channels
             "docker": {"level": "WARNING"},
         },
     }

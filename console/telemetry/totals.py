@@ -29,6 +29,7 @@ from console.models import Process, Total
 from console.telemetry.line_limit import line_limit
 from console.version import VERSION
 from triggers.hook.old_secrets import old_secret_uses
+from triggers.notifications.full_queues import full_queues
 from triggers.pushes.refused_calls import refused_calls
 
 log = structlog.get_logger("windlass.process")
@@ -104,6 +105,7 @@ class Reporter:
             self._attempt(refused_calls.store)
             self._attempt(line_limit.report)
             self._attempt(old_secret_uses.store)
+            self._attempt(full_queues.store)
             if self._seen_at is None or timezone.now() - self._seen_at >= timedelta(seconds=SEEN_EVERY):
                 self._attempt(self.note_process)
         self._attempt(store_totals)
@@ -111,6 +113,7 @@ class Reporter:
         self._attempt(refused_calls.store)
         self._attempt(line_limit.report)
         self._attempt(old_secret_uses.store)
+        self._attempt(full_queues.store)
         self._attempt(self.forget_process)
 
     def _attempt(self, step: Callable[[], None]) -> None:

@@ -29,7 +29,18 @@ from clusters.tests.users import make_user
 from console.factors.tests.device import store_passkey
 from console.models import GroupMapping, IdentityProvider, UserSession
 from console.sessions import SessionStore
-from triggers.models import CallState, Decision, Trigger, TriggerCall, TriggerCallEvent
+from triggers.models import (
+    CallState,
+    Decision,
+    News,
+    Notification,
+    NotificationChannel,
+    NotificationDelivery,
+    NotificationRule,
+    Trigger,
+    TriggerCall,
+    TriggerCallEvent,
+)
 from triggers.tests.factories import (
     DeliveryFactory,
     DeliveryLineFactory,
@@ -156,6 +167,7 @@ class Fleet:
                 call=self.call, time=now + timedelta(seconds=number), operation="pull", text=f"line {number}"
             )
         self._add_registry()
+        self.add_channel()
 
     def _add_registry(self) -> None:
         """Add a registry with a polled subscription, and a delivery that called one trigger and otherwise matched none."""
@@ -179,6 +191,23 @@ class Fleet:
         told = {"delivery": self.delivery, "image": image}
         DeliveryLineFactory(trigger=self.trigger, call=self.call, message="The tag 1.2 runs here.", **told)
         DeliveryLineFactory(decision=Decision.IMAGE, tag="", message="No trigger is subscribed to it.", **told)
+
+    def add_channel(self, name: str = "duty", text: str = "It cannot be pulled.") -> None:
+        """Add a webhook with rules for everything, a cluster and an application, and what was sent over it."""
+        self.channel = NotificationChannel(name=f"{name[:60]} {NotificationChannel.objects.count()}", kind="webhook")
+        self.channel.values = {"url": "https://hooks.example.com/in", "secret": "secret of the webhook"}
+        self.channel.save()
+        places = ({}, {"cluster": self.cluster}, {"application": self.application})
+        NotificationRule.objects.bulk_create(
+            NotificationRule(channel=self.channel, news=news, **place) for place in places for news in ("failed", "succeeded")
+        )
+        facts = {"sentence": text, "application": {"name": name}, "cluster": {"name": name}, "image_before": text}
+        about = {"cluster": self.cluster, "application": self.application, "call": self.call, "facts": facts}
+        news = Notification.objects.create(news=News.FAILED, recorded_at=timezone.now(), group="one", **about)
+        outcome = {"status": "failed", "attempts": 6, "answer_status": 500, "answer": text, "problem": text}
+        row = {"channel": self.channel, "notification": news, "created_at": timezone.now()}
+        self.sent = NotificationDelivery.objects.create(count=2, last_attempt_at=timezone.now(), **row, **outcome)
+        NotificationDelivery.objects.create(status="joined", joined_into=self.sent, **row)
 
     @property
     def pages(self) -> dict[str, str]:
@@ -237,6 +266,15 @@ class Fleet:
             "activity": "/activity/",
             "running_calls": "/calls/running/",
             "call": f"/calls/{self.call.pk}/",
+            "notifications": "/notifications/",
+            "channel": f"/notifications/channels/{self.channel.pk}/",
+            "channel_create": "/notifications/channels/new/",
+            "channel_edit": f"/notifications/channels/{self.channel.pk}/edit/",
+            "channel_rules": f"/notifications/channels/{self.channel.pk}/rules/",
+            "channel_key": f"/notifications/channels/{self.channel.pk}/key/",
+            "channel_delete": f"/notifications/channels/{self.channel.pk}/delete/",
+            "notifications_sent": "/notifications/sent/",
+            "notification_sent": f"/notifications/sent/{self.sent.pk}/",
             "users": "/users/",
             "user": f"/users/{self.user.pk}/",
             "user_create": "/users/new/",

@@ -121,6 +121,7 @@ class Site:
         triggers = [trigger for fleet in self.fleets for trigger in (fleet.trigger, fleet.scaling_trigger)]
         registries = [fleet.registry for fleet in self.fleets]
         kept = {secret for one in registries for secret in (one.hook_token, one.password, one.signing_secret)}
+        kept |= {fleet.channel.values["secret"] for fleet in self.fleets}
         return {trigger.secret for trigger in triggers} | kept | {ENVIRONMENT["DATABASE_PASSWORD"]}
 
 

@@ -14,8 +14,9 @@ from tests.e2e.site import NOBODY, PAGE_NAMES, Site
 DIALOGS = ("trigger_create", "application_act", "image_prune")
 # Pages that look alike on a plain engine and on a Swarm, by how their names begin.
 ALIKE = ("user", "token", "provider", "registry", "delivery", "passkey", "factor", "trusted_job", "trigger_rotate")
+ALIKE += ("channel", "notification")
 EMPTY = ("/", "/search/", "/applications/", "/services/", "/clusters/", "/nodes/", "/triggers/", "/activity/", "/users/")
-EMPTY += ("/registries/", "/deliveries/")
+EMPTY += ("/registries/", "/deliveries/", "/notifications/", "/notifications/sent/")
 
 
 @pytest.fixture(scope="module")

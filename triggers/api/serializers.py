@@ -238,6 +238,12 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
         allow_null=True,
         help_text="Of a trusted job that called: its repository, ref, commit, run and actor, as its token says.",
     )
+    built_from = serializers.DictField(
+        child=serializers.CharField(),
+        read_only=True,
+        allow_null=True,
+        help_text="The commit that the link's caller named, and its repository if named.",
+    )
     failure = serializers.JSONField(
         read_only=True, allow_null=True, help_text="What failed first: container, image, imageId, firstErrorLine and failed."
     )
@@ -254,6 +260,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "source",
             "proof",
             "identity",
+            "built_from",
             "trigger",
             "application",
             "service",

@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from triggers.api.notifications import ChannelViewSet, SentViewSet
 from triggers.api.views import ActView, DeliveryViewSet, RedeployView, ScaleView, TriggerCallViewSet, TriggerViewSet
 from triggers.models import Action
 
@@ -10,6 +11,8 @@ router = SimpleRouter()
 router.register("triggers", TriggerViewSet, basename="api-trigger")
 router.register("calls", TriggerCallViewSet, basename="api-call")
 router.register("deliveries", DeliveryViewSet, basename="api-delivery")
+router.register("channels", ChannelViewSet, basename="api-channel")
+router.register("notifications", SentViewSet, basename="api-notification")
 
 urlpatterns = [
     path("applications/<int:pk>/redeploy/", RedeployView.as_view(), name="api-application-redeploy"),

@@ -126,6 +126,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         delivery_id=request.delivery_id,
         proof=request.proof or None,
         identity=request.identity,
+        built_from=request.built_from,
         request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
         queued_at=timezone.now(),
     )

@@ -1,12 +1,14 @@
 """What already waits at an application: the redeploy that covers a new one, and the limits of the queue."""
 
 import uuid
+from typing import NoReturn
 
 from django.conf import settings
 
 from triggers.calls.requests import CallRequest
 from triggers.hook_queries import count_queued_calls, list_queued_calls
 from triggers.models import TRIGGER_ACTIONS, Action
+from triggers.notifications.full_queues import full_queues
 from triggers.refusals import CallRefused
 
 RETRY_QUEUE_SECONDS = 10
@@ -48,7 +50,13 @@ def check_queue(request: CallRequest) -> bool:
     """
     queue = count_queued_calls(request.application_id, request.trigger.pk if request.trigger else None)
     if queue.of_own >= settings.HOOK_TRIGGER_QUEUE_LIMIT:
-        raise QueueFull(f"{queue.of_own} calls of this trigger are already waiting; nothing was recorded. Try again later.")
+        refuse_full(request, f"{queue.of_own} calls of this trigger are already waiting")
     if queue.of_all >= settings.HOOK_QUEUE_LIMIT:
-        raise QueueFull(f"{queue.of_all} calls are already waiting; nothing was recorded. Try again later.")
+        refuse_full(request, f"{queue.of_all} calls are already waiting")
     return not queue.has_queued
+
+
+def refuse_full(request: CallRequest, limit: str) -> NoReturn:
+    """Raises QueueFull."""
+    full_queues.note(request.application_id, f"{limit}.")
+    raise QueueFull(f"{limit}; nothing was recorded. Try again later.")

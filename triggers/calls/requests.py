@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusters.registry.reference import is_tag
+from triggers.commits import is_commit, is_repository
 from triggers.models import Trigger, TriggerCall
 from triggers.refusals import CallRefused
 
@@ -22,7 +23,8 @@ class CallRequest:
     changes the image to; with `start_stopped`, it also starts what was stopped in Windlass. A scaling needs `service_id` and
     either `step` (1 to 100, negative to scale in) or `replicas` (the wanted count). `delivery_id` has at most 255 characters
     (see triggers.calls.repetitions). `proof` is a value of Proof for a call by the trigger's own link, and empty for any other.
-    `identity` describes the trusted job that calls (triggers.identity.presets.describe_job).
+    `identity` describes the trusted job that calls (triggers.identity.presets.describe_job). `built_from` is the
+    commit that the caller names: `{"commit": …}`, with `repository` where it names one.
     """
 
     source: TriggerCall.Source
@@ -41,6 +43,7 @@ class CallRequest:
     delivery_id: str = ""
     proof: str = ""
     identity: dict[str, str] | None = None
+    built_from: dict[str, str] | None = None
 
 
 class InvalidParameter(CallRefused):
@@ -71,6 +74,21 @@ def parse_tag(value: Any) -> str:
         what = "is empty" if value == "" else f"is {_shown(value)}"
         raise InvalidParameter("tag", f"The tag parameter {what}; it must be {TAG_RULE}")
     return text
+
+
+def parse_commit(commit: str | None, repository: str | None) -> dict[str, str] | None:
+    """Return the commit that a call names, and its repository if it names one; None for no commit. Raises InvalidParameter."""
+    if commit is None:
+        return None
+    if not is_commit(commit):
+        what = "is empty" if commit == "" else f"is {_shown(commit)}"
+        raise InvalidParameter("commit", f"The commit parameter {what}; it must be a whole id: 40 or 64 digits 0-9 and a-f.")
+    if repository is None:
+        return {"commit": commit}
+    if not is_repository(repository):
+        what = "is empty" if repository == "" else f"is {_shown(repository)}"
+        raise InvalidParameter("repository", f"The repository parameter {what}; it must be owner/name, as in its address.")
+    return {"commit": commit, "repository": repository}
 
 
 def parse_wait(value: Any) -> int:

@@ -20,7 +20,7 @@ from triggers.bodies import BodyTooLarge, Parameters, check_body_size, has_body
 from triggers.calls.accept import accept_call
 from triggers.calls.lost_answers import lost_answers
 from triggers.calls.repetitions import identify_delivery
-from triggers.calls.requests import SCALE_TYPES, CallRequest, InvalidParameter, parse_step, parse_tag, parse_wait
+from triggers.calls.requests import SCALE_TYPES, CallRequest, InvalidParameter, parse_commit, parse_step, parse_tag, parse_wait
 from triggers.hook.answers import (
     answer,
     answer_push,
@@ -188,15 +188,16 @@ def answer_with_call_state(http: HttpRequest, call_id: uuid.UUID) -> Response:
         if known.header_only:
             check_secret_place(http, parameters, proof)
     call = TriggerCall.objects.select_related("trigger", "coalesced_into").get(pk=call_id)
-    wait = parse_wait(read_query_wait(parameters) if token else parameters.get("wait"))
+    wait = parse_wait(read_from_query(parameters, "wait") if token else parameters.get("wait"))
     if wait:
         return answer_with_outcome(http, call, wait)
     return answer_with_state(http, call)
 
 
-def read_query_wait(parameters: Parameters) -> str | None:
-    """Return `wait` from the address alone: whoever has only a token needs no body."""
-    value = parameters.get_from_query("wait")
+def read_from_query(parameters: Parameters, name: str) -> str | None:
+    """Return a parameter from the address alone: `wait` for whoever has only a token and needs no body, and what a body of
+    another sender could name too. Raises ContradictoryParameter."""
+    value = parameters.get_from_query(name)
     return None if value is None else repair_value(value)
 
 
@@ -266,6 +267,7 @@ def make_call_request(request: HttpRequest, parameters: Parameters, caller: Prov
         delivery_id=caller.proved_id or identify_delivery(request.headers, step, tag),
         proof=caller.proof,
         identity=caller.identity,
+        built_from=parse_commit(read_from_query(parameters, "commit"), read_from_query(parameters, "repository")),
     )
 
 

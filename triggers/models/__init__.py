@@ -2,7 +2,20 @@
 
 from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
+from triggers.models.episode import Episode
 from triggers.models.evidence import CallEvidence
+from triggers.models.notification import (
+    ALONE,
+    DEFAULT_NEWS,
+    RULE_NEWS,
+    ChannelKind,
+    DeliveryStatus,
+    News,
+    Notification,
+    NotificationChannel,
+    NotificationDelivery,
+    NotificationRule,
+)
 from triggers.models.trigger import (
     NARROWING,
     OLD_SECRET_FIELDS,
@@ -19,20 +32,31 @@ from triggers.models.trusted_job import JOBS_MAXIMUM, TrustedJob
 
 __all__ = [
     "ACTIVE_STATES",
+    "ALONE",
     "Action",
     "AlertGroup",
     "AlertState",
     "CallEvidence",
     "CallState",
+    "ChannelKind",
+    "DEFAULT_NEWS",
     "Decision",
     "Delivery",
     "DeliveryLine",
+    "DeliveryStatus",
+    "Episode",
     "ImageSubscription",
     "JOBS_MAXIMUM",
     "NARROWING",
+    "News",
+    "Notification",
+    "NotificationChannel",
+    "NotificationDelivery",
+    "NotificationRule",
     "OLD_SECRET_FIELDS",
     "OnFailure",
     "Proof",
+    "RULE_NEWS",
     "Signature",
     "TERMINAL_STATES",
     "TRIGGER_ACTIONS",

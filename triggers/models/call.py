@@ -85,6 +85,9 @@ class TriggerCall(models.Model):
         blank=True,
         help_text="Of a trusted job: its repository, ref, commit, run and actor. The texts are the job's.",
     )
+    built_from = models.JSONField(
+        null=True, blank=True, help_text='The commit that the caller named: `{"commit": …, "repository": …}`, as far as named.'
+    )
 
     state = models.CharField(max_length=12, choices=CallState.choices, default=CallState.QUEUED)
     reason = models.CharField(max_length=64, blank=True, help_text="A word for machines.")

@@ -19,6 +19,7 @@ from clusters.registry.client import PullLimit, RegistryAccess, RegistryClient, 
 from clusters.registry.errors import RegistryError
 from clusters.registry.reference import is_digest
 from clusters.waits import release_connection
+from triggers.episodes.polling import note_polled
 from triggers.models import Action, Decision, Delivery, ImageSubscription
 from triggers.payloads.media_types import name_side_product
 from triggers.pushes.candidates import load_hosts, load_targets, read_subscriptions
@@ -68,6 +69,7 @@ def poll_subscriptions() -> int:
             poll_subscription(subscription, rounds)
             polled += 1
     for state in rounds.values():
+        note_polled(state.host, state.problem)
         if state.stored:
             keep_outcome(state.stored, state.limit, state.problem)
     return polled

@@ -10,7 +10,7 @@ from django.utils.functional import cached_property
 
 from clusters.callers import client_address
 from clusters.models import Registry
-from triggers.bodies import PARAMETERS, Parameters
+from triggers.bodies import ADDRESS_PARAMETERS, Parameters
 from triggers.models import Decision, Delivery, Trigger
 from triggers.payloads.payload import Body, Headers, Payload, Push, Sender
 from triggers.payloads.redaction import BODY_LENGTH, redact
@@ -63,7 +63,7 @@ def read_message(request: HttpRequest, parameters: Parameters) -> Message:
 
 def read_query(request: HttpRequest) -> Message | None:
     """Read what the address says besides a link's own parameters, as monitors add it to a GET; None if it says nothing more."""
-    fields = {name: value for name, value in request.GET.items() if name not in PARAMETERS}
+    fields = {name: value for name, value in request.GET.items() if name not in ADDRESS_PARAMETERS}
     if not fields:
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}

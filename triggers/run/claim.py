@@ -12,6 +12,7 @@ from clusters.models import Application
 from triggers.calls.events import add_event
 from triggers.hook_queries import lock_application
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, TriggerCall
+from triggers.notifications.commit_status import record_commit_status
 from triggers.run.lease import WAITS_FOR_ENGINE, is_held, lease_end
 from triggers.selectors import get_call, only_active
 
@@ -49,7 +50,9 @@ def claim_call(application_id: int, owner: str) -> TriggerCall | None:
         if call.action == Action.SCALING:
             members = _list_waiting_scalings(application_id, call.service_id)
             TriggerCall.objects.filter(pk__in=members).update(state=CallState.RUNNING, started_at=now, merged_into=call)
-    return get_call(call.pk)
+        claimed_call = get_call(call.pk)
+        record_commit_status(claimed_call, CallState.RUNNING)
+    return claimed_call
 
 
 def _has_free_place(application_id: int) -> bool:

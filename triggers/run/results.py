@@ -1,6 +1,6 @@
 """What a worker that holds a call's lease records: progress, the outcome, or that another worker takes over."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,8 +13,12 @@ from clusters.engine.snapshot import Snapshot
 from triggers.calls import nudges
 from triggers.calls.ending import report_endings
 from triggers.calls.events import add_event, clean_event_text
-from triggers.models import CallState, TriggerCall
+from triggers.models import CallState, News, TriggerCall
+from triggers.notifications.commit_status import record_commit_status
+from triggers.notifications.endings import record_ending
+from triggers.notifications.outbox import record_news
 from triggers.run.lease import LeaseLost
+from triggers.run.scaling import ScalingStep, describe_step
 from triggers.run.stop_records import record_stop
 from triggers.run.turns import nudge_next_applications
 
@@ -27,15 +31,17 @@ def save_progress(call: TriggerCall, owner: str, **fields: Any) -> None:
         setattr(call, name, value)
 
 
-def save_targets(call: TriggerCall, owner: str, targets: Iterable[tuple[TriggerCall, int]], before: Snapshot) -> None:
+def save_targets(call: TriggerCall, owner: str, steps: Sequence[ScalingStep], before: Snapshot) -> None:
     """Store once what the relative steps mean, so that a call that is taken over works towards the same counts.
 
     Raises LeaseLost.
     """
     with transaction.atomic():
         save_progress(call, owner, before=before.to_json())
-        for member, count in targets:
-            TriggerCall.objects.filter(pk=member.pk).update(target_replicas=count)
+        for step in steps:
+            TriggerCall.objects.filter(pk=step.call.pk).update(target_replicas=step.count)
+        if limited := [step for step in steps if step.is_clamped and step.wanted > step.base]:
+            record_news(News.OVER_MOST, call=call, facts={"sentence": describe_step(limited[-1])})
 
 
 def hand_over_call(call: TriggerCall, owner: str, rest: float = 0.0) -> None:
@@ -84,5 +90,7 @@ def finish_call(
             TriggerCall.objects.filter(pk=member_id).update(
                 **ending, before=call.before, failure=call.failure, message=clean_event_text(text)
             )
+        record_ending(call, state)
+        record_commit_status(call, state, reason)
         transaction.on_commit(lambda: nudge_next_applications(call.application))
         transaction.on_commit(lambda: report_endings([call.pk, *members]), robust=True)

@@ -297,8 +297,7 @@ class CallRun:
     def _record_targets(self, observation: Observation, minimum: int) -> None:
         base = observation.current_count(self.target.service)
         self.steps = apply_steps(list_merged_calls(self.call), base, minimum)
-        targets = [(step.call, step.count) for step in self.steps]
-        save_targets(self.call, self.owner, targets, observation.snapshot())
+        save_targets(self.call, self.owner, self.steps, observation.snapshot())
         for step in self.steps:
             self.report("info", "scale", describe_step(step))
 

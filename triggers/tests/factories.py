@@ -5,7 +5,21 @@ from django.utils import timezone
 
 from clusters.tests.factories import ApplicationFactory, RegistryFactory, ServiceFactory
 from triggers.identity.presets import HOSTS, Preset
-from triggers.models import Action, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TrustedJob
+from triggers.links import make_signature_key
+from triggers.models import (
+    Action,
+    ChannelKind,
+    Decision,
+    Delivery,
+    DeliveryLine,
+    ImageSubscription,
+    News,
+    NotificationChannel,
+    NotificationRule,
+    Trigger,
+    TriggerCall,
+    TrustedJob,
+)
 
 
 class TriggerFactory(factory.django.DjangoModelFactory):
@@ -84,3 +98,24 @@ class TrustedJobFactory(factory.django.DjangoModelFactory):
     conditions = factory.LazyFunction(
         lambda: {"repository": {"exact": "team/app"}, "ref": {"pattern": "refs/(heads/main|tags/v.+)"}}
     )
+
+
+class NotificationChannelFactory(factory.django.DjangoModelFactory):
+    """A signed webhook. `values` is its configuration."""
+
+    class Meta:
+        model = NotificationChannel
+
+    name = factory.Sequence(lambda n: f"channel {n}")
+    kind = ChannelKind.WEBHOOK
+    values = factory.LazyFunction(lambda: {"url": "http://127.0.0.1:9/news", "secret": make_signature_key()})
+
+
+class NotificationRuleFactory(factory.django.DjangoModelFactory):
+    """Failures of everything."""
+
+    class Meta:
+        model = NotificationRule
+
+    channel = factory.SubFactory(NotificationChannelFactory)
+    news = News.FAILED

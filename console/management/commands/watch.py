@@ -1,4 +1,5 @@
-"""`manage.py watch`: keeps the inventory current, republishes calls that no worker took, prunes old rows, polls registries."""
+"""`manage.py watch`: keeps the inventory current, republishes calls that no worker took, prunes old rows, polls registries, and
+sends notifications."""
 
 import signal
 import threading
@@ -15,7 +16,10 @@ from clusters.watch import run_watcher
 from console.sessions import prune_sessions
 from console.sign_in_locks import prune_failures
 from console.telemetry.totals import reporting
+from triggers.episodes.sweep import follow_conditions
 from triggers.hook.old_secrets import forget_old_secrets
+from triggers.notifications.prune import prune_notifications
+from triggers.notifications.sending import Courier
 from triggers.pushes.alerts import prune_alert_groups
 from triggers.pushes.deliveries import prune_deliveries
 from triggers.pushes.polling import poll_subscriptions
@@ -25,8 +29,9 @@ SWEEP_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0  # between two prunes, by whichever watcher
 PRUNE_CHECK_SECONDS = 60.0  # between two checks whether one is due
 POLL_SECONDS = 5.0
+NOTIFY_SECONDS = 2.0  # between two looks for notifications that are due
 SILENT_SECONDS = 900.0  # a chore that takes longer has hung: each of its requests and statements has a time limit
-STOP_SECONDS = 3.0  # for which a stop waits for a registry's answer
+STOP_SECONDS = 3.0  # for which a stop waits for the answer of a registry or a receiver
 
 
 class Command(BaseCommand):
@@ -43,10 +48,13 @@ class Command(BaseCommand):
         # In a thread of its own, because registries are slow and calls must not wait for them.
         poller = threading.Thread(target=poll_registries, args=(stopping,), name="poller", daemon=True)
         poller.start()
+        notifier = threading.Thread(target=send_notifications, args=(stopping,), name="notifier", daemon=True)
+        notifier.start()
         with reporting("watch"):
             run_watcher(stopping)
             clock.join()
             poller.join(STOP_SECONDS)
+            notifier.join(STOP_SECONDS + 1)
 
 
 def keep_house(stopping: threading.Event) -> None:
@@ -59,6 +67,7 @@ def keep_house(stopping: threading.Event) -> None:
         pulse.beat("house-clock", SILENT_SECONDS)
         close_old_connections()
         run_safely(sweep_calls)
+        run_safely(follow_conditions)
         if time.monotonic() >= check_at:
             run_safely(prune_when_due)
             check_at = time.monotonic() + PRUNE_CHECK_SECONDS
@@ -69,6 +78,7 @@ PRUNES = (
     prune_calls,
     prune_entries,
     prune_deliveries,
+    prune_notifications,
     prune_alert_groups,
     prune_sessions,
     prune_failures,
@@ -90,4 +100,15 @@ def poll_registries(stopping: threading.Event) -> None:
         pulse.beat("poller", SILENT_SECONDS)
         close_old_connections()
         run_safely(poll_subscriptions)
+    connection.close()
+
+
+def send_notifications(stopping: threading.Event) -> None:
+    """Send what is due until `stopping` is set. What is under way then is sent again by another watcher."""
+    courier = Courier()
+    while not stopping.wait(NOTIFY_SECONDS):
+        pulse.beat("notifier", SILENT_SECONDS)
+        close_old_connections()
+        run_safely(courier.look)
+    courier.finish(STOP_SECONDS)
     connection.close()

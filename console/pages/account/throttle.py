@@ -13,6 +13,7 @@ from axes.backends import AxesStandaloneBackend
 from axes.handlers.base import AbstractAxesHandler, AxesBaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -22,7 +23,9 @@ from clusters.access.counted_acts import counted_acts
 from clusters.callers import client_address
 from clusters.waits import Line
 from console import sign_in_locks
-from console.sign_in_locks import ANY_NAME, end_of, find_network, normalize_name
+from console.sign_in_locks import ANY_NAME, LOCK_SPAN, end_of, find_network, normalize_name
+from triggers.models import News
+from triggers.notifications.outbox import record_news
 
 line = Line(settings.SIGN_INS)
 
@@ -69,8 +72,20 @@ def take_turn(request: HttpRequest, name: str) -> Iterator[None]:
 def note_failure(request: HttpRequest, name: str) -> None:
     """Count a wrong password or code. The lock that may begin with it is recorded in the audit log."""
     name = normalize_name(name)
-    if sign_in_locks.add_failure(find_caller(request), name):
+    if lock := sign_in_locks.add_failure(find_caller(request), name):
         counted_acts.count(None, "sign_in.lock", actor=name, address=client_address(request))
+        report_lock(lock)
+
+
+def report_lock(lock: AccessAttempt) -> None:
+    """Record the lock as news. They name a user only if there is one: what a stranger types is not sent to people."""
+    known = User.objects.filter(username=lock.username).exists()
+    whose = "every user" if lock.username == ANY_NAME else f"the user {lock.username}" if known else "an unknown user name"
+    minutes = LOCK_SPAN.seconds // 60
+    sentence = (
+        f"Sign-in from {lock.ip_address} is locked for {whose} for {minutes} min: {lock.failures_since_start} sign-ins failed."
+    )
+    record_news(News.SIGN_IN_LOCK, subject=lock.ip_address, facts={"sentence": sentence})
 
 
 def note_success(request: HttpRequest, name: str) -> None:

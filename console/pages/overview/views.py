@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from clusters.models import Application, Cluster, Node
+from clusters.models import Application, Cluster, Container, Node
 from clusters.selectors import without_keys
 from console.pages.overview.call_chart import chart_calls
 from console.pages.overview.ending_triggers import list_ending_triggers, with_ending_trigger
@@ -60,7 +60,10 @@ def _list_unreachable(selection: ClusterSelection) -> list[Cluster]:
 
 
 def _find_short_applications() -> QuerySet[Application]:
-    return without_keys(Application.objects.filter(status=Application.Status.DEGRADED))
+    """Select applications of which not all runs, or is healthy; also those that only have a container that keeps restarting."""
+    restarting = Container.objects.filter(state="restarting").values("service__application")
+    short = Q(status=Application.Status.DEGRADED) | Q(pk__in=restarting, status=Application.Status.STOPPED)
+    return without_keys(Application.objects.filter(short))
 
 
 def _find_unmended_calls(request: HttpRequest) -> QuerySet[TriggerCall]:

@@ -57,6 +57,15 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("Activity", "activity", "activity", ("call",)),
     ("Deliveries", "deliveries", "deliveries", ("delivery",)),
     (
+        "Notifications",
+        "notifications",
+        "notifications",
+        (
+            *("channel", "channel_create", "channel_edit", "channel_rules", "channel_key", "channel_delete"),
+            *("notifications_sent", "notification_sent"),
+        ),
+    ),
+    (
         "Users",
         "users",
         "users",
@@ -74,6 +83,7 @@ CLUSTER_PAGES = {"overview", "applications", "services", "nodes", "images", "tri
 RESTRICTED = {
     "registries": "clusters.view_registry",
     "deliveries": "triggers.view_delivery",
+    "notifications": "triggers.view_notificationchannel",
     "users": "auth.view_user",
     "audit": "clusters.view_auditentry",
 }

@@ -33,6 +33,7 @@ LOGS = HelpPlace("Containers", "architecture", "live-reads")
 ENGINES = HelpPlace("Clusters", "operate", "the-engine")
 SWARM = HelpPlace("Nodes", "operate", "swarm")
 CREDENTIALS = HelpPlace("Registries", "operate", "credentials-for-private-registries")
+NOTIFICATIONS = HelpPlace("Notifications", "operate", "notifications")
 USERS = HelpPlace("Users and roles", "operate", "users-roles-and-the-audit-log")
 AUDIT = HelpPlace("Audit log", "security", "the-audit-log")
 PROVIDERS = HelpPlace("Sign-in by an identity provider", "operate", "sign-in-by-an-identity-provider")
@@ -59,6 +60,8 @@ HELP: dict[str, HelpPlace] = {  # by URL name; a page without an entry has the i
     **dict.fromkeys(("registry", "registry_rotate", "deliveries", "delivery"), PUSHES),
     **dict.fromkeys(("activity", "call"), CALLS),
     **dict.fromkeys(("users", "user", "user_create", "user_role", "user_switch", "user_invite", "grant_create"), USERS),
+    **dict.fromkeys(("notifications", "notifications_sent", "notification_sent", "channel", "channel_create"), NOTIFICATIONS),
+    **dict.fromkeys(("channel_edit", "channel_rules", "channel_key", "channel_delete"), NOTIFICATIONS),
     "audit": AUDIT,
     **dict.fromkeys(("sign_in_settings", "provider_create", "provider_edit", "provider_delete", "identities"), PROVIDERS),
     **dict.fromkeys(("second_factor", "app_set_up", "recovery_codes", "passkey_add", "user_factor_reset"), FACTORS),

@@ -36,6 +36,7 @@ SHEETS = (
     "clusters/clusters",
     "containers/containers",
     "help/help",
+    "notifications/notifications",
     "overview/overview",
     "registries/registries",
     "triggers/triggers",

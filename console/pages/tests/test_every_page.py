@@ -54,6 +54,7 @@ POSTED = {  # only accept POST
     "registry_check",
     "registry_reveal",
     "delivery_replay",
+    *("channel_test", "channel_switch", "notification_again"),
     "session_end",
     "sessions_end",
     "user_sessions_end",
@@ -123,6 +124,15 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "activity": 5,
     "running_calls": 5,
     "call": 8,
+    "notifications": 6,
+    "channel": 7,
+    "channel_create": 4,
+    "channel_edit": 5,
+    "channel_rules": 6,
+    "channel_key": 5,
+    "channel_delete": 6,
+    "notifications_sent": 6,
+    "notification_sent": 6,
     "users": 11,
     "user": 11,
     "user_create": 4,
@@ -342,6 +352,8 @@ def hostile_fleet(fleet, request):
         trigger=trigger, repository=f"{registry.host}/{HOSTILE}", condition="tags", tags=[HOSTILE], poll_problem=HOSTILE
     )
     fleet.registry, fleet.delivery = registry, make_hostile_delivery(registry, trigger, call)
+    fleet.application, fleet.cluster, fleet.call = application, application.cluster, call
+    fleet.add_channel(HOSTILE, HOSTILE)
     entry = record(None, "sign_in.fail", trigger, actor=HOSTILE, address="203.0.113.9", **{HOSTILE: HOSTILE})
     AuditEntry.objects.filter(pk=entry.pk).update(action=HOSTILE[:32], target_type=HOSTILE[:32], target_id=HOSTILE)
     fleet.user = make_user(HOSTILE, Role.VIEWER, application.cluster)

@@ -72,6 +72,11 @@ def everywhere(status: int) -> Rule:
     return lambda asker: status if asker == "administrator-everywhere" else 403
 
 
+def hidden(status: int) -> Rule:
+    """Allow Administrators of all clusters, on objects that nobody else sees."""
+    return lambda asker: status if asker == "administrator-everywhere" else 404
+
+
 def globally(least: Role, status: int, unseen: int = 404) -> Rule:
     """Allow at least this role for all clusters, on objects without a cluster that readers with any role see."""
 
@@ -174,6 +179,10 @@ PAGES: Table = {
     "deliveries": {"get": globally(VIEWER, 200, unseen=403), "post": POSTED},
     "delivery": {"get": globally(VIEWER, 200), "post": POSTED},
     "delivery_replay": {"get": POSTED, "post": globally(OPERATOR, 302)},
+    **dict.fromkeys(("notifications", "channel", "notifications_sent", "notification_sent"), GLOBAL_PAGE),
+    **dict.fromkeys(("channel_create", "channel_edit", "channel_rules"), {"get": everywhere(200), "post": everywhere(200)}),
+    **dict.fromkeys(("channel_key", "channel_delete"), {"get": everywhere(200), "post": everywhere(302)}),
+    **dict.fromkeys(("channel_test", "channel_switch", "notification_again"), {"get": POSTED, "post": everywhere(302)}),
     "users": GLOBAL_PAGE,
     "user": GLOBAL_PAGE,
     "user_create": {"get": everywhere(200), "post": everywhere(200)},
@@ -272,6 +281,13 @@ API: Table = {
     **dict.fromkeys(("api-registry-reveal", "api-registry-rotate"), {"get": POSTED, "post": of_all(ADMINISTRATOR, 200)}),
     "api-delivery-list": LIST,
     "api-delivery-detail": {"get": of_all(VIEWER, 200), "post": POSTED},
+    "api-channel-list": {"get": anyone(200), "post": everywhere(400)},
+    "api-channel-detail": {"get": hidden(200), "post": POSTED, "patch": hidden(200), "delete": hidden(204)},
+    "api-channel-test": {"get": POSTED, "post": hidden(202)},
+    "api-channel-key": {"get": POSTED, "post": hidden(200)},
+    "api-notification-list": LIST,
+    "api-notification-detail": {"get": hidden(200), "post": POSTED},
+    "api-notification-send-again": {"get": POSTED, "post": hidden(202)},
     "api-call-list": LIST,
     "api-call-detail": SHOWN,
     "api-call-evidence": {"get": here(OPERATOR, 200), "post": POSTED},
@@ -444,17 +460,19 @@ def page_path(name: str, world: Any) -> str:
         "image_id": IMAGE_HEX,
         "token": "0" * 48,
         "registry_id": world.registry.pk,
-        "delivery_id": world.delivery.pk,
+        "delivery_id": world.sent.pk if name.startswith("notification") else world.delivery.pk,
         "key": "old",
         "page": "triggers",
         "name": "create-trigger.png",
         "provider_id": world.provider.pk,
         "provider_key": "0",
         "mapping_id": world.mapping.pk,
+        "channel_id": world.channel.pk,
         "identity_id": world.identity.pk,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
     rows |= {"call": world.call, "registry": world.registry, "delivery": world.delivery}
+    rows |= {"channel": world.channel, "notification": world.sent}
     kind = name.split("-")[1] if name.startswith("api-") else ""
     own["pk"] = rows[kind].pk if kind in rows else None
     wanted = next(iter(get_resolver().reverse_dict.getlist(name)))[0][0][1]
@@ -477,7 +495,7 @@ def check(asker: str, client: Client, table: Table, path_of: Callable[[str], str
 def secrets_of(world: Any) -> set[str]:
     registry = world.registry
     kept = {registry.hook_token, registry.hook_key, registry.password, registry.signing_secret}
-    kept |= {world.provider.client_secret, *Token.objects.values_list("key", flat=True)}
+    kept |= {world.channel.values["secret"], world.provider.client_secret, *Token.objects.values_list("key", flat=True)}
     return {world.trigger.secret, world.scaling_trigger.secret} | kept
 
 

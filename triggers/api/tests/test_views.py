@@ -320,6 +320,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "source",
         "proof",
         "identity",
+        "built_from",
         "trigger",
         "queued_at",
         "started_at",

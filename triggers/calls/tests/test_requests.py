@@ -1,6 +1,6 @@
 import pytest
 
-from triggers.calls.requests import InvalidParameter, parse_step, parse_tag, parse_wait
+from triggers.calls.requests import InvalidParameter, parse_commit, parse_step, parse_tag, parse_wait
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,37 @@ def test_a_malformed_tag_is_refused_with_the_rule_for_tags(value):
         parse_tag(value)
     assert refusal.value.parameter == "tag"
     assert len(refusal.value.message) < 200
+
+
+COMMIT = "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("commit", "repository", "expected"),
+    [
+        (None, None, None),
+        (None, "team/app", None),
+        (COMMIT, None, {"commit": COMMIT}),
+        (COMMIT, "team/app", {"commit": COMMIT, "repository": "team/app"}),
+    ],
+    ids=["neither", "repository alone", "commit alone", "both"],
+)
+def test_a_commit_with_its_repository(commit, repository, expected):
+    assert parse_commit(commit, repository) == expected
+
+
+@pytest.mark.parametrize(
+    ("commit", "repository", "parameter"),
+    [
+        ("", None, "commit"),
+        ("main", None, "commit"),
+        (COMMIT.upper(), None, "commit"),
+        (COMMIT, "", "repository"),
+        (COMMIT, "app", "repository"),
+    ],
+    ids=["empty", "branch", "upper case", "empty repository", "no owner"],
+)
+def test_another_commit_or_repository_is_refused_by_its_name(commit, repository, parameter):
+    with pytest.raises(InvalidParameter) as caught:
+        parse_commit(commit, repository)
+    assert caught.value.parameter == parameter

@@ -53,6 +53,27 @@ class TestAccepted:
         assert trigger.secret not in json.dumps(body)
         assert client.get(urlsplit(body["statusUrl"]).path, headers=headers).status_code == 200
 
+    def test_the_commit_in_the_address_is_kept_with_the_call(self, client):
+        trigger = TriggerFactory()
+        named = {"commit": "a" * 40, "repository": "team/app"}
+        assert client.get(PATH, query_params={**link_parameters(trigger), **named}).status_code == 200
+        assert trigger.calls.get().built_from == named
+
+    def test_a_commit_in_a_body_is_the_senders_own(self, client):
+        trigger = TriggerFactory()
+        body = {"commit": {"id": "a" * 40}, "repository": {"name": "app"}}
+        response = client.post(PATH, body, content_type="application/json", query_params=link_parameters(trigger))
+        assert response.status_code == 200
+        assert trigger.calls.get().built_from is None
+
+    @pytest.mark.parametrize("named", [{"commit": "main"}, {"commit": "a" * 40, "repository": "app"}], ids=["branch", "name"])
+    def test_a_wrong_commit_is_refused(self, client, named):
+        trigger = TriggerFactory()
+        response = client.get(PATH, query_params={**link_parameters(trigger), **named})
+        assert response.status_code == 400
+        assert list(named)[-1] in response.json()["message"]
+        assert not trigger.calls.exists()
+
     def test_no_session_no_redirect_no_caching(self, client):
         response = client.post(PATH, query_params=link_parameters(TriggerFactory()))
         assert response["Cache-Control"] == "no-store"

@@ -19,6 +19,7 @@ from triggers.run import lease, runner
 from triggers.run.claim import MAXIMUM_ATTEMPTS, claim_call
 from triggers.run.lease import CANCEL_BEAT_SECONDS
 from triggers.run.results import save_targets
+from triggers.run.scaling import ScalingStep
 from triggers.tests.calling import expire_lease, request_of, run
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
@@ -186,7 +187,7 @@ def test_a_step_becomes_an_absolute_count_once(driver):
     trigger = ScalingTriggerFactory()
     call = accept_call(request_of(trigger, step=2))
     claimed = claim_call(trigger.application_id, "dead")
-    save_targets(claimed, "dead", [(claimed, 5)], Snapshot())
+    save_targets(claimed, "dead", [ScalingStep(claimed, 3, 5, 5)], Snapshot())
     expire_lease(claimed)
     driver.running = 4  # the lost worker had created one of two
     call = run(call)

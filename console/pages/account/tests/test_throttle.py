@@ -14,6 +14,7 @@ from console.pages.account import throttle
 from console.pages.account.tests.conftest import PASSWORD
 from console.pages.tests.reading import text_of
 from console.sign_in_locks import FAILURES_OF_ADDRESS, FAILURES_OF_NAME, LOCK_SPAN, list_locks
+from triggers.models import Notification, NotificationChannel, NotificationRule
 
 pytestmark = pytest.mark.django_db
 HERE, THERE = "192.0.2.7", "192.0.2.8"
@@ -126,6 +127,30 @@ class TestSignIn:
     def test_what_is_odd_is_no_error(self, bob):
         for name in ("", "\0", "x" * 4000, "\ufb00"):
             assert sign_in(name).status_code in (200, 429)
+
+
+class TestNews:
+    @pytest.fixture(autouse=True)
+    def rule(self, db):
+        channel = NotificationChannel.objects.create(name="duty", kind="webhook")
+        NotificationRule.objects.create(channel=channel, news="sign_in_lock")
+
+    def test_a_lock_is_news_once(self, bob):
+        lock()
+        sign_in()
+        facts = Notification.objects.get().facts
+        assert facts["sentence"] == f"Sign-in from {HERE} is locked for the user bob for 15 min: 5 sign-ins failed."
+
+    def test_what_a_stranger_types_is_not_sent_to_people(self, bob):
+        lock("see evil.example.com")
+        facts = Notification.objects.get().facts
+        assert "evil" not in str(facts)
+        assert "an unknown user name" in facts["sentence"]
+
+    def test_a_lock_of_a_whole_address(self, bob):
+        for number in range(FAILURES_OF_ADDRESS):
+            throttle.note_failure(RequestFactory(REMOTE_ADDR=HERE).get("/"), f"name {number}")
+        assert "is locked for every user" in Notification.objects.get().facts["sentence"]
 
 
 class TestAudit:

@@ -3,7 +3,7 @@
 import pytest
 
 from clusters.roles import Role
-from clusters.tests.factories import ApplicationFactory
+from clusters.tests.factories import ApplicationFactory, ContainerFactory
 from clusters.tests.users import make_user
 from triggers.models import CallState, TriggerCall
 from triggers.tests.factories import TriggerFactory
@@ -21,6 +21,13 @@ def test_a_failure_followed_by_a_success_needs_no_attention(reader, fleet):
         queued_at=fleet.call.completed_at,
     )
     assert list(reader.get("/").context["broken_calls"]) == []
+
+
+def test_a_lone_container_that_keeps_restarting_needs_attention(reader, fleet):
+    stopped, crashing = (ApplicationFactory(cluster=fleet.cluster, status="stopped", running=0) for _ in range(2))
+    ContainerFactory(service__application=stopped, state="exited")
+    ContainerFactory(service__application=crashing, state="restarting")
+    assert list(reader.get("/").context["short_applications"]) == [crashing]
 
 
 def test_a_tour_is_shown_until_the_first_trigger_exists(reader, db):

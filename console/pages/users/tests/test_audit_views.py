@@ -126,5 +126,5 @@ class TestAuditLog:
         done = []
         monkeypatch.setattr(watch, "run_safely", lambda chore: done.append(chore.__name__))
         watch.prune_when_due()
-        calls = ["prune_calls", "prune_entries", "prune_deliveries", "prune_alert_groups"]
+        calls = ["prune_calls", "prune_entries", "prune_deliveries", "prune_notifications", "prune_alert_groups"]
         assert done == [*calls, "prune_sessions", "prune_failures", "forget_old_secrets"]
