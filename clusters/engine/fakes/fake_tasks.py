@@ -117,8 +117,8 @@ class FakeTasks(FakeSwarmState):
             self._change(task, state="complete", message="finished")
 
     def _passes(self, host: str, port: str = "") -> bool:
-        """Return whether the script of a check ends: it only looks for tools, or a task of the service `host` answers."""
-        services = [service for service in self.services.values() if service.name == host]
+        """Return whether the script of a check ends: it only looks for tools, or a task that `host` means answers."""
+        services = [service for service in self.services.values() if f"tasks.{service.name}" == host]
         tasks = [task for service in services for task in self.tasks if task.service_id == service.id]
         images = [self._find_image(task.spec["ContainerSpec"]["Image"], "") for task in tasks if task.state == "running"]
         return not host or (port == "8080" and any((image or {}).get("Cmd") == SERVES for image in images))

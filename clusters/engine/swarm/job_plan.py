@@ -90,7 +90,7 @@ def plan_check(service: SwarmService, planned: PlannedService, intent: Intent) -
     check = read_service_check(service)
     if check is None or service.replicas == 0 or service.is_job:
         return None
-    command = check.make_command(check.host or service.full_name)
+    command = check.make_command(check.host or f"tasks.{service.full_name}")  # the tasks themselves, not their virtual address
     return RunJob(
         kind="check",
         service=service.name,
