@@ -10,7 +10,7 @@ from clusters.engine.errors import PlanRefused
 from clusters.engine.evidence import make_masker
 from clusters.engine.hooks import LOOK_COMMAND, Check, describe_done, read_check, read_predeploy
 from clusters.engine.swarm.objects import SwarmService
-from clusters.engine.swarm.plan import PlannedService, RunJob
+from clusters.engine.swarm.plan import PlannedService, RemoveService, RunJob
 from clusters.engine.swarm.stack_labels import JOB_SUFFIXES, STACK_LABEL
 from clusters.engine.tags import with_tag
 from clusters.engine.wording import cut
@@ -23,10 +23,10 @@ AFTER = "its label says so, when its tasks run"
 ALIAS_FIELDS = ("Aliases",)
 
 
-def plan_jobs_before(services: Iterable[SwarmService], intent: Intent) -> tuple[list[RunJob], list[str]]:
+def plan_jobs_before(services: Iterable[SwarmService], intent: Intent) -> tuple[list[RunJob | RemoveService], list[str]]:
     """Return the jobs that have to succeed before anything is touched, and notes. Raises PlanRefused."""
     looks: list[RunJob] = []
-    steps: list[RunJob] = []
+    steps: list[RunJob | RemoveService] = []
     notes: list[str] = []
     for service in services:
         check, step = read_service_check(service), read_predeploy(service.name, service.labels)
@@ -38,6 +38,8 @@ def plan_jobs_before(services: Iterable[SwarmService], intent: Intent) -> tuple[
             notes.append(f"the pre-deploy step of {service.name} is left out: it has no tasks to run")
         elif describe_done(service.name) in intent.predeployed:
             notes.append(f"the pre-deploy step of {service.name} was done by an earlier attempt")
+            name = name_job(service, "predeploy")
+            steps.append(RemoveService(service=name, full_name=name, cause="unless the earlier attempt has removed it"))
         else:
             own = {"Args": list(step.command)} | ({"Command": list(step.entrypoint)} if step.entrypoint is not None else {})
             command = cut(make_masker(service.container_spec.get("Env") or ()).read_text(" ".join(step.command)))

@@ -31,26 +31,23 @@ class JobRunner:
     def run(self, operation: RunJob, image: str) -> None:
         """Return when the job has completed. Raises HookFailed, EngineUnreachable, and what `check` raises.
 
-        It is removed, unless the work stops here and another attempt can follow it.
+        It is removed, unless the work stops here: another attempt can follow it, and whoever cancels removes it.
         """
         self.manager.report("info", operation.kind, operation.describe())
         service = ""
         try:
             service = self._start(operation, image)
             answer = self._follow(operation, service)
-        except EngineUnreachable:
-            raise
-        except Cancelled:
-            self._remove(service or str(operation.spec["Name"]))
+        except (EngineUnreachable, Cancelled):
             raise
         except EngineError as error:
-            self._remove(service or str(operation.spec["Name"]))
+            self.remove(service or str(operation.spec["Name"]))
             if isinstance(error, HookFailed):
                 raise
             raise self._fail(operation, f"could not be run: {error.message}") from error
         if operation.done or answer:
             self.manager.report("info", operation.kind, operation.done or f"{operation.service} passed its check: {answer}")
-        self._remove(service)
+        self.remove(service)
 
     def _start(self, operation: RunJob, image: str) -> str:
         """Return the job's id. One that this call has started is followed, one that another call has left is removed."""
@@ -59,7 +56,7 @@ class JobRunner:
         if found and call and read_call(found) == call and operation.kind == "predeploy":
             return str(found["ID"])
         if found:
-            self._remove(str(found["ID"]))
+            self.remove(str(found["ID"]))
         spec = dict(operation.spec)
         template = spec["TaskTemplate"]
         spec["TaskTemplate"] = {**template, "ContainerSpec": {**template["ContainerSpec"], "Image": image}}
@@ -145,7 +142,7 @@ class JobRunner:
                 self.manager.report("warning", operation.kind, f"{found.name} printed: {evidence.first_error}")
             self.keep(evidence)
 
-    def _remove(self, service: str) -> None:
+    def remove(self, service: str) -> None:
         """Remove the job. If that fails, the next redeploy removes it."""
         try:
             self.manager.client.remove_service(service)

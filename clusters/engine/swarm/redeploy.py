@@ -18,6 +18,7 @@ from clusters.engine.swarm.plan import (
     Follow,
     PlannedService,
     Remedy,
+    RemoveService,
     Resolve,
     RunJob,
     SwarmPlan,
@@ -46,7 +47,7 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent = FIRST_ATTEMPT, restart
     if has_rollback and rolls_back:
         operations = plan_rollback(observed.chosen, stages, intent)
     else:
-        before: list[RunJob] = []
+        before: list[RunJob | RemoveService] = []
         if not restarts and set(stages.values()) == {"update"}:  # later, an earlier attempt has already run them
             before, notes = plan_jobs_before([service for wave in waves for service in wave], intent)
         operations = plan_updates(waves, stages, intent, starts=not has_rollback, restarts=restarts, before=before)
@@ -124,7 +125,7 @@ def plan_updates(
     intent: Intent,
     starts: bool,
     restarts: bool,
-    before: Sequence[RunJob] = (),
+    before: Sequence[RunJob | RemoveService] = (),
 ) -> tuple[AnyOperation, ...]:
     """`starts` means that services whose update was not sent yet are updated too. `before`: jobs that come first."""
     operations: list[AnyOperation] = []

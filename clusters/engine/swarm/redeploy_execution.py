@@ -14,7 +14,7 @@ from clusters.engine.swarm.follower import Follower, ServiceRun
 from clusters.engine.swarm.goals import JobGoal, RollbackGoal, UpdateGoal
 from clusters.engine.swarm.jobs import JobRunner
 from clusters.engine.swarm.manager import SwarmManager
-from clusters.engine.swarm.plan import FinishRollback, Follow, PlannedService, Resolve, RunJob, SwarmPlan, Update
+from clusters.engine.swarm.plan import FinishRollback, Follow, PlannedService, RemoveService, Resolve, RunJob, SwarmPlan, Update
 from clusters.engine.swarm.requests import ServiceRequests
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class SwarmRedeployExecution:
         except (Unresolved, HookFailed) as error:
             return Outcome("failed", error.code, outcomes.describe_untouched(error.message))
         except Cancelled as error:
+            for operation in self.plan.operations:
+                if isinstance(operation, RunJob):  # an earlier attempt may have started it
+                    self._jobs.remove(str(operation.spec["Name"]))
             if not self._withdraw(error):
                 return Outcome("failed", error.code, outcomes.describe_untouched(error.message))
         not_started = {service.name for service in self._updates} - set(self._runs)
@@ -72,6 +75,8 @@ class SwarmRedeployExecution:
                     if not self._run_job(operation):
                         self._roll_back()
                         return
+                case RemoveService():
+                    self._jobs.remove(operation.service)
                 case FinishRollback():
                     self._finish_rollback(operation)
 

@@ -6,7 +6,8 @@ from clusters.engine.errors import Cancelled, HandOver, PlanRefused
 from clusters.engine.fakes.fake_engine import CANNOT_START, COMPLETES, CRASHES, RUNS, SERVES, FakeEngine
 from clusters.engine.hooks import describe_done
 from clusters.engine.inspection.swarm_listing import observe_swarm
-from clusters.engine.swarm.tests.executing import STACK, add_service, count, force_updates, make_fake, run
+from clusters.engine.swarm.tests.executing import STACK, add_service, count, force_updates, make_fake, run, snapshot
+from tests.harness.interruption import Killed
 
 STEP = "shop_web_windlass-predeploy"
 CALL = Intent(call="call-1")
@@ -135,11 +136,54 @@ def test_another_worker_follows_the_step_that_was_handed_over():
     assert count(fake, f"create service {STEP}") == 1
 
 
+def test_a_call_that_is_cancelled_while_no_worker_has_it_leaves_no_step():
+    fake = make(RUNS[0])
+    with pytest.raises(HandOver):
+        run(fake, intent=CALL, check=interrupt(fake, HandOver()))
+    assert jobs(fake) == [STEP]
+
+    def check():
+        raise Cancelled("Cancelled by ann.")
+
+    drive = run(fake, intent=CALL, check=check)
+    assert (drive.outcome.state, drive.outcome.reason) == ("failed", "cancelled")
+    assert jobs(fake) == []
+
+
 def test_a_step_that_was_reported_as_done_never_runs_again():
     fake = make(CRASHES[0])
     done = Intent(call="call-1", predeployed=frozenset({describe_done("web")}))
     assert run(fake, intent=done).outcome.state == "succeeded"
     assert count(fake, "create service") == 0
+
+
+@pytest.mark.parametrize("boundary", range(40))
+def test_a_worker_can_die_at_any_request_and_the_step_runs_once(boundary):
+    fake = make()
+    fake.publish("web:1", Cmd=RUNS)
+    before, events, left = snapshot(fake), [], [boundary]
+
+    def kill(method):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed(method)
+
+    def attempt():
+        done = frozenset(text for level, word, text in events if (level, word) == ("info", "predeploy"))
+        driver, intent = driver_for("stack"), Intent(before=before, call="call-1", predeployed=done)
+        plan = driver.plan_redeploy(driver.observe(fake, STACK), intent)
+        return driver.execute(fake, plan, lambda *event: events.append(event), lambda: None)
+
+    fake.before_request = kill
+    try:
+        outcome = attempt()
+    except Killed:
+        fake.before_request = lambda method: None
+        outcome = attempt()
+    assert outcome.state == "succeeded", outcome
+    assert count(fake, f"create service {STEP}") == 1
+    assert jobs(fake) == []
+    assert set(force_updates(fake).values()) == {1}
 
 
 def test_what_another_call_has_left_is_replaced():
