@@ -34,7 +34,9 @@ ask() {
     bash*) $limit bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit 1
       if [ -z "$3" ]; then echo open; exit; fi
       printf %s "$3" >&3; IFS= read -r -t 5 line <&3; printf %s "$line"' bash "$@" ;;
-    nc) $limit nc -w 5 "$1" "$2" </dev/null >/dev/null; case $? in 0|124|143) echo open ;; esac ;;
+    nc) nc -w 5 "$1" "$2" </dev/null >/dev/null & left=6
+      while [ $left -gt 0 ] && kill -0 $! 2>/dev/null; do sleep 1; left=$((left - 1)); done
+      if kill $! 2>/dev/null || wait $!; then echo open; fi ;;
     *) printf %s "$3" | $limit nc -w 5 "$1" "$2" | { IFS= read -r line; printf %s "$line"; } ;;
   esac
 }

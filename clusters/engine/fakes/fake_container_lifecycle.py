@@ -116,13 +116,14 @@ class FakeContainerLifecycle(FakeEndpoints):
         if find_command(container)[:1] == COMPLETES and policy_leaves(container):
             self._end(container, 0)
         if find_command(container)[:3] == ["sh", "-c", SCRIPT]:
-            self._ask(container, *find_command(container)[4:6])
+            self._ask(container, *find_command(container)[4:7])
 
-    def _ask(self, container: Json, host: str, port: str = "") -> None:
+    def _ask(self, container: Json, host: str, port: str = "", request: str = "") -> None:
         """Do what the script of a check does. If it does not pass, it goes on."""
         parent = container["HostConfig"]["NetworkMode"].partition(":")[2]
         serves = bool(parent) and find_command(self._find(parent)) == SERVES and port == "8080"
-        answer = b"HTTP/1.0 200 OK" if serves else b"nc: can't connect to remote host: Connection refused"
+        passed = b"HTTP/1.0 200 OK" if request else b"open"
+        answer = passed if serves else b"nc: can't connect to remote host: Connection refused"
         if host:
             moment = FIRST_MOMENT + self._next() * SECOND
             self.logs.setdefault(container["Id"], []).extend(cut_pieces(moment, "stdout", answer + b"\n"))
