@@ -13,6 +13,7 @@ from clusters.engine.swarm.image_references import digest_of, without_digest
 from clusters.engine.swarm.manager import SwarmManager
 from clusters.engine.swarm.objects import LIVE_STATES, SwarmTask
 from clusters.engine.swarm.plan import RunJob
+from clusters.engine.swarm.rules import PULL_SECONDS, UNPLACED_SECONDS
 from clusters.engine.wording import cut, describe_moment, sentence
 
 ANNOUNCED_SECONDS = 2.0  # after which it is reported what is waited for
@@ -76,19 +77,22 @@ class JobRunner:
 
     def _follow(self, operation: RunJob, service: str) -> str:
         """Return how a check was answered."""
-        manager, begun, is_announced = self.manager, self.manager.now(), False
+        manager, since, phase, is_announced = self.manager, self.manager.now(), "", False
         while True:
             manager.check()
             task = self._look(service)
             if task and task.state not in LIVE_STATES:
                 return self._conclude(operation, task)
-            waited = manager.now() - begun
-            if waited >= operation.timeout:
-                raise self._time_out(operation, task)
+            if phase != (phase := find_phase(task)):
+                since, is_announced = manager.now(), False
+            limit = {"pulls": PULL_SECONDS, "waits": UNPLACED_SECONDS}.get(phase, operation.timeout)
+            waited = manager.now() - since
+            if waited >= limit:
+                raise self._time_out(operation, task, limit)
             if waited >= ANNOUNCED_SECONDS and not is_announced:
                 is_announced = True
-                until = describe_moment(operation.timeout - waited)
-                manager.report("info", "wait", f"Waiting until {until} at the latest for the end of {operation.what}.")
+                what = f"{'the end' if phase == 'runs' else 'the start'} of {operation.what}"
+                manager.report("info", "wait", f"Waiting until {describe_moment(limit - waited)} at the latest for {what}.")
             manager.sleep(follower.POLL_SECONDS)
 
     def _look(self, service: str) -> SwarmTask | None:
@@ -103,16 +107,18 @@ class JobRunner:
         self._keep(operation, task, f"it failed{code}")
         raise self._fail(operation, f"failed{code}: {task.error or task.state}")
 
-    def _time_out(self, operation: RunJob, task: SwarmTask | None) -> HookFailed:
-        if operation.check and task:
+    def _time_out(self, operation: RunJob, task: SwarmTask | None, limit: float) -> HookFailed:
+        if operation.check and task and find_phase(task) == "runs":
             answer = describe_answer(operation.check, self._read_lines(task))
             message = f"{operation.service} did not pass its check within {operation.timeout:g} s: {answer}."
             return HookFailed(message, code=operation.code)
         if task:
-            self._keep(operation, task, f"it did not end within {operation.timeout:g} s")
+            self._keep(operation, task, f"it did not end within {limit:g} s")
         state = f": its task is {task.state}{f', {task.error}' if task.error else ''}" if task else ""
         code = "predeploy_timed_out" if operation.done else operation.code
-        return self._fail(operation, f"did not end within {operation.timeout:g} s{state}", code)
+        return self._fail(
+            operation, f"did not {'end' if find_phase(task) == 'runs' else 'start'} within {limit:g} s{state}", code
+        )
 
     def _fail(self, operation: RunJob, problem: str, code: str = "") -> HookFailed:
         message = sentence(f"{operation.what[0].upper()}{operation.what[1:]} {cut(problem)}")
@@ -150,6 +156,13 @@ class JobRunner:
             return
         except EngineError as error:
             self.manager.report("warning", "remove", f"left for later: the job {service}: {cut(error.message)}")
+
+
+def find_phase(task: SwarmTask | None) -> str:
+    """Return what the task does: it `waits` for a node, its node `pulls` the image, or it `runs`. Each has its own limit."""
+    if task is None or task.state in {"new", "pending"}:
+        return "waits"
+    return "runs" if task.runs else "pulls"
 
 
 def read_call(service: dict[str, Any]) -> str:

@@ -111,6 +111,16 @@ def test_an_image_with_nothing_to_ask_with_fails_before_anything_is_touched():
     assert fake.names() == {"shop-web-1"}
 
 
+def test_containers_that_are_replaced_side_by_side_are_asked_side_by_side():
+    fake = make_engine(labels={"windlass.update.parallelism": "2"})
+    labels = {**LABELS, "com.docker.compose.container-number": "2", "windlass.update.parallelism": "2"}
+    fake.run("shop-web-2", "app:1", Labels=labels)
+    outcome, events, _ = redeploy(fake)
+    assert outcome.state == "succeeded"
+    assert sum("passed its check" in text for _, _, text in events) == 2
+    assert fake.names() == fake.running() == {"shop-web-1", "shop-web-2"}
+
+
 def test_a_cancelled_check_leaves_no_helper():
     fake = make_engine(RUNS, labels={"windlass.check.timeout": "1m"})
 

@@ -277,6 +277,38 @@ def test_a_service_that_stays_stopped_has_no_step():
     assert "run the pre-deploy" not in text
 
 
+def test_a_lone_container_has_its_step_too_and_what_is_left_of_it_is_found():
+    fake = FakeEngine()
+    fake.add_image("app:1")
+    fake.run("cache", "app:1", Labels={"windlass.predeploy": RUNS[0], "windlass.update.monitor": "0s"})
+    driver, target = driver_for("container"), Target("cache", "container")
+
+    def check():
+        if "start cache.windlass-predeploy" in fake.operations:
+            raise HandOver
+
+    with pytest.raises(HandOver):
+        Redeploy(fake, check=check, plan=driver.plan_redeploy(driver.observe(fake, target), CALL))
+    [hook] = driver.observe(fake, target).hooks
+    assert (hook.service, hook.call, hook.kind) == ("cache", "call-1", "predeploy")
+    fake.stop_container(hook.id)
+    assert Redeploy(fake, plan=driver.plan_redeploy(driver.observe(fake, target), CALL)).outcome.state == "succeeded"
+    assert fake.names() == fake.running() == {"cache"}
+
+
+def test_steps_of_several_services_run_in_the_order_of_the_plan_before_any_container_is_replaced():
+    fake = make_engine(count=1)
+    labels = {**LABELS, "com.docker.compose.service": "db", "windlass.predeploy": "/bin/true"}
+    fake.run("shop-db-1", "app:1", Labels=labels)
+    fake.containers[next(i for i, c in fake.containers.items() if c["Name"] == "/shop-web-1")]["Config"]["Labels"][
+        "com.docker.compose.depends_on"
+    ] = "db:service_started:false"
+    assert Redeploy(fake).outcome.state == "succeeded"
+    created = [line for line in fake.operations if line.startswith("create")]
+    assert [line.split(" ")[1] for line in created[:2]] == ["shop-db-1.windlass-predeploy", STEP]
+    assert all(".windlass-new." in line for line in created[2:])
+
+
 def test_an_images_label_alone_makes_no_container_a_one_off():
     fake = make_engine(labels={"windlass.hook": "predeploy"})
     observed = driver_for("compose").observe(fake, Target("shop", "compose"))

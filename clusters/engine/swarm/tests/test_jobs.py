@@ -111,6 +111,16 @@ def test_a_step_past_its_deadline_is_removed():
     assert jobs(fake) == []
 
 
+def test_a_step_that_no_node_takes_says_so(monkeypatch):
+    monkeypatch.setattr("clusters.engine.swarm.jobs.UNPLACED_SECONDS", 0.02)
+    fake = make()
+    fake.swarm.find_service("shop_web").spec["TaskTemplate"]["Placement"] = {"Constraints": ["node.role==none"]}
+    drive = run(fake, intent=CALL)
+    assert (drive.outcome.state, drive.outcome.reason) == ("failed", "predeploy_timed_out")
+    assert "did not start within 0.02 s: its task is pending, no suitable node" in drive.outcome.message
+    assert jobs(fake) == []
+
+
 def interrupt(fake, error):
     def check():
         if count(fake, "create service"):
