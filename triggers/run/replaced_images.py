@@ -36,8 +36,9 @@ def remove_replaced_images(
     try:
         images = read_images(client, needs, swarm=application.cluster.swarm_manager)
         removal = remove_replaced(client, images, choose_replaced(images, limits, replaced))
-    except EngineError as error:
-        report("warning", "remove", f"Replaced images could not be looked for: {error.message}")
+    except (EngineError, LookupError, TypeError, ValueError) as error:  # the redeploy is good, whatever an engine answers now
+        reason = error.message if isinstance(error, EngineError) else f"its answer is odd ({type(error).__name__})."
+        report("warning", "remove", f"The engine did not say which images can be removed: {reason}")
         return
     for kept in removal.kept[:REPORTED]:
         report(

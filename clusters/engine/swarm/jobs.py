@@ -105,7 +105,8 @@ class JobRunner:
             return describe_answer(operation.check, self._read_lines(task), has_passed=True) if operation.check else ""
         code = f" (exit code {task.exit_code})" if task.exit_code else ""
         self._keep(operation, task, f"it failed{code}")
-        raise self._fail(operation, f"failed{code}: {task.error or task.state}")
+        error = self._fail(operation, f"failed{code}: {task.error or task.state}")
+        raise HookFailed(f"{error.message} {ADVICE}", error.code) if operation.code == "check_impossible" else error
 
     def _time_out(self, operation: RunJob, task: SwarmTask | None, limit: float) -> HookFailed:
         if operation.check and task and find_phase(task) == "runs":
@@ -122,7 +123,6 @@ class JobRunner:
 
     def _fail(self, operation: RunJob, problem: str, code: str = "") -> HookFailed:
         message = sentence(f"{operation.what[0].upper()}{operation.what[1:]} {cut(problem)}")
-        message = f"{message} {ADVICE}" if operation.kind == "check" else message
         return HookFailed(message, code=code or operation.code)
 
     def _read_lines(self, task: SwarmTask) -> list[str]:

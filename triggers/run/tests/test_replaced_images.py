@@ -93,6 +93,16 @@ def test_what_goes_wrong_is_noted_and_fails_nothing(method):
 
 
 @pytest.mark.django_db
+def test_an_odd_answer_is_noted_too(monkeypatch):
+    shop = Shop(keep="0")
+    monkeypatch.setattr(shop.fake, "list_images", lambda sizes=False: [{"Id": f"sha256:{1:064x}", "Created": "soon"}])
+    shop.redeploy(2)
+    assert shop.events == [
+        ("warning", "remove", "The engine did not say which images can be removed: its answer is odd (ValueError).")
+    ]
+
+
+@pytest.mark.django_db
 def test_a_label_that_is_no_number_is_noted_and_removes_nothing():
     shop = Shop(keep="few")
     shop.redeploy(2)
