@@ -5,7 +5,7 @@ tests, `fakes.fake_engine.FakeEngine` stands in for the engine's client below th
 this module and `drivers`, and nothing below.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
@@ -19,8 +19,8 @@ Level = Literal["info", "warning", "error"]
 # The acts on an application or on one of its containers as a whole. Swarm services cannot be stopped or started.
 Act = Literal["stop", "start", "restart", "delete"]
 ACTS: tuple[Act, ...] = get_args(Act)
-# report(level, operation, text): receives each operation as it happens. `operation` is a word such as "pull", "create", "copy",
-# "stop", "start", "watch", "rename", "remove", "rollback".
+# report(level, operation, text): receives each operation as it happens. `operation` is a word such as "pull", "predeploy",
+# "create", "copy", "stop", "start", "watch", "check", "rename", "remove", "rollback".
 Report = Callable[[Level, str, str], None]
 # progress(service, done, wanted): receives how many of the service's containers or tasks already run as the plan wants them.
 Progress = Callable[[str, int, int], None]
@@ -55,13 +55,17 @@ class Intent:
     standalone plan always rolls back. `before`: the target's snapshot from when the call was first claimed; a call that
     another worker took over reads its progress from it. None means that this is the first attempt. `tag`: the redeploy
     changes the image references to this tag permanently and drops their digests. `stopped`: the containers that the last Stop
-    left, by name; a redeploy leaves those stopped that nothing has started since.
+    left, by name; a redeploy leaves those stopped that nothing has started since. `call` is the call's own id, by which another
+    attempt finds the pre-deploy step that this one has started. `predeployed` are the sentences by which earlier attempts have
+    reported such steps as done (hooks.describe_done): these never run again.
     """
 
     on_failure: Literal["rollback", "pause"] = "rollback"
     before: Snapshot | None = None
     tag: str = ""
     stopped: Mapping[str, ContainerSnapshot] = field(default_factory=dict)
+    call: str = ""
+    predeployed: frozenset[str] = frozenset()
 
 
 FIRST_ATTEMPT = Intent()
@@ -69,6 +73,15 @@ FIRST_ATTEMPT = Intent()
 
 def ignore_progress(service: str, done: int, wanted: int) -> None:
     """A Progress for callers that show none."""
+
+
+@dataclass(frozen=True)
+class KeepLabel:
+    """The label about replaced images, as it is written. `reference` is the image of the service that has it."""
+
+    service: str
+    reference: str
+    text: str
 
 
 class Observation(Protocol):
@@ -80,6 +93,9 @@ class Observation(Protocol):
         On a plain engine these are the service's running containers (leftovers of an unfinished recreate are not counted
         twice), on a Swarm its wanted replicas.
         """
+
+    def list_keep_labels(self) -> Sequence[KeepLabel]:
+        """Return what the target's labels say about images that a redeploy replaces (windlass.keep-images)."""
 
     def snapshot(self) -> Snapshot:
         """Return the form that is kept with a call (see Intent.before)."""

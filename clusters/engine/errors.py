@@ -69,7 +69,7 @@ class PlanRefused(EngineError):
     Codes: `fixed_port`, `static_address`, `container_name`, `host_network`, `shared_network`, `global_mode`, `protected`,
     `no_image_reference`, `auto_remove`, `stopped`, `paused`, `below_one`, `not_found`, `job_mode`, `dependency_cycle`,
     `several_repositories`, `copied_files`, `bind_source`, `missing_container`, `missing_image`, `platform`, `no_room`, `podman`
-    (its Docker API cannot recreate the container).
+    (its Docker API cannot recreate the container), `predeploy_label`, `check_label`, `check_impossible`.
     """
 
     code = "refused"

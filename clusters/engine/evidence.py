@@ -87,7 +87,7 @@ class EvidenceReader:
         with suppress(EngineError):
             details = client.inspect_container(container_id)
         config, state = details.get("Config") or {}, details.get("State") or {}
-        place = names.find_place(name, config.get("Labels") or {}) if details else None
+        place = names.find_place_of_any(name, config.get("Labels") or {}) if details else None
         code = state.get("ExitCode")
         found = Evidence(
             container_id,

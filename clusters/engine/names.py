@@ -36,11 +36,21 @@ PARALLELISM_LABEL = "windlass.update.parallelism"
 PULL_LABEL = "windlass.update.pull"
 STOPPED_LABEL = "windlass.update.stopped"
 FILES_LABEL = "windlass.update.files"
+PREDEPLOY_LABEL = "windlass.predeploy"
+PREDEPLOY_ENTRYPOINT_LABEL = "windlass.predeploy.entrypoint"
+PREDEPLOY_TIMEOUT_LABEL = "windlass.predeploy.timeout"
+CHECK_LABEL = "windlass.check"
+CHECK_IMAGE_LABEL = "windlass.check.image"
+CHECK_TIMEOUT_LABEL = "windlass.check.timeout"
+KEEP_IMAGES_LABEL = "windlass.keep-images"
+HOOK_LABEL = "windlass.hook"  # on one-off containers and jobs of Windlass's own: what they are for
+HOOK_CALL_LABEL = "windlass.hook.call"  # the call that they were made for
 
 COMPOSE_PREFIX = re.compile(r"(?:[0-9a-f]{12}_)+(?=.)", re.DOTALL)
 TEMPORARY_NAME = re.compile(
     r"(?P<base>.+)\.windlass-(?P<role>new|old|kept|gone)\.(?P<old>[0-9a-f]{12})\.(?P<mode>[rs])", re.DOTALL
 )
+HOOK_NAME = re.compile(r".+\.windlass-(?:predeploy|check)", re.DOTALL)
 CONTAINER_ID_IN_PATH = re.compile(
     r"/(?:docker|containers|overlay-containers|docker-|libpod-|cri-containerd-)[/-]?([0-9a-f]{64})"
 )
@@ -118,8 +128,16 @@ class Place:
 
 
 def find_place(name: str, labels: Mapping[str, str]) -> Place | None:
-    """Return the place that the labels give; None for Swarm's tasks and Compose's one-off containers (`docker compose run`)."""
-    if labels.get(ONEOFF_LABEL, "").lower() == "true" or any(label in labels for label in SWARM_LABELS):
+    """Return the place that the labels give; None for one-off containers, Compose's (`docker compose run`) and our own, and for
+    Swarm's tasks."""
+    if labels.get(ONEOFF_LABEL, "").lower() == "true" or is_hook(name, labels):
+        return None
+    return find_place_of_any(name, labels)
+
+
+def find_place_of_any(name: str, labels: Mapping[str, str]) -> Place | None:
+    """Return the same, but for a one-off container the place of the service that it was made for."""
+    if any(label in labels for label in SWARM_LABELS):
         return None
     base = base_name(own_name(name, labels))
     if project := labels.get(PROJECT_LABEL):
@@ -127,6 +145,11 @@ def find_place(name: str, labels: Mapping[str, str]) -> Place | None:
     application = labels.get(APPLICATION_LABEL) or base
     service = labels.get(CLONE_SERVICE_LABEL) or application
     return Place("container", application, service, read_container_number(labels.get(CLONE_NUMBER_LABEL)))
+
+
+def is_hook(name: str, labels: Mapping[str, str]) -> bool:
+    """Return whether the container is a one-off of Windlass's own. An image can have the label too, but no name."""
+    return HOOK_LABEL in labels and HOOK_NAME.fullmatch(name.lstrip("/")) is not None
 
 
 def read_container_number(text: str | None) -> int:

@@ -15,7 +15,8 @@ from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.connection.endpoint import EngineEndpoint
 from clusters.engine.connection.file_requests import FileStat, StoredFile
 from clusters.engine.errors import EngineError, EngineRefused, PullFailed, TargetMissing
-from clusters.engine.fakes.fake_engine import CANNOT_START, COMPLETES, CRASHES, HEALTHY, UNHEALTHY, FakeEngine
+from clusters.engine.fakes.fake_engine import CANNOT_START, COMPLETES, CRASHES, HEALTHY, SERVES, UNHEALTHY, FakeEngine
+from clusters.engine.hooks import LOOK_COMMAND, read_check
 from clusters.engine.inspection.container_details import read_container_details
 from clusters.engine.inspection.resource_usage import ResourceUsage, read_resource_usage
 from clusters.engine.logs.stream_format import RawLine, read_log_lines
@@ -61,6 +62,8 @@ ON_PODMAN = {
     "test_what_does_not_run_uses_nothing",
     "test_disk_usage_counts_an_images_containers_and_its_shared_layers",
     "test_events_between_two_moments_are_returned_at_once",
+    "test_a_check_asks_from_within_the_network_of_another_container",
+    "test_the_script_of_a_check_can_only_look_for_its_tools",
 }
 
 
@@ -397,6 +400,39 @@ def test_completing_container_exits_with_0(bench: Bench) -> None:
     eventually(lambda: bench.state(container) == "exited")
     state = bench.inspect(container)["State"]
     assert (state["Running"], state["Restarting"], state["ExitCode"]) == (False, False, 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "answer"),
+    [
+        ("http://:8080/index.html", "200 OK"),
+        ("tcp://:8080", "open"),
+        ("http://:8081/", "Connection refused"),
+        ("tcp://:8081", "Connection refused"),
+    ],
+)
+def test_a_check_asks_from_within_the_network_of_another_container(bench: Bench, address: str, answer: str) -> None:
+    bench.add_image()
+    served = bench.run("served", Cmd=SERVES, StopSignal="SIGKILL", HostConfig={"NetworkMode": "none"})
+    check = read_check("served", {"windlass.check": address})
+    assert check
+    host_config = {"NetworkMode": f"container:{served}", "CapDrop": ["ALL"], "ReadonlyRootfs": True}
+    command = check.make_command("127.0.0.1")
+    helper = bench.run("helper", Entrypoint=command, Cmd=[], StopSignal="SIGKILL", HostConfig=host_config)
+    eventually(lambda: any(answer in line.text for line in read_log(bench, helper)))
+    if answer != "Connection refused":
+        eventually(lambda: bench.state(helper) == "exited")
+        assert bench.inspect(helper)["State"]["ExitCode"] == 0
+    else:
+        assert bench.state(helper) == "running"
+    bench.client.remove_container(helper, force=True, volumes=True)
+
+
+def test_the_script_of_a_check_can_only_look_for_its_tools(bench: Bench) -> None:
+    bench.add_image()
+    helper = bench.run("helper", Entrypoint=LOOK_COMMAND, Cmd=[], HostConfig={"NetworkMode": "none", "ReadonlyRootfs": True})
+    eventually(lambda: bench.state(helper) == "exited")
+    assert bench.inspect(helper)["State"]["ExitCode"] == 0
 
 
 def test_crash_loop_counts_its_restarts(bench: Bench) -> None:

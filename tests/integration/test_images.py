@@ -8,6 +8,7 @@ import pytest
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.inspection.image_removal import Removal, Scope, choose_images, choose_one, remove_images
 from clusters.engine.inspection.images import EngineImage, ImageNeed, read_images
+from clusters.engine.inspection.replaced_images import choose_replaced, remove_replaced
 from tests.harness.engine import PrivateEngine
 from tests.harness.images import BASE, make_image
 from tests.harness.registry import PrivateRegistry
@@ -117,3 +118,22 @@ def test_a_pulled_image_is_known_by_its_digest_and_removed_with_it(
     choice = choose_one(images, built)
     assert remove_images(client, {built: found.fingerprint}, images, choice).removed == (found,)
     assert built not in {image["Id"] for image in api.images()}
+
+
+def test_replaced_images_of_a_repository_are_removed_but_for_the_last(
+    client: EngineClient, api: docker.APIClient, build: Callable[[str, str], str], registry: PrivateRegistry
+) -> None:
+    found, reference = [], ""
+    for version in ("one", "two", "three", "four"):
+        built = build("replaced:1", version)
+        reference = registry.push(api, "replaced", f"{PREFIX}replaced:1", "1")
+        api.remove_image(f"{PREFIX}replaced:1")
+        client.pull_image(reference)
+        found.append(built)
+    api.create_container(found[0], name="old")
+    images, repository = read_images(client), reference.rpartition(":")[0]
+    chosen = choose_replaced(images, {repository: 1}, {found[1]})
+    assert [image.image_id for image in chosen] == [found[2]]
+    removal = remove_replaced(client, images, chosen)
+    assert (removal.removed, removal.kept) == (chosen, ())
+    assert set(found) & {image["Id"] for image in api.images()} == {found[0], found[1], found[3]}

@@ -11,13 +11,14 @@ import pytest
 from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.event_stream import EventStream
 from clusters.engine.errors import PlanRefused
+from clusters.engine.fakes.fake_engine import SERVES
 from clusters.engine.inspection.listing import observe_engine
 from clusters.watch import EVENT_FILTERS
 from tests.harness.driving import act, redeploy, scale
 from tests.harness.eventually import eventually
 from tests.harness.images import CRASH, HEALTHY
 from tests.harness.podman import PrivatePodman, make_podman_image
-from tests.harness.projects import MONITOR, Project, create_container
+from tests.harness.projects import MONITOR, Project, create_container, run_in
 from tests.harness.registry import PrivateRegistry, run_registry
 
 Json = dict[str, Any]
@@ -107,6 +108,27 @@ def test_an_image_that_crashes_is_rolled_back(podman: PrivatePodman, api: docker
     now = api.inspect_container("shop-web-1")
     assert (now["Id"], now["State"]["Status"]) == (old["Id"], "running")
     assert [entry["Names"] for entry in api.containers(all=True)] == [["/shop-web-1"]]
+
+
+def test_a_step_and_a_check_stand_around_the_replacement(
+    podman: PrivatePodman, api: docker.APIClient, image: Callable[..., str]
+) -> None:
+    image("1", Cmd=SERVES, StopSignal="SIGKILL")
+    labels = {**MONITOR, "windlass.predeploy": "/bin/sh -c 'echo ran >> /data/ran'", "windlass.check.timeout": "2s"}
+    host_config = {"Binds": ["step_data:/data"]}
+    create_container(api, "lone", IMAGE, HostConfig=host_config, labels={**labels, "windlass.check": "http://:8080/"})
+    newer = image("2", Cmd=SERVES, StopSignal="SIGKILL")
+    drive = redeploy(podman, "lone", source="container")
+    assert drive.state == "succeeded", drive
+    assert api.inspect_container("lone")["Image"] == newer
+    assert {name.lstrip("/") for entry in api.containers(all=True) for name in entry["Names"]} == {"lone"}
+    assert run_in(api, "lone", "/bin/cat", "/data/ran")[1].split() == ["ran"]
+    image("3", Cmd=SERVES[:2] + [SERVES[2].replace("8080", "8081")], StopSignal="SIGKILL")
+    drive = redeploy(podman, "lone", source="container")
+    assert drive.outcome
+    assert (drive.state, drive.outcome.reason) == ("rolled_back", "check_failed"), drive
+    assert api.inspect_container("lone")["Image"] == newer
+    assert {name.lstrip("/") for entry in api.containers(all=True) for name in entry["Names"]} == {"lone"}
 
 
 def test_a_project_is_scaled_stopped_started_and_deleted(

@@ -8,6 +8,7 @@ import docker
 import pytest
 
 from clusters.engine.driver import Intent
+from clusters.engine.fakes.fake_engine import SERVES
 from clusters.engine.snapshot import ContainerSnapshot
 from tests.harness.driving import redeploy
 from tests.harness.engine import PrivateEngine
@@ -103,6 +104,57 @@ def test_a_migration_runs_with_the_new_image_before_what_waits_for_it(
     assert drive.outcome.message.endswith("The previous container is stopped, as before.")
     assert (read_ids(api), list_running(api)) == (before, {web})
     assert read_runs() == ["one", "one", "two", "two", "three"]
+
+
+def test_a_step_of_the_new_image_and_a_check_stand_around_the_replacement(
+    engine: PrivateEngine, api: docker.APIClient, project: Project, image: ImageMaker
+) -> None:
+    def build(version: str, port: int = 8080, reference: str = "") -> str:
+        script = (
+            f'test "$1" = serve || {{ echo "$1 with {version}" >> /data/ran; echo "error: $2" >&2; exit $3; }}; {SERVES[2]}'
+        )
+        return image(reference, Entrypoint=["/bin/sh", "-c", script.replace("8080", str(port)), "run"], Cmd=["serve"])
+
+    def labels(code: int) -> dict[str, str]:
+        return {
+            "windlass.predeploy": f"migrate 'no table' {code}",
+            "windlass.check": "http://:8080/index.html",
+            "windlass.check.timeout": "2s",
+        }
+
+    app = build("one")
+    data = {"HostConfig": {"NetworkMode": "none", "Binds": ["shop_data:/data"]}}
+    web = project.add("web", app, labels=labels(0), **data)
+
+    def read_runs() -> list[str]:
+        return run_in(api, web, "/bin/cat", "/data/ran")[1].splitlines()
+
+    build("two", reference=app)
+    drive = redeploy(engine)
+    assert drive.state == "succeeded", drive.outcome
+    assert (read_runs(), list_names(api)) == (["migrate with two"], {web})
+    assert f"{web} passed its check: http://:8080/index.html answered 200 OK" in drive.texts("info")
+
+    before = read_ids(api)
+    build("three", port=8081, reference=app)
+    drive = redeploy(engine)
+    assert drive.outcome
+    assert (drive.state, drive.outcome.reason) == ("rolled_back", "check_failed")
+    assert drive.outcome.message == (
+        f"{web} did not pass its check within 2 s: http://:8080/index.html did not answer (Connection refused)."
+        " The previous container is running again."
+    )
+    assert (read_ids(api), list_running(api)) == (before, {web})
+
+    api.remove_container(web, force=True)
+    web = project.add("web", app, labels=labels(3), **data)
+    before = read_ids(api)
+    drive = redeploy(engine)
+    assert drive.outcome
+    assert (drive.state, drive.outcome.reason) == ("failed", "predeploy_failed")
+    assert drive.outcome.message == "The pre-deploy step of web failed (exit code 3). Nothing was touched."
+    assert [item.first_error for item in drive.evidence] == ["error: no table"]
+    assert (read_ids(api), list_running(api)) == (before, {web})
 
 
 @pytest.mark.parametrize("is_mended", [False, True])

@@ -284,6 +284,22 @@ def test_missing_service_is_a_missing_target(bench: Bench, ask: Callable[[Any], 
         ask(bench.client)
 
 
+def test_a_job_is_created_with_its_whole_spec_and_completes(bench: Bench) -> None:
+    spec = make_spec(
+        "job", bench.publish("app"), container={"Command": COMPLETES}, template={"RestartPolicy": {"Condition": "none"}}
+    )
+    spec |= {"Mode": {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}, "Labels": {"mine": "job"}}
+    del spec["UpdateConfig"]
+    service = bench.client.create_service(spec)
+    assert bench.inspect("job")["ID"] == service
+    bench.until(lambda: [task["Status"]["State"] for task in bench.tasks(service)] == ["complete"])
+    assert bench.inspect(service)["Spec"]["Labels"] == {"mine": "job"}
+    with pytest.raises(EngineRefused):
+        bench.client.create_service(spec)
+    bench.client.remove_service(service)
+    assert bench.client.create_service(spec) != service
+
+
 # Updates
 
 

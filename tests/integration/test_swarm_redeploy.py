@@ -12,6 +12,7 @@ from clusters.engine.connection.client import EngineClient
 from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.driver import Intent
 from clusters.engine.errors import NotManager, PlanRefused, TargetMissing
+from clusters.engine.fakes.fake_engine import SERVES
 from tests.harness.driving import Drive, observe, redeploy, redeploy_with
 from tests.harness.engine import PrivateEngine
 from tests.harness.eventually import eventually
@@ -84,6 +85,32 @@ def test_a_new_image_under_the_same_tag_runs_everywhere_and_the_count_is_kept(sw
     assert drive.progress[-1] == ("web", 2, 2)
     assert drive.outcome
     assert drive.outcome.message == f"2 tasks of web now run {reference}@{digest(swarm, 'app')[:19]}."
+
+
+def test_a_step_and_a_check_are_jobs_around_the_update(swarm: PrivateSwarm) -> None:
+    swarm.docker("network", "create", "--driver=overlay", "back")
+    labels = [
+        "windlass.predeploy=/bin/sh -c 'echo \"error: step $KEY\"; exit $CODE'",
+        "windlass.check=http://:8080/index.html",
+        "windlass.check.timeout=20s",
+    ]
+    reference = swarm.publish("app", Cmd=SERVES)
+    options = [f"--label={label}" for label in labels]
+    create(swarm, reference, "--network=back", "--env=KEY=k", *options, replicas=1)
+    swarm.publish("app", Cmd=SERVES, Env=["CODE=0"])
+    drive = redeploy_service(swarm, intent=Intent(call="one"))
+    assert drive.state == "succeeded", drive.outcome
+    assert "web passed its check: http://:8080/index.html answered 200 OK" in drive.texts("info")
+    updated = force_update(swarm)
+    swarm.publish("app", Cmd=SERVES, Env=["CODE=4"])
+    drive = redeploy_service(swarm, intent=Intent(call="two"))
+    assert drive.outcome
+    assert (drive.state, drive.outcome.reason) == ("failed", "predeploy_failed")
+    assert drive.outcome.message.startswith("The pre-deploy step of web failed (exit code 4)")
+    assert [item.first_error for item in drive.evidence] == ["error: step k"]
+    assert force_update(swarm) == updated
+    with swarm.connect() as api:
+        assert [service["Spec"]["Name"] for service in api.services()] == ["web"]
 
 
 def test_the_same_digest_creates_new_tasks_anyway(swarm: PrivateSwarm) -> None:

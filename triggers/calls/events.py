@@ -16,3 +16,10 @@ def add_event(call: TriggerCall, level: str, operation: str, text: str) -> None:
 def clean_event_text(text: str) -> str:
     """Make text from an engine or a registry fit for a column: short enough, and without NUL, which PostgreSQL refuses."""
     return text.replace("\0", "")[:EVENT_TEXT_LIMIT]
+
+
+def read_predeployed(call: TriggerCall) -> frozenset[str]:
+    """Return the lines about the call's pre-deploy steps, see Intent.predeployed. Before the first plan there is none."""
+    if not call.plan:
+        return frozenset()
+    return frozenset(call.events.filter(operation="predeploy", level="info").values_list("text", flat=True))

@@ -30,13 +30,14 @@ from clusters.leases import make_lease_owner
 from clusters.waits import release_connection
 from triggers.calls import nudges
 from triggers.calls.cancel import read_cancellation
-from triggers.calls.events import add_event, clean_event_text
+from triggers.calls.events import add_event, clean_event_text, read_predeployed
 from triggers.calls.evidence import add_first_error, keep_evidence
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, OnFailure, TriggerCall
 from triggers.reasons import Reason
 from triggers.run.claim import MAXIMUM_ATTEMPTS, claim_call, list_merged_calls
 from triggers.run.differences import describe_differences
 from triggers.run.lease import WAITS_FOR_ENGINE, CallLease, LeaseLost
+from triggers.run.replaced_images import remove_replaced_images
 from triggers.run.results import finish_call, hand_over_call, save_progress, save_targets
 from triggers.run.scaling import ScalingStep, apply_steps, describe_step
 from triggers.run.stop_records import read_stopped
@@ -227,6 +228,8 @@ class CallRun:
             return self._conclude_unchanged(observation), observation.snapshot()
         release_connection()
         outcome = driver.execute(client, plan, self.report, self.lease.check, self.show_progress, self.keep)
+        if outcome.state == "succeeded" and self.call.action == Action.REDEPLOY:
+            remove_replaced_images(client, self.call.application, observation, self.report)
         return outcome, self._observe_after(driver, client)
 
     def _find_cause_to_withdraw(self) -> Cancelled | None:
@@ -320,7 +323,8 @@ class CallRun:
         leave = trigger is not None and trigger.on_failure == OnFailure.PAUSE
         leaves_stopped = self.call.action == Action.REDEPLOY and not self.call.start_stopped
         stopped = read_stopped(self.call.application) if leaves_stopped else {}
-        return Intent("pause" if leave else "rollback", self.before, self.call.tag, stopped)
+        done = read_predeployed(self.call)
+        return Intent("pause" if leave else "rollback", self.before, self.call.tag, stopped, str(self.call.pk), done)
 
     def _conclude_unchanged(self, observation: Observation) -> Outcome:
         """An act that an earlier attempt has completed did change something."""

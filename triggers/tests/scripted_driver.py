@@ -11,6 +11,9 @@ class ScriptedObservation:
     def current_count(self, service):
         return self.running
 
+    def list_keep_labels(self):
+        return []
+
     def snapshot(self):
         return Snapshot({"web": ServiceSnapshot(running=self.running)})
 

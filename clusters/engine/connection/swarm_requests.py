@@ -39,6 +39,18 @@ class SwarmRequests(EngineRequester):
         with self._translated():
             return list(self.api.secrets(filters=filters))
 
+    def create_service(self, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None) -> str:
+        """Create a service and return its id. The credentials for its image go along, as in pull_image.
+
+        Raises EngineRefused when the name is taken, PullFailed (`credentials_failed`).
+        """
+        image = spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", "")
+        chosen = self._choose_pull_headers(image, auth)
+        with self._translated():
+            answer = self._raw._post_json(self._raw._url("/services/create"), data=dict(spec), headers=chosen.headers)
+            self._raw._raise_for_status(answer)
+            return str(answer.json()["ID"])
+
     def update_service(
         self, service: str, version: int, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None
     ) -> list[str]:

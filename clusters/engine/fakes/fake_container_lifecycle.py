@@ -6,6 +6,7 @@ from clusters.engine.fakes.fake_containers import (
     CANNOT_START,
     COMPLETES,
     CRASHES,
+    SERVES,
     Json,
     find_command,
     find_host_ports,
@@ -15,6 +16,9 @@ from clusters.engine.fakes.fake_containers import (
     policy_leaves,
 )
 from clusters.engine.fakes.fake_endpoints import FakeEndpoints
+from clusters.engine.fakes.fake_logs import FIRST_MOMENT, cut_pieces
+from clusters.engine.hooks import SCRIPT
+from clusters.engine.logs.stream_format import SECOND
 
 
 class FakeContainerLifecycle(FakeEndpoints):
@@ -110,6 +114,20 @@ class FakeContainerLifecycle(FakeEndpoints):
         if find_command(container)[:1] == CRASHES:
             self._crash(container)
         if find_command(container)[:1] == COMPLETES and policy_leaves(container):
+            self._end(container, 0)
+        if find_command(container)[:3] == ["sh", "-c", SCRIPT]:
+            self._ask(container, *find_command(container)[4:7])
+
+    def _ask(self, container: Json, host: str, port: str = "", request: str = "") -> None:
+        """Do what the script of a check does. If it does not pass, it goes on."""
+        parent = container["HostConfig"]["NetworkMode"].partition(":")[2]
+        serves = bool(parent) and find_command(self._find(parent)) == SERVES and port == "8080"
+        passed = b"HTTP/1.0 200 OK" if request else b"open"
+        answer = passed if serves else b"nc: can't connect to remote host: Connection refused"
+        if host:
+            moment = FIRST_MOMENT + self._next() * SECOND
+            self.logs.setdefault(container["Id"], []).extend(cut_pieces(moment, "stdout", answer + b"\n"))
+        if serves or not host:
             self._end(container, 0)
 
     def _check_start(self, container: Json) -> None:

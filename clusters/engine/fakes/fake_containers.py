@@ -9,6 +9,7 @@ Json = dict[str, Any]
 CRASHES = ["/bin/false"]
 COMPLETES = ["/bin/true"]
 CANNOT_START = ["/bin/not-there"]
+SERVES = ["/bin/sh", "-c", "echo ok > /tmp/index.html; exec httpd -f -p 8080 -h /tmp"]
 NEVER = "0001-01-01T00:00:00Z"
 
 

@@ -8,6 +8,8 @@ A container's image and config decide what it does, as with busybox on a real en
 - with the command CRASHES, it exits at once with code 1 (and restarts where its restart policy says so);
 - with the command COMPLETES, it exits at once with code 0 where its restart policy leaves it so;
 - with the command CANNOT_START, its start is refused;
+- with the command SERVES, it answers at port 8080: the script of a check (clusters.engine.hooks) passes in its network, and
+  continues to ask in any other;
 - with a health check that runs /bin/false, it is unhealthy; with any other health check, it is healthy;
 - otherwise it runs until it is stopped.
 """
@@ -19,7 +21,7 @@ from typing import Any, Self
 
 from clusters.engine.errors import PullFailed
 from clusters.engine.fakes.fake_container_requests import FakeContainerRequests
-from clusters.engine.fakes.fake_containers import CANNOT_START, COMPLETES, CRASHES, Json, make_id
+from clusters.engine.fakes.fake_containers import CANNOT_START, COMPLETES, CRASHES, SERVES, Json, make_id
 from clusters.engine.fakes.fake_file_requests import FakeFileRequests
 from clusters.engine.fakes.fake_image_requests import FakeImageRequests
 from clusters.engine.fakes.fake_logs import FIRST_MOMENT, cut_pieces
@@ -30,7 +32,7 @@ from clusters.engine.fakes.fake_swarm_requests import FakeSwarmRequests
 from clusters.engine.fakes.fake_system_requests import FakeSystemRequests
 from clusters.engine.logs.stream_format import SECOND, Stream
 
-__all__ = ["CANNOT_START", "COMPLETES", "CRASHES", "HEALTHY", "RUNS", "UNHEALTHY", "FakeEngine"]
+__all__ = ["CANNOT_START", "COMPLETES", "CRASHES", "HEALTHY", "RUNS", "SERVES", "UNHEALTHY", "FakeEngine"]
 
 HEALTHY: Json = {"Test": ["CMD", "/bin/true"], "Interval": 100_000_000, "Timeout": 5_000_000_000, "Retries": 1}  # nanoseconds
 UNHEALTHY: Json = {**HEALTHY, "Test": ["CMD", "/bin/false"]}

@@ -35,6 +35,11 @@ class FakeSwarmRequests(FakeState):
         with self._request("list_secrets"):
             return self._manager().list_objects("secret", filters)
 
+    def create_service(self, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None) -> str:
+        chosen = self._choose_credentials(spec["TaskTemplate"].get("ContainerSpec", {}).get("Image", ""), auth)
+        with self._request("create_service", f"create service {spec['Name']}"):
+            return self._manager().create_service(spec, join_credentials(chosen.auth))
+
     def update_service(
         self, service: str, version: int, spec: Mapping[str, Any], auth: Mapping[str, str] | None = None
     ) -> list[str]:

@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from clusters.engine.fakes.fake_containers import CANNOT_START, COMPLETES, CRASHES, Json, make_id, merge_command
+from clusters.engine.fakes.fake_containers import CANNOT_START, COMPLETES, CRASHES, SERVES, Json, make_id, merge_command
 from clusters.engine.fakes.fake_services import FakeTask
 from clusters.engine.fakes.fake_swarm_state import FakeSwarmState
+from clusters.engine.hooks import SCRIPT
 
 
 class FakeTasks(FakeSwarmState):
@@ -112,8 +113,15 @@ class FakeTasks(FakeSwarmState):
             self._change(task, state="running", message="started")
         elif command[:1] == CRASHES:
             self._change(task, state="failed", error="task: non-zero exit (1)", exit_code=1)
-        elif command[:1] == COMPLETES:
+        elif command[:1] == COMPLETES or (command[:3] == ["sh", "-c", SCRIPT] and self._passes(*command[4:6])):
             self._change(task, state="complete", message="finished")
+
+    def _passes(self, host: str, port: str = "") -> bool:
+        """Return whether the script of a check ends: it only looks for tools, or a task that `host` means answers."""
+        services = [service for service in self.services.values() if f"tasks.{service.name}" == host]
+        tasks = [task for service in services for task in self.tasks if task.service_id == service.id]
+        images = [self._find_image(task.spec["ContainerSpec"]["Image"], "") for task in tasks if task.state == "running"]
+        return not host or (port == "8080" and any((image or {}).get("Cmd") == SERVES for image in images))
 
     def _stop_unhealthy(self, task: FakeTask, image: Json) -> None:
         if image.get("StopSignal") == "SIGKILL":

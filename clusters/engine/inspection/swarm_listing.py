@@ -25,7 +25,7 @@ from clusters.engine.inspection.swarm_tasks import (
     split_image,
 )
 from clusters.engine.names import PROTECTED_LABEL, SYSTEM_LABEL, find_own_container_id, is_true
-from clusters.engine.swarm.stack_labels import MODES, locate_services
+from clusters.engine.swarm.stack_labels import MODES, is_own_job, locate_services
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
@@ -98,7 +98,8 @@ class ObservedSwarm:
 
 def observe_swarm(client: "EngineClient") -> ObservedSwarm:
     """Read everything on the Swarm. Raises NotManager, SwarmUnavailable, EngineError."""
-    services, tasks, nodes = client.list_services(), client.list_tasks(), client.list_nodes()
+    listed, tasks, nodes = client.list_services(), client.list_tasks(), client.list_nodes()
+    services = [service for service in listed if not is_own_job(service)]
     hostnames = {node["ID"]: read_hostname(node) for node in nodes}
     down = {node["ID"] for node in nodes if read_node_state(node) == "down"}
     if hostnames:  # a manager can list tasks of a node that was removed, as they were last seen

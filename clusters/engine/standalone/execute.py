@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clusters.engine import names
@@ -17,6 +18,8 @@ from clusters.engine.retry import retry_unreachable
 from clusters.engine.standalone.final_state import FinalState
 from clusters.engine.standalone.handlers import OperationHandler
 from clusters.engine.standalone.health import NotHealthy
+from clusters.engine.standalone.hook_operations import RunOnce
+from clusters.engine.standalone.hook_runner import run_once
 from clusters.engine.standalone.inspected import RUNNING_STATES
 from clusters.engine.standalone.observed import observe_target
 from clusters.engine.standalone.outcomes import (
@@ -77,6 +80,7 @@ class StandaloneExecution:
         self._report = report
         self._handler = OperationHandler(self._lanes, keep)
         self._journal = Journal()
+        self._open_hooks = [hook for hook in plan.hooks if isinstance(hook, RunOnce)]
         self._is_disturbed = False  # somebody else has started what is to be removed
         self._failed: Operation | None = None  # the first that failed, by the engine's or the container's fault
 
@@ -90,10 +94,12 @@ class StandaloneExecution:
             self._run_all(self.plan.recovery)
             self._check.interruptible = True
             self._run_all(self.plan.pulls, may_leave=True)
+            self._run_hooks()
         except EngineUnreachable:
             raise
         except EngineError as error:
             self._check.interruptible = False
+            self._clean_up([operation for hook in self._open_hooks for operation in hook.undo])
             return self._conclude_unfinished(error)
         try:
             for step in self.plan.steps:
@@ -133,6 +139,15 @@ class StandaloneExecution:
         with suppress(Cancelled):
             self._run_all(self.plan.waits)
         self._check.interruptible = False
+
+    def _run_hooks(self) -> None:
+        """A worker that takes over continues with a container that still runs. So it is stopped only if the call ends."""
+        for hook in list(self._open_hooks):
+            self._lanes.run([partial(run_once, self._handler, self._lanes, operation=hook)])
+            self._open_hooks.remove(hook)
+            self._check.interruptible = False
+            self._clean_up(hook.undo[-1:])
+            self._check.interruptible = True
 
     # The plan's own order
 

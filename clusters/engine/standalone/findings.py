@@ -22,3 +22,15 @@ class CopiedFiles:
     paths: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     doubt: str = ""
+
+
+@dataclass(frozen=True)
+class HookContainer:
+    """A one-off container of an earlier plan. `kind`: see names.HOOK_LABEL; `call`: see names.HOOK_CALL_LABEL."""
+
+    id: str
+    name: str
+    kind: str
+    call: str
+    service: str
+    state: str

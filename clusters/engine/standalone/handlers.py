@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusters.engine import names
 from clusters.engine.errors import EngineError, EngineRefused, PlanRefused, PullFailed, TargetMissing
@@ -16,10 +16,20 @@ from clusters.engine.operation import Operation
 from clusters.engine.platforms import differ, read_platform
 from clusters.engine.references import share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
-from clusters.engine.standalone.copied_files import MOST_BYTES, parse_time
+from clusters.engine.standalone.checks import ask_check
+from clusters.engine.standalone.file_work import check_paths, copy_files
 from clusters.engine.standalone.final_state import FinalState
-from clusters.engine.standalone.health import POLL_SECONDS, NotHealthy, Watched, describe_failed, watch_containers
+from clusters.engine.standalone.health import (
+    POLL_SECONDS,
+    NotHealthy,
+    Watched,
+    describe_failed,
+    describe_watched,
+    watch_containers,
+)
+from clusters.engine.standalone.hook_operations import AskCheck, RemoveHelper
 from clusters.engine.standalone.inspected import RUNNING_STATES
+from clusters.engine.standalone.observed import find_image
 from clusters.engine.standalone.plan import (
     AwaitEnd,
     Connect,
@@ -39,10 +49,12 @@ from clusters.engine.standalone.plan import (
     Stop,
     Watch,
 )
-from clusters.engine.wording import cut, explain_missing_path
+from clusters.engine.wording import cut
 
 if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
+
+Answer = TypeVar("Answer")
 
 AUTO_REMOVE_SECONDS = 30.0  # the engine's own removal after a stop (AutoRemove)
 POLICY_ATTEMPTS = 10  # 0.2 s apart
@@ -70,14 +82,21 @@ class OperationHandler:
     def perform(self, client: "EngineClient", operation: Operation) -> None:
         """Report and perform the operation; retry while the engine is unreachable. Raises EngineError."""
         self._lanes.report("info", operation.word, operation.describe())
+        if isinstance(operation, AskCheck):
+            ask_check(self, self._lanes, client, operation)
+            return
 
         def request(attempt: int) -> None:
             self._apply(client, operation, is_repeated=attempt > 0)
 
-        def warn(text: str) -> None:
-            self._lanes.report("warning", operation.word, text)
+        self._retry(request, operation.word)
 
-        retry_unreachable(request, warn, self._lanes.pause)
+    def inspect(self, client: "EngineClient", container: str) -> dict[str, Any]:
+        """Inspect the container by its id; retry while the engine is unreachable. Raises EngineError."""
+        return self._retry(lambda attempt: client.inspect_container(container), "wait")
+
+    def _retry(self, request: Callable[[int], Answer], word: str) -> Answer:
+        return retry_unreachable(request, lambda text: self._lanes.report("warning", word, text), self._lanes.pause)
 
     def find_id(self, container: Ref) -> str:
         """Raises TargetMissing for a container that the plan has not created."""
@@ -88,6 +107,10 @@ class OperationHandler:
     def find_known_id(self, container: Ref) -> str:
         """Return the container's id; empty if the plan has not created it."""
         return container.id or self._ids.get(container.name, "")
+
+    def forget(self, container: Ref) -> None:
+        """The container no longer exists: a rollback has nothing to do with it."""
+        self._ids.pop(container.name, None)
 
     def knows_container(self, operation: Operation) -> bool:
         """Return whether the operation's container exists, as far as is known here; true if it has none."""
@@ -127,6 +150,9 @@ class OperationHandler:
                 self._rename(client, operation)
             case Remove():
                 self._remove(client, operation)
+            case RemoveHelper():
+                with suppress(TargetMissing):
+                    client.remove_container(self.find_id(operation.container), force=True, volumes=True)
             case RemoveVolume():
                 self._remove_volume(client, operation)
             case RemoveNetwork():
@@ -138,6 +164,8 @@ class OperationHandler:
 
     def _pull(self, client: "EngineClient", operation: Pull) -> None:
         before = find_image(client, operation.reference)
+        if operation.if_missing and before:
+            return
         try:
             client.pull_image(operation.reference, on_progress=lambda: self._lanes.pause(0), platform=operation.platform)
         except PullFailed as error:
@@ -215,10 +243,10 @@ class OperationHandler:
         except NotHealthy as error:
             for item in watched:
                 if error.message.startswith(f"{item.name} "):
-                    self._keep_evidence(client, item.container_id, item.name, error.message)
+                    self.keep_evidence(client, item.container_id, item.name, error.message)
             for item in watched:
                 if cause := describe_failed(client, item):
-                    self._keep_evidence(client, item.container_id, item.name, cause)
+                    self.keep_evidence(client, item.container_id, item.name, cause)
             raise
         for item in watched:
             if item.has_ended:
@@ -242,16 +270,16 @@ class OperationHandler:
         try:
             yield
         except EngineRefused as error:
-            self._keep_evidence(client, self.find_id(container), names.base_name(container.name), error.message)
+            self.keep_evidence(client, self.find_id(container), names.base_name(container.name), error.message)
             raise
 
     def keep_ended(self, client: "EngineClient", final: FinalState, cause: str) -> None:
         """Keep the evidence of the containers that were healthy and do not run any more."""
         for container_id, name in self.healthy.items():
             if final.state_of(container_id) not in {"running", "gone"}:
-                self._keep_evidence(client, container_id, name, cause)
+                self.keep_evidence(client, container_id, name, cause)
 
-    def _keep_evidence(self, client: "EngineClient", container_id: str, name: str, cause: str) -> None:
+    def keep_evidence(self, client: "EngineClient", container_id: str, name: str, cause: str) -> None:
         found = self._evidence.read_container(client, container_id, name, cause)
         if found is None:
             return
@@ -365,34 +393,3 @@ class OperationHandler:
                 if attempt == POLICY_ATTEMPTS - 1:
                     raise
                 self._lanes.pause(0.2)
-
-
-def check_paths(client: "EngineClient", operation: Restart, container: str) -> None:
-    """Raise EngineRefused if the container needs a path that the host no longer has."""
-    found = client.inspect_container(container) if operation.paths else {}
-    if found and (missing := client.find_missing_paths(found["Name"].lstrip("/"), found["Image"], operation.paths)):
-        raise EngineRefused(explain_missing_path(operation.container.name, missing[0]), code="bind_source")
-
-
-def copy_files(client: "EngineClient", operation: CopyFiles, source: str, target: str) -> None:
-    """Copy with the time of the target's creation, as Compose does, so that the next redeploy finds the files again."""
-    left, files = MOST_BYTES, []
-    for path in (*operation.folders, *operation.paths):
-        files.append(client.read_file(source, path, left))
-        left -= len(files[-1].content)
-    created = parse_time(str(client.inspect_container(target)["Created"]))
-    client.write_files(target, files, int(created))
-
-
-def find_image(client: "EngineClient", reference: str) -> dict[str, Any] | None:
-    with suppress(TargetMissing):
-        return client.inspect_image(reference)
-    return None
-
-
-def describe_watched(watched: Sequence[Watched]) -> str:
-    """`web-1, web-2 are healthy; migrate-1 completed`"""
-    healthy = [item.name for item in watched if not item.has_ended]
-    ended = [item.name for item in watched if item.has_ended]
-    parts = [f"{', '.join(healthy)} {'is' if len(healthy) == 1 else 'are'} healthy"] if healthy else []
-    return "; ".join([*parts, f"{', '.join(ended)} completed"] if ended else parts)

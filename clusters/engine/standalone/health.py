@@ -1,7 +1,7 @@
 """Decide whether a new container is healthy: by its health check, or by whether it keeps running."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -173,3 +173,11 @@ def compute_health_deadline(check: Mapping[str, Any]) -> float:
     rounds = (check.get("Retries") or DEFAULT_RETRIES) + 1
     one_round = seconds("Interval", DEFAULT_INTERVAL) + seconds("Timeout", DEFAULT_TIMEOUT)
     return seconds("StartPeriod", 0) + rounds * one_round + MARGIN_SECONDS
+
+
+def describe_watched(watched: Sequence[Watched]) -> str:
+    """`web-1, web-2 are healthy; migrate-1 completed`"""
+    healthy = [item.name for item in watched if not item.has_ended]
+    ended = [item.name for item in watched if item.has_ended]
+    parts = [f"{', '.join(healthy)} {'is' if len(healthy) == 1 else 'are'} healthy"] if healthy else []
+    return "; ".join([*parts, f"{', '.join(ended)} completed"] if ended else parts)

@@ -36,6 +36,7 @@ from clusters.engine.standalone.plan import (
     Watch,
     put_together,
 )
+from clusters.engine.standalone.predeploy import remove_hooks
 from clusters.engine.standalone.recovery import recover
 from clusters.engine.standalone.refusals import refuse_paused, refuse_protected
 from clusters.engine.standalone.stopped import awaits_completion, is_left_when_done
@@ -292,6 +293,8 @@ def plan_delete(scene: Scene) -> StandalonePlan:
     if kept := sorted({name for item in scene.chosen for name in item.named_volumes}):
         notes.append(f"named volumes are kept: {', '.join(kept)}")
     steps += [Step(tuple(remains))] if remains else []
+    hooks = [] if scene.container else remove_hooks(scene.observed)
+    steps = [Step(tuple(hooks)), *steps] if hooks else steps
     plan = scene.make_plan(steps, notes, warn_of_lost_networks(scene))
     return replace(plan, replicas=len({container.id for container in scene.chosen} | find_removed(scene).keys()))
 

@@ -2,15 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
-from clusters.engine.driver import Target
+from clusters.engine.driver import KeepLabel, Target
 from clusters.engine.errors import TargetMissing
 from clusters.engine.lifelines import find_purpose, read_inspected_exposure
 from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot
-from clusters.engine.standalone.findings import CopiedFiles, Neighbour
+from clusters.engine.standalone.findings import CopiedFiles, HookContainer, Neighbour
 from clusters.engine.standalone.inspected import RUNNING_STATES, InspectedContainer, make_container
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class StandaloneTarget:
     `containers`: those of the application, of all services. `others`: the engine's other containers. `images`: by id and by
     reference. `networks`: a Compose project's own, names by ids; only observe_remains reads them. `services`: the containers by
     service, also temporary ones; services are sorted by name, containers by number. `neighbours`: every container of the
-    engine, or None where that is not known.
+    engine, or None where that is not known. `hooks`: what is left of the application's own one-off containers.
 
     `surroundings.observe` adds, by container id: `lost_links`, the names that mean another container by now; `copied`;
     `missing_binds`, the host's paths that no longer exist. Also `ambiguous_networks`, the names that several networks have;
@@ -45,6 +46,7 @@ class StandaloneTarget:
     ambiguous_networks: frozenset[str] = frozenset()
     platform: str = ""
     shared_tags: frozenset[str] = frozenset()
+    hooks: tuple[HookContainer, ...] = ()
     services: dict[str, list[InspectedContainer]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +65,14 @@ class StandaloneTarget:
     def image_of(self, container: InspectedContainer) -> dict[str, Any] | None:
         """Return the image that the container was created from; None if the engine no longer has it."""
         return self.images.get(container.image_id)
+
+    def list_keep_labels(self) -> list[KeepLabel]:
+        return [
+            KeepLabel(service, container.image, text)
+            for service in self._chosen_services()
+            for container in self.services[service]
+            if (text := container.labels.get(names.KEEP_IMAGES_LABEL, "").strip())
+        ]
 
     def snapshot(self) -> Snapshot:
         return Snapshot({service: self._describe_service(service) for service in self._chosen_services()})
@@ -158,7 +168,17 @@ def observe_entries(
         images=dict(inspect_images(client, related)),
         taken_names=frozenset(read_taken_names(entries)),
         neighbours=tuple(read_neighbour(entry) for entry in entries),
+        hooks=tuple(find_hooks(entries, target)),
     )
+
+
+def find_hooks(entries: Iterable[Mapping[str, Any]], target: Target) -> Iterator[HookContainer]:
+    for entry in entries:
+        name, labels = read_own_name(entry), entry.get("Labels") or {}
+        place = names.find_place_of_any(name, labels) if names.is_hook(name, labels) else None
+        if place and (place.source, place.application) == (target.source, target.application):
+            kind, call = str(labels[names.HOOK_LABEL]), str(labels.get(names.HOOK_CALL_LABEL) or "")
+            yield HookContainer(str(entry["Id"]), name, kind, call, place.service, str(entry["State"]))
 
 
 def read_neighbour(entry: Mapping[str, Any]) -> Neighbour:
@@ -170,6 +190,12 @@ def inspect_container(client: "EngineClient", container: str) -> InspectedContai
         return make_container(client.inspect_container(container))
     except TargetMissing:  # removed after it was listed
         return None
+
+
+def find_image(client: "EngineClient", reference: str) -> dict[str, Any] | None:
+    with suppress(TargetMissing):
+        return client.inspect_image(reference)
+    return None
 
 
 def read_own_name(entry: Mapping[str, Any]) -> str:

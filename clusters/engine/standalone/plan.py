@@ -23,7 +23,8 @@ class Ref:
 
 @dataclass(frozen=True, kw_only=True)
 class Pull(Operation):
-    """`optional`: the image exists on this engine, so a registry that does not have it is not an error.
+    """`optional`: the image exists on this engine, so a registry that does not have it is not an error. `if_missing`: only if
+    the engine does not have it.
 
     `platform`: request this one; empty for the engine's own. `expected`: the platform that the image must have, if known.
     """
@@ -31,12 +32,14 @@ class Pull(Operation):
     word = "pull"
     reference: str
     optional: bool = False
+    if_missing: bool = False
     platform: str = ""
     expected: str = ""
 
     def describe(self) -> str:
         platform = f" for {self.platform}" if self.platform else ""
-        return f"pull {self.reference}{platform}{' if a registry has it' if self.optional else ''}"
+        condition = " if a registry has it" if self.optional else " if the engine does not have it" if self.if_missing else ""
+        return f"pull {self.reference}{platform}{condition}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +279,8 @@ class StandalonePlan:
     """Implements driver.Plan.
 
     The parts run in this order: `waits` let what an unfinished earlier plan started come to its end, and can be cancelled;
-    `recovery` repairs what that plan left; `pulls`; `steps`; `cleanup` when all containers are healthy; `leftovers` removes the
+    `recovery` repairs what that plan left; `pulls`; `hooks` are one-off containers that have to succeed before anything is
+    touched (hook_operations.RunOnce); `steps`; `cleanup` when all containers are healthy; `leftovers` removes the
     rest of the earlier plan, also after the steps were rolled back. `affected`: the containers that an act is about. `target`
     is None only in tests.
     """
@@ -287,6 +291,7 @@ class StandalonePlan:
     waits: tuple[AwaitEnd, ...] = ()
     recovery: tuple[Operation, ...] = ()
     pulls: tuple[Pull | Refuse, ...] = ()
+    hooks: tuple[Operation, ...] = ()
     steps: tuple[Step, ...] = ()
     cleanup: tuple[Operation, ...] = ()
     leftovers: tuple[Operation, ...] = ()
@@ -301,6 +306,7 @@ class StandalonePlan:
         yield from self.waits
         yield from self.recovery
         yield from self.pulls
+        yield from self.hooks
         for step in self.steps:
             yield from step.operations
         yield from self.cleanup

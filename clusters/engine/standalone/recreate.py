@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from clusters.engine import names
 from clusters.engine.operation import Operation
+from clusters.engine.standalone.checks import plan_check
 from clusters.engine.standalone.container_operations import make_stop, refer_to
 from clusters.engine.standalone.create_config import PLAIN_NETWORKS, CreateConfig, make_create_config
+from clusters.engine.standalone.hook_operations import AskCheck
 from clusters.engine.standalone.inspected import InspectedContainer, shorten_id
 from clusters.engine.standalone.joined import (
     Reference,
@@ -83,7 +85,8 @@ class Replacement:
     """The operations that replace one container.
 
     `before` ends with the start of the new container if the decision says so, which is then watched. It takes over the name in
-    `before`, where that harms nobody, or in `after`. `cleanup` runs when all containers of the plan are healthy.
+    `before`, where that harms nobody, or in `after`. `check` is asked in between, when it is healthy. `cleanup` runs when all
+    containers of the plan are healthy.
     """
 
     new: Ref
@@ -92,6 +95,7 @@ class Replacement:
     before: tuple[Operation, ...]
     after: tuple[Operation, ...]
     cleanup: tuple[Operation, ...]
+    check: AskCheck | None = None
 
 
 def replace_container(
@@ -153,6 +157,7 @@ def replace_container(
         before=tuple(before),
         after=tuple(after),
         cleanup=(Remove(container=leftover, cause="its replacement is healthy"),),
+        check=plan_check(container, new, image, platform) if follows_image and decision.starts else None,
     )
 
 
@@ -279,6 +284,7 @@ def make_step(replacements: Sequence[Replacement], cause: str) -> Step:
         monitor = max(replacement.monitor for replacement in alike)
         refs = tuple(item.new for item in alike)
         operations.append(Watch(containers=refs, monitor=monitor, may_end=may_end, must_end=must_end, cause=cause))
+    operations += put_together([[item.check] for item in watched if item.check and not item.decision.must_end], cause)
     operations += put_together([replacement.after for replacement in replacements], cause)
     return Step(tuple(operations))
 

@@ -17,6 +17,7 @@ from clusters.engine.standalone.joined import list_detached, refuse_restart
 from clusters.engine.standalone.observed import StandaloneTarget, find_dependants
 from clusters.engine.standalone.plan import AwaitEnd, Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.podman import is_local_build, refuse_lost_settings
+from clusters.engine.standalone.predeploy import Renewal, plan_hooks, refuse_hook_labels, remove_hooks
 from clusters.engine.standalone.recovery import Recovered, recover
 from clusters.engine.standalone.recreate import (
     Replacement,
@@ -68,6 +69,7 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     title = f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}"
     recovery = (*recovered.operations, *elsewhere.operations)
     try:
+        refuse_hook_labels(chosen)
         replaced = collect_keys([*chosen, *dependants])
         refuse_lost_settings([*chosen, *dependants])
         refuse_unrepeatable(observed, [*chosen, *dependants], replaced)
@@ -75,7 +77,8 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
         refuse_missing_binds(observed, itertools.chain.from_iterable(restarts.values()))
         refuse_restart(observed, itertools.chain.from_iterable(restarts.values()), replaced)
     except PlanRefused as refusal:
-        return refuse_after_recovery(refusal, StandalonePlan(title, subject, "redeploy", recovery=recovery))
+        repair = (*remove_hooks(observed), *recovery)
+        return refuse_after_recovery(refusal, StandalonePlan(title, subject, "redeploy", recovery=repair))
     references = {container.id: find_redeploy_reference(observed, container) for container in chosen}
     if intent.tag:
         refuse_several_repositories(subject, references.values())
@@ -89,18 +92,25 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     works = sort_works(works)
     decisions = decide_works(works, [item for item in rest if item not in dependants], elsewhere.containers, intent)
     steps, replacements, changes = plan_steps(observed, works, decisions, restarts)
+    renewed = [work for work in works if work.follows_image]
+    hooks = plan_hooks(
+        observed,
+        [Renewal(work.container, work.image, work.platform, decisions[work.container.id]) for work in renewed],
+        intent,
+    )
     missing = [item.name for item in chosen if observed.image_of(item) is None]
     return StandalonePlan(
         title=title,
         subject=subject,
         action="redeploy",
-        waits=tuple(await_one_shots(observed.containers)),
-        recovery=recovery,
-        pulls=tuple(pulls),
+        waits=(*await_one_shots(observed.containers), *hooks.waits),
+        recovery=(*hooks.recovery, *recovery),
+        pulls=(*pulls, *hooks.pulls),
+        hooks=tuple(hooks.operations),
         steps=steps,
         cleanup=collect_cleanup(replacements),
         leftovers=(*elsewhere.leftovers, *recovered.leftovers),
-        notes=tuple(notes),
+        notes=(*notes, *hooks.notes),
         warnings=tuple(f"the image of {name} no longer exists: its defaults are kept as settings" for name in missing),
         changes=changes,
         target=target,
@@ -117,7 +127,7 @@ def plan_repair(observed: StandaloneTarget) -> StandalonePlan:
         title=f"repair {subject}",
         subject=subject,
         action="redeploy",
-        recovery=(*recovered.operations, *elsewhere.operations),
+        recovery=(*remove_hooks(observed), *recovered.operations, *elsewhere.operations),
         leftovers=(*elsewhere.leftovers, *recovered.leftovers),
         target=target,
     )

@@ -47,7 +47,8 @@ def plan_delete(observed: SwarmTarget, intent: Intent) -> SwarmPlan:
     subject = target.name_part(target.service)
     cause = f"delete of {subject}"
     operations: list[AnyOperation] = [
-        RemoveService(service=service.id, full_name=service.full_name, cause=cause) for service in observed.chosen
+        RemoveService(service=service.id, full_name=service.full_name, cause=cause)
+        for service in (*observed.own_jobs, *observed.chosen)
     ]
     if services := find_service_ids(observed, intent):
         silent = max((read_limits(service).silent for service in observed.chosen), default=FollowLimits().silent)

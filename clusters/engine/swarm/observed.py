@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from clusters.engine import names
-from clusters.engine.driver import Target
+from clusters.engine.driver import KeepLabel, Target
 from clusters.engine.errors import PlanRefused, TargetMissing
 from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot, UpdateSnapshot
 from clusters.engine.swarm.image_references import digest_of, without_digest
@@ -18,7 +18,7 @@ from clusters.engine.swarm.objects import (
     make_swarm_service,
     sort_tasks,
 )
-from clusters.engine.swarm.stack_labels import STACK_LABEL, locate_services
+from clusters.engine.swarm.stack_labels import STACK_LABEL, is_own_job, locate_services
 from clusters.engine.wording import explain_protection
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class StackObject:
 class SwarmTarget:
     """Implements driver.Observation.
 
-    `services` has all services of the application, sorted by name. `stack_objects` is filled only for a delete.
+    `services` has all services of the application, sorted by name. `stack_objects` and `own_jobs`, which a redeploy has left,
+    are filled only for a delete.
     """
 
     target: Target
@@ -104,6 +105,7 @@ class SwarmTarget:
     tasks: tuple[SwarmTask, ...]
     nodes: Mapping[str, SwarmNode]
     stack_objects: tuple[StackObject, ...] = ()
+    own_jobs: tuple[SwarmService, ...] = ()
 
     @property
     def chosen(self) -> list[SwarmService]:
@@ -131,6 +133,13 @@ class SwarmTarget:
 
     def current_count(self, service: str) -> int:
         return self.look_at(self.find_service(service)).wanted
+
+    def list_keep_labels(self) -> list[KeepLabel]:
+        return [
+            KeepLabel(service.name, service.reference, text)
+            for service in self.chosen
+            if (text := str(service.labels.get(names.KEEP_IMAGES_LABEL) or "").strip())
+        ]
 
     def snapshot(self) -> Snapshot:
         return Snapshot({service.name: snapshot_service(self.look_at(service), service) for service in self.chosen})
@@ -182,7 +191,11 @@ def observe_target(client: "EngineClient", target: Target) -> SwarmTarget:
 def observe_remains(client: "EngineClient", target: Target) -> SwarmTarget:
     """See driver.EngineDriver.observe_remains."""
     observed = complete_target(client, target, find_target_services(client, target))
-    return replace(observed, stack_objects=tuple(list_stack_objects(client, target)))
+    return replace(
+        observed,
+        stack_objects=tuple(list_stack_objects(client, target)),
+        own_jobs=tuple(list_own_jobs(client, target)),
+    )
 
 
 def complete_target(client: "EngineClient", target: Target, services: list[SwarmService]) -> SwarmTarget:
@@ -216,15 +229,23 @@ def sort_stack_objects(found: Iterable[StackObject]) -> list[StackObject]:
 
 def find_target_services(client: "EngineClient", target: Target) -> list[SwarmService]:
     """List the services of the target. The engine matches names by prefix, so its answer is filtered again."""
-    if target.source == "stack":
-        found = client.list_services({"label": [f"{STACK_LABEL}={target.application}"]})
-    else:
-        found = client.list_services({"name": [target.application]})
+    found = [entry for entry in list_entries(client, target) if not is_own_job(entry)]
     return [
         make_swarm_service(entry, place.name)
         for entry, place in zip(found, locate_services(found), strict=True)
         if (place.source, place.application) == (target.source, target.application)
     ]
+
+
+def list_entries(client: "EngineClient", target: Target) -> list[dict[str, Any]]:
+    if target.source == "stack":
+        return client.list_services({"label": [f"{STACK_LABEL}={target.application}"]})
+    return client.list_services({"name": [target.application]})
+
+
+def list_own_jobs(client: "EngineClient", target: Target) -> list[SwarmService]:
+    """List what an unfinished redeploy has left of its jobs."""
+    return [make_swarm_service(entry) for entry in list_entries(client, target) if is_own_job(entry)]
 
 
 def list_service_tasks(client: "EngineClient", service_ids: list[str]) -> tuple[SwarmTask, ...]:

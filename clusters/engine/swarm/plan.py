@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from clusters.engine.hooks import Check
 from clusters.engine.operation import Operation
 from clusters.engine.swarm.goals import Patience
 from clusters.engine.swarm.observed import StackObject
@@ -72,6 +73,31 @@ class Resolve(Operation):
 
     def describe(self) -> str:
         return f"resolve the digest of {cut(self.reference)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunJob(Operation):
+    """Run a job of one task to its end, which has to be a success, and remove it.
+
+    `spec` is that of POST /services/create without the image, which `reference` resolves to. `what` names the job in sentences.
+    `code`: the reason where it fails. `done`: the sentence that reports its success, if it must not be run again. `check`: what
+    it asks, where it asks. `timeout` is in seconds.
+    """
+
+    word = "predeploy"
+    kind: Literal["predeploy", "check"]
+    service: str  # its name
+    reference: str
+    spec: Mapping[str, Any] = field(repr=False)
+    what: str
+    shown: str
+    code: str
+    timeout: float
+    done: str = ""
+    check: Check | None = None
+
+    def describe(self) -> str:
+        return self.shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +215,9 @@ class RemoveStackObject(Operation):
         return f"remove the {self.stack_object.kind} {self.stack_object.name} unless it is used elsewhere"
 
 
-AnyOperation = Resolve | Update | Follow | FinishRollback | Scale | FollowScale | RemoveService | AwaitEnd | RemoveStackObject
+AnyOperation = (
+    Resolve | RunJob | Update | Follow | FinishRollback | Scale | FollowScale | RemoveService | AwaitEnd | RemoveStackObject
+)
 
 
 @dataclass(frozen=True)

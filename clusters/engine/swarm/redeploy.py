@@ -1,6 +1,6 @@
 """The plan of a redeploy: resolve every digest first, then update the services wave by wave and follow each to its end."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
@@ -8,10 +8,22 @@ from clusters.engine.errors import PlanRefused
 from clusters.engine.references import is_digest_pinned
 from clusters.engine.snapshot import UpdateSnapshot
 from clusters.engine.swarm.goals import FAILURES_OF_A_PLACE, LEFT_TO_SWARM, Patience
+from clusters.engine.swarm.job_plan import plan_check, plan_jobs_before
 from clusters.engine.swarm.objects import SwarmService
 from clusters.engine.swarm.observed import SwarmTarget
 from clusters.engine.swarm.placement import explain_no_room
-from clusters.engine.swarm.plan import AnyOperation, FinishRollback, Follow, PlannedService, Remedy, Resolve, SwarmPlan, Update
+from clusters.engine.swarm.plan import (
+    AnyOperation,
+    FinishRollback,
+    Follow,
+    PlannedService,
+    Remedy,
+    RemoveService,
+    Resolve,
+    RunJob,
+    SwarmPlan,
+    Update,
+)
 from clusters.engine.swarm.rules import continues_on_failure, read_depends, read_limits, rolls_back_by_itself
 from clusters.engine.tags import refuse_several_repositories, with_tag
 from clusters.engine.wording import cut
@@ -31,10 +43,14 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent = FIRST_ATTEMPT, restart
     waves, warnings = sort_into_waves(observed.chosen, observed.services)
     rolls_back = intent.on_failure == "rollback"
     has_rollback = "rollback" in stages.values()
+    notes: list[str] = []
     if has_rollback and rolls_back:
         operations = plan_rollback(observed.chosen, stages, intent)
     else:
-        operations = plan_updates(waves, stages, intent, starts=not has_rollback, restarts=restarts)
+        before: list[RunJob | RemoveService] = []
+        if not restarts and set(stages.values()) == {"update"}:  # later, an earlier attempt has already run them
+            before, notes = plan_jobs_before([service for wave in waves for service in wave], intent)
+        operations = plan_updates(waves, stages, intent, starts=not has_rollback, restarts=restarts, before=before)
     not_started = tuple(service.name for service in observed.chosen if has_rollback and stages[service.name] == "update")
     return SwarmPlan(
         title=f"{'restart' if restarts else 'redeploy'} {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
@@ -42,7 +58,7 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent = FIRST_ATTEMPT, restart
         action="restart" if restarts else "redeploy",
         operations=operations,
         rolls_back=rolls_back,
-        notes=tuple(describe_stages(stages)),
+        notes=(*describe_stages(stages), *notes),
         warnings=tuple(warnings),
         not_started=not_started,
     )
@@ -104,21 +120,31 @@ def describe_stages(stages: Mapping[str, Stage]) -> Iterable[str]:
 
 
 def plan_updates(
-    waves: list[list[SwarmService]], stages: Mapping[str, Stage], intent: Intent, starts: bool, restarts: bool
+    waves: list[list[SwarmService]],
+    stages: Mapping[str, Stage],
+    intent: Intent,
+    starts: bool,
+    restarts: bool,
+    before: Sequence[RunJob | RemoveService] = (),
 ) -> tuple[AnyOperation, ...]:
-    """`starts` means that services whose update was not sent yet are updated too."""
+    """`starts` means that services whose update was not sent yet are updated too. `before`: jobs that come first."""
     operations: list[AnyOperation] = []
     to_update = [service for wave in waves for service in wave if stages[service.name] == "update" and starts]
     operations += [] if restarts else plan_resolves(to_update, intent.tag)
+    operations += before
     word = "restart" if restarts else "redeploy"
     for number, wave in enumerate(waves, 1):
-        planned = [plan_service(service, intent, restarts) for service in wave if starts or stages[service.name] != "update"]
+        chosen = [service for service in wave if starts or stages[service.name] != "update"]
+        planned = [plan_service(service, intent, restarts) for service in chosen]
         cause = word if len(waves) == 1 else f"{word}, wave {number} of {len(waves)}"
         operations += [
             Update(service=service, restarts=restarts, cause=cause) for service in planned if stages[service.name] == "update"
         ]
         if planned:
             operations.append(Follow(services=tuple(planned), cause=cause))
+        if not restarts:
+            checks = [plan_check(service, one, intent) for service, one in zip(chosen, planned, strict=True)]
+            operations += [check for check in checks if check]
     return tuple(operations)
 
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 from clusters.engine.driver import Check, Outcome, Progress, Report
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable
 from clusters.engine.evidence import Keep
+from clusters.engine.hooks import HookFailed
 from clusters.engine.interruption import InterruptibleCheck
 from clusters.engine.swarm import outcomes
 from clusters.engine.swarm.digests import DigestResolver, Unresolved
 from clusters.engine.swarm.follower import Follower, ServiceRun
 from clusters.engine.swarm.goals import JobGoal, RollbackGoal, UpdateGoal
+from clusters.engine.swarm.jobs import JobRunner
 from clusters.engine.swarm.manager import SwarmManager
-from clusters.engine.swarm.plan import FinishRollback, Follow, PlannedService, Resolve, SwarmPlan, Update
+from clusters.engine.swarm.plan import FinishRollback, Follow, PlannedService, RemoveService, Resolve, RunJob, SwarmPlan, Update
 from clusters.engine.swarm.requests import ServiceRequests
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class SwarmRedeployExecution:
         manager = SwarmManager(client, report, self._check)
         self._digests = DigestResolver(manager)
         self._requests = ServiceRequests(manager)
+        self._jobs = JobRunner(manager, keep)
         self._follower = Follower(manager, progress, keep, on_rollback=self._aim_at_rollback, on_hang=self._requests.wake_up)
         self._runs: dict[str, ServiceRun] = {}  # by name, in the order of the plan
         self._updates = [operation.service for operation in plan.operations if isinstance(operation, Update)]
@@ -37,9 +40,12 @@ class SwarmRedeployExecution:
         try:
             self._resolve_digests()
             self._run_operations()
-        except Unresolved as error:
+        except (Unresolved, HookFailed) as error:
             return Outcome("failed", error.code, outcomes.describe_untouched(error.message))
         except Cancelled as error:
+            for operation in self.plan.operations:
+                if isinstance(operation, RunJob):  # an earlier attempt may have started it
+                    self._jobs.remove(str(operation.spec["Name"]))
             if not self._withdraw(error):
                 return Outcome("failed", error.code, outcomes.describe_untouched(error.message))
         not_started = {service.name for service in self._updates} - set(self._runs)
@@ -65,8 +71,27 @@ class SwarmRedeployExecution:
                     if any(run.has_failed for run in self._runs.values()):
                         self._roll_back()
                         return
+                case RunJob():
+                    if not self._run_job(operation):
+                        self._roll_back()
+                        return
+                case RemoveService():
+                    self._jobs.remove(operation.service)
                 case FinishRollback():
                     self._finish_rollback(operation)
+
+    def _run_job(self, operation: RunJob) -> bool:
+        """Return whether the service passed. Raises HookFailed before anything is touched."""
+        try:
+            self._jobs.run(operation, self._digests.find_image(operation.reference))
+        except HookFailed as error:
+            run = self._runs.get(operation.service)
+            if run is None:
+                raise
+            self._report("error", operation.kind, error.message)
+            run.fail(error.code, error.message)
+            return False
+        return True
 
     def _update(self, operation: Update) -> None:
         run = self._run_of(operation.service)

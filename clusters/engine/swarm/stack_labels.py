@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clusters.engine.cleaning import NAME_LENGTH, clean_text, is_name
+from clusters.engine.names import HOOK_LABEL
 
 STACK_LABEL = "com.docker.stack.namespace"  # written by `docker stack deploy`
+JOB_SUFFIXES = {"predeploy": "_windlass-predeploy", "check": "_windlass-check"}  # of the names of our own jobs
 
 MODES: dict[str, Literal["replicated", "global", "replicated-job", "global-job"]] = {
     "Replicated": "replicated",
@@ -44,6 +46,12 @@ def locate_service(service: Mapping[str, Any], taken: Iterable[tuple[str, str]] 
         short = full
     name = clean_text(short, NAME_LENGTH) or clean_text(service["ID"], NAME_LENGTH)
     return ServicePlace("stack", stack, name) if stack else ServicePlace("service", name, name)
+
+
+def is_own_job(service: Mapping[str, Any]) -> bool:
+    """Return whether the service is a job of a redeploy of ours, which belongs to no application."""
+    is_named = str(service["Spec"]["Name"]).endswith(tuple(JOB_SUFFIXES.values()))
+    return is_named and HOOK_LABEL in (service["Spec"].get("Labels") or {})
 
 
 def read_stack(service: Mapping[str, Any]) -> str:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clusters.engine.inspection.images import EngineImage, ImageNeed, read_images
-from clusters.models import Cluster, Container, Service, Task
+from clusters.engine.inspection.images import EngineImage, read_images
+from clusters.models import Cluster, Container, Task
 from console.pages.shared.live import open_engine
-from triggers.models import TriggerCall
-from triggers.selectors import only_active
+from triggers.image_needs import gather_needs
 
 
 @dataclass
@@ -34,30 +33,6 @@ def read_cluster_images(cluster: Cluster) -> list[EngineImage]:
     needs = gather_needs(cluster)
     with open_engine(cluster) as client:
         return read_images(client, needs, swarm=cluster.swarm_manager)
-
-
-def gather_needs(cluster: Cluster) -> list[ImageNeed]:
-    """Return what the cluster's applications refer to.
-
-    While a call is under way, all images of its application are needed: no container uses yet what it has pulled.
-    """
-    active = only_active(TriggerCall.objects.filter(application__cluster=cluster)).values_list("application_id", flat=True)
-    busy = set(active)
-    return [
-        ImageNeed(reference, describe_need(service, service.application_id in busy), service.application_id in busy)
-        for service in Service.objects.filter(application__cluster=cluster).select_related("application")
-        for reference in dict.fromkeys((service.image, service.image_id, *service.image_digests))
-        if reference
-    ]
-
-
-def describe_need(service: Service, is_busy: bool) -> str:
-    application = service.application
-    if is_busy:
-        return f"a call is under way at the application {application.name}"
-    if application.is_swarm and application.name != service.name:
-        return f"the Swarm service {service.name} of {application.name} refers to it"
-    return f"the application {application.name} refers to it"
 
 
 def make_rows(cluster: Cluster, images: Iterable[EngineImage]) -> list[ImageRow]:

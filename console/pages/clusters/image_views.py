@@ -26,7 +26,7 @@ from clusters.engine.inspection.image_removal import (
 from clusters.engine.inspection.images import SORTS, EngineImage, read_images, search_images, sort_images, total_images
 from clusters.models import Cluster
 from clusters.waits import release_connection
-from console.pages.clusters.image_rows import gather_needs, make_rows, read_cluster_images
+from console.pages.clusters.image_rows import make_rows, read_cluster_images
 from console.pages.shared.live import open_engine
 from console.pages.shared.page import (
     console_page,
@@ -41,6 +41,7 @@ from console.pages.shared.page import (
 )
 from console.pages.shared.selection import select_cluster
 from console.wording import short_id
+from triggers.image_needs import gather_needs
 
 MOST_IMAGES = 5_000  # in the list; a prune considers all
 PREVIEWED = 200  # listed one by one

@@ -10,9 +10,11 @@ from django.utils import timezone
 
 from clusters.engine.driver import Intent, Outcome
 from clusters.engine.errors import EngineUnreachable, PlanRefused, TargetMissing
+from clusters.engine.hooks import describe_done
 from clusters.engine.snapshot import ServiceSnapshot, Snapshot
 from clusters.tests.pooled import pooled as pooled
 from triggers.calls.accept import accept_call
+from triggers.calls.events import add_event
 from triggers.calls.requests import CallRequest
 from triggers.models import Action, CallState, TriggerCall
 from triggers.run import lease, runner
@@ -151,7 +153,21 @@ def test_patience_with_an_engine_begins_when_it_is_lost_not_when_the_call_began(
 @pytest.mark.parametrize("on_failure", ["rollback", "pause"])
 def test_the_plan_knows_what_to_do_on_failure_and_the_state_before(driver, on_failure):
     call = run(accept_call(request_of(TriggerFactory(on_failure=on_failure))))
-    assert driver.intents == [Intent(on_failure, Snapshot.from_json(call.before))]
+    assert driver.intents == [Intent(on_failure, Snapshot.from_json(call.before), call=str(call.pk))]
+
+
+def test_another_attempt_knows_which_pre_deploy_steps_were_reported_as_done(driver):
+    def report_and_lose(check):
+        add_event(call, "info", "predeploy", describe_done("web"))
+        driver.during = lambda check: None
+        raise EngineUnreachable("The engine does not answer.")
+
+    call = accept_call(request_of(TriggerFactory()))
+    driver.during = report_and_lose
+    assert run(call).state == CallState.SUCCEEDED
+    first, second = driver.intents
+    assert first.predeployed == frozenset()
+    assert describe_done("web") in second.predeployed
 
 
 def test_a_call_without_a_trigger_is_rolled_back_on_failure(driver):

@@ -43,6 +43,7 @@ ARGUMENTS = {
     "connect_network": ("x", "y", {}),
     "disconnect_network": ("x", "y"),
     "update_restart_policy": ("x", {"Name": "no"}),
+    "create_service": (SPEC,),
     "update_service": ("x", 1, SPEC),
     "roll_back_service": ("x", 1, SPEC),
 }

@@ -4,8 +4,7 @@ from clusters.engine.driver import Intent, Target
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import EngineRefused
 from clusters.engine.fakes.fake_engine import FakeEngine
-from clusters.engine.standalone.handlers import describe_watched
-from clusters.engine.standalone.health import Watched
+from clusters.engine.standalone.health import Watched, describe_watched
 
 
 @pytest.mark.parametrize(
