@@ -115,6 +115,8 @@ class ChannelSerializer(serializers.ModelSerializer[NotificationChannel]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance and attrs.get("kind", self.instance.kind) != self.instance.kind:
             raise serializers.ValidationError({"kind": ["Cannot be changed; add another channel."]})
+        if attrs.get("rules") and (self.instance.kind if self.instance else attrs["kind"]) == ChannelKind.COMMIT:
+            raise serializers.ValidationError({"rules": ["A commit status has no rules: each commit gets one."]})
         if self.instance is None or "configuration" in attrs:
             attrs["configuration"] = self._change_configuration(attrs.get("configuration", {}), attrs.get("kind", ""))
         return attrs

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from clusters.models import Application, Cluster
 from console.pages.notifications.forms import RulesForm
 from console.pages.shared.page import console_page, redirect_to, render_dialog, require
-from triggers.models import News, NotificationChannel, NotificationRule
+from triggers.models import ChannelKind, News, NotificationChannel, NotificationRule
 from triggers.notifications import audited
 
 CHANGE = "triggers.change_notificationchannel"
@@ -72,7 +72,8 @@ def channel_rules(request: HttpRequest, channel_id: int) -> HttpResponse:
     """Choose what of one place goes over the channel. `?known=` with `application=` or `cluster=` names a place that has rules;
     without it the dialog asks for the place."""
     require(request, CHANGE)
-    channel = get_object_or_404(NotificationChannel.objects.defer("configuration"), pk=channel_id)
+    rows = NotificationChannel.objects.exclude(kind=ChannelKind.COMMIT).defer("configuration")
+    channel = get_object_or_404(rows, pk=channel_id)
     known = _read_place(request) if request.GET.get("known") else None
     form = RulesForm(request.POST if request.method == "POST" else None, known=known is not None)
     if known and request.method != "POST":

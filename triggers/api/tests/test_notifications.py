@@ -136,3 +136,11 @@ def test_nothing_is_sent_again_over_a_channel_that_is_off(api, channel):
 def test_a_deleted_channel_leaves_a_line(api, channel):
     assert api.delete(f"{PATH}{channel.pk}/").status_code == 204
     assert AuditEntry.objects.get(action="channel.delete").target == "duty"
+
+
+def test_a_commit_status_has_no_rules(api):
+    configuration = {"forge": "gitea", "server": "https://git.example.com", "token": "tk_planted"}
+    body = {"name": "commits", "kind": "commit", "configuration": configuration}
+    assert api.post(PATH, body | {"rules": [{"news": "failed"}]}, format="json").status_code == 400
+    added = api.post(PATH, body, format="json").json()
+    assert (added["rules"], added["target"]) == ([], "any repository at git.example.com")

@@ -85,3 +85,10 @@ def test_two_applications_with_one_name_are_not_guessed(reader, fleet, page):
 def test_an_unknown_place_is_not_found(reader, page):
     for query in ("application=999", "cluster=999", "cluster=x", "application=" + "9" * 30):
         assert reader.get(f"{page}?known=1&{query}").status_code == 404
+
+
+def test_a_commit_status_has_no_rules(reader, fleet, page):
+    fleet.channel.kind = "commit"
+    fleet.channel.save()
+    assert reader.get(page).status_code == 404
+    assert "The status of each commit" in text_of(reader.get(f"/notifications/channels/{fleet.channel.pk}/"))
