@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
 from clusters.engine.evidence import Keep, drop_evidence
+from clusters.engine.previous_images import PreviousImage
 from clusters.engine.snapshot import ContainerSnapshot, Snapshot
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ Check = Callable[[], None]
 class Target:
     """The target of a call, by names. `source` is an Application.Source; an empty `service` means all services.
 
-    `state_only`: an observation needs the state alone, and not what only a recreate or a clone has to know.
+    `state_only`: an observation needs the state alone, and not what only a recreate or a clone has to know. `images`: by what
+    an engine may know further images that the plan is about (see PreviousImage.sources).
     """
 
     application: str
     source: str
     service: str = ""
     state_only: bool = False
+    images: tuple[str, ...] = ()
 
     def name_part(self, service: str) -> str:
         """Return `shop/web`, or the name alone for the whole application or an application that is one lone service."""
@@ -55,13 +58,15 @@ class Intent:
     standalone plan always rolls back. `before`: the target's snapshot from when the call was first claimed; a call that
     another worker took over reads its progress from it. None means that this is the first attempt. `tag`: the redeploy
     changes the image references to this tag permanently and drops their digests. `stopped`: the containers that the last Stop
-    left, by name; a redeploy leaves those stopped that nothing has started since.
+    left, by name; a redeploy leaves those stopped that nothing has started since. `returns_to`: the redeploy is about these
+    services alone, and gives each the image that it ran before, by id or digest; the reference stays what was configured.
     """
 
     on_failure: Literal["rollback", "pause"] = "rollback"
     before: Snapshot | None = None
     tag: str = ""
     stopped: Mapping[str, ContainerSnapshot] = field(default_factory=dict)
+    returns_to: Mapping[str, PreviousImage] = field(default_factory=dict)
 
 
 FIRST_ATTEMPT = Intent()

@@ -105,6 +105,11 @@ def test_a_bad_image_ends_as_the_policies_say(console, three_nodes, name, config
     for policy, (*_, state, reason) in POLICIES.items():
         assert (ended[policy]["state"], calls[policy]["reason"]) == (state, reason), calls[policy]
         assert error in ended[policy]["message"], ended[policy]["message"]
+        failure = ended[policy]["failure"]
+        assert (failure["image"], failure["failed"] > 0) == (image, True), failure
+        assert failure["imageId"] == swarm.registry.read_digest(name, "1")
+        evidence = console.request("GET", f"/api/v1/calls/{answers[policy]['requestId']}/evidence/")[1]
+        assert {(one["service"], one["image"], one["problem"]) for one in evidence} == {(f"{name}-{policy}", image, "")}
         if state == "rolled_back":
             rows = wanted_rows(swarm, f"{name}-{policy}")
             assert [row["Image"] for row in rows] == [good, good]

@@ -58,6 +58,12 @@ class TriggerCall(models.Model):
     start_stopped = models.BooleanField(  # null, since SQLite adds such a column without copying the table
         null=True, blank=True, help_text="A redeploy also starts what was stopped in Windlass."
     )
+    returns_to = models.JSONField(  # null, for the same reason
+        null=True,
+        blank=True,
+        help_text='A redeploy gives these services the images that they ran before: `{"web": {"reference": "app:1", '
+        '"image_id": "sha256:…", "digests": ["app@sha256:…"]}}`.',
+    )
     step = models.IntegerField(null=True, blank=True)
     replicas = models.PositiveIntegerField(null=True, blank=True)
     requested_by = models.ForeignKey(

@@ -14,7 +14,7 @@ from clusters.engine.evidence import EvidenceReader, Keep
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.operation import Operation
 from clusters.engine.platforms import differ, read_platform
-from clusters.engine.references import share_digest, shorten_image_id
+from clusters.engine.references import is_digest_pinned, is_image_id, share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
 from clusters.engine.standalone.copied_files import MOST_BYTES, parse_time
 from clusters.engine.standalone.final_state import FinalState
@@ -151,14 +151,16 @@ class OperationHandler:
             raise PullFailed(f"{operation.reference} could not be pulled: {what}.")
         self._pulled[operation.reference, operation.expected] = after["Id"]
         same = before and (before["Id"] == after["Id"] or share_digest(before["RepoDigests"] or [], after["RepoDigests"] or []))
-        news = "is unchanged" if same else "is newer"
+        news = "is unchanged" if same else "was pulled" if is_digest_pinned(operation.reference) else "is newer"
         self._lanes.report("info", "pull", f"{operation.reference} {news}: {shorten_image_id(after['Id'])}")
 
     def _create(self, client: "EngineClient", operation: Create, is_repeated: bool) -> None:
         config = deepcopy(dict(operation.config))
         for mode, parent in operation.joins:
             config["HostConfig"][mode] = f"container:{self.find_id(parent)}"
-        if operation.platform:
+        if operation.source:
+            pin_image(client, operation.source, config)
+        elif operation.platform:
             self._choose_image(client, operation, config)
         if operation.follows_image:
             config["Labels"][names.COMPOSE_IMAGE_LABEL] = client.inspect_image(config["Image"])["Id"]
@@ -382,6 +384,18 @@ def copy_files(client: "EngineClient", operation: CopyFiles, source: str, target
         left -= len(files[-1].content)
     created = parse_time(str(client.inspect_container(target)["Created"]))
     client.write_files(target, files, int(created))
+
+
+def pin_image(client: "EngineClient", source: str, config: dict[str, Any]) -> None:
+    """Create from the id of the image `source` if the reference means another one. The reference is kept in our own label, so
+    that the next redeploy pulls it."""
+    reference, image_id = config["Image"], client.inspect_image(source)["Id"]
+    known = find_image(client, reference)
+    if known and known["Id"] == image_id:
+        return
+    config["Image"] = image_id
+    if not is_image_id(reference, image_id):
+        config["Labels"][names.REFERENCE_LABEL] = reference
 
 
 def find_image(client: "EngineClient", reference: str) -> dict[str, Any] | None:

@@ -104,8 +104,10 @@ def replace_container(
     successors: Successors,
     decision: Decision,
     platform: str = "",
+    source: str = "",
 ) -> Replacement:
-    """`follows_image`: the new container can have another image than the old one, which Compose's label has to name."""
+    """`follows_image`: the new container can have another image than the old one, which Compose's label has to name.
+    `platform`, `source`: see Create."""
     old, new = refer_to(container), Ref(str(names.TemporaryName(container.name, "new", container.short_id, container.running)))
     parked = str(names.TemporaryName(container.name, "old", container.short_id, container.running))
     order, reason = order_replacement(container, decision)
@@ -122,6 +124,7 @@ def replace_container(
         create,
         joins=joins,
         platform=platform,
+        source=source,
         follows_image=follows_image and names.COMPOSE_IMAGE_LABEL in container.labels,
         undo=(Remove(container=new, volumes=container.owns_anonymous_volumes, cause=NOT_HEALTHY),),
     )
