@@ -81,7 +81,7 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "application_redeploy": 6,
     "application_previous": 7,
     "service_previous": 6,
-    "call_previous": 7,
+    "call_previous": 5,
     "versions": 5,
     "application_act": 6,
     "container_act": 5,
