@@ -30,6 +30,14 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
+        migrations.AddIndex(
+            model_name="triggercall",
+            index=models.Index(
+                condition=models.Q(("before__isnull", False)),
+                fields=["application", "action", "-queued_at"],
+                name="call_that_ran",
+            ),
+        ),
         migrations.AlterField(
             model_name="delivery",
             name="decision",

@@ -162,6 +162,10 @@ class TriggerCall(models.Model):
             models.Index(fields=["application", "-queued_at"], name="call_by_application"),
             models.Index(fields=["service", "-queued_at"], condition=Q(service__isnull=False), name="call_by_service"),
             models.Index(fields=["trigger", "-queued_at"], name="call_by_trigger"),
+            # For the redeploys that ran, of which the history of images is made. A call is in it when a worker has begun it.
+            models.Index(
+                fields=["application", "action", "-queued_at"], condition=Q(before__isnull=False), name="call_that_ran"
+            ),
             models.Index(
                 fields=["state", "lease_expires_at"], condition=Q(state__in=["queued", "running"]), name="call_active"
             ),

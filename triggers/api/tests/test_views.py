@@ -340,7 +340,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "action",
         "tag",
         "start_stopped",
-            "returns_to",
+        "returns_to",
         "step",
         "replicas",
         "target_replicas",

@@ -1,11 +1,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from clusters.engine.snapshot import Snapshot
+from clusters.models import Application
 from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from triggers.images.history import CALLS_READ, complete_facts, list_image_calls, read_histories
 from triggers.models import CallState
+from triggers.selectors import has_redeploys
 from triggers.tests.factories import TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +84,18 @@ def test_few_calls_are_read_in_one_query(application, django_assert_num_queries)
     assert [call.queued_at for call in calls] == sorted(call.queued_at for call in calls)
     assert len(calls) == 3
     assert CALLS_READ == 50
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL reads a table of few rows whole")
+def test_many_scalings_are_not_read_for_few_redeploys(application):
+    plans = []
+    for rows in (lambda: list_image_calls(application), lambda: list(Application.objects.filter(has_redeploys("pk")))):
+        with CaptureQueriesContext(connection) as queries:
+            rows()
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {queries[0]['sql']}")
+            plans.append(str(cursor.fetchall()))
+    assert ["call_that_ran" in plan for plan in plans] == [True, True], plans
 
 
 def test_an_odd_snapshot_breaks_nothing(application):
