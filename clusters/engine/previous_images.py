@@ -57,7 +57,7 @@ def read_previous_images(value: Any) -> dict[str, PreviousImage]:
     return {str(name): PreviousImage.from_json(image) for name, image in found if isinstance(image, dict)}
 
 
-def find_image(service: ServiceSnapshot) -> PreviousImage | None:
+def find_main_image(service: ServiceSnapshot) -> PreviousImage | None:
     """Return the image that most of the service's containers or tasks ran; None if no id and no digest of it is known."""
     if not service.images:
         return None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from clusters.engine.previous_images import PreviousImage, find_image
+from clusters.engine.previous_images import PreviousImage, find_main_image
 from clusters.engine.snapshot import ServiceSnapshot, Snapshot
 from clusters.models import Application, Service
 from triggers.models import Action, CallState, TriggerCall
@@ -81,7 +81,7 @@ def read_history(service: Service, calls: Iterable[tuple[TriggerCall, Snapshot |
 
 def add_image(found: list[ServiceImage], seen: ServiceSnapshot, entry: ServiceImage) -> None:
     """Add what was seen, unless it is the same image as before. Facts can be known of the later sight alone."""
-    image = find_image(seen)
+    image = find_main_image(seen)
     if image is None:
         return
     if found and found[-1].is_same(image):
@@ -95,7 +95,7 @@ def complete_facts(snapshot: Snapshot, application: Application) -> Snapshot:
     rows = {row.name: row for row in application.services.filter(name__in=list(snapshot.services))}
 
     def complete(name: str, service: ServiceSnapshot) -> ServiceSnapshot:
-        image, now = find_image(service), read_current(rows[name]) if name in rows else None
+        image, now = find_main_image(service), read_current(rows[name]) if name in rows else None
         is_known = image and now and image.keys & now.keys
         return replace(service, facts=rows[name].image_facts or {}) if is_known and not service.facts else service
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.engine.previous_images import PreviousImage, find_image
+from clusters.engine.previous_images import PreviousImage, find_main_image
 from clusters.engine.snapshot import Snapshot
 from clusters.models import Application, Service
 from triggers.images.history import ServiceImage, list_image_calls, read_histories
@@ -96,7 +96,7 @@ def find_returns_of_call(call: TriggerCall) -> Returns:
     found = []
     is_missing = True
     for name, seen in sorted(before.services.items()):
-        image = find_image(seen)
+        image = find_main_image(seen)
         if image is None or name not in rows:
             continue
         is_missing = False

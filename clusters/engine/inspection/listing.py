@@ -17,7 +17,7 @@ from clusters.engine.cleaning import IMAGE_LENGTH, NAME_LENGTH, TEXT_LENGTH, cle
 from clusters.engine.connection.podman import PODMAN_KEY, find_libpod_version
 from clusters.engine.connection.sdk_errors import UNLOCK
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
-from clusters.engine.image_facts import read_image_facts
+from clusters.engine.inspection.listed_images import ListedImage, read_listed_image
 from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
 from clusters.engine.inspection.swarm_nodes import ObservedNode
 from clusters.engine.lifelines import find_purpose, read_listed_exposure
@@ -64,14 +64,6 @@ class EngineFacts:
     swarm_state: str = "inactive"
     swarm_id: str = ""
     time: float = 0.0
-
-
-@dataclass(frozen=True)
-class ListedImage:
-    """An image of the engine: its digests, and what it says about itself (clusters.engine.image_facts)."""
-
-    digests: list[str] = field(default_factory=list)
-    facts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -376,14 +368,6 @@ def recall_reference(entry: dict[str, Any], known_images: Mapping[str, str]) -> 
     if listed and not IMAGE_ID.fullmatch(listed):
         return listed
     return known_images.get(entry["Id"]) or (entry.get("Labels") or {}).get(REFERENCE_LABEL, "")
-
-
-def read_listed_image(image: dict[str, Any]) -> ListedImage:
-    return ListedImage(list_repo_digests(image), read_image_facts(image.get("Labels"), image.get("Created")))
-
-
-def list_repo_digests(image: dict[str, Any]) -> list[str]:
-    return sorted(digest for digest in image.get("RepoDigests") or [] if not digest.startswith("<none>"))
 
 
 def read_name(entry: dict[str, Any]) -> str:

@@ -14,11 +14,12 @@ from clusters.engine.evidence import EvidenceReader, Keep
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.operation import Operation
 from clusters.engine.platforms import differ, read_platform
-from clusters.engine.references import is_digest_pinned, is_image_id, share_digest, shorten_image_id
+from clusters.engine.references import is_digest_pinned, share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
 from clusters.engine.standalone.copied_files import MOST_BYTES, parse_time
 from clusters.engine.standalone.final_state import FinalState
 from clusters.engine.standalone.health import POLL_SECONDS, NotHealthy, Watched, describe_failed, watch_containers
+from clusters.engine.standalone.images import find_image, pin_image
 from clusters.engine.standalone.inspected import RUNNING_STATES
 from clusters.engine.standalone.plan import (
     AwaitEnd,
@@ -384,24 +385,6 @@ def copy_files(client: "EngineClient", operation: CopyFiles, source: str, target
         left -= len(files[-1].content)
     created = parse_time(str(client.inspect_container(target)["Created"]))
     client.write_files(target, files, int(created))
-
-
-def pin_image(client: "EngineClient", source: str, config: dict[str, Any]) -> None:
-    """Create from the id of the image `source` if the reference means another one. The reference is kept in our own label, so
-    that the next redeploy pulls it."""
-    reference, image_id = config["Image"], client.inspect_image(source)["Id"]
-    known = find_image(client, reference)
-    if known and known["Id"] == image_id:
-        return
-    config["Image"] = image_id
-    if not is_image_id(reference, image_id):
-        config["Labels"][names.REFERENCE_LABEL] = reference
-
-
-def find_image(client: "EngineClient", reference: str) -> dict[str, Any] | None:
-    with suppress(TargetMissing):
-        return client.inspect_image(reference)
-    return None
 
 
 def describe_watched(watched: Sequence[Watched]) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from clusters.engine.previous_images import PreviousImage, find_image, read_previous_images
+from clusters.engine.previous_images import PreviousImage, find_main_image, read_previous_images
 from clusters.engine.snapshot import ServiceSnapshot
 
 FIRST, SECOND = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -27,7 +27,7 @@ FIRST, SECOND = "sha256:" + "1" * 64, "sha256:" + "2" * 64
     ids=["nothing", "no digest", "one image", "a mixture", "Swarm"],
 )
 def test_the_image_that_most_of_a_service_ran(service, expected):
-    assert find_image(service) == expected
+    assert find_main_image(service) == expected
 
 
 def test_images_are_the_same_by_id_or_by_digest():

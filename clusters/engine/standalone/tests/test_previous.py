@@ -7,7 +7,7 @@ from clusters.engine.drivers import driver_for
 from clusters.engine.errors import PlanRefused
 from clusters.engine.fakes.fake_engine import CRASHES, FakeEngine
 from clusters.engine.names import COMPOSE_IMAGE_LABEL, REFERENCE_LABEL
-from clusters.engine.previous_images import PreviousImage, find_image
+from clusters.engine.previous_images import PreviousImage, find_main_image
 from clusters.engine.standalone.tests.test_execute import LABELS, execute
 
 REFERENCE = "registry.example/app:1"
@@ -23,7 +23,7 @@ class Shop:
         self.fake.add_image("db:1")
         self.fake.run("shop-web-1", REFERENCE, Labels={**LABELS, COMPOSE_IMAGE_LABEL: self.first, "kept": "as it is"})
         self.fake.run("shop-db-1", "db:1", Labels={**LABELS, "com.docker.compose.service": "db"})
-        self.previous = find_image(self.observe().snapshot().services["web"])
+        self.previous = find_main_image(self.observe().snapshot().services["web"])
         self.second = self.fake.publish(REFERENCE, Env=["VERSION=2"])
         assert self.redeploy(Intent())[0].state == "succeeded"
         self.fake.operations.clear()
@@ -84,7 +84,7 @@ def test_the_next_redeploy_pulls_the_tag_again(shop):
 
 
 def test_a_second_redeploy_of_an_image_that_the_tag_means_keeps_the_tag_in_the_configuration(shop):
-    now = find_image(shop.observe().snapshot().services["web"])
+    now = find_main_image(shop.observe().snapshot().services["web"])
     assert shop.redeploy(back(now))[0].state == "succeeded"
     assert (shop.web()["Image"], shop.web()["Config"]["Image"]) == (shop.second, REFERENCE)
 
