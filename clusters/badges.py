@@ -69,6 +69,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     # decisions about deliveries
     "delivery-triggered": ("ok", "filled", "Triggered"),
     "delivery-unchanged": ("idle", "half", "Unchanged"),
+    "delivery-left": ("idle", "back", "Left image"),
     "delivery-tag": ("idle", "hollow", "Tag not followed"),
     "delivery-image": ("idle", "hollow", "No matching trigger"),
     "delivery-duplicate": ("idle", "back", "Duplicate"),

@@ -33,6 +33,7 @@ from clusters.waits import release_connection
 
 PLAIN_SOURCES = (Application.Source.COMPOSE, Application.Source.CONTAINER)
 SWARM_SOURCES = (Application.Source.STACK, Application.Source.SERVICE)
+NOT_OBSERVED = {"left_stopped", "left_images"}  # calls write these columns, perhaps while an observation is stored
 
 
 def sync_cluster(cluster: Cluster) -> None:
@@ -261,6 +262,7 @@ def read_service_values(found: ObservedService | ObservedSwarmService) -> dict[s
         "image": found.image,
         "image_id": found.image_id,
         "image_digests": found.image_digests,
+        "image_facts": found.image_facts,
         "ports": found.ports,
         "health": found.health,
     }
@@ -304,7 +306,8 @@ def write_rows(model: type[models.Model], new: list[Any], changed: list[Any]) ->
     manager = model._default_manager
     manager.bulk_create(new)
     if changed:
-        columns = [column.name for column in model._meta.concrete_fields if not column.primary_key]
+        names = [column.name for column in model._meta.concrete_fields if not column.primary_key]
+        columns = [name for name in names if name not in NOT_OBSERVED]
         manager.bulk_create(changed, update_conflicts=True, unique_fields=["pk"], update_fields=columns)
 
 

@@ -18,7 +18,7 @@ from console.pages.account import (
     sign_in_views,
     token_views,
 )
-from console.pages.applications import service_views
+from console.pages.applications import service_views, versions
 from console.pages.applications import views as application_views
 from console.pages.calls import evidence as call_evidence_views
 from console.pages.calls import lifecycle_views
@@ -34,6 +34,7 @@ from console.pages.overview import search_views
 from console.pages.overview import views as overview_views
 from console.pages.registries import delivery_views
 from console.pages.registries import views as registry_views
+from console.pages.shared.image_history import views as previous_views
 from console.pages.shared.logs import views as log_views
 from console.pages.triggers import proofs as proof_views
 from console.pages.triggers import trigger_views as trigger_page_views
@@ -59,7 +60,9 @@ urlpatterns = [
     path("help/images/<str:name>", help_views.help_picture, name="help_picture"),
     path("help/<slug:page>/", help_views.help_page, name="help_page"),
     path("applications/", application_views.applications, name="applications"),
+    path("applications/versions/", versions.versions, name="versions"),
     path("applications/<int:application_id>/", application_views.application, name="application"),
+    path("applications/<int:application_id>/previous/", previous_views.application_previous, name="application_previous"),
     path("applications/<int:application_id>/logs/", log_views.application_logs, name="application_logs"),
     path(
         "applications/<int:application_id>/logs/download/",
@@ -78,6 +81,7 @@ urlpatterns = [
     path("services/<int:service_id>/", service_views.service, name="service"),
     path("services/<int:service_id>/logs/", log_views.service_logs, name="service_logs"),
     path("services/<int:service_id>/logs/download/", log_views.service_logs_download, name="service_logs_download"),
+    path("services/<int:service_id>/previous/", previous_views.service_previous, name="service_previous"),
     path("services/<int:service_id>/scale/", service_views.service_scale, name="service_scale"),
     path("services/<int:service_id>/reveal/", service_views.service_reveal, name="service_reveal"),
     path("containers/<int:container_id>/", container_views.container, name="container"),
@@ -145,6 +149,7 @@ urlpatterns = [
     path("calls/running/", call_views.running_calls, name="running_calls"),
     path("calls/<uuid:call_id>/", call_views.call, name="call"),
     path("calls/<uuid:call_id>/evidence/", call_evidence_views.call_evidence, name="call_evidence"),
+    path("calls/<uuid:call_id>/previous/", previous_views.call_previous, name="call_previous"),
     path("calls/<uuid:call_id>/again/", call_views.call_again, name="call_again"),
     path("calls/<uuid:call_id>/cancel/", call_views.call_cancel, name="call_cancel"),
     path("users/", user_views.users, name="users"),

@@ -43,12 +43,15 @@ def parts(application: Application, count: int = 2) -> str:
 
 
 def request_of(call: TriggerCall) -> str:
-    """Return what was requested: `Redeploy`, `Scale out by 5`, `Scale to 3`, `Stop`, `Remove container`."""
+    """Return what was requested: `Redeploy`, `Redeploy with the previous image`, `Scale out by 5`, `Scale to 3`, `Stop`,
+    `Remove container`."""
     return " ".join(filter(None, split_request(call)))
 
 
 def split_request(call: TriggerCall) -> tuple[str, str]:
     """Return the words before and after the target's name, such as `Scale` and `out by 5` for `Scale web out by 5`."""
+    if call.returns_to:
+        return "Redeploy", f"with the previous {'image' if len(call.returns_to) == 1 else 'images'}"
     if call.action != Action.SCALING:
         label = call.get_action_display()
         return (f"{'Remove' if call.action == Action.DELETE else label} container" if call.container else label), ""

@@ -18,6 +18,7 @@ from clusters.models import Application, Container, Service
 from triggers.calls import cancel
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
+from triggers.images.previous import describe_returns
 from triggers.models import NARROWING, Action, Trigger, TriggerCall
 from triggers.pushes.subscriptions import SubscriptionChanges
 
@@ -59,6 +60,7 @@ def request_call(
             "container": call.container,
             "tag": call.tag,
             "start_stopped": call.start_stopped,
+            "previous": "; ".join(describe_returns(call.returns_to)),
             "step": call.step,
             "replicas": call.replicas,
             "trigger": str(call.trigger or ""),

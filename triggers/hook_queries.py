@@ -63,7 +63,7 @@ LOCK_APPLICATION = "SELECT id FROM clusters_application WHERE id = %s FOR UPDATE
 
 # 0.03 ms instead of 0.38 ms. Without scalings, of which many can wait: they neither cover a redeploy nor stand in its way.
 LIST_QUEUED = """
-    SELECT id, action, service_id, tag, start_stopped FROM triggers_triggercall
+    SELECT id, action, service_id, tag, start_stopped, returns_to FROM triggers_triggercall
     WHERE application_id = %s AND state = 'queued' AND action <> 'scaling' ORDER BY queued_at, id
 """
 
@@ -110,6 +110,7 @@ class QueuedCall:
     service_id: int | None
     tag: str
     start_stopped: bool = False
+    returns_to: dict[str, Any] | None = None
 
 
 @dataclass
@@ -270,8 +271,8 @@ def list_queued_calls(application_id: int) -> list[QueuedCall]:
     with connection.cursor() as cursor:
         cursor.execute(LIST_QUEUED, [application_id])
         return [
-            QueuedCall(read_uuid(pk), action, service_id, tag, bool(start_stopped))
-            for pk, action, service_id, tag, start_stopped in cursor.fetchall()
+            QueuedCall(read_uuid(pk), action, service_id, tag, bool(start_stopped), returns_to and json.loads(returns_to))
+            for pk, action, service_id, tag, start_stopped, returns_to in cursor.fetchall()
         ]
 
 

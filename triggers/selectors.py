@@ -12,11 +12,12 @@ from clusters.access import scope, view_permission
 from clusters.callers import public_base_url as public_base_url
 from clusters.models import Application, Cluster, Service
 from triggers import links
-from triggers.models import ACTIVE_STATES, DeliveryLine, ImageSubscription, Trigger, TriggerCall
+from triggers.models import ACTIVE_STATES, Action, CallState, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 
 # Columns that no list shows: long ones, and secrets, which take time to decrypt.
 KEYS = tuple(f"application__cluster__{name}" for name in Cluster.KEYS)
-SECRETS = ("trigger__secret", "trigger__old_secret", "trigger__signature_key", *KEYS)
+TRIGGER_SECRETS = ("trigger__secret", "trigger__old_secret", "trigger__signature_key")
+SECRETS = (*TRIGGER_SECRETS, *KEYS)
 UNLISTED = ("plan", "failure", "before", "after", *SECRETS)
 
 
@@ -61,6 +62,12 @@ def find_newest(parts: Sequence[QuerySet[TriggerCall]], number: int) -> QuerySet
     union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS part_{place}" for place, (sql, _) in enumerate(chosen))
     found = RawSQL(union, [value for _, values in chosen for value in values])  # noqa: S611 - the querysets' own
     return calls_with_relations().filter(pk__in=found).order_by("-queued_at", "-pk")[:number]
+
+
+def has_redeploys(application: str) -> Exists:
+    """Return whether redeploys have ended, so that previous images can be known. `application`: the field with its id."""
+    ended = TriggerCall.objects.filter(application=OuterRef(application), action=Action.REDEPLOY, before__isnull=False)
+    return Exists(ended.filter(state=CallState.SUCCEEDED))
 
 
 def list_calls_about(service: Service, number: int) -> QuerySet[TriggerCall]:

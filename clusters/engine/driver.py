@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
 from clusters.engine.evidence import Keep, drop_evidence
+from clusters.engine.previous_images import PreviousImage
 from clusters.engine.snapshot import ContainerSnapshot, Snapshot
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ Check = Callable[[], None]
 class Target:
     """The target of a call, by names. `source` is an Application.Source; an empty `service` means all services.
 
-    `state_only`: an observation needs the state alone, and not what only a recreate or a clone has to know.
+    `state_only`: an observation needs the state alone, and not what only a recreate or a clone has to know. `images`: by what
+    an engine may know further images that the plan is about (see PreviousImage.sources).
     """
 
     application: str
     source: str
     service: str = ""
     state_only: bool = False
+    images: tuple[str, ...] = ()
 
     def name_part(self, service: str) -> str:
         """Return `shop/web`, or the name alone for the whole application or an application that is one lone service."""
@@ -57,7 +60,8 @@ class Intent:
     changes the image references to this tag permanently and drops their digests. `stopped`: the containers that the last Stop
     left, by name; a redeploy leaves those stopped that nothing has started since. `call` is the call's own id, by which another
     attempt finds the pre-deploy step that this one has started. `predeployed` are the sentences by which earlier attempts have
-    reported such steps as done (hooks.describe_done): these never run again.
+    reported such steps as done (hooks.describe_done): these never run again. `returns_to`: the redeploy is about these services
+    alone, and gives each the image that it ran before, by id or digest; the reference stays what was configured.
     """
 
     on_failure: Literal["rollback", "pause"] = "rollback"
@@ -66,6 +70,7 @@ class Intent:
     stopped: Mapping[str, ContainerSnapshot] = field(default_factory=dict)
     call: str = ""
     predeployed: frozenset[str] = frozenset()
+    returns_to: Mapping[str, PreviousImage] = field(default_factory=dict)
 
 
 FIRST_ATTEMPT = Intent()

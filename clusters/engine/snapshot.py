@@ -4,6 +4,7 @@
 "digests": ["app@sha256:…"], "containers": [{"name", "id", "image_id", "state", "started_at"}]}}}`
 
 A Swarm service has its `id`, `mode` and `update` besides, and its `containers` are tasks, with a `node` and no `started_at`.
+Where all containers run one image, `facts` is what that image says about itself (clusters.engine.image_facts).
 """
 
 from collections.abc import Mapping
@@ -79,6 +80,7 @@ class ServiceSnapshot:
     images: Mapping[str, int] = field(default_factory=dict)  # containers by image id or digest
     digests: tuple[str, ...] = ()
     containers: tuple[ContainerSnapshot, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
     # Of a Swarm service.
     id: str = ""
     mode: str = ""
@@ -102,11 +104,12 @@ class ServiceSnapshot:
             "digests": list(self.digests),
             "containers": [container.to_json() for container in self.containers],
         }
+        written |= {"facts": dict(self.facts)} if self.facts else {}
         return written | ({"update": self.update.to_json()} if self.update else {})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        images, update = value.get("images"), value.get("update")
+        images, update, facts = value.get("images"), value.get("update"), value.get("facts")
         return cls(
             running=_read_integer(value, "running"),
             wanted=_read_integer(value, "wanted"),
@@ -116,6 +119,7 @@ class ServiceSnapshot:
             containers=tuple(
                 ContainerSnapshot.from_json(one) for one in _read_list(value, "containers") if isinstance(one, dict)
             ),
+            facts={str(name): str(text) for name, text in facts.items()} if isinstance(facts, dict) else {},
             id=_read_text(value, "id"),
             mode=_read_text(value, "mode"),
             update=UpdateSnapshot.from_json(update) if isinstance(update, dict) else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from clusters.engine.driver import Intent
 from clusters.engine.errors import PlanRefused
 from clusters.registry.reference import BadReference, parse_reference
 
@@ -12,6 +13,13 @@ def with_tag(reference: str, tag: str) -> str:
         return reference
     head, slash, tail = reference.partition("@")[0].rpartition("/")
     return f"{head}{slash}{tail.partition(':')[0]}:{tag}"
+
+
+def describe_image_choice(intent: Intent) -> str:
+    """Return the end of a plan's title: which images a redeploy uses other than the newest of the same tags."""
+    if intent.returns_to:
+        return f" with the previous {'image' if len(intent.returns_to) == 1 else 'images'}"
+    return f" with the tag {intent.tag}" if intent.tag else ""
 
 
 def refuse_several_repositories(subject: str, references: Iterable[str]) -> None:

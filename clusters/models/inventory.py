@@ -86,6 +86,12 @@ class Application(models.Model):
         editable=False,
         help_text="The containers as the last Stop left them; see triggers.run.stop_records.",
     )
+    left_images = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The images that were left for a previous one, by service; see triggers.images.left.",
+    )
 
     class Meta:
         ordering = ["name"]
@@ -141,6 +147,12 @@ class Service(models.Model):
     image = models.CharField(max_length=512, blank=True, help_text="The image reference, as written at creation.")
     image_id = models.CharField(max_length=80, blank=True)
     image_digests = models.JSONField(default=list, help_text="`name@sha256:…` of that image.")
+    image_facts = models.JSONField(  # null, for rows that the version before adds
+        null=True,
+        blank=True,
+        help_text='What that image says about itself: `{"version": "1.4", "revision": "4f1c…", "source": "https://…", '
+        '"created": "2026-11-30T09:00:00+00:00"}`, as far as it does.',
+    )
     ports = models.JSONField(default=list, help_text='Published ports: `{"host": 8080, "container": 80, "protocol": "tcp"}`.')
     health = models.CharField(max_length=12, choices=Health.choices, blank=True, default=Health.NONE)
 

@@ -9,7 +9,7 @@ from django.db import models
 
 from clusters.roles import Role
 from console.tests.fleet import POLICY, Fleet
-from tests.e2e.site import READERS
+from tests.e2e.site import READERS, add_failure
 
 PAYLOADS = (
     "<img src=x onerror=pwned=1>",
@@ -31,7 +31,7 @@ OURS |= {"host", "aliases", "hook_token", "hook_key", "signing_secret", "ca"}
 
 # Keys that our own code gives to stored JSON.
 OUR_KEYS = {"services", "running", "image", "images", "containers", "name", "node", "state", "host", "container", "protocol"}
-OUR_KEYS |= {*POLICY}
+OUR_KEYS |= {*POLICY, "failed", "imageId", "firstErrorLine", "facts", "version", "revision", "source", "digests", "mode"}
 
 
 def make_text(turn: int, length: int) -> str:
@@ -56,6 +56,7 @@ def make_hostile_fleets() -> list[Fleet]:
         fleet.call.before = fleet.call.after = seen
         fleet.call.progress = {"web": [1, 2]}
         fleet.call.save()
+        add_failure(fleet)
     poison_all_rows()
     return fleets
 

@@ -18,7 +18,7 @@ from django.test.utils import setup_databases, teardown_databases
 from pytest_django.live_server_helper import LiveServer
 
 from clusters.engine.fakes.fake_engine import FakeEngine
-from clusters.models import Container
+from clusters.models import Container, Service
 from clusters.registries import PushPermission
 from clusters.roles import Role
 from clusters.tests.users import make_user
@@ -26,6 +26,7 @@ from console.pages.account.fresh import CONFIRMED_AT
 from console.pages.tests.test_every_page import OPEN, POSTED, SENT, console_url_names
 from console.sessions import SessionStore
 from console.tests.fleet import Fleet
+from triggers.models import CallEvidence, TriggerCall
 
 Result = TypeVar("Result")
 PASSWORD = "a password for tests"
@@ -81,13 +82,13 @@ class Site:
 
     def fill(
         self,
-        make: Callable[[], list[Fleet]] = lambda: [Fleet(), Fleet(swarm=True)],
+        make: Callable[[], list[Fleet]] | None = None,
         environment: dict[str, str] = ENVIRONMENT,
         labels: dict[str, str] | None = None,
         logs: tuple[str, ...] = LOGS,
     ) -> None:
         """Fill the site. `environment`, `labels` and `logs` are those of every container."""
-        self.fleets = self.do(make)
+        self.fleets = self.do(make or make_fleets)
         variables = [f"{name}={value}" for name, value in environment.items()]
         self.do(lambda: self._run_containers(variables, labels or {}, logs))
 
@@ -123,6 +124,34 @@ class Site:
         kept = {secret for one in registries for secret in (one.hook_token, one.password, one.signing_secret)}
         kept |= {fleet.channel.values["secret"] for fleet in self.fleets}
         return {trigger.secret for trigger in triggers} | kept | {ENVIRONMENT["DATABASE_PASSWORD"]}
+
+
+def make_fleets() -> list[Fleet]:
+    fleets = [Fleet(), Fleet(swarm=True)]
+    for fleet in fleets:
+        add_failure(fleet)
+        add_previous_image(fleet)
+    return fleets
+
+
+def add_failure(fleet: Fleet) -> None:
+    """Give the fleet's call the evidence of a failure."""
+    image, line = "shop:2", ["2026-11-30T10:00:00.000000001Z", "stderr", "fatal: no disk"]
+    failed = {"name": "shop_web_1", "service": fleet.service.name, "image": image, "cause": "shop_web_1 exited (exit code 3)."}
+    CallEvidence.objects.get_or_create(call=fleet.call, part_id="1" * 64, defaults={**failed, "exit_code": 3, "lines": [line]})
+    failure = {"container": "shop_web_1", "image": image, "imageId": "", "firstErrorLine": line[2], "failed": 2}
+    TriggerCall.objects.filter(pk=fleet.call.pk).update(failure=failure)
+
+
+def add_previous_image(fleet: Fleet) -> None:
+    """Let the fleet's call know an image that its service ran before, with what both images say about themselves."""
+    facts = {"version": "1.4", "revision": "4f1c" * 10, "source": "https://github.com/team/app"}
+    digest = "sha256:" + "9" * 64
+    ran = {"image": "shop:1", "images": {digest: 2}, "running": 2, "facts": facts, "digests": [f"shop@{digest}"]}
+    before = {"services": {fleet.service.name: ran | ({"mode": "replicated"} if fleet.swarm else {})}}
+    TriggerCall.objects.filter(pk=fleet.call.pk).update(before=before)
+    built = {"created": "2026-11-30T09:00:00+00:00"}
+    Service.objects.filter(pk=fleet.service.pk).update(image_facts=facts | built | {"version": "1.5", "revision": "77aa" * 10})
 
 
 def answer_push_permission(repository: str) -> PushPermission:

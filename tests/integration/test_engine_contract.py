@@ -717,6 +717,21 @@ def test_pulled_image_is_there_with_its_digest(bench: Bench) -> None:
     assert bench.client.inspect_image(digest)["Id"] == pulled["Id"]
 
 
+def test_image_is_pulled_by_its_digest_without_a_tag(bench: Bench) -> None:
+    reference = bench.publish(Env=["VERSION=2"])
+    bench.client.pull_image(reference)
+    pulled = bench.client.inspect_image(reference)
+    [digest] = pulled["RepoDigests"]
+    bench.client.remove_image(pulled["Id"])
+    with raises(TargetMissing, "not_found"):
+        bench.client.inspect_image(digest)
+    bench.client.pull_image(digest)
+    again = bench.client.inspect_image(digest)
+    assert (again["Id"], again["RepoTags"] or [], again["RepoDigests"]) == (pulled["Id"], [], [digest])
+    with raises(PullFailed, "pull_not_found"):
+        bench.client.pull_image(f"{digest.partition('@')[0]}@sha256:{'0' * 64}")
+
+
 def test_pull_moves_the_tag_to_the_new_image(bench: Bench) -> None:
     reference = bench.publish(Env=["VERSION=2"])
     old = bench.add_image(reference, Env=["VERSION=1"])

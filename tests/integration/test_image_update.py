@@ -62,6 +62,13 @@ class Shop:
             return set()
         return {next(text for text in texts if text.startswith("VERSION=")) for texts in variables}
 
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Request a call through the API and return it when it has ended."""
+        status, call = self.console.request("POST", f"/api/v1/applications/{self.trigger['application']}/{path}/", body or {})
+        assert status == 202, call
+        read = lambda: self.console.request("GET", f"/api/v1/calls/{call['id']}/")[1]  # noqa: E731
+        return dict(eventually(lambda: found if (found := read())["state"] not in {"queued", "running"} else None, within=60))
+
     def calls(self) -> list[dict[str, Any]]:
         return list(self.console.request("GET", f"/api/v1/calls/?trigger={self.trigger['id']}&limit=100")[1]["results"])
 
@@ -89,6 +96,34 @@ def test_a_push_is_deployed_and_the_same_image_again_is_not(shop: Shop, api: doc
     digest = shop.registry.read_digest(shop.name, "1")
     running = api.inspect_image(api.inspect_container(next(iter(after)))["Image"])["RepoDigests"]
     assert f"{shop.reference.rsplit(':', 1)[0]}@{digest}" in running
+
+
+def test_the_previous_image_is_redeployed_by_hand_and_the_one_that_was_left_is_not_taken_by_itself(
+    shop: Shop, api: docker.APIClient
+) -> None:
+    shop.push("1")
+    eventually(lambda: [call for call in shop.calls() if call["state"] == "succeeded"], within=60)
+    before = read_ids(api)
+    first = shop.calls()[0]["before"]["services"]["web"]
+    api.remove_image(next(iter(first["images"])), force=True)  # so that it is pulled by its digest
+
+    ended = shop.ask("redeploy-previous")
+    assert ended["state"] == "succeeded", ended["message"]
+    assert shop.versions() == {"VERSION=0"}
+    now = read_ids(api)
+    assert not set(now.values()) & set(before.values())
+    digests = {
+        digest for found in now.values() for digest in api.inspect_image(api.inspect_container(found)["Image"])["RepoDigests"]
+    }
+    assert digests == set(first["digests"])
+    row = shop.console.request("GET", f"/api/v1/services/?application={shop.trigger['application']}")[1]["results"][0]
+    assert row["image"] == shop.reference
+
+    shop.registry.push(api, shop.name, shop.reference, "1")
+    decided = f"/api/v1/deliveries/?trigger={shop.trigger['id']}&decision=left"
+    eventually(lambda: shop.console.request("GET", decided)[1]["results"], what="the image that was left is recognized")
+    assert shop.ask("redeploy")["state"] == "succeeded"
+    assert shop.versions() == {"VERSION=1"}
 
 
 def test_many_pushes_end_on_the_last_one_with_few_redeploys(shop: Shop) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness.console import RunningConsole, call_link, open_url, run_console
+from tests.harness.eventually import eventually
 from tests.harness.images import CRASH, UNHEALTHY
 from tests.harness.swarm import PrivateSwarm
 
@@ -52,6 +53,7 @@ def test_a_link_redeploys_a_stack_to_the_new_image(console, three_nodes, name):
     swarm.deploy_stack(name, {"services": services})
     before = {part: swarm.wait_for_tasks(f"{name}_{part}", count) for part, count in counts.items()}
     trigger = console.create_trigger(name, "redeploy")
+    first = {part: f"{image}@{swarm.registry.read_digest(f'{name}-{part}', '1')}" for part, image in images.items()}
     for part in counts:
         swarm.publish(f"{name}-{part}", Env=["VERSION=2"])
 
@@ -69,6 +71,14 @@ def test_a_link_redeploys_a_stack_to_the_new_image(console, three_nodes, name):
         after = call["after"]["services"][part]
         assert (after["running"], after["wanted"]) == (count, count)
         assert Counter(task["node"] for task in after["containers"]) == Counter(row["Node"] for row in rows)
+
+    status, returning = console.request("POST", f"/api/v1/applications/{trigger['application']}/redeploy-previous/", {})
+    assert status == 202, returning
+    read = lambda: console.request("GET", f"/api/v1/calls/{returning['id']}/")[1]  # noqa: E731
+    ended = eventually(lambda: found if (found := read())["completed_at"] else None, within=120, what="it has returned")
+    assert ended["state"] == "succeeded", ended["message"]
+    for part, image in first.items():
+        assert {row["Image"] for row in wanted_rows(swarm, f"{name}_{part}")} == {image}
 
 
 BAD = {
@@ -105,6 +115,11 @@ def test_a_bad_image_ends_as_the_policies_say(console, three_nodes, name, config
     for policy, (*_, state, reason) in POLICIES.items():
         assert (ended[policy]["state"], calls[policy]["reason"]) == (state, reason), calls[policy]
         assert error in ended[policy]["message"], ended[policy]["message"]
+        failure = ended[policy]["failure"]
+        assert (failure["image"], failure["failed"] > 0) == (image, True), failure
+        assert failure["imageId"] == swarm.registry.read_digest(name, "1")
+        evidence = console.request("GET", f"/api/v1/calls/{answers[policy]['requestId']}/evidence/")[1]
+        assert {(one["service"], one["image"], one["problem"]) for one in evidence} == {(f"{name}-{policy}", image, "")}
         if state == "rolled_back":
             rows = wanted_rows(swarm, f"{name}-{policy}")
             assert [row["Image"] for row in rows] == [good, good]

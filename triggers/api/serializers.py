@@ -247,6 +247,9 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
     failure = serializers.JSONField(
         read_only=True, allow_null=True, help_text="What failed first: container, image, imageId, firstErrorLine and failed."
     )
+    returns_to = serializers.JSONField(
+        read_only=True, allow_null=True, help_text="The previous images that a redeploy gives to these services."
+    )
     before = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call was claimed.")
     after = serializers.JSONField(read_only=True, allow_null=True, help_text="Images and counts when the call ended.")
 
@@ -268,6 +271,7 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "action",
             "tag",
             "start_stopped",
+            "returns_to",
             "step",
             "replicas",
             "target_replicas",

@@ -4,6 +4,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from triggers.api.notifications import ChannelViewSet, SentViewSet
+from triggers.api.previous_images import ImagesView, RedeployPreviousView
 from triggers.api.views import ActView, DeliveryViewSet, RedeployView, ScaleView, TriggerCallViewSet, TriggerViewSet
 from triggers.models import Action
 
@@ -16,6 +17,12 @@ router.register("notifications", SentViewSet, basename="api-notification")
 
 urlpatterns = [
     path("applications/<int:pk>/redeploy/", RedeployView.as_view(), name="api-application-redeploy"),
+    path(
+        "applications/<int:pk>/redeploy-previous/",
+        RedeployPreviousView.as_view(),
+        name="api-application-redeploy-previous",
+    ),
+    path("applications/<int:pk>/images/", ImagesView.as_view(), name="api-application-images"),
     *(
         path(f"applications/<int:pk>/{act}/", ActView.as_view(act=act), name=f"api-application-{act}")
         for act in (Action.STOP, Action.START, Action.RESTART, Action.DELETE)

@@ -118,6 +118,7 @@ def _new_call(request: CallRequest) -> TriggerCall:
         container=request.container,
         tag=request.tag,
         start_stopped=request.start_stopped or None,
+        returns_to=request.returns_to or None,
         step=request.step,
         replicas=request.replicas,
         requested_by=request.requested_by,

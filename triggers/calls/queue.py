@@ -28,13 +28,15 @@ def find_covering_redeploy(request: CallRequest) -> uuid.UUID | None:
     """Return the id of a queued redeploy of the same service or of the whole application.
 
     A running redeploy does not count: its pull can be older than the push that this call is about. Neither does one that
-    runs before a stop or a delete which was requested in between.
+    runs before a stop or a delete which was requested in between, nor one that changes the image to another tag or returns to a
+    previous image.
     """
     if request.action != Action.REDEPLOY:
         return None
     covering = None
     for queued in list_queued_calls(request.application_id):
-        is_other = (queued.tag, queued.start_stopped) != (request.tag, request.start_stopped)
+        wanted = (request.tag, request.start_stopped, request.returns_to or None)
+        is_other = (queued.tag, queued.start_stopped, queued.returns_to) != wanted
         if queued.action not in TRIGGER_ACTIONS or (queued.action == Action.REDEPLOY and is_other):
             covering = None
         elif covering is None and queued.service_id in (None, request.service_id):

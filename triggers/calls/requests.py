@@ -20,7 +20,8 @@ class CallRequest:
     """Everything that is known about a call when it is requested.
 
     `container` limits a stop, start, restart or delete to the container with that name. `tag` is the tag that a redeploy
-    changes the image to; with `start_stopped`, it also starts what was stopped in Windlass. A scaling needs `service_id` and
+    changes the image to; with `start_stopped`, it also starts what was stopped in Windlass. `returns_to` are the images that it
+    gives to services instead (TriggerCall.returns_to). A scaling needs `service_id` and
     either `step` (1 to 100, negative to scale in) or `replicas` (the wanted count). `delivery_id` has at most 255 characters
     (see triggers.calls.repetitions). `proof` is a value of Proof for a call by the trigger's own link, and empty for any other.
     `identity` describes the trusted job that calls (triggers.identity.presets.describe_job). `built_from` is the
@@ -35,6 +36,7 @@ class CallRequest:
     container: str = ""
     tag: str = ""
     start_stopped: bool = False
+    returns_to: dict[str, Any] | None = None
     step: int | None = None
     replicas: int | None = None
     requested_by: Any = None

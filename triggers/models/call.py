@@ -58,6 +58,12 @@ class TriggerCall(models.Model):
     start_stopped = models.BooleanField(  # null, since SQLite adds such a column without copying the table
         null=True, blank=True, help_text="A redeploy also starts what was stopped in Windlass."
     )
+    returns_to = models.JSONField(  # null, for the same reason
+        null=True,
+        blank=True,
+        help_text='A redeploy gives these services the images that they ran before: `{"web": {"reference": "app:1", '
+        '"image_id": "sha256:…", "digests": ["app@sha256:…"]}}`.',
+    )
     step = models.IntegerField(null=True, blank=True)
     replicas = models.PositiveIntegerField(null=True, blank=True)
     requested_by = models.ForeignKey(
@@ -159,6 +165,10 @@ class TriggerCall(models.Model):
             models.Index(fields=["application", "-queued_at"], name="call_by_application"),
             models.Index(fields=["service", "-queued_at"], condition=Q(service__isnull=False), name="call_by_service"),
             models.Index(fields=["trigger", "-queued_at"], name="call_by_trigger"),
+            # For the redeploys that ran, of which the history of images is made. A call is in it when a worker has begun it.
+            models.Index(
+                fields=["application", "action", "-queued_at"], condition=Q(before__isnull=False), name="call_that_ran"
+            ),
             models.Index(
                 fields=["state", "lease_expires_at"], condition=Q(state__in=["queued", "running"]), name="call_active"
             ),

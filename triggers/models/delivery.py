@@ -15,6 +15,7 @@ class Decision(models.TextChoices):
 
     TRIGGERED = "triggered", _("Triggered")
     UNCHANGED = "unchanged", _("Unchanged")
+    LEFT = "left", _("Not triggered: left image")
     TAG = "tag", _("Not triggered: tag")
     IMAGE = "image", _("Not triggered: image")
     DUPLICATE = "duplicate", _("Duplicate")

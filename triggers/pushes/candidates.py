@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from clusters.models import Application, Registry, Service
 from clusters.registry.reference import ImageReference, parse_reference
+from triggers.images.left import read_left_images
 from triggers.models import Action, CallState, ImageSubscription, Trigger, TriggerCall
 from triggers.pushes.matching import (
     Hosts,
@@ -143,8 +144,10 @@ def load_images(applications: Iterable[int], hosts: Hosts) -> dict[int, list[Run
     """Return the images by the application's id. An absent service runs nothing."""
     rows = Service.objects.filter(application_id__in=applications).exclude(status=Application.Status.ABSENT).order_by("pk")
     found: dict[int, list[RunningImage]] = {pk: [] for pk in applications}
-    for application, pk, name, image, digests in rows.values_list("application_id", "pk", "name", "image", "image_digests"):
-        if running := read_running_image(pk, name, image, digests, hosts):
+    columns = ("application_id", "pk", "name", "image", "image_digests", "application__left_images")
+    for application, pk, name, image, digests, left_images in rows.values_list(*columns):
+        left = read_left_images(left_images).get(name, ())
+        if running := read_running_image(pk, name, image, digests, hosts, left):
             found[application].append(running)
     return found
 

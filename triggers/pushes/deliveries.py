@@ -37,6 +37,7 @@ RANKING = (
     Decision.REJECTED,
     Decision.SIGNATURE,
     Decision.DUPLICATE,
+    Decision.LEFT,
     Decision.UNCHANGED,
     Decision.TAG,
     Decision.IMAGE,

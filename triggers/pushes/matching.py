@@ -24,6 +24,10 @@ Condition = ImageSubscription.Condition
 TAGS_SHOWN = 5
 LIBRARY = "library/"
 HOST_LENGTH = 255
+LEFT = (
+    "Not triggered: {application} left this digest when its previous image was redeployed. "
+    "A newer one is taken by itself, and Redeploy takes this one."
+)
 
 
 class Hosts:
@@ -97,12 +101,14 @@ def has_host(name: str) -> bool:
 
 @dataclass(frozen=True)
 class RunningImage:
-    """The image that a service runs. `digests` are all those by which registries can know it."""
+    """The image that a service runs. `digests` are all those by which registries can know it. `left` are those of images that
+    the service left for a previous one (triggers.images.left)."""
 
     service_id: int
     service: str
     reference: ImageReference
     digests: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -148,8 +154,10 @@ def strip_tag(reference: ImageReference) -> ImageReference:
     return replace(reference, tag="", digest="")
 
 
-def decide_push(push: PushedImage, subscription: Subscription, target: RedeployTarget) -> PushVerdict:
-    """Decide about a push to the subscription's repository, by the subscription's condition and by digest."""
+def decide_push(push: PushedImage, subscription: Subscription, target: RedeployTarget, takes_left: bool = False) -> PushVerdict:
+    """Decide about a push to the subscription's repository, by the subscription's condition and by digest.
+
+    `takes_left`: also take an image that was left for a previous one, because a person wants it."""
     images = [image for image in target.images if strip_tag(image.reference) == strip_tag(subscription.repository)]
     followed = [image for image in images if not image.reference.digest]
     if images and not followed:
@@ -160,6 +168,8 @@ def decide_push(push: PushedImage, subscription: Subscription, target: RedeployT
     concerned = followed if tag else [image for image in followed if image.reference.wanted_tag == push.tag] or followed
     if runs_everywhere(push.digest, concerned) and not target.changing:
         return PushVerdict(Decision.UNCHANGED, f"Unchanged: {target.application} already has this digest.")
+    if not takes_left and any(push.digest in image.left for image in concerned):
+        return PushVerdict(Decision.LEFT, LEFT.format(application=target.application))
     change = f", and its image changes to tag {tag}" if tag else ""
     chosen = () if len(followed) == len(target.images) or not tag else tuple(image.service_id for image in followed)
     return PushVerdict(Decision.TRIGGERED, f"{target.application} is redeployed{change}.", tag, chosen)
@@ -217,7 +227,9 @@ def list_polled_tags(subscription: Subscription, images: Iterable[RunningImage])
     return [tag for tag in running if refuse_tag(tag, subscription, "", followed) is None]
 
 
-def read_running_image(service_id: int, service: str, image: str, digests: Iterable[str], hosts: Hosts) -> RunningImage | None:
+def read_running_image(
+    service_id: int, service: str, image: str, digests: Iterable[str], hosts: Hosts, left: Iterable[str] = ()
+) -> RunningImage | None:
     """Read a service's `image` and `image_digests` as the inventory has them; None when `image` is not a reference."""
     try:
         reference = parse_reference(image)
@@ -225,4 +237,4 @@ def read_running_image(service_id: int, service: str, image: str, digests: Itera
     except BadReference:
         return None
     known = frozenset(str(digest).rpartition("@")[2] for digest in digests)
-    return RunningImage(service_id, service, found, known)
+    return RunningImage(service_id, service, found, known, frozenset(left))

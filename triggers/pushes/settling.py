@@ -136,10 +136,11 @@ def keep_digest(digest: str) -> str:
 
 def settle_candidate(delivery: Delivery, candidate: Candidate, user: Any) -> list[DeliveryLine]:
     """Decide about one image and one trigger, and make the calls that follow."""
-    verdict = decide_push(candidate.push, candidate.subscription, candidate.target)
+    is_replay = delivery.source == Delivery.Source.REPLAY
+    verdict = decide_push(candidate.push, candidate.subscription, candidate.target, takes_left=is_replay)
     if verdict.decision != Decision.TRIGGERED:
         return [make_candidate_line(candidate, verdict.decision, verdict.message)]
-    if delivery.source != Delivery.Source.REPLAY and (line := find_repetition(delivery, candidate)):
+    if not is_replay and (line := find_repetition(delivery, candidate)):
         return [line]
     services = verdict.service_ids or (candidate.trigger.service_id,)
     return [call_candidate(delivery, candidate, verdict, service, user) for service in services]

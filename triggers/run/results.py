@@ -13,6 +13,7 @@ from clusters.engine.snapshot import Snapshot
 from triggers.calls import nudges
 from triggers.calls.ending import report_endings
 from triggers.calls.events import add_event, clean_event_text
+from triggers.images.left import record_left_images
 from triggers.models import CallState, News, TriggerCall
 from triggers.notifications.commit_status import record_commit_status
 from triggers.notifications.endings import record_ending
@@ -79,6 +80,7 @@ def finish_call(
     }
     with transaction.atomic():
         record_stop(call, state, after)
+        record_left_images(call, state, after)
         ended = TriggerCall.objects.filter(pk=call.pk, state=CallState.RUNNING, lease_owner=owner).update(
             **ending, message=clean_event_text(message)
         )

@@ -25,6 +25,7 @@ from clusters.engine.driver import ACTS, FIRST_ATTEMPT, Act, Driver, Intent, Obs
 from clusters.engine.drivers import driver_for
 from clusters.engine.errors import Cancelled, EngineError, EngineUnreachable, HandOver, PlanRefused
 from clusters.engine.evidence import Evidence
+from clusters.engine.previous_images import read_previous_images
 from clusters.engine.snapshot import Snapshot
 from clusters.leases import make_lease_owner
 from clusters.waits import release_connection
@@ -32,6 +33,7 @@ from triggers.calls import nudges
 from triggers.calls.cancel import read_cancellation
 from triggers.calls.events import add_event, clean_event_text, read_predeployed
 from triggers.calls.evidence import add_first_error, keep_evidence
+from triggers.images.history import complete_facts
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, OnFailure, TriggerCall
 from triggers.reasons import Reason
 from triggers.run.claim import MAXIMUM_ATTEMPTS, claim_call, list_merged_calls
@@ -111,7 +113,9 @@ class CallRun:
         self.call, self.owner, self.lease = call, owner, lease
         service = call.service.name if call.service else ""
         is_act = call.action not in TRIGGER_ACTIONS
-        self.target = Target(call.application.name, call.application.source, service, state_only=is_act)
+        self.returns_to = read_previous_images(call.returns_to)
+        images = tuple(source for image in self.returns_to.values() for source in image.sources)
+        self.target = Target(call.application.name, call.application.source, service, state_only=is_act, images=images)
         self.steps: list[ScalingStep] = []
         self._lost_since: float | None = None  # when the engine stopped answering
         self._has_waited = WAITS_FOR_ENGINE in call.message  # an earlier attempt left the call to wait for it
@@ -284,7 +288,7 @@ class CallRun:
     def _observe_after(self, driver: Driver, client: EngineClient) -> Snapshot | None:
         """Return None if the engine no longer answers: the work is done, and must not be done again only to read that."""
         try:
-            return self._observe(driver, client, replace(self.target, state_only=True)).snapshot()
+            return self._observe(driver, client, replace(self.target, state_only=True, images=())).snapshot()
         except EngineError as error:
             self.report("warning", "observe", f"Could not read what runs now: {error.message}")
             return None
@@ -295,7 +299,10 @@ class CallRun:
             if not self.steps and self.call.target_replicas is None:
                 self._record_targets(observation, driver.minimum_replicas)
         elif self.call.before is None:
-            save_progress(self.call, self.owner, before=observation.snapshot().to_json())
+            before = observation.snapshot()
+            if self.call.action == Action.REDEPLOY and self.call.application.is_swarm:
+                before = complete_facts(before, self.call.application)
+            save_progress(self.call, self.owner, before=before.to_json())
 
     def _record_targets(self, observation: Observation, minimum: int) -> None:
         base = observation.current_count(self.target.service)
@@ -324,7 +331,9 @@ class CallRun:
         leaves_stopped = self.call.action == Action.REDEPLOY and not self.call.start_stopped
         stopped = read_stopped(self.call.application) if leaves_stopped else {}
         done = read_predeployed(self.call)
-        return Intent("pause" if leave else "rollback", self.before, self.call.tag, stopped, str(self.call.pk), done)
+        return Intent(
+            "pause" if leave else "rollback", self.before, self.call.tag, stopped, str(self.call.pk), done, self.returns_to
+        )
 
     def _conclude_unchanged(self, observation: Observation) -> Outcome:
         """An act that an earlier attempt has completed did change something."""

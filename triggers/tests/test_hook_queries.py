@@ -112,8 +112,8 @@ def test_the_queued_calls_of_an_application(triggers):
     for trigger in triggers:
         rows = TriggerCall.objects.filter(application=trigger.application, state=CallState.QUEUED)
         rows = rows.exclude(action=Action.SCALING).order_by("queued_at", "pk")
-        columns = ("pk", "action", "service_id", "tag", "start_stopped")
-        expected = [QueuedCall(*values, bool(start)) for *values, start in rows.values_list(*columns)]
+        columns = ("pk", "action", "service_id", "tag", "start_stopped", "returns_to")
+        expected = [QueuedCall(*values, bool(start), back) for *values, start, back in rows.values_list(*columns)]
         assert list_queued_calls(trigger.application_id) == expected
         assert len(expected) == 3
     assert list_queued_calls(0) == []

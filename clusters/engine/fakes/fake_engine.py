@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from clusters.engine.errors import PullFailed
+from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_container_requests import FakeContainerRequests
 from clusters.engine.fakes.fake_containers import CANNOT_START, COMPLETES, CRASHES, SERVES, Json, make_id
 from clusters.engine.fakes.fake_file_requests import FakeFileRequests
@@ -86,6 +87,7 @@ class FakeEngine(
         architecture = {"Architecture": platform.split("/")[1]} if platform else {}
         image_id = self._make_image({**config, **architecture})
         self.registry[f"{reference} {platform}" if platform else reference] = image_id
+        self.published[image_id] = copy_of(self.images[image_id])
         return image_id
 
     def fail_pull(self, reference: str, code: str = "pull_failed") -> None:

@@ -47,13 +47,17 @@ class FakeImageRequests(FakeImages):
         chosen = self._choose_credentials(reference, auth)
         with self._request("pull_image", f"pull {reference}"):
             self._check_login(reference, chosen)
-            answer = self.registry.get(f"{reference} {platform}" if platform else reference)
+            answer = self._find_published(reference, platform)
             if isinstance(answer, EngineError):
                 raise answer
             if answer is None:
                 raise PullFailed(f"{reference} could not be pulled: manifest unknown.", code="pull_not_found")
-            self._tag(answer, reference)
-            digest = f"{reference.rpartition(':')[0]}@{self.digest_of(answer)}"
+            if answer not in self.images:
+                self.images[answer] = copy_of(self.published[answer])
+            name, _, by_digest = reference.partition("@")
+            if not by_digest:
+                self._tag(answer, reference)
+            digest = f"{name if by_digest else name.rpartition(':')[0]}@{self.digest_of(answer)}"
             if digest not in self.images[answer]["RepoDigests"]:
                 self.images[answer]["RepoDigests"].append(digest)
             self._emit("image", "pull", reference, reference)

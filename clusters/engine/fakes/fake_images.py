@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from clusters.engine.connection.credentials import PullCredentials
 from clusters.engine.connection.pull_failures import classify_pull_failure
-from clusters.engine.errors import EngineRefused, TargetMissing
+from clusters.engine.errors import EngineError, EngineRefused, TargetMissing
 from clusters.engine.fakes.copying import copy_of
 from clusters.engine.fakes.fake_containers import Json, make_id
 from clusters.engine.fakes.fake_state import RUNS, FakeState
@@ -59,6 +59,13 @@ class FakeImages(FakeState):
 
     def _may_pull(self, reference: str, credentials: str) -> bool:
         return self.private.get(reference.partition("/")[0], credentials) == credentials
+
+    def _find_published(self, reference: str, platform: str) -> str | EngineError | None:
+        """Return what a pull gets: an image's id, or an error; None where the registry does not have it."""
+        digest = reference.partition("@")[2]
+        if digest and reference not in self.registry:
+            return next((image_id for image_id in self.published if self.digest_of(image_id) == digest), None)
+        return self.registry.get(f"{reference} {platform}" if platform else reference)
 
     def digest_of(self, image_id: str) -> str:
         """Return the registry's digest of the image."""

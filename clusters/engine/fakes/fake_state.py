@@ -32,6 +32,7 @@ class FakeState:
         self.missing_paths: set[str] = set()  # of the engine's host
         self.loners: set[str] = set()  # as in EngineClient
         self.registry: dict[str, str | EngineError] = {}  # by reference: an image id, or the error that a pull raises
+        self.published: dict[str, Json] = {}  # by id, the images that the registry has
         self.private: dict[str, str] = {}  # by registry host: the "user:password" that it requires
         self.credentials: CredentialSource = no_credentials  # as in EngineClient
         self.withheld: dict[str, str] = {}  # as in EngineClient

@@ -17,6 +17,7 @@ from clusters.engine.cleaning import IMAGE_LENGTH, NAME_LENGTH, TEXT_LENGTH, cle
 from clusters.engine.connection.podman import PODMAN_KEY, find_libpod_version
 from clusters.engine.connection.sdk_errors import UNLOCK
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
+from clusters.engine.inspection.listed_images import ListedImage, read_listed_image
 from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
 from clusters.engine.inspection.swarm_nodes import ObservedNode
 from clusters.engine.lifelines import find_purpose, read_listed_exposure
@@ -92,6 +93,7 @@ class ObservedService:
     name: str
     containers: tuple[ListedContainer, ...]
     image_digests: list[str] = field(default_factory=list)
+    image_facts: dict[str, str] = field(default_factory=dict)
 
     mode = "replicated"
     is_idle = False
@@ -219,7 +221,7 @@ def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | Non
     """
     facts = read_engine_facts(client)
     listed = [(place, entry) for entry in client.list_containers() if (place := locate_container(entry))]
-    digests = {image["Id"]: list_repo_digests(image) for image in client.list_images()}
+    images = {image["Id"]: read_listed_image(image) for image in client.list_images()}
     own_id = find_own_container_id()
     references = find_references(client, [entry for _, entry in listed], known_images or {})
     listed_ids = [str(entry["Id"]) for _, entry in listed]
@@ -227,14 +229,14 @@ def observe_engine(client: "EngineClient", known_images: Mapping[str, str] | Non
     for place, entry in listed:
         is_needed = bool(find_purpose(read_listed_exposure(entry), client.address, listed_ids))
         found.append((place, read_listed_container(entry, references[entry["Id"]], own_id, is_needed)))
-    plain = group_applications(found, digests)
+    plain = group_applications(found, images)
     if facts.swarm_role != "manager":
         return ObservedEngine(facts, plain, swarm_problem=describe_absence(facts))
     try:
         swarm = observe_swarm(client)
     except (NotManager, SwarmUnavailable) as error:
         return ObservedEngine(facts, plain, swarm_problem=clean_text(error.message, TEXT_LENGTH))
-    return ObservedEngine(facts, (*plain, *group_placed(swarm)), swarm.nodes, fingerprint=swarm.fingerprint)
+    return ObservedEngine(facts, (*plain, *group_placed(swarm, images.values())), swarm.nodes, fingerprint=swarm.fingerprint)
 
 
 def describe_absence(facts: EngineFacts) -> str:
@@ -246,10 +248,14 @@ def describe_absence(facts: EngineFacts) -> str:
     return "" if facts.swarm_state == "inactive" else f"its part in the Swarm is {facts.swarm_state}."
 
 
-def group_placed(swarm: ObservedSwarm) -> list[ObservedApplication]:
+def group_placed(swarm: ObservedSwarm, images: Iterable[ListedImage]) -> list[ObservedApplication]:
+    """`images` are the manager's own: what the images of other nodes say about themselves is not known."""
+    facts = {digest.rpartition("@")[2]: image.facts for image in images for digest in image.digests}
     grouped: dict[tuple[str, str], list[ObservedSwarmService]] = defaultdict(list)
     for placed in swarm.services:
-        grouped[placed.source, placed.application].append(placed.service)
+        known = [facts[digest] for name in placed.service.image_digests if (digest := name.rpartition("@")[2]) in facts]
+        service = replace(placed.service, image_facts=known[0]) if known else placed.service
+        grouped[placed.source, placed.application].append(service)
     return [ObservedApplication(source, name, tuple(services)) for (source, name), services in grouped.items()]
 
 
@@ -297,24 +303,25 @@ def locate_container(entry: dict[str, Any]) -> tuple[str, str, str] | None:
 
 
 def group_applications(
-    found: Iterable[tuple[tuple[str, str, str], ListedContainer]], digests: Mapping[str, list[str]]
+    found: Iterable[tuple[tuple[str, str, str], ListedContainer]], images: Mapping[str, ListedImage]
 ) -> tuple[ObservedApplication, ...]:
     """`found` has each container with its source, application and service."""
     grouped: dict[tuple[str, str], dict[str, list[ListedContainer]]] = defaultdict(lambda: defaultdict(list))
     for (source, application, service), container in found:
         grouped[source, application][service].append(container)
     return tuple(
-        ObservedApplication(source, name, tuple(merge_service(*item, digests) for item in sorted(services.items())))
+        ObservedApplication(source, name, tuple(merge_service(*item, images) for item in sorted(services.items())))
         for (source, name), services in sorted(grouped.items())
     )
 
 
-def merge_service(name: str, containers: list[ListedContainer], digests: Mapping[str, list[str]]) -> ObservedService:
+def merge_service(name: str, containers: list[ListedContainer], images: Mapping[str, ListedImage]) -> ObservedService:
     """Make a service. The old and the new container of a recreate in progress count as one, under the final name."""
     merged = merge_pairs(containers, lambda container: container.name, lambda container: container.is_running)
     named = sorted((replace(container, name=base_name(container.name)) for container in merged), key=lambda c: c.name)
     service = ObservedService(name, tuple(named))
-    return replace(service, image_digests=digests.get(service.newest.image_id, []))
+    image = images.get(service.newest.image_id, ListedImage())
+    return replace(service, image_digests=image.digests, image_facts=image.facts)
 
 
 def read_listed_container(entry: dict[str, Any], image: str, own_id: str, is_needed: bool = False) -> ListedContainer:
@@ -361,10 +368,6 @@ def recall_reference(entry: dict[str, Any], known_images: Mapping[str, str]) -> 
     if listed and not IMAGE_ID.fullmatch(listed):
         return listed
     return known_images.get(entry["Id"]) or (entry.get("Labels") or {}).get(REFERENCE_LABEL, "")
-
-
-def list_repo_digests(image: dict[str, Any]) -> list[str]:
-    return sorted(digest for digest in image.get("RepoDigests") or [] if not digest.startswith("<none>"))
 
 
 def read_name(entry: dict[str, Any]) -> str:

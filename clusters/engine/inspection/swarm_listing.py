@@ -52,6 +52,7 @@ class ObservedSwarmService:
     tasks: tuple[ObservedTask, ...] = ()
     image: str = ""
     image_digests: list[str] = field(default_factory=list)
+    image_facts: dict[str, str] = field(default_factory=dict)
     ports: list[dict[str, Any]] = field(default_factory=list)
     update_state: str = ""
     update_message: str = ""

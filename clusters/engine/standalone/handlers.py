@@ -14,7 +14,7 @@ from clusters.engine.evidence import EvidenceReader, Keep
 from clusters.engine.lanes import LaneRunner
 from clusters.engine.operation import Operation
 from clusters.engine.platforms import differ, read_platform
-from clusters.engine.references import share_digest, shorten_image_id
+from clusters.engine.references import is_digest_pinned, share_digest, shorten_image_id
 from clusters.engine.retry import retry_unreachable
 from clusters.engine.standalone.checks import ask_check
 from clusters.engine.standalone.file_work import check_paths, copy_files
@@ -28,8 +28,8 @@ from clusters.engine.standalone.health import (
     watch_containers,
 )
 from clusters.engine.standalone.hook_operations import AskCheck, RemoveHelper
+from clusters.engine.standalone.images import find_image, pin_image
 from clusters.engine.standalone.inspected import RUNNING_STATES
-from clusters.engine.standalone.observed import find_image
 from clusters.engine.standalone.plan import (
     AwaitEnd,
     Connect,
@@ -179,14 +179,16 @@ class OperationHandler:
             raise PullFailed(f"{operation.reference} could not be pulled: {what}.")
         self._pulled[operation.reference, operation.expected] = after["Id"]
         same = before and (before["Id"] == after["Id"] or share_digest(before["RepoDigests"] or [], after["RepoDigests"] or []))
-        news = "is unchanged" if same else "is newer"
+        news = "is unchanged" if same else "was pulled" if is_digest_pinned(operation.reference) else "is newer"
         self._lanes.report("info", "pull", f"{operation.reference} {news}: {shorten_image_id(after['Id'])}")
 
     def _create(self, client: "EngineClient", operation: Create, is_repeated: bool) -> None:
         config = deepcopy(dict(operation.config))
         for mode, parent in operation.joins:
             config["HostConfig"][mode] = f"container:{self.find_id(parent)}"
-        if operation.platform:
+        if operation.source:
+            pin_image(client, operation.source, config)
+        elif operation.platform:
             self._choose_image(client, operation, config)
         if operation.follows_image:
             config["Labels"][names.COMPOSE_IMAGE_LABEL] = client.inspect_image(config["Image"])["Id"]

@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.engine import names
 from clusters.engine.driver import KeepLabel, Target
 from clusters.engine.errors import TargetMissing
+from clusters.engine.image_facts import read_image_facts
 from clusters.engine.lifelines import find_purpose, read_inspected_exposure
+from clusters.engine.platforms import read_container_platform
 from clusters.engine.snapshot import ContainerSnapshot, ServiceSnapshot, Snapshot
 from clusters.engine.standalone.findings import CopiedFiles, HookContainer, Neighbour
 from clusters.engine.standalone.inspected import RUNNING_STATES, InspectedContainer, make_container
@@ -23,9 +24,10 @@ class StandaloneTarget:
     """Implements driver.Observation.
 
     `containers`: those of the application, of all services. `others`: the engine's other containers. `images`: by id and by
-    reference. `networks`: a Compose project's own, names by ids; only observe_remains reads them. `services`: the containers by
-    service, also temporary ones; services are sorted by name, containers by number. `neighbours`: every container of the
-    engine, or None where that is not known. `hooks`: what is left of the application's own one-off containers.
+    reference, and those of Target.images. `networks`: a Compose project's own, names by ids; only observe_remains reads them.
+    `services`: the containers by service, also temporary ones; services are sorted by name, containers by number.
+    `neighbours`: every container of the engine, or None where that is not known. `hooks`: what is left of the application's own
+    one-off containers.
 
     `surroundings.observe` adds, by container id: `lost_links`, the names that mean another container by now; `copied`;
     `missing_binds`, the host's paths that no longer exist. Also `ambiguous_networks`, the names that several networks have;
@@ -94,7 +96,12 @@ class StandaloneTarget:
             images=dict(sorted(images.items())),
             digests=tuple(sorted(digests)),
             containers=tuple(snapshot_container(container) for container in containers),
+            facts=self._read_facts(next(iter(images))) if len(images) == 1 else {},
         )
+
+    def _read_facts(self, image_id: str) -> dict[str, str]:
+        image = self.images.get(image_id) or {}
+        return read_image_facts((image.get("Config") or {}).get("Labels"), image.get("Created"))
 
 
 def snapshot_container(container: InspectedContainer) -> ContainerSnapshot:
@@ -165,7 +172,7 @@ def observe_entries(
         api_version=client.api_version,
         containers=tuple(ours),
         others=tuple(others),
-        images=dict(inspect_images(client, related)),
+        images=dict(inspect_images(client, related, target.images)),
         taken_names=frozenset(read_taken_names(entries)),
         neighbours=tuple(read_neighbour(entry) for entry in entries),
         hooks=tuple(find_hooks(entries, target)),
@@ -192,12 +199,6 @@ def inspect_container(client: "EngineClient", container: str) -> InspectedContai
         return None
 
 
-def find_image(client: "EngineClient", reference: str) -> dict[str, Any] | None:
-    with suppress(TargetMissing):
-        return client.inspect_image(reference)
-    return None
-
-
 def read_own_name(entry: Mapping[str, Any]) -> str:
     """Return the container's own name. A list entry also contains the links of others to it: `/web/db`."""
     found = [str(name).lstrip("/") for name in entry.get("Names") or []]
@@ -215,14 +216,20 @@ def read_taken_names(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
         yield from (name.lstrip("/") for name in entry.get("Names") or [])
 
 
-def inspect_images(client: "EngineClient", containers: Iterable[InspectedContainer]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each image by its id and by its reference, as far as the engine knows it."""
+def inspect_images(
+    client: "EngineClient", containers: Iterable[InspectedContainer], more: Iterable[str] = ()
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each image by its id and by its reference, and those of `more`, as far as the engine knows them."""
     containers = list(containers)
-    for key in sorted({item.image_id for item in containers} | {item.image for item in containers if item.image}):
+    for key in sorted({*more, *(item.image_id for item in containers), *(item.image for item in containers if item.image)}):
         try:
             yield key, client.inspect_image(key)
         except TargetMissing:
             continue
+
+
+def find_platform(observed: StandaloneTarget, container: InspectedContainer) -> str:
+    return read_container_platform(container.details, observed.image_of(container))
 
 
 def find_dependants(chosen: Iterable[InspectedContainer], others: Iterable[InspectedContainer]) -> list[InspectedContainer]:

@@ -7,6 +7,7 @@ from typing import Any
 from clusters.engine.driver import Target
 from clusters.engine.names import base_name
 from clusters.engine.operation import Operation
+from clusters.engine.references import shorten_image_id
 from clusters.engine.wording import cut
 
 
@@ -58,7 +59,8 @@ class Create(Operation):
     """`joins`: HostConfig modes that become `container:<id>` of a container that the plan creates earlier.
 
     `follows_image`: set Compose's image label to the id of the image that the container is created from. `platform`: the one
-    that the image must have, where the reference can mean another one.
+    that the image must have, where the reference can mean another one. `source`: create from the image that the engine knows by
+    this id or digest, whatever the reference means by then.
     """
 
     word = "create"
@@ -67,9 +69,11 @@ class Create(Operation):
     joins: tuple[tuple[str, Ref], ...] = ()
     follows_image: bool = False
     platform: str = ""
+    source: str = ""
 
     def describe(self) -> str:
-        return f"create {self.name} from {self.config['Image']}"
+        image = f" ({shorten_image_id(self.source.rpartition('@')[2])})" if self.source else ""
+        return f"create {self.name} from {self.config['Image']}{image}"
 
 
 @dataclass(frozen=True, kw_only=True)

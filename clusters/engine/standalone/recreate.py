@@ -108,8 +108,10 @@ def replace_container(
     successors: Successors,
     decision: Decision,
     platform: str = "",
+    source: str = "",
 ) -> Replacement:
-    """`follows_image`: the new container can have another image than the old one, which Compose's label has to name."""
+    """`follows_image`: the new container can have another image than the old one, which Compose's label has to name.
+    `platform`, `source`: see Create."""
     old, new = refer_to(container), Ref(str(names.TemporaryName(container.name, "new", container.short_id, container.running)))
     parked = str(names.TemporaryName(container.name, "old", container.short_id, container.running))
     order, reason = order_replacement(container, decision)
@@ -126,6 +128,7 @@ def replace_container(
         create,
         joins=joins,
         platform=platform,
+        source=source,
         follows_image=follows_image and names.COMPOSE_IMAGE_LABEL in container.labels,
         undo=(Remove(container=new, volumes=container.owns_anonymous_volumes, cause=NOT_HEALTHY),),
     )

@@ -8,16 +8,17 @@ from clusters.engine import names
 from clusters.engine.driver import FIRST_ATTEMPT, Intent
 from clusters.engine.errors import PlanRefused
 from clusters.engine.operation import Operation
-from clusters.engine.platforms import differ, read_container_platform, read_platform
+from clusters.engine.platforms import differ, read_platform
 from clusters.engine.references import came_from_registry, is_digest_pinned, is_image_id
 from clusters.engine.standalone.container_operations import refer_to, refer_to_current
 from clusters.engine.standalone.dependencies import parse_depends_on, sort_containers
 from clusters.engine.standalone.inspected import InspectedContainer
 from clusters.engine.standalone.joined import list_detached, refuse_restart
-from clusters.engine.standalone.observed import StandaloneTarget, find_dependants
+from clusters.engine.standalone.observed import StandaloneTarget, find_dependants, find_platform
 from clusters.engine.standalone.plan import AwaitEnd, Change, Pull, StandalonePlan, Start, Step, Stop
 from clusters.engine.standalone.podman import is_local_build, refuse_lost_settings
 from clusters.engine.standalone.predeploy import Renewal, plan_hooks, refuse_hook_labels, remove_hooks
+from clusters.engine.standalone.previous import choose_previous_images
 from clusters.engine.standalone.recovery import Recovered, recover
 from clusters.engine.standalone.recreate import (
     Replacement,
@@ -36,7 +37,7 @@ from clusters.engine.standalone.refusals import (
 )
 from clusters.engine.standalone.rules import read_parallelism, read_pull_policy
 from clusters.engine.standalone.stopped import Decision, awaits_completion, decide, is_left_when_done
-from clusters.engine.tags import refuse_several_repositories, with_tag
+from clusters.engine.tags import describe_image_choice, refuse_several_repositories, with_tag
 
 DEPENDANT = "it shares a namespace with or is linked to a replaced container"
 
@@ -45,7 +46,7 @@ DEPENDANT = "it shares a namespace with or is linked to a replaced container"
 class Work:
     """A container to replace. `image`: the reference or id to create it from; a dependant keeps the image that it runs.
 
-    `platform`: see find_foreign.
+    `platform`: see find_foreign. `source`: see Create.
     """
 
     container: InspectedContainer
@@ -53,6 +54,7 @@ class Work:
     follows_image: bool
     cause: str
     platform: str = ""
+    source: str = ""
 
 
 def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) -> StandalonePlan:
@@ -60,13 +62,13 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     target = observed.target
     subject = target.name_part(target.service)
     recovered = recover(observed.containers, detached=list_detached(observed))
-    chosen = [item for item in recovered.containers if target.service in {"", item.place.service}]
+    chosen = [item for item in recovered.containers if is_chosen(item, target.service, intent)]
     rest = [item for item in recovered.containers if item not in chosen]
     elsewhere = recover_elsewhere(observed, recovered.containers)
     dependants = find_dependants(chosen, [*rest, *elsewhere.containers])
     refuse_untouchable([*chosen, *dependants])
     restarts = find_restarts([item.place.service for item in chosen], [item for item in rest if item not in dependants])
-    title = f"redeploy {subject}{f' with the tag {intent.tag}' if intent.tag else ''}"
+    title = f"redeploy {subject}{describe_image_choice(intent)}"
     recovery = (*recovered.operations, *elsewhere.operations)
     try:
         refuse_hook_labels(chosen)
@@ -79,14 +81,22 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     except PlanRefused as refusal:
         repair = (*remove_hooks(observed), *recovery)
         return refuse_after_recovery(refusal, StandalonePlan(title, subject, "redeploy", recovery=repair))
-    references = {container.id: find_redeploy_reference(observed, container) for container in chosen}
-    if intent.tag:
-        refuse_several_repositories(subject, references.values())
-        references = {key: with_tag(reference, intent.tag) for key, reference in references.items()}
-    pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen], intent.tag)
+    try:
+        references, sources, pulls, notes = choose_images(observed, chosen, intent, subject)
+    except PlanRefused as refusal:
+        repair = (*remove_hooks(observed), *recovery)
+        return refuse_after_recovery(refusal, StandalonePlan(title, subject, "redeploy", recovery=repair))
     foreign = find_foreign(observed, chosen, references)
     works = [
-        Work(item, references[item.id], True, f"redeploy of {item.place.service}", foreign.get(item.id, "")) for item in chosen
+        Work(
+            container=item,
+            image=references[item.id],
+            follows_image=True,
+            cause=f"redeploy of {item.place.service}",
+            platform=foreign.get(item.id, ""),
+            source=sources.get(item.id, ""),
+        )
+        for item in chosen
     ]
     works += [Work(item, find_unchanged_image(observed, item), False, DEPENDANT) for item in dependants]
     works = sort_works(works)
@@ -95,7 +105,7 @@ def plan_redeploy(observed: StandaloneTarget, intent: Intent = FIRST_ATTEMPT) ->
     renewed = [work for work in works if work.follows_image]
     hooks = plan_hooks(
         observed,
-        [Renewal(work.container, work.image, work.platform, decisions[work.container.id]) for work in renewed],
+        [Renewal(work.container, work.source or work.image, work.platform, decisions[work.container.id]) for work in renewed],
         intent,
     )
     missing = [item.name for item in chosen if observed.image_of(item) is None]
@@ -172,6 +182,26 @@ def collect_keys(containers: Iterable[InspectedContainer]) -> frozenset[str]:
 # Which image
 
 
+def is_chosen(container: InspectedContainer, service: str, intent: Intent) -> bool:
+    """`service`: see Target."""
+    return service in {"", container.place.service} and (not intent.returns_to or container.place.service in intent.returns_to)
+
+
+def choose_images(
+    observed: StandaloneTarget, chosen: Sequence[InspectedContainer], intent: Intent, subject: str
+) -> tuple[dict[str, str], dict[str, str], list[Pull], list[str]]:
+    """Return, by container id, the references to redeploy from and the sources (see Create); the pulls, and notes about what
+    is not pulled. Raises PlanRefused."""
+    if intent.returns_to:
+        return choose_previous_images(observed, chosen, intent.returns_to)
+    references = {container.id: find_redeploy_reference(observed, container) for container in chosen}
+    if intent.tag:
+        refuse_several_repositories(subject, references.values())
+        references = {key: with_tag(reference, intent.tag) for key, reference in references.items()}
+    pulls, notes = plan_pulls(observed, [(container, references[container.id]) for container in chosen], intent.tag)
+    return references, {}, pulls, notes
+
+
 def find_redeploy_reference(observed: StandaloneTarget, container: InspectedContainer) -> str:
     """Return the reference to redeploy from. Raises PlanRefused.
 
@@ -205,10 +235,6 @@ def plan_pulls(
         else:
             pulls.append(decided)
     return pulls, notes
-
-
-def find_platform(observed: StandaloneTarget, container: InspectedContainer) -> str:
-    return read_container_platform(container.details, observed.image_of(container))
 
 
 def find_foreign(
@@ -320,6 +346,7 @@ def replace_work(observed: StandaloneTarget, work: Work, successors: Successors,
         successors=successors,
         decision=decision,
         platform=work.platform,
+        source=work.source,
     )
 
 

@@ -47,7 +47,7 @@ def plan_jobs_before(services: Iterable[SwarmService], intent: Intent) -> tuple[
                 RunJob(
                     kind="predeploy",
                     service=service.name,
-                    reference=with_tag(service.reference, intent.tag),
+                    reference=choose_job_image(service, intent),
                     spec=make_job_spec(service, "predeploy", copy_container(service) | own, intent.call),
                     what=f"the pre-deploy step of {service.name}",
                     shown=f"run the pre-deploy step of {service.name} once, for {step.timeout:g} s at most: {command}",
@@ -58,6 +58,12 @@ def plan_jobs_before(services: Iterable[SwarmService], intent: Intent) -> tuple[
                 )
             )
     return [*looks, *steps], notes
+
+
+def choose_job_image(service: SwarmService, intent: Intent) -> str:
+    """Return the image that the service gets: a job before it runs the same one."""
+    previous = intent.returns_to.get(service.name)
+    return previous.digests[0] if previous else with_tag(service.reference, intent.tag)
 
 
 def read_service_check(service: SwarmService) -> Check | None:
@@ -73,7 +79,7 @@ def read_service_check(service: SwarmService) -> Check | None:
 
 def plan_look(service: SwarmService, check: Check, intent: Intent) -> RunJob:
     """Look whether the image has what a check is asked with."""
-    image = check.image or with_tag(service.reference, intent.tag)
+    image = check.image or choose_job_image(service, intent)
     return RunJob(
         kind="check",
         service=service.name,
@@ -96,7 +102,7 @@ def plan_check(service: SwarmService, planned: PlannedService, intent: Intent) -
     return RunJob(
         kind="check",
         service=service.name,
-        reference=check.image or planned.reference,
+        reference=check.image or planned.pinned or planned.reference,
         spec=make_job_spec(service, "check", {"Command": command}, intent.call, networks=list_networks(service)),
         what=f"the check of {service.name}",
         shown=f"ask {check.address} of {service.name} until it answers, for {check.timeout:g} s at most",

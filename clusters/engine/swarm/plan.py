@@ -7,6 +7,7 @@ from typing import Any, Literal
 from clusters.engine.hooks import Check
 from clusters.engine.operation import Operation
 from clusters.engine.swarm.goals import Patience
+from clusters.engine.swarm.image_references import shorten_image
 from clusters.engine.swarm.observed import StackObject
 from clusters.engine.swarm.rules import FollowLimits
 from clusters.engine.swarm.task_wording import count_running_tasks, count_tasks
@@ -27,7 +28,8 @@ class PlannedService:
     `reference` is the image to run: its tag or, where the image must stay the same, the image in the spec. `wanted` is the
     number of tasks, None where the nodes decide it. `remedy` is what follows a failure. `previous_force_update` and
     `earlier_update` are its ForceUpdate and UpdateStatus.StartedAt before the call. `replaces` is the reference that the
-    update changes permanently, where the call names a tag.
+    update changes permanently, where the call names a tag or returns to an image of another one. `pinned` is the image to send
+    instead of resolving the reference.
     """
 
     name: str
@@ -42,6 +44,7 @@ class PlannedService:
     remedy: Remedy
     patience: Patience | None  # see UpdateGoal
     replaces: str = ""
+    pinned: str = ""
 
     def describe_following(self) -> str:
         """Return how far the service is followed: `web until 2 tasks run the update and stay up for 5 s; on failure …`."""
@@ -111,7 +114,7 @@ class Update(Operation):
     def describe(self) -> str:
         if self.restarts:
             return f"restart the tasks of {self.service.full_name}"
-        return f"update {self.service.full_name} to {cut(self.service.reference)}"
+        return f"update {self.service.full_name} to {cut(shorten_image(self.service.pinned) or self.service.reference)}"
 
 
 @dataclass(frozen=True, kw_only=True)

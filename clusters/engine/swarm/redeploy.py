@@ -25,7 +25,7 @@ from clusters.engine.swarm.plan import (
     Update,
 )
 from clusters.engine.swarm.rules import continues_on_failure, read_depends, read_limits, rolls_back_by_itself
-from clusters.engine.tags import refuse_several_repositories, with_tag
+from clusters.engine.tags import describe_image_choice, refuse_several_repositories, with_tag
 from clusters.engine.wording import cut
 
 Stage = Literal["update", "follow", "rollback"]
@@ -35,25 +35,26 @@ def plan_redeploy(observed: SwarmTarget, intent: Intent = FIRST_ATTEMPT, restart
     """`restarts` means that every service keeps its exact image and no registry is asked. Raises PlanRefused."""
     target = observed.target
     subject = target.name_part(target.service)
-    refuse_unredeployable(observed)
+    chosen = choose_services(observed, intent)
+    refuse_unredeployable(observed, chosen)
     if intent.tag:
-        refuse_several_repositories(subject, [service.reference for service in observed.chosen])
-    stages = {service.name: read_stage(service, read_before(intent, service)) for service in observed.chosen}
-    refuse_without_room(observed, stages)
-    waves, warnings = sort_into_waves(observed.chosen, observed.services)
+        refuse_several_repositories(subject, [service.reference for service in chosen])
+    stages = {service.name: read_stage(service, read_before(intent, service)) for service in chosen}
+    refuse_without_room(observed, chosen, stages)
+    waves, warnings = sort_into_waves(chosen, observed.services)
     rolls_back = intent.on_failure == "rollback"
     has_rollback = "rollback" in stages.values()
     notes: list[str] = []
     if has_rollback and rolls_back:
-        operations = plan_rollback(observed.chosen, stages, intent)
+        operations = plan_rollback(chosen, stages, intent)
     else:
         before: list[RunJob | RemoveService] = []
         if not restarts and set(stages.values()) == {"update"}:  # later, an earlier attempt has already run them
             before, notes = plan_jobs_before([service for wave in waves for service in wave], intent)
         operations = plan_updates(waves, stages, intent, starts=not has_rollback, restarts=restarts, before=before)
-    not_started = tuple(service.name for service in observed.chosen if has_rollback and stages[service.name] == "update")
+    not_started = tuple(service.name for service in chosen if has_rollback and stages[service.name] == "update")
     return SwarmPlan(
-        title=f"{'restart' if restarts else 'redeploy'} {subject}{f' with the tag {intent.tag}' if intent.tag else ''}",
+        title=f"{'restart' if restarts else 'redeploy'} {subject}{describe_image_choice(intent)}",
         subject=subject,
         action="restart" if restarts else "redeploy",
         operations=operations,
@@ -70,17 +71,31 @@ def plan_repair(observed: SwarmTarget) -> SwarmPlan:
     return SwarmPlan(title=f"repair {subject}", subject=subject, action="redeploy", operations=(), rolls_back=False)
 
 
-def refuse_unredeployable(observed: SwarmTarget) -> None:
-    for service in observed.chosen:
+def choose_services(observed: SwarmTarget, intent: Intent) -> list[SwarmService]:
+    """Raises PlanRefused if no service is left of those that are to return to an image, or if its digest is not known."""
+    if not intent.returns_to:
+        return observed.chosen
+    chosen = [service for service in observed.chosen if service.name in intent.returns_to]
+    if not chosen:
+        raise PlanRefused(f"There is no service {', '.join(sorted(intent.returns_to))} any longer.", code="not_found")
+    for service in chosen:
+        if not intent.returns_to[service.name].digests:
+            what = f"The digest of the image that {service.name} ran before is not known"
+            raise PlanRefused(f"{what}, so Swarm cannot return to it.", code="missing_image")
+    return chosen
+
+
+def refuse_unredeployable(observed: SwarmTarget, chosen: Iterable[SwarmService]) -> None:
+    for service in chosen:
         observed.refuse_protected(service)
         if not service.image:
             raise PlanRefused(f"{service.name} does not run containers from an image.", code="no_image_reference")
 
 
-def refuse_without_room(observed: SwarmTarget, stages: Mapping[str, Stage]) -> None:
+def refuse_without_room(observed: SwarmTarget, chosen: Iterable[SwarmService], stages: Mapping[str, Stage]) -> None:
     """Refuse an update that could never begin, unless one has been sent already. Raises PlanRefused."""
     if set(stages.values()) == {"update"}:
-        for service in observed.chosen:
+        for service in chosen:
             if reason := explain_no_room(observed.look_at(service)):
                 raise PlanRefused(reason, code="no_room")
 
@@ -130,7 +145,7 @@ def plan_updates(
     """`starts` means that services whose update was not sent yet are updated too. `before`: jobs that come first."""
     operations: list[AnyOperation] = []
     to_update = [service for wave in waves for service in wave if stages[service.name] == "update" and starts]
-    operations += [] if restarts else plan_resolves(to_update, intent.tag)
+    operations += [] if restarts or intent.returns_to else plan_resolves(to_update, intent.tag)
     operations += before
     word = "restart" if restarts else "redeploy"
     for number, wave in enumerate(waves, 1):
@@ -166,12 +181,14 @@ def plan_service(service: SwarmService, intent: Intent, restarts: bool = False) 
     before = read_before(intent, service)
     is_sent = bool(before) and read_stage(service, before) != "update"
     remedy = choose_remedy(service, intent)
+    reference, pinned = choose_reference(service, intent)
     return PlannedService(
         name=service.name,
         full_name=service.full_name,
         id=service.id,
-        reference=service.image if restarts else with_tag(service.reference, intent.tag),
-        replaces=service.reference if intent.tag else "",
+        reference=service.image if restarts else reference,
+        pinned=pinned,
+        replaces=service.reference if intent.tag or (pinned and reference != service.reference) else "",
         previous_force_update=before.force_update if before and is_sent else service.force_update,
         earlier_update=before.started_at if before else service.update_started_at,
         wanted=service.replicas,
@@ -180,6 +197,18 @@ def plan_service(service: SwarmService, intent: Intent, restarts: bool = False) 
         remedy=remedy,
         patience=choose_patience(service, remedy),
     )
+
+
+def choose_reference(service: SwarmService, intent: Intent) -> tuple[str, str]:
+    """Return the reference that later redeploys start from, and the image with the digest that the update returns to.
+
+    Where a person has written a digest, the one that is returned to takes its place.
+    """
+    previous = intent.returns_to.get(service.name)
+    if previous is None:
+        return with_tag(service.reference, intent.tag), ""
+    pinned = previous.digests[0]
+    return (pinned if is_digest_pinned(service.reference) else previous.reference or service.reference), pinned
 
 
 def choose_remedy(service: SwarmService, intent: Intent) -> Remedy:

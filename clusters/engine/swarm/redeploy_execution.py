@@ -96,7 +96,7 @@ class SwarmRedeployExecution:
     def _update(self, operation: Update) -> None:
         run = self._run_of(operation.service)
         self._report("info", operation.word, operation.describe())
-        image = self._digests.find_image(operation.service.reference)
+        image = operation.service.pinned or self._digests.find_image(operation.service.reference)
         try:
             self._aim_at_update(run, self._requests.send_update(run, image), image)
         except (EngineUnreachable, Cancelled):

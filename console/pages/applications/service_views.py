@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,6 +17,7 @@ from console.pages.shared.configuration.configuration import (
     record_reveal,
     remember_revealed,
 )
+from console.pages.shared.image_history.described import describe_history
 from console.pages.shared.logs.log_panel import describe_logs
 from console.pages.shared.page import (
     console_page,
@@ -37,11 +38,11 @@ from console.pages.shared.sorting import Columns, Sorting, by_severity
 from console.pages.shared.starting import start_and_show_call
 from triggers.forms import ScaleForm
 from triggers.models import Action
-from triggers.selectors import list_calls_about
+from triggers.selectors import has_redeploys, list_calls_about
 from triggers.validation import explain_service_refusal
 
-TABS = ("containers", "logs", "configuration", "activity")
-SWARM_TABS = ("tasks", "logs", "configuration", "activity")
+TABS = ("containers", "logs", "configuration", "images", "activity")
+SWARM_TABS = ("tasks", "logs", "configuration", "images", "activity")
 CALLS_SHOWN = 25
 COLUMNS: Columns = {"application": "application__name", "name": "name", "status": by_severity()}
 
@@ -69,7 +70,7 @@ def services(request: HttpRequest) -> HttpResponse:
 @require_safe
 @console_page
 def service(request: HttpRequest, service_id: int) -> HttpResponse:
-    shown = _get_service(request, service_id)
+    shown = _get_service(request, service_id, has_redeploys=has_redeploys("application_id"))
     context = _service_context(shown) | {"title": shown.name}
     if is_partial(request, "about"):
         return render(request, "console/applications/_service_about.html", context | _describe_service(shown))
@@ -153,6 +154,8 @@ def _describe_service_tab(request: HttpRequest, shown: Service) -> dict[str, Any
         context |= describe_logs(request, shown)
     elif tab == "configuration":
         context |= describe_configuration(request, shown)
+    elif tab == "images":
+        context |= describe_history(shown.application, [shown])
     else:
         context["calls"] = list_calls_about(shown, CALLS_SHOWN)
     return context
@@ -164,5 +167,6 @@ def _list_policies(shown: Service) -> list[tuple[str, dict[str, Any]]]:
     return [] if shown.is_job else [(label, policy) for label, policy in policies if policy]
 
 
-def _get_service(request: HttpRequest, service_id: int) -> Service:
-    return get_visible(request, without_keys(Service.objects.all(), "application__cluster"), pk=service_id)
+def _get_service(request: HttpRequest, service_id: int, **annotations: Exists) -> Service:
+    rows = Service.objects.annotate(**annotations)
+    return get_visible(request, without_keys(rows, "application__cluster"), pk=service_id)

@@ -14,6 +14,7 @@ from clusters.models import Application, Container, Service, Task
 from clusters.selectors import without_keys
 from console.pages.applications.application_filters import ApplicationFilters
 from console.pages.shared.configuration.configuration import describe_configuration
+from console.pages.shared.image_history.described import describe_history
 from console.pages.shared.logs.log_panel import describe_logs
 from console.pages.shared.page import (
     console_page,
@@ -35,10 +36,10 @@ from console.pages.shared.trigger_panel.snippets import describe_triggers, forge
 from console.pages.shared.trigger_panel.sparklines import add_sparklines
 from triggers.forms import RedeployForm
 from triggers.models import Action
-from triggers.selectors import calls_with_relations, only_active, triggers_with_last_call
+from triggers.selectors import calls_with_relations, has_redeploys, only_active, triggers_with_last_call
 
-TABS = ("services", "containers", "logs", "activity", "configuration")
-SWARM_TABS = ("services", "tasks", "logs", "activity", "configuration")
+TABS = ("services", "containers", "logs", "activity", "images", "configuration")
+SWARM_TABS = ("services", "tasks", "logs", "activity", "images", "configuration")
 ENGINE_TABS = ("logs", "configuration")  # these read from the engine, so they need the cluster's keys
 CALLS_SHOWN = 25
 RUNNING_SHOWN = 3
@@ -69,6 +70,7 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
     """Show an application. `?tab=` selects a tab; `?trigger=<id>` opens that trigger, masked unless just revealed."""
     tab = request.GET.get("tab")
     rows: QuerySet[Any] = Application.objects.annotate(service_count=_count_parts(Service.objects.all(), "application"))
+    rows = rows.annotate(has_redeploys=has_redeploys("pk"))
     if tab == "containers":
         rows = rows.annotate(container_count=_count_parts(Container.objects.all(), "service__application"))
     rows = rows.select_related("cluster") if tab in ENGINE_TABS else without_keys(rows)
@@ -120,6 +122,8 @@ def _describe_application_tab(request: HttpRequest, shown: Application) -> dict[
         context |= describe_logs(request, shown)
     elif tab == "configuration":
         context |= describe_configuration(request, shown)
+    elif tab == "images":
+        context |= describe_history(shown, list(context["services"]))
     elif tab == "activity":
         context["calls"] = calls_with_relations().filter(application=shown)[:CALLS_SHOWN]
     return context

@@ -1,5 +1,6 @@
 """A call in words: its request's parameters, its outcome, its progress and what a cancellation would do."""
 
+import re
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -13,6 +14,8 @@ def list_parameters(call: TriggerCall) -> list[str]:
     """Return the request's parameters by their documented names, such as `step=5`; not the secret, which is not stored."""
     if call.container:
         return [f"container={call.container}"]
+    if call.returns_to:
+        return ["previous=true"]
     if call.tag or call.start_stopped:
         return [*([f"tag={call.tag}"] if call.tag else []), *(["start_stopped=true"] if call.start_stopped else [])]
     if call.replicas is not None:
@@ -25,9 +28,14 @@ def list_parameters(call: TriggerCall) -> list[str]:
 def summarize_call(call: TriggerCall) -> str:
     """Return the outcome in one sentence: the state, how long the call took, and its own message. Another sentence says how
     many more calls were counted on this one."""
-    words = _describe_state(call)
-    sentence = f"{words}: {call.message}" if call.message else f"{words}."
+    words, message = _describe_state(call), shorten_message(call.message)
+    sentence = f"{words}: {message}" if message else f"{words}."
     return f"{sentence} And {call.repeated} more in the same minute for the same reason." if call.repeated else sentence
+
+
+def shorten_message(message: str) -> str:
+    """Return the message without the list of images, which the page shows as a table, and with digests as short as there."""
+    return DIGEST.sub(r"\1", IMAGE_LIST.sub(r"\1.", message))
 
 
 def _describe_state(call: TriggerCall) -> str:
@@ -56,6 +64,11 @@ def describe_cancellation(call: TriggerCall) -> str:
     end = ends.get(Action(call.action), "; what was done by then stays")
     together = " All scale calls that were merged into this change are cancelled with it." if led.merged_calls.exists() else ""
     return f"If you cancel this call, it stops at the next safe step{end}.{together}"
+
+
+# The services' images, of several: `3 containers of shop were replaced and run: 1 of web with sha256:… (shop-web:2), …`.
+IMAGE_LIST = re.compile(r"( were replaced and run| were updated): .*?(?:\)|@sha256:[0-9a-f]{12})\.(?= |$)")
+DIGEST = re.compile(r"\bsha256:([0-9a-f]{12})[0-9a-f]*")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ class TimelineEntry:
         return self.event.text.removeprefix(f"{self.event.operation} ")
 
 
-def build_timeline(call: TriggerCall) -> list[TimelineEntry]:
+def build_timeline(call: TriggerCall, verdict: str = "") -> list[TimelineEntry]:
+    """`verdict` stands at the top of the page, so the event that says the same at the end is left out."""
     events = list(call.events.all())
     start = call.started_at or call.queued_at
     entries = []
@@ -41,7 +42,8 @@ def build_timeline(call: TriggerCall) -> list[TimelineEntry]:
                 is_current=is_last and call.state == CallState.RUNNING,
             )
         )
-    return entries
+    is_repeated = bool(entries) and entries[-1].event.operation == "end" and entries[-1].event.text == verdict
+    return entries[:-1] if is_repeated else entries
 
 
 def _end_of(call: TriggerCall) -> datetime | None:

@@ -15,6 +15,7 @@ from clusters.engine.snapshot import Snapshot
 from console.pages.calls.activity import RANGES, ActivityFilters, find_activity_page, read_all, search_calls
 from console.pages.calls.cause import find_causing_delivery
 from console.pages.calls.evidence import describe_evidence
+from console.pages.calls.folding import fold_timeline, list_container_names
 from console.pages.calls.summary import describe_cancellation, list_parameters, read_progress, summarize_call
 from console.pages.calls.timeline import build_timeline, compare_snapshots, measure_run, measure_wait
 from console.pages.shared.context import count_active_calls
@@ -24,6 +25,7 @@ from console.pages.shared.starting import start_and_show_call
 from console.wording import request_of, split_request
 from triggers import audited
 from triggers.calls.cancel import AlreadyEnded
+from triggers.images.previous import describe_returns
 from triggers.models import Action, CallState, TriggerCall
 from triggers.selectors import UNLISTED, calls_with_relations, outcome_of, whole_calls
 
@@ -86,6 +88,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
     worked, outcome = shown.merged_into or shown, outcome_of(shown)
     is_live = shown.is_active or outcome.is_active
     target, words = shown.container or str(shown.service or shown.application), split_request(shown)
+    comparison = compare_snapshots(Snapshot.from_json(worked.before), Snapshot.from_json(worked.after))
     context = {
         "title": " ".join(filter(None, (words[0], target, words[1]))),
         "crumbs": [("Activity", reverse("activity"))],
@@ -99,14 +102,16 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "waited": measure_wait(shown),
         "ran": measure_run(shown),
         "parameters": list_parameters(shown),
+        "returned": describe_returns(shown.returns_to),
         "cancellation": describe_cancellation(shown),
         "evidence": describe_evidence(request, worked),
-        "timeline": build_timeline(worked),
+        "timeline": fold_timeline(build_timeline(worked, shown.message), list_container_names(worked)),
         "plan": worked.plan,
         "progress": read_progress(worked),
-        "comparison": compare_snapshots(Snapshot.from_json(worked.before), Snapshot.from_json(worked.after)),
+        "comparison": comparison,
         "covered": shown.coalesced_calls.defer(*UNLISTED)[:20],
         "merged": shown.merged_calls.defer(*UNLISTED)[:20],
+        "can_return": shown.action == Action.REDEPLOY and any(row.image_changed for row in comparison),
         "cause": find_causing_delivery(shown, request.user),
     }
     if not is_partial(request, "call"):
@@ -135,6 +140,7 @@ def call_again(request: HttpRequest, call_id: UUID) -> HttpResponse:
         container=previous.container,
         tag=previous.tag,
         start_stopped=bool(previous.start_stopped),
+        returns_to=previous.returns_to,
         step=previous.step,
         replicas=previous.replicas,
     )

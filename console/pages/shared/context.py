@@ -14,6 +14,7 @@ from triggers.selectors import only_active
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "windlass_theme"
 
+PREVIOUS_PAGES = ("application_previous", "service_previous", "call_previous")
 PROOF_PAGES = ("trigger_signature", "trusted_job_create", "trusted_job_edit", "trusted_job_delete")
 # Label, icon and URL name of each entry, and the URL names of the pages below it.
 NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -22,7 +23,7 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "Applications",
         "applications",
         "applications",
-        ("application", "application_redeploy", "trigger_create", "container", "container_use"),
+        ("application", "application_redeploy", *PREVIOUS_PAGES, "versions", "trigger_create", "container", "container_use"),
     ),
     ("Services", "services", "services", ("service", "service_scale")),
     (

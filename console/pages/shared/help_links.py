@@ -25,6 +25,7 @@ NARROW = HelpPlace("Narrow the link", "triggers", "narrow-the-link")
 SIGNED = HelpPlace("Signed calls", "triggers", "signed-calls")
 JOBS = HelpPlace("Calls from build jobs", "triggers", "calls-from-build-jobs-without-a-secret")
 REDEPLOY = HelpPlace("Redeploy", "triggers", "redeploy")
+PREVIOUS = HelpPlace("The previous image", "triggers", "the-previous-image")
 SCALE = HelpPlace("Scale", "triggers", "scale")
 ACTS = HelpPlace("Stop, start, restart, delete", "architecture", "stop-start-restart-delete")
 CALLS = HelpPlace("Calls", "triggers", "what-a-call-becomes")
@@ -50,6 +51,7 @@ HELP: dict[str, HelpPlace] = {  # by URL name; a page without an entry has the i
     "trigger_signature": SIGNED,
     **dict.fromkeys(("trusted_job_create", "trusted_job_edit", "trusted_job_delete"), JOBS),
     "application_redeploy": REDEPLOY,
+    **dict.fromkeys(("application_previous", "service_previous", "call_previous", "versions"), PREVIOUS),
     **dict.fromkeys(("application_act", "container_act"), ACTS),
     **dict.fromkeys(("services", "service", "service_scale"), SCALE),
     **dict.fromkeys(("container", "container_use", "images", "image_remove", "image_prune"), LOGS),

@@ -29,6 +29,7 @@ SHEETS = (
     "shared/styles/search",
     "shared/trigger_panel/trigger_panel",
     "shared/configuration/configuration",
+    "shared/image_history/image_history",
     "shared/logs/logs",
     "account/account",
     "applications/applications",

@@ -144,6 +144,11 @@ PAGES: Table = {
     "call_evidence": LOGS,
     **dict.fromkeys(("application_redeploy", "application_act", "container_act"), CALLS),
     "service_scale": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
+    **dict.fromkeys(
+        ("application_previous", "service_previous", "call_previous"),
+        {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},  # nothing is known to return to
+    ),
+    "versions": LIST,
     "trigger_call": CALLS,
     **dict.fromkeys(("call_again", "call_cancel"), {"get": POSTED, "post": here(OPERATOR, 302)}),
     "trigger_create": {"get": here(DEPLOYER, 200), "post": here(DEPLOYER, 200)},
@@ -254,6 +259,8 @@ API: Table = {
         (f"api-application-{act}" for act in ("redeploy", "stop", "start", "restart")),
         {"get": POSTED, "post": here(OPERATOR, 202)},
     ),
+    "api-application-redeploy-previous": {"get": POSTED, "post": here(OPERATOR, 409)},  # nothing is known
+    "api-application-images": SHOWN,
     "api-application-delete": {"get": POSTED, "post": here(ADMINISTRATOR, 202)},
     "api-service-list": LIST,
     "api-service-detail": SHOWN,

@@ -341,6 +341,7 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "action",
         "tag",
         "start_stopped",
+        "returns_to",
         "step",
         "replicas",
         "target_replicas",

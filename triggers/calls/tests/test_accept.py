@@ -77,6 +77,16 @@ class TestAccept:
         assert (second.state, second.coalesced_into) == (CallState.COALESCED, first)
         assert second.completed_at
 
+    def test_a_return_to_previous_images_covers_only_an_equal_one_and_is_covered_by_no_other(self, published):
+        trigger, images = TriggerFactory(), {"web": {"reference": "app:1", "image_id": "sha256:1", "digests": []}}
+        plain, returning = request_of(trigger), replace(request_of(trigger), returns_to=images)
+        first, second, third, fourth = (accept_call(request) for request in (plain, returning, returning, plain))
+        assert (first.coalesced_into, second.coalesced_into) == (None, None)
+        assert (third.coalesced_into, fourth.coalesced_into) == (second, None)
+        assert TriggerCall.objects.get(pk=second.pk).returns_to == images
+        other = accept_call(replace(returning, returns_to={"web": {**images["web"], "image_id": "sha256:2"}}))
+        assert other.coalesced_into is None
+
     def test_a_queued_redeploy_of_the_application_covers_one_of_its_services(self, published):
         scaling = ScalingTriggerFactory()
         whole = TriggerFactory(application=scaling.application)

@@ -1,5 +1,7 @@
 """Decisions about pushed images, without a database."""
 
+from dataclasses import replace
+
 import pytest
 
 from clusters.registry.reference import BadReference, ImageReference, parse_reference
@@ -82,6 +84,17 @@ def test_decisions_by_condition_and_digest(subscription, tag, digest, images, de
     found, verdict = decide(tag, digest, images, subscription=Subscription(APP, **subscription))
     assert found == decision
     assert verdict.message.endswith(".")
+
+
+def test_a_digest_that_was_left_is_taken_only_where_a_person_wants_it():
+    images = [replace(image, left=frozenset({NEW})) for image in run(ONE, TWO)]
+    push, target = PushedImage(REGISTRY, "team/app", "1", NEW), RedeployTarget("shop", tuple(images))
+    verdict = decide_push(push, Subscription(APP), target)
+    assert verdict.decision.value == "left"
+    assert verdict.message.startswith("Not triggered: shop left this digest")
+    assert decide_push(push, Subscription(APP), target, takes_left=True).decision.value == "triggered"
+    for other in (replace(push, digest="sha256:" + "3" * 64), replace(push, digest="")):
+        assert decide_push(other, Subscription(APP), target).decision.value == "triggered"
 
 
 def test_an_application_that_is_being_changed_proves_nothing():

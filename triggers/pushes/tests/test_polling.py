@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from clusters.models import Registry
+from clusters.models import Application, Registry
 from clusters.registry.client import PullLimit, TagState
 from clusters.registry.errors import RegistryError
 from clusters.tests.factories import ServiceFactory
@@ -157,6 +157,18 @@ class TestDigests:
         subscribe(digest=NEWER)
         poll_subscriptions()
         assert TriggerCall.objects.get().source == "poll"
+
+    def test_a_digest_that_was_left_is_told_of_once_and_a_newer_one_is_taken(self, registry, clock):
+        trigger = subscribe().trigger
+        registry.tags["1"] = NEW
+        name = trigger.application.services.get().name
+        Application.objects.filter(pk=trigger.application_id).update(left_images={name: [NEW]})
+        poll_subscriptions()
+        poll(clock)
+        assert (Delivery.objects.get().decision, TriggerCall.objects.count()) == ("left", 0)
+        registry.tags["1"] = NEWER
+        poll(clock)
+        assert TriggerCall.objects.get().trigger == trigger
 
     def test_a_failed_call_is_not_retried_until_the_next_push(self, registry, clock):
         subscribe(digest=NEW)

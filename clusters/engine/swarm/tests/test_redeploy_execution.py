@@ -2,9 +2,14 @@
 
 import json
 
+import pytest
+
 from clusters.engine.driver import Intent
+from clusters.engine.errors import PlanRefused
 from clusters.engine.fakes.fake_engine import CRASHES, RUNS
-from clusters.engine.swarm.tests.executing import WEB, force_updates, run
+from clusters.engine.previous_images import PreviousImage
+from clusters.engine.swarm.image_references import shorten_image
+from clusters.engine.swarm.tests.executing import WEB, force_updates, images, run
 
 
 def test_a_stack_is_updated_side_by_side_and_the_message_names_the_images(fake):
@@ -68,3 +73,65 @@ def test_a_later_wave_is_not_started_after_a_failure(fake):
     assert drive.outcome.state == "rolled_back"
     assert drive.outcome.message.endswith("web was not updated.")
     assert force_updates(fake) == {"shop_api": 0, "shop_web": 0}
+
+
+def previous(fake, reference="web:1"):
+    """Return the intent that brings web to the image that it runs now, later."""
+    image = fake.swarm.find_service("shop_web").spec["TaskTemplate"]["ContainerSpec"]["Image"]
+    return Intent(returns_to={"web": PreviousImage(reference, digests=(image,))})
+
+
+def test_a_return_updates_the_named_services_to_the_digest_and_a_plain_redeploy_resolves_the_tag_again(fake):
+    spec_of(fake)["Labels"][STACK_IMAGE] = "web:1"
+    first, intent = images(fake)["shop_web"], previous(fake)
+    second = fake.publish("web:1", Cmd=RUNS)
+    assert run(fake).outcome.state == "succeeded"
+    drive = run(fake, intent=intent)
+    assert drive.outcome.state == "succeeded"
+    assert images(fake)["shop_web"] == first
+    assert spec_of(fake)["Labels"][STACK_IMAGE] == "web:1"
+    assert force_updates(fake) == {"shop_api": 1, "shop_web": 2}
+    assert not [text for _, operation, text in drive.events if operation == "resolve"]
+    assert f"update shop_web to {shorten_image(first)}" in [text for _, _, text in drive.events]
+    assert run(fake, WEB).outcome.state == "succeeded"
+    assert images(fake)["shop_web"] == f"web:1@{fake.digest_of(second)}"
+
+
+def test_a_return_that_fails_is_rolled_back(fake):
+    crashing = fake.publish("web:0", Cmd=CRASHES)
+    before = images(fake)["shop_web"]
+    image = PreviousImage("web:1", digests=(f"web:1@{fake.digest_of(crashing)}",))
+    assert run(fake, intent=Intent(returns_to={"web": image})).outcome.state == "rolled_back"
+    assert images(fake)["shop_web"] == before
+
+
+def test_a_return_to_another_tag_configures_that_tag_again(fake):
+    spec_of(fake)["Labels"][STACK_IMAGE] = "web:1"
+    first, intent = images(fake)["shop_web"], previous(fake)
+    fake.publish("web:2", Cmd=RUNS)
+    run(fake, WEB, intent=Intent(tag="2"))
+    assert run(fake, WEB, intent=intent).outcome.state == "succeeded"
+    assert (images(fake)["shop_web"], spec_of(fake)["Labels"][STACK_IMAGE]) == (first, "web:1")
+
+
+def test_a_digest_that_a_person_wrote_is_replaced_by_the_one_that_is_returned_to(fake):
+    first, intent = images(fake)["shop_web"], previous(fake)
+    fake.publish("web:1", Cmd=RUNS)
+    run(fake, WEB)
+    spec_of(fake)["Labels"][STACK_IMAGE] = images(fake)["shop_web"]
+    assert run(fake, WEB, intent=intent).outcome.state == "succeeded"
+    assert (images(fake)["shop_web"], spec_of(fake)["Labels"][STACK_IMAGE]) == (first, first)
+
+
+@pytest.mark.parametrize(
+    ("returns_to", "code"),
+    [
+        ({"other": PreviousImage("web:1", digests=("web:1@sha256:0",))}, "not_found"),
+        ({"web": PreviousImage("web:1")}, "missing_image"),
+    ],
+    ids=["no such service", "no digest"],
+)
+def test_a_return_that_cannot_be_is_refused(fake, returns_to, code):
+    with pytest.raises(PlanRefused) as refused:
+        run(fake, intent=Intent(returns_to=returns_to))
+    assert refused.value.code == code

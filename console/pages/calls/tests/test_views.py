@@ -76,7 +76,7 @@ class TestCallPage:
         )
         response = reader.get(f"/calls/{member.pk}/")
         assert f'href="/calls/{fleet.call.pk}/"' in text_of(response)
-        assert [entry.text for entry in response.context["timeline"]] == ["line 0", "line 1", "line 2"]
+        assert [group.headline for group in response.context["timeline"]] == ["line 0", "line 1", "line 2"]
 
     def test_a_running_operation_shows_how_long_it_has_taken_so_far(self, reader, fleet):
         TriggerCall.objects.filter(pk=fleet.call.pk).update(state=CallState.RUNNING, completed_at=None)
