@@ -19,6 +19,7 @@ from triggers.calls import cancel
 from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
 from triggers.models import NARROWING, Action, Trigger, TriggerCall
+from triggers.names import propose_name
 from triggers.pushes.subscriptions import SubscriptionChanges
 
 # What people choose when they create a trigger, besides what it acts on.
@@ -104,6 +105,7 @@ def describe_request(call: TriggerCall) -> tuple[str, Model]:
 def create_trigger(request: HttpRequest, trigger: Trigger, subscriptions: SubscriptionChanges | None = None) -> None:
     trigger.created_by = request.user  # type: ignore[assignment]
     subscriptions = subscriptions or SubscriptionChanges()
+    trigger.name = trigger.name or propose_name(trigger)
     with transaction.atomic():
         trigger.save()
         subscriptions.save(trigger)
