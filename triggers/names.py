@@ -4,7 +4,7 @@ from itertools import chain, count
 
 from triggers.models import Action, Trigger
 
-ROOM = 5  # characters for a number behind the name
+LONGEST = 59  # characters, of the 64 of the field: the others are for a number
 
 
 def propose_name(trigger: Trigger) -> str:
@@ -12,6 +12,6 @@ def propose_name(trigger: Trigger) -> str:
     `Redeploy 2`. It fits into the field."""
     does = "Scale" if trigger.action == Action.SCALING else "Redeploy"
     name = f"{does} {trigger.service.name}" if trigger.service else does
-    name = name[: Trigger._meta.get_field("name").max_length - ROOM].rstrip()
+    name = name[:LONGEST].rstrip()
     taken = set(Trigger.objects.filter(application=trigger.application_id).values_list("name", flat=True))
     return next(one for one in chain([name], (f"{name} {number}" for number in count(2))) if one not in taken)

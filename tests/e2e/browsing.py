@@ -45,8 +45,8 @@ UNBREAKABLE = """() => {
 # The names in tables, lists and headings of which a part cannot be seen. What a call or a delivery says (`gist`) is prose.
 CUT_NAMES = """() => {
   const hides = (element) => getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
-  const isCut = (element) => !element.matches("table, nav") && (hides(element) || isCut(element.parentElement));
-  const names = [...document.querySelectorAll("table bdi, .lines a.strong bdi, .card strong bdi, h1 bdi")];
+  const isCut = (element) => !element.matches("table, main") && (hides(element) || isCut(element.parentElement));
+  const names = [...document.querySelectorAll("main table bdi, main .lines a.strong bdi, main .card strong bdi, main h1 bdi")];
   const seen = names.filter((name) => name.checkVisibility() && !name.closest(".gist"));
   const first = document.querySelector(".crumbs li:not(:only-child):first-child");
   const shown = first?.checkVisibility() && hides(first) ? [first] : [];

@@ -28,14 +28,14 @@ class NaturalOrder(Func):
     arity = 1
     output_field = TextField()
 
-    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, list[Any]]:
-        return self.as_sql(compiler, connection, function=NAME, **extra)  # type: ignore[return-value]
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, function=NAME, **extra)
 
-    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, list[Any]]:
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
         padded = rf"regexp_replace(lower(%(expressions)s), '([0-9]+)', '{'0' * DIGITS}\1', 'g')"
         cut = rf"regexp_replace({padded}, '[0-9]*([0-9]{{{DIGITS}}})', '\1', 'g')"
         template = f'{cut} COLLATE "C"'
-        return self.as_sql(compiler, connection, template=template, **extra)  # type: ignore[return-value]
+        return self.as_sql(compiler, connection, template=template, **extra)
 
 
 @receiver(connection_created, dispatch_uid=NAME)

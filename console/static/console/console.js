@@ -645,11 +645,13 @@
     if (!document.hidden) refreshTimes();
   }, 1000);
 
-  // What was just created has the focus, and is announced: it is shown with its secret this once.
+  // What was just created has the focus, and is announced: it is shown with its secret this once. The browser, which goes to the
+  // address's fragment, takes the focus away until the page has loaded.
 
-  const made = location.hash.startsWith("#trigger-") ? document.getElementById(location.hash.slice(1)) : null;
-  if (made) {
+  window.addEventListener("load", () => setTimeout(() => {
+    const made = location.hash.startsWith("#trigger-") ? document.getElementById(location.hash.slice(1)) : null;
+    if (!made || document.activeElement !== document.body) return;
     made.querySelector("a.strong")?.focus({ preventScroll: true });
-    setTimeout(() => announce(document.querySelector(".messages")?.textContent.trim() ?? ""), 500);
-  }
+    announce(document.querySelector(".messages")?.textContent.trim() ?? "");
+  }, 300));
 })();
