@@ -10,6 +10,7 @@ class ConsoleConfig(AppConfig):
         from console import checks as checks  # registers the system checks
         from console.pages.account import provider_sessions as provider_sessions  # connects the limit of their sessions
         from console.pages.account import sign_ins as sign_ins  # connects the recording of sign-ins
+        from console.pages.shared import natural_order as natural_order  # gives SQLite the function that orders names
 
 
 class ConsoleAdminConfig(AdminConfig):

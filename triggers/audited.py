@@ -20,6 +20,7 @@ from triggers.calls.accept import accept_call
 from triggers.calls.requests import CallRequest
 from triggers.images.previous import describe_returns
 from triggers.models import NARROWING, Action, Trigger, TriggerCall
+from triggers.names import propose_name
 from triggers.pushes.subscriptions import SubscriptionChanges
 
 # What people choose when they create a trigger, besides what it acts on.
@@ -106,6 +107,7 @@ def describe_request(call: TriggerCall) -> tuple[str, Model]:
 def create_trigger(request: HttpRequest, trigger: Trigger, subscriptions: SubscriptionChanges | None = None) -> None:
     trigger.created_by = request.user  # type: ignore[assignment]
     subscriptions = subscriptions or SubscriptionChanges()
+    trigger.name = trigger.name or propose_name(trigger)
     with transaction.atomic():
         trigger.save()
         subscriptions.save(trigger)

@@ -187,9 +187,10 @@ class RedeployForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
 
-    def __init__(self, application: Application, data: Any = None, **kwargs: Any) -> None:
+    def __init__(self, application: Application, data: Any = None, *, service: Service | None = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
-        images = [service.image for service in application.services.all() if service.status != Application.Status.ABSENT]
+        services = [service] if service else application.services.all()
+        images = [one.image for one in services if one.status != Application.Status.ABSENT]
         if not is_one_repository(images):
             del self.fields["tag"]
         if not application.left_stopped:

@@ -10,14 +10,14 @@ from django.db.models import Model
 from django.forms import BaseForm
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from clusters import badges
 from clusters.access import has_anywhere
 from clusters.access.audit import ACTIONS
 from clusters.models import Application, Service
-from console.wording import describe_age, duration, list_senders, parts, request_of, short_id
+from console.wording import describe_age, duration, list_senders, parts, request_of, short_id, split_request
 from triggers.models import TriggerCall
 from triggers.selectors import call_duration
 
@@ -75,8 +75,10 @@ def live_address(context: template.Context) -> str:
 
 
 @register.simple_tag
-def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
-    """Show a relative time, with the exact one on hover. console.js shows the reader's zone and keeps the words fresh."""
+def when(moment: datetime | None, empty: str = "–", exact: bool = False) -> SafeString | str:
+    """Show a relative time, with the exact one on hover, or with `exact` beside it.
+
+    console.js keeps the words fresh, and writes exact times for the reader's zone; a click on a time shows all exactly."""
     if moment is None:
         return empty
     age = timezone.now() - moment
@@ -86,7 +88,10 @@ def when(moment: datetime | None, empty: str = "–") -> SafeString | str:
         words = f"{describe_age(age)} ago"
     else:
         words = moment.strftime("%-d %b %Y")
-    return format_time(moment, words, "when")
+    shown = format_time(moment, words, "when")
+    if not exact:
+        return shown
+    return format_html('{} <span class="exact-time">{}</span>', shown, format_time(moment, write_exactly(moment), "exact"))
 
 
 @register.simple_tag
@@ -97,14 +102,18 @@ def lasting(moment: datetime | None) -> SafeString | str:
 
 def format_time(moment: datetime, words: str, wording: str) -> SafeString:
     """Return a `<time>` element. `wording` names the tag whose words console.js keeps up to date."""
-    exact = timezone.localtime(moment)
     return format_html(
         '<time datetime="{}" data-words="{}" title="{}">{}</time>',
-        exact.isoformat(timespec="seconds"),
+        timezone.localtime(moment).isoformat(timespec="seconds"),
         wording,
-        exact.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        write_exactly(moment),
         words,
     )
+
+
+def write_exactly(moment: datetime) -> str:
+    """Return the time in the console's zone, which it names: `2026-11-30 21:04:05 UTC`."""
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 @register.filter
@@ -148,6 +157,13 @@ def interval(value: int) -> str:
 
 
 @register.filter
+def reason_alone(message: str) -> str:
+    """Return what was decided about a delivery without the words that its badge has already."""
+    reason = message.removeprefix("Not triggered: ")
+    return reason[:1].upper() + reason[1:]
+
+
+@register.filter
 def image_path(repository: str) -> str:
     """Return a repository without its host, which the page shows beside it."""
     host, _, path = str(repository).partition("/")
@@ -175,6 +191,18 @@ def sender_label(name: str) -> str:
 @register.filter
 def audit_action(word: str) -> str:
     return ACTIONS.get(word, word)
+
+
+@register.simple_tag
+def call_name(call: TriggerCall, of_application: bool = True) -> SafeString:
+    """Write what was requested, with the name of what it is for in its place: `Scale web out by 5`, `Redeploy shop`.
+
+    Without `of_application` the name of a whole application is left out, for lists that show it beside the call."""
+    target = call.container or str(call.service or (call.application if of_application else ""))
+    before, after = split_request(call)
+    return format_html_join(
+        " ", "{}", ((word,) for word in (before, target and format_html("<bdi>{}</bdi>", target), after) if word)
+    )
 
 
 @register.filter

@@ -118,7 +118,7 @@ class TestTriggers:
     def test_what_is_chosen_for_a_new_one(self, api, trigger):
         body = {"application": trigger.application_id, "service": trigger.service_id, "action": "scaling", "max_replicas": 7}
         assert api.post("/api/v1/triggers/", body).status_code == 201
-        assert changes("trigger.create") == {"max_replicas": [7]}
+        assert changes("trigger.create") == {"name": [f"Scale {trigger.service.name}"], "max_replicas": [7]}
 
 
 class TestUsers:

@@ -42,6 +42,17 @@ UNBREAKABLE = """() => {
   });
   return [...new Set(stiff.map((element) => element.parentElement.outerHTML.slice(0, 160)))];
 }"""
+# The names in tables, lists and headings of which a part cannot be seen. What a call or a delivery says (`gist`) is prose.
+CUT_NAMES = """() => {
+  const hides = (element) => getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
+  const isCut = (element) => !element.matches("table, main") && (hides(element) || isCut(element.parentElement));
+  const names = [...document.querySelectorAll("main table bdi, main .lines a.strong bdi, main .card strong bdi, main h1 bdi")];
+  const seen = names.filter((name) => name.checkVisibility() && !name.closest(".gist"));
+  const first = document.querySelector(".crumbs li:not(:only-child):first-child");
+  const shown = first?.checkVisibility() && hides(first) ? [first] : [];
+  const cut = [...seen.filter((name) => isCut(name.parentElement)), ...shown];
+  return cut.map((name) => name.parentElement.outerHTML.slice(0, 200));
+}"""
 # Runs before any page's own scripts: what the policy refuses is kept for FIND_HARM.
 WATCH = """
   window.refused = [];
@@ -124,7 +135,7 @@ class Visitor:
     def measure_narrow(self) -> list[str]:
         """Return what makes the page scroll sideways on a phone, and targets too small for a thumb."""
         self.page.set_viewport_size(PHONE)
-        found = self.find_what_sticks_out()
+        found = self.find_what_sticks_out() + self.find_cut_names()
         small = self.read_with_axe(rules={"type": "rule", "values": ["target-size"]})
         self.page.set_viewport_size(DESKTOP)
         return found + [f"{self.page.url} (390 px) {line}" for line in small]
@@ -136,6 +147,11 @@ class Visitor:
     def find_unbreakable_names(self) -> list[str]:
         """Return the places where a long name could widen the page, whether or not it does at this width."""
         return [f"{self.page.url} cannot break or cut: {line}" for line in self.page.evaluate(UNBREAKABLE)]
+
+    def find_cut_names(self) -> list[str]:
+        """Return the names of which a part cannot be seen at the current width."""
+        width = self.page.evaluate("window.innerWidth")
+        return [f"{self.page.url} ({width} px) cuts the name: {line}" for line in self.page.evaluate(CUT_NAMES)]
 
     def find_harm(self, ours: bool = True) -> list[str]:
         """Return the harm that names from others did to the page. The context's script must be WATCH.

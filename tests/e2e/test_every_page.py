@@ -45,7 +45,7 @@ def read_page(visitor: Visitor, path: str, dark: bool = True) -> list[str]:
     """Return everything that is wrong at `path`, on a wide and a narrow screen."""
     page = visitor.visit(path)
     found = visitor.read_in_both_themes() if dark else visitor.read_with_axe()
-    found += visitor.measure_narrow()
+    found += visitor.find_cut_names() + visitor.measure_narrow()
     if page.evaluate("() => document.getAnimations().some((animation) => animation.playState === 'running')"):
         found.append(f"{path} moves, although the reader asked for less motion")
     return found

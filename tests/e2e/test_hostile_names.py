@@ -8,7 +8,7 @@ from django.urls import reverse
 from playwright.sync_api import Browser
 
 from tests.e2e.browsing import WATCH, Visitor, open_browser
-from tests.e2e.chromium import PHONE
+from tests.e2e.chromium import DESKTOP, PHONE
 from tests.e2e.hostile import EVALUATED, HOSTILE_ENVIRONMENT, HOSTILE_LABELS, HOSTILE_LOGS, make_hostile_fleets
 from tests.e2e.site import PAGE_NAMES, Site
 
@@ -34,7 +34,11 @@ def visitor(window: Visitor) -> Iterator[Visitor]:
 
 
 def look_at(visitor: Visitor) -> list[str]:
-    return [*visitor.find_harm(), *visitor.find_what_sticks_out(), *visitor.find_unbreakable_names()]
+    found = [*visitor.find_harm(), *visitor.find_what_sticks_out(), *visitor.find_unbreakable_names()]
+    for size in (DESKTOP, PHONE):
+        visitor.page.set_viewport_size(size)
+        found += visitor.find_cut_names()
+    return found
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)

@@ -30,7 +30,7 @@ def test_images_are_pruned_by_keyboard_as_previewed(signed_in: Page, api: docker
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Images").click()
     used = page.get_by_role("row").filter(has_text="windlass-e2e/shop:1")
     expect(used.get_by_role("link", name="storefront")).to_be_visible()
-    expect(page.get_by_text(former[7:19])).to_be_visible()
+    expect(page.get_by_text(former[7:19]).filter(visible=True)).to_be_visible()
 
     prune = page.get_by_role("link", name="Prune")
     prune.focus()

@@ -82,9 +82,23 @@ def test_a_trigger_is_created_by_keyboard_alone(visitor: Visitor, filled: Site) 
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     expect(page.locator(".trigger-detail")).to_be_visible()
+    expect(page.locator(".is-new a.strong")).to_be_focused()
+    expect(page.locator("#announcer")).to_contain_text("was created. Copy how to call it now")
     assert visitor.read_in_both_themes() == []  # the new trigger with its ways to call it
     created = filled.do(lambda: Trigger.objects.latest("pk"))
     assert (created.action, created.min_replicas, created.max_replicas) == ("scaling", 1, 2)
+
+    tab_to(page, page.get_by_label("type"))
+    page.keyboard.type("scale_in")
+    page.keyboard.press("Tab")
+    page.keyboard.type("2")  # over what is selected
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    shown = page.locator("[data-way=curl] pre").filter(visible=True)
+    expect(shown).to_contain_text(f"&secret={created.secret}&type=scale_in&step=2&wait=300'")
+    expect(page.locator("[data-example]")).to_contain_text("removes 2 containers from")
+    for locator in (page.get_by_role("button", name="Copy the curl line"), shown):
+        assert "&type=scale_in&step=2&wait=300'" in str(locator.get_attribute("data-copy") or locator.text_content())
 
 
 def read_body(page: Page, answer: Response) -> bytes:

@@ -7,13 +7,14 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from clusters.models import Application, Service
+from console.pages.shared.natural_order import NaturalOrder
 from console.pages.shared.page import read_query
 from console.pages.shared.sorting import Columns, Sorting, by_severity
 
 ONLINE = (Application.Status.RUNNING, Application.Status.DEGRADED)
 COLUMNS: Columns = {
-    "name": "name",
-    "cluster": "cluster__name",
+    "name": NaturalOrder("name"),
+    "cluster": NaturalOrder("cluster__name"),
     "status": by_severity(),
     "created": "created_at",
     "updated": "updated_at",

@@ -19,6 +19,7 @@ from console.pages.shared.configuration.configuration import (
 )
 from console.pages.shared.image_history.described import describe_history
 from console.pages.shared.logs.log_panel import describe_logs
+from console.pages.shared.natural_order import NaturalOrder
 from console.pages.shared.page import (
     console_page,
     get_visible,
@@ -44,7 +45,7 @@ from triggers.validation import explain_service_refusal
 TABS = ("containers", "logs", "configuration", "images", "activity")
 SWARM_TABS = ("tasks", "logs", "configuration", "images", "activity")
 CALLS_SHOWN = 25
-COLUMNS: Columns = {"application": "application__name", "name": "name", "status": by_severity()}
+COLUMNS: Columns = {"application": NaturalOrder("application__name"), "name": NaturalOrder("name"), "status": by_severity()}
 
 
 @require_safe
@@ -146,10 +147,10 @@ def _describe_service_tab(request: HttpRequest, shown: Service) -> dict[str, Any
     tab = read_tab(request, SWARM_TABS if shown.application.is_swarm else TABS)
     context: dict[str, Any] = {"tab": tab}
     if tab == "containers":
-        page = paginate(request, shown.containers.all())
+        page = paginate(request, shown.containers.order_by(NaturalOrder("name"), "pk"))
         context |= {"page": page, "containers": page.object_list}
     elif tab == "tasks":
-        context["page"] = paginate(request, SlotList(shown.tasks.all()))
+        context["page"] = paginate(request, SlotList(shown.tasks.order_by("slot", NaturalOrder("node_name"), "-created_at")))
     elif tab == "logs":
         context |= describe_logs(request, shown)
     elif tab == "configuration":

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from console.pages.applications.application_filters import ApplicationFilters
 from console.pages.shared.configuration.configuration import describe_configuration
 from console.pages.shared.image_history.described import describe_history
 from console.pages.shared.logs.log_panel import describe_logs
+from console.pages.shared.natural_order import NaturalOrder
 from console.pages.shared.page import (
     console_page,
     get_visible,
@@ -43,6 +44,10 @@ SWARM_TABS = ("services", "tasks", "logs", "activity", "images", "configuration"
 ENGINE_TABS = ("logs", "configuration")  # these read from the engine, so they need the cluster's keys
 CALLS_SHOWN = 25
 RUNNING_SHOWN = 3
+TRIGGERS_SHOWN, TRIGGERS_UNFOLDED = (
+    3,
+    4,
+)  # of more triggers than the latter, only the first are shown until the rest is unfolded
 
 
 @require_safe
@@ -95,28 +100,45 @@ def application(request: HttpRequest, application_id: int) -> HttpResponse:
 def application_redeploy(request: HttpRequest, application_id: int) -> HttpResponse:
     shown = get_visible(request, without_keys(Application.objects.prefetch_related("services")), pk=application_id)
     require(request, "triggers.add_triggercall", shown)
-    form = RedeployForm(shown, request.POST if request.method == "POST" else None)
+    service = _find_service(request, shown)
+    form = RedeployForm(shown, request.POST if request.method == "POST" else None, service=service)
     if request.method == "POST" and form.is_valid():
         wanted = {"tag": form.cleaned_data.get("tag", ""), "start_stopped": form.cleaned_data.get("start_stopped", False)}
-        return start_and_show_call(request, shown, action=Action.REDEPLOY, **wanted)
+        return start_and_show_call(request, shown, service, action=Action.REDEPLOY, **wanted)
     context = {
-        "title": f"Redeploy {shown.name}",
+        "title": f"Redeploy {service or shown}",
         "application": shown,
+        "service": service,
+        "wanted": service.replicas if service else shown.wanted,
         "form": form,
         "crumbs": [("Applications", reverse("applications"))],
     }
     return render_dialog(request, "console/applications/_application_redeploy.html", context)
 
 
+def _find_service(request: HttpRequest, shown: Application) -> Service | None:
+    """Return the service that `?service=<id>` narrows a redeploy to. Raises Http404 if the application has no such one."""
+    known = request.GET.get("service", "")
+    if not known:
+        return None
+    found = next((service for service in shown.services.all() if str(service.pk) == known), None)
+    if found is None:
+        raise Http404
+    return found
+
+
 def _describe_application_tab(request: HttpRequest, shown: Application) -> dict[str, Any]:
     tab = read_tab(request, SWARM_TABS if shown.is_swarm else TABS)
-    context: dict[str, Any] = {"tab": tab, "services": shown.services.all()}
+    context: dict[str, Any] = {"tab": tab, "services": shown.services.order_by(NaturalOrder("name"))}
     if tab == "containers":
         containers = Container.objects.filter(service__application=shown).select_related("service")
+        containers = containers.order_by(NaturalOrder("name"), "pk")
         page = paginate(request, containers, count=shown.container_count)  # type: ignore[attr-defined]
         context |= {"page": page, "containers": page.object_list}
     elif tab == "tasks":
-        tasks = Task.objects.filter(service__application=shown).order_by("service__name", "slot", "node_name")
+        tasks = Task.objects.filter(service__application=shown).order_by(
+            NaturalOrder("service__name"), "slot", NaturalOrder("node_name"), "-created_at"
+        )
         context["page"] = paginate(request, SlotList(tasks))
     elif tab == "logs":
         context |= describe_logs(request, shown)
@@ -136,6 +158,7 @@ def _describe_about(request: HttpRequest, shown: Application, just_made: int | N
     triggers = add_refused_calls(request, add_sparklines(rows, now))
     return {
         "triggers": describe_triggers(request, add_image_updates(request, triggers), just_made),
+        "unfolded": TRIGGERS_SHOWN if len(triggers) > TRIGGERS_UNFOLDED else 0,
         "running": only_active(calls_with_relations().filter(application=shown))[:RUNNING_SHOWN],
     }
 

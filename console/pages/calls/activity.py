@@ -1,5 +1,6 @@
 """The calls on the Activity page: filters from the address, and pages read in the order of an index, never by counting."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,10 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from clusters import access
+from clusters.selectors import without_keys
+from console.pages.shared.days import DaySpan
 from console.pages.shared.keyset import PagePosition, continue_behind, find_horizon
 from console.pages.shared.page import read_query
 from console.pages.shared.visible_calls import find_called_applications
-from triggers.models import Action, CallState, TriggerCall
+from triggers.models import Action, CallState, Trigger, TriggerCall
 from triggers.selectors import calls_with_relations, find_newest, keep_calls_of, only_active
 
 PAGE_SIZE = 50  # rows
@@ -24,17 +28,22 @@ RANGES = {
     "day": ("Last 24 hours", timedelta(days=1)),
     "week": ("Last 7 days", timedelta(days=7)),
 }
+DAYS = "days"  # the range that the reader gives by two days
 
 
 @dataclass(frozen=True)
 class ActivityFilters:
-    """The filters in the address; invalid values count as no filter. `query` is a part of an application's name."""
+    """The filters in the address; invalid values count as no filter. `query` is a part of an application's name.
+    `days` counts where the
+    range is DAYS. `trigger` is the id of the trigger that was called, or None for all calls."""
 
     query: str
     state: str
     source: str
     action: str
     range: str
+    days: DaySpan
+    trigger: int | None
     before: PagePosition | None
 
     @classmethod
@@ -43,18 +52,21 @@ class ActivityFilters:
             value = read_query(request, name)
             return value if value in choices else ""
 
+        trigger = read_query(request, "trigger")
         return cls(
             query=read_query(request, "q"),
             state=choose("state", ("active", *CallState.values)),
             source=choose("source", TriggerCall.Source.values),
             action=choose("action", Action.values),
-            range=choose("range", RANGES),
+            range=choose("range", (*RANGES, DAYS)),
+            days=DaySpan.from_request(request),
+            trigger=int(trigger) if re.fullmatch(r"[0-9]{1,18}", trigger) else None,
             before=PagePosition.parse(read_query(request, "before")),
         )
 
     @property
     def is_narrow(self) -> bool:
-        return bool(self.query or self.state or self.source or self.action or self.range)
+        return bool(self.query or self.state or self.source or self.action or self.range or self.trigger is not None)
 
     def apply(self, rows: QuerySet[TriggerCall]) -> QuerySet[TriggerCall]:
         """Apply all filters except `query`, which selects applications, and `before`, which selects the page."""
@@ -64,6 +76,8 @@ class ActivityFilters:
             rows = rows.filter(source=self.source)
         if self.action:
             rows = rows.filter(action=self.action)
+        if self.range == DAYS:
+            return self.days.apply(rows, "queued_at")
         if self.range:
             rows = rows.filter(queued_at__gte=timezone.now() - RANGES[self.range][1])
         return rows
@@ -92,12 +106,24 @@ class Search:
 
 def search_calls(request: HttpRequest, filters: ActivityFilters) -> Search:
     rows = filters.apply(calls_with_relations().order_by("-queued_at", "-pk"))
+    if filters.trigger is not None:
+        trigger = find_filtered_trigger(request, filters)
+        fits = trigger is not None and filters.query.lower() in trigger.application.name.lower()
+        return Search(rows.filter(trigger=trigger) if fits else rows.none(), [], is_selective=False)
     applications = find_called_applications(request, filters.query)
     if applications is None:
         return Search(rows, [], bool(filters.state or filters.source or filters.action))
     few = list(applications.values_list("pk", flat=True)[: FEW + 1])
     parts = [filters.apply(TriggerCall.objects.filter(application=pk)) for pk in few]
     return Search(keep_calls_of(applications, rows), parts if len(few) <= FEW else [], is_selective=True)
+
+
+def find_filtered_trigger(request: HttpRequest, filters: ActivityFilters) -> Trigger | None:
+    """Return the trigger whose calls alone are listed, on whichever cluster, if the reader can see it and its calls."""
+    rows = without_keys(access.scope_visible(Trigger.objects.all(), request.user), "application__cluster")
+    trigger = rows.filter(pk=filters.trigger).first() if filters.trigger is not None else None
+    may_read = trigger is not None and request.user.has_perm(access.view_permission(TriggerCall), trigger)
+    return trigger if may_read else None
 
 
 def find_activity_page(search: Search, before: PagePosition | None) -> ActivityPage:

@@ -12,7 +12,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clusters.access.audit import record_act
 from clusters.engine.snapshot import Snapshot
-from console.pages.calls.activity import RANGES, ActivityFilters, find_activity_page, read_all, search_calls
+from console.pages.calls.activity import (
+    DAYS,
+    RANGES,
+    ActivityFilters,
+    find_activity_page,
+    find_filtered_trigger,
+    read_all,
+    search_calls,
+)
 from console.pages.calls.cause import find_causing_delivery
 from console.pages.calls.evidence import describe_evidence
 from console.pages.calls.folding import fold_timeline, list_container_names
@@ -60,11 +68,12 @@ def activity(request: HttpRequest) -> HttpResponse:
         "title": "Activity",
         "cluster_filter": True,
         "filters": filters,
+        "trigger": find_filtered_trigger(request, filters),
         "page": find_activity_page(search_calls(request, filters), filters.before),
         "states": CallState.choices,
         "sources": TriggerCall.Source.choices,
         "actions": Action.choices,
-        "ranges": [(value, label) for value, (label, _) in RANGES.items()],
+        "ranges": [*((value, label) for value, (label, _) in RANGES.items()), (DAYS, "Between two days")],
     }
     return render(
         request, "console/calls/_activity.html" if is_partial(request, "list") else "console/calls/activity.html", context

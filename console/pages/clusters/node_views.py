@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from console.pages.shared.cluster_rows import nodes_with_cluster
+from console.pages.shared.natural_order import NaturalOrder, natural_key
 from console.pages.shared.page import console_page, get_visible, is_partial, list_visible, paginate, read_query, render_page
 from console.pages.shared.selection import select_cluster
 from console.pages.shared.slots import tasks_with_nodes
@@ -26,7 +27,7 @@ def nodes(request: HttpRequest) -> HttpResponse:
         "cluster_filter": True,
         "selection": select_cluster(request),
         "query": query,
-        "page": paginate(request, rows.order_by("cluster__name", "hostname", "pk")),
+        "page": paginate(request, rows.order_by(NaturalOrder("cluster__name"), NaturalOrder("hostname"), "pk")),
     }
     return render_page(request, "console/clusters/nodes.html", context)
 
@@ -38,7 +39,7 @@ def node(request: HttpRequest, node_id: int) -> HttpResponse:
     tasks = tasks_with_nodes().filter(service__application__cluster=shown.cluster, node_id=shown.node_id)
     tasks = tasks.select_related("service__application").order_by("-updated_at")
     present = [task for task in tasks if task.is_present]
-    present.sort(key=lambda task: (task.service.application.name, task.service.name, task.slot))
+    present.sort(key=lambda task: (natural_key(task.service.application.name), natural_key(task.service.name), task.slot))
     context = {
         "title": shown.hostname,
         "crumbs": [("Nodes", reverse("nodes"))],

@@ -27,6 +27,7 @@ from clusters.selectors import without_keys
 from console.pages.clusters.same_engine import list_same_engine, mark_same_engines
 from console.pages.shared.cluster_rows import summarize_clusters
 from console.pages.shared.live import open_engine
+from console.pages.shared.natural_order import NaturalOrder
 from console.pages.shared.page import (
     console_page,
     get_visible,
@@ -101,7 +102,7 @@ def _render_live(request: HttpRequest, uid: str, tab: str, read: Callable[[Engin
 
 def _render_cluster(request: HttpRequest, shown: Any, tab: str, live: dict[str, Any] | None = None) -> HttpResponse:
     """Render the cluster's page or one of its pieces. `shown` comes from `summarize_clusters`."""
-    nodes = shown.nodes.order_by("hostname", "node_id")
+    nodes = shown.nodes.order_by(NaturalOrder("hostname"), "node_id")
     context: dict[str, Any] = {
         "title": shown.name,
         "cluster": shown,

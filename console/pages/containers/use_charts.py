@@ -4,8 +4,9 @@ The console stores no samples: each response carries them in the address of the 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from django.template.defaultfilters import filesizeformat
 
@@ -62,14 +63,25 @@ class UseHistory:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """A strip of the chart that shows the value of one sample when it is pointed at."""
+
+    left: float
+    width: float
+    text: str
+
+
+@dataclass(frozen=True)
 class UseChart:
     """A chart: the points of a polyline and of the polygon under it. `text` describes it in a sentence."""
 
     title: str
     line: str
     area: str
+    now: str
     most: str
     text: str
+    stops: tuple[Stop, ...]
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -99,6 +111,15 @@ def draw_chart(title: str, values: list[tuple[int, int]], write: Callable[[int],
         title=title,
         line=line,
         area=f"{points[0][0]},{HEIGHT} {line} {points[-1][0]},{HEIGHT}",
+        now=write(values[-1][1]),
         most=write(most),
+        stops=tuple(_make_stops([x for x, _ in points], [f"{write(value)}, {last - at} s ago" for at, value in values])),
         text=f"{title} in the last 2 minutes: {write(values[-1][1])} now, {write(most)} at most.",
     )
+
+
+def _make_stops(places: list[float], texts: list[str]) -> Iterator[Stop]:
+    """Divide the chart between its samples: each strip reaches half-way to the next one."""
+    edges = [places[0], *((left + right) / 2 for left, right in pairwise(places)), places[-1]]
+    for (left, right), text in zip(pairwise(edges), texts, strict=True):
+        yield Stop(round(left, 1), round(max(right - left, 1), 1), text)

@@ -25,6 +25,7 @@ from clusters.registry.errors import RegistryError
 from clusters.registry_form import TESTED_FIELDS, RegistryForm, list_hosts, propose_registry
 from console.pages.registries.deliveries import list_newest
 from console.pages.registries.sender_guides import MASK, build_inbound_link, build_inbound_secrets, list_setups
+from console.pages.shared.natural_order import NaturalOrder
 from console.pages.shared.page import (
     console_page,
     get_visible,
@@ -55,7 +56,10 @@ def registries(request: HttpRequest) -> HttpResponse:
         delivered_at=Subquery(newest.values("received_at")[:1]), delivery_decision=Subquery(newest.values("decision")[:1])
     )
     clusters = select_ways(visible_clusters(request.user))
-    page = paginate(request, rows.prefetch_related(Prefetch("clusters", queryset=clusters, to_attr="allowed")))
+    page = paginate(
+        request,
+        rows.order_by(NaturalOrder("host")).prefetch_related(Prefetch("clusters", queryset=clusters, to_attr="allowed")),
+    )
     describe_registries(request, page.object_list)
     context = {"title": "Registries", "page": page, "registries": page.object_list}
     return render(
@@ -212,7 +216,11 @@ def registry_delete(request: HttpRequest, registry_id: int) -> HttpResponse:
 def find_subscriptions(request: HttpRequest, shown: Registry) -> QuerySet[ImageSubscription]:
     """Return the subscriptions to the registry's repositories, by any of its hosts, whose triggers the reader may see."""
     hosts = reduce(or_, (Q(repository__startswith=f"{host}/") for host in sorted(list_hosts(shown))))
-    rows = ImageSubscription.objects.filter(hosts).select_related("trigger__application__cluster").order_by("repository", "pk")
+    rows = (
+        ImageSubscription.objects.filter(hosts)
+        .select_related("trigger__application__cluster")
+        .order_by(NaturalOrder("repository"), "pk")
+    )
     keys = (f"trigger__application__cluster__tls_{name}" for name in ("ca", "cert", "key"))
     return scope_visible(rows, request.user).defer("polled", "trigger__secret", *keys)
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from clusters.access import list_visible_clusters, scope_visible
 from clusters.models import Cluster
+from console.pages.shared.natural_order import natural_key
 
 ALL = "all"
 COOKIE = "windlass_cluster"
@@ -41,6 +42,7 @@ def select_cluster(request: HttpRequest, rows: QuerySet[Cluster] | None = None) 
     known: ClusterSelection | None = getattr(request, "cluster_selection", None)
     if known is None:
         clusters = list_visible_clusters(request.user) if rows is None else list(scope_visible(rows, request.user))
+        clusters.sort(key=lambda cluster: natural_key(cluster.name))
         known = ClusterSelection(clusters, _find_selected(request, clusters))
         request.cluster_selection = known  # type: ignore[attr-defined]
     return known

@@ -42,7 +42,7 @@ class Sorting:
 
     def apply(self, rows: QuerySet[Row]) -> QuerySet[Row]:
         """Order the rows; those equal in the column follow the first two columns."""
-        first = list(self.columns.values())[:2]
+        first = [by for column, by in list(self.columns.items())[:2] if column != self.column]
         return rows.order_by(self._order(self.columns[self.column]), *map(_expression, first), "pk")
 
     def next_word(self, column: str) -> str:

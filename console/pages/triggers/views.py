@@ -108,12 +108,16 @@ def trigger_create(request: HttpRequest, application_id: int) -> HttpResponse:
     rows = Application.objects.select_related("cluster").prefetch_related("services")
     application = get_visible(request, rows, pk=application_id)
     require(request, "triggers.add_trigger", application)
-    form = TriggerForm(application, request.POST if request.method == "POST" else None)
-    boxes = _read_boxes(request, application, _read_service(application, request.POST))
+    service = _read_service(application, request.GET, "service")
+    narrowed = {"service": service.pk, "only_service": service.pk} if service else None
+    form = TriggerForm(application, request.POST if request.method == "POST" else None, initial=narrowed)
+    chosen_service = _read_service(application, request.POST) if request.method == "POST" else service
+    boxes = _read_boxes(request, application, chosen_service)
     chosen = boxes if form["action"].value() == Action.REDEPLOY else None
     if request.method == "POST" and _are_valid(form, chosen):
         created = form.save(commit=False)
         audited.create_trigger(request, created, chosen.find_changes() if chosen else None)
+        messages.success(request, _describe_created(request, created))
         return _show_trigger(request, created)
     context = {
         "title": "Create Trigger",
@@ -250,9 +254,15 @@ def _find_edited(request: HttpRequest, application: Application) -> Trigger | No
     return trigger
 
 
-def _read_service(application: Application, data: QueryDict) -> Service | None:
+def _describe_created(request: HttpRequest, created: Trigger) -> str:
+    if not request.user.has_perm("triggers.reveal_trigger", created):
+        return f"{created} was created."
+    return f"{created} was created. Copy how to call it now: its secret is shown this once, and can be revealed again later."
+
+
+def _read_service(application: Application, data: QueryDict, name: str = "only_service") -> Service | None:
     """Return the one service that the Create Trigger dialog is narrowed to."""
-    known = data.get("only_service", "")
+    known = data.get(name, "")
     return next((service for service in application.services.all() if str(service.pk) == known), None)
 
 

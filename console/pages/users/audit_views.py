@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
 from clusters.access.audit import ACTIONS, record_act
 from clusters.models import AuditEntry
+from console.pages.shared.days import DaySpan
 from console.pages.shared.exports import describe_filters, send_csv
 from console.pages.shared.keyset import take_older
 from console.pages.shared.page import console_page, is_partial, list_visible, read_query, require
@@ -30,12 +29,11 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class AuditFilters:
-    """The filters in the address. Days are UTC days, and both are included. `before` is the id of the entry above the page."""
+    """The filters in the address. `before` is the id of the entry above the page."""
 
     actor: str
     action: str
-    since: date | None
-    until: date | None
+    days: DaySpan
     before: int | None
 
     @classmethod
@@ -44,14 +42,13 @@ class AuditFilters:
         return cls(
             actor=read_query(request, "user"),
             action=read_query(request, "action"),
-            since=_read_date(request, "since"),
-            until=_read_date(request, "until"),
+            days=DaySpan.from_request(request),
             before=int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None,
         )
 
     @property
     def is_narrow(self) -> bool:
-        return bool(self.actor or self.action or self.since or self.until)
+        return bool(self.actor or self.action or self.days)
 
     def apply(self, rows: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         """Match whole names and words only, since each filter has an index for that."""
@@ -59,11 +56,7 @@ class AuditFilters:
             rows = rows.filter(actor=self.actor)
         if self.action:
             rows = rows.filter(action=self.action)
-        if self.since:
-            rows = rows.filter(time__gte=_start_of(self.since))
-        if self.until:
-            rows = rows.filter(time__lt=_start_of(self.until) + timedelta(days=1))
-        return rows
+        return self.days.apply(rows, "time")
 
 
 @require_safe
@@ -118,15 +111,3 @@ def _entry_cells(entry: AuditEntry) -> tuple[Any, ...]:
     counted = (entry.count, entry.last_at.isoformat(timespec="seconds") if entry.last_at else "")
     about = (entry.target_type, entry.target_id, entry.target, entry.cluster or "")
     return (entry.time.isoformat(timespec="seconds"), entry.actor, entry.address or "", entry.action, *about, details, *counted)
-
-
-def _read_date(request: HttpRequest, name: str) -> date | None:
-    try:
-        found = parse_date(read_query(request, name))
-    except ValueError:
-        return None
-    return found if found and 1970 <= found.year <= 9000 else None
-
-
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)

@@ -24,6 +24,7 @@ from clusters.models import Cluster, ClusterGrant, GivenRole
 from clusters.roles import Role
 from console.factors.store import describe_factors
 from console.models import IdentityProvider
+from console.pages.shared.natural_order import NaturalOrder
 from console.pages.shared.page import (
     console_page,
     is_partial,
@@ -49,7 +50,7 @@ def users(request: HttpRequest) -> HttpResponse:
     require(request, "auth.view_user")
     query = read_query(request, "q")
     rows = _with_roles().filter(username__icontains=query) if query else _with_roles()
-    page = paginate(request, rows.order_by("username"))
+    page = paginate(request, rows.order_by(NaturalOrder("username")))
     context = {
         "title": "Users and roles",
         "query": query,

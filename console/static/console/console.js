@@ -59,7 +59,59 @@
         for (const button of row.querySelectorAll("[data-copy-of]")) button.dataset.copy = known[button.dataset.copyOf];
       }
     }
+    for (const trigger of chosen.keys()) applyChoices(trigger);
   }
+
+  // The ways to call a trigger, rewritten by what is chosen beside them: direction, step, and whether curl waits for the outcome.
+  // Without scripts they are right as they stand.
+
+  const chosen = new Map(); // by trigger id, while this page is open: { type, step, wait }
+  const written = new WeakMap(); // by an element without a secret: its text as the server wrote it
+
+  function rewrite(text, way, { type, step, wait }) {
+    const scaled = type ? text.replace(/type=scale_(?:out|in)&step=\d+/, `type=${type}&step=${step}`) : text;
+    return wait && way === "curl" ? scaled.replace(/'$/, "&wait=300'") : scaled;
+  }
+
+  function applyChoices(trigger) {
+    const choices = chosen.get(trigger);
+    const known = secrets.get(trigger);
+    const textOf = (element, name, text) => {
+      if (name) return known?.[name];
+      if (!written.has(element)) written.set(element, text);
+      return written.get(element);
+    };
+    for (const row of rowsOf(trigger)) {
+      for (const control of row.querySelectorAll("[data-choice]")) {
+        if (control.type === "checkbox") control.checked = choices.wait;
+        else if (control !== document.activeElement) control.value = choices[control.dataset.choice];
+      }
+      for (const way of row.querySelectorAll("[data-way]")) {
+        for (const code of way.querySelectorAll("pre code")) {
+          const text = textOf(code, code.dataset.fill, code.textContent);
+          if (text) code.textContent = rewrite(text, way.dataset.way, choices);
+        }
+        for (const button of way.querySelectorAll("[data-copy]:not([data-copy=''])")) {
+          const text = textOf(button, button.dataset.copyOf, button.dataset.copy);
+          if (text) button.dataset.copy = rewrite(text, way.dataset.way, choices);
+        }
+      }
+      for (const example of row.querySelectorAll("[data-example]")) {
+        const { unit, service } = example.dataset;
+        const [does, preposition] = choices.type === "scale_in" ? ["removes", "from"] : ["adds", "to"];
+        example.textContent = `${does} ${choices.step} ${unit}${choices.step === "1" ? "" : "s"} ${preposition} ${service}`;
+      }
+    }
+  }
+
+  document.addEventListener("input", ({ target }) => {
+    if (!target.matches("[data-choice]") || !target.checkValidity()) return;
+    const { trigger } = target.closest("[data-trigger]").dataset;
+    const controls = [...target.closest("[data-trigger]").querySelectorAll("[data-choice]")];
+    const values = controls.map((control) => [control.dataset.choice, control.type === "checkbox" ? control.checked : control.value]);
+    chosen.set(trigger, Object.fromEntries(values));
+    applyChoices(trigger);
+  });
 
   function showSecret(row, shown) {
     row.classList.toggle("revealed", shown);
@@ -116,6 +168,30 @@
     const popover = event.target.closest(".menu[popover]");
     if (popover && event.target.closest("a, button")) popover.hidePopover();
   });
+
+  // Menus: the arrow keys open the menu of a button and move in it. One that is opened by keyboard has the focus at once.
+
+  const itemsOf = (menu) => [...menu.querySelectorAll(".menu-item")].filter((item) => item.checkVisibility());
+
+  document.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || !["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
+    const button = event.target.closest("button[popovertarget]");
+    const menu = event.target.closest(".menu[popover]") ?? document.getElementById(button?.getAttribute("popovertarget"));
+    if (!menu?.matches(".menu") || event.target.matches("input, select, textarea")) return;
+    if (!menu.matches(":popover-open")) {
+      if (!event.key.startsWith("Arrow")) return;
+      button.click();
+    }
+    event.preventDefault();
+    const items = itemsOf(menu);
+    const index = items.indexOf(document.activeElement);
+    const goals = { ArrowDown: (index + 1) % items.length, ArrowUp: Math.max(index, 0) - 1, Home: 0, End: -1 };
+    items.at(goals[event.key])?.focus();
+  });
+  document.addEventListener("toggle", ({ target, newState }) => {
+    const isByKeyboard = document.activeElement?.matches("button[popovertarget]:focus-visible");
+    if (newState === "open" && target.matches(".menu") && isByKeyboard) itemsOf(target)[0]?.focus();
+  }, true);
 
   // Tabs over panels that all stand in the page: arrow keys, Home and End move between them. Without scripts all panels show.
 
@@ -367,7 +443,7 @@
   const isInUse = (element) => {
     const selection = document.getSelection();
     return element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
-      || element.querySelector(":popover-open") !== null
+      || element.querySelector(":popover-open, [data-rests]:hover") !== null
       || pressed !== null && element.contains(pressed)
       || selection !== null && !selection.isCollapsed && element.contains(selection.anchorNode);
   };
@@ -432,7 +508,11 @@
       keepState(detail.target, detail.xhr);
     }
   });
-  document.addEventListener("htmx:afterSwap", ({ detail }) => keepState(document.getElementById(detail.target.id), detail.xhr));
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    keepState(document.getElementById(detail.target.id), detail.xhr);
+    const other = document.getElementById(detail.target.dataset.refreshes); // it shows the same, and must not say another thing
+    if (other) poll(other);
+  });
 
   function keepState(element, xhr) {
     const state = xhr.getResponseHeader(STATE);
@@ -505,13 +585,44 @@
 
   const describeWait = (seconds) => seconds > 0 ? `in ${describeAge(seconds)}` : "now";
 
+  // Whoever chose it reads exact times everywhere, on a phone too, where nothing can be hovered over.
+
+  const EXACT_TIMES = "windlass-exact-times";
+  const days = new WeakMap(); // by an old time: the day that the server wrote
+
+  function writeExactly(moment) {
+    const year = moment.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+    const options = { ...year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+    return moment.toLocaleString(undefined, options);
+  }
+
+  function toggleExactTimes() {
+    if (localStorage.getItem(EXACT_TIMES)) localStorage.removeItem(EXACT_TIMES);
+    else localStorage.setItem(EXACT_TIMES, "1");
+    refreshTimes();
+  }
+
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest("[data-exact-times]")) toggleExactTimes();
+    else if (target.closest("time[data-words=when]") && !target.closest("a, button, summary, label")) toggleExactTimes();
+  });
+
   function refreshTimes() {
+    const isExact = Boolean(localStorage.getItem(EXACT_TIMES));
+    document.body.classList.toggle("exact-times", isExact);
+    for (const button of document.querySelectorAll("[data-exact-times]")) button.setAttribute("aria-pressed", String(isExact));
     for (const time of document.querySelectorAll("time[data-words]")) {
+      if (time.dataset.words === "exact" || isExact && time.dataset.words !== "lasting") {
+        if (!days.has(time)) days.set(time, time.textContent);
+        setWords(time, writeExactly(new Date(time.dateTime)));
+        continue;
+      }
       const age = Math.max(Math.floor((Date.now() + ahead - Date.parse(time.dateTime)) / 1000), 0);
       if (time.dataset.words === "lasting") setWords(time, describeAge(age));
       else if (time.dataset.words === "until") setWords(time, describeWait(Math.ceil((Date.parse(time.dateTime) - Date.now() - ahead) / 1000)));
       else if (age < 5) setWords(time, "just now");
       else if (age < 30 * 86400) setWords(time, `${describeAge(age)} ago`);
+      else if (days.has(time)) setWords(time, days.get(time));
     }
   }
 
@@ -525,8 +636,22 @@
     }
   }
   localizeTimes(document);
-  document.addEventListener("htmx:load", (event) => localizeTimes(event.detail.elt));
+  refreshTimes();
+  document.addEventListener("htmx:load", (event) => {
+    localizeTimes(event.detail.elt);
+    refreshTimes();
+  });
   setInterval(() => {
     if (!document.hidden) refreshTimes();
   }, 1000);
+
+  // What was just created has the focus, and is announced: it is shown with its secret this once. The browser, which goes to the
+  // address's fragment, takes the focus away until the page has loaded.
+
+  window.addEventListener("load", () => setTimeout(() => {
+    const made = location.hash.startsWith("#trigger-") ? document.getElementById(location.hash.slice(1)) : null;
+    if (!made || document.activeElement !== document.body) return;
+    made.querySelector("a.strong")?.focus({ preventScroll: true });
+    announce(document.querySelector(".messages")?.textContent.trim() ?? "");
+  }, 300));
 })();

@@ -15,9 +15,10 @@ from clusters.tests.factories import (
 from clusters.tests.users import make_user
 from console.pages.tests.reading import DIALOG, console_call, text_of
 from triggers.calls.queue import QueueFull
-from triggers.models import CallState, TriggerCall
+from triggers.models import CallState, Trigger, TriggerCall
 from triggers.tests.factories import (
     TriggerCallFactory,
+    TriggerFactory,
 )
 
 
@@ -27,6 +28,21 @@ class TestCallsFromThePages:
         call = console_call()
         assert response["HX-Redirect"] == f"/calls/{call.pk}/"
         assert (call.action, call.application, call.trigger) == ("redeploy", fleet.application, None)
+
+    def test_one_service_is_redeployed_from_its_page(self, reader, fleet):
+        address = f"/applications/{fleet.application.pk}/redeploy/?service={fleet.service.pk}"
+        page = text_of(reader.get(f"/services/{fleet.service.pk}/"))
+        assert f'href="{address}"' in page
+        assert f'href="/applications/{fleet.application.pk}/triggers/new/?service={fleet.service.pk}"' in page
+        assert f'hx-post="{address}"' in text_of(reader.get(address, headers=DIALOG))
+        reader.post(address, headers=DIALOG)
+        call = console_call()
+        assert (call.action, call.application, call.service) == ("redeploy", fleet.application, fleet.service)
+
+    @pytest.mark.parametrize("service", ["0", "x", "999999"])
+    def test_a_service_of_no_such_application_is_not_found(self, reader, fleet, service):
+        assert reader.post(f"/applications/{fleet.application.pk}/redeploy/?service={service}").status_code == 404
+        assert not TriggerCall.objects.filter(source="console").exists()
 
     @pytest.mark.parametrize(("how", "step", "replicas"), [("scale_out", 3, None), ("scale_in", -3, None), ("to", None, 3)])
     def test_scaling_asks_for_a_step_or_a_count(self, reader, fleet, how, step, replicas):
@@ -148,7 +164,7 @@ def test_the_page_of_an_application_names_its_queued_and_running_calls(reader, f
     TriggerCallFactory(trigger=fleet.scaling_trigger, step=2)
     text = " ".join(re.sub(r"<[^>]+>", "", text_of(reader.get(fleet.pages["application"]))).split())
     assert f"Redeploy is running, requested by {fleet.trigger} just now" in text
-    assert f"Scale out by 2 of {fleet.service.name} waits for its turn, requested by {fleet.scaling_trigger}" in text
+    assert f"Scale {fleet.service.name} out by 2 waits for its turn, requested by {fleet.scaling_trigger}" in text
 
 
 def test_containers_come_in_pages(reader, fleet):
@@ -161,3 +177,15 @@ def test_containers_come_in_pages(reader, fleet):
         assert (len(shown), len(set(shown))) == (62, 62)
         assert "51–62 of 62" in second.content.decode()
         assert "tab=containers&amp;page=2" in first.content.decode()
+
+
+@pytest.mark.parametrize(("number", "folded"), [(4, 0), (5, 2)])
+def test_of_many_triggers_the_newest_are_shown_and_the_rest_is_folded(reader, fleet, number, folded):
+    Trigger.objects.all().delete()
+    made = [TriggerFactory(application=fleet.application, name=f"Trigger {number}") for number in range(number)]
+    address = f"/applications/{fleet.application.pk}/"
+    text = text_of(reader.get(address))
+    assert text.count('class="is-folded"') == folded
+    assert (f"All {number} triggers" in text) == bool(folded)
+    oldest = text_of(reader.get(f"{address}?trigger={made[0].pk}"))
+    assert oldest.count('class="is-folded"') == max(folded - 1, 0)

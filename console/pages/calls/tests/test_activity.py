@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -61,6 +61,32 @@ class TestFilters:
         assert [row["id"] for row in exported(reader)] == [str(wanted.pk)]  # remembered
         assert len(exported(reader, "?cluster=all")) == 2
 
+    def test_a_span_of_days(self, reader, shop):
+        new, old = add_call(shop), add_call(shop, timedelta(days=9))
+        day = old.queued_at.astimezone(UTC).date().isoformat()
+        assert shown(reader, f"?range=days&since={day}&until={day}") == [old.pk]
+        assert shown(reader, f"?range=days&until={day}") == [old.pk]
+        assert shown(reader, f"?since={day}&until={day}") == shown(reader, "?range=days&since=x") == [new.pk, old.pk]
+
+    def test_one_trigger_alone(self, reader, shop):
+        ours, other = add_call(shop), TriggerCallFactory(trigger=TriggerFactory(application=shop), state=CallState.FAILED)
+        elsewhere = add_call(ApplicationFactory(cluster=ClusterFactory(name="quay")))
+        reader.get(f"/activity/?cluster={elsewhere.application.cluster.uid}")  # the selected cluster hides nothing of it
+        assert shown(reader, f"?trigger={other.trigger_id}") == [other.pk]
+        assert shown(reader, f"?trigger={other.trigger_id}&state=succeeded") == []
+        assert shown(reader, f"?trigger={other.trigger_id}&q=SHO") == [other.pk]
+        assert shown(reader, f"?trigger={other.trigger_id}&q=bakery") == []
+        assert [row["id"] for row in exported(reader, f"?trigger={ours.trigger_id}")] == [str(ours.pk)]
+        assert "Only calls of" in reader.get(f"/activity/?trigger={ours.trigger_id}").content.decode()
+
+    def test_a_trigger_that_cannot_be_seen_shows_nothing(self, reader, shop):
+        call = add_call(shop)
+        stranger = Client()
+        stranger.force_login(make_user("part", Role.DEPLOYER, ClusterFactory(name="quay")))
+        assert shown(stranger, f"?trigger={call.trigger_id}") == []
+        assert shown(reader, "?trigger=999999999") == []
+        assert "does not exist any longer" in reader.get("/activity/?trigger=999999999").content.decode()
+
     def test_invalid_values_in_the_address_are_no_filters(self, reader, shop):
         call = add_call(shop)
         for wrong in (
@@ -70,6 +96,8 @@ class TestFilters:
             "before=9.9",
             f"before={'9' * 30}.{call.pk.hex}",
             "q=%00",
+            "trigger=x",
+            f"trigger={'9' * 30}",
         ):
             assert shown(reader, f"?{wrong}") == [call.pk]
 

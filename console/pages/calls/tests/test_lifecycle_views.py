@@ -157,7 +157,8 @@ class TestCallPage:
         call = self.call(fleet, action, service=fleet.service, container=container)
         page = words_of(reader.get(f"/calls/{call.pk}/"))
         assert f"{words} {container or fleet.service.name}" in page
-        assert f">{words}</a>" in text_of(reader.get(f"/activity/?action={action}"))
+        listed = f">{words} <bdi>{container or fleet.service.name}</bdi></a>"
+        assert listed in text_of(reader.get(f"/activity/?action={action}"))
         exported = b"".join(reader.get("/activity/export/").streaming_content).decode()
         assert f",{words}," in exported
         for text in (page, exported):

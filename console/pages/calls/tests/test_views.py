@@ -26,6 +26,24 @@ class TestCallPage:
         assert 'data-poll="1000"' in text_of(response)
         assert '<meta http-equiv="refresh"' in text_of(reader.get(f"/calls/{fleet.call.pk}/"))
 
+    def test_while_it_runs_it_can_be_cancelled_and_after_that_run_again(self, reader, fleet):
+        text = text_of(reader.get(f"/calls/{fleet.call.pk}/", headers=self.PARTIAL))
+        assert "Run again" in text
+        assert "/cancel/" not in text
+        TriggerCall.objects.filter(pk=fleet.call.pk).update(state=CallState.RUNNING, completed_at=None)
+        text = text_of(reader.get(f"/calls/{fleet.call.pk}/", headers=self.PARTIAL))
+        assert "Run again" not in text
+        assert f'action="/calls/{fleet.call.pk}/cancel/"' in text
+
+    def test_exact_times_stand_beside_the_relative_ones(self, reader, fleet):
+        when = timezone.localtime(fleet.call.queued_at).strftime("%Y-%m-%d %H:%M:%S %Z")
+        assert f'data-words="exact" title="{when}">{when}</time>' in text_of(reader.get(f"/calls/{fleet.call.pk}/"))
+
+    def test_a_name_stands_where_it_is_read_not_counted(self, reader, fleet):
+        TriggerCall.objects.filter(pk=fleet.call.pk).update(action="scaling", step=5, service=fleet.service)
+        for address in ("/activity/", "/"):
+            assert f"Scale <bdi>{fleet.service.name}</bdi> out by 5" in text_of(reader.get(address)), address
+
     def test_it_opens_with_one_sentence(self, reader, fleet):
         assert reader.get(f"/calls/{fleet.call.pk}/").context["summary"] == "Failed after 2.0 s: Nothing was touched."
 

@@ -32,7 +32,7 @@ def prune(reader, cluster, previewed, **form):
 
 def messages_of(reader):
     text = reader.get("/images/").content.decode()
-    return [re.sub(r"<[^>]+>", "", found) for found in re.findall(r'<li class="message.*?</li>', text, re.DOTALL)]
+    return [re.sub(r"<[^>]+>", "", found) for found in re.findall(r'<p class="message.*?</p>', text, re.DOTALL)]
 
 
 class TestList:

@@ -339,6 +339,9 @@ class TestUse:
         assert "10.0 %" in text
         assert 'role="img" aria-label="CPU in the last 2 minutes: 10.0 % now, 10.0 % at most."' in text
         assert f"history={history}" in text
+        assert [stop.text for stop in cpu.stops] == ["10.0 %, 2 s ago", "10.0 %, 1 s ago", "10.0 %, 0 s ago"]
+        edges = [(stop.left, stop.left + stop.width) for stop in cpu.stops]
+        assert [right for _, right in edges[:-1]] == pytest.approx([left for left, _ in edges[1:]])
 
     def test_as_a_page_it_measures_at_once(self, reader, shown):
         text = read(reader, f"/containers/{shown.pk}/use/")

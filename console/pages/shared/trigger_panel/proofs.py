@@ -1,4 +1,4 @@
-"""What the Trigger panel shows of callers that prove themselves without the secret: signed calls, and trusted build jobs."""
+"""What the Triggers panel shows of callers that prove themselves without the secret: signed calls, and trusted build jobs."""
 
 import json
 from dataclasses import dataclass

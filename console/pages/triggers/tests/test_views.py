@@ -38,6 +38,18 @@ class TestCreateTriggerDialog:
         link = f"http://testserver/hook/trigger?triggerUrl={encoded(trigger)}&secret={trigger.secret}"
         assert escape(f"curl --fail-with-body -sS '{link}'") in text_of(response)
 
+    def test_it_is_said_that_the_secret_is_shown_once_and_a_name_is_given(self, reader, fleet):
+        Trigger.objects.all().delete()
+        for name in ("Redeploy", "Redeploy 2"):
+            text = text_of(reader.post(new_trigger_url(fleet.application), {"action": "redeploy"}, follow=True))
+            assert f"{name} was created. Copy how to call it now: its secret is shown this once" in text
+            assert Trigger.objects.filter(name=name).exists()
+
+    def test_from_a_services_page_it_is_for_that_service(self, reader, fleet):
+        text = text_of(reader.get(f"{new_trigger_url(fleet.application)}?service={fleet.service.pk}", headers=DIALOG))
+        assert text.count(f'<option value="{fleet.service.pk}" selected>') == 2
+        assert '<details class="more-options" open>' in text
+
     def test_in_the_dialog_htmx_is_told_where_to_go(self, reader, fleet):
         response = reader.post(new_trigger_url(fleet.application), {"action": "redeploy", "name": "Jenkins"}, headers=DIALOG)
         trigger = Trigger.objects.get(name="Jenkins")
