@@ -124,7 +124,6 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "axes",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
 ]
@@ -164,6 +163,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "console.pages.shared.context.navigation",
             ],
+            "libraries": {"administration": "console.administration.tags"},
         },
     }
 ]
@@ -308,8 +308,6 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "SERVERS": [{"url": PREFIX}] if PREFIX else [],
     "ENUM_NAME_OVERRIDES": {
