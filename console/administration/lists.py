@@ -57,7 +57,8 @@ class Filter:
 
 def list_headings(cl: ChangeList) -> list[Heading]:
     headings = []
-    for name, heading in zip(cl.list_display, result_headers(cl), strict=True):
+    described: Iterator[dict[str, Any]] = result_headers(cl)
+    for name, heading in zip(cl.list_display, described, strict=True):
         if name == CHECKBOX:
             headings.append(Heading(heading["text"]))
             continue
@@ -87,8 +88,8 @@ def list_filters(cl: ChangeList) -> list[Filter]:
         label = label_field(getattr(spec, "field_path", "").rpartition("__")[2], spec.title)
         choices = []
         for one in spec.choices(cl):
-            word = words.get(one["display"], one["display"])
-            choices.append(Choice(str(capfirst(word)), one["query_string"], one["selected"]))
+            word = str(one["display"])
+            choices.append(Choice(str(capfirst(words.get(word, word))), str(one["query_string"]), bool(one["selected"])))
         filters.append(Filter(label, choices))
     return filters
 

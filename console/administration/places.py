@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.admin.templatetags.admin_urls import add_preserved_filters, admin_urlname, admin_urlquote
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.urls import reverse
@@ -53,7 +53,7 @@ def find_place(context: Any) -> Place:
         return Place(str(parts[0]["name"]), ((INDEX, index),)) if parts else Place(INDEX)
     model = opts.model
     filters = {"preserved_filters": context.get("preserved_filters", ""), "opts": opts}
-    back = add_preserved_filters(filters, reverse(admin_urlname(opts, "changelist")))
+    back = add_preserved_filters(filters, reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
     above = ((INDEX, index), (name_many(model), back))
     row = context.get("original") or context.get("object")
     place = {"noun": name_one(model), "back": back, "console": find_console_page(model, row)}
@@ -63,7 +63,7 @@ def find_place(context: Any) -> Place:
     if row is None:
         return Place(f"Add {name_one(model)}" if name.endswith("_add") else "Delete", above, **place)
     if act:
-        address = add_preserved_filters(filters, reverse(admin_urlname(opts, "change"), args=[admin_urlquote(row.pk)]))
+        address = add_preserved_filters(filters, reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk]))
         return Place(act, (*above, (title_row(row), address)), **place)
     return Place(title_row(row), above, **place)
 

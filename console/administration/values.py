@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from django.contrib.admin.helpers import AdminReadonlyField
-from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.contrib.admin.utils import display_for_field, display_for_value, lookup_field
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
@@ -105,7 +104,7 @@ def _show_computed(attribute: Any, value: Any) -> SafeString | str:
 def _link(row: models.Model) -> SafeString:
     """Return the title of another row, as a link where the admin has a page of it."""
     try:
-        address = reverse(admin_urlname(row._meta, "change"), args=[row.pk])
+        address = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
     except NoReverseMatch:
         return _isolate(title_row(row))
     return format_html('<a href="{}"><bdi>{}</bdi></a>', address, title_row(row))

@@ -85,22 +85,25 @@ class ApiGroup:
 def read_groups(schema: Schema) -> dict[str, ApiGroup]:
     """Return the groups by name, in the order of the schema."""
     components: Schema = schema.get("components", {}).get("schemas", {})
-    found: dict[str, list[tuple[str, str, Schema]]] = {}
+    found: dict[str, list[tuple[str, str, Schema, bool]]] = {}
     for path, item in schema.get("paths", {}).items():
         for method, described in item.items():
             name = next(iter(described.get("tags", ())), "other")
-            found.setdefault(name, []).append((path, method.upper(), described))
+            found.setdefault(name, []).append((path, method.upper(), described, "get" in item))
     groups = {}
     for name, operations in found.items():
-        described = Counter(one.get("description", "") for _, _, one in operations).most_common(1)[0][0]
+        described = Counter(one.get("description", "") for _, _, one, _ in operations).most_common(1)[0][0]
         group = ApiGroup(name, _write_prose(described), [_read_operation(components, described, *one) for one in operations])
         group.objects = dict(_find_objects(components, group))
         groups[name] = group
     return groups
 
 
-def _read_operation(components: Schema, shared: str, path: str, method: str, described: Schema) -> ApiOperation:
-    """`shared` is the description of the whole group, which an operation without its own has as well."""
+def _read_operation(
+    components: Schema, shared: str, path: str, method: str, described: Schema, is_listed: bool
+) -> ApiOperation:
+    """`shared` is the description of the whole group, which an operation without its own has as well. `is_listed`: whether the
+    path can also be read."""
     description = described.get("description", "")
     content = described.get("requestBody", {}).get("content", {})
     sent = _resolve(components, content.get(JSON_TYPE, {}).get("schema", {}))
@@ -109,7 +112,7 @@ def _read_operation(components: Schema, shared: str, path: str, method: str, des
         anchor=described["operationId"],
         method=method,
         path=path,
-        title=_write_title(described["operationId"], path),
+        title=_write_title(described["operationId"], path, is_listed),
         description=_write_prose("" if description == shared else description),
         parameters=tuple(map(_read_parameter, described.get("parameters", ()))),
         body=body,
@@ -118,14 +121,13 @@ def _read_operation(components: Schema, shared: str, path: str, method: str, des
     )
 
 
-def _write_title(operation_id: str, path: str) -> str:
-    """Return a heading: `List`, `Create`, or for an act the last word of its path: `Redeploy`."""
-    for word, title in ACTS.items():
-        if operation_id.endswith(f"_{word}"):
-            last = path.rstrip("/").rpartition("/")[2]
-            is_act = word == "create" and re.search(r"\}/[^{]+/$", path)
-            return str(capfirst(last.replace("-", " "))) if is_act else title
-    return str(capfirst(operation_id.replace("_", " ")))
+def _write_title(operation_id: str, path: str, is_listed: bool) -> str:
+    """Return a heading: `List`, `Create`, `List jobs`, or for an act the last word of its path: `Redeploy`."""
+    verb = next((title for word, title in ACTS.items() if operation_id.endswith(f"_{word}")), "")
+    *_, below = re.sub(r"\{[^}]*\}/?", "", path).rstrip("/").split("/")
+    below = below.replace("-", " ") if re.search(r"\}/[^{]", path) else ""
+    is_act = below and not is_listed and verb == ACTS["create"]
+    return str(capfirst(below if is_act else f"{verb} {below}".strip() or operation_id.replace("_", " ")))
 
 
 def _write_prose(text: str) -> SafeString:
@@ -222,7 +224,10 @@ def _make_value(described: Schema) -> Any:
 
 def _find_objects(components: Schema, group: ApiGroup) -> Iterator[tuple[str, tuple[Value, ...]]]:
     """Yield each object that the operations, or the objects that they name, refer to, in the order of their names."""
-    wanted = {value.object for one in group.operations for value in (*one.parameters, *one.body, *one.answers)} - {""}
+    wanted: set[str] = set()
+    for one in group.operations:
+        wanted |= {value.object for value in (*one.parameters, *one.body)} | {answer.object for answer in one.answers}
+    wanted.discard("")
     found: dict[str, tuple[Value, ...]] = {}
     while wanted:
         name = wanted.pop()

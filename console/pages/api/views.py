@@ -2,6 +2,7 @@
 
 import json
 from functools import lru_cache
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -32,18 +33,19 @@ def _render(request: HttpRequest, name: str) -> HttpResponse:
     try:
         groups = _find_groups()
     except NoPlace:
-        context = {"title": "API", "retry_seconds": RETRY_SECONDS}
-        waiting = render(request, "console/api/api_waiting.html", context, status=503)
+        soon = {"title": "API", "retry_seconds": RETRY_SECONDS}
+        waiting = render(request, "console/api/api_waiting.html", soon, status=503)
         waiting["Retry-After"] = str(RETRY_SECONDS)
         return waiting
-    context = {"groups": groups.values(), "address": write_own_address(request, "api")}
+    address = write_own_address(request, "api")
+    context: dict[str, Any] = {"groups": groups.values(), "address": address}
     if not name:
         return render(request, "console/api/api.html", context | {"title": "API", "crumbs": [("Help", reverse("help"))]})
     if name not in groups:
         raise Http404
     group = groups[name]
     crumbs = [("Help", reverse("help")), ("API", reverse("api"))]
-    own = {"title": group.title, "crumbs": crumbs, "group": group, "origin": context["address"].removesuffix(reverse("api"))}
+    own = {"title": group.title, "crumbs": crumbs, "group": group, "origin": address.removesuffix("/api/")}
     return render(request, "console/api/api_group.html", context | own)
 
 

@@ -142,7 +142,7 @@ class TestBoxes:
         known = {"image_id": "sha256:" + "1" * 64}
         ServiceFactory(application=fleet.application, name="a", image="pulled", image_digests=["pulled@sha256:1"], **known)
         ServiceFactory(application=fleet.application, name="b", image="built", image_digests=[], **known)
-        answers = {"docker.io/library/built": PushPermission(False, "It does not let 'ci' push.")}
+        answers = {"docker.io/library/built": PushPermission(False, "It does not let 'ci' push."), SHOP: PushPermission(True)}
         unknown = PushPermission(False, "No registry is stored.", is_stored=False)
         monkeypatch.setattr(subscriptions, "find_push_permission", lambda name: answers.get(name, unknown))
         piece = text_of(reader.get(piece_url(fleet.application), headers=PIECE))
