@@ -143,7 +143,7 @@ def test_the_admin_does_not_move_the_shell(visitor: Visitor, filled: Site, width
 
 def test_a_page_that_does_not_exist_is_accessible(visitor: Visitor, chromium: Browser, filled: Site) -> None:
     report(read_page(visitor, "/nothing/"))
-    visitor.complaints.clear()  # the browser tells of the status
+    visitor.complaints.clear()  # the browser reports the status
     with open_browser(chromium, filled) as stranger:
         report(read_page(stranger, "/nothing/"))
         stranger.complaints.clear()
