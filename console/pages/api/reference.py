@@ -20,6 +20,7 @@ REFERENCE = "#/components/schemas/"
 ACTS = {"list": "List", "retrieve": "Show", "create": "Create", "partial_update": "Change", "destroy": "Delete"}
 EXAMPLES = {"string": "…", "integer": 1, "number": 1, "boolean": True, "array": [], "object": {}}
 MOST_VALUES = 12  # of an enumeration
+LARGEST = 2**31 - 1  # a bound beyond it is the database's
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Value:
     object: str = ""
     is_required: bool = False
     notes: tuple[str, ...] = ()
-    description: str = ""
+    description: SafeString = SafeString("")
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,13 @@ def _write_title(operation_id: str, path: str, is_listed: bool) -> str:
 
 def _write_prose(text: str) -> SafeString:
     """Return a docstring as HTML: its paragraphs, and what stands in backticks as code."""
-    paragraphs = [re.sub("`([^`]+)`", r"<code>\1</code>", escape(part)) for part in re.split(r"\n\s*\n", text) if part.strip()]
-    return SafeString("".join(f"<p>{part}</p>" for part in paragraphs))
+    return SafeString("".join(f"<p>{_write_line(part)}</p>" for part in re.split(r"\n\s*\n", text) if part.strip()))
+
+
+def _write_line(text: str) -> SafeString:
+    """Return a description as HTML: what stands in backticks as code, and each item of a list on a line of its own."""
+    lines = re.split(r"\s*\n\* |^\* ", escape(text))
+    return SafeString("<br>".join(re.sub("`([^`]+)`", r"<code>\1</code>", line) for line in lines if line.strip()))
 
 
 def _read_parameter(described: Schema) -> Value:
@@ -144,7 +150,7 @@ def _read_parameter(described: Schema) -> Value:
         name,
         bool(described.get("required")),
         tuple(_list_notes(described.get("schema", {}))),
-        described.get("description", ""),
+        _write_line(described.get("description", "")),
     )
 
 
@@ -152,14 +158,14 @@ def _read_fields(described: Schema) -> Iterator[Value]:
     required = set(described.get("required", ()))
     for name, one in described.get("properties", {}).items():
         kind, referred = _describe_type(one)
-        yield Value(name, kind, referred, name in required, tuple(_list_notes(one)), one.get("description", ""))
+        yield Value(name, kind, referred, name in required, tuple(_list_notes(one)), _write_line(one.get("description", "")))
 
 
 def _read_answers(described: Schema) -> Iterator[Answer]:
     for status, one in described.items():
         content = one.get("content", {})
         kind, name = _describe_type(content[JSON_TYPE].get("schema", {})) if JSON_TYPE in content else ("", "")
-        yield Answer(status, kind or ", ".join(content), name, one.get("description", ""))
+        yield Answer(status, kind or ("" if name else ", ".join(content)), name, one.get("description", ""))
 
 
 def _describe_type(described: Schema) -> tuple[str, str]:
@@ -195,7 +201,7 @@ def _list_notes(described: Schema) -> Iterator[str]:
     if described.get("nullable"):
         yield "or null"
     for word, sign in (("minimum", "at least"), ("maximum", "at most")):
-        if word in described:
+        if abs(described.get(word, LARGEST)) < LARGEST:
             yield f"{sign} {described[word]}"
     if "maxLength" in described:
         yield f"at most {described['maxLength']} characters"
@@ -239,4 +245,4 @@ def _find_objects(components: Schema, group: ApiGroup) -> Iterator[tuple[str, tu
 
 def _read_plain(described: Schema) -> Value:
     """Return an object that is one value, such as an enumeration."""
-    return Value("", _describe_type(described)[0], "", False, tuple(_list_notes(described)), "")
+    return Value("", _describe_type(described)[0], "", False, tuple(_list_notes(described)))

@@ -1,5 +1,6 @@
 from console.pages.api.reference import read_groups
 
+KIND = "Of what it is.\n\n* `brig` - Two masts\n* `sloop` - One"
 SCHEMA = {
     "paths": {
         "/api/v1/ships/": {
@@ -43,8 +44,11 @@ SCHEMA = {
                 "required": ["id", "name", "kind"],
                 "properties": {
                     "id": {"type": "integer", "readOnly": True},
-                    "name": {"type": "string", "maxLength": 9},
-                    "kind": {"allOf": [{"$ref": "#/components/schemas/Kind"}], "description": "Of what it is."},
+                    "name": {"type": "string", "maxLength": 9, "maximum": 2**63},
+                    "kind": {
+                        "allOf": [{"$ref": "#/components/schemas/Kind"}],
+                        "description": "Of what it is.\n\n* `brig` - Two masts\n* `sloop` - One",
+                    },
                     "crew": {"type": "array", "items": {"type": "string"}, "default": []},
                     "left_at": {"type": "string", "format": "date-time", "nullable": True},
                 },
@@ -93,6 +97,8 @@ def test_objects_are_listed_with_those_that_they_hold():
     assert list(GROUP.objects) == ["Kind", "Ship"]
     notes = {value.name: value.notes for value in GROUP.objects["Ship"]}
     assert notes["name"] == ("at most 9 characters",)
+    kind = next(value for value in GROUP.objects["Ship"] if value.name == "kind")
+    assert kind.description == "Of what it is.<br><code>brig</code> - Two masts<br><code>sloop</code> - One"
     assert notes["left_at"] == ("or null",)
     assert notes["crew"] == ("[] if absent",)
     assert GROUP.objects["Kind"][0].notes == ("one of brig, sloop",)
