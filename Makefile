@@ -1,6 +1,6 @@
 # The tasks of a clone. Each target first creates the environment that it needs (.venv).
 
-.PHONY: run test bench chaos lint format lock screenshots
+.PHONY: run test bench chaos lint format lock screenshots docs
 
 run: ## Start the console with its worker, its watcher and, if there is none, a private Docker engine
 	@sh scripts/environment.sh && exec .venv/bin/python manage.py up
@@ -25,3 +25,6 @@ lock: ## Pin the packages of requirements.in and requirements-dev.in with their 
 
 screenshots: ## Retake the pictures in docs/images, with a private engine and a private Swarm, as root
 	@sh scripts/screenshots.sh
+
+docs: ## Build the documents as a site into var/docs
+	@sh scripts/environment.sh dev && NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs --quiet build && echo "Open var/docs/index.html"

@@ -261,6 +261,7 @@ admin.site.unregister(Group)
 @admin.register(User)
 class AuditedUserAdmin(LockOutGuard, AuditedAdmin, UserAdmin):
     audited = "user"
+    readonly_fields = ("last_login", "date_joined")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Allow only superusers to change superusers."""

@@ -26,10 +26,12 @@ PROBLEM_LENGTH = 500  # characters, the length of Registry.problem
 
 @dataclass(frozen=True)
 class PushPermission:
-    """Whether the registry lets the stored credentials push to a repository. If not, `reason` says why and how to fix it."""
+    """Whether the registry lets the stored credentials push to a repository. If not, `reason` says why and how to fix it.
+    `is_stored`: whether there is a registry in Windlass for the host."""
 
     allowed: bool
     reason: str = ""
+    is_stored: bool = True
 
 
 def find_registry(reference: str) -> Registry | None:
@@ -103,7 +105,7 @@ def find_push_permission(repository: str) -> PushPermission:
     registry = find_registry(repository)
     if registry is None:
         how = f"Add {image.host} under Registries, with an account that may push to {image.path}."
-        return PushPermission(False, f"No registry is stored for {image.host}. {how}")
+        return PushPermission(False, f"No registry is stored for {image.host}. {how}", is_stored=False)
     key = make_permission_key(registry, image.path)
     permission = cache.get(key)
     if not isinstance(permission, PushPermission):

@@ -1,15 +1,14 @@
-"""The addresses below /api/: the REST API, its schema, and the page that documents it."""
+"""The addresses below /api/: the REST API and its schema. console.pages.api has the pages that document it."""
 
 import threading
 from typing import Any
 
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponse
 from django.urls import include, path
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
-from rest_framework.exceptions import NotAuthenticated
+from drf_spectacular.views import SpectacularAPIView
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -31,7 +30,7 @@ class SchemaView(SpectacularAPIView):
     def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:
         renderer = request.accepted_renderer
         try:
-            rendered = self._rendered.get(renderer.media_type) or self._render(renderer)
+            rendered = self.read(renderer)
         except NoPlace:
             sentence = "The schema is being generated. Try again in a few seconds.\n"
             return HttpResponse(sentence, content_type="text/plain", status=503, headers={"Retry-After": str(RETRY_SECONDS)})
@@ -39,26 +38,24 @@ class SchemaView(SpectacularAPIView):
         schema["Content-Disposition"] = f'inline; filename="Windlass.{renderer.format}"'
         return schema
 
-    def _render(self, renderer: BaseRenderer) -> bytes:
-        """Raises NoPlace."""
-        with self._places.hold("schema"), self._lock:
-            if renderer.media_type not in self._rendered:
-                schema = self.generator_class().get_schema(request=None, public=True)
+    @classmethod
+    def read(cls, renderer: BaseRenderer) -> bytes:
+        """Return the schema as `renderer` writes it. Raises NoPlace."""
+        return cls._rendered.get(renderer.media_type) or cls._render(renderer)
+
+    @classmethod
+    def _render(cls, renderer: BaseRenderer) -> bytes:
+        with cls._places.hold("schema"), cls._lock:
+            if renderer.media_type not in cls._rendered:
+                schema = cls.generator_class().get_schema(request=None, public=True)
                 rendered = renderer.render(schema, renderer_context={})
-                self._rendered[renderer.media_type] = rendered if isinstance(rendered, bytes) else rendered.encode()
-            return self._rendered[renderer.media_type]
+                cls._rendered[renderer.media_type] = rendered if isinstance(rendered, bytes) else rendered.encode()
+            return cls._rendered[renderer.media_type]
 
 
-class ApiPage(SpectacularSwaggerSplitView):
-    """The page that documents the API, for whoever is signed in or has a token. Others are led to the sign-in."""
-
-    url_name = "api-schema"
-    template_name = "console/shared/api.html"
-
-    def handle_exception(self, exc: Exception) -> Any:
-        if isinstance(exc, NotAuthenticated):
-            return redirect_to_login(self.request.get_full_path())
-        return super().handle_exception(exc)
+def read_schema() -> bytes:
+    """Return the schema as JSON, generated at most once. Raises NoPlace if many threads wait for that."""
+    return SchemaView.read(OpenApiJsonRenderer())
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
@@ -73,7 +70,6 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
 
 urlpatterns = [
-    path("", ApiPage.as_view(), name="api"),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("v1/", include("clusters.api.urls")),
     path("v1/", include("triggers.api.urls")),

@@ -18,6 +18,7 @@ from console.pages.account import (
     sign_in_views,
     token_views,
 )
+from console.pages.api import views as api_views
 from console.pages.applications import service_views, versions
 from console.pages.applications import views as application_views
 from console.pages.calls import evidence as call_evidence_views
@@ -45,7 +46,7 @@ from console.telemetry import views as probe_views
 
 register_converter(lifecycle_views.ActConverter, "act")
 
-handler404 = "triggers.hook.views.answer_unknown_address"
+handler404 = "console.unknown_addresses.answer_unknown_address"
 
 admin.site.site_title = "Windlass"
 admin.site.index_title = "Administration"
@@ -208,6 +209,8 @@ urlpatterns = [
     path("healthz", probe_views.healthz, name="healthz"),
     path("readyz", probe_views.readyz, name="readyz"),
     path("metrics", probe_views.metrics, name="metrics"),
+    path("api/", api_views.api, name="api"),
+    path("api/reference/<slug:group>/", api_views.api_group, name="api_group"),
     path("api/", include("console.api")),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password")),

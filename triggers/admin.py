@@ -178,6 +178,15 @@ class TriggerAdminForm(NarrowingForm, TriggerWording):
         fields = (*TriggerWording.Meta.fields, *NARROWING)
 
 
+class PlaceField(forms.ModelChoiceField):
+    """A choice of an application or a service, each with what it is part of: names alone are many times the same."""
+
+    def label_from_instance(self, row: Any) -> str:
+        application = row.application if isinstance(row, Service) else row
+        service = f" / {row}" if isinstance(row, Service) else ""
+        return f"{application.cluster} / {application}{service}"
+
+
 @admin.register(Trigger)
 class TriggerAdmin(ScopedAdmin):
     """Triggers, with the words of the console's dialogs. Changes go through triggers.audited, like everywhere."""
@@ -188,7 +197,6 @@ class TriggerAdmin(ScopedAdmin):
     list_filter = ("action", "enabled", ("application__cluster", ClusterFilter))
     list_select_related = ("application", "service", "created_by")
     search_fields = ("name", "public_id", "application__name", "service__name")
-    autocomplete_fields = ("application", "service")
     readonly_fields = ("public_id", "signature", "jobs", "created_by", "created_at")
     fields = (
         *("name", "application", "service", "action", "enabled"),
@@ -209,9 +217,15 @@ class TriggerAdmin(ScopedAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer only the places where the user may create a trigger."""
-        places = {"application": Application.objects.all(), "service": Service.objects.all()}
+        places = {
+            "application": Application.objects.select_related("cluster").order_by("cluster__name", "name"),
+            "service": Service.objects.select_related("application__cluster").order_by(
+                "application__cluster__name", "application__name", "name"
+            ),
+        }
         if db_field.name in places:
             kwargs["queryset"] = scope(places[db_field.name], request.user, "triggers.add_trigger")
+            kwargs["form_class"] = PlaceField
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Trigger, form: forms.ModelForm, change: bool) -> None:
@@ -297,18 +311,7 @@ class TriggerAdmin(ScopedAdmin):
 
 @admin.register(TriggerCall)
 class TriggerCallAdmin(ReadOnlyAdmin):
-    list_display = (
-        "id",
-        "action",
-        "application",
-        "service",
-        "state_badge",
-        "reason",
-        "repeated",
-        "source",
-        "queued_at",
-        "completed_at",
-    )
+    list_display = ("__str__", "application", "state_badge", "reason", "source", "queued_at", "completed_at", "repeated")
     list_filter = ("state", "action", "source", "queued_at", ("application__cluster", ClusterFilter))
     list_select_related = ("application", "service")
     search_fields = ("=id", "application__name", "service__name", "trigger__name", "trigger__public_id", "reason")
@@ -337,7 +340,7 @@ class TriggerCallEventAdmin(ReadOnlyAdmin):
     list_display = ("time", "call", "level_badge", "operation", "text")
     list_filter = ("level",)
     ordering = ("-pk",)
-    list_select_related = ("call",)
+    list_select_related = ("call__application", "call__service")
     search_fields = ("=call__id", "text")
 
     @admin.display(description="Level", ordering="level")

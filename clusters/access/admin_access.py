@@ -4,10 +4,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.filters import RelatedFieldListFilter
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth import get_permission_codename
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.forms import CheckboxSelectMultiple
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
@@ -16,7 +18,23 @@ from clusters.access.audit import record_act, record_addition, record_change
 from clusters.access.changes import read_values
 
 
-class ScopedAdmin(admin.ModelAdmin):
+class PlainWidgets(admin.ModelAdmin):
+    """An admin whose forms work without scripts and without further windows: relations are lists and check boxes."""
+
+    filter_horizontal = ()
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        kwargs.setdefault("widget", CheckboxSelectMultiple)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+
+class ScopedAdmin(PlainWidgets):
     """An admin that shows only rows that the user may see, and checks permissions on the row itself (clusters.access)."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -77,7 +95,7 @@ class ReadOnlyAdmin(ScopedAdmin):
         return False
 
 
-class AuditedAdmin(admin.ModelAdmin):
+class AuditedAdmin(PlainWidgets):
     """An admin that records additions, changes and deletions in the audit log as `<audited>.add`, `.change` and `.delete`."""
 
     audited = ""

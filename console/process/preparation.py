@@ -32,7 +32,7 @@ ENGINE_DIR = settings.DATA_DIR / "engine"
 PRIVATE_URL = f"unix://{private_engine.socket_path(ENGINE_DIR)}"
 
 # Assets of packages that no page uses.
-UNUSED_STATIC = ("rest_framework", "redoc")
+UNUSED_STATIC = ("rest_framework",)
 
 
 class PreparationError(Exception):

@@ -219,6 +219,8 @@ class Fleet:
             "help": "/help/",
             "help_page": "/help/triggers/",
             "help_keys": "/help/keys/",
+            "api": "/api/",
+            "api_group": "/api/reference/triggers/",
             "applications": "/applications/",
             "application": f"/applications/{application}/",
             "application_redeploy": f"/applications/{application}/redeploy/",

@@ -9,6 +9,7 @@ from django.conf import settings
 GLOSSARY = settings.BASE_DIR / "docs" / "architecture.md"
 ENDINGS = {".html", ".js", ".md", ".py", ".sh", ".yaml"}
 FOLDERS = ("bench", "clusters", "console", "docs", "scripts", "templates", "tests", "triggers")
+OF_OTHERS = {"axe.min.js", "iframe-worker.js"}
 # A proxy's own log of requests; and labels of a model, since a changed label would need a migration.
 NOT_OURS = {
     ("access log", "docs/operate.md"),
@@ -28,7 +29,7 @@ def texts() -> dict[str, str]:
     """Every file that a person reads, with line breaks and the marks of comments as one space."""
     paths = [path for folder in FOLDERS for path in (settings.BASE_DIR / folder).rglob("*") if path.suffix in ENDINGS]
     paths += [settings.BASE_DIR / "README.md", settings.BASE_DIR / "Makefile", settings.BASE_DIR / "compose.yaml"]
-    own = {Path(__file__), GLOSSARY}
+    own = {Path(__file__), GLOSSARY, *(path for path in paths if path.name in OF_OTHERS)}
     text = {
         str(path.relative_to(settings.BASE_DIR)): re.sub(r"\s*\n[\s#>]*", " ", path.read_text())
         for path in paths

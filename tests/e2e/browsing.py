@@ -2,24 +2,49 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from axe_playwright_python.base import AXE_SCRIPT
 from django.urls import resolve
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.e2e.chromium import DESKTOP, PHONE, is_complaint
 from tests.e2e.site import Site
 
+AXE_SCRIPT = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
 # The levels of WCAG 2.2 AA, and axe-core's own advice. The themes differ only in colours.
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
-RUN_AXE = """async ([where, rules]) => {
-  const found = await axe.run(where || document, { runOnly: rules, resultTypes: ["violations"], elementRef: false });
+RUN_AXE = """async ([where, runOnly, rules]) => {
+  const found = await axe.run(where || document, { runOnly, rules, resultTypes: ["violations"], elementRef: false });
   const explain = (node) => node.any.concat(node.all).map((check) => check.message).join("; ");
   return found.violations.flatMap(({ id, help, nodes }) => nodes.map((node) =>
     `${id}: ${help}\\n    ${node.html.slice(0, 300)}\\n    ${explain(node)}`));
+}"""
+# Each colour of text on the page, with what is behind it, its size and its weight: by these a contrast is judged.
+FIND_COLOURS = """(where) => {
+  const kept = new Map();
+  const look = (element) => {
+    if (!element) return "";
+    if (!kept.has(element)) {
+      const { backgroundColor, backgroundImage, opacity } = getComputedStyle(element);
+      const above = backgroundColor.startsWith("rgb(") && opacity === "1" ? "" : look(element.parentElement);
+      kept.set(element, `${backgroundColor} ${backgroundImage} ${opacity} ${above}`);
+    }
+    return kept.get(element);
+  };
+  const found = new Set();
+  const top = where ? document.querySelector(where) : document.documentElement;
+  const texts = document.createTreeWalker(top, NodeFilter.SHOW_TEXT);
+  const holders = new Set(top.querySelectorAll("input, select, textarea"));
+  while (texts.nextNode()) if (texts.currentNode.data.trim()) holders.add(texts.currentNode.parentElement);
+  for (const holder of holders) {
+    if (!holder.checkVisibility()) continue;
+    const { color, fontSize, fontWeight } = getComputedStyle(holder);
+    found.add(`${color} ${fontSize} ${fontWeight} on ${look(holder)}`);
+  }
+  return [...found];
 }"""
 STICKING_OUT = """() => {
   const room = window.innerWidth;
@@ -88,6 +113,7 @@ class Visitor:
         self.site = site
         self.context = context
         self.complaints: list[str] = []
+        self.dark_colours: set[str] = set()  # those in which axe-core found nothing wrong
         self.page: Page = context.new_page()
         self.page.set_default_timeout(15_000)
         self.page.on("console", lambda message: self._complain(message.text) if is_complaint(message) else None)
@@ -120,25 +146,32 @@ class Visitor:
         paths = [address.removeprefix(self.site.url) for address in addresses]
         return [path for path in paths if not name or resolve(urlsplit(path).path).url_name in {name, None}]
 
-    def read_with_axe(self, where: str = "", rules: dict[str, Any] = RULES) -> list[str]:
+    def read_with_axe(self, where: str = "", rules: dict[str, Any] = RULES, colours: bool = True) -> list[str]:
         """Return axe-core's findings on the current page, or in the element that `where` selects."""
-        found: list[str] = self.page.evaluate(RUN_AXE, [where, rules])
+        options = {} if colours else {name: {"enabled": False} for name in COLOUR_RULES["values"]}
+        found: list[str] = self.page.evaluate(RUN_AXE, [where, rules, options])
         return found
 
     def read_in_both_themes(self, where: str = "") -> list[str]:
-        found = []
-        for theme, rules in (("light", RULES), ("dark", COLOUR_RULES)):
-            self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-            found += [f"{self.page.url} ({theme}) {line}" for line in self.read_with_axe(where, rules)]
+        """Return the findings in light, and those about the colours in dark if any of these is new: the themes differ in
+        nothing else."""
+        self.page.emulate_media(color_scheme="light")
+        found = [f"{self.page.url} (light) {line}" for line in self.read_with_axe(where)]
+        self.page.emulate_media(color_scheme="dark")
+        colours = set(self.page.evaluate(FIND_COLOURS, where))
+        if colours - self.dark_colours:
+            wrong = self.read_with_axe(where, COLOUR_RULES)
+            found += [f"{self.page.url} (dark) {line}" for line in wrong]
+            self.dark_colours |= set() if wrong else colours
         return found
 
     def measure_narrow(self) -> list[str]:
-        """Return what makes the page scroll sideways on a phone, and targets too small for a thumb."""
+        """Return what makes the page scroll sideways on a phone, and what axe-core finds there, but for the colours."""
         self.page.set_viewport_size(PHONE)
         found = self.find_what_sticks_out() + self.find_cut_names()
-        small = self.read_with_axe(rules={"type": "rule", "values": ["target-size"]})
+        narrow = self.read_with_axe(colours=False)
         self.page.set_viewport_size(DESKTOP)
-        return found + [f"{self.page.url} (390 px) {line}" for line in small]
+        return found + [f"{self.page.url} (390 px) {line}" for line in narrow]
 
     def find_what_sticks_out(self) -> list[str]:
         """Return what makes the page scroll sideways at its current width."""

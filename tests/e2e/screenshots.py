@@ -36,13 +36,19 @@ class Picture:
     phone: bool = False
 
 
-# A style sheet that did not load defines no token; an icon that did not load has no size.
-FIND_MISSING = """() => {
+# A style sheet that did not load defines no token; an icon or a picture that did not load has no size.
+FIND_MISSING = """async () => {
+  await document.fonts.ready;
   const faults = [];
-  if (!getComputedStyle(document.documentElement).getPropertyValue("--surface")) faults.push("no style sheet");
-  const icons = [...document.querySelectorAll("svg.icon use")].filter((use) => use.checkVisibility());
+  const sheets = [...document.querySelectorAll("link[rel=stylesheet]")].filter((link) => !link.sheet);
+  const token = getComputedStyle(document.documentElement).getPropertyValue("--surface");
+  if (sheets.length || !token) faults.push("no style sheet");
+  const icons = [...document.querySelectorAll("svg use")].filter((use) => use.checkVisibility());
   const lost = icons.filter((use) => !use.getBBox().width);
   if (lost.length) faults.push(`${lost.length} of ${icons.length} icons are missing`);
+  const blank = [...document.images].filter((image) => image.checkVisibility() && !image.naturalWidth);
+  if (blank.length) faults.push(`${blank.length} pictures are missing`);
+  if (![...document.fonts].some((font) => font.family.includes("Inter") && font.status === "loaded")) faults.push("no font");
   return faults;
 }"""
 # What there is to see. A page that the console does not have is left out, and said at the end.

@@ -1,12 +1,15 @@
 """Every page, tab and dialog: axe-core finds nothing in light or dark, and nothing is wider than a phone."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
+from django.urls import reverse
 from playwright.sync_api import Browser, expect
 
 from clusters.tests.factories import ServiceFactory
-from tests.e2e.browsing import Visitor, open_browser
+from tests.e2e.browsing import AXE_SCRIPT, Visitor, open_browser
 from tests.e2e.chromium import DESKTOP, PHONE
 from tests.e2e.site import NOBODY, PAGE_NAMES, Site
 
@@ -83,6 +86,68 @@ def test_a_page_is_accessible_without_a_role(chromium: Browser, filled: Site, pa
         report(read_page(visitor, path))
 
 
+# Of the admin the pages that differ: its other lists and forms are made of the same parts.
+ADMIN_MODELS = ("auth.group", "auth.user", "clusters.auditentry", "clusters.cluster", "clusters.registry", "triggers.delivery")
+ADMIN_MODELS += ("triggers.trigger", "triggers.triggercall")
+ADMIN_FORMS = ("triggers_trigger_add", "auth_user_add", "auth_user_password_change", "triggers_trigger_delete")
+ADMIN_FORMS += ("triggers_trigger_history", "index")
+
+
+@pytest.mark.parametrize("label", ADMIN_MODELS)
+def test_a_list_and_a_form_of_the_admin_are_accessible(visitor: Visitor, filled: Site, label: str) -> None:
+    model = apps.get_model(label)
+    name, row = f"admin:{label.replace('.', '_')}", filled.do(lambda: model.objects.order_by("pk").last())
+    found = read_page(visitor, reverse(f"{name}_changelist"))
+    report(found + read_page(visitor, reverse(f"{name}_change", args=[row.pk])))
+
+
+@pytest.mark.parametrize("name", ADMIN_FORMS)
+def test_a_further_page_of_the_admin_is_accessible(visitor: Visitor, filled: Site, name: str) -> None:
+    rows = {"auth_user_password_change": filled.fleets[0].user, "triggers_trigger": filled.fleets[0].trigger}
+    row = next((row for begin, row in rows.items() if name.startswith(begin) and not name.endswith("_add")), None)
+    report(read_page(visitor, reverse(f"admin:{name}", args=[row.pk] if row else [])))
+
+
+SHELL = (".navigation", "main", "#cluster-selector", ".navigation ul", ".topbar", ".crumbs", ".user-button")
+MEASURE_SHELL = """selectors => selectors.map((selector) => {
+  const element = document.querySelector(selector);
+  const { left, top } = element.getBoundingClientRect();
+  const { fontSize, lineHeight, fontFamily, color } = getComputedStyle(element);
+  return [selector, left, top, fontSize, lineHeight, fontFamily, color].join(" ");
+})"""
+
+
+@pytest.mark.parametrize("width", ["desktop", "phone"])
+def test_the_admin_does_not_move_the_shell(visitor: Visitor, filled: Site, width: str) -> None:
+    visitor.page.set_viewport_size(DESKTOP if width == "desktop" else PHONE)
+    # On a phone buttons stand below the heading, so its line is lower where there are any.
+    parts = [*SHELL, "h1"] if width == "desktop" else list(SHELL)
+    trigger = filled.fleets[0].trigger
+    paths = (
+        "/",
+        "/admin/",
+        reverse("admin:triggers_trigger_changelist"),
+        reverse("admin:triggers_trigger_change", args=[trigger.pk]),
+    )
+    usual, *others = [visitor.visit(path).evaluate(MEASURE_SHELL, parts) for path in paths]
+    visitor.page.set_viewport_size(DESKTOP)
+    assert others == [usual] * len(others)
+
+
+def test_a_page_that_does_not_exist_is_accessible(visitor: Visitor, chromium: Browser, filled: Site) -> None:
+    report(read_page(visitor, "/nothing/"))
+    visitor.complaints.clear()  # the browser reports the status
+    with open_browser(chromium, filled) as stranger:
+        report(read_page(stranger, "/nothing/"))
+        stranger.complaints.clear()
+
+
+def test_the_rules_are_those_of_today() -> None:
+    version = re.search(r"axe v(\d+)\.(\d+)", AXE_SCRIPT[:100])
+    assert version
+    assert (int(version[1]), int(version[2])) >= (4, 14)
+
+
 FOCUSED = "() => document.activeElement.name || document.activeElement.textContent.trim()"
 
 
@@ -111,6 +176,7 @@ def test_the_boxes_of_create_trigger_are_reached_by_keyboard_in_their_order(visi
 
 
 def test_a_token_that_is_shown_once_is_accessible(visitor: Visitor, filled: Site) -> None:
+    visitor.context.add_cookies(filled.cookies("admin"))  # who they are was confirmed when the module began
     page = visitor.visit("/account/tokens/")
     page.get_by_role("link", name="New token").click()
     dialog = page.get_by_role("dialog", name="New API token")

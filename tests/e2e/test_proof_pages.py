@@ -63,7 +63,7 @@ def test_build_jobs_are_trusted_from_the_page(visitor: Visitor, trigger: Trigger
     expect(page.get_by_label("How a job of Deploy of shop calls the link")).to_contain_text("id-token: write")
     assert visitor.read_in_both_themes("main") == []
 
-    page.get_by_role("link", name="Stop trusting the jobs Deploy of shop").click()
+    page.get_by_role("link", name="Remove the trusted jobs Deploy of shop").click()
     dialog = page.get_by_role("dialog", name="Stop trusting these jobs")
     assert visitor.read_in_both_themes("#dialog") == []
     dialog.get_by_role("button", name="Stop trusting them").click()

@@ -23,7 +23,13 @@ def test_a_whole_page_has_no_faults(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lost", "fault"), [("**/*.css", "no style sheet"), ("**/icons*.svg", "icons are missing"), ("**/*.js", "")]
+    ("lost", "fault"),
+    [
+        ("**/*.css", "no style sheet"),
+        ("**/icons*.svg", "icons are missing"),
+        ("**/*.woff2", "no font"),
+        ("**/*.js", ""),
+    ],
 )
 def test_a_page_that_lost_a_request_is_refused(visitor: Visitor, lost: str, fault: str) -> None:
     visitor.page.route(lost, lambda route: route.abort())

@@ -7,11 +7,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
 from console.factors.tests.device import compute_code
-from tests.e2e.browsing import WATCH, Visitor
+from tests.e2e.browsing import AXE_SCRIPT, WATCH, Visitor
 from tests.e2e.chromium import DESKTOP, PHONE, run_chromium
 from tests.e2e.site import Site
 from tests.harness.console import PASSWORD, RunningConsole, run_console

@@ -8,7 +8,6 @@ import structlog
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, IntegrityError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.defaults import page_not_found
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
@@ -290,9 +289,7 @@ def read_tag(trigger: Trigger, parameters: Parameters) -> str:
     return tag
 
 
-def answer_unknown_address(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler for 404: in JSON for every address of links."""
-    if request.path_info.startswith(LINKS_PREFIX):
-        message = "No link has this address. Copy the link from the console again."
-        return JsonResponse({"code": "404", "message": message, "requestId": None}, status=404)
-    return page_not_found(request, exception)
+def answer_unknown_link() -> HttpResponse:
+    """Return the answer to an address below LINKS_PREFIX that does not exist."""
+    message = "No link has this address. Copy the link from the console again."
+    return JsonResponse({"code": "404", "message": message, "requestId": None}, status=404)

@@ -106,6 +106,17 @@ class SubscriptionForm(forms.Form):
         return not self.is_new or (self.permission is not None and not self.refusal)
 
     @property
+    def is_local(self) -> bool:
+        """Whether the image was built on the engine, and no registry is stored for its host: then nothing can be pushed."""
+        is_unknown = self.permission is not None and not self.permission.allowed and not self.permission.is_stored
+        return self.is_new and is_unknown and self.used is not None and self.used.is_local
+
+    @property
+    def local_name(self) -> str:
+        """The name by which a local image was built: `hello-web`."""
+        return self.repository.removeprefix("docker.io/").removeprefix("library/")
+
+    @property
     def is_ticked(self) -> bool:
         return bool(self["associated"].value())
 
@@ -192,7 +203,12 @@ class SubscriptionForms:
 
     @property
     def has_refused(self) -> bool:
-        return any(form.permission is not None and not form.permission.allowed for form in self.forms)
+        """Whether a registry could allow later what it refuses now."""
+        return any(form.permission is not None and not form.permission.allowed and not form.is_local for form in self.forms)
+
+    @property
+    def local(self) -> list[SubscriptionForm]:
+        return [form for form in self.forms if form.is_local]
 
     @cached_property
     def problem(self) -> str:

@@ -4,7 +4,7 @@ subscriptions."""
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connections
@@ -26,11 +26,12 @@ RIGHTS = tuple(f"triggers.{verb}_imagesubscription" for verb in ("add", "change"
 @dataclass(frozen=True)
 class UsedRepository:
     """A repository, the names of the services that run an image of it, and the tags that they run. `tags` is empty when all of
-    them name a digest, which a push never changes."""
+    them name a digest, which a push never changes. `is_local`: each of them runs an image that no registry gave the engine."""
 
     name: str
     services: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
+    is_local: bool = True
 
 
 def may_subscribe(user: Any, row: Application | Trigger) -> bool:
@@ -58,10 +59,12 @@ def list_used_repositories(services: Iterable[Service]) -> list[UsedRepository]:
             continue
         if service.status == Application.Status.ABSENT:
             continue
-        used = found.setdefault(reference.repository, UsedRepository(reference.repository))
+        used = found.get(reference.repository) or UsedRepository(reference.repository)
         used.services.append(service.name)
         if not reference.digest and reference.wanted_tag not in used.tags:
             used.tags.append(reference.wanted_tag)
+        is_local = bool(service.image_id) and not service.image_digests and not reference.digest
+        found[used.name] = replace(used, is_local=used.is_local and is_local)
     return [found[name] for name in sorted(found)]
 
 

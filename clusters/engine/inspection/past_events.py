@@ -1,4 +1,6 @@
-"""The recent events of an engine, which remembers its last 256. `connection.event_stream` waits for new ones."""
+"""The recent events of an engine. `connection.event_stream` waits for new ones.
+
+Docker remembers its last 256 (`eventsLimit` in its daemon/events), and forgets all of them when it restarts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 PERIOD_SECONDS = 30 * 60
 MOST_EVENTS = 50
+REMEMBERED = 256  # events
 NOISE = "exec_"  # health checks cause these every few seconds; health_status has their result
 
 
@@ -27,8 +30,18 @@ class EngineEvent:
     detail: str = ""
 
 
-def read_past_events(client: "EngineClient") -> list[EngineEvent]:
-    """Return the events of the last PERIOD_SECONDS by the engine's own clock, newest first, at most MOST_EVENTS.
+@dataclass(frozen=True)
+class PastEvents:
+    """`shown` are the newest ones, newest first, without NOISE. `known_since` is set where the engine has forgotten events of
+    the period: the time of the oldest one that it still has. `has_noise` says whether any were left out."""
+
+    shown: list[EngineEvent]
+    known_since: datetime | None = None
+    has_noise: bool = False
+
+
+def read_past_events(client: "EngineClient") -> PastEvents:
+    """Return the events of the last PERIOD_SECONDS by the engine's own clock, at most MOST_EVENTS.
 
     Raises EngineError.
     """
@@ -37,10 +50,11 @@ def read_past_events(client: "EngineClient") -> list[EngineEvent]:
     return describe_past_events(client.list_events(now - PERIOD_SECONDS, now))
 
 
-def describe_past_events(events: Iterable[Mapping[str, Any]]) -> list[EngineEvent]:
-    found = [describe_past_event(event) for event in events]
+def describe_past_events(events: Iterable[Mapping[str, Any]]) -> PastEvents:
+    found = sorted(map(describe_past_event, events), key=lambda event: event.time, reverse=True)
     shown = [event for event in found if not event.action.startswith(NOISE)]
-    return sorted(shown, key=lambda event: event.time, reverse=True)[:MOST_EVENTS]
+    known_since = found[-1].time if len(found) >= REMEMBERED else None
+    return PastEvents(shown[:MOST_EVENTS], known_since, len(shown) < len(found))
 
 
 def describe_past_event(event: Mapping[str, Any]) -> EngineEvent:

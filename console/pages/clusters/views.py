@@ -83,7 +83,7 @@ def cluster_disk(request: HttpRequest, uid: str) -> HttpResponse:
 @console_page
 def cluster_events(request: HttpRequest, uid: str) -> HttpResponse:
     """Show the engine's recent events."""
-    return _render_live(request, uid, "events", lambda client: {"events": read_past_events(client)})
+    return _render_live(request, uid, "events", lambda client: {"past": read_past_events(client)})
 
 
 def _render_live(request: HttpRequest, uid: str, tab: str, read: Callable[[EngineClient], dict[str, Any]]) -> HttpResponse:

@@ -103,6 +103,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     if user is None or not user.is_authenticated or getattr(request, "htmx", False):
         return context
     return context | {
+        "error_frame": "base.html",
         "selection": select_cluster(request),
         "has_no_role": has_no_role(user),
         "active_calls": count_active_calls(user),

@@ -69,7 +69,7 @@ HELP: dict[str, HelpPlace] = {  # by URL name; a page without an entry has the i
     **dict.fromkeys(("second_factor", "app_set_up", "recovery_codes", "passkey_add", "user_factor_reset"), FACTORS),
     "sessions": SESSIONS,
     "password": PEOPLE,
-    **dict.fromkeys(("tokens", "token_create", "token_replace", "token_end", "user_token_end"), API),
+    **dict.fromkeys(("tokens", "token_create", "token_replace", "token_end", "user_token_end", "api", "api_group"), API),
 }
 
 

@@ -15,7 +15,7 @@ from django.core.files.storage import FileSystemStorage
 
 NAME = "console/console.css"
 PAGES = Path(__file__).parent.parent
-# In this order: what all pages share, pieces of pages, sections, and the Django admin, whose own sheets it overrides.
+# In this order: what all pages share, pieces of pages, sections, and the Django admin.
 SHEETS = (
     "shared/styles/tokens",
     "shared/styles/ground",
@@ -32,6 +32,7 @@ SHEETS = (
     "shared/image_history/image_history",
     "shared/logs/logs",
     "account/account",
+    "api/api",
     "applications/applications",
     "calls/calls",
     "clusters/clusters",

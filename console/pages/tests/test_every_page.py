@@ -77,6 +77,8 @@ QUERIES = {  # session, user, and the frame's clusters and running calls, and th
     "help": 4,
     "help_page": 4,
     "help_keys": 4,
+    "api": 4,
+    "api_group": 4,
     "applications": 7,
     "application": 10,
     "application_redeploy": 6,

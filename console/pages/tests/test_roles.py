@@ -138,7 +138,7 @@ PAGES: Table = {
     "image_remove": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
     "cluster_local": {"get": POSTED, "post": everywhere(302)},
     "activity_export": LIST,
-    **dict.fromkeys(("running_calls", "search", "help", "help_page", "help_keys", "help_picture"), LIST),
+    **dict.fromkeys(("running_calls", "search", "help", "help_page", "help_keys", "help_picture", "api", "api_group"), LIST),
     **dict.fromkeys((f"{kind}_logs" for kind in ("application", "service", "container")), LOGS),
     **dict.fromkeys((f"{kind}_logs_download" for kind in ("application", "service", "container")), LOGS),
     "call_evidence": LOGS,
@@ -242,7 +242,6 @@ PAGES: Table = {
 }
 
 API: Table = {
-    "api": LIST,
     "api-schema": LIST,
     "api-cluster-list": {"get": anyone(200), "post": everywhere(400)},
     "api-cluster-detail": {
@@ -470,6 +469,7 @@ def page_path(name: str, world: Any) -> str:
         "delivery_id": world.sent.pk if name.startswith("notification") else world.delivery.pk,
         "key": "old",
         "page": "triggers",
+        "group": "triggers",
         "name": "create-trigger.png",
         "provider_id": world.provider.pk,
         "provider_key": "0",

@@ -2,6 +2,7 @@
 engine it is, and which credentials that engine gets."""
 
 import json
+import re
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -188,6 +189,11 @@ class TestConnection:
             assert "disabled" in field[: field.index(">")], name
 
 
+def words_of(answer: Any) -> list[str]:
+    """Return the text of a page: its tags hold the time and the tokens of its forms."""
+    return re.sub(r"<[^>]*>", " ", answer.content.decode()).split()
+
+
 class TestConnectionTest:
     @pytest.mark.parametrize(
         "typed", [SOCKET, ELSEWHERE, "unix:///no/such.sock", "tcp://127.0.0.1:1", "tcp://[::1", "http://x", "ssh://host", ""]
@@ -199,7 +205,7 @@ class TestConnectionTest:
         usual = tenant.post("/clusters/test/", {"name": "x", "url": "tcp://10.0.0.9:2376"}, headers=headers)
         for query in ("", f"?edited={mine.uid}", "?edited=cnone"):
             answer = tenant.post(f"/clusters/test/{query}", {"name": "x", "url": typed}, headers=headers)
-            assert (answer.status_code, answer.content) == (403, usual.content)
+            assert (answer.status_code, words_of(answer)) == (403, words_of(usual))
         assert dialled == []
 
     def test_so_does_a_stored_address_in_the_api(self, tenant: Client, mine: Cluster, dialled: list[str]) -> None:

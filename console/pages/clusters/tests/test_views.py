@@ -110,6 +110,29 @@ class TestClusterPage:
         assert "Check the address" in text
         assert "data-poll" in text
 
+    def test_events_are_not_said_to_be_absent_where_the_engine_has_forgotten_them(
+        self, reader, cluster, live_engine, monkeypatch
+    ):
+        def read(count, action):
+            probe = {
+                "Type": "container",
+                "Action": action,
+                "Actor": {"ID": "1", "Attributes": {"name": "web"}},
+                "timeNano": 10**18,
+            }
+            monkeypatch.setattr(live_engine, "list_events", lambda since, until: [probe] * count)
+            return " ".join(text_of(reader.get(f"/clusters/{cluster.uid}/events/")).split())
+
+        forgotten = "The engine remembers only its latest 256 events, the oldest from"
+        assert "The engine remembers no event of the last 30 minutes." in read(0, "")
+        few, many, shown = read(9, "exec_die"), read(256, "exec_die"), read(256, "start")
+        assert "Only health checks in the last 30 minutes." in few
+        assert forgotten not in few
+        assert "All that the engine remembers are health checks." in many
+        assert forgotten in many
+        assert forgotten in shown
+        assert f'href="/activity/?cluster={cluster.uid}"' in shown
+
     def test_a_cluster_just_added_says_that_it_is_being_read(self, reader):
         added = ClusterFactory(status=Cluster.Status.UNKNOWN, engine_version="")
         text = reader.get(f"/clusters/{added.uid}/").content.decode()

@@ -119,6 +119,37 @@ class TestBoxes:
         assert "names the image by digest" in text
         assert "by digest" in errors_of(confirm(reader, fleet.application, sent()))["associated"][0]
 
+    def test_images_built_on_the_engine_are_said_once_and_without_a_way_to_mend_it(self, reader, fleet, second, monkeypatch):
+        built = {"image_id": "sha256:" + "1" * 64, "image_digests": []}
+        for name in ("web", "worker"):
+            ServiceFactory(application=fleet.application, name=f"hello-{name}", image=f"hello-{name}", **built)
+        unknown = PushPermission(False, "No registry is stored for docker.io. Add it.", is_stored=False)
+        monkeypatch.setattr(
+            subscriptions, "find_push_permission", lambda name: unknown if "hello" in name else PushPermission(True)
+        )
+        piece = text_of(reader.get(piece_url(fleet.application), headers=PIECE))
+        words = " ".join(re.sub(r"<[^>]*>", "", piece).split())
+        assert "hello-web and hello-worker were built on this engine: no registry holds them." in words
+        assert "docker.io. Add it" not in piece
+        assert "Check again" not in piece
+        assert 'href="/registries/' not in piece
+        assert "disabled" not in box_of(piece, API)
+        refused = confirm(reader, fleet.application, sent("docker.io/library/hello-web"))
+        assert not Trigger.objects.filter(name="images").exists()
+        assert "No registry is stored" in str(errors_of(refused, "docker.io/library/hello-web"))
+
+    def test_an_image_that_a_registry_gave_or_could_give_keeps_its_box(self, reader, fleet, monkeypatch):
+        known = {"image_id": "sha256:" + "1" * 64}
+        ServiceFactory(application=fleet.application, name="a", image="pulled", image_digests=["pulled@sha256:1"], **known)
+        ServiceFactory(application=fleet.application, name="b", image="built", image_digests=[], **known)
+        answers = {"docker.io/library/built": PushPermission(False, "It does not let 'ci' push."), SHOP: PushPermission(True)}
+        unknown = PushPermission(False, "No registry is stored.", is_stored=False)
+        monkeypatch.setattr(subscriptions, "find_push_permission", lambda name: answers.get(name, unknown))
+        piece = text_of(reader.get(piece_url(fleet.application), headers=PIECE))
+        assert "disabled" in box_of(piece, "docker.io/library/pulled")
+        assert "disabled" in box_of(piece, "docker.io/library/built")
+        assert "no registry holds" not in piece
+
     def test_an_application_without_images_says_so(self, reader, fleet):
         fleet.service.delete()
         assert "runs an image that can be pushed" in text_of(reader.get(new_url(fleet.application), headers=DIALOG))

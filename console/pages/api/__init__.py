@@ -1,0 +1,1 @@
+"""The page that documents the REST API, made from its OpenAPI schema."""
