@@ -32,6 +32,7 @@ OURS |= {"host", "aliases", "hook_token", "hook_key", "signing_secret", "ca"}
 # Keys that our own code gives to stored JSON.
 OUR_KEYS = {"services", "running", "image", "images", "containers", "name", "node", "state", "host", "container", "protocol"}
 OUR_KEYS |= {*POLICY, "failed", "imageId", "firstErrorLine", "facts", "version", "revision", "source", "digests", "mode"}
+OUR_KEYS |= {"sentence", "application", "cluster", "image_before"}
 
 
 def make_text(turn: int, length: int) -> str:
