@@ -27,6 +27,7 @@ PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=T
 # A path of the public address, under which everything is. A proxy may remove it or leave it (console/server/environ.py).
 OWN_PATHS = (
     *("account", "activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries"),
+    *("freezes",),
     *("grants", "healthz", "help", "hook", "images", "login", "logout", "metrics", "nodes", "password", "readyz", "registries"),
     *("search", "services", "sign-in", "static", "theme", "triggers", "users"),
 )
@@ -320,6 +321,7 @@ SPECTACULAR_SETTINGS = {
         "DeliverySourceEnum": "triggers.models.Delivery.Source",
         "TriggerActionEnum": "triggers.models.TRIGGER_CHOICES",
         "TriggerCallActionEnum": "triggers.models.Action",
+        "WeekdayEnum": "triggers.api.freezes.WORDS",
     },
 }
 

@@ -21,11 +21,12 @@ from console.pages.account import (
 from console.pages.applications import service_views
 from console.pages.applications import views as application_views
 from console.pages.calls import evidence as call_evidence_views
-from console.pages.calls import lifecycle_views
+from console.pages.calls import lifecycle_views, release_views
 from console.pages.calls import views as call_views
 from console.pages.clusters import image_views, node_views
 from console.pages.clusters import views as cluster_views
 from console.pages.containers import views as container_views
+from console.pages.freezes import views as freeze_views
 from console.pages.help import views as help_views
 from console.pages.overview import search_views
 from console.pages.overview import views as overview_views
@@ -64,6 +65,12 @@ urlpatterns = [
         name="application_logs_download",
     ),
     path("applications/<int:application_id>/redeploy/", application_views.application_redeploy, name="application_redeploy"),
+    path("applications/<int:application_id>/freezes/", freeze_views.application_freezes, name="application_freezes"),
+    path(
+        "applications/<int:application_id>/freezes/new/",
+        freeze_views.application_freeze_create,
+        name="application_freeze_create",
+    ),
     path("applications/<int:application_id>/<act:act>/", lifecycle_views.application_act, name="application_act"),
     path("applications/<int:application_id>/triggers/new/", trigger_views.trigger_create, name="trigger_create"),
     path(
@@ -93,8 +100,12 @@ urlpatterns = [
     path("clusters/<str:uid>/events/", cluster_views.cluster_events, name="cluster_events"),
     path("clusters/<str:uid>/images/prune/", image_views.image_prune, name="image_prune"),
     path("clusters/<str:uid>/images/<str:image_id>/remove/", image_views.image_remove, name="image_remove"),
+    path("clusters/<str:uid>/freezes/", freeze_views.cluster_freezes, name="cluster_freezes"),
+    path("clusters/<str:uid>/freezes/new/", freeze_views.cluster_freeze_create, name="cluster_freeze_create"),
     path("clusters/<str:uid>/edit/", cluster_views.cluster_edit, name="cluster_edit"),
     path("clusters/<str:uid>/delete/", cluster_views.cluster_delete, name="cluster_delete"),
+    path("freezes/<int:window_id>/edit/", freeze_views.freeze_edit, name="freeze_edit"),
+    path("freezes/<int:window_id>/delete/", freeze_views.freeze_delete, name="freeze_delete"),
     path("images/", image_views.images, name="images"),
     path("registries/", registry_views.registries, name="registries"),
     path("registries/new/", registry_views.registry_create, name="registry_create"),
@@ -131,6 +142,7 @@ urlpatterns = [
     path("calls/<uuid:call_id>/", call_views.call, name="call"),
     path("calls/<uuid:call_id>/evidence/", call_evidence_views.call_evidence, name="call_evidence"),
     path("calls/<uuid:call_id>/again/", call_views.call_again, name="call_again"),
+    path("calls/<uuid:call_id>/release/", release_views.call_release, name="call_release"),
     path("calls/<uuid:call_id>/cancel/", call_views.call_cancel, name="call_cancel"),
     path("users/", user_views.users, name="users"),
     path("users/locks/<int:lock_id>/unlock/", sign_in_state_views.lock_end, name="lock_end"),

@@ -31,6 +31,7 @@ OPTIONS = (
     "on_failure",
     "alert_state",
     "post_only",
+    "during_freezes",
     *NARROWING,
 )
 
@@ -62,6 +63,7 @@ def request_call(
             "step": call.step,
             "replicas": call.replicas,
             "trigger": str(call.trigger or ""),
+            "override_reason": call.override_reason,
         }
         known = {name: value for name, value in details.items() if value not in (None, "")}
         verb, target = describe_request(call)

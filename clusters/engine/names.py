@@ -36,6 +36,8 @@ PARALLELISM_LABEL = "windlass.update.parallelism"
 PULL_LABEL = "windlass.update.pull"
 STOPPED_LABEL = "windlass.update.stopped"
 FILES_LABEL = "windlass.update.files"
+FREEZE_LABEL = "windlass.freeze"
+LEAST_AGE_LABEL = "windlass.least-age"
 
 COMPOSE_PREFIX = re.compile(r"(?:[0-9a-f]{12}_)+(?=.)", re.DOTALL)
 TEMPORARY_NAME = re.compile(

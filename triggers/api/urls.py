@@ -3,12 +3,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from triggers.api.freezes import FreezeWindowViewSet
 from triggers.api.views import ActView, DeliveryViewSet, RedeployView, ScaleView, TriggerCallViewSet, TriggerViewSet
 from triggers.models import Action
 
 router = SimpleRouter()
 router.register("triggers", TriggerViewSet, basename="api-trigger")
 router.register("calls", TriggerCallViewSet, basename="api-call")
+router.register("freeze-windows", FreezeWindowViewSet, basename="api-freeze")
 router.register("deliveries", DeliveryViewSet, basename="api-delivery")
 
 urlpatterns = [

@@ -3,6 +3,8 @@
 from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proof, TriggerCall, TriggerCallEvent
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
 from triggers.models.evidence import CallEvidence
+from triggers.models.freeze import Behaviour, FreezeWindow
+from triggers.models.image_age import AwaitedImage, SeenImage
 from triggers.models.trigger import (
     NARROWING,
     OLD_SECRET_FIELDS,
@@ -22,17 +24,21 @@ __all__ = [
     "Action",
     "AlertGroup",
     "AlertState",
+    "AwaitedImage",
+    "Behaviour",
     "CallEvidence",
     "CallState",
     "Decision",
     "Delivery",
     "DeliveryLine",
+    "FreezeWindow",
     "ImageSubscription",
     "JOBS_MAXIMUM",
     "NARROWING",
     "OLD_SECRET_FIELDS",
     "OnFailure",
     "Proof",
+    "SeenImage",
     "Signature",
     "TERMINAL_STATES",
     "TRIGGER_ACTIONS",

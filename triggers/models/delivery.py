@@ -17,6 +17,7 @@ class Decision(models.TextChoices):
     UNCHANGED = "unchanged", _("Unchanged")
     TAG = "tag", _("Not triggered: tag")
     IMAGE = "image", _("Not triggered: image")
+    YOUNG = "young", _("Not yet: too young")
     DUPLICATE = "duplicate", _("Duplicate")
     REJECTED = "rejected", _("Rejected")
     UNSUPPORTED = "unsupported", _("Unsupported event")

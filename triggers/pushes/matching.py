@@ -6,6 +6,7 @@ is replaced by its own one (`Hosts`), so that two names of one image are equal.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from clusters.registry.reference import (
     DOCKER_HUB,
@@ -103,6 +104,7 @@ class RunningImage:
     service: str
     reference: ImageReference
     digests: frozenset[str] = frozenset()
+    least_age: str = ""  # what its label says
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Subscription:
     condition: str = Condition.SERVICE_TAG
     pattern: str = ""
     tags: tuple[str, ...] = ()
+    least_age: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)

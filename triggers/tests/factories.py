@@ -1,11 +1,23 @@
 """Factories for triggers, calls and deliveries."""
 
+from datetime import UTC, datetime
+
 import factory
 from django.utils import timezone
 
 from clusters.tests.factories import ApplicationFactory, RegistryFactory, ServiceFactory
 from triggers.identity.presets import HOSTS, Preset
-from triggers.models import Action, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall, TrustedJob
+from triggers.models import (
+    Action,
+    Decision,
+    Delivery,
+    DeliveryLine,
+    FreezeWindow,
+    ImageSubscription,
+    Trigger,
+    TriggerCall,
+    TrustedJob,
+)
 
 
 class TriggerFactory(factory.django.DjangoModelFactory):
@@ -42,6 +54,19 @@ class ImageSubscriptionFactory(factory.django.DjangoModelFactory):
 
     trigger = factory.SubFactory(TriggerFactory)
     repository = "registry.example.com/team/app"
+
+
+class FreezeWindowFactory(factory.django.DjangoModelFactory):
+    """A window of an application that is over: from Monday to Tuesday of a week long ago."""
+
+    class Meta:
+        model = FreezeWindow
+
+    application = factory.SubFactory(ApplicationFactory)
+    cluster = factory.SelfAttribute("application.cluster")
+    name = "release"
+    starts_at = datetime(2020, 1, 6, tzinfo=UTC)
+    ends_at = datetime(2020, 1, 7, tzinfo=UTC)
 
 
 class DeliveryFactory(factory.django.DjangoModelFactory):

@@ -16,8 +16,10 @@ from console.sessions import prune_sessions
 from console.sign_in_locks import prune_failures
 from console.telemetry.totals import reporting
 from triggers.hook.old_secrets import forget_old_secrets
+from triggers.pushes.ages import prune_seen_images
 from triggers.pushes.alerts import prune_alert_groups
 from triggers.pushes.deliveries import prune_deliveries
+from triggers.pushes.looks import look_for_awaited_images
 from triggers.pushes.polling import poll_subscriptions
 from triggers.tasks import prune_calls, sweep_calls
 
@@ -70,6 +72,7 @@ PRUNES = (
     prune_entries,
     prune_deliveries,
     prune_alert_groups,
+    prune_seen_images,
     prune_sessions,
     prune_failures,
     forget_old_secrets,
@@ -90,4 +93,5 @@ def poll_registries(stopping: threading.Event) -> None:
         pulse.beat("poller", SILENT_SECONDS)
         close_old_connections()
         run_safely(poll_subscriptions)
+        run_safely(look_for_awaited_images)
     connection.close()

@@ -27,6 +27,7 @@ JOBS = HelpPlace("Calls from build jobs", "triggers", "calls-from-build-jobs-wit
 REDEPLOY = HelpPlace("Redeploy", "triggers", "redeploy")
 SCALE = HelpPlace("Scale", "triggers", "scale")
 ACTS = HelpPlace("Stop, start, restart, delete", "architecture", "stop-start-restart-delete")
+FREEZES = HelpPlace("Freeze windows", "triggers", "freeze-windows")
 CALLS = HelpPlace("Calls", "triggers", "what-a-call-becomes")
 PUSHES = HelpPlace("Pushes", "triggers", "pushes")
 LOGS = HelpPlace("Containers", "architecture", "live-reads")
@@ -58,6 +59,18 @@ HELP: dict[str, HelpPlace] = {  # by URL name; a page without an entry has the i
     **dict.fromkeys(("registries", "registry_create", "registry_edit", "registry_delete"), CREDENTIALS),
     **dict.fromkeys(("registry", "registry_rotate", "deliveries", "delivery"), PUSHES),
     **dict.fromkeys(("activity", "call"), CALLS),
+    **dict.fromkeys(
+        (
+            "application_freezes",
+            "cluster_freezes",
+            "application_freeze_create",
+            "cluster_freeze_create",
+            "freeze_edit",
+            "freeze_delete",
+            "call_release",
+        ),
+        FREEZES,
+    ),
     **dict.fromkeys(("users", "user", "user_create", "user_role", "user_switch", "user_invite", "grant_create"), USERS),
     "audit": AUDIT,
     **dict.fromkeys(("sign_in_settings", "provider_create", "provider_edit", "provider_delete", "identities"), PROVIDERS),

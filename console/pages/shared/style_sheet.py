@@ -35,6 +35,7 @@ SHEETS = (
     "calls/calls",
     "clusters/clusters",
     "containers/containers",
+    "freezes/freezes",
     "help/help",
     "overview/overview",
     "registries/registries",
