@@ -46,8 +46,8 @@ TRIGGER_FIELDS = (
 # 0.08 ms instead of 0.54 ms. Whether a freeze window may concern it is part of it, so that nothing is asked where none does.
 FIND_TRIGGER = f"""
     SELECT application.name, application.protected, application.freeze_label, cluster.id, cluster.uid, cluster.name,
-           EXISTS (SELECT 1 FROM triggers_freezewindow freeze WHERE freeze.cluster_id = cluster.id
-                   AND (freeze.application_id IS NULL OR freeze.application_id = application.id)),
+           EXISTS (SELECT 1 FROM triggers_freezewindow freezing WHERE freezing.cluster_id = cluster.id
+                   AND (freezing.application_id IS NULL OR freezing.application_id = application.id)),
            link.old_secret, link.signature_key, {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)}
     FROM triggers_trigger link
     JOIN clusters_application application ON application.id = link.application_id

@@ -77,7 +77,7 @@ def find_signing_secrets(registry: Registry, pushes: Iterable[PushedImage]) -> d
 def select_triggers() -> QuerySet[Trigger]:
     """Return triggers with what a decision needs, and with `may_be_frozen`."""
     rows = Trigger.objects.select_related("application").only(*NEEDED_FIELDS)
-    return rows.annotate(may_be_frozen=can_be_frozen("application"))
+    return rows.annotate(may_be_frozen=can_be_frozen("application"))  # type: ignore[no-redef]
 
 
 def can_be_frozen(path: str) -> ExpressionWrapper:
