@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(help_text='weekend, for example.', max_length=64)),
                 ('reason', models.CharField(blank=True, help_text='For those whose calls wait.', max_length=200)),
-                ('behaviour', models.CharField(choices=[('wait', 'Wait until the window ends'), ('refuse', 'Are refused')], default='wait', max_length=8)),
+                ('behaviour', models.CharField(choices=[('wait', 'Wait for its end'), ('refuse', 'Are refused')], default='wait', max_length=8)),
                 ('includes_scaling', models.BooleanField(default=False, help_text='Scalings are frozen too.')),
                 ('days', models.JSONField(blank=True, default=list, help_text='On which it begins each week, from 0 for Monday. Empty: once.')),
                 ('start_time', models.TimeField(blank=True, null=True)),

@@ -15,7 +15,7 @@ from triggers.timing.spans import WEEK, SingleTime, WeeklyTimes, list_zones, wri
 class Behaviour(models.TextChoices):
     """What becomes of a call within a freeze window."""
 
-    WAIT = "wait", _("Wait until the window ends")
+    WAIT = "wait", _("Wait for its end")
     REFUSE = "refuse", _("Are refused")
 
 

@@ -44,15 +44,15 @@ class Freeze:
 
     @property
     def title(self) -> str:
-        """`weekend`, or `weekend: Nobody is on duty`."""
+        """`weekend`, or `weekend: Nobody is on duty`, to be continued by a full stop."""
         named = " and ".join(self.names)
-        return f"{named}: {' '.join(self.reasons)}" if self.reasons else named
+        return f"{named}: {' '.join(self.reasons)}".rstrip(".") if self.reasons else named
 
     def describe_wait(self) -> str:
-        return f"Waits until {self.end}. Frozen by {self.title.rstrip('.')}."
+        return f"Waits until {self.end}. Frozen by {self.title}."
 
     def describe_refusal(self, application: str) -> str:
-        return f"{WORDS[self.action]} of {application} are refused until {self.end}. Frozen by {self.title.rstrip('.')}."
+        return f"{WORDS[self.action]} of {application} are refused until {self.end}. Frozen by {self.title}."
 
     def describe(self) -> str:
         """Say it for the application's page."""

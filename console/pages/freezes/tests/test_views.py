@@ -99,7 +99,7 @@ def test_a_call_that_waits_is_let_run(reader, fleet):
     text = "Waits until Mon 2026-11-30 06:00 (UTC). Frozen by weekend."
     call = TriggerCallFactory(trigger=fleet.trigger, state=CallState.QUEUED, held_until=window.ends_at, message=text)
     shown = reader.get(f"/calls/{call.pk}/")
-    assert shown.context["summary"] == f"Waiting for the end of a freeze: {text}"
+    assert shown.context["summary"] == f"Held back: {text}"
     assert "Run now" in text_of(shown)
     url = f"/calls/{call.pk}/release/"
     assert "Reason to do it now" in text_of(reader.get(url))
