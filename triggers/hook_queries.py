@@ -43,7 +43,7 @@ TRIGGER_FIELDS = (
     "signature",
     "during_freezes",
 )
-# 0.08 ms instead of 0.54 ms. Whether a freeze window may concern it is part of it, so that nothing is asked where none does.
+# 0.09 ms instead of 0.54 ms. Whether a freeze window may concern it takes 0.01 ms of that, and saves a query where none does.
 FIND_TRIGGER = f"""
     SELECT application.name, application.protected, application.freeze_label, cluster.id, cluster.uid, cluster.name,
            EXISTS (SELECT 1 FROM triggers_freezewindow freezing WHERE freezing.cluster_id = cluster.id
