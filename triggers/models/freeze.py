@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Application, Cluster
 from triggers.timing.rules import FreezeRule
-from triggers.timing.spans import WEEK, SingleTime, WeeklyTimes, list_zones, write_times
+from triggers.timing.spans import WEEK, YEARS, SingleTime, WeeklyTimes, list_zones, write_times
 
 
 class Behaviour(models.TextChoices):
@@ -115,8 +115,11 @@ def find_single_problems(window: FreezeWindow) -> dict[str, str]:
         if getattr(window, name) is not None:
             problems[name] = "Give the days on which it begins each week."
     for name in ("starts_at", "ends_at"):
-        if getattr(window, name) is None:
+        moment = getattr(window, name)
+        if moment is None:
             problems[name] = "A window without days needs a start and an end."
+        elif moment.year not in YEARS:
+            problems[name] = "The year must be from 2000 to 2199."
     if window.starts_at and window.ends_at and window.starts_at >= window.ends_at:
         problems["ends_at"] = "It must end after it starts."
     return problems

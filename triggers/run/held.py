@@ -4,7 +4,6 @@
 and labels change, so each sweep compares the hints with them, and a call runs within seconds after it is held no longer.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from clusters.models import Application
 from triggers.calls.frozen import find_hold_end
 from triggers.freezes import FrozenPlace, load_many_rules, load_rules
 from triggers.models import CallState, TriggerCall
-from triggers.timing.rules import Freeze, FreezeRule, find_hold
+from triggers.timing.rules import Freeze, find_hold
 
 QueuedRow = tuple[UUID, str, int | None]  # id, action and service
 
@@ -57,16 +56,14 @@ def refresh_held_calls() -> None:
     if not held:
         return
     rules, now = load_many_rules({row[1] for row in held}), timezone.now()
+    places = {(application_id, action) for _, application_id, action, *_ in held}
+    freezes = {place: find_hold(rules.get(place[0], ()), place[1], now) for place in places}
     released = []
     for pk, application_id, action, is_exempt, held_until, message in held:
-        freeze = find_present_hold(rules.get(application_id, []), action, is_exempt, now)
+        freeze = None if is_exempt else freezes[application_id, action]
         if freeze is None:
             released.append(pk)
         else:
             note_hold(pk, freeze, held_until, message, now)
     if released:
         TriggerCall.objects.filter(pk__in=released, state=CallState.QUEUED).update(held_until=None, message="")
-
-
-def find_present_hold(rules: Iterable[FreezeRule], action: str, is_exempt: bool | None, now: datetime) -> Freeze | None:
-    return None if is_exempt else find_hold(rules, action, now)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import NoReturn
 
 from triggers.timing.rules import FreezeRule
-from triggers.timing.spans import DAYS, WEEK, SingleTime, WeeklyTimes, find_zone, list_zones
+from triggers.timing.spans import DAYS, WEEK, YEARS, SingleTime, WeeklyTimes, find_zone, list_zones
 
 LABEL = "windlass.freeze"
 AGE_LABEL = "windlass.least-age"
@@ -103,6 +103,8 @@ def read_single(entry: str, match: re.Match[str], zone: str) -> SingleTime:
         refuse(entry, "it has a date that does not exist")
     if start >= end:
         refuse(entry, "it ends before it starts")
+    if start.year not in YEARS or end.year not in YEARS:
+        refuse(entry, "its years are not from 2000 to 2199")
     return SingleTime(start, end, zone)
 
 

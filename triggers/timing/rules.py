@@ -28,7 +28,7 @@ class FreezeRule:
 @dataclass(frozen=True)
 class Freeze:
     """The windows that freeze an action now. `ends_at` is when none of them holds any longer, in the `zone` of the one that
-    ends last; None if they last longer than a year."""
+    ends last; None if they are endless."""
 
     action: str
     names: tuple[str, ...]

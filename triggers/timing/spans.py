@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # as datetime.weekday() counts
 WEEK = 7
-LONGEST = timedelta(days=366)  # what lasts longer than this counts as endless
+YEARS = range(2000, 2200)  # of a single span: near the ends of what a date can be, no zone can be computed
+SPANS_MAXIMUM = 100  # more that follow each other without a gap count as endless
+LONGEST = timedelta(days=366)  # for which something endless is said to last where a moment is needed
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class WeeklyTimes:
 
     def find_span(self, moment: datetime) -> Span | None:
         today = moment.astimezone(find_zone(self.zone)).date()
-        spans = (self._make_span(today - timedelta(days=back)) for back in range(-1, WEEK + 2))
+        longest = max(self._count_days(day) for day in self.days)
+        spans = (self._make_span(today - timedelta(days=back)) for back in range(-1, longest + 2))
         return max((span for span in spans if span and moment in span), key=lambda span: span.end, default=None)
 
     def find_next(self, moment: datetime) -> Span | None:
@@ -107,9 +110,9 @@ class SingleTime:
 
 def find_end(times: Iterable[Times], moment: datetime) -> datetime | None:
     """Return when none of the times holds any longer, from `moment` on: spans that touch or overlap count as one. Return
-    `moment` itself if none holds now, and None if they last longer than LONGEST."""
+    `moment` itself if none holds now, and None if they are endless."""
     known, end = list(times), moment
-    while end - moment <= LONGEST:
+    for _ in range(SPANS_MAXIMUM):
         later = max((span.end for one in known if (span := one.find_span(end))), default=end)
         if later == end:
             return end

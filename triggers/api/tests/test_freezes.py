@@ -68,8 +68,9 @@ def test_windows_of_a_cluster_are_for_its_administrators(application):
         ({"name": ""}, "name"),
         ({"behaviour": "ignore"}, "behaviour"),
         ({"end_day": 1}, "end_day"),
+        (ONCE | dict.fromkeys(("start_time", "end_day", "end_time")) | {"days": [], "ends_at": "9999-12-31T23:59Z"}, "ends_at"),
     ],
-    ids=["two places", "no place", "unknown", "day", "text", "no end", "zone", "date", "name", "calls", "end day"],
+    ids=["two places", "no place", "unknown", "day", "text", "no end", "zone", "date", "name", "calls", "end day", "year"],
 )
 def test_what_is_wrong_is_said_by_field(application, wrong, field):
     if "cluster" in wrong:

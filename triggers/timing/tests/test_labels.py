@@ -55,9 +55,10 @@ def test_several_windows_with_words():
         ("2026-02-30 12:00/2026-03-01 08:00", "it has a date that does not exist"),
         ("2026-03-02 12:00/2026-03-01 08:00", "it ends before it starts"),
         ("0001-01-01 00:00/2026-03-01 08:00 Asia/Tokyo", "it has a date that does not exist"),
+        ("2026-03-02 12:00/9999-12-31 23:59", "its years are not from 2000 to 2199"),
         (";".join(["Fri 18:00-19:00"] * 21), "At most 20 windows"),
     ],
-    ids=["no times", "no end", "hour", "days", "zone", "word", "rest", "date", "order", "year", "many"],
+    ids=["no times", "no end", "hour", "days", "zone", "word", "rest", "date", "order", "year", "years", "many"],
 )
 def test_what_cannot_be_read_says_why(text, reason):
     with pytest.raises(BadFreeze, match=reason):

@@ -146,6 +146,8 @@ def test_windows_that_touch_count_as_one():
     saturday = SingleTime(datetime(2026, 12, 5, tzinfo=UTC), datetime(2026, 12, 6, tzinfo=UTC))
     assert find_end([friday, saturday], datetime(2026, 12, 4, 20, tzinfo=UTC)) == saturday.end
     assert find_end([WeeklyTimes(tuple(range(7)), time(0), time(0), "UTC")], friday.start) is None
+    years = SingleTime(friday.start, friday.start + 3 * LONGEST)
+    assert find_end([years], friday.start) == years.end
 
 
 def test_single_times():
