@@ -72,6 +72,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "delivery-left": ("idle", "back", "Left image"),
     "delivery-tag": ("idle", "hollow", "Tag not followed"),
     "delivery-image": ("idle", "hollow", "No matching trigger"),
+    "delivery-young": ("idle", "half", "Not yet: too young"),
     "delivery-duplicate": ("idle", "back", "Duplicate"),
     "delivery-rejected": ("warn", "cross", "Rejected"),
     "delivery-unsupported": ("idle", "cross", "Unsupported event"),

@@ -248,6 +248,7 @@ def read_application_values(found: ObservedApplication) -> dict[str, Any]:
         "running": found.running,
         "system": found.system,
         "protected": found.protected,
+        "freeze_label": found.freeze_label,
         "created_at": found.created_at,
         "updated_at": found.updated_at,
     }
@@ -265,6 +266,7 @@ def read_service_values(found: ObservedService | ObservedSwarmService) -> dict[s
         "image_facts": found.image_facts,
         "ports": found.ports,
         "health": found.health,
+        "least_age_label": found.least_age_label,
     }
     if isinstance(found, ObservedSwarmService):
         values |= {

@@ -19,7 +19,7 @@ VIEWER = frozenset(
         *(f"clusters.view_{model}" for model in ("cluster", "node", "application", "service", "container", "task")),
         *(
             f"triggers.view_{model}"
-            for model in ("trigger", "triggercall", "triggercallevent", "imagesubscription", "deliveryline")
+            for model in ("trigger", "triggercall", "triggercallevent", "imagesubscription", "deliveryline", "freezewindow")
         ),
     }
 )

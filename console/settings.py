@@ -27,21 +27,8 @@ PUBLIC_URL = env.read_url("WINDLASS_PUBLIC_URL", {"http", "https"}, needs_host=T
 # A path of the public address, under which everything is. A proxy may remove it or leave it (console/server/environ.py).
 OWN_PATHS = (
     *("account", "activity", "admin", "api", "applications", "audit", "calls", "clusters", "containers", "deliveries"),
-    *(
-        "grants",
-        "healthz",
-        "help",
-        "hook",
-        "images",
-        "login",
-        "logout",
-        "metrics",
-        "nodes",
-        "notifications",
-        "password",
-        "readyz",
-    ),
-    *("registries", "search", "services", "sign-in", "static", "theme", "triggers", "users"),
+    *("freezes", "grants", "healthz", "help", "hook", "images", "login", "logout", "metrics", "nodes", "notifications"),
+    *("password", "readyz", "registries", "search", "services", "sign-in", "static", "theme", "triggers", "users"),
 )
 PREFIX = env.find_prefix("WINDLASS_PUBLIC_URL", PUBLIC_URL, OWN_PATHS)
 FORCE_SCRIPT_NAME = PREFIX or None
@@ -333,6 +320,7 @@ SPECTACULAR_SETTINGS = {
         "DeliverySourceEnum": "triggers.models.Delivery.Source",
         "TriggerActionEnum": "triggers.models.TRIGGER_CHOICES",
         "TriggerCallActionEnum": "triggers.models.Action",
+        "WeekdayEnum": "triggers.api.freezes.WORDS",
     },
 }
 

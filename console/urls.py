@@ -22,11 +22,12 @@ from console.pages.api import views as api_views
 from console.pages.applications import service_views, versions
 from console.pages.applications import views as application_views
 from console.pages.calls import evidence as call_evidence_views
-from console.pages.calls import lifecycle_views
+from console.pages.calls import lifecycle_views, release_views
 from console.pages.calls import views as call_views
 from console.pages.clusters import image_views, node_views
 from console.pages.clusters import views as cluster_views
 from console.pages.containers import views as container_views
+from console.pages.freezes import views as freeze_views
 from console.pages.help import views as help_views
 from console.pages.notifications import rules as notification_rules
 from console.pages.notifications import sent as notification_sent_views
@@ -71,6 +72,12 @@ urlpatterns = [
         name="application_logs_download",
     ),
     path("applications/<int:application_id>/redeploy/", application_views.application_redeploy, name="application_redeploy"),
+    path("applications/<int:application_id>/freezes/", freeze_views.application_freezes, name="application_freezes"),
+    path(
+        "applications/<int:application_id>/freezes/new/",
+        freeze_views.application_freeze_create,
+        name="application_freeze_create",
+    ),
     path("applications/<int:application_id>/<act:act>/", lifecycle_views.application_act, name="application_act"),
     path("applications/<int:application_id>/triggers/new/", trigger_views.trigger_create, name="trigger_create"),
     path(
@@ -101,8 +108,12 @@ urlpatterns = [
     path("clusters/<str:uid>/events/", cluster_views.cluster_events, name="cluster_events"),
     path("clusters/<str:uid>/images/prune/", image_views.image_prune, name="image_prune"),
     path("clusters/<str:uid>/images/<str:image_id>/remove/", image_views.image_remove, name="image_remove"),
+    path("clusters/<str:uid>/freezes/", freeze_views.cluster_freezes, name="cluster_freezes"),
+    path("clusters/<str:uid>/freezes/new/", freeze_views.cluster_freeze_create, name="cluster_freeze_create"),
     path("clusters/<str:uid>/edit/", cluster_views.cluster_edit, name="cluster_edit"),
     path("clusters/<str:uid>/delete/", cluster_views.cluster_delete, name="cluster_delete"),
+    path("freezes/<int:window_id>/edit/", freeze_views.freeze_edit, name="freeze_edit"),
+    path("freezes/<int:window_id>/delete/", freeze_views.freeze_delete, name="freeze_delete"),
     path("images/", image_views.images, name="images"),
     path("registries/", registry_views.registries, name="registries"),
     path("registries/new/", registry_views.registry_create, name="registry_create"),
@@ -152,6 +163,7 @@ urlpatterns = [
     path("calls/<uuid:call_id>/evidence/", call_evidence_views.call_evidence, name="call_evidence"),
     path("calls/<uuid:call_id>/previous/", previous_views.call_previous, name="call_previous"),
     path("calls/<uuid:call_id>/again/", call_views.call_again, name="call_again"),
+    path("calls/<uuid:call_id>/release/", release_views.call_release, name="call_release"),
     path("calls/<uuid:call_id>/cancel/", call_views.call_cancel, name="call_cancel"),
     path("users/", user_views.users, name="users"),
     path("users/locks/<int:lock_id>/unlock/", sign_in_state_views.lock_end, name="lock_end"),

@@ -33,6 +33,7 @@ OPTIONS = (
     "on_failure",
     "alert_state",
     "post_only",
+    "during_freezes",
     *NARROWING,
 )
 
@@ -65,6 +66,7 @@ def request_call(
             "step": call.step,
             "replicas": call.replicas,
             "trigger": str(call.trigger or ""),
+            "override_reason": call.override_reason,
         }
         known = {name: value for name, value in details.items() if value not in (None, "")}
         verb, target = describe_request(call)

@@ -13,6 +13,7 @@ from triggers.models import TRIGGER_CHOICES, Action, OnFailure, Trigger
 from triggers.validation import COOLDOWN_MAXIMUM, REPLICAS_MAXIMUM
 
 METHOD_CHOICES = [("False", "GET, POST or PUT"), ("True", "POST or PUT only")]
+FREEZE_CHOICES = [("False", "Wait or are refused, as the freeze window says"), ("True", "Run in spite of freeze windows")]
 FAILURE_CHOICES = [(OnFailure.ROLLBACK.value, "Roll back"), (OnFailure.PAUSE.value, "Leave it as it is")]
 
 
@@ -29,6 +30,7 @@ class TriggerWording(forms.ModelForm):
             "tag_pattern",
             "alert_state",
             "post_only",
+            "during_freezes",
             "on_failure",
         )
         labels = {
@@ -38,6 +40,7 @@ class TriggerWording(forms.ModelForm):
             "tag_pattern": "Allowed tags",
             "alert_state": "When an alert calls it, act",
             "post_only": "POST only",
+            "during_freezes": "Calls during freezes",
             "on_failure": "On failure",
         }
         help_texts = {
@@ -49,6 +52,7 @@ class TriggerWording(forms.ModelForm):
             " Leave empty to keep the tag.",
             "alert_state": "Alertmanager and Grafana send both; the other is ignored. Any other call acts at once.",
             "post_only": "GET does nothing, so whatever only looks at the link is harmless. Callers must use POST or PUT.",
+            "during_freezes": "Freeze windows hold back none of its calls.",
             "on_failure": "Used if a change fails and the service's own update policy does not decide.",
         }
 
@@ -79,6 +83,15 @@ class TriggerOptionsForm(TriggerWording):
         empty_value=None,
         required=False,
         help_text="Without GET, whatever only looks at the link is harmless, such as a chat's preview of it.",
+    )
+
+    during_freezes = forms.TypedChoiceField(  # two words, for the same reason
+        label=TriggerWording.Meta.labels["during_freezes"],
+        choices=FREEZE_CHOICES,
+        coerce=lambda word: word == "True",
+        empty_value=None,
+        required=False,
+        help_text="Of this trigger, in a freeze window of the application or its cluster.",
     )
 
     class Meta(TriggerWording.Meta):
@@ -113,6 +126,10 @@ class TriggerOptionsForm(TriggerWording):
     def clean_post_only(self) -> bool:
         chosen = self.cleaned_data["post_only"]
         return self.initial["post_only"] if chosen is None else chosen
+
+    def clean_during_freezes(self) -> bool:
+        chosen = self.cleaned_data["during_freezes"]
+        return self.initial["during_freezes"] if chosen is None else chosen
 
     def clean_cooldown_seconds(self) -> int:
         return self.cleaned_data["cooldown_seconds"] or 0

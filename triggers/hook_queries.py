@@ -43,10 +43,13 @@ TRIGGER_FIELDS = (
     "header_only",
     "old_secret_ends_at",
     "signature",
+    "during_freezes",
 )
-# 0.08 ms instead of 0.54 ms.
+# 0.09 ms instead of 0.54 ms. Whether a freeze window may concern it takes 0.01 ms of that, and saves a query where none does.
 FIND_TRIGGER = f"""
-    SELECT application.name, application.protected, cluster.id, cluster.uid, cluster.name,
+    SELECT application.name, application.protected, application.freeze_label, cluster.id, cluster.uid, cluster.name,
+           EXISTS (SELECT 1 FROM triggers_freezewindow freezing WHERE freezing.cluster_id = cluster.id
+                   AND (freezing.application_id IS NULL OR freezing.application_id = application.id)),
            link.old_secret, link.signature_key, {", ".join(f"link.{name}" for name in TRIGGER_FIELDS)}
     FROM triggers_trigger link
     JOIN clusters_application application ON application.id = link.application_id
@@ -63,7 +66,7 @@ LOCK_APPLICATION = "SELECT id FROM clusters_application WHERE id = %s FOR UPDATE
 
 # 0.03 ms instead of 0.38 ms. Without scalings, of which many can wait: they neither cover a redeploy nor stand in its way.
 LIST_QUEUED = """
-    SELECT id, action, service_id, tag, start_stopped, returns_to FROM triggers_triggercall
+    SELECT id, action, service_id, tag, start_stopped, returns_to, during_freezes FROM triggers_triggercall
     WHERE application_id = %s AND state = 'queued' AND action <> 'scaling' ORDER BY queued_at, id
 """
 
@@ -78,7 +81,7 @@ FIND_DELIVERY = """
 COUNT_QUEUED = """
     SELECT (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued'),
            (SELECT COUNT(*) FROM triggers_triggercall WHERE state = 'queued' AND {own}),
-           EXISTS (SELECT 1 FROM triggers_triggercall WHERE state = 'queued' AND application_id = %s)
+           EXISTS (SELECT 1 FROM triggers_triggercall WHERE state = 'queued' AND application_id = %s AND held_until IS NULL)
 """
 COUNT_QUEUED_OF_TRIGGER = COUNT_QUEUED.format(own="trigger_id = %s")
 COUNT_QUEUED_OF_PEOPLE = COUNT_QUEUED.format(own="application_id = %s AND trigger_id IS NULL")
@@ -111,6 +114,7 @@ class QueuedCall:
     tag: str
     start_stopped: bool = False
     returns_to: dict[str, Any] | None = None
+    is_exempt: bool = False  # no freeze window holds it back
 
 
 @dataclass
@@ -131,7 +135,7 @@ class OutcomeKey:
 @dataclass(frozen=True)
 class QueueLength:
     """`of_all` counts every queued call, `of_own` those of the same trigger, or of people at the same application.
-    `has_queued`: the application has a queued call."""
+    `has_queued`: the application has a queued call that no freeze window holds back."""
 
     of_all: int
     of_own: int
@@ -146,20 +150,27 @@ def find_linked_trigger(fields: LinkFields) -> Trigger | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    name, protected, cluster_id, cluster_uid, cluster_name, sealed_old_secret, sealed_signature_key, *own = row
+    name, protected, freeze_label, cluster_id, cluster_uid, cluster_name, has_windows, *own = row
+    sealed_old_secret, sealed_signature_key, *own = own
     values = dict(zip(TRIGGER_FIELDS, own, strict=True))
     if LinkFields(cluster_uid, name, values["action"], values["public_id"]) != fields:
         return None  # before anything is decrypted, so that it takes no longer than an unknown one
     values["secret"] = EncryptedTextField().from_db_value(values["secret"])
-    for flag in ("enabled", "post_only", "header_only"):
+    for flag in ("enabled", "post_only", "header_only", "during_freezes"):
         values[flag] = bool(values[flag])  # SQLite returns numbers
     for moment in ("expires_at", "old_secret_ends_at"):
         values[moment] = add_zone(values[moment])
     application_id = values["application_id"]
     trigger = make_instance(Trigger, **values)
     trigger.sealed_old_secret, trigger.sealed_signature_key = sealed_old_secret, sealed_signature_key
+    trigger.may_be_frozen = bool(has_windows or freeze_label)
     trigger.application = make_instance(
-        Application, id=application_id, cluster_id=cluster_id, name=name, protected=bool(protected)
+        Application,
+        id=application_id,
+        cluster_id=cluster_id,
+        name=name,
+        protected=bool(protected),
+        freeze_label=freeze_label,
     )
     trigger.application.cluster = make_instance(Cluster, id=cluster_id, uid=cluster_uid, name=cluster_name)
     return trigger
@@ -271,8 +282,8 @@ def list_queued_calls(application_id: int) -> list[QueuedCall]:
     with connection.cursor() as cursor:
         cursor.execute(LIST_QUEUED, [application_id])
         return [
-            QueuedCall(read_uuid(pk), action, service_id, tag, bool(start_stopped), returns_to and json.loads(returns_to))
-            for pk, action, service_id, tag, start_stopped, returns_to in cursor.fetchall()
+            QueuedCall(read_uuid(pk), action, service_id, tag, bool(start), back and json.loads(back), bool(exempt))
+            for pk, action, service_id, tag, start, back, exempt in cursor.fetchall()
         ]
 
 

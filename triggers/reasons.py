@@ -11,6 +11,7 @@ class Reason(StrEnum):
     PROTECTED = "protected"
     TAG = "tag"
     COOLDOWN = "cooldown"
+    FROZEN = "frozen"
     # Of a rejected call of a registry or of polling, and of a refused call of the trigger's link.
     EXPIRED = "expired"
     # Of a refused call of a trigger's link: there is no row of it.
@@ -20,6 +21,7 @@ class Reason(StrEnum):
     # Of a rejected call that was cancelled in the queue, or of a running one that was rolled back or failed.
     CANCELLED = "cancelled"
     # Of a failed call.
+    TOO_YOUNG = "too_young"
     LOST = "lost"
     TIMED_OUT = "timed_out"
     INTERNAL_ERROR = "internal_error"

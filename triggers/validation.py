@@ -21,6 +21,7 @@ COOLDOWN_MAXIMUM = 86_400  # seconds: a day
 CALLS_MAXIMUM = 1_000_000  # that a link can be limited to
 RATE_MAXIMUM = 1000  # calls a minute
 TAGS_MAXIMUM = 10  # of a subscription
+LEAST_AGE_MAXIMUM = 2160  # hours: 90 days
 POLL_MINIMUM, POLL_MAXIMUM = 60, 86_400  # seconds between two checks of a registry
 
 
@@ -62,6 +63,8 @@ class SubscriptionFields(Protocol):
     def tags(self) -> Any: ...
     @property
     def poll_seconds(self) -> int: ...
+    @property
+    def least_age_hours(self) -> int: ...
 
 
 def explain_scaling_refusal(cluster: Cluster) -> str:
@@ -215,6 +218,8 @@ def validate_subscription(subscription: SubscriptionFields) -> None:
         problems["tags"] = problem
     if subscription.poll_seconds and not POLL_MINIMUM <= subscription.poll_seconds <= POLL_MAXIMUM:
         problems["poll_seconds"] = f"0, or from {POLL_MINIMUM} to {POLL_MAXIMUM} seconds."
+    if not 0 <= subscription.least_age_hours <= LEAST_AGE_MAXIMUM:
+        problems["least_age_hours"] = f"From 0 to {LEAST_AGE_MAXIMUM} hours."
     if problems:
         raise ValidationError(problems)
 

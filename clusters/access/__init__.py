@@ -43,6 +43,7 @@ PATHS = {
     "triggers.TriggerCallEvent": "call__application__cluster_id",
     "triggers.ImageSubscription": "trigger__application__cluster_id",
     "triggers.DeliveryLine": "trigger__application__cluster_id",
+    "triggers.FreezeWindow": "cluster_id",
     "triggers.TrustedJob": "trigger__application__cluster_id",
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 NAME_LENGTH = 255  # the longest application, service, container or node name that is stored
 IMAGE_LENGTH = 512
 TEXT_LENGTH = 500  # the longest message or error
+FREEZE_LABEL_LENGTH, LEAST_AGE_LABEL_LENGTH = 1000, 64
 LARGEST_COUNT = 2**31 - 1
 LARGEST_SIZE = 2**63 - 1
 LABELS_KEPT = 100

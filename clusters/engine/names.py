@@ -45,6 +45,8 @@ CHECK_TIMEOUT_LABEL = "windlass.check.timeout"
 KEEP_IMAGES_LABEL = "windlass.keep-images"
 HOOK_LABEL = "windlass.hook"  # on one-off containers and jobs of Windlass's own: what they are for
 HOOK_CALL_LABEL = "windlass.hook.call"  # the call that they were made for
+FREEZE_LABEL = "windlass.freeze"
+LEAST_AGE_LABEL = "windlass.least-age"
 
 COMPOSE_PREFIX = re.compile(r"(?:[0-9a-f]{12}_)+(?=.)", re.DOTALL)
 TEMPORARY_NAME = re.compile(

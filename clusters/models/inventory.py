@@ -78,6 +78,13 @@ class Application(models.Model):
     running = models.PositiveIntegerField(default=0)
     system = models.BooleanField(default=False, help_text="Part of the platform, hidden by default.")
     protected = models.BooleanField(default=False, help_text="The console runs in it, or its label says so: never touched.")
+    freeze_label = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What its labels windlass.freeze say, joined by semicolons.",
+    )
     created_at = models.DateTimeField(null=True, help_text="When its oldest container was created.")
     updated_at = models.DateTimeField(null=True, help_text="When its newest container was created.")
     left_stopped = models.JSONField(
@@ -155,6 +162,9 @@ class Service(models.Model):
     )
     ports = models.JSONField(default=list, help_text='Published ports: `{"host": 8080, "container": 80, "protocol": "tcp"}`.')
     health = models.CharField(max_length=12, choices=Health.choices, blank=True, default=Health.NONE)
+    least_age_label = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="What its label windlass.least-age says."
+    )
 
     # The fields below are filled for Swarm services only.
     swarm_id = models.CharField(max_length=64, blank=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from clusters.meters import METERS, Series
@@ -59,13 +59,15 @@ def _order(sample: tuple[str, Labels, float]) -> tuple[list[str], float]:
 
 def render_calls(now: datetime) -> Iterable[str]:
     active = only_active(TriggerCall.objects.order_by()).values_list("state")
-    found = {state: (number, oldest) for state, number, oldest in active.annotate(Count("pk"), Min("queued_at"))}
+    free = Min("queued_at", filter=Q(held_until__isnull=True))
+    found = {state: (number, oldest or now) for state, number, oldest in active.annotate(number=Count("pk"), oldest=free)}
     name = "windlass_calls_active"
     numbers = [(name, (("state", state.value),), found.get(state, (0, now))[0]) for state in ACTIVE_STATES]
     yield render_metric(name, "gauge", "Calls that are queued, and calls that are running.", numbers)
     _, oldest = found.get(CallState.QUEUED, (0, now))
     age = [("windlass_queue_age_seconds", (), max((now - oldest).total_seconds(), 0.0))]
-    yield render_metric("windlass_queue_age_seconds", "gauge", "Age of the oldest queued call; 0 if none is queued.", age)
+    meaning = "Age of the oldest queued call that no freeze window holds back; 0 if there is none."
+    yield render_metric("windlass_queue_age_seconds", "gauge", meaning, age)
 
 
 def render_clusters(clusters: Iterable[Cluster], now: datetime) -> Iterable[str]:

@@ -44,6 +44,7 @@ from triggers.models import (
 from triggers.tests.factories import (
     DeliveryFactory,
     DeliveryLineFactory,
+    FreezeWindowFactory,
     ImageSubscriptionFactory,
     ScalingTriggerFactory,
     TriggerCallFactory,
@@ -187,6 +188,7 @@ class Fleet:
             trigger=self.trigger, repository=image, poll_seconds=300, polled_at=now, poll_due_at=now + timedelta(minutes=5)
         )
         self.job = TrustedJobFactory(trigger=self.trigger)
+        self.window = FreezeWindowFactory(application=self.application)
         self.delivery = DeliveryFactory(registry=self.registry, message="Called 1 trigger.", source_address="203.0.113.7")
         told = {"delivery": self.delivery, "image": image}
         DeliveryLineFactory(trigger=self.trigger, call=self.call, message="The tag 1.2 runs here.", **told)
@@ -230,6 +232,12 @@ class Fleet:
             "versions": "/applications/versions/",
             "application_act": f"/applications/{application}/delete/",
             "container_act": f"/containers/{self.container.pk}/delete/",
+            "application_freezes": f"/applications/{application}/freezes/",
+            "cluster_freezes": f"/clusters/{cluster}/freezes/",
+            "application_freeze_create": f"/applications/{application}/freezes/new/",
+            "cluster_freeze_create": f"/clusters/{cluster}/freezes/new/",
+            "freeze_edit": f"/freezes/{self.window.pk}/edit/",
+            "freeze_delete": f"/freezes/{self.window.pk}/delete/",
             "trigger_create": f"/applications/{application}/triggers/new/",
             "trigger_repositories": f"/applications/{application}/triggers/repositories/",
             "services": "/services/",
@@ -281,6 +289,7 @@ class Fleet:
             "channel_delete": f"/notifications/channels/{self.channel.pk}/delete/",
             "notifications_sent": "/notifications/sent/",
             "notification_sent": f"/notifications/sent/{self.sent.pk}/",
+            "call_release": f"/calls/{self.call.pk}/release/",
             "users": "/users/",
             "user": f"/users/{self.user.pk}/",
             "user_create": "/users/new/",

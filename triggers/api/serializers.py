@@ -12,6 +12,7 @@ from clusters.access import scope_visible
 from clusters.api.serializers import check_model
 from clusters.models import Application, Container, Service
 from triggers.allowed_addresses import ADDRESSES_MAXIMUM, BadAddress, normalize_addresses
+from triggers.api.freezes import OverrideSerializer
 from triggers.calls.requests import SCALE_TYPES, STEP_MAXIMUM, STEP_MINIMUM, TAG_RULE, InvalidParameter, parse_step, parse_tag
 from triggers.models import (
     NARROWING,
@@ -73,10 +74,11 @@ class SubscriptionSerializer(serializers.ModelSerializer[ImageSubscription]):
     repository = serializers.CharField(max_length=512, help_text="docker.io/library/shop; without tag and digest.")
     tags = serializers.ListField(child=serializers.CharField(max_length=128), required=False, help_text="At most 10.")
     poll_seconds = serializers.IntegerField(required=False, help_text="0 for no polling; else from 60 to 86400.")
+    least_age_hours = serializers.IntegerField(required=False, help_text="Since Windlass first saw an image; 0 to 2160.")
 
     class Meta:
         model = ImageSubscription
-        fields = ["repository", "condition", "pattern", "tags", "poll_seconds"]
+        fields = ["repository", "condition", "pattern", "tags", "poll_seconds", "least_age_hours"]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         subscription = ImageSubscription(**attrs)
@@ -115,6 +117,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
         required=False, max_length=ADDRESSES_MAXIMUM, help_text="Addresses and networks that can call the link. Empty: all."
     )
     header_only = SwitchField(required=False, help_text="A secret in the address or in the body is refused.")
+    during_freezes = SwitchField(required=False, help_text="Freeze windows hold back none of its calls.")
     created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
 
     class Meta:
@@ -133,6 +136,7 @@ class TriggerSerializer(serializers.ModelSerializer[Trigger]):
             "alert_state",
             "post_only",
             "on_failure",
+            "during_freezes",
             *NARROWING,
             "signature",
             "old_secret_ends_at",
@@ -277,6 +281,8 @@ class TriggerCallSerializer(serializers.ModelSerializer[TriggerCall]):
             "target_replicas",
             "coalesced_into",
             "queued_at",
+            "held_until",
+            "override_reason",
             "started_at",
             "completed_at",
             "cancel_requested_at",
@@ -335,7 +341,7 @@ class DeliveryDetailSerializer(DeliverySerializer):
         read_only_fields = fields
 
 
-class RedeploySerializer(serializers.Serializer[Any]):
+class RedeploySerializer(OverrideSerializer):
     service = serializers.IntegerField(
         required=False, allow_null=True, help_text="The id of one service; without it, all services are redeployed."
     )
@@ -379,7 +385,7 @@ class ActSerializer(serializers.Serializer[Any]):
         return name
 
 
-class ScaleSerializer(serializers.Serializer[Any]):
+class ScaleSerializer(OverrideSerializer):
     """Either `replicas`, or `type` and `step`."""
 
     replicas = serializers.IntegerField(
@@ -389,7 +395,10 @@ class ScaleSerializer(serializers.Serializer[Any]):
     step = serializers.IntegerField(required=False, min_value=STEP_MINIMUM, max_value=STEP_MAXIMUM)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return either `replicas`, or a signed `step` as in CallRequest."""
+        """Return either `replicas`, or a signed `step` as in CallRequest; and `override_reason`."""
+        return {"override_reason": attrs.pop("override_reason", "")} | self._read_change(attrs)
+
+    def _read_change(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "replicas" in attrs:
             surplus = [name for name in ("type", "step") if name in attrs]
             if surplus:

@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from triggers.api.freezes import FreezeWindowViewSet
 from triggers.api.notifications import ChannelViewSet, SentViewSet
 from triggers.api.previous_images import ImagesView, RedeployPreviousView
 from triggers.api.views import ActView, DeliveryViewSet, RedeployView, ScaleView, TriggerCallViewSet, TriggerViewSet
@@ -11,6 +12,7 @@ from triggers.models import Action
 router = SimpleRouter()
 router.register("triggers", TriggerViewSet, basename="api-trigger")
 router.register("calls", TriggerCallViewSet, basename="api-call")
+router.register("freeze-windows", FreezeWindowViewSet, basename="api-freeze")
 router.register("deliveries", DeliveryViewSet, basename="api-delivery")
 router.register("channels", ChannelViewSet, basename="api-channel")
 router.register("notifications", SentViewSet, basename="api-notification")

@@ -20,6 +20,7 @@ from clusters.api.filters import FilteredRows
 from clusters.api.parameters import read_id_parameter
 from clusters.models import Application, Service
 from triggers import audited
+from triggers.api.freezes import ReleaseSerializer
 from triggers.api.paging import CallPagination, DeliveryPagination
 from triggers.api.proofs import ProofActions
 from triggers.api.serializers import (
@@ -37,6 +38,7 @@ from triggers.api.serializers import (
 )
 from triggers.calls.cancel import AlreadyEnded
 from triggers.calls.queue import QueueFull
+from triggers.freeze_changes import NotWaiting, release_call
 from triggers.models import Action, CallState, Decision, Delivery, DeliveryLine, Trigger, TriggerCall
 from triggers.selectors import scope_calls
 from triggers.validation import explain_act_refusal, explain_service_refusal
@@ -146,7 +148,11 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
     pagination_class = CallPagination
     id_filters = ("application", "trigger")
     word_filters = {"state": CallState.values}
-    permissions = {"cancel": "triggers.add_triggercall", "evidence": "clusters.view_logs"}
+    permissions = {
+        "cancel": "triggers.add_triggercall",
+        "release": "triggers.add_triggercall",
+        "evidence": "clusters.view_logs",
+    }
 
     def get_queryset(self) -> QuerySet[TriggerCall]:
         return scope_calls(self.queryset.all(), self.request.user)
@@ -176,6 +182,22 @@ class TriggerCallViewSet(RetrieveModelMixin, ListModelMixin, FilteredRows):
         except AlreadyEnded:
             return Response(TriggerCallSerializer(self.get_queryset().get(pk=call.pk)).data, status=409)
         return Response(TriggerCallSerializer(cancelled).data, status=202)
+
+    @extend_schema(
+        request=ReleaseSerializer,
+        responses={202: TriggerCallSerializer, 409: OpenApiResponse(TriggerCallSerializer, "It waits no longer.")},
+    )
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, pk: str) -> Response:
+        """Let a call that waits for the end of a freeze window run now. The reason is kept with it and in the audit log."""
+        call = self.get_object()
+        serializer = ReleaseSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            released = release_call(request._request, call, serializer.validated_data["reason"])
+        except NotWaiting:
+            return Response(TriggerCallSerializer(self.get_queryset().get(pk=call.pk)).data, status=409)
+        return Response(TriggerCallSerializer(released).data, status=202)
 
     @extend_schema(responses=CallEvidenceSerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None)
@@ -229,12 +251,15 @@ class CallView(APIView):
         except QueueFull as error:
             raise Throttled(wait=error.retry_after, detail=error.message) from error
         status = 409 if call.state == CallState.REJECTED else 202
-        return Response(TriggerCallSerializer(call).data, status=status)
+        later = {"Retry-After": str(call.retry_after)} if call.retry_after is not None else None
+        return Response(TriggerCallSerializer(call).data, status=status, headers=later)
 
 
 CALL_RESPONSES = {
     202: TriggerCallSerializer,
-    409: OpenApiResponse(TriggerCallSerializer, "Recorded and rejected: the target is protected."),
+    409: OpenApiResponse(
+        TriggerCallSerializer, "Recorded and rejected: the target is protected, or frozen and no reason given."
+    ),
     429: OpenApiResponse(description="Too many calls are queued."),
 }
 
@@ -248,7 +273,9 @@ class RedeployView(CallView):
         serializer = RedeploySerializer(data=request.data, context={"application": application})
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
-        wanted = {"tag": fields.get("tag", ""), "start_stopped": fields["start_stopped"]}
+        wanted = {name: fields.get(name, "") for name in ("tag", "override_reason")} | {
+            "start_stopped": fields["start_stopped"]
+        }
         return self.accept(request, application, fields.get("service"), action=Action.REDEPLOY, **wanted)
 
 

@@ -15,6 +15,8 @@ from clusters.engine.wording import explain_protection
 from clusters.models import Application
 from triggers.calls import nudges
 from triggers.calls.ending import count_ending, report_ending
+from triggers.calls.events import add_event
+from triggers.calls.frozen import FreezeVerdict, count_seconds, hold_call, judge_freeze, runs_during_freezes
 from triggers.calls.limits import take_from_limits
 from triggers.calls.prune import surplus
 from triggers.calls.queue import check_queue, find_covering_redeploy
@@ -30,9 +32,12 @@ from triggers.tag_patterns import explain_tag_refusal
 log = structlog.get_logger("windlass.calls")
 
 
+COVERED = "An equal redeploy is already waiting; its outcome is this call's outcome."
+
+
 @dataclass(frozen=True)
 class Rejection:
-    """Why an authentic call does not run. `retry_after` is in seconds, for a cool-down."""
+    """Why an authentic call does not run. `retry_after` is in seconds, for a cool-down and a freeze window."""
 
     reason: Reason
     message: str
@@ -44,16 +49,19 @@ def accept_call(request: CallRequest) -> TriggerCall:
     """Record the call as `queued`, `coalesced` or `rejected`. It is committed, and a worker is nudged on commit.
 
     A repeated delivery id of the same trigger returns the first call (triggers.calls.repetitions). A call that is rejected
-    for a cool-down has `retry_after` set; one that was only counted (triggers.calls.rejections) has the id of the row that
-    counts it. Raises QueueFull, KeyReused, LinkUsedUp and CalledTooOften.
+    for a cool-down or a freeze window has `retry_after` set. One that waits for the end of a freeze window has `held_until`.
+    One that was only counted (triggers.calls.rejections) has the id of the row that counts it. Raises QueueFull, KeyReused,
+    LinkUsedUp and CalledTooOften.
     """
     with take_turn(), transaction.atomic():
         lock_application(request.application_id)
         if known := find_first_call(request):
             return known
         call = _new_call(request)
-        rejection = _find_rejection(request, call.queued_at)
-        covering = None if rejection else find_covering_redeploy(request)
+        application = request.trigger.application if request.trigger else Application.objects.get(pk=request.application_id)
+        frozen = judge_freeze(request, application, call.queued_at)
+        rejection = _find_rejection(request, application, frozen, call.queued_at)
+        covering = None if rejection else find_covering_redeploy(request, is_exempt=frozen.is_exempt)
         needs_nudge, is_stored = False, True
         if rejection:
             call.state, call.completed_at = CallState.REJECTED, call.queued_at
@@ -62,14 +70,19 @@ def accept_call(request: CallRequest) -> TriggerCall:
         elif covering:
             call.state, call.completed_at = CallState.COALESCED, call.queued_at
             call.coalesced_into_id = covering
-            call.message = "An equal redeploy is already waiting; its outcome is this call's outcome."
+            call.message = COVERED
         else:
             needs_nudge = check_queue(request)
+        call.during_freezes = frozen.is_exempt or None
+        if frozen.freeze and not rejection and not (covering and runs_during_freezes(covering)):
+            hold_call(call, frozen.freeze, call.queued_at)
         if not rejection:
             if request.proof and request.trigger:
                 call.took_one = take_from_limits(request.trigger, call.queued_at)
             insert_call(call)
-    if needs_nudge:
+            if request.override_reason:
+                add_event(call, "warning", "freeze", f"No freeze window holds it back: {request.override_reason}")
+    if needs_nudge and call.held_until is None:
         transaction.on_commit(lambda: nudges.publish_nudge(call.application_id))
     if is_stored:
         surplus.note_added()
@@ -128,23 +141,27 @@ def _new_call(request: CallRequest) -> TriggerCall:
         proof=request.proof or None,
         identity=request.identity,
         built_from=request.built_from,
+        override_reason=request.override_reason or None,
+        judged_image=request.judged_image,
         request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
         queued_at=timezone.now(),
     )
 
 
-def _find_rejection(request: CallRequest, now: datetime) -> Rejection | None:
+def _find_rejection(request: CallRequest, application: Application, frozen: FreezeVerdict, now: datetime) -> Rejection | None:
     trigger = request.trigger
     if trigger and not trigger.enabled:
         return Rejection(Reason.DISABLED, "This trigger is disabled; enable it in the console.")
     is_message = trigger and not request.proof and request.requested_by is None  # not by the link: that is narrowed already
     if trigger and is_message and (over := explain_end(trigger.expires_at, trigger.calls_left, now)):
         return Rejection(Reason.EXPIRED, f"{over} Only people can call it.")
-    application = trigger.application if trigger else Application.objects.get(pk=request.application_id)
     if application.protected:
         return Rejection(Reason.PROTECTED, f"{explain_protection(application.name)} Nothing was done.")
     if trigger and request.tag and (problem := explain_tag_refusal(trigger.tag_pattern, request.tag)):
         return Rejection(Reason.TAG, problem)
+    if frozen.freeze and frozen.freeze.refuses:
+        message = f"{frozen.freeze.describe_refusal(application.name)} Nothing was done."
+        return Rejection(Reason.FROZEN, message, count_seconds(frozen.freeze, now))
     if remaining := _remaining_cooldown(request, now):
         message = f"This trigger is cooling down; it accepts the next call in {remaining} s."
         return Rejection(Reason.COOLDOWN, message, remaining)

@@ -24,8 +24,9 @@ class QueueFull(CallRefused):
         self.retry_after: int = retry_after
 
 
-def find_covering_redeploy(request: CallRequest) -> uuid.UUID | None:
-    """Return the id of a queued redeploy of the same service or of the whole application.
+def find_covering_redeploy(request: CallRequest, *, is_exempt: bool = False) -> uuid.UUID | None:
+    """Return the id of a queued redeploy of the same service or of the whole application. One that no freeze window holds back
+    (`is_exempt`) is covered by another such one alone.
 
     A running redeploy does not count: its pull can be older than the push that this call is about. Neither does one that
     runs before a stop or a delete which was requested in between, nor one that changes the image to another tag or returns to a
@@ -39,7 +40,7 @@ def find_covering_redeploy(request: CallRequest) -> uuid.UUID | None:
         is_other = (queued.tag, queued.start_stopped, queued.returns_to) != wanted
         if queued.action not in TRIGGER_ACTIONS or (queued.action == Action.REDEPLOY and is_other):
             covering = None
-        elif covering is None and queued.service_id in (None, request.service_id):
+        elif covering is None and queued.service_id in (None, request.service_id) and (queued.is_exempt or not is_exempt):
             covering = queued.id
     return covering
 

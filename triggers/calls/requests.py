@@ -25,7 +25,9 @@ class CallRequest:
     either `step` (1 to 100, negative to scale in) or `replicas` (the wanted count). `delivery_id` has at most 255 characters
     (see triggers.calls.repetitions). `proof` is a value of Proof for a call by the trigger's own link, and empty for any other.
     `identity` describes the trusted job that calls (triggers.identity.presets.describe_job). `built_from` is the
-    commit that the caller names: `{"commit": …}`, with `repository` where it names one.
+    commit that the caller names: `{"commit": …}`, with `repository` where it names one. With an `override_reason` of a
+    person (at most 200 characters) no freeze window holds the call back. `judged_image`: by what an image with a least age was
+    judged (triggers.pushes.ages).
     """
 
     source: TriggerCall.Source
@@ -46,6 +48,8 @@ class CallRequest:
     proof: str = ""
     identity: dict[str, str] | None = None
     built_from: dict[str, str] | None = None
+    override_reason: str = ""
+    judged_image: dict[str, Any] | None = None
 
 
 class InvalidParameter(CallRefused):

@@ -1,11 +1,13 @@
 """The documented JSON answers of the hook: a call's state, a call's outcome, a delivery, or why nothing was accepted."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest
+from django.utils import timezone
 from rest_framework.response import Response
 
 from triggers.calls.lost_answers import lost_answers
@@ -20,6 +22,8 @@ from triggers.selectors import build_status_url, outcome_of, public_base_url
 
 log = structlog.get_logger("windlass.hook")
 
+# 423 is Locked: no client repeats such a request by itself, as it would one with 429 or 503, for days.
+REJECTED_STATUS: dict[str, int] = {Reason.COOLDOWN: 429, Reason.FROZEN: 423}
 SPOILED = (CallState.FAILED, CallState.ROLLED_BACK)
 CONTINUES = "The call continues; get its outcome from statusUrl."
 
@@ -50,7 +54,7 @@ def answer_with_call(request: HttpRequest, call: TriggerCall, wait: int) -> Resp
     if call.state == CallState.REJECTED and call.reason != Reason.CANCELLED:
         response = answer_with_rejection(call)
     else:
-        response = answer_with_outcome(request, call, wait) if wait else answer_with_state(request, call)
+        response = answer_accepted(request, call, wait)
     return mark_repetition(response) if call.is_repetition else response
 
 
@@ -61,16 +65,32 @@ def mark_repetition(response: Response) -> Response:
 
 
 def answer_with_rejection(call: TriggerCall) -> Response:
-    more = {"state": call.state, "reason": call.reason}
-    if call.reason != Reason.COOLDOWN:
-        return answer(403, call.message, call, **more)
-    response = answer(429, call.message, call, **more)
-    response["Retry-After"] = str(call.retry_after)
+    response = answer(REJECTED_STATUS.get(call.reason, 403), call.message, call, state=call.state, reason=call.reason)
+    if call.retry_after is not None:
+        response["Retry-After"] = str(call.retry_after)
     return response
 
 
-def answer_with_state(request: HttpRequest, call: TriggerCall) -> Response:
-    return answer(200, call.message, call, **describe_call(request, call))
+def answer_accepted(request: HttpRequest, call: TriggerCall, wait: int) -> Response:
+    """Answer 202 for a call that waits for the end of a freeze window; 504 at once if the caller's `wait` ends before that."""
+    seconds = count_held_seconds(call)
+    if wait and seconds > wait:
+        return answer(504, f"{call.message} {CONTINUES}", call, **describe_call(request, call))
+    if wait:
+        return answer_with_outcome(request, call, wait)
+    return answer_with_state(request, call, status=202 if seconds else 200)
+
+
+def count_held_seconds(call: TriggerCall) -> float:
+    """Return for how long a freeze window still holds the call back; 0 if none does."""
+    held = outcome_of(call) if TriggerCall.coalesced_into.is_cached(call) else call
+    if held.held_until is None or held.state not in (CallState.QUEUED, CallState.COALESCED):
+        return 0.0
+    return max((held.held_until - timezone.now()).total_seconds(), 0.0)
+
+
+def answer_with_state(request: HttpRequest, call: TriggerCall, status: int = 200) -> Response:
+    return answer(status, call.message, call, **describe_call(request, call))
 
 
 def answer_with_outcome(request: HttpRequest, call: TriggerCall, seconds: int) -> Response:
@@ -112,6 +132,8 @@ def describe_call(request: HttpRequest, call: TriggerCall) -> dict[str, Any]:
         more["reason"] = call.reason
     if call.coalesced_into_id:
         more["coalescedInto"] = str(call.coalesced_into_id)
+    if seconds := count_held_seconds(call):
+        more["heldUntil"] = (timezone.now() + timedelta(seconds=round(seconds))).isoformat(timespec="seconds")
     if call.state in SPOILED and call.failure:
         more["failure"] = call.failure
     # The same however the caller sent its secret: the token reads this outcome alone.
@@ -126,7 +148,7 @@ def answer_push(request: HttpRequest, receipt: Receipt, wait: int) -> Response:
     if call is None:
         return answer_with_delivery(receipt)
     call.trigger = receipt.delivery.trigger  # the same one, with its secret
-    response = answer_with_outcome(request, call, wait) if wait else answer_with_state(request, call)
+    response = answer_accepted(request, call, wait)
     response.data |= describe_delivery(receipt)
     return response
 

@@ -4,6 +4,8 @@ from triggers.models.call import ACTIVE_STATES, TERMINAL_STATES, CallState, Proo
 from triggers.models.delivery import AlertGroup, Decision, Delivery, DeliveryLine
 from triggers.models.episode import Episode
 from triggers.models.evidence import CallEvidence
+from triggers.models.freeze import Behaviour, FreezeWindow
+from triggers.models.image_age import AwaitedImage, SeenImage
 from triggers.models.notification import (
     ALONE,
     DEFAULT_NEWS,
@@ -36,6 +38,8 @@ __all__ = [
     "Action",
     "AlertGroup",
     "AlertState",
+    "AwaitedImage",
+    "Behaviour",
     "CallEvidence",
     "CallState",
     "ChannelKind",
@@ -45,6 +49,7 @@ __all__ = [
     "DeliveryLine",
     "DeliveryStatus",
     "Episode",
+    "FreezeWindow",
     "ImageSubscription",
     "JOBS_MAXIMUM",
     "NARROWING",
@@ -57,6 +62,7 @@ __all__ = [
     "OnFailure",
     "Proof",
     "RULE_NEWS",
+    "SeenImage",
     "Signature",
     "TERMINAL_STATES",
     "TRIGGER_ACTIONS",

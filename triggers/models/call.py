@@ -95,6 +95,19 @@ class TriggerCall(models.Model):
         null=True, blank=True, help_text='The commit that the caller named: `{"commit": …, "repository": …}`, as far as named.'
     )
 
+    # Of freeze windows (triggers.freezes). Null for the same reasons.
+    held_until = models.DateTimeField(null=True, blank=True, help_text="Until then it waits for the end of a freeze window.")
+    during_freezes = models.BooleanField(null=True, blank=True, help_text="No freeze window holds it back.")
+    override_reason = models.CharField(
+        max_length=200, null=True, blank=True, help_text="Why a person let it run in spite of freeze windows."
+    )
+
+    judged_image = models.JSONField(
+        null=True,
+        blank=True,
+        help_text='Of an image with a least age: `{"repository": …, "tag": …, "digest": …, "hours": 24}`.',
+    )
+
     state = models.CharField(max_length=12, choices=CallState.choices, default=CallState.QUEUED)
     reason = models.CharField(max_length=64, blank=True, help_text="A word for machines.")
     message = models.TextField(blank=True, help_text="A sentence for people.")
@@ -139,7 +152,7 @@ class TriggerCall(models.Model):
     after = models.JSONField(null=True, blank=True)
 
     is_repetition = False  # set by accept_call: the delivery came again, and this is the call that it made the first time
-    retry_after: int | None = None  # set by accept_call on a call that is rejected for a cool-down: seconds
+    retry_after: int | None = None  # set by accept_call on a call that is rejected for a while: seconds
 
     class Meta:
         ordering = ["-queued_at"]

@@ -18,6 +18,7 @@ class Decision(models.TextChoices):
     LEFT = "left", _("Not triggered: left image")
     TAG = "tag", _("Not triggered: tag")
     IMAGE = "image", _("Not triggered: image")
+    YOUNG = "young", _("Not yet: too young")
     DUPLICATE = "duplicate", _("Duplicate")
     REJECTED = "rejected", _("Rejected")
     UNSUPPORTED = "unsupported", _("Unsupported event")

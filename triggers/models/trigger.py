@@ -122,6 +122,10 @@ class Trigger(models.Model):
     )
     signature_key = EncryptedTextField(null=True, blank=True, editable=False)
 
+    during_freezes = models.BooleanField(
+        default=False, db_default=False, help_text="Freeze windows hold back none of its calls."
+    )
+
     # After a rotation the secret before it works on for a while.
     old_secret = EncryptedTextField(null=True, blank=True, editable=False)
     old_secret_ends_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -130,6 +134,8 @@ class Trigger(models.Model):
 
     sealed_old_secret: str | None = None  # set by hook_queries: `old_secret` as it is stored, not decrypted yet
     sealed_signature_key: str | None = None  # the same of `signature_key`
+    # Set by hook_queries and pushes.candidates: false where no freeze window and no label can concern it.
+    may_be_frozen: bool | None = None
 
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
@@ -204,6 +210,9 @@ class ImageSubscription(models.Model):
     pattern = models.CharField(max_length=200, blank=True, help_text="RE2 syntax; it must match the whole tag.")
     tags = models.JSONField(default=list, blank=True, help_text="At most 10.")
     created_at = models.DateTimeField(auto_now_add=True)
+    least_age_hours = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="So long ago Windlass must have seen an image first. 0: any age."
+    )
 
     # Polling, for registries that cannot reach the console.
     poll_seconds = models.PositiveIntegerField(default=0, help_text="0: the registry is not asked.")

@@ -1,17 +1,17 @@
 """The triggers that a pushed image can call, each with what the inventory says about the services that it redeploys."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from clusters.models import Application, Registry, Service
 from clusters.registry.reference import ImageReference, parse_reference
 from triggers.images.left import read_left_images
-from triggers.models import Action, CallState, ImageSubscription, Trigger, TriggerCall
+from triggers.models import Action, CallState, FreezeWindow, ImageSubscription, Trigger, TriggerCall
 from triggers.pushes.matching import (
     Hosts,
     PushedImage,
@@ -23,7 +23,7 @@ from triggers.pushes.matching import (
 )
 
 SETTLING = timedelta(seconds=5)  # after a redeploy, in which the inventory can still be out of date
-LONGEST_CALL = timedelta(days=1)  # from its queueing to its end
+LONGEST_CALL = timedelta(days=1)  # from its queueing to its end, unless a freeze window holds it back
 
 # The columns that a decision needs: neither the trigger's secret nor its cluster's keys.
 NEEDED_FIELDS = (
@@ -39,6 +39,9 @@ NEEDED_FIELDS = (
     "service_id",
     "application__name",
     "application__protected",
+    "application__cluster_id",
+    "application__freeze_label",
+    "during_freezes",
 )
 
 
@@ -73,7 +76,16 @@ def find_signing_secrets(registry: Registry, pushes: Iterable[PushedImage]) -> d
 
 
 def select_triggers() -> QuerySet[Trigger]:
-    return Trigger.objects.select_related("application").only(*NEEDED_FIELDS)
+    """Return triggers with what a decision needs, and with `may_be_frozen`."""
+    rows = Trigger.objects.select_related("application").only(*NEEDED_FIELDS)
+    return rows.annotate(may_be_frozen=can_be_frozen("application"))  # type: ignore[no-redef]
+
+
+def can_be_frozen(path: str) -> ExpressionWrapper:
+    """Return the condition that a freeze window or a label can concern the application at that path."""
+    of_place = Q(application=None) | Q(application=OuterRef(path))
+    windows = FreezeWindow.objects.filter(of_place, cluster=OuterRef(f"{path}__cluster"))
+    return ExpressionWrapper(Exists(windows) | ~Q(**{f"{path}__freeze_label": ""}), output_field=BooleanField())
 
 
 def find_candidates(pushes: Sequence[PushedImage], hosts: Hosts, trigger: Trigger | None) -> list[Candidate]:
@@ -85,11 +97,13 @@ def find_candidates(pushes: Sequence[PushedImage], hosts: Hosts, trigger: Trigge
         return make_candidates(pushes, [(row, own) for row in select_triggers().filter(pk=trigger.pk)], hosts)
     names = {name for push in pushes for name in hosts.list_names(ImageReference(push.host, push.path))}
     triggers = {f"trigger__{name}" for name in NEEDED_FIELDS}
-    fields = ("repository", "condition", "pattern", "tags", *triggers)
+    fields = ("repository", "condition", "pattern", "tags", "least_age_hours", *triggers)
     rows = ImageSubscription.objects.filter(repository__in=names, trigger__action=Action.REDEPLOY)
+    rows = rows.annotate(may_be_frozen=can_be_frozen("trigger__application"))
     found = list(rows.select_related("trigger__application").only(*fields).order_by("pk"))
     watched: dict[Trigger, list[ImageSubscription]] = {}
     for row in found:
+        row.trigger.may_be_frozen = row.may_be_frozen
         watched.setdefault(row.trigger, []).append(row)
     return make_candidates(pushes, list(watched.items()), hosts)
 
@@ -117,7 +131,13 @@ def make_candidates(
 
 def read_subscriptions(rows: Iterable[ImageSubscription], hosts: Hosts) -> list[Subscription]:
     return [
-        Subscription(hosts.normalize(parse_reference(row.repository)), row.condition, row.pattern, tuple(row.tags))
+        Subscription(
+            hosts.normalize(parse_reference(row.repository)),
+            row.condition,
+            row.pattern,
+            tuple(row.tags),
+            timedelta(hours=row.least_age_hours),
+        )
         for row in rows
     ]
 
@@ -144,11 +164,11 @@ def load_images(applications: Iterable[int], hosts: Hosts) -> dict[int, list[Run
     """Return the images by the application's id. An absent service runs nothing."""
     rows = Service.objects.filter(application_id__in=applications).exclude(status=Application.Status.ABSENT).order_by("pk")
     found: dict[int, list[RunningImage]] = {pk: [] for pk in applications}
-    columns = ("application_id", "pk", "name", "image", "image_digests", "application__left_images")
-    for application, pk, name, image, digests, left_images in rows.values_list(*columns):
+    columns = ("application_id", "pk", "name", "image", "image_digests", "application__left_images", "least_age_label")
+    for application, pk, name, image, digests, left_images, least_age in rows.values_list(*columns):
         left = read_left_images(left_images).get(name, ())
         if running := read_running_image(pk, name, image, digests, hosts, left):
-            found[application].append(running)
+            found[application].append(replace(running, least_age=least_age))
     return found
 
 
@@ -157,8 +177,8 @@ def find_changing(applications: Iterable[int]) -> set[int]:
     now = timezone.now()
     ended = Q(state__in=(CallState.SUCCEEDED, CallState.FAILED, CallState.ROLLED_BACK), completed_at__gt=now - SETTLING)
     unseen = Q(completed_at__gt=F("application__cluster__synced_at")) | Q(application__cluster__synced_at__isnull=True)
-    calls = TriggerCall.objects.filter(application_id__in=applications, queued_at__gt=now - LONGEST_CALL)
-    changing = calls.filter(Q(state=CallState.RUNNING) | (ended & unseen), action=Action.REDEPLOY)
+    calls = TriggerCall.objects.filter(application_id__in=applications, action=Action.REDEPLOY)
+    changing = calls.filter(Q(state=CallState.RUNNING) | (Q(queued_at__gt=now - LONGEST_CALL) & ended & unseen))
     return set(changing.values_list("application_id", flat=True))
 
 

@@ -36,6 +36,7 @@ RANKING = (
     Decision.TRIGGERED,
     Decision.REJECTED,
     Decision.SIGNATURE,
+    Decision.YOUNG,
     Decision.DUPLICATE,
     Decision.LEFT,
     Decision.UNCHANGED,

@@ -6,6 +6,7 @@ is replaced by its own one (`Hosts`), so that two names of one image are equal.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from clusters.registry.reference import (
     DOCKER_HUB,
@@ -109,6 +110,7 @@ class RunningImage:
     reference: ImageReference
     digests: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    least_age: str = ""  # what its label says
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Subscription:
     condition: str = Condition.SERVICE_TAG
     pattern: str = ""
     tags: tuple[str, ...] = ()
+    least_age: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from clusters.registry.errors import RegistryError
 from clusters.registry.reference import is_digest
 from clusters.waits import release_connection
 from triggers.episodes.polling import note_polled
+from triggers.freezes import refuses_now
 from triggers.models import Action, Decision, Delivery, ImageSubscription
 from triggers.payloads.media_types import name_side_product
 from triggers.pushes.candidates import load_hosts, load_targets, read_subscriptions
@@ -106,6 +107,8 @@ def next_poll(interval: float, failures: int, wait: float = 0.0) -> datetime:
 
 
 def poll_subscription(subscription: ImageSubscription, rounds: dict[str, RegistryRound]) -> None:
+    if refuses_now(subscription.trigger):
+        return  # what is new is found when the freeze window has ended
     hosts = load_hosts()
     target = load_targets([subscription.trigger], hosts)[subscription.trigger_id]
     wanted = read_subscriptions([subscription], hosts)[0]

@@ -19,6 +19,7 @@ from triggers.calls.requests import CallRequest
 from triggers.models import CallState, Decision, Delivery, DeliveryLine, ImageSubscription, Trigger, TriggerCall
 from triggers.payloads import harbor
 from triggers.payloads.payload import Payload
+from triggers.pushes.ages import judge_age
 from triggers.pushes.candidates import (
     Candidate,
     find_candidates,
@@ -142,8 +143,11 @@ def settle_candidate(delivery: Delivery, candidate: Candidate, user: Any) -> lis
         return [make_candidate_line(candidate, verdict.decision, verdict.message)]
     if not is_replay and (line := find_repetition(delivery, candidate)):
         return [line]
+    aged = judge_age(delivery, candidate)
+    if aged.sentence:
+        return [make_candidate_line(candidate, Decision.YOUNG, aged.sentence)]
     services = verdict.service_ids or (candidate.trigger.service_id,)
-    return [call_candidate(delivery, candidate, verdict, service, user) for service in services]
+    return [call_candidate(delivery, candidate, verdict, service, user, aged.judged) for service in services]
 
 
 def find_repetition(delivery: Delivery, candidate: Candidate) -> DeliveryLine | None:
@@ -189,9 +193,15 @@ def find_newest_line(candidate: Candidate) -> DeliveryLine | None:
 
 
 def call_candidate(
-    delivery: Delivery, candidate: Candidate, verdict: PushVerdict, service_id: int | None, user: Any
+    delivery: Delivery,
+    candidate: Candidate,
+    verdict: PushVerdict,
+    service_id: int | None,
+    user: Any,
+    judged: dict[str, Any] | None = None,
 ) -> DeliveryLine:
-    """Call the candidate's trigger, for one service or for everything that it redeploys, and return the line about it."""
+    """Call the candidate's trigger, for one service or for everything that it redeploys, and return the line about it. `judged`
+    is CallRequest.judged_image."""
     trigger, call_id = candidate.trigger, make_call_id(delivery, candidate, service_id)
     known = find_call_of_delivery(trigger, call_id)
     if known and known.state != CallState.REJECTED:
@@ -211,6 +221,7 @@ def call_candidate(
         delivery_id=call_id,
         proof=delivery.proof,
         identity=delivery.identity,
+        judged_image=judged,
     )
     try:
         call = accept_call(request)

@@ -22,7 +22,7 @@ from triggers.pushes.subscriptions import (
     find_permissions,
     list_used_repositories,
 )
-from triggers.validation import POLL_MAXIMUM, POLL_MINIMUM, TAGS_MAXIMUM, validate_subscription
+from triggers.validation import LEAST_AGE_MAXIMUM, POLL_MAXIMUM, POLL_MINIMUM, TAGS_MAXIMUM, validate_subscription
 
 FIELD_OF = {"repository": "associated", "poll_seconds": "poll_minutes"}  # model field → form field
 BOX = re.compile(r"image-[0-9a-f]{12}-associated")
@@ -56,6 +56,14 @@ class SubscriptionForm(forms.Form):
         required=False,
         help_text="Only needed if the registry cannot call this console. Leave empty for no polling.",
         widget=forms.NumberInput(attrs={"min": POLL_MINIMUM // 60, "max": POLL_MAXIMUM // 60, "step": "any"}),
+    )
+
+    least_age_hours = forms.IntegerField(
+        label="Take images that are at least … hours old",
+        required=False,
+        min_value=0,
+        max_value=LEAST_AGE_MAXIMUM,
+        help_text="Counted from when Windlass first saw the image in the registry. Leave empty for any age.",
     )
 
     def __init__(
@@ -150,6 +158,7 @@ class SubscriptionForm(forms.Form):
             pattern=cleaned["pattern"],
             tags=list(dict.fromkeys(cleaned["tags"].replace(",", " ").split())),
             poll_seconds=round((cleaned["poll_minutes"] or 0) * 60),
+            least_age_hours=cleaned["least_age_hours"] or 0,
         )
         try:
             validate_subscription(subscription)
@@ -245,5 +254,6 @@ def read_chosen(subscription: ImageSubscription | None) -> dict[str, Any]:
         "condition": subscription.condition,
         "pattern": subscription.pattern,
         "tags": ", ".join(map(str, subscription.tags)),
+        "least_age_hours": subscription.least_age_hours or "",
         "poll_minutes": f"{subscription.poll_seconds / 60:.6g}" if subscription.poll_seconds else "",
     }

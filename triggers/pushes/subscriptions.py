@@ -19,7 +19,7 @@ from triggers.models import Action, ImageSubscription, Trigger
 
 LOOKUP_SECONDS = 10.0  # how long a person waits for registries to answer
 LOOKUPS_AT_ONCE = 8
-CHOSEN = ("condition", "pattern", "tags", "poll_seconds")  # the fields that people choose
+CHOSEN = ("condition", "pattern", "tags", "poll_seconds", "least_age_hours")  # the fields that people choose
 RIGHTS = tuple(f"triggers.{verb}_imagesubscription" for verb in ("add", "change", "delete"))
 
 
@@ -207,7 +207,8 @@ def schedule_polling(subscription: ImageSubscription) -> dict[str, Any]:
 def describe_subscription(subscription: ImageSubscription) -> str:
     """Return `docker.io/library/shop: tags 1, 2; polled every 300 s`."""
     polled = f"; polled every {subscription.poll_seconds} s" if subscription.poll_seconds else ""
-    return f"{subscription.repository}: {describe_condition(subscription)}{polled}"
+    aged = f"; at least {subscription.least_age_hours} h old" if subscription.least_age_hours else ""
+    return f"{subscription.repository}: {describe_condition(subscription)}{polled}{aged}"
 
 
 def describe_condition(subscription: ImageSubscription) -> str:

@@ -13,6 +13,7 @@ from triggers.calls.events import add_event
 from triggers.hook_queries import lock_application
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, TriggerCall
 from triggers.notifications.commit_status import record_commit_status
+from triggers.run.held import QueuedRow, list_free_calls
 from triggers.run.lease import WAITS_FOR_ENGINE, is_held, lease_end
 from triggers.selectors import get_call, only_active
 
@@ -24,7 +25,8 @@ def claim_call(application_id: int, owner: str) -> TriggerCall | None:
     """Claim the application's next call for `owner`: one whose lease ran out, otherwise the oldest queued one.
 
     Return None if there is nothing to do, if another worker is at it, or if its cluster already has as many running calls as
-    it can have; the end of any of those nudges again. The queued scaling calls of the same service are merged into the call.
+    it can have; the end of any of those nudges again. Calls that a freeze window holds back stay queued. The queued scaling
+    calls of the same service are merged into the call.
     """
     running = TriggerCall.objects.filter(application_id=application_id, state=CallState.RUNNING, merged_into__isnull=True)
     # Without a lock, so that a thousand nudges for a busy application are cheap.
@@ -37,22 +39,23 @@ def claim_call(application_id: int, owner: str) -> TriggerCall | None:
             return None
         if begun := running.first():
             return _take_over(begun, owner)
-        queued = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED)
-        call = queued.order_by("queued_at", "pk").first()
-        if call is None or not _has_free_place(application_id):
+        free = list_free_calls(application_id)
+        if not free or not _has_free_place(application_id):
             return None
         now = timezone.now()
-        claimed = TriggerCall.objects.filter(pk=call.pk, state=CallState.QUEUED).update(
-            state=CallState.RUNNING, started_at=now, attempts=1, lease_owner=owner, lease_expires_at=lease_end()
+        call_id, action, service_id = free[0]
+        taken = {"state": CallState.RUNNING, "started_at": now, "held_until": None}
+        claimed = TriggerCall.objects.filter(pk=call_id, state=CallState.QUEUED).update(
+            **taken, message="", attempts=1, lease_owner=owner, lease_expires_at=lease_end()
         )
         if not claimed:
             return None
-        if call.action == Action.SCALING:
-            members = _list_waiting_scalings(application_id, call.service_id)
-            TriggerCall.objects.filter(pk__in=members).update(state=CallState.RUNNING, started_at=now, merged_into=call)
-        claimed_call = get_call(call.pk)
-        record_commit_status(claimed_call, CallState.RUNNING)
-    return claimed_call
+        if action == Action.SCALING:
+            members = [pk for pk in _list_waiting_scalings(free, service_id) if pk != call_id]
+            TriggerCall.objects.filter(pk__in=members, state=CallState.QUEUED).update(**taken, message="", merged_into=call_id)
+        call = get_call(call_id)
+        record_commit_status(call, CallState.RUNNING)
+    return call
 
 
 def _has_free_place(application_id: int) -> bool:
@@ -74,13 +77,9 @@ def count_running_calls(cluster_id: int) -> int:
     return running.filter(state=CallState.RUNNING, merged_into__isnull=True).count()
 
 
-def _list_waiting_scalings(application_id: int, service_id: int | None) -> list[uuid.UUID]:
-    """Return the ids of the scalings that can run now. Those behind a stop, a delete or another act wait for it.
-
-    The query is by application: given the service too, SQLite would read every call that the service ever had.
-    """
-    queued = TriggerCall.objects.filter(application_id=application_id, state=CallState.QUEUED).order_by("queued_at", "pk")
-    before = takewhile(lambda call: call[1] in TRIGGER_ACTIONS, queued.values_list("pk", "action", "service_id"))
+def _list_waiting_scalings(free: list[QueuedRow], service_id: int | None) -> list[uuid.UUID]:
+    """Return the ids of the scalings that can run now. Those behind a stop, a delete or another act wait for it."""
+    before = takewhile(lambda call: call[1] in TRIGGER_ACTIONS, free)
     return [pk for pk, action, service in before if action == Action.SCALING and service == service_id]
 
 

@@ -35,6 +35,7 @@ from triggers.calls.events import add_event, clean_event_text, read_predeployed
 from triggers.calls.evidence import add_first_error, keep_evidence
 from triggers.images.history import complete_facts
 from triggers.models import TRIGGER_ACTIONS, Action, CallState, OnFailure, TriggerCall
+from triggers.pushes.ages import check_age
 from triggers.reasons import Reason
 from triggers.run.claim import MAXIMUM_ATTEMPTS, claim_call, list_merged_calls
 from triggers.run.differences import describe_differences
@@ -194,6 +195,7 @@ class CallRun:
     def _work(self) -> tuple[Outcome, Snapshot | None]:
         try:
             self._check_unless_begun()
+            check_age(self.call)
             driver = driver_for(self.target.source)
             endpoint = self.call.application.endpoint
             release_connection()

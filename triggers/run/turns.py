@@ -11,6 +11,7 @@ from clusters.models import Application
 from triggers.calls import nudges
 from triggers.models import CallState, TriggerCall
 from triggers.run.claim import count_running_calls
+from triggers.run.held import refresh_held_calls
 from triggers.run.lease import is_held
 from triggers.selectors import only_active
 
@@ -29,8 +30,9 @@ def nudge_next_applications(application: Application) -> None:
 
 
 def sweep_calls() -> int:
-    """Nudge what nobody works at: idle applications with queued calls, as many of a cluster as can run now, and running calls
-    whose lease ran out. Return the number of nudges."""
+    """Nudge what nobody works at: idle applications with queued calls that no freeze window holds back, as many of a cluster as
+    can run now, and running calls whose lease ran out. Return the number of nudges."""
+    refresh_held_calls()
     just_queued = Q(state=CallState.QUEUED, queued_at__gte=timezone.now() - UNTAKEN_AFTER)
     by_cluster: dict[int, list[int]] = {}
     for application_id, cluster_id in _find_idle_applications(TriggerCall.objects.exclude(just_queued)):
@@ -46,7 +48,8 @@ def _find_idle_applications(calls: QuerySet[TriggerCall]) -> Iterable[tuple[int,
     one that has waited longest is first."""
     leading = Q(state=CallState.RUNNING, merged_into__isnull=True)
     busy = TriggerCall.objects.filter(leading, is_held(), application_id=OuterRef("application_id"))
-    waiting = Q(state=CallState.QUEUED) | (leading & ~is_held())
+    free = Q(held_until__isnull=True) | Q(held_until__lte=timezone.now())
+    waiting = Q(state=CallState.QUEUED) & free | (leading & ~is_held())
     idle = only_active(calls.order_by()).filter(waiting).exclude(Exists(busy))
     found = idle.values_list("application_id", "application__cluster_id").annotate(oldest=Min("queued_at")).order_by("oldest")
     return [(application_id, cluster_id) for application_id, cluster_id, _ in found]

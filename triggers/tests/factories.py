@@ -1,5 +1,7 @@
 """Factories for triggers, calls and deliveries."""
 
+from datetime import UTC, datetime
+
 import factory
 from django.utils import timezone
 
@@ -12,6 +14,7 @@ from triggers.models import (
     Decision,
     Delivery,
     DeliveryLine,
+    FreezeWindow,
     ImageSubscription,
     News,
     NotificationChannel,
@@ -56,6 +59,19 @@ class ImageSubscriptionFactory(factory.django.DjangoModelFactory):
 
     trigger = factory.SubFactory(TriggerFactory)
     repository = "registry.example.com/team/app"
+
+
+class FreezeWindowFactory(factory.django.DjangoModelFactory):
+    """A window of an application that is over: from Monday to Tuesday of a week long ago."""
+
+    class Meta:
+        model = FreezeWindow
+
+    application = factory.SubFactory(ApplicationFactory)
+    cluster = factory.SelfAttribute("application.cluster")
+    name = "release"
+    starts_at = datetime(2020, 1, 6, tzinfo=UTC)
+    ends_at = datetime(2020, 1, 7, tzinfo=UTC)
 
 
 class DeliveryFactory(factory.django.DjangoModelFactory):

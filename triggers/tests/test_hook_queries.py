@@ -30,7 +30,13 @@ from triggers.models import Action, CallState, Trigger, TriggerCall
 from triggers.tests.factories import ScalingTriggerFactory, TriggerCallFactory, TriggerFactory
 
 pytestmark = pytest.mark.django_db
-PARENT_FIELDS = ("application__name", "application__protected", "application__cluster__uid", "application__cluster__name")
+PARENT_FIELDS = (
+    "application__name",
+    "application__protected",
+    "application__freeze_label",
+    "application__cluster__uid",
+    "application__cluster__name",
+)
 
 
 def columns_of(row):
@@ -65,6 +71,7 @@ def test_the_trigger_of_a_link(triggers, django_assert_num_queries):
         expected = rows.get(public_id=trigger.public_id)
         found = find_linked_trigger(trigger.link_fields)
         assert unseal(found.__dict__.pop("sealed_old_secret")) == (trigger.old_secret or "")
+        assert found.__dict__.pop("may_be_frozen") is False
         assert unseal(found.__dict__.pop("sealed_signature_key")) == (trigger.signature_key or "")
         assert columns_of(found) == columns_of(expected)
         assert columns_of(found.application) == columns_of(expected.application)
@@ -112,8 +119,10 @@ def test_the_queued_calls_of_an_application(triggers):
     for trigger in triggers:
         rows = TriggerCall.objects.filter(application=trigger.application, state=CallState.QUEUED)
         rows = rows.exclude(action=Action.SCALING).order_by("queued_at", "pk")
-        columns = ("pk", "action", "service_id", "tag", "start_stopped", "returns_to")
-        expected = [QueuedCall(*values, bool(start), back) for *values, start, back in rows.values_list(*columns)]
+        columns = ("pk", "action", "service_id", "tag", "start_stopped", "returns_to", "during_freezes")
+        expected = [
+            QueuedCall(*values, bool(start), back, bool(free)) for *values, start, back, free in rows.values_list(*columns)
+        ]
         assert list_queued_calls(trigger.application_id) == expected
         assert len(expected) == 3
     assert list_queued_calls(0) == []

@@ -13,15 +13,27 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from clusters.engine.cleaning import IMAGE_LENGTH, NAME_LENGTH, TEXT_LENGTH, clean_text, is_name, read_time
+from clusters.engine.cleaning import (
+    FREEZE_LABEL_LENGTH,
+    IMAGE_LENGTH,
+    LEAST_AGE_LABEL_LENGTH,
+    NAME_LENGTH,
+    TEXT_LENGTH,
+    clean_text,
+    is_name,
+    read_time,
+)
 from clusters.engine.connection.podman import PODMAN_KEY, find_libpod_version
 from clusters.engine.connection.sdk_errors import UNLOCK
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
 from clusters.engine.inspection.listed_images import ListedImage, read_listed_image
+from clusters.engine.inspection.list_entries import list_repo_digests, read_port, sort_ports
 from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
 from clusters.engine.inspection.swarm_nodes import ObservedNode
 from clusters.engine.lifelines import find_purpose, read_listed_exposure
 from clusters.engine.names import (
+    FREEZE_LABEL,
+    LEAST_AGE_LABEL,
     PROTECTED_LABEL,
     REFERENCE_LABEL,
     SYSTEM_LABEL,
@@ -37,7 +49,6 @@ if TYPE_CHECKING:
     from clusters.engine.connection.client import EngineClient
 
 INSPECT_LIMIT = 100  # in one observation; the rest follow with the next ones
-PROTOCOL_LENGTH = 8
 HEALTH_WORDS = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
 IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 
@@ -80,6 +91,8 @@ class ListedContainer:
     created_at: datetime | None = None
     protected: bool = False
     system: bool = False
+    freeze_label: str = ""
+    least_age_label: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -143,6 +156,14 @@ class ObservedService:
         return any(container.system for container in self.containers)
 
     @property
+    def freeze_label(self) -> str:
+        return self.newest.freeze_label
+
+    @property
+    def least_age_label(self) -> str:
+        return self.newest.least_age_label
+
+    @property
     def created_at(self) -> datetime | None:
         return min((container.created_at for container in self.containers if container.created_at), default=None)
 
@@ -184,6 +205,11 @@ class ObservedApplication:
     @property
     def system(self) -> bool:
         return any(service.system for service in self.services)
+
+    @property
+    def freeze_label(self) -> str:
+        """What the labels of its services say, each text once."""
+        return "; ".join(sorted({service.freeze_label for service in self.services} - {""}))[:FREEZE_LABEL_LENGTH]
 
     @property
     def created_at(self) -> datetime | None:
@@ -347,6 +373,8 @@ def read_listed_container(entry: dict[str, Any], image: str, own_id: str, is_nee
         created_at=datetime.fromtimestamp(entry.get("Created") or 0, UTC),
         protected=own or is_needed or is_true(labels.get(PROTECTED_LABEL)),
         system=own or is_true(labels.get(SYSTEM_LABEL)),
+        freeze_label=clean_text(labels.get(FREEZE_LABEL), FREEZE_LABEL_LENGTH),
+        least_age_label=clean_text(labels.get(LEAST_AGE_LABEL), LEAST_AGE_LABEL_LENGTH),
     )
 
 
@@ -374,17 +402,3 @@ def read_name(entry: dict[str, Any]) -> str:
     """Return the container's own name. Its other names are links of other containers to it (`/web/db`)."""
     names = [name.lstrip("/") for name in entry["Names"]]
     return clean_text(next((name for name in names if "/" not in name), names[0]), NAME_LENGTH)
-
-
-def read_port(port: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "host": port["PublicPort"],
-        "container": port["PrivatePort"],
-        "protocol": clean_text(port.get("Type"), PROTOCOL_LENGTH),
-    }
-
-
-def sort_ports(ports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return each published port once: the engine lists it for IPv4 and again for IPv6."""
-    unique = {(port["container"], port["protocol"], port["host"]): port for port in ports}
-    return [port for _, port in sorted(unique.items())]

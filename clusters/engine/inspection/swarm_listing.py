@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from clusters.engine.cleaning import IMAGE_LENGTH, LARGEST_SIZE, TEXT_LENGTH, clean_count, clean_text, read_time
+from clusters.engine.cleaning import (
+    FREEZE_LABEL_LENGTH,
+    IMAGE_LENGTH,
+    LARGEST_SIZE,
+    LEAST_AGE_LABEL_LENGTH,
+    TEXT_LENGTH,
+    clean_count,
+    clean_text,
+    read_time,
+)
 from clusters.engine.inspection.swarm_nodes import ObservedNode, read_hostname, read_node_state, read_nodes
 from clusters.engine.inspection.swarm_tasks import (
     FAILED_TASK_STATES,
@@ -24,7 +33,7 @@ from clusters.engine.inspection.swarm_tasks import (
     sort_newest_first,
     split_image,
 )
-from clusters.engine.names import PROTECTED_LABEL, SYSTEM_LABEL, find_own_container_id, is_true
+from clusters.engine.names import FREEZE_LABEL, LEAST_AGE_LABEL, PROTECTED_LABEL, SYSTEM_LABEL, find_own_container_id, is_true
 from clusters.engine.swarm.stack_labels import MODES, is_own_job, locate_services
 
 if TYPE_CHECKING:
@@ -62,6 +71,8 @@ class ObservedSwarmService:
     rollback_config: dict[str, Any] = field(default_factory=dict)
     protected: bool = False
     system: bool = False
+    freeze_label: str = ""
+    least_age_label: str = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -179,9 +190,16 @@ def read_swarm_service(
         rollback_config={} if mode in JOBS else read_update_config(spec.get("RollbackConfig")),
         protected=is_own or any(is_true(found.get(PROTECTED_LABEL)) for found in labels),
         system=is_own or any(is_true(found.get(SYSTEM_LABEL)) for found in labels),
+        freeze_label=clean_text(read_label(labels, FREEZE_LABEL), FREEZE_LABEL_LENGTH),
+        least_age_label=clean_text(read_label(labels, LEAST_AGE_LABEL), LEAST_AGE_LABEL_LENGTH),
         created_at=read_time(service.get("CreatedAt")),
         updated_at=max((task.created_at for task in observed if task.created_at), default=read_time(service.get("UpdatedAt"))),
     )
+
+
+def read_label(labels: Iterable[Mapping[str, Any]], name: str) -> str:
+    """Return the label of the service, or else of its containers."""
+    return next((str(found[name]) for found in labels if found.get(name)), "")
 
 
 def is_of_this_run(task: Mapping[str, Any], service: Mapping[str, Any]) -> bool:

@@ -20,8 +20,10 @@ from triggers.episodes.sweep import follow_conditions
 from triggers.hook.old_secrets import forget_old_secrets
 from triggers.notifications.prune import prune_notifications
 from triggers.notifications.sending import Courier
+from triggers.pushes.ages import prune_seen_images
 from triggers.pushes.alerts import prune_alert_groups
 from triggers.pushes.deliveries import prune_deliveries
+from triggers.pushes.looks import look_for_awaited_images
 from triggers.pushes.polling import poll_subscriptions
 from triggers.tasks import prune_calls, sweep_calls
 
@@ -80,6 +82,7 @@ PRUNES = (
     prune_deliveries,
     prune_notifications,
     prune_alert_groups,
+    prune_seen_images,
     prune_sessions,
     prune_failures,
     forget_old_secrets,
@@ -100,6 +103,7 @@ def poll_registries(stopping: threading.Event) -> None:
         pulse.beat("poller", SILENT_SECONDS)
         close_old_connections()
         run_safely(poll_subscriptions)
+        run_safely(look_for_awaited_images)
     connection.close()
 
 

@@ -38,6 +38,8 @@ from console.pages.shared.slots import SlotList
 from console.pages.shared.sorting import Columns, Sorting, by_severity
 from console.pages.shared.starting import start_and_show_call
 from triggers.forms import ScaleForm
+from triggers.freeze_forms import read_override
+from triggers.freezes import find_present_freeze
 from triggers.models import Action
 from triggers.selectors import has_redeploys, list_calls_about
 from triggers.validation import explain_service_refusal
@@ -93,10 +95,12 @@ def service_scale(request: HttpRequest, service_id: int) -> HttpResponse:
     refusal = explain_service_refusal(shown)
     form = ScaleForm(shown, request.POST if request.method == "POST" else request.GET or None)
     if request.method == "POST" and not refusal and form.is_valid():
-        return start_and_show_call(request, shown.application, shown, action=Action.SCALING, **form.call_parameters())
+        wanted = {**form.call_parameters(), "override_reason": read_override(request.POST)}
+        return start_and_show_call(request, shown.application, shown, action=Action.SCALING, **wanted)
     context = _service_context(shown) | {"title": f"Scale {shown.name}", "form": form, "refusal": refusal}
     if is_partial(request, "scale-effect"):
         return render(request, "console/applications/_scale_effect.html", context)
+    context["freeze"] = find_present_freeze(shown.application, Action.SCALING)
     return render_dialog(request, "console/applications/_service_scale.html", context)
 
 

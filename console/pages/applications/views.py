@@ -36,6 +36,8 @@ from console.pages.shared.trigger_panel.refused_calls import add_refused_calls, 
 from console.pages.shared.trigger_panel.snippets import describe_triggers, forget_shown_trigger
 from console.pages.shared.trigger_panel.sparklines import add_sparklines
 from triggers.forms import RedeployForm
+from triggers.freeze_forms import read_override
+from triggers.freezes import find_present_freeze
 from triggers.models import Action
 from triggers.selectors import calls_with_relations, has_redeploys, only_active, triggers_with_last_call
 
@@ -103,7 +105,11 @@ def application_redeploy(request: HttpRequest, application_id: int) -> HttpRespo
     service = _find_service(request, shown)
     form = RedeployForm(shown, request.POST if request.method == "POST" else None, service=service)
     if request.method == "POST" and form.is_valid():
-        wanted = {"tag": form.cleaned_data.get("tag", ""), "start_stopped": form.cleaned_data.get("start_stopped", False)}
+        wanted = {
+            "tag": form.cleaned_data.get("tag", ""),
+            "start_stopped": form.cleaned_data.get("start_stopped", False),
+            "override_reason": read_override(request.POST),
+        }
         return start_and_show_call(request, shown, service, action=Action.REDEPLOY, **wanted)
     context = {
         "title": f"Redeploy {service or shown}",
@@ -111,6 +117,7 @@ def application_redeploy(request: HttpRequest, application_id: int) -> HttpRespo
         "service": service,
         "wanted": service.replicas if service else shown.wanted,
         "form": form,
+        "freeze": find_present_freeze(shown, Action.REDEPLOY),
         "crumbs": [("Applications", reverse("applications"))],
     }
     return render_dialog(request, "console/applications/_application_redeploy.html", context)

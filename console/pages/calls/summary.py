@@ -42,7 +42,7 @@ def _describe_state(call: TriggerCall) -> str:
     word = call.get_state_display()
     took = call_duration(call)
     if call.state == CallState.QUEUED:
-        return "Waiting for its turn at the application"
+        return "Held back" if call.held_until else "Waiting for its turn at the application"
     if call.state == CallState.RUNNING and call.started_at:
         progress = describe_progress(call)
         return f"Running for {duration(timezone.now() - call.started_at)}{f': {progress}' if progress else ''}"

@@ -105,6 +105,7 @@ def call(request: HttpRequest, call_id: UUID) -> HttpResponse:
         "words": words,
         "target": target,
         "is_live": is_live,
+        "is_held": shown.state == CallState.QUEUED and shown.held_until is not None,
         "summary": summarize_call(shown),
         "outcome": outcome,
         "outcome_summary": summarize_call(outcome),

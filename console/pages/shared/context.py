@@ -23,7 +23,10 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "Applications",
         "applications",
         "applications",
-        ("application", "application_redeploy", *PREVIOUS_PAGES, "versions", "trigger_create", "container", "container_use"),
+        (
+            *("application", "application_redeploy", *PREVIOUS_PAGES, "versions", "trigger_create", "container", "container_use"),
+            *("application_freezes", "application_freeze_create", "freeze_edit", "freeze_delete"),
+        ),
     ),
     ("Services", "services", "services", ("service", "service_scale")),
     (
@@ -39,6 +42,8 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
             "cluster_engine",
             "cluster_disk",
             "cluster_events",
+            "cluster_freezes",
+            "cluster_freeze_create",
         ),
     ),
     ("Nodes", "nodes", "nodes", ("node",)),
@@ -55,7 +60,7 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "triggers",
         ("trigger", "trigger_call", "trigger_edit", "trigger_narrow", "trigger_rotate", "trigger_delete", *PROOF_PAGES),
     ),
-    ("Activity", "activity", "activity", ("call",)),
+    ("Activity", "activity", "activity", ("call", "call_release")),
     ("Deliveries", "deliveries", "deliveries", ("delivery",)),
     (
         "Notifications",

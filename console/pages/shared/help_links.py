@@ -28,6 +28,7 @@ REDEPLOY = HelpPlace("Redeploy", "triggers", "redeploy")
 PREVIOUS = HelpPlace("The previous image", "triggers", "the-previous-image")
 SCALE = HelpPlace("Scale", "triggers", "scale")
 ACTS = HelpPlace("Stop, start, restart, delete", "architecture", "stop-start-restart-delete")
+FREEZES = HelpPlace("Freeze windows", "triggers", "freeze-windows")
 CALLS = HelpPlace("Calls", "triggers", "what-a-call-becomes")
 PUSHES = HelpPlace("Pushes", "triggers", "pushes")
 LOGS = HelpPlace("Containers", "architecture", "live-reads")
@@ -61,6 +62,18 @@ HELP: dict[str, HelpPlace] = {  # by URL name; a page without an entry has the i
     **dict.fromkeys(("registries", "registry_create", "registry_edit", "registry_delete"), CREDENTIALS),
     **dict.fromkeys(("registry", "registry_rotate", "deliveries", "delivery"), PUSHES),
     **dict.fromkeys(("activity", "call"), CALLS),
+    **dict.fromkeys(
+        (
+            "application_freezes",
+            "cluster_freezes",
+            "application_freeze_create",
+            "cluster_freeze_create",
+            "freeze_edit",
+            "freeze_delete",
+            "call_release",
+        ),
+        FREEZES,
+    ),
     **dict.fromkeys(("users", "user", "user_create", "user_role", "user_switch", "user_invite", "grant_create"), USERS),
     **dict.fromkeys(("notifications", "notifications_sent", "notification_sent", "channel", "channel_create"), NOTIFICATIONS),
     **dict.fromkeys(("channel_edit", "channel_rules", "channel_key", "channel_delete"), NOTIFICATIONS),

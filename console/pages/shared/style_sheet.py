@@ -37,6 +37,7 @@ SHEETS = (
     "calls/calls",
     "clusters/clusters",
     "containers/containers",
+    "freezes/freezes",
     "help/help",
     "notifications/notifications",
     "overview/overview",

@@ -131,6 +131,7 @@ GLOBAL_PAGE = {"get": everywhere(200), "post": POSTED}
 
 PAGES: Table = {
     **dict.fromkeys(("application", "service", "container", "container_use", "node", "cluster", "call"), SHOWN),
+    **dict.fromkeys(("application_freezes", "cluster_freezes"), SHOWN),
     **dict.fromkeys(("container_reveal", "service_reveal"), {"get": POSTED, "post": here(DEPLOYER, 302)}),
     **dict.fromkeys(("overview", "applications", "services", "nodes", "images", "clusters", "triggers", "activity"), LIST),
     **dict.fromkeys(("cluster_engine", "cluster_disk", "cluster_events"), SHOWN),
@@ -150,6 +151,10 @@ PAGES: Table = {
     ),
     "versions": LIST,
     "trigger_call": CALLS,
+    "call_release": {"get": here(OPERATOR, 200), "post": here(OPERATOR, 200)},
+    **dict.fromkeys(("application_freeze_create", "freeze_edit"), {"get": here(DEPLOYER, 200), "post": here(DEPLOYER, 200)}),
+    "freeze_delete": CHANGES,
+    "cluster_freeze_create": {"get": here(ADMINISTRATOR, 200), "post": here(ADMINISTRATOR, 200)},
     **dict.fromkeys(("call_again", "call_cancel"), {"get": POSTED, "post": here(OPERATOR, 302)}),
     "trigger_create": {"get": here(DEPLOYER, 200), "post": here(DEPLOYER, 200)},
     "trigger_repositories": {"get": here(DEPLOYER, 200), "post": POSTED},
@@ -298,6 +303,14 @@ API: Table = {
     "api-call-detail": SHOWN,
     "api-call-evidence": {"get": here(OPERATOR, 200), "post": POSTED},
     "api-call-cancel": {"get": POSTED, "post": here(OPERATOR, 409)},
+    "api-call-release": {"get": POSTED, "post": here(OPERATOR, 400)},
+    "api-freeze-list": {"get": anyone(200), "post": somewhere(DEPLOYER, 400)},
+    "api-freeze-detail": {
+        "get": here(VIEWER, 200),
+        "post": POSTED,
+        "patch": here(DEPLOYER, 200),
+        "delete": here(DEPLOYER, 204),
+    },
 }
 
 LISTED = {"get": admin_list, "post": admin_list}
@@ -457,6 +470,7 @@ def page_path(name: str, world: Any) -> str:
         "trigger_id": world.trigger.pk,
         "job_id": world.job.pk,
         "call_id": world.call.pk,
+        "window_id": world.window.pk,
         "user_id": world.user.pk,
         "session_id": world.session.pk,
         "lock_id": world.lock.pk,
@@ -478,7 +492,7 @@ def page_path(name: str, world: Any) -> str:
         "identity_id": world.identity.pk,
     }
     rows = {"cluster": world.cluster, "application": world.application, "service": world.service, "trigger": world.trigger}
-    rows |= {"call": world.call, "registry": world.registry, "delivery": world.delivery}
+    rows |= {"freeze": world.window, "call": world.call, "registry": world.registry, "delivery": world.delivery}
     rows |= {"channel": world.channel, "notification": world.sent}
     kind = name.split("-")[1] if name.startswith("api-") else ""
     own["pk"] = rows[kind].pk if kind in rows else None

@@ -34,6 +34,8 @@ from console.pages.shared.trigger_panel.snippets import build_secrets, describe_
 from console.pages.shared.trigger_panel.sparklines import add_sparklines
 from triggers import audited
 from triggers.forms import TestCallForm, TriggerForm, TriggerOptionsForm
+from triggers.freeze_forms import read_override
+from triggers.freezes import find_present_freeze
 from triggers.models import Action, Trigger
 from triggers.narrowing_forms import RotateForm
 from triggers.pushes.subscription_forms import SubscriptionForms
@@ -158,11 +160,14 @@ def trigger_call(request: HttpRequest, trigger_id: int) -> HttpResponse:
     trigger = _get_trigger(request, trigger_id, "triggers.add_triggercall")
     form = TestCallForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
+        override = read_override(request.POST)
         if trigger.action == Action.REDEPLOY:
-            return start_test_call(request, trigger)
+            return start_test_call(request, trigger, override_reason=override)
         if form.is_valid():
-            return start_test_call(request, trigger, step=form.signed_step())
-    return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_call.html", "Test call", form=form)
+            return start_test_call(request, trigger, step=form.signed_step(), override_reason=override)
+    freeze = None if trigger.during_freezes else find_present_freeze(trigger.application, trigger.action)
+    context = {"form": form, "freeze": freeze}
+    return _render_trigger_dialog(request, trigger, "console/triggers/_trigger_call.html", "Test call", **context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

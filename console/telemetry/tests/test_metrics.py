@@ -76,6 +76,13 @@ def test_the_queue_is_as_old_as_its_oldest_call():
     assert (found['windlass_calls_active{state="queued"}'], found['windlass_calls_active{state="running"}']) == (2, 0)
 
 
+def test_what_a_freeze_window_holds_back_makes_the_queue_no_older():
+    now = timezone.now()
+    TriggerCallFactory(state=CallState.QUEUED, queued_at=now - timedelta(days=2), held_until=now + timedelta(hours=1))
+    found = read_samples()
+    assert (found["windlass_queue_age_seconds"], found['windlass_calls_active{state="queued"}']) == (0, 1)
+
+
 def test_clusters_show_their_age_and_engine_requests_under_any_name():
     cluster = ClusterFactory(name='the "north"\\', status="reachable", synced_at=timezone.now() - timedelta(seconds=90))
     ClusterFactory(name="lost", status="unreachable")

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 SHOP = "docker.io/library/shop"
 READ_ONLY = "docker.io/library/readonly"
 REASON = "The account may pull, not push."
-PLAIN = {"repository": SHOP, "condition": "service_tag", "pattern": "", "tags": [], "poll_seconds": 0}
+PLAIN = {"repository": SHOP, "condition": "service_tag", "pattern": "", "tags": [], "poll_seconds": 0, "least_age_hours": 0}
 
 
 @pytest.fixture
@@ -97,6 +97,8 @@ class TestSubscriptions:
             ([{"repository": SHOP, "condition": "tags", "tags": [["1"]]}], "valid string"),
             ([{"repository": SHOP, "poll_seconds": 5}], "from 60"),
             ([{"repository": SHOP, "poll_seconds": 10**12}], "from 60"),
+            ([{"repository": SHOP, "least_age_hours": 10**12}], "From 0 to 2160 hours"),
+            ([{"repository": SHOP, "least_age_hours": -1}], "From 0 to 2160 hours"),
             ([{"condition": "every"}], "required"),
             (["shop"], "Invalid data"),
             ({"repository": SHOP}, "a list"),

@@ -323,6 +323,8 @@ def test_a_call_has_exactly_the_documented_fields(reader):
         "built_from",
         "trigger",
         "queued_at",
+        "held_until",
+        "override_reason",
         "started_at",
         "completed_at",
         "cancel_requested_at",

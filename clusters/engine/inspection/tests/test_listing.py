@@ -177,6 +177,21 @@ def test_the_system_label_marks_the_platforms_own():
     assert (application.system, application.protected) == (True, False)
 
 
+def test_labels_of_freezes_and_ages_are_read():
+    labels = {"windlass.freeze": "daily 01:00-02:00\n", "windlass.least-age": "24h"}
+    (application,) = observe(
+        compose_entry("shop", "web", Id="a" * 64, Labels=labels),
+        compose_entry("shop", "db", Id="b" * 64, Labels=labels | {"windlass.freeze": "Fri 18:00-19:00"}),
+        compose_entry("shop", "cache", Id="c" * 64),
+    )
+    assert application.freeze_label == "Fri 18:00-19:00; daily 01:00-02:00"
+    assert {service.name: service.least_age_label for service in application.services} == {
+        "web": "24h",
+        "db": "24h",
+        "cache": "",
+    }
+
+
 def test_the_consoles_own_project_is_protected_and_part_of_the_platform(monkeypatch):
     monkeypatch.setattr(listing, "find_own_container_id", lambda: "a" * 64)
     (application,) = observe(compose_entry("windlass", "web", Id="a" * 64), compose_entry("windlass", "db", Id="b" * 64))

@@ -191,6 +191,16 @@ def test_the_protected_label_counts_on_the_service_and_on_its_containers(where):
     assert (shop.protected, shop.system) == (True, True)
 
 
+@pytest.mark.parametrize("where", ["service", "containers"])
+def test_labels_of_freezes_and_ages_are_read_from_the_service_and_from_its_containers(where):
+    web = swarm_service("web", "shop")
+    template = web["Spec"]["TaskTemplate"]["ContainerSpec"]
+    labels = web["Spec"]["Labels"] if where == "service" else template.setdefault("Labels", {})
+    labels |= {"windlass.freeze": "daily 01:00-02:00", "windlass.least-age": "24h"}
+    (shop,) = observe([web]).applications
+    assert (shop.freeze_label, shop.services[0].least_age_label) == ("daily 01:00-02:00", "24h")
+
+
 def test_the_stack_that_the_console_runs_in_is_protected(monkeypatch):
     monkeypatch.setattr(listing, "find_own_container_id", lambda: "a" * 64)
     own, other = swarm_service("web", "windlass"), swarm_service("web", "shop")

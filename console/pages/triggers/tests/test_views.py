@@ -224,6 +224,7 @@ class TestEditTrigger:
             "tag_pattern",
             "alert_state",
             "post_only",
+            "during_freezes",
         }
         reader.post(address, {"name": "n", "min_replicas": "2", "on_failure": "pause"})
         fleet.trigger.refresh_from_db()

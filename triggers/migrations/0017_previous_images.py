@@ -17,7 +17,7 @@ DECISIONS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("triggers", "0014_call_evidence")]
+    dependencies = [("triggers", "0016_episodes")]
 
     operations = [
         migrations.AddField(
