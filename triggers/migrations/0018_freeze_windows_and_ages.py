@@ -47,12 +47,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='delivery',
             name='decision',
-            field=models.CharField(choices=[('triggered', 'Triggered'), ('unchanged', 'Unchanged'), ('tag', 'Not triggered: tag'), ('image', 'Not triggered: image'), ('young', 'Not yet: too young'), ('duplicate', 'Duplicate'), ('rejected', 'Rejected'), ('unsupported', 'Unsupported event'), ('alert', 'Not triggered: alert'), ('unreadable', 'Not understood'), ('bad_signature', 'Bad signature'), ('refused', 'Refused call')], help_text='The most telling one of its lines.', max_length=16),
+            field=models.CharField(choices=[('triggered', 'Triggered'), ('unchanged', 'Unchanged'), ('left', 'Not triggered: left image'), ('tag', 'Not triggered: tag'), ('image', 'Not triggered: image'), ('young', 'Not yet: too young'), ('duplicate', 'Duplicate'), ('rejected', 'Rejected'), ('unsupported', 'Unsupported event'), ('alert', 'Not triggered: alert'), ('unreadable', 'Not understood'), ('bad_signature', 'Bad signature'), ('refused', 'Refused call')], help_text='The most telling one of its lines.', max_length=16),
         ),
         migrations.AlterField(
             model_name='deliveryline',
             name='decision',
-            field=models.CharField(choices=[('triggered', 'Triggered'), ('unchanged', 'Unchanged'), ('tag', 'Not triggered: tag'), ('image', 'Not triggered: image'), ('young', 'Not yet: too young'), ('duplicate', 'Duplicate'), ('rejected', 'Rejected'), ('unsupported', 'Unsupported event'), ('alert', 'Not triggered: alert'), ('unreadable', 'Not understood'), ('bad_signature', 'Bad signature'), ('refused', 'Refused call')], max_length=16),
+            field=models.CharField(choices=[('triggered', 'Triggered'), ('unchanged', 'Unchanged'), ('left', 'Not triggered: left image'), ('tag', 'Not triggered: tag'), ('image', 'Not triggered: image'), ('young', 'Not yet: too young'), ('duplicate', 'Duplicate'), ('rejected', 'Rejected'), ('unsupported', 'Unsupported event'), ('alert', 'Not triggered: alert'), ('unreadable', 'Not understood'), ('bad_signature', 'Bad signature'), ('refused', 'Refused call')], max_length=16),
         ),
         migrations.CreateModel(
             name='FreezeWindow',

@@ -26,8 +26,8 @@ from clusters.engine.cleaning import (
 from clusters.engine.connection.podman import PODMAN_KEY, find_libpod_version
 from clusters.engine.connection.sdk_errors import UNLOCK
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
+from clusters.engine.inspection.list_entries import read_port, sort_ports
 from clusters.engine.inspection.listed_images import ListedImage, read_listed_image
-from clusters.engine.inspection.list_entries import list_repo_digests, read_port, sort_ports
 from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
 from clusters.engine.inspection.swarm_nodes import ObservedNode
 from clusters.engine.lifelines import find_purpose, read_listed_exposure

@@ -24,7 +24,15 @@ NAVIGATION: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "applications",
         "applications",
         (
-            *("application", "application_redeploy", *PREVIOUS_PAGES, "versions", "trigger_create", "container", "container_use"),
+            *(
+                "application",
+                "application_redeploy",
+                *PREVIOUS_PAGES,
+                "versions",
+                "trigger_create",
+                "container",
+                "container_use",
+            ),
             *("application_freezes", "application_freeze_create", "freeze_edit", "freeze_delete"),
         ),
     ),
