@@ -62,12 +62,12 @@ def authority():
 
 
 @pytest.fixture(scope="module")
-def context(authority, tmp_path_factory):
+def server_context(authority, tmp_path_factory):
     signed, folder = sign("mail server", authority), tmp_path_factory.mktemp("mail")
     (folder / "both.pem").write_text(signed.certificate_pem + signed.key_pem)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "both.pem")
-    return context
+    server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_context.load_cert_chain(folder / "both.pem")
+    return server_context
 
 
 def check_password(server, session, envelope, mechanism, data):
@@ -85,8 +85,8 @@ def test_a_mail_arrives_whole():
 
 
 @pytest.mark.parametrize("mode", ["starttls", "tls"])
-def test_a_password_is_sent_with_encryption(authority, context, mode):
-    options = {"ssl_context": context} if mode == "tls" else {"tls_context": context, "require_starttls": True}
+def test_a_password_is_sent_with_encryption(authority, server_context, mode):
+    options = {"ssl_context": server_context} if mode == "tls" else {"tls_context": server_context, "require_starttls": True}
     with serve(**options, authenticator=check_password, auth_required=True, auth_require_tls=mode != "tls") as (keeper, values):
         values |= {"tls": mode, "ca": authority.certificate_pem, "username": "console", "password": PASSWORD}
         assert send_mail(values, MESSAGE).status == 250

@@ -127,4 +127,4 @@ class TestAuditLog:
         monkeypatch.setattr(watch, "run_safely", lambda chore: done.append(chore.__name__))
         watch.prune_when_due()
         calls = ["prune_calls", "prune_entries", "prune_deliveries", "prune_notifications", "prune_alert_groups"]
-        assert done == [*calls, "prune_sessions", "prune_failures", "forget_old_secrets"]
+        assert done == [*calls, "prune_seen_images", "prune_sessions", "prune_failures", "forget_old_secrets"]
