@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from clusters.access import get_visible_row, require_permission
 from clusters.models import Application, Service
+from triggers.api.freezes import OverrideSerializer
 from triggers.api.serializers import TriggerCallSerializer
 from triggers.api.views import CALL_RESPONSES, CallView
 from triggers.images.history import ServiceImage, list_image_calls, read_histories
@@ -71,7 +72,7 @@ class ImagesView(APIView):
         return Response([write_image(name, entry) for name, entries in histories.items() for entry in entries])
 
 
-class PreviousSerializer(serializers.Serializer[Any]):
+class PreviousSerializer(OverrideSerializer):
     service = serializers.IntegerField(
         required=False, allow_null=True, help_text="The id of one service; without it, those that the newest change was about."
     )
@@ -126,4 +127,5 @@ class RedeployPreviousView(CallView):
         if found.refusal:
             raise PreviousUnknown(found.refusal)
         about = call.service if call else service
-        return self.accept(request, application, about, action=Action.REDEPLOY, returns_to=found.returns_to)
+        wanted = {"returns_to": found.returns_to, "override_reason": serializer.validated_data.get("override_reason", "")}
+        return self.accept(request, application, about, action=Action.REDEPLOY, **wanted)

@@ -20,17 +20,15 @@ from clusters.api.filters import FilteredRows
 from clusters.api.parameters import read_id_parameter
 from clusters.models import Application, Service
 from triggers import audited
+from triggers.api.call_requests import ActSerializer, RedeploySerializer, ScaleSerializer
 from triggers.api.freezes import ReleaseSerializer
 from triggers.api.paging import CallPagination, DeliveryPagination
 from triggers.api.proofs import ProofActions
 from triggers.api.serializers import (
-    ActSerializer,
     CallEvidenceSerializer,
     DeliveryDetailSerializer,
     DeliverySerializer,
-    RedeploySerializer,
     RotateSerializer,
-    ScaleSerializer,
     TriggerCallSerializer,
     TriggerSerializer,
     TriggerWithSecretSerializer,

@@ -45,15 +45,10 @@ from triggers.run.results import finish_call, hand_over_call, save_progress, sav
 from triggers.run.scaling import ScalingStep, apply_steps, describe_step
 from triggers.run.stop_records import read_stopped
 from triggers.run.stopping import stopping
+from triggers.run.unchanged import UNCHANGED, describe_crashing
 
 log = structlog.get_logger("windlass.runner")
 
-UNCHANGED = {
-    "stop": "is stopped",
-    "start": "is running",
-    "restart": "has no running containers",
-    "delete": "is not on the engine",
-}
 LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 ENGINE_PATIENCE = 30.0  # seconds for which an unreachable engine is retried before the call fails
 ENGINE_REST_SECONDS = 15.0  # between two looks for an engine that a begun call waits for
@@ -343,20 +338,10 @@ class CallRun:
             is_unchanged = self.before == observation.snapshot()
             end = " Nothing was changed." if is_unchanged else ""
             subject = self.call.container or self.target.name_part(self.target.service)
-            problem = self._describe_crashing(observation.snapshot()) if self.call.action == Action.START else ""
+            problem = describe_crashing(observation.snapshot(), self.call.container) if self.call.action == Action.START else ""
             sentence = f"{subject} {problem or UNCHANGED[self.call.action]}.{end}"
             return Outcome("succeeded", Reason.UNCHANGED if is_unchanged else "", sentence)
         return Outcome("succeeded", Reason.UNCHANGED, self._describe_unchanged(observation))
-
-    def _describe_crashing(self, now: Snapshot) -> str:
-        """Continue the sentence about a Start that found nothing to start, where some of it does not run all the same."""
-        found = [item for service in now.services.values() for item in service.containers]
-        states = [item.state for item in found if self.call.container in {"", item.name}]
-        crashing = sum(state != "running" for state in states)
-        if not crashing:
-            return ""
-        are = "restarts" if crashing == 1 else "restart"
-        return f"is started, but {crashing} of {len(states)} container{'s' if len(states) > 1 else ''} {are} again and again"
 
     def _describe_unchanged(self, observation: Observation) -> str:
         if self.call.action == Action.REDEPLOY:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.engine.cleaning import IMAGE_LENGTH, LARGEST_SIZE, NAME_LENGTH, clean_count, clean_text
 from clusters.engine.errors import EngineUnreachable, NotManager
-from clusters.engine.inspection.listing import read_name
+from clusters.engine.inspection.list_entries import read_name
 from clusters.engine.references import IMAGE_ID, repository_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ container is inspected only where its list entry shows an image id instead of it
 once in its life: the caller remembers references by container id. The number of inspects each time is limited.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -26,7 +25,7 @@ from clusters.engine.cleaning import (
 from clusters.engine.connection.podman import PODMAN_KEY, find_libpod_version
 from clusters.engine.connection.sdk_errors import UNLOCK
 from clusters.engine.errors import NotManager, SwarmUnavailable, TargetMissing
-from clusters.engine.inspection.list_entries import read_port, sort_ports
+from clusters.engine.inspection.list_entries import read_name, read_port, recall_reference, sort_ports
 from clusters.engine.inspection.listed_images import ListedImage, read_listed_image
 from clusters.engine.inspection.swarm_listing import ObservedSwarm, ObservedSwarmService, observe_swarm
 from clusters.engine.inspection.swarm_nodes import ObservedNode
@@ -35,7 +34,6 @@ from clusters.engine.names import (
     FREEZE_LABEL,
     LEAST_AGE_LABEL,
     PROTECTED_LABEL,
-    REFERENCE_LABEL,
     SYSTEM_LABEL,
     base_name,
     find_own_container_id,
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
 
 INSPECT_LIMIT = 100  # in one observation; the rest follow with the next ones
 HEALTH_WORDS = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
-IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 
 
 @dataclass(frozen=True)
@@ -388,17 +385,3 @@ def find_references(
         with suppress(TargetMissing):  # removed since it was listed
             references[container_id] = client.inspect_container(container_id)["Config"]["Image"]
     return references
-
-
-def recall_reference(entry: dict[str, Any], known_images: Mapping[str, str]) -> str:
-    """Return the reference from the list entry or from memory. The list shows the image's id once the tag has moved."""
-    listed: str = entry.get("Image") or ""
-    if listed and not IMAGE_ID.fullmatch(listed):
-        return listed
-    return known_images.get(entry["Id"]) or (entry.get("Labels") or {}).get(REFERENCE_LABEL, "")
-
-
-def read_name(entry: dict[str, Any]) -> str:
-    """Return the container's own name. Its other names are links of other containers to it (`/web/db`)."""
-    names = [name.lstrip("/") for name in entry["Names"]]
-    return clean_text(next((name for name in names if "/" not in name), names[0]), NAME_LENGTH)

@@ -1,7 +1,10 @@
 """The history of images, and the redeploy of previous ones, in the API."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from clusters.models import AuditEntry
 from clusters.roles import Role
@@ -9,7 +12,7 @@ from clusters.tests.factories import ApplicationFactory, ServiceFactory
 from clusters.tests.users import make_user, sign_in_to_api
 from triggers.images.tests.test_history import ended, id_of, seen
 from triggers.models import TriggerCall
-from triggers.tests.factories import TriggerCallFactory
+from triggers.tests.factories import FreezeWindowFactory, TriggerCallFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("published")]
 
@@ -61,6 +64,15 @@ def test_one_service_or_what_ran_before_a_call_is_requested(admin, shop):
     assert previous(admin, shop, {"service": web.pk}).json()["service"] == web.pk
     found = previous(admin, shop, {"call": str(first.pk)}).json()["returns_to"]
     assert {name: image["image_id"] for name, image in found.items()} == {"web": id_of(10)}
+
+
+def test_a_reason_starts_it_in_a_freeze(admin, shop):
+    ended(shop, 1, seen(web=11), seen(web=12))
+    now, hour = timezone.now(), timedelta(hours=1)
+    FreezeWindowFactory(application=shop, starts_at=now - hour, ends_at=now + hour)
+    assert previous(admin, shop).json()["held_until"]
+    started = previous(admin, shop, {"override_reason": "it is down"}).json()
+    assert (started["held_until"], started["override_reason"]) == (None, "it is down")
 
 
 def test_what_cannot_be_is_refused_with_the_reason(admin, shop):

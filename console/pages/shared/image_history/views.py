@@ -12,6 +12,8 @@ from clusters.selectors import without_keys
 from console.pages.shared.image_history.described import show_return
 from console.pages.shared.page import console_page, get_visible, render_dialog, require
 from console.pages.shared.starting import start_and_show_call
+from triggers.freeze_forms import read_override
+from triggers.freezes import find_present_freeze
 from triggers.images.previous import Returns, find_returns, find_returns_of_call
 from triggers.models import Action
 from triggers.selectors import whole_calls
@@ -52,7 +54,9 @@ def answer_dialog(
     """Show the dialog, or start the call if the form was sent and still says what would be done."""
     is_same = request.POST.get("shown", "") == found.fingerprint
     if request.method == "POST" and not found.refusal and is_same:
-        return start_and_show_call(request, application, service, action=Action.REDEPLOY, returns_to=found.returns_to)
+        override = read_override(request.POST)
+        wanted = {"returns_to": found.returns_to, "override_reason": override}
+        return start_and_show_call(request, application, service, action=Action.REDEPLOY, **wanted)
     context = {
         "title": "Redeploy the previous image" if len(found.services) < 2 else "Redeploy the previous images",
         "application": application,
@@ -61,6 +65,7 @@ def answer_dialog(
         "returns": [show_return(item) for item in found.services],
         "refusal": found.refusal,
         "fingerprint": found.fingerprint,
+        "freeze": None if found.refusal else find_present_freeze(application, Action.REDEPLOY),
         "has_changed": request.method == "POST" and not found.refusal,
         "crumbs": [
             ("Applications", reverse("applications")),

@@ -1,8 +1,10 @@
 """The dialog that redeploys previous images."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from clusters.models import Application
 from clusters.roles import Role
@@ -10,7 +12,9 @@ from clusters.tests.users import make_user
 from console.pages.tests.reading import DIALOG, console_call, text_of, words_of
 from triggers.images.tests.test_history import ended, id_of, seen
 from triggers.models import TriggerCall
+from triggers.tests.factories import FreezeWindowFactory
 
+HOUR = timedelta(hours=1)
 LABELS = {"source": "https://github.com/team/app"}
 
 
@@ -53,6 +57,20 @@ def test_the_dialog_names_both_images_and_starts_the_call(reader, changed, place
     assert posted["HX-Redirect"] == f"/calls/{call.pk}/"
     assert (call.action, call.service) == ("redeploy", changed.service if place == 1 else None)
     assert {name: image["image_id"] for name, image in call.returns_to.items()} == {changed.service.name: id_of(1)}
+
+
+def test_in_a_freeze_a_reason_starts_it_and_without_one_it_waits(reader, changed):
+    address, now = changed.pages["application_previous"], timezone.now()
+    FreezeWindowFactory(application=changed.application, starts_at=now - HOUR, ends_at=now + HOUR)
+    shown = reader.get(address, headers=DIALOG)
+    assert 'name="override_reason"' in text_of(shown)
+    form = {"shown": fingerprint_in(shown)}
+    reader.post(address, form, headers=DIALOG)
+    held = console_call()
+    assert held.held_until
+    reader.post(address, {**form, "override_reason": "3 a.m., it is down"}, headers=DIALOG)
+    call = TriggerCall.objects.exclude(pk__in=[held.pk, changed.change.pk]).get(source="console")
+    assert (call.state, call.held_until, call.override_reason) == ("queued", None, "3 a.m., it is down")
 
 
 def test_a_form_that_shows_something_else_than_would_be_done_starts_nothing(reader, changed):
