@@ -72,7 +72,7 @@ CUT_NAMES = """() => {
   const hides = (element) => getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
   const isCut = (element) => !element.matches("table, main") && (hides(element) || isCut(element.parentElement));
   const names = [...document.querySelectorAll("main table bdi, main .lines a.strong bdi, main .card strong bdi, main h1 bdi")];
-  const seen = names.filter((name) => name.checkVisibility() && !name.closest(".gist"));
+  const seen = names.filter((name) => name.checkVisibility() && !name.closest(".gist, .visually-hidden"));
   const first = document.querySelector(".crumbs li:not(:only-child):first-child");
   const shown = first?.checkVisibility() && hides(first) ? [first] : [];
   const cut = [...seen.filter((name) => isCut(name.parentElement)), ...shown];

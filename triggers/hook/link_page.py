@@ -20,9 +20,10 @@ from triggers.hook.answers import answer
 # address.
 BROWSER = re.compile(r"Mozilla/5\.0 \((?!compatible)[^)]*\).* (?:Firefox|Chrome|Safari|Version|Edg|OPR)/\d", re.IGNORECASE)
 ROBOT = re.compile(r"compatible;|bot\b|crawl|spider|monitor|https?://|PowerShell", re.IGNORECASE)
-# Nothing but our own style sheet, icons and form.
+# Nothing but our own style sheet, icons, font and form.
 PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 
