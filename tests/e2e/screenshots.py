@@ -59,6 +59,7 @@ PICTURES = (
     Picture("application", "/applications/{shop}/", phone=True),
     Picture("application-containers", "/applications/{shop}/?tab=containers"),
     Picture("application-logs", "/applications/{shop}/?tab=logs", phone=True),
+    Picture("application-images", "/applications/{shop}/?tab=images"),
     Picture("application-configuration", "/applications/{shop}/?tab=configuration"),
     Picture("create-trigger", "/applications/{shop}/", "Create Trigger", phone=True),
     Picture("service", "/services/{api}/"),
@@ -81,6 +82,8 @@ PICTURES = (
     Picture("registry", "/registries/{registry}/", phone=True),
     Picture("deliveries", "/deliveries/", phone=True),
     Picture("delivery", "/deliveries/{delivery}/"),
+    Picture("notifications", "/notifications/", phone=True),
+    Picture("notifications-sent", "/notifications/sent/"),
     Picture("users", "/users/"),
     Picture("user", "/users/{user}/"),
     Picture("audit", "/audit/"),
@@ -183,6 +186,8 @@ def watch_requests(page: Page) -> Iterator[list[str]]:
     failures: list[str] = []
 
     def note_failure(request: Request) -> None:
+        if request.failure == "net::ERR_ABORTED" and request.resource_type in {"fetch", "xhr"}:
+            return  # the page before this one was just asking for news
         failures.append(f"{request.url} failed: {request.failure}")
 
     def note_answer(response: Response) -> None:

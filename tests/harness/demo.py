@@ -108,6 +108,7 @@ def run_demo(folder: Path) -> Iterator[Demo]:
         make_calls(demo)
         demo.fill_rows("copy_calls_to_days_before()")
         demo.fill_rows("add_trust()")
+        demo.fill_rows("add_notifications()")
         yield demo
 
 

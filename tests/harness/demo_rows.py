@@ -78,6 +78,41 @@ def add_trust() -> dict[str, Any]:
     return {}
 
 
+def add_notifications() -> dict[str, Any]:
+    """Make two channels with rules for one application, and what was sent about its rolled back call."""
+    from triggers.models import DeliveryStatus, News, Notification, NotificationChannel, NotificationDelivery, NotificationRule
+    from triggers.notifications.news import describe_call, describe_place
+
+    call = TriggerCall.objects.filter(state="rolled_back").latest("queued_at")
+    application = call.application
+    place = {"cluster": application.cluster, "application": application}
+    facts = describe_place(**place) | describe_call(call)
+    sent = Notification.objects.create(news=News.FAILED, recorded_at=call.completed_at, call=call, facts=facts, **place)
+    for name, kind, values, status, answer in (
+        ("Night shift", "slack", {"url": "https://hooks.slack.com/services/T0/B0/x0"}, 200, "ok"),
+        ("Status board", "webhook", {"url": "https://status.example.com/windlass"}, 503, "maintenance"),
+    ):
+        channel = NotificationChannel(name=name, kind=kind)
+        channel.values = values
+        channel.save()
+        for news in (News.FAILED, News.WORKS_AGAIN):
+            NotificationRule.objects.create(channel=channel, news=news, application=application)
+        is_sent = status == 200
+        NotificationDelivery.objects.create(
+            channel=channel,
+            notification=sent,
+            status=DeliveryStatus.DELIVERED if is_sent else DeliveryStatus.FAILED,
+            created_at=call.completed_at,
+            first_attempt_at=call.completed_at,
+            last_attempt_at=call.completed_at,
+            attempts=1 if is_sent else 6,
+            answer_status=status,
+            answer=answer,
+            problem="" if is_sent else "status.example.com answered 503.",
+        )
+    return {}
+
+
 def find_rows() -> dict[str, Any]:
     """Return the names and ids that the addresses of the pictures contain."""
     from clusters.models import Application, Container, Node, Registry, Service
