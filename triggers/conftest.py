@@ -1,6 +1,7 @@
 from contextlib import nullcontext
 
 import pytest
+from django.utils import timezone
 
 from triggers.calls import nudges
 from triggers.run import runner
@@ -30,3 +31,11 @@ def driver(monkeypatch, published):
     monkeypatch.setattr(runner, "EngineClient", lambda endpoint, credentials: nullcontext())
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
     return scripted
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch):
+    """Django's clock stands in the middle of a minute, so that no test that counts by minutes meets the end of one."""
+    moment = timezone.now().replace(second=30, microsecond=0)
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    return moment

@@ -50,9 +50,10 @@ class RunningConsole:
         return answer.status_code, answer.json()
 
     def forget_triggers(self) -> None:
-        """Delete all triggers with their calls, and the audit log. Works with SQLite only, while no call runs."""
+        """Delete all triggers with their calls, all channels, and the audit log. Works with SQLite only, while no call runs."""
         with contextlib.closing(sqlite3.connect(self.data_dir / "windlass.sqlite3", timeout=30)) as database, database:
-            for table in ("callevidence", "triggercallevent", "triggercall", "trustedjob", "trigger"):
+            sent = ("notificationdelivery", "notificationrule", "notification", "notificationchannel")
+            for table in (*sent, "callevidence", "triggercallevent", "triggercall", "trustedjob", "trigger"):
                 database.execute(f"DELETE FROM triggers_{table}")
             database.execute("DELETE FROM clusters_auditentry")
 

@@ -12,7 +12,7 @@ from triggers.pushes.refused_calls import REST, ROWS_A_MINUTE, SHARE_A_MINUTE, U
 from triggers.tests.calling import PATH, link_parameters
 from triggers.tests.factories import ScalingTriggerFactory, TriggerFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("stopped_clock")]
 
 SCALE = {"type": "scale_out", "step": "1"}
 REFUSED = {
