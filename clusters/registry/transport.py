@@ -218,7 +218,10 @@ class RegistryTransport:
             stream=True,
             proxies=self.find_proxies(url),
         ) as response:
-            return Answer(response.status_code, response.headers, read_answer_body(response, self.body_limit), url)
+            return Answer(response.status_code, response.headers, self.read_body(response), url)
+
+    def read_body(self, response: requests.Response) -> bytes:
+        return read_answer_body(response, self.body_limit)
 
     def find_proxies(self, url: str) -> dict[str, str]:
         return get_environ_proxies(url)

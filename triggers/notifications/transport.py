@@ -68,30 +68,16 @@ class ChannelTransport(RegistryTransport):
     def find_proxies(self, url: str) -> dict[str, str]:
         return {}
 
-    def _request(
-        self, method: str, url: str, headers: Mapping[str, str], patience: float, form: Mapping[str, str] | bytes | None
-    ) -> Answer:
-        with self._session.request(
-            method,
-            url,
-            headers=dict(headers),
-            data=form,
-            timeout=patience,
-            allow_redirects=False,
-            stream=True,
-            proxies=self.find_proxies(url),
-        ) as response:
-            body = response.raw.read(ANSWER_BYTES, decode_content=False)
-            return Answer(response.status_code, response.headers, body, url)
+    def read_body(self, response: requests.Response) -> bytes:
+        """Return the beginning; the rest is left."""
+        return response.raw.read(ANSWER_BYTES, decode_content=False)
 
 
 class ProxiedTransport(ChannelTransport):
     """For the services whose hosts are known, by the proxy that the environment names."""
 
     adapter = RegistryAdapter
-
-    def find_proxies(self, url: str) -> dict[str, str]:
-        return get_environ_proxies(url)
+    find_proxies = RegistryTransport.find_proxies
 
 
 def open_transport(url: str, ca: str = "", *, is_known: bool = False) -> ChannelTransport:
